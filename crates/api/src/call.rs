@@ -1,0 +1,260 @@
+//! The extractor that every operation of the contract goes through, in this order: who is it (401), may they
+//! (403), for which workspace, is the query sound, is the body sound. Nothing later is read before what comes
+//! earlier has passed, so a stranger cannot make us read a body, and learns nothing from its faults.
+
+use std::{future::Future, pin::Pin, sync::Arc};
+
+use actix_web::{
+    FromRequest, HttpMessage, HttpRequest, HttpResponse,
+    dev::Payload,
+    http::{Method, header},
+    web::Bytes,
+};
+use base64::{Engine, prelude::BASE64_STANDARD};
+use futures_util::StreamExt;
+use gatepost_app::{Answer, App, Caller, IdempotencyRequest, Op, UnitOfWork};
+use gatepost_kernel::{Error, Page, RequestId, Result, WorkspaceId};
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use crate::{
+    State,
+    body::{Context, Fields, NoBody, ReadBody},
+    client,
+    contract::{ErrorFormat, IntoAnswer, PageUrl},
+    error::ApiError,
+    middleware::Authenticated,
+    query::{NoQuery, Parameters, ReadQuery},
+    scopes::RequiredScope,
+};
+
+const IDEMPOTENCY_KEY: &str = "idempotency-key";
+
+/// A request whose caller is known and holds the scope `S`, with its query `Q` and its body `B`.
+pub struct Call<S, Q = NoQuery, B = NoBody> {
+    req: HttpRequest,
+    state: State,
+    request_id: RequestId,
+    caller: Caller,
+    query: Q,
+    body: B,
+    scope: std::marker::PhantomData<S>,
+}
+
+impl<S: RequiredScope, Q: ReadQuery, B: ReadBody> FromRequest for Call<S, Q, B> {
+    type Error = ApiError;
+    type Future = Pin<Box<dyn Future<Output = Result<Self, ApiError>>>>;
+
+    fn from_request(req: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        Box::pin(Self::accept(req.clone(), payload.take()))
+    }
+}
+
+impl<S: RequiredScope, Q: ReadQuery, B: ReadBody> Call<S, Q, B> {
+    async fn accept(req: HttpRequest, payload: Payload) -> Result<Self, ApiError> {
+        let missing =
+            |what: &str| ApiError::UseCase(Error::Internal(format!("{what} is not part of the application")));
+        let state = req.app_data::<State>().cloned().ok_or_else(|| missing("the state"))?;
+        let request_id =
+            req.extensions().get::<RequestId>().cloned().ok_or_else(|| missing("the middleware"))?;
+
+        let address = client::address(&req, &state);
+        let token = token(&req).ok_or(Error::Unauthorized)?;
+        let principal = Arc::new(state.app().authenticate(&token, address).await?);
+        req.extensions_mut()
+            .insert(Authenticated { key: principal.key_id(), workspace: principal.workspace_id() });
+        let mut caller = Caller::key(principal, request_id.clone(), address);
+        caller.require(S::scope())?;
+        let acting = req.headers().get(state.contract().acting_workspace_header());
+        if let Some(value) = acting {
+            let id = value.to_str().ok().and_then(positive_id).map(WorkspaceId);
+            caller = caller.acting_on(state.app(), id).await?;
+        }
+
+        let mut parameters = Parameters::new(req.query_string());
+        let query = Q::read(&mut parameters);
+        let faults = parameters.into_errors();
+        let query = query.filter(|_| faults.is_empty()).ok_or(Error::Validation(faults))?;
+
+        let (body, bytes) = read_body::<B>(&req, payload, &state).await?;
+        if let Some(value) = req.headers().get(IDEMPOTENCY_KEY).filter(|_| is_mutating(req.method())) {
+            let workspace = caller.workspace_id().to_string();
+            let path = req.uri().path_and_query().map_or(req.path(), |path| path.as_str());
+            let request =
+                IdempotencyRequest::new(value.as_bytes(), req.method().as_str(), path, &workspace, &bytes)?;
+            caller = caller.with_idempotency(request);
+        }
+        Ok(Self { req, state, request_id, caller, query, body, scope: std::marker::PhantomData })
+    }
+
+    /// The application.
+    pub fn app(&self) -> &App {
+        self.state.app()
+    }
+
+    /// Who calls.
+    pub fn caller(&self) -> &Caller {
+        &self.caller
+    }
+
+    /// The query.
+    pub fn query(&self) -> &Q {
+        &self.query
+    }
+
+    /// The number in the path. What cannot be one is not found, like a number that nobody has.
+    pub fn path_id(&self) -> Result<i64, ApiError> {
+        Ok(self.req.match_info().get("id").and_then(positive_id).ok_or(Error::NotFound)?)
+    }
+
+    /// Takes the body out.
+    pub fn into_body(self) -> (B, Call<S, Q, ()>) {
+        let Self { req, state, request_id, caller, query, body, scope } = self;
+        (body, Call { req, state, request_id, caller, query, body: (), scope })
+    }
+
+    /// Answers with one thing.
+    pub fn item<T: Serialize>(&self, data: &T) -> Result<HttpResponse, ApiError> {
+        let body = self.state.contract().item(data)?;
+        Ok(HttpResponse::Ok().content_type(header::ContentType::json()).body(body))
+    }
+
+    /// Answers with a page of things.
+    pub fn page<T: Serialize>(&self, page: &Page<T>) -> Result<HttpResponse, ApiError> {
+        let base = client::base_url(&self.req, &self.state) + self.req.path();
+        let url = PageUrl { base, query: self.req.query_string() };
+        let (body, link) = self.state.contract().page(page, &url)?;
+        Ok(HttpResponse::Ok()
+            .content_type(header::ContentType::json())
+            .insert_header((header::LINK, link))
+            .body(body))
+    }
+}
+
+impl<S, Q, B> Call<S, Q, B> {
+    /// Runs a use-case in one transaction and answers with what it ends in; a repetition with the same idempotency
+    /// key gets the first answer again.
+    pub async fn mutate<F, R>(self, body: F) -> Result<HttpResponse, ApiError>
+    where
+        for<'u, 'c> F: AsyncFnOnce(&'u mut UnitOfWork<'c>) -> Result<R>
+            + Op<&'u mut UnitOfWork<'c>, Result<R>, Fut: Send>
+            + Send
+            + 'static,
+        R: IntoAnswer + Send + 'static,
+    {
+        let contract = self.state.contract();
+        let work = async move |unit: &mut UnitOfWork<'_>| body(unit).await?.into_answer(contract);
+        let answer = match self.state.app().answer(&self.caller, work).await {
+            Ok(answer) => answer,
+            Err(error) => {
+                let error = ApiError::from(error);
+                self.keep_refusal(&error).await?;
+                return Err(error);
+            }
+        };
+        Ok(respond(answer))
+    }
+
+    /// A refusal is an answer too: its repetition must not find the world changed and succeed.
+    async fn keep_refusal(&self, error: &ApiError) -> Result<(), ApiError> {
+        if !error.can_be_kept() {
+            return Ok(());
+        }
+        let status = actix_web::ResponseError::status_code(error).as_u16();
+        let (content_type, body) =
+            self.state.contract().error(error, ErrorFormat::of(&self.req), &self.request_id)?;
+        let answer = Answer {
+            status,
+            content_type: content_type.to_owned(),
+            body,
+            holds_secret: false,
+            replayed: false,
+        };
+        Ok(self.state.app().keep_refusal(&self.caller, answer).await?)
+    }
+}
+
+fn respond(answer: Answer) -> HttpResponse {
+    let status = actix_web::http::StatusCode::from_u16(answer.status)
+        .unwrap_or(actix_web::http::StatusCode::INTERNAL_SERVER_ERROR);
+    let mut response = HttpResponse::build(status);
+    if !answer.content_type.is_empty() {
+        response.content_type(answer.content_type);
+    }
+    if answer.replayed {
+        response.insert_header(("idempotent-replayed", "true"));
+    }
+    response.body(answer.body)
+}
+
+fn is_mutating(method: &Method) -> bool {
+    matches!(*method, Method::POST | Method::PUT | Method::PATCH | Method::DELETE)
+}
+
+fn positive_id(text: &str) -> Option<i64> {
+    // `parse` alone would also take `+1`.
+    text.parse().ok().filter(|id| *id > 0 && text.bytes().all(|b| b.is_ascii_digit()))
+}
+
+/// The token in the one `Authorization` header: `Bearer KEY`, or Basic with the key as user name.
+fn token(req: &HttpRequest) -> Option<String> {
+    let mut headers = req.headers().get_all(header::AUTHORIZATION);
+    let (Some(value), None) = (headers.next(), headers.next()) else { return None };
+    let (scheme, credentials) = value.to_str().ok()?.split_once(' ')?;
+    let credentials = credentials.trim();
+    if scheme.eq_ignore_ascii_case("bearer") {
+        return Some(credentials.to_owned());
+    }
+    if scheme.eq_ignore_ascii_case("basic") {
+        let pair = String::from_utf8(BASE64_STANDARD.decode(credentials).ok()?).ok()?;
+        return pair.split_once(':').map(|(user, _)| user.to_owned());
+    }
+    None
+}
+
+async fn read_body<B: ReadBody>(
+    req: &HttpRequest,
+    payload: Payload,
+    state: &State,
+) -> Result<(B, Bytes), ApiError> {
+    let bytes = if B::TAKEN { collect(req, payload, B::LIMIT_BYTES).await? } else { Bytes::new() };
+    let members =
+        if !B::TAKEN || (B::OPTIONAL && bytes.is_empty()) { Map::new() } else { members(req, &bytes)? };
+    let mut fields = Fields::new(members);
+    let context = Context { now: state.app().now(), catalog: state.app().catalog() };
+    let body = B::read(&mut fields, &context);
+    let faults = fields.into_errors();
+    let body = body.filter(|_| faults.is_empty()).ok_or(Error::Validation(faults))?;
+    Ok((body, bytes))
+}
+
+async fn collect(req: &HttpRequest, mut payload: Payload, limit_bytes: usize) -> Result<Bytes, ApiError> {
+    let announced =
+        req.headers().get(header::CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.parse::<usize>().ok());
+    if announced.is_some_and(|length| length > limit_bytes) {
+        return Err(ApiError::PayloadTooLarge { limit_bytes });
+    }
+    let mut body = Vec::with_capacity(announced.unwrap_or(0));
+    while let Some(chunk) = payload.next().await {
+        let chunk = chunk.map_err(|_| ApiError::BadRequest("The request body ended early.".to_owned()))?;
+        if body.len() + chunk.len() > limit_bytes {
+            return Err(ApiError::PayloadTooLarge { limit_bytes });
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(body.into())
+}
+
+fn members(req: &HttpRequest, bytes: &[u8]) -> Result<Map<String, Value>, ApiError> {
+    if !req.content_type().eq_ignore_ascii_case("application/json") {
+        return Err(ApiError::UnsupportedMediaType);
+    }
+    match serde_json::from_slice(bytes) {
+        Ok(Value::Object(members)) => Ok(members),
+        Ok(_) => Err(Error::invalid("body", "The request body must be a JSON object.").into()),
+        Err(error) => {
+            let place = format!("line {}, column {}", error.line(), error.column());
+            Err(ApiError::BadRequest(format!("The request body is not valid JSON ({place}).")))
+        }
+    }
+}

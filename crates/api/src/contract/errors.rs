@@ -1,0 +1,133 @@
+//! Errors in the core contract's exact shapes, or as RFC 9457 problems for callers who ask for them.
+
+use actix_web::{HttpRequest, ResponseError, http::header};
+use gatepost_kernel::{Error, FieldErrors, RequestId, Result};
+use serde::{Serialize, Serializer, ser::SerializeMap};
+
+use super::{Contract, JSON, to_json};
+use crate::error::ApiError;
+
+const PROBLEM_JSON: &str = "application/problem+json";
+
+/// In which form a caller wants its errors.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ErrorFormat {
+    /// The contract's own.
+    Contract,
+    /// RFC 9457.
+    Problem,
+}
+
+impl ErrorFormat {
+    /// What the caller's `Accept` asks for.
+    pub fn of(req: &HttpRequest) -> Self {
+        let asked = req
+            .headers()
+            .get_all(header::ACCEPT)
+            .filter_map(|value| value.to_str().ok())
+            .any(asks_for_problem);
+        if asked { Self::Problem } else { Self::Contract }
+    }
+}
+
+fn asks_for_problem(accept: &str) -> bool {
+    accept.split(',').any(|range| {
+        let mut parts = range.split(';').map(str::trim);
+        let named = parts.next().is_some_and(|name| name.eq_ignore_ascii_case(PROBLEM_JSON));
+        let refused =
+            parts.any(|p| p.split_once('=').is_some_and(|(k, v)| k == "q" && v.parse() == Ok(0.0f32)));
+        named && !refused
+    })
+}
+
+/// `{"name": ["The name field is required."]}`
+struct ByField<'a>(&'a FieldErrors);
+
+impl Serialize for ByField<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        for (field, messages) in self.0.iter() {
+            map.serialize_entry(field, messages)?;
+        }
+        map.end()
+    }
+}
+
+#[derive(Serialize)]
+struct CoreError<'a> {
+    error: &'static str,
+    message: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    errors: Option<ByField<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    request_id: Option<&'a RequestId>,
+}
+
+#[derive(Serialize)]
+struct Problem<'a> {
+    r#type: &'static str,
+    title: &'a str,
+    status: u16,
+    detail: &'a str,
+    code: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    errors: Option<ByField<'a>>,
+    request_id: &'a RequestId,
+}
+
+impl Contract {
+    /// The media type and the body of an error.
+    pub fn error(
+        self,
+        error: &ApiError,
+        format: ErrorFormat,
+        request_id: &RequestId,
+    ) -> Result<(&'static str, Vec<u8>)> {
+        let status = error.status_code();
+        let message = error.to_string();
+        let errors = match error {
+            ApiError::UseCase(Error::Validation(errors)) => Some(ByField(errors)),
+            _ => None,
+        };
+        match (self, format) {
+            (_, ErrorFormat::Problem) => {
+                let problem = Problem {
+                    r#type: "about:blank",
+                    title: status.canonical_reason().unwrap_or("Error"),
+                    status: status.as_u16(),
+                    detail: &message,
+                    code: error.code(),
+                    errors,
+                    request_id,
+                };
+                Ok((PROBLEM_JSON, to_json(&problem)?))
+            }
+            (Self::Core, ErrorFormat::Contract) => {
+                let request_id = (status.as_u16() == 500).then_some(request_id);
+                Ok((
+                    JSON,
+                    to_json(&CoreError { error: error.code(), message: &message, errors, request_id })?,
+                ))
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::asks_for_problem;
+
+    #[test]
+    fn problems_are_for_those_who_ask() {
+        for (accept, asked) in [
+            ("application/problem+json", true),
+            ("application/json, application/problem+json;q=0.9", true),
+            ("Application/Problem+JSON", true),
+            ("application/problem+json;q=0", false),
+            ("application/json", false),
+            ("*/*", false),
+        ] {
+            assert_eq!(asks_for_problem(accept), asked, "{accept}");
+        }
+    }
+}

@@ -1,0 +1,117 @@
+//! How everything looks on the wire: envelopes, errors, the names of headers.
+//!
+//! A handler hands over a typed value ([`Message`], [`NoContent`], an item, a page, an
+//! [`ApiError`](crate::error::ApiError)); the [`Contract`] turns it into bytes. Another face of the same platform
+//! is another variant here, and nothing else.
+
+mod errors;
+mod pages;
+
+use actix_web::http::header::HeaderName;
+use gatepost_app::Answer;
+use gatepost_kernel::{Error, Result};
+use serde::Serialize;
+
+pub use errors::ErrorFormat;
+pub use pages::PageUrl;
+
+const JSON: &str = "application/json";
+
+/// Which face the platform wears.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Contract {
+    /// The core contract: `{"data":…}`, `{"message":…,"data":…}`, `{"error":…,"message":…}`.
+    Core,
+}
+
+impl Contract {
+    /// The request header that names the workspace to act on.
+    pub fn acting_workspace_header(self) -> HeaderName {
+        match self {
+            Self::Core => HeaderName::from_static("x-workspace-id"),
+        }
+    }
+
+    /// The response header that names the workspace that the key belongs to.
+    pub fn workspace_header(self) -> HeaderName {
+        match self {
+            Self::Core => HeaderName::from_static("x-gatepost-workspace"),
+        }
+    }
+
+    /// The body of an answer that shows one thing.
+    pub fn item<T: Serialize>(self, data: &T) -> Result<Vec<u8>> {
+        #[derive(Serialize)]
+        struct Item<'a, T> {
+            data: &'a T,
+        }
+        match self {
+            Self::Core => to_json(&Item { data }),
+        }
+    }
+}
+
+/// What a mutating operation can end in.
+pub trait IntoAnswer {
+    /// The bytes of it.
+    fn into_answer(self, contract: Contract) -> Result<Answer>;
+}
+
+/// A sentence for people, and the thing that was made or changed.
+pub struct Message<T> {
+    status: u16,
+    text: &'static str,
+    data: T,
+    holds_secret: bool,
+}
+
+impl<T> Message<T> {
+    /// Something was made: 201.
+    pub fn created(text: &'static str, data: T) -> Self {
+        Self { status: 201, text, data, holds_secret: false }
+    }
+
+    /// Something was done: 200.
+    pub fn done(text: &'static str, data: T) -> Self {
+        Self { status: 200, text, data, holds_secret: false }
+    }
+
+    /// The data shows a secret: if the answer is kept, then encrypted.
+    pub fn with_secret(self) -> Self {
+        Self { holds_secret: true, ..self }
+    }
+}
+
+impl<T: Serialize> IntoAnswer for Message<T> {
+    fn into_answer(self, contract: Contract) -> Result<Answer> {
+        #[derive(Serialize)]
+        struct Body<'a, T> {
+            message: &'a str,
+            data: &'a T,
+        }
+        let body = match contract {
+            Contract::Core => to_json(&Body { message: self.text, data: &self.data })?,
+        };
+        Ok(Answer {
+            status: self.status,
+            content_type: JSON.to_owned(),
+            body,
+            holds_secret: self.holds_secret,
+            replayed: false,
+        })
+    }
+}
+
+/// Nothing to say: 204.
+pub struct NoContent;
+
+impl IntoAnswer for NoContent {
+    fn into_answer(self, _: Contract) -> Result<Answer> {
+        let (content_type, body) = (String::new(), Vec::new());
+        Ok(Answer { status: 204, content_type, body, holds_secret: false, replayed: false })
+    }
+}
+
+fn to_json<T: Serialize>(value: &T) -> Result<Vec<u8>> {
+    serde_json::to_vec(value).map_err(|e| Error::Internal(format!("rendering an answer: {e}")))
+}

@@ -1,0 +1,77 @@
+//! The only error that an answer is made of: one exhaustive `match` gives every kind its status.
+
+use actix_web::{HttpResponse, ResponseError, http::StatusCode};
+use gatepost_kernel::Error;
+
+/// A refusal or a failure on its way to the caller. `Display` is the text that the caller may see.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum ApiError {
+    /// A use-case refused or failed.
+    #[error(transparent)]
+    UseCase(#[from] Error),
+    /// The request cannot be read.
+    #[error("{0}")]
+    BadRequest(String),
+    /// The path exists, but not with this method.
+    #[error("The {method} method is not supported for this route. Supported methods: {allow}.")]
+    MethodNotAllowed {
+        /// What was tried.
+        method: String,
+        /// What the path has, separated by commas.
+        allow: String,
+    },
+    /// The body is larger than the operation takes.
+    #[error("The request body may not be greater than {limit_bytes} bytes.")]
+    PayloadTooLarge {
+        /// What it takes.
+        limit_bytes: usize,
+    },
+    /// The body is not JSON by its own word.
+    #[error("The Content-Type must be application/json.")]
+    UnsupportedMediaType,
+}
+
+impl ApiError {
+    /// The stable code, in the spelling of the core contract.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::UseCase(error) => error.code(),
+            Self::BadRequest(_) => "bad_request",
+            Self::MethodNotAllowed { .. } => "method_not_allowed",
+            Self::PayloadTooLarge { .. } => "payload_too_large",
+            Self::UnsupportedMediaType => "unsupported_media_type",
+        }
+    }
+
+    /// Whether the refusal may be kept for a repetition with the same idempotency key. What depends on the
+    /// caller's rights, on its rate or on our own state may not.
+    pub fn can_be_kept(&self) -> bool {
+        !matches!(self, Self::UseCase(Error::IdempotencyInProgress | Error::IdempotencyKeyReused))
+            && matches!(self.status_code().as_u16(), 400 | 404 | 409 | 422)
+    }
+}
+
+impl ResponseError for ApiError {
+    fn status_code(&self) -> StatusCode {
+        match self {
+            Self::UseCase(error) => match error {
+                Error::Unauthorized | Error::KeyRevoked | Error::KeyExpired => StatusCode::UNAUTHORIZED,
+                Error::AccessDenied(_) | Error::IpNotAllowed => StatusCode::FORBIDDEN,
+                Error::NotFound => StatusCode::NOT_FOUND,
+                Error::Conflict(_) | Error::IdempotencyInProgress => StatusCode::CONFLICT,
+                Error::Validation(_) | Error::IdempotencyKeyReused => StatusCode::UNPROCESSABLE_ENTITY,
+                Error::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
+                Error::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
+            },
+            Self::BadRequest(_) => StatusCode::BAD_REQUEST,
+            Self::MethodNotAllowed { .. } => StatusCode::METHOD_NOT_ALLOWED,
+            Self::PayloadTooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+        }
+    }
+
+    /// Only the status: the middleware renders the rest, because only it knows the request.
+    fn error_response(&self) -> HttpResponse {
+        HttpResponse::new(self.status_code())
+    }
+}

@@ -1,0 +1,48 @@
+//! Requests that no operation takes: 405 where the path has other methods, else 404.
+
+use actix_web::{HttpRequest, HttpResponse};
+use gatepost_kernel::Error;
+use serde_json::Value;
+
+use crate::{State, error::ApiError, openapi::METHODS};
+
+/// The paths of the document with their methods.
+pub struct RouteTable(Vec<(Vec<String>, String)>);
+
+impl RouteTable {
+    /// Reads the paths out of the document, which lists every operation.
+    pub fn from_document(document: &Value) -> Self {
+        let paths = document["paths"].as_object().into_iter().flatten();
+        let methods = |item: &Value| {
+            let methods = METHODS.iter().filter(|method| item.get(**method).is_some());
+            methods.map(|method| method.to_uppercase()).collect::<Vec<_>>().join(", ")
+        };
+        Self(
+            paths.map(|(path, item)| (path.split('/').map(str::to_owned).collect(), methods(item))).collect(),
+        )
+    }
+
+    /// The methods of the path, separated by commas.
+    fn allow(&self, path: &str) -> Option<&str> {
+        let asked: Vec<&str> = path.split('/').collect();
+        let fits = |segments: &[String]| {
+            segments.len() == asked.len()
+                && segments
+                    .iter()
+                    .zip(&asked)
+                    .all(|(s, a)| if s.starts_with('{') { !a.is_empty() } else { s == a })
+        };
+        self.0.iter().find(|(segments, _)| fits(segments)).map(|(_, allow)| allow.as_str())
+    }
+}
+
+/// Answers what no route takes.
+pub async fn no_such_operation(req: HttpRequest) -> Result<HttpResponse, ApiError> {
+    let allow = req.app_data::<State>().and_then(|state| state.routes().allow(req.path()));
+    Err(match allow {
+        Some(allow) => {
+            ApiError::MethodNotAllowed { method: req.method().to_string(), allow: allow.to_owned() }
+        }
+        None => Error::NotFound.into(),
+    })
+}

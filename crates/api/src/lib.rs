@@ -1,0 +1,137 @@
+//! Gatepost over HTTP: routes, the extractor that authorises, the contract renderer and the OpenAPI document.
+//!
+//! A handler takes a [`call::Call`], whose type states the scope it needs, and returns what the call makes of a
+//! typed value. No handler builds an envelope, names a header or formats an error: [`contract`] does, so that the
+//! same operations can later wear another face. No rule of the business is decided here.
+
+mod body;
+mod call;
+mod client;
+mod contract;
+mod error;
+mod fallback;
+mod metrics;
+mod middleware;
+mod openapi;
+mod query;
+mod routes;
+mod scopes;
+mod server;
+mod wire;
+
+use std::{
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+use actix_web::web;
+use gatepost_app::App;
+use ipnet::IpNet;
+use utoipa_actix_web::service_config::ServiceConfig;
+use utoipa_swagger_ui::SwaggerUi;
+
+pub use openapi::document;
+pub use server::{Stopper, serve};
+
+use crate::{contract::Contract, fallback::RouteTable, metrics::Metrics, middleware::respond};
+
+/// Where the contract's operations live.
+pub const BASE_PATH: &str = "/api/v1";
+
+/// What the operator decides about the HTTP side.
+#[derive(Debug, Clone, Default)]
+pub struct Settings {
+    /// The address that links begin with, e.g. `https://api.example.com`; the request's own when there is none.
+    pub public_url: Option<String>,
+    /// Proxies whose `X-Forwarded-For` and `X-Forwarded-Proto` are believed.
+    pub trusted_proxies: Vec<IpNet>,
+}
+
+/// What every request can reach. Cloning is cheap.
+#[derive(Clone)]
+pub struct State(Arc<Parts>);
+
+struct Parts {
+    app: App,
+    settings: Settings,
+    contract: Contract,
+    metrics: Metrics,
+    routes: RouteTable,
+    document: serde_json::Value,
+    draining: AtomicBool,
+}
+
+impl State {
+    /// Puts the HTTP side of `app` together.
+    pub fn new(app: App, settings: Settings) -> Self {
+        let document = document();
+        Self(Arc::new(Parts {
+            app,
+            settings,
+            contract: Contract::Core,
+            metrics: Metrics::new(),
+            routes: RouteTable::from_document(&document),
+            document,
+            draining: AtomicBool::new(false),
+        }))
+    }
+
+    /// Lets `/readyz` say that no more requests should be sent here.
+    fn start_draining(&self) {
+        self.0.draining.store(true, Ordering::Relaxed);
+    }
+
+    fn is_draining(&self) -> bool {
+        self.0.draining.load(Ordering::Relaxed)
+    }
+
+    fn app(&self) -> &App {
+        &self.0.app
+    }
+
+    fn settings(&self) -> &Settings {
+        &self.0.settings
+    }
+
+    fn contract(&self) -> Contract {
+        self.0.contract
+    }
+
+    fn metrics(&self) -> &Metrics {
+        &self.0.metrics
+    }
+
+    fn routes(&self) -> &RouteTable {
+        &self.0.routes
+    }
+}
+
+impl fmt::Debug for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("State(…)")
+    }
+}
+
+/// Registers everything that this crate serves.
+fn configure(config: &mut web::ServiceConfig, state: &State) {
+    config.app_data(state.clone());
+    operations(&mut ServiceConfig::new(config));
+    routes::probes::configure(config);
+    config.route("/docs", web::get().to(async || web::Redirect::to("/docs/").permanent()));
+    config.service(
+        SwaggerUi::new("/docs/{_:.*}").external_url_unchecked("/openapi.json", state.0.document.clone()),
+    );
+    config.default_service(web::to(fallback::no_such_operation));
+}
+
+/// The contract's operations, once for the server and once for the document.
+fn operations(config: &mut ServiceConfig<'_>) {
+    config.service(utoipa_actix_web::scope(BASE_PATH).configure(|config| {
+        routes::workspaces::configure(config);
+        routes::api_keys::configure(config);
+        routes::audit_log::configure(config);
+    }));
+}

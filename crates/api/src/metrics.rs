@@ -1,0 +1,97 @@
+//! Numbers for Prometheus. Each server has its own registry, so that two can live in one process.
+
+use std::{fmt, sync::atomic::AtomicU64, time::Duration};
+
+use prometheus_client::{
+    encoding::{EncodeLabelSet, text::encode},
+    metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram, info::Info},
+    registry::{Registry, Unit},
+};
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct RequestLabels {
+    method: String,
+    route: String,
+    status: u16,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct RouteLabels {
+    route: String,
+}
+
+/// The server's counters.
+pub struct Metrics {
+    registry: Registry,
+    requests: Family<RequestLabels, Counter>,
+    duration: Family<RouteLabels, Histogram, fn() -> Histogram>,
+    in_flight: Gauge,
+    database_up: Gauge<i64>,
+    failures: Counter<u64, AtomicU64>,
+}
+
+fn buckets() -> Histogram {
+    Histogram::new([0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0])
+}
+
+impl Metrics {
+    /// Fresh counters.
+    pub fn new() -> Self {
+        let mut registry = Registry::with_prefix("gatepost");
+        let requests = Family::default();
+        let duration = Family::new_with_constructor(buckets as fn() -> Histogram);
+        let (in_flight, database_up, failures) = (Gauge::default(), Gauge::default(), Counter::default());
+        registry.register(
+            "build",
+            "The version of the server",
+            Info::new([("version", env!("CARGO_PKG_VERSION"))]),
+        );
+        registry.register("http_requests", "Answers by method, route and status", requests.clone());
+        registry.register_with_unit(
+            "http_request_duration",
+            "Time to answer",
+            Unit::Seconds,
+            duration.clone(),
+        );
+        registry.register("http_requests_in_flight", "Requests being answered", in_flight.clone());
+        registry.register("database_up", "Whether the database answered the last probe", database_up.clone());
+        registry.register("server_errors", "Answers with status 500", failures.clone());
+        Self { registry, requests, duration, in_flight, database_up, failures }
+    }
+
+    pub fn request_started(&self) {
+        self.in_flight.inc();
+    }
+
+    pub fn request_ended(&self, method: &str, route: &str, status: u16, took: Duration) {
+        self.in_flight.dec();
+        // Methods are whatever a client writes; the label must not be.
+        let method = if matches!(method, "GET" | "POST" | "PUT" | "PATCH" | "DELETE" | "HEAD" | "OPTIONS") {
+            method
+        } else {
+            "OTHER"
+        };
+        let labels = RequestLabels { method: method.to_owned(), route: route.to_owned(), status };
+        self.requests.get_or_create(&labels).inc();
+        self.duration.get_or_create(&RouteLabels { route: route.to_owned() }).observe(took.as_secs_f64());
+        if status == 500 {
+            self.failures.inc();
+        }
+    }
+
+    /// A request whose client went away before it was answered.
+    pub fn request_abandoned(&self) {
+        self.in_flight.dec();
+    }
+
+    pub fn probed_database(&self, up: bool) {
+        self.database_up.set(up.into());
+    }
+
+    /// The text that Prometheus reads.
+    pub fn render(&self) -> Result<String, fmt::Error> {
+        let mut text = String::new();
+        encode(&mut text, &self.registry)?;
+        Ok(text)
+    }
+}

@@ -1,0 +1,169 @@
+//! What every answer has in common: a request id, the rendered error, the headers, one log line, the counters.
+
+use std::time::Instant;
+
+use actix_web::{
+    Error, HttpMessage,
+    body::{BoxBody, EitherBody, MessageBody},
+    dev::{ServiceRequest, ServiceResponse},
+    http::{
+        StatusCode,
+        header::{self, HeaderName, HeaderValue},
+    },
+    middleware::Next,
+};
+use gatepost_kernel::{ApiKeyId, Error as UseCaseError, RequestId, WorkspaceId, random};
+
+use crate::{BASE_PATH, State, client, contract::ErrorFormat, error::ApiError};
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+/// What a client is told to wait when the database is away.
+const RETRY_AFTER_SECONDS: u64 = 5;
+
+/// Left in a request by whoever authenticated it.
+#[derive(Debug, Clone, Copy)]
+pub struct Authenticated {
+    /// The key.
+    pub key: ApiKeyId,
+    /// The workspace that it belongs to.
+    pub workspace: WorkspaceId,
+}
+
+/// Counts a request as in flight until it is dropped, answered or not.
+struct InFlight {
+    state: State,
+    ended: bool,
+}
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        if !self.ended {
+            self.state.metrics().request_abandoned();
+        }
+    }
+}
+
+/// Wraps every request of the server; see the module.
+///
+/// # Errors
+/// Those of the services below that are not answers; there are none.
+pub async fn respond<B: MessageBody + 'static>(
+    req: ServiceRequest,
+    next: Next<B>,
+) -> Result<ServiceResponse<EitherBody<B, BoxBody>>, Error> {
+    let Some(state) = req.app_data::<State>().cloned() else {
+        return next.call(req).await.map(ServiceResponse::map_into_left_body);
+    };
+    let started = Instant::now();
+    let inbound = req.headers().get(&REQUEST_ID).and_then(|value| value.to_str().ok());
+    let request_id =
+        inbound.and_then(RequestId::from_caller).unwrap_or_else(|| RequestId::generate(&mut random::rng()));
+    req.extensions_mut().insert(request_id.clone());
+    state.metrics().request_started();
+    let mut in_flight = InFlight { state: state.clone(), ended: false };
+
+    let response = next.call(req).await?;
+    let error = api_error(&response);
+    let mut response = match &error {
+        Some(error) => render(response, error, &state, &request_id),
+        None => response.map_into_left_body(),
+    };
+    add_headers(&mut response, &state, &request_id);
+
+    in_flight.ended = true;
+    let route = response.request().match_pattern().unwrap_or_else(|| "unmatched".to_owned());
+    let (method, status) = (response.request().method().as_str(), response.status().as_u16());
+    let took = started.elapsed();
+    state.metrics().request_ended(method, &route, status, took);
+    log(&response, error.as_ref(), &state, &request_id, &route, took.as_secs_f64() * 1_000.0);
+    Ok(response)
+}
+
+/// The error that the answer stands for. The framework's own refusals under the base path become ours.
+fn api_error<B>(response: &ServiceResponse<B>) -> Option<ApiError> {
+    if let Some(error) = response.response().error().and_then(|error| error.as_error::<ApiError>()) {
+        return Some(error.clone());
+    }
+    let failed = response.response().error().is_some() && response.request().path().starts_with(BASE_PATH);
+    failed.then(|| match response.status() {
+        StatusCode::NOT_FOUND => UseCaseError::NotFound.into(),
+        status if status.is_client_error() => ApiError::BadRequest("The request cannot be read.".to_owned()),
+        _ => UseCaseError::Internal(response.response().error().map(ToString::to_string).unwrap_or_default())
+            .into(),
+    })
+}
+
+fn render<B>(
+    response: ServiceResponse<B>,
+    error: &ApiError,
+    state: &State,
+    request_id: &RequestId,
+) -> ServiceResponse<EitherBody<B, BoxBody>> {
+    let format = ErrorFormat::of(response.request());
+    let rendered = state.contract().error(error, format, request_id);
+    let mut response = response.map_body(|_, _| ());
+    *response.response_mut().status_mut() = actix_web::ResponseError::status_code(error);
+    let headers = response.headers_mut();
+    match error {
+        ApiError::UseCase(
+            UseCaseError::Unauthorized | UseCaseError::KeyRevoked | UseCaseError::KeyExpired,
+        ) => {
+            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"gatepost\""));
+        }
+        ApiError::UseCase(UseCaseError::Unavailable(_)) => {
+            headers.insert(header::RETRY_AFTER, RETRY_AFTER_SECONDS.into());
+        }
+        ApiError::MethodNotAllowed { allow, .. } => {
+            if let Ok(allow) = HeaderValue::from_str(allow) {
+                headers.insert(header::ALLOW, allow);
+            }
+        }
+        _ => {}
+    }
+    let (content_type, body) = rendered.unwrap_or(("application/json", Vec::new()));
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
+    response.map_body(|_, ()| EitherBody::right(BoxBody::new(body)))
+}
+
+fn add_headers<B>(response: &mut ServiceResponse<B>, state: &State, request_id: &RequestId) {
+    let authenticated = response.request().extensions().get::<Authenticated>().copied();
+    let of_the_contract = response.request().path().starts_with(BASE_PATH);
+    let headers = response.headers_mut();
+    if let Ok(value) = HeaderValue::from_str(request_id.as_str()) {
+        headers.insert(REQUEST_ID, value);
+    }
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    if of_the_contract {
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    }
+    if let Some(Authenticated { workspace, .. }) = authenticated {
+        headers.insert(state.contract().workspace_header(), workspace.0.into());
+    }
+}
+
+fn log<B>(
+    response: &ServiceResponse<B>,
+    error: Option<&ApiError>,
+    state: &State,
+    request_id: &RequestId,
+    route: &str,
+    duration_ms: f64,
+) {
+    let authenticated = response.request().extensions().get::<Authenticated>().copied();
+    let (request_id, method, status) =
+        (request_id.as_str(), response.request().method(), response.status().as_u16());
+    let client = client::address(response.request(), state).map(tracing::field::display);
+    let key = authenticated.map(|a| a.key.0);
+    let workspace = authenticated.map(|a| a.workspace.0);
+    // The route and not the path: a path is whatever a client writes, a pasted key included.
+    match error.and_then(|error| if let ApiError::UseCase(e) = error { e.internal_context() } else { None }) {
+        Some(context) => tracing::error!(
+            request.id = request_id, http.method = %method, http.route = route, http.status = status, duration_ms,
+            client.address = client, key.id = key, workspace.id = workspace, error = context, "request failed"
+        ),
+        None => tracing::info!(
+            request.id = request_id, http.method = %method, http.route = route, http.status = status, duration_ms,
+            client.address = client, key.id = key, workspace.id = workspace, "request"
+        ),
+    }
+}

@@ -1,0 +1,95 @@
+//! Reading query strings: what is not declared is refused, naming what is.
+
+use actix_web::web;
+use gatepost_kernel::{FieldErrors, PageRequest};
+
+/// The query of an operation.
+pub trait ReadQuery: Sized + 'static {
+    /// Reads the parameters; faults go to `parameters`. The answer counts only if there was none.
+    fn read(parameters: &mut Parameters) -> Option<Self>;
+}
+
+/// No parameters.
+pub struct NoQuery;
+
+impl ReadQuery for NoQuery {
+    fn read(_: &mut Parameters) -> Option<Self> {
+        Some(Self)
+    }
+}
+
+/// The parameters of a query string, taken one by one.
+pub struct Parameters {
+    pairs: Vec<(String, String)>,
+    known: Vec<&'static str>,
+    errors: FieldErrors,
+}
+
+impl Parameters {
+    /// Takes a query string apart.
+    pub fn new(query: &str) -> Self {
+        // Every byte sequence is some list of pairs; what cannot be decoded ends up in a name nobody asks for.
+        let pairs = web::Query::<Vec<(String, String)>>::from_query(query).map(web::Query::into_inner);
+        Self { pairs: pairs.unwrap_or_default(), known: Vec::new(), errors: FieldErrors::default() }
+    }
+
+    /// `page` and `per_page`.
+    pub fn page(&mut self) -> PageRequest {
+        let default = PageRequest::default();
+        let page = self.integer("page", 1, u32::MAX).unwrap_or(default.page);
+        let per_page = self.integer("per_page", 1, PageRequest::MAX_PER_PAGE).unwrap_or(default.per_page);
+        PageRequest { page, per_page }
+    }
+
+    /// One of some words.
+    pub fn choice<T>(
+        &mut self,
+        name: &'static str,
+        words: &[&str],
+        read: impl Fn(&str) -> Option<T>,
+    ) -> Option<T> {
+        let text = self.take(name)?;
+        let choice = read(&text);
+        if choice.is_none() {
+            self.errors.add(
+                name,
+                format!("The selected {name} is invalid. It must be one of: {}.", words.join(", ")),
+            );
+        }
+        choice
+    }
+
+    /// All faults, those of parameters that nobody asked for included.
+    pub fn into_errors(mut self) -> FieldErrors {
+        for (name, _) in &self.pairs {
+            let message = if self.known.is_empty() {
+                "This parameter is not known; this request takes none.".to_owned()
+            } else {
+                format!("This parameter is not known. Known parameters: {}.", self.known.join(", "))
+            };
+            self.errors.add(name, message);
+        }
+        self.errors
+    }
+
+    fn integer(&mut self, name: &'static str, low: u32, high: u32) -> Option<u32> {
+        let text = self.take(name)?;
+        let number = text.parse().ok().filter(|number| (low..=high).contains(number));
+        if number.is_none() {
+            self.errors.add(name, format!("The {name} must be an integer between {low} and {high}."));
+        }
+        number
+    }
+
+    fn take(&mut self, name: &'static str) -> Option<String> {
+        self.known.push(name);
+        let place = self.pairs.iter().position(|(key, _)| key == name)?;
+        let (_, value) = self.pairs.remove(place);
+        if self.pairs.iter().any(|(key, _)| key == name) {
+            self.pairs.retain(|(key, _)| key != name);
+            self.errors.add(name, format!("The {name} may be given only once."));
+            return None;
+        }
+        Some(value)
+    }
+}

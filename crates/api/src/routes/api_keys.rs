@@ -1,0 +1,146 @@
+//! `/api-keys`
+
+use actix_web::{HttpResponse, delete, get, patch, post};
+use gatepost_app::{UnitOfWork, api_keys};
+use gatepost_kernel::ApiKeyId;
+use utoipa_actix_web::service_config::ServiceConfig;
+
+use crate::{
+    call::Call,
+    contract::{Message, NoContent},
+    error::ApiError,
+    query::NoQuery,
+    scopes::{ApiKeysDelete, ApiKeysRead, ApiKeysWrite},
+    wire::api_keys::{
+        ApiKeyItem, ApiKeyMessage, ApiKeyPage, ApiKeyView, CreateApiKeyBody, CreatedApiKeyMessage,
+        CreatedApiKeyView, ListApiKeysQuery, RotateApiKeyBody, RotatedApiKeyMessage, RotatedApiKeyView,
+        UpdateApiKeyBody,
+    },
+};
+
+pub fn configure(config: &mut ServiceConfig<'_>) {
+    config
+        .service(list_api_keys)
+        .service(create_api_key)
+        .service(get_api_key)
+        .service(update_api_key)
+        .service(revoke_api_key)
+        .service(rotate_api_key);
+}
+
+/// List API keys
+///
+/// Without `status`, all keys that are not revoked. A test key sees test keys, a live key both.
+#[utoipa::path(
+    tag = "API keys", operation_id = "list_api_keys", params(ListApiKeysQuery),
+    extensions(("x-required-scope" = json!("api-keys:read"))),
+    responses((status = 200, description = "One page of API keys", body = ApiKeyPage))
+)]
+#[get("/api-keys")]
+async fn list_api_keys(call: Call<ApiKeysRead, ListApiKeysQuery>) -> Result<HttpResponse, ApiError> {
+    let (query, caller) = (call.query(), call.caller());
+    let page = api_keys::list(call.app(), caller, query.status(), query.environment(), query.page()).await?;
+    let now = call.app().now();
+    call.page(&page.map(|key| ApiKeyView::new(key, now)))
+}
+
+/// Create an API key
+///
+/// `key` is shown in this answer only. The caller must hold every scope that it gives.
+#[utoipa::path(
+    tag = "API keys", operation_id = "create_api_key", request_body = CreateApiKeyBody,
+    extensions(("x-required-scope" = json!("api-keys:write"))),
+    responses((status = 201, description = "The new key, with its secret", body = CreatedApiKeyMessage))
+)]
+#[post("/api-keys")]
+async fn create_api_key(
+    call: Call<ApiKeysWrite, NoQuery, CreateApiKeyBody>,
+) -> Result<HttpResponse, ApiError> {
+    let (body, call) = call.into_body();
+    call.mutate(async move |unit: &mut UnitOfWork<'_>| {
+        let created = api_keys::create(unit, body.into()).await?;
+        Ok(Message::created("API key created successfully.", CreatedApiKeyView::from(created)).with_secret())
+    })
+    .await
+}
+
+/// Get an API key
+#[utoipa::path(
+    tag = "API keys", operation_id = "get_api_key", params(("id" = i64, Path, description = "API key ID")),
+    extensions(("x-required-scope" = json!("api-keys:read"))),
+    responses((status = 200, description = "The key, without its secret", body = ApiKeyItem))
+)]
+#[get("/api-keys/{id}")]
+async fn get_api_key(call: Call<ApiKeysRead>) -> Result<HttpResponse, ApiError> {
+    let id = ApiKeyId(call.path_id()?);
+    let key = api_keys::get(call.app(), call.caller(), id).await?;
+    call.item(&ApiKeyView::new(key, call.app().now()))
+}
+
+/// Update an API key
+///
+/// The caller must hold every scope that the key has, and every scope that it would get.
+#[utoipa::path(
+    tag = "API keys", operation_id = "update_api_key", request_body = UpdateApiKeyBody,
+    params(("id" = i64, Path, description = "API key ID")),
+    extensions(("x-required-scope" = json!("api-keys:write"))),
+    responses((status = 200, description = "The key as it is now", body = ApiKeyMessage))
+)]
+#[patch("/api-keys/{id}")]
+async fn update_api_key(
+    call: Call<ApiKeysWrite, NoQuery, UpdateApiKeyBody>,
+) -> Result<HttpResponse, ApiError> {
+    let id = ApiKeyId(call.path_id()?);
+    let now = call.app().now();
+    let (body, call) = call.into_body();
+    call.mutate(async move |unit: &mut UnitOfWork<'_>| {
+        let key = api_keys::update(unit, id, body.into()).await?;
+        Ok(Message::done("API key updated successfully.", ApiKeyView::new(key, now)))
+    })
+    .await
+}
+
+/// Revoke an API key
+///
+/// The next request with it is refused.
+#[utoipa::path(
+    tag = "API keys", operation_id = "revoke_api_key", params(("id" = i64, Path, description = "API key ID")),
+    extensions(("x-required-scope" = json!("api-keys:delete"))),
+    responses((status = 204, description = "The key is revoked"))
+)]
+#[delete("/api-keys/{id}")]
+async fn revoke_api_key(call: Call<ApiKeysDelete>) -> Result<HttpResponse, ApiError> {
+    let id = ApiKeyId(call.path_id()?);
+    call.mutate(async move |unit: &mut UnitOfWork<'_>| {
+        api_keys::revoke(unit, id).await?;
+        Ok(NoContent)
+    })
+    .await
+}
+
+/// Rotate an API key
+///
+/// Makes a key with the same name, scopes, tier, addresses, environment and expiry; `key` is shown in this answer
+/// only. The old key works until `grace_period_ends_at`, which is never later than its own expiry. The caller must
+/// hold every scope of the key.
+#[utoipa::path(
+    tag = "API keys", operation_id = "rotate_api_key", request_body = Option<RotateApiKeyBody>,
+    params(("id" = i64, Path, description = "API key ID")),
+    extensions(("x-required-scope" = json!("api-keys:write"))),
+    responses(
+        (status = 200, description = "The new key, with its secret", body = RotatedApiKeyMessage),
+        (status = 409, description = "The key is revoked, expired or already rotated", body = crate::wire::ErrorBody),
+    )
+)]
+#[post("/api-keys/{id}/rotate")]
+async fn rotate_api_key(
+    call: Call<ApiKeysWrite, NoQuery, RotateApiKeyBody>,
+) -> Result<HttpResponse, ApiError> {
+    let id = ApiKeyId(call.path_id()?);
+    let (body, call) = call.into_body();
+    call.mutate(async move |unit: &mut UnitOfWork<'_>| {
+        let rotated = api_keys::rotate(unit, id, body.grace_period()).await?;
+        Ok(Message::done("API key rotated successfully.", RotatedApiKeyView::from(rotated)).with_secret())
+    })
+    .await
+}

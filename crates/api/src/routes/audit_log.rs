@@ -1,0 +1,33 @@
+//! `/audit-log`
+
+use actix_web::{HttpResponse, get};
+use gatepost_app::audit_log;
+use utoipa_actix_web::service_config::ServiceConfig;
+
+use crate::{
+    call::Call,
+    error::ApiError,
+    scopes::AuditRead,
+    wire::{
+        PageQuery,
+        audit_log::{AuditEntryPage, AuditEntryView},
+    },
+};
+
+pub fn configure(config: &mut ServiceConfig<'_>) {
+    config.service(list_audit_log);
+}
+
+/// List the audit log
+///
+/// Every change in the workspace, the newest first, with who made it and in which request.
+#[utoipa::path(
+    tag = "Audit log", operation_id = "list_audit_log", params(PageQuery),
+    extensions(("x-required-scope" = json!("audit:read"))),
+    responses((status = 200, description = "One page of the audit log", body = AuditEntryPage))
+)]
+#[get("/audit-log")]
+async fn list_audit_log(call: Call<AuditRead, PageQuery>) -> Result<HttpResponse, ApiError> {
+    let page = audit_log::list(call.app(), call.caller(), call.query().page()).await?;
+    call.page(&page.map(AuditEntryView::from))
+}

@@ -1,0 +1,6 @@
+//! The operations: one file for each resource, one short function for each operation.
+
+pub mod api_keys;
+pub mod audit_log;
+pub mod probes;
+pub mod workspaces;

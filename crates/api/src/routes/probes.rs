@@ -1,0 +1,43 @@
+//! For load balancers and Prometheus; outside the contract and its limits.
+
+use actix_web::{HttpResponse, http::header::ContentType, web};
+use gatepost_kernel::Error;
+
+use crate::{State, error::ApiError};
+
+pub fn configure(config: &mut web::ServiceConfig) {
+    config
+        .route("/healthz", web::get().to(healthz))
+        .route("/readyz", web::get().to(readyz))
+        .route("/metrics", web::get().to(metrics));
+}
+
+/// The process lives.
+async fn healthz() -> HttpResponse {
+    HttpResponse::Ok().content_type(ContentType::plaintext()).body("ok\n")
+}
+
+/// The process can do its work, and is not about to stop.
+async fn readyz(req: actix_web::HttpRequest) -> Result<HttpResponse, ApiError> {
+    let state = state(&req)?;
+    if state.is_draining() {
+        return Err(Error::Unavailable("shutting down".to_owned()).into());
+    }
+    let ready = state.app().ready().await;
+    state.metrics().probed_database(ready.is_ok());
+    ready?;
+    Ok(HttpResponse::Ok().content_type(ContentType::plaintext()).body("ready\n"))
+}
+
+async fn metrics(req: actix_web::HttpRequest) -> Result<HttpResponse, ApiError> {
+    let text =
+        state(&req)?.metrics().render().map_err(|e| Error::Internal(format!("rendering metrics: {e}")))?;
+    Ok(HttpResponse::Ok()
+        .content_type("application/openmetrics-text; version=1.0.0; charset=utf-8")
+        .body(text))
+}
+
+fn state(req: &actix_web::HttpRequest) -> Result<&State, ApiError> {
+    req.app_data()
+        .ok_or_else(|| Error::Internal("the state is not part of the application".to_owned()).into())
+}

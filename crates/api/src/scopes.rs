@@ -1,0 +1,37 @@
+//! The scopes that operations need, as types: a handler states its scope in the type of its
+//! [`Call`](crate::call::Call) and cannot run without it.
+
+use std::sync::LazyLock;
+
+use gatepost_keys::Scope;
+
+/// A scope as a type.
+pub trait RequiredScope: 'static {
+    /// The scope.
+    fn scope() -> &'static Scope;
+}
+
+macro_rules! required_scopes {
+    ($($name:ident = $text:literal;)*) => {$(
+        #[doc = concat!("`", $text, "`")]
+        pub struct $name;
+
+        impl RequiredScope for $name {
+            fn scope() -> &'static Scope {
+                static SCOPE: LazyLock<Scope> =
+                    LazyLock::new(|| $text.parse().expect("a scope in this list is well-formed"));
+                &SCOPE
+            }
+        }
+    )*};
+}
+
+required_scopes! {
+    WorkspacesRead = "workspaces:read";
+    WorkspacesWrite = "workspaces:write";
+    WorkspacesDelete = "workspaces:delete";
+    ApiKeysRead = "api-keys:read";
+    ApiKeysWrite = "api-keys:write";
+    ApiKeysDelete = "api-keys:delete";
+    AuditRead = "audit:read";
+}

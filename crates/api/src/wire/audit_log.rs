@@ -1,0 +1,88 @@
+//! The audit log on the wire.
+
+use gatepost_app::{Actor, AuditEntry};
+use gatepost_kernel::{AuditEntryId, Environment, Timestamp};
+use serde::Serialize;
+use serde_json::{Map, Value};
+use utoipa::ToSchema;
+
+use super::envelopes;
+
+/// Who did it.
+#[derive(Serialize, ToSchema)]
+pub struct AuditActorView {
+    /// `api_key`, or `command_line` for the operator at the server
+    #[schema(example = "api_key")]
+    r#type: &'static str,
+    /// The number of the API key.
+    #[schema(required, example = 1)]
+    id: Option<i64>,
+    /// The workspace that the API key belongs to.
+    #[schema(required, example = 1)]
+    workspace_id: Option<i64>,
+}
+
+/// What it was done to.
+#[derive(Serialize, ToSchema)]
+pub struct AuditTargetView {
+    /// `api_key` or `workspace`
+    #[schema(example = "api_key")]
+    r#type: String,
+    /// Its number.
+    #[schema(example = 2)]
+    id: i64,
+}
+
+/// One change.
+#[derive(Serialize, ToSchema)]
+pub struct AuditEntryView {
+    /// Its number.
+    #[schema(value_type = i64, example = 1)]
+    id: AuditEntryId,
+    /// What was done.
+    #[schema(example = "api_key.created")]
+    action: String,
+    /// Who did it.
+    actor: AuditActorView,
+    /// What it was done to.
+    target: AuditTargetView,
+    /// `live` or `test`
+    #[schema(value_type = String, example = "live")]
+    environment: Environment,
+    /// The request that did it.
+    #[schema(required, example = "req_abc123def456")]
+    request_id: Option<String>,
+    /// The address that the request came from.
+    #[schema(required, example = "192.0.2.7")]
+    ip_address: Option<String>,
+    /// What is worth knowing beside.
+    #[schema(value_type = Object, example = json!({}))]
+    details: Map<String, Value>,
+    /// When.
+    #[schema(value_type = String, format = DateTime, example = "2026-01-15T10:30:00Z")]
+    created_at: Timestamp,
+}
+
+impl From<AuditEntry> for AuditEntryView {
+    fn from(entry: AuditEntry) -> Self {
+        let (id, workspace_id) = match entry.actor {
+            Actor::ApiKey(id, workspace) => (Some(id.0), Some(workspace.0)),
+            Actor::CommandLine => (None, None),
+        };
+        Self {
+            id: entry.id,
+            action: entry.action,
+            actor: AuditActorView { r#type: entry.actor.kind(), id, workspace_id },
+            target: AuditTargetView { r#type: entry.target_type, id: entry.target_id },
+            environment: entry.environment,
+            request_id: entry.request_id,
+            ip_address: entry.ip_address,
+            details: entry.details,
+            created_at: entry.created_at,
+        }
+    }
+}
+
+envelopes! {
+    page AuditEntryPage(AuditEntryView);
+}

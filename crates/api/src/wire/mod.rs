@@ -1,0 +1,189 @@
+//! What travels: bodies that come in (`…Body`), things that go out (`…View`), and their descriptions for the
+//! OpenAPI document.
+
+pub mod api_keys;
+pub mod audit_log;
+pub mod workspaces;
+
+use gatepost_kernel::PageRequest;
+use utoipa::{IntoParams, ToSchema};
+
+use crate::query::{Parameters, ReadQuery};
+
+/// Declares the envelopes of a resource for the document, as schemas with names of their own: generics would be
+/// copied into each user. The contract renders the real ones.
+macro_rules! envelopes {
+    (@item $name:ident $view:ident) => {
+        #[doc = concat!("One `", stringify!($view), "`.")]
+        #[derive(utoipa::ToSchema)]
+        #[expect(dead_code, reason = "only describes what the contract renders")]
+        pub struct $name {
+            data: $view,
+        }
+    };
+    (@message $name:ident $view:ident) => {
+        #[doc = concat!("A sentence for people, and a `", stringify!($view), "`.")]
+        #[derive(utoipa::ToSchema)]
+        #[expect(dead_code, reason = "only describes what the contract renders")]
+        pub struct $name {
+            #[schema(example = "Done successfully.")]
+            message: String,
+            data: $view,
+        }
+    };
+    (@page $name:ident $view:ident) => {
+        #[doc = concat!("One page of `", stringify!($view), "`.")]
+        #[derive(utoipa::ToSchema)]
+        #[expect(dead_code, reason = "only describes what the contract renders")]
+        pub struct $name {
+            data: Vec<$view>,
+            meta: $crate::wire::PageMeta,
+            links: $crate::wire::PageLinks,
+        }
+    };
+    ($($kind:ident $name:ident($view:ident);)*) => {
+        $($crate::wire::envelopes!(@$kind $name $view);)*
+    };
+}
+pub(crate) use envelopes;
+
+/// Where a page stands in its list.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "only describes what the contract renders")]
+pub struct PageMeta {
+    /// The number of this page.
+    #[schema(example = 1, minimum = 1)]
+    current_page: u32,
+    /// The place of the first item of this page in the list, from 1; null when the page is empty.
+    #[schema(required, example = 1)]
+    from: Option<u64>,
+    /// The number of the last page.
+    #[schema(example = 1, minimum = 1)]
+    last_page: u64,
+    /// How many items a page can hold.
+    #[schema(example = 25, minimum = 1, maximum = 100)]
+    per_page: u32,
+    /// The place of the last item of this page in the list; null when the page is empty.
+    #[schema(required, example = 1)]
+    to: Option<u64>,
+    /// How many items the whole list has.
+    #[schema(example = 1)]
+    total: u64,
+}
+
+/// The addresses of other pages.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "only describes what the contract renders")]
+pub struct PageLinks {
+    /// The first page.
+    #[schema(example = "https://api.example.com/api/v1/resource?page=1")]
+    first: String,
+    /// The last page.
+    #[schema(example = "https://api.example.com/api/v1/resource?page=1")]
+    last: String,
+    /// The page before this one.
+    #[schema(required)]
+    prev: Option<String>,
+    /// The page after this one.
+    #[schema(required)]
+    next: Option<String>,
+}
+
+/// An error.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "only describes what the contract renders")]
+pub struct ErrorBody {
+    /// A stable code.
+    #[schema(example = "not_found")]
+    error: String,
+    /// A sentence for people.
+    #[schema(example = "Resource not found.")]
+    message: String,
+}
+
+/// An input that breaks rules.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "only describes what the contract renders")]
+pub struct ValidationErrorBody {
+    /// `validation_failed`, or `idempotency_key_reused` without `errors`.
+    #[schema(example = "validation_failed")]
+    error: String,
+    /// A sentence for people.
+    #[schema(example = "The given data was invalid.")]
+    message: String,
+    /// Every fault, by field.
+    #[schema(example = json!({"name": ["The name field is required."]}), nullable = false)]
+    errors: Option<std::collections::BTreeMap<String, Vec<String>>>,
+}
+
+/// A fault of the server.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "only describes what the contract renders")]
+pub struct ServerErrorBody {
+    /// `server_error`
+    #[schema(example = "server_error")]
+    error: String,
+    /// A sentence for people.
+    #[schema(example = "An unexpected error occurred.")]
+    message: String,
+    /// What to quote when asking for help.
+    #[schema(example = "req_abc123def456")]
+    request_id: String,
+}
+
+/// An error as RFC 9457 has it, for callers whose `Accept` asks for `application/problem+json`.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "only describes what the contract renders")]
+pub struct Problem {
+    /// Always `about:blank`: the status and the code say what it is.
+    #[schema(example = "about:blank")]
+    r#type: String,
+    /// The name of the status.
+    #[schema(example = "Not Found")]
+    title: String,
+    /// The HTTP status.
+    #[schema(example = 404)]
+    status: u16,
+    /// A sentence for people.
+    #[schema(example = "Resource not found.")]
+    detail: String,
+    /// A stable code.
+    #[schema(example = "not_found")]
+    code: String,
+    /// Every fault, by field.
+    #[schema(nullable = false)]
+    errors: Option<std::collections::BTreeMap<String, Vec<String>>>,
+    /// What to quote when asking for help.
+    #[schema(example = "req_abc123def456")]
+    request_id: String,
+}
+
+/// Which page.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct PageQuery {
+    /// Page number
+    #[param(minimum = 1, default = 1)]
+    page: Option<u32>,
+    /// Items per page
+    #[param(minimum = 1, maximum = 100, default = 25)]
+    per_page: Option<u32>,
+}
+
+impl PageQuery {
+    /// The page that is asked for.
+    pub fn page(&self) -> PageRequest {
+        let default = PageRequest::default();
+        PageRequest {
+            page: self.page.unwrap_or(default.page),
+            per_page: self.per_page.unwrap_or(default.per_page),
+        }
+    }
+}
+
+impl ReadQuery for PageQuery {
+    fn read(parameters: &mut Parameters) -> Option<Self> {
+        let page = parameters.page();
+        Some(Self { page: Some(page.page), per_page: Some(page.per_page) })
+    }
+}

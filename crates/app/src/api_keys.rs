@@ -1,0 +1,263 @@
+//! API keys: made, listed, changed, rotated, revoked.
+//!
+//! Two rules keep a key from widening its own rights: it hands out only scopes that it holds, and it rotates or
+//! changes only keys all of whose scopes it holds (rotating shows a secret, so anything less would sell every
+//! key to whoever holds `api-keys:write`).
+
+use std::time::Duration;
+
+use gatepost_kernel::{ApiKeyId, Environment, Error, Page, PageRequest, Result, Secret, Timestamp, random};
+use gatepost_keys::{ApiKey, IpAllowlist, KeyStatus, ScopeSet, Token, grace_end};
+use gatepost_storage::{ApiKeyChanges, ApiKeyFilter, ChangeSubject, NewApiKey};
+use serde_json::{Map, Value, json};
+
+use crate::{App, Caller, UnitOfWork, workspaces::changed_fields};
+
+const TARGET: &str = "api_key";
+
+/// A key to be made.
+#[derive(Debug, Clone)]
+pub struct CreateApiKey {
+    /// A name, as [`gatepost_kernel::text::name`] gives it.
+    pub name: String,
+    /// What it may do; `read` and `write` when there are none.
+    pub scopes: Option<ScopeSet>,
+    /// The caller's own when there is none.
+    pub environment: Option<Environment>,
+    /// The plan for its limits; follows the workspace's when there is none.
+    pub rate_limit_tier: Option<String>,
+    /// From where it may be used.
+    pub allowed_ips: IpAllowlist,
+    /// Its end.
+    pub expires_at: Option<Timestamp>,
+}
+
+/// What to change of a key; `None` leaves as it is.
+#[derive(Debug, Clone, Default)]
+pub struct UpdateApiKey {
+    /// A name.
+    pub name: Option<String>,
+    /// What it may do.
+    pub scopes: Option<ScopeSet>,
+    /// From where it may be used.
+    pub allowed_ips: Option<IpAllowlist>,
+    /// Its end; `Some(None)` takes it away.
+    pub expires_at: Option<Option<Timestamp>>,
+}
+
+/// A key with its secret, which is shown this once.
+#[derive(Debug)]
+pub struct NewKey {
+    /// The key.
+    pub key: ApiKey,
+    /// The token.
+    pub secret: Secret,
+}
+
+/// A rotation: the new key with its secret, and until when the old one works beside it.
+#[derive(Debug)]
+pub struct RotatedKey {
+    /// The new key.
+    pub new: NewKey,
+    /// The end of the old one.
+    pub grace_period_ends_at: Timestamp,
+}
+
+/// Checks the end of a key.
+///
+/// # Errors
+/// The fault as a sentence.
+pub fn check_expiry(expires_at: Timestamp, now: Timestamp) -> Result<(), String> {
+    if expires_at > now { Ok(()) } else { Err("The expires at must be a date in the future.".to_owned()) }
+}
+
+/// One page of the keys that the caller manages; without a status, all that are not revoked.
+///
+/// # Errors
+/// [`Error::Unavailable`].
+pub async fn list(
+    app: &App,
+    caller: &Caller,
+    status: Option<KeyStatus>,
+    environment: Option<Environment>,
+    page: PageRequest,
+) -> Result<Page<ApiKey>> {
+    let own = caller.environment();
+    if environment.is_some_and(|asked| !own.manages(asked)) {
+        return Ok(Page { items: Vec::new(), request: page, total: 0 });
+    }
+    let environment = environment.or((own == Environment::Test).then_some(own));
+    let filter = ApiKeyFilter { workspace_id: caller.workspace_id(), environment, status, now: app.now() };
+    app.read(async move |mut tx| Ok(tx.api_key_list(filter, page).await?)).await
+}
+
+/// One key that is not revoked.
+///
+/// # Errors
+/// [`Error::NotFound`], also if the caller may not see it; [`Error::Unavailable`].
+pub async fn get(app: &App, caller: &Caller, id: ApiKeyId) -> Result<ApiKey> {
+    let workspace = caller.workspace_id();
+    let key = app.read(async move |mut tx| Ok(tx.api_key_get(workspace, id).await?)).await?;
+    key.filter(|key| manages(caller, key) && key.revoked_at.is_none()).ok_or(Error::NotFound)
+}
+
+/// Makes a key.
+///
+/// # Errors
+/// [`Error::AccessDenied`] for a scope that the caller does not hold, and for a live key asked for by a test
+/// key; [`Error::Validation`].
+pub async fn create(unit: &mut UnitOfWork<'_>, input: CreateApiKey) -> Result<NewKey> {
+    let own = unit.caller().environment();
+    let environment = input.environment.unwrap_or(own);
+    if !own.manages(environment) {
+        return Err(Error::AccessDenied("A test key may only manage test keys.".to_owned()));
+    }
+    let scopes = input.scopes.unwrap_or_else(ScopeSet::default_for_new_keys);
+    unit.caller().require_all(&scopes)?;
+    let workspace_id = unit.caller().workspace_id();
+    // Held until the commit, so that the workspace's limits are judged one new key at a time.
+    let workspace = unit.tx.workspace_lock(workspace_id).await?.ok_or(Error::NotFound)?;
+    if let Some(tier) = &input.rate_limit_tier {
+        let check = unit.catalog().check_key_tier(tier, &workspace.tier);
+        check.map_err(|fault| Error::invalid("rate_limit_tier", fault))?;
+    }
+    let new = insert(unit, environment, |token, now| NewApiKey {
+        workspace_id,
+        environment,
+        name: input.name,
+        prefix: token.prefix().to_owned(),
+        digest: token.digest(),
+        scopes,
+        rate_limit_tier: input.rate_limit_tier,
+        allowed_ips: input.allowed_ips,
+        expires_at: input.expires_at,
+        rotated_from_id: None,
+        created_at: now,
+    })
+    .await?;
+    record(unit, &new.key, "api_key.created", Map::new());
+    Ok(new)
+}
+
+/// Changes a key.
+///
+/// # Errors
+/// [`Error::NotFound`]; [`Error::AccessDenied`] if the caller does not hold all scopes that the key has or would get.
+pub async fn update(unit: &mut UnitOfWork<'_>, id: ApiKeyId, input: UpdateApiKey) -> Result<ApiKey> {
+    let before = lock(unit, id).await?;
+    if before.revoked_at.is_some() {
+        return Err(Error::NotFound);
+    }
+    unit.caller().require_all(&before.scopes)?;
+    if let Some(scopes) = &input.scopes {
+        unit.caller().require_all(scopes)?;
+    }
+    let fields = changed_fields(&[
+        ("name", input.name.is_some()),
+        ("scopes", input.scopes.is_some()),
+        ("allowed_ips", input.allowed_ips.is_some()),
+        ("expires_at", input.expires_at.is_some()),
+    ]);
+    let changes = ApiKeyChanges {
+        name: input.name,
+        scopes: input.scopes,
+        allowed_ips: input.allowed_ips,
+        expires_at: input.expires_at,
+    };
+    let now = unit.now;
+    let key = unit.tx.api_key_update(id, changes, now).await?;
+    unit.changed(ChangeSubject::ApiKey(id));
+    record(unit, &key, "api_key.updated", fields);
+    Ok(key)
+}
+
+/// Replaces a key: the new one takes over name, scopes, tier, addresses, environment and expiry; the old one ends
+/// after `grace`, or with its own expiry if that is earlier.
+///
+/// # Errors
+/// [`Error::NotFound`]; [`Error::AccessDenied`] if the caller does not hold all of the key's scopes;
+/// [`Error::Conflict`] if the key is revoked, expired, or was rotated already.
+pub async fn rotate(unit: &mut UnitOfWork<'_>, id: ApiKeyId, grace: Duration) -> Result<RotatedKey> {
+    let old = lock(unit, id).await?;
+    unit.caller().require_all(&old.scopes)?;
+    old.rotatable(unit.now)?;
+    let grace_period_ends_at = grace_end(unit.now, grace, old.expires_at);
+    let new = insert(unit, old.environment, |token, now| NewApiKey {
+        workspace_id: old.workspace_id,
+        environment: old.environment,
+        name: old.name.clone(),
+        prefix: token.prefix().to_owned(),
+        digest: token.digest(),
+        scopes: old.scopes.clone(),
+        rate_limit_tier: old.rate_limit_tier.clone(),
+        allowed_ips: old.allowed_ips.clone(),
+        expires_at: old.expires_at,
+        rotated_from_id: Some(old.id),
+        created_at: now,
+    })
+    .await?;
+    let now = unit.now;
+    unit.tx.api_key_set_rotated(id, new.key.id, grace_period_ends_at, now).await?;
+    unit.changed(ChangeSubject::ApiKey(id));
+    let details = Map::from_iter([
+        ("rotated_from_id".to_owned(), json!(id)),
+        ("grace_period_ends_at".to_owned(), json!(grace_period_ends_at)),
+    ]);
+    record(unit, &new.key, "api_key.rotated", details);
+    Ok(RotatedKey { new, grace_period_ends_at })
+}
+
+/// Revokes a key.
+///
+/// # Errors
+/// [`Error::NotFound`], also if it is revoked already.
+pub async fn revoke(unit: &mut UnitOfWork<'_>, id: ApiKeyId) -> Result<()> {
+    let key = lock(unit, id).await?;
+    let now = unit.now;
+    if !unit.tx.api_key_revoke(id, now).await? {
+        return Err(Error::NotFound);
+    }
+    unit.changed(ChangeSubject::ApiKey(id));
+    record(unit, &key, "api_key.revoked", Map::new());
+    Ok(())
+}
+
+fn manages(caller: &Caller, key: &ApiKey) -> bool {
+    caller.environment().manages(key.environment)
+}
+
+/// The key, if the caller manages it, held until the transaction ends.
+async fn lock(unit: &mut UnitOfWork<'_>, id: ApiKeyId) -> Result<ApiKey> {
+    let workspace = unit.caller().workspace_id();
+    let key = unit.tx.api_key_lock(workspace, id).await?;
+    key.filter(|key| manages(unit.caller(), key)).ok_or(Error::NotFound)
+}
+
+async fn insert(
+    unit: &mut UnitOfWork<'_>,
+    environment: Environment,
+    row: impl FnOnce(&Token, Timestamp) -> NewApiKey,
+) -> Result<NewKey> {
+    let token = Token::generate(environment, &mut random::rng());
+    let key = unit.tx.api_key_insert(&row(&token, unit.now)).await?;
+    Ok(NewKey { key, secret: token.into_secret() })
+}
+
+/// Notes the change for the audit log and for the webhooks of the key's workspace.
+fn record(unit: &mut UnitOfWork<'_>, key: &ApiKey, action: &'static str, details: Map<String, Value>) {
+    let scopes: Vec<&str> = key.scopes.iter().map(gatepost_keys::Scope::as_str).collect();
+    let mut data = json!({
+        "id": key.id,
+        "name": key.name,
+        "prefix": key.prefix,
+        "environment": key.environment,
+        "scopes": scopes,
+        "rate_limit_tier": key.rate_limit_tier,
+        "expires_at": key.expires_at,
+    });
+    if let (Value::Object(data), "api_key.rotated") = (&mut data, action) {
+        data.extend(details.clone());
+    }
+    unit.audit(key.workspace_id, action, (TARGET, key.id.0), details);
+    unit.happened(key.workspace_id, key.environment, action, data);
+}

@@ -1,0 +1,171 @@
+//! Who calls a use-case, on whose behalf, and in which request.
+
+use std::{net::IpAddr, sync::Arc};
+
+use gatepost_kernel::{Environment, Error, RequestId, Result, WorkspaceId};
+use gatepost_keys::{Scope, ScopeSet};
+use gatepost_storage::Actor;
+
+use crate::{App, IdempotencyRequest, Principal};
+
+/// By what right.
+#[derive(Debug, Clone)]
+pub enum Authority {
+    /// An API key: what its scopes allow, in its environment.
+    Key(Arc<Principal>),
+    /// The operator, at the command line of the server: everything.
+    CommandLine,
+}
+
+/// Who calls, the workspace that is acted on, and the circumstances that the audit log keeps.
+#[derive(Debug, Clone)]
+pub struct Caller {
+    authority: Authority,
+    workspace_id: WorkspaceId,
+    request_id: Option<RequestId>,
+    address: Option<IpAddr>,
+    idempotency: Option<Arc<IdempotencyRequest>>,
+}
+
+impl Caller {
+    /// The operator acting on a workspace.
+    pub fn command_line(workspace_id: WorkspaceId) -> Self {
+        Self {
+            authority: Authority::CommandLine,
+            workspace_id,
+            request_id: None,
+            address: None,
+            idempotency: None,
+        }
+    }
+
+    /// A key acting on its own workspace.
+    pub fn key(principal: Arc<Principal>, request_id: RequestId, address: Option<IpAddr>) -> Self {
+        let workspace_id = principal.workspace_id();
+        Self {
+            authority: Authority::Key(principal),
+            workspace_id,
+            request_id: Some(request_id),
+            address,
+            idempotency: None,
+        }
+    }
+
+    /// The same caller acting on the workspace that the request names: its own, or, for a key of the root, any.
+    ///
+    /// # Errors
+    /// [`Error::AccessDenied`] for any other, whether or not it exists; for a key of the root,
+    /// [`Error::NotFound`] if it does not exist.
+    pub async fn acting_on(mut self, app: &App, workspace: Option<WorkspaceId>) -> Result<Self> {
+        if workspace == Some(self.workspace_id) {
+            return Ok(self);
+        }
+        if !self.is_root() {
+            return Err(Error::AccessDenied("This API key may not act on another workspace.".to_owned()));
+        }
+        let id = workspace.ok_or(Error::NotFound)?;
+        app.read(async move |mut tx| tx.workspace_get(id).await?.ok_or(Error::NotFound)).await?;
+        self.workspace_id = id;
+        Ok(self)
+    }
+
+    /// The same caller, whose request can be repeated safely.
+    pub fn with_idempotency(mut self, request: IdempotencyRequest) -> Self {
+        self.idempotency = Some(Arc::new(request));
+        self
+    }
+
+    /// The workspace that is acted on.
+    pub fn workspace_id(&self) -> WorkspaceId {
+        self.workspace_id
+    }
+
+    /// The key that calls, unless it is the operator.
+    pub fn principal(&self) -> Option<&Principal> {
+        match &self.authority {
+            Authority::Key(principal) => Some(principal),
+            Authority::CommandLine => None,
+        }
+    }
+
+    /// The workspace that the caller belongs to.
+    pub fn home(&self) -> WorkspaceId {
+        self.principal().map_or(WorkspaceId::ROOT, Principal::workspace_id)
+    }
+
+    /// Whether the caller belongs to the platform.
+    pub fn is_root(&self) -> bool {
+        self.home().is_root()
+    }
+
+    /// The caller's world.
+    pub fn environment(&self) -> Environment {
+        self.principal().map_or(Environment::Live, Principal::environment)
+    }
+
+    /// Refuses a caller without `scope`.
+    ///
+    /// # Errors
+    /// [`Error::AccessDenied`] in the contract's words.
+    pub fn require(&self, scope: &Scope) -> Result<()> {
+        match self.principal() {
+            Some(principal) if !principal.scopes().allows(scope) => Err(Error::missing_scope(scope)),
+            _ => Ok(()),
+        }
+    }
+
+    /// Refuses a caller that does not itself hold all of `scopes`.
+    ///
+    /// # Errors
+    /// [`Error::AccessDenied`] naming the first that is missing.
+    pub fn require_all(&self, scopes: &ScopeSet) -> Result<()> {
+        match self.principal().and_then(|principal| principal.scopes().first_missing(scopes)) {
+            Some(missing) => Err(Error::missing_scope(missing)),
+            None => Ok(()),
+        }
+    }
+
+    /// Refuses a test key: what is asked changes the workspace itself, which is never part of the test world.
+    ///
+    /// # Errors
+    /// [`Error::AccessDenied`].
+    pub fn require_live(&self) -> Result<()> {
+        match self.environment() {
+            Environment::Live => Ok(()),
+            Environment::Test => {
+                Err(Error::AccessDenied("A test key may not change a workspace.".to_owned()))
+            }
+        }
+    }
+
+    /// Refuses everyone but the platform.
+    ///
+    /// # Errors
+    /// [`Error::AccessDenied`].
+    pub fn require_root(&self) -> Result<()> {
+        if self.is_root() {
+            Ok(())
+        } else {
+            Err(Error::AccessDenied("Only a key of the root workspace may do this.".to_owned()))
+        }
+    }
+
+    pub(crate) fn actor(&self) -> Actor {
+        match &self.authority {
+            Authority::Key(principal) => Actor::ApiKey(principal.key_id(), principal.workspace_id()),
+            Authority::CommandLine => Actor::CommandLine,
+        }
+    }
+
+    pub(crate) fn request_id(&self) -> Option<&RequestId> {
+        self.request_id.as_ref()
+    }
+
+    pub(crate) fn address(&self) -> Option<IpAddr> {
+        self.address
+    }
+
+    pub(crate) fn idempotency(&self) -> Option<&Arc<IdempotencyRequest>> {
+        self.idempotency.as_ref()
+    }
+}

@@ -1,0 +1,61 @@
+//! The first start on an empty database: the root workspace, and one key to begin with.
+
+use gatepost_entitlements::Catalog;
+use gatepost_kernel::{Environment, Result, Secret, WorkspaceId};
+use gatepost_keys::{IpAllowlist, ScopeSet};
+use gatepost_storage::NewWorkspace;
+use serde_json::Map;
+
+use crate::{
+    App, Caller, UnitOfWork,
+    api_keys::{self, CreateApiKey},
+};
+
+/// Makes the root workspace and a live key with every scope, if there is no workspace yet. Of several processes
+/// that start together on one empty database, one gets the key.
+///
+/// # Errors
+/// [`gatepost_kernel::Error::Unavailable`].
+pub async fn with_first_key(app: &App) -> Result<Option<Secret>> {
+    let caller = Caller::command_line(WorkspaceId::ROOT);
+    app.transact(&caller, async |unit: &mut UnitOfWork<'_>| {
+        if !insert_root(unit).await? {
+            return Ok(None);
+        }
+        let key = CreateApiKey {
+            name: "First key".to_owned(),
+            scopes: Some(ScopeSet::everything()),
+            environment: Some(Environment::Live),
+            rate_limit_tier: None,
+            allowed_ips: IpAllowlist::default(),
+            expires_at: None,
+        };
+        Ok(Some(api_keys::create(unit, key).await?.secret))
+    })
+    .await
+}
+
+/// Makes the root workspace alone, if there is no workspace yet.
+///
+/// # Errors
+/// [`gatepost_kernel::Error::Unavailable`].
+pub async fn without_key(app: &App) -> Result<()> {
+    let caller = Caller::command_line(WorkspaceId::ROOT);
+    app.transact(&caller, async |unit: &mut UnitOfWork<'_>| insert_root(unit).await.map(|_| ())).await
+}
+
+async fn insert_root(unit: &mut UnitOfWork<'_>) -> Result<bool> {
+    if unit.tx.workspace_any().await? {
+        return Ok(false);
+    }
+    let root = NewWorkspace {
+        id: Some(WorkspaceId::ROOT),
+        name: "Root".to_owned(),
+        slug: "root".to_owned(),
+        tier: Catalog::ROOT_TIER.to_owned(),
+        settings: Map::new(),
+        created_at: unit.now,
+    };
+    // `None`: another process was faster.
+    Ok(unit.tx.workspace_insert(&root).await?.is_some())
+}

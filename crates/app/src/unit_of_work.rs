@@ -1,0 +1,180 @@
+//! One use-case, one transaction: its rows, its events, its audit entries, its idempotency record and its entries
+//! in the change feed become true together, or not at all.
+//!
+//! A use-case writes its rows at once and says the rest with [`UnitOfWork::changed`], [`UnitOfWork::happened`]
+//! and [`UnitOfWork::audit`]; these are written at the end, the change feed last, because appending to it makes
+//! other writers wait.
+
+use gatepost_entitlements::Catalog;
+use gatepost_kernel::{Environment, EventId, Result, Timestamp, WorkspaceId, random};
+use gatepost_storage::{ChangeSubject, NewAuditEntry, NewEvent, Op, Tx};
+use serde_json::{Map, Value};
+
+use crate::{
+    Answer, App, Caller,
+    idempotency::{self, Begun},
+};
+
+/// A transaction in progress, with what has to be written at its end.
+pub struct UnitOfWork<'c> {
+    /// The rows.
+    pub(crate) tx: Tx<'c>,
+    /// The instant of the whole unit.
+    pub(crate) now: Timestamp,
+    app: App,
+    caller: Caller,
+    changes: Vec<ChangeSubject>,
+    events: Vec<NewEvent>,
+    audit: Vec<NewAuditEntry>,
+}
+
+impl UnitOfWork<'_> {
+    /// Who calls.
+    pub(crate) fn caller(&self) -> &Caller {
+        &self.caller
+    }
+
+    /// The plans and features.
+    pub(crate) fn catalog(&self) -> &Catalog {
+        self.app.catalog()
+    }
+
+    /// Other processes have to forget what they know of `subject`.
+    pub(crate) fn changed(&mut self, subject: ChangeSubject) {
+        self.changes.push(subject);
+    }
+
+    /// Something happened that webhooks may want to hear of.
+    pub(crate) fn happened(
+        &mut self,
+        workspace_id: WorkspaceId,
+        environment: Environment,
+        event_type: &'static str,
+        data: Value,
+    ) {
+        self.events.push(NewEvent {
+            id: EventId::generate(&mut random::rng()),
+            workspace_id,
+            environment,
+            event_type: event_type.to_owned(),
+            data,
+            created_at: self.now,
+        });
+    }
+
+    /// Notes in the log of `workspace_id` that the caller did `action` to a thing.
+    pub(crate) fn audit(
+        &mut self,
+        workspace_id: WorkspaceId,
+        action: &'static str,
+        target: (&'static str, i64),
+        details: Map<String, Value>,
+    ) {
+        self.audit.push(NewAuditEntry {
+            workspace_id,
+            environment: self.caller.environment(),
+            action,
+            actor: self.caller.actor(),
+            target_type: target.0,
+            target_id: target.1,
+            request_id: self.caller.request_id().cloned(),
+            ip_address: self.caller.address(),
+            details,
+            created_at: self.now,
+        });
+    }
+
+    async fn finish(mut self) -> Result<()> {
+        for event in &self.events {
+            self.tx.event_insert(event).await?;
+        }
+        for entry in &self.audit {
+            self.tx.audit_entry_insert(entry).await?;
+        }
+        Ok(self.tx.change_append(&self.changes, self.now).await?)
+    }
+}
+
+impl App {
+    fn unit_of_work<'c>(&self, tx: Tx<'c>, caller: &Caller) -> UnitOfWork<'c> {
+        UnitOfWork {
+            tx,
+            now: self.now(),
+            app: self.clone(),
+            caller: caller.clone(),
+            changes: Vec::new(),
+            events: Vec::new(),
+            audit: Vec::new(),
+        }
+    }
+
+    /// Runs a use-case in one transaction. The caller's key is looked up once more inside, so that one that was
+    /// revoked while its request was still arriving changes nothing.
+    ///
+    /// # Errors
+    /// Those of `body`, [`gatepost_kernel::Error::KeyRevoked`] and its like, and
+    /// [`gatepost_kernel::Error::Unavailable`].
+    pub async fn transact<R, F>(&self, caller: &Caller, body: F) -> Result<R>
+    where
+        for<'u, 'c> F: AsyncFnOnce(&'u mut UnitOfWork<'c>) -> Result<R>
+            + Op<&'u mut UnitOfWork<'c>, Result<R>, Fut: Send>
+            + Send
+            + 'static,
+        R: Send + 'static,
+    {
+        let (app, caller) = (self.clone(), caller.clone());
+        let work = async move |tx: Tx<'_>| {
+            let mut unit = app.unit_of_work(tx, &caller);
+            if let Some(principal) = caller.principal() {
+                principal.recheck(&mut unit.tx, unit.now).await?;
+            }
+            let value = body(&mut unit).await?;
+            unit.finish().await?;
+            Ok(value)
+        };
+        self.storage().transaction(work).await
+    }
+
+    /// Runs a use-case that ends in an answer, at most once for each idempotency key of the caller: a repetition
+    /// gets the kept answer, which was written in the transaction of the effect.
+    ///
+    /// # Errors
+    /// As [`App::transact`]; [`gatepost_kernel::Error::IdempotencyInProgress`] and
+    /// [`gatepost_kernel::Error::IdempotencyKeyReused`].
+    pub async fn answer<F>(&self, caller: &Caller, body: F) -> Result<Answer>
+    where
+        for<'u, 'c> F: AsyncFnOnce(&'u mut UnitOfWork<'c>) -> Result<Answer>
+            + Op<&'u mut UnitOfWork<'c>, Result<Answer>, Fut: Send>
+            + Send
+            + 'static,
+    {
+        let idempotency = caller.idempotency().cloned();
+        self.transact(caller, async move |unit: &mut UnitOfWork<'_>| {
+            let Some(request) = idempotency else { return body(unit).await };
+            match idempotency::begin(unit, &request).await? {
+                Begun::Replay(answer) => Ok(answer),
+                Begun::Fresh => {
+                    let answer = body(unit).await?;
+                    idempotency::keep(unit, &request, &answer).await?;
+                    Ok(answer)
+                }
+            }
+        })
+        .await
+    }
+
+    /// Keeps the answer of a use-case that refused, after its transaction was undone.
+    ///
+    /// # Errors
+    /// [`gatepost_kernel::Error::Unavailable`]; also if the caller's key was revoked meanwhile.
+    pub async fn keep_refusal(&self, caller: &Caller, answer: Answer) -> Result<()> {
+        let Some(request) = caller.idempotency().cloned() else { return Ok(()) };
+        self.transact(caller, async move |unit: &mut UnitOfWork<'_>| {
+            match idempotency::begin(unit, &request).await? {
+                Begun::Replay(_) => Ok(()),
+                Begun::Fresh => idempotency::keep(unit, &request, &answer).await,
+            }
+        })
+        .await
+    }
+}

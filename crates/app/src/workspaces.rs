@@ -1,0 +1,294 @@
+//! Workspaces: the tenants, and the platform itself.
+//!
+//! A key of the root sees and manages all of them; any other key sees its own alone, and may change only what
+//! is its own to choose (not its tier).
+
+use gatepost_entitlements::{Catalog, is_time_zone};
+use gatepost_kernel::{Environment, Error, Page, PageRequest, Result, WorkspaceId};
+use gatepost_storage::{ChangeSubject, NewWorkspace, StorageError, Workspace, WorkspaceChanges};
+use serde_json::{Map, Value, json};
+
+use crate::{App, Caller, UnitOfWork};
+
+const TARGET: &str = "workspace";
+const MAX_SLUG_LEN: usize = 255;
+const MAX_SETTINGS_BYTES: usize = 65_536;
+/// How often a generated slug is tried anew when another transaction takes it at the same moment.
+const SLUG_TRIES: usize = 16;
+
+/// A workspace to be made.
+#[derive(Debug, Clone)]
+pub struct CreateWorkspace {
+    /// A name, as [`gatepost_kernel::text::name`] gives it.
+    pub name: String,
+    /// A slug, as [`slug`] gives it; made from the name when there is none.
+    pub slug: Option<String>,
+    /// The plan; the catalog's default when there is none.
+    pub tier: Option<String>,
+    /// Settings, as [`check_settings`] accepts them.
+    pub settings: Map<String, Value>,
+}
+
+/// What to change of a workspace; `None` leaves as it is.
+#[derive(Debug, Clone, Default)]
+pub struct UpdateWorkspace {
+    /// A name.
+    pub name: Option<String>,
+    /// A slug.
+    pub slug: Option<String>,
+    /// The plan; only the platform may set it.
+    pub tier: Option<String>,
+    /// Settings to merge, one level deep; `null` removes.
+    pub settings: Option<Map<String, Value>>,
+}
+
+/// Checks a slug: lower-case letters, digits and single dashes, at most 255.
+///
+/// # Errors
+/// The fault as a sentence.
+pub fn slug(text: &str) -> Result<String, String> {
+    let word =
+        |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit());
+    if text.is_empty() {
+        Err("The slug field is required.".to_owned())
+    } else if text.len() > MAX_SLUG_LEN {
+        Err(format!("The slug may not be greater than {MAX_SLUG_LEN} characters."))
+    } else if text.split('-').all(word) {
+        Ok(text.to_owned())
+    } else {
+        Err("The slug may only contain lower-case letters, digits and single dashes between them.".to_owned())
+    }
+}
+
+/// Checks settings: at most 64 KiB as JSON, and a time zone that exists.
+///
+/// # Errors
+/// Each fault with the field that it is about.
+pub fn check_settings(settings: &Map<String, Value>) -> Result<(), Vec<(String, String)>> {
+    let mut faults = Vec::new();
+    if serde_json::to_string(settings).map_or(true, |text| text.len() > MAX_SETTINGS_BYTES) {
+        faults.push(("settings".to_owned(), "The settings may not be greater than 64 kilobytes.".to_owned()));
+    }
+    match settings.get("timezone") {
+        None | Some(Value::Null) => {}
+        Some(Value::String(zone)) if is_time_zone(zone) => {}
+        Some(_) => faults.push((
+            "settings.timezone".to_owned(),
+            "The settings.timezone must be a time zone name such as Europe/London.".to_owned(),
+        )),
+    }
+    if faults.is_empty() { Ok(()) } else { Err(faults) }
+}
+
+/// One page of the workspaces that the caller may see.
+///
+/// # Errors
+/// [`Error::Unavailable`].
+pub async fn list(app: &App, caller: &Caller, page: PageRequest) -> Result<Page<Workspace>> {
+    let only = (!caller.is_root()).then(|| caller.home());
+    app.read(async move |mut tx| Ok(tx.workspace_list(only, page).await?)).await
+}
+
+/// One workspace.
+///
+/// # Errors
+/// [`Error::NotFound`], also if the caller may not see it; [`Error::Unavailable`].
+pub async fn get(app: &App, caller: &Caller, id: WorkspaceId) -> Result<Workspace> {
+    visible(caller, id)?;
+    app.read(async move |mut tx| tx.workspace_get(id).await?.ok_or(Error::NotFound)).await
+}
+
+/// Makes a workspace.
+///
+/// # Errors
+/// [`Error::AccessDenied`] unless the caller is a live key of the root; [`Error::Validation`].
+pub async fn create(unit: &mut UnitOfWork<'_>, input: CreateWorkspace) -> Result<Workspace> {
+    unit.caller().require_live()?;
+    unit.caller().require_root()?;
+    let tier = input.tier.unwrap_or_else(|| Catalog::DEFAULT_TIER.to_owned());
+    unit.catalog().check_tier("tier", &tier).map_err(|fault| Error::invalid("tier", fault))?;
+    let new = NewWorkspace {
+        id: None,
+        slug: String::new(),
+        tier,
+        settings: without_nulls(input.settings),
+        created_at: unit.now,
+        name: input.name,
+    };
+    let workspace = match input.slug {
+        Some(slug) => {
+            unit.tx.workspace_insert(&NewWorkspace { slug, ..new }).await?.ok_or_else(slug_taken)?
+        }
+        None => insert_with_free_slug(unit, new).await?,
+    };
+    record(unit, &workspace, unit.caller().home(), "workspace.created", Map::new());
+    Ok(workspace)
+}
+
+/// Changes a workspace.
+///
+/// # Errors
+/// [`Error::NotFound`]; [`Error::AccessDenied`] for a test key, and for a tier unless the caller is of the
+/// root; [`Error::Validation`].
+pub async fn update(unit: &mut UnitOfWork<'_>, id: WorkspaceId, input: UpdateWorkspace) -> Result<Workspace> {
+    visible(unit.caller(), id)?;
+    unit.caller().require_live()?;
+    let now = unit.now;
+    let before = unit.tx.workspace_lock(id).await?.ok_or(Error::NotFound)?;
+    if let Some(tier) = &input.tier {
+        unit.caller().require_root()?;
+        unit.catalog().check_tier("tier", tier).map_err(|fault| Error::invalid("tier", fault))?;
+    }
+    let settings = input.settings.map(|changes| {
+        let mut settings = before.settings.clone();
+        settings.extend(changes);
+        without_nulls(settings)
+    });
+    if let Some(Err(faults)) = settings.as_ref().map(check_settings) {
+        let mut errors = gatepost_kernel::FieldErrors::default();
+        faults.into_iter().for_each(|(field, fault)| errors.add(field, fault));
+        return Err(errors.into());
+    }
+    let changes = WorkspaceChanges { name: input.name, slug: input.slug, tier: input.tier, settings };
+    let fields = changed_fields(&[
+        ("name", changes.name.is_some()),
+        ("slug", changes.slug.is_some()),
+        ("tier", changes.tier.is_some()),
+        ("settings", changes.settings.is_some()),
+    ]);
+    let workspace = match unit.tx.workspace_update(id, changes, now).await {
+        Err(StorageError::Duplicate(_)) => return Err(slug_taken()),
+        updated => updated?.ok_or(Error::NotFound)?,
+    };
+    unit.changed(ChangeSubject::Workspace(id));
+    record(unit, &workspace, id, "workspace.updated", fields);
+    Ok(workspace)
+}
+
+/// Deletes a workspace; its keys stop at once.
+///
+/// # Errors
+/// [`Error::NotFound`]; [`Error::Conflict`] for the root and for the caller's own; [`Error::AccessDenied`] for a
+/// test key.
+pub async fn delete(unit: &mut UnitOfWork<'_>, id: WorkspaceId) -> Result<()> {
+    visible(unit.caller(), id)?;
+    unit.caller().require_live()?;
+    if id.is_root() {
+        return Err(Error::Conflict("The root workspace cannot be deleted.".to_owned()));
+    }
+    if id == unit.caller().home() {
+        return Err(Error::Conflict("An API key cannot delete its own workspace.".to_owned()));
+    }
+    let now = unit.now;
+    let workspace = unit.tx.workspace_lock(id).await?.ok_or(Error::NotFound)?;
+    if !unit.tx.workspace_delete(id, now).await? {
+        return Err(Error::NotFound);
+    }
+    unit.changed(ChangeSubject::Workspace(id));
+    record(unit, &workspace, unit.caller().home(), "workspace.deleted", Map::new());
+    Ok(())
+}
+
+fn visible(caller: &Caller, id: WorkspaceId) -> Result<()> {
+    if caller.is_root() || caller.home() == id { Ok(()) } else { Err(Error::NotFound) }
+}
+
+fn slug_taken() -> Error {
+    Error::invalid("slug", "The slug has already been taken.")
+}
+
+fn without_nulls(mut settings: Map<String, Value>) -> Map<String, Value> {
+    settings.retain(|_, value| !value.is_null());
+    settings
+}
+
+/// The names of the fields that a change touches, for the audit log.
+pub(crate) fn changed_fields(fields: &[(&str, bool)]) -> Map<String, Value> {
+    let names: Vec<Value> =
+        fields.iter().filter(|(_, changed)| *changed).map(|(name, _)| json!(name)).collect();
+    Map::from_iter([("fields".to_owned(), Value::Array(names))])
+}
+
+/// Notes the change for the audit log and for the webhooks of `log_of`.
+fn record(
+    unit: &mut UnitOfWork<'_>,
+    workspace: &Workspace,
+    log_of: WorkspaceId,
+    action: &'static str,
+    details: Map<String, Value>,
+) {
+    let Workspace { id, name, slug, tier, .. } = workspace;
+    unit.audit(log_of, action, (TARGET, id.0), details);
+    let data = json!({ "id": id, "name": name, "slug": slug, "tier": tier });
+    unit.happened(log_of, Environment::Live, action, data);
+}
+
+async fn insert_with_free_slug(unit: &mut UnitOfWork<'_>, new: NewWorkspace) -> Result<Workspace> {
+    let base = slug_from_name(&new.name);
+    for _ in 0..SLUG_TRIES {
+        let taken = unit.tx.workspace_slugs_from(&base).await?;
+        let slug = free_slug(&base, &taken);
+        if let Some(workspace) = unit.tx.workspace_insert(&NewWorkspace { slug, ..new.clone() }).await? {
+            return Ok(workspace);
+        }
+    }
+    Err(Error::Unavailable("no free slug was found".to_owned()))
+}
+
+/// A slug from a name in any script; `workspace` if nothing of it can be written so.
+fn slug_from_name(name: &str) -> String {
+    // Room for a number behind it.
+    let mut slug = ::slug::slugify(name);
+    slug.truncate(MAX_SLUG_LEN - 20);
+    let slug = slug.trim_matches('-');
+    if slug.is_empty() { "workspace".to_owned() } else { slug.to_owned() }
+}
+
+/// `base`, or the first of `base-2`, `base-3` … that is not taken.
+fn free_slug(base: &str, taken: &[String]) -> String {
+    let taken: std::collections::HashSet<&str> = taken.iter().map(String::as_str).collect();
+    if !taken.contains(base) {
+        return base.to_owned();
+    }
+    let mut number = 2u64;
+    loop {
+        let slug = format!("{base}-{number}");
+        if !taken.contains(slug.as_str()) {
+            return slug;
+        }
+        number += 1;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn slugs_from_names() {
+        for (name, expected) in [
+            ("Acme Corporation", "acme-corporation"),
+            ("  Ünïcode & Söhne ", "unicode-sohne"),
+            ("東京", "dong-jing"),
+            ("!!!", "workspace"),
+        ] {
+            assert_eq!(slug_from_name(name), expected);
+        }
+        assert!(slug(&slug_from_name(&"x ".repeat(255))).is_ok());
+    }
+
+    #[test]
+    fn a_collision_takes_the_first_free_number() {
+        let taken = ["acme", "acme-2", "acme-4", "acme-corp"].map(str::to_owned);
+        assert_eq!(free_slug("acme", &taken), "acme-3");
+        assert_eq!(free_slug("acme", &taken[1..]), "acme");
+    }
+
+    #[test]
+    fn slug_rules() {
+        for bad in ["", "A", "a b", "-a", "a-", "a--b", "ä", "a_b", &"x".repeat(256)] {
+            assert!(slug(bad).is_err(), "{bad:?}");
+        }
+        assert!(slug("a-1-b").is_ok());
+    }
+}

@@ -1,0 +1,196 @@
+//! All plans and features that there are.
+
+use std::fmt;
+
+use indexmap::IndexMap;
+
+use crate::{Access, Feature, FeatureKind, FeatureValue, Plan, Reset};
+
+/// The plans and features of this installation, each in the order of declaration.
+#[derive(Debug, Clone)]
+pub struct Catalog {
+    plans: IndexMap<String, Plan>,
+    features: IndexMap<String, Feature>,
+}
+
+/// A plan and a feature that do not fit together.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CatalogError {
+    /// The plan.
+    pub plan: String,
+    /// The feature that it names.
+    pub feature: String,
+    /// What is wrong, naming what is accepted.
+    pub fault: String,
+}
+
+impl fmt::Display for CatalogError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "plans.{}.features.{}: {}", self.plan, self.feature, self.fault)
+    }
+}
+
+impl Catalog {
+    /// The tier of a new workspace that names none.
+    pub const DEFAULT_TIER: &str = "free";
+    /// The tier of the root workspace.
+    pub const ROOT_TIER: &str = "enterprise";
+
+    /// The built-in plans and features, overlaid with the operator's: one of the same name replaces.
+    ///
+    /// # Errors
+    /// The first plan that names an unknown feature, or gives one a value that its type does not have.
+    pub fn new(
+        plans: impl IntoIterator<Item = Plan>,
+        features: impl IntoIterator<Item = (String, Feature)>,
+    ) -> Result<Self, CatalogError> {
+        let mut catalog = Self::built_in();
+        catalog.features.extend(features);
+        catalog.plans.extend(plans.into_iter().map(|plan| (plan.name.clone(), plan)));
+        for plan in catalog.plans.values() {
+            for (name, value) in &plan.features {
+                catalog.check_value(name, *value).map_err(|fault| CatalogError {
+                    plan: plan.name.clone(),
+                    feature: name.clone(),
+                    fault,
+                })?;
+            }
+        }
+        Ok(catalog)
+    }
+
+    /// The plans of the core contract, and the features that every installation has.
+    pub fn built_in() -> Self {
+        let plan = |name: &str, requests_per_minute, burst_percent, access| Plan {
+            requests_per_minute: Some(requests_per_minute),
+            burst_percent,
+            access,
+            ..Plan::unlimited(name)
+        };
+        let plans = [
+            plan("free", 60, 0, Access::Write),
+            plan("starter", 1_000, 20, Access::Write),
+            plan("pro", 5_000, 30, Access::Write),
+            plan("business", 10_000, 40, Access::Write),
+            plan("agency", 20_000, 50, Access::Write),
+            plan("enterprise", 100_000, 100, Access::Admin),
+        ];
+        let feature = |kind, reset, unit: Option<&str>| Feature {
+            kind,
+            reset,
+            soft: false,
+            unit: unit.map(str::to_owned),
+        };
+        let features = [
+            ("posts", feature(FeatureKind::Limit, Reset::Never, None)),
+            ("api_calls", feature(FeatureKind::Metered, Reset::Monthly, None)),
+            ("storage", feature(FeatureKind::Limit, Reset::Never, Some("bytes"))),
+            ("api_keys", feature(FeatureKind::Limit, Reset::Never, None)),
+            ("webhooks", feature(FeatureKind::Limit, Reset::Never, None)),
+            ("workspaces", feature(FeatureKind::Limit, Reset::Never, None)),
+        ];
+        Self {
+            plans: plans.into_iter().map(|plan| (plan.name.clone(), plan)).collect(),
+            features: features.into_iter().map(|(name, feature)| (name.to_owned(), feature)).collect(),
+        }
+    }
+
+    /// The plan of this name.
+    pub fn plan(&self, name: &str) -> Option<&Plan> {
+        self.plans.get(name)
+    }
+
+    /// Every plan.
+    pub fn plans(&self) -> impl Iterator<Item = &Plan> {
+        self.plans.values()
+    }
+
+    /// Every feature.
+    pub fn features(&self) -> impl Iterator<Item = (&str, &Feature)> {
+        self.features.iter().map(|(name, feature)| (name.as_str(), feature))
+    }
+
+    /// Checks the name of a tier.
+    ///
+    /// # Errors
+    /// A sentence about the field `field` naming the plans that there are.
+    pub fn check_tier(&self, field: &str, name: &str) -> Result<(), String> {
+        if self.plans.contains_key(name) {
+            return Ok(());
+        }
+        let known: Vec<_> = self.plans.keys().map(String::as_str).collect();
+        Err(format!("The selected {field} is invalid. It must be one of: {}.", known.join(", ")))
+    }
+
+    /// Checks the tier of a key against its workspace's: it may not lift a limit.
+    ///
+    /// # Errors
+    /// A sentence about the field `rate_limit_tier`.
+    pub fn check_key_tier(&self, tier: &str, workspace_tier: &str) -> Result<(), String> {
+        self.check_tier("rate limit tier", tier)?;
+        // A workspace whose plan left the configuration keeps working, but its keys get nothing above the default.
+        let ceiling = self.plan(workspace_tier).or_else(|| self.plan(Self::DEFAULT_TIER));
+        match (self.plan(tier), ceiling) {
+            (Some(plan), Some(ceiling)) if plan.name == ceiling.name || plan.rates_within(ceiling) => Ok(()),
+            _ => {
+                Err(format!("The rate limit tier may not be above the workspace's tier ({workspace_tier})."))
+            }
+        }
+    }
+
+    fn check_value(&self, feature: &str, value: FeatureValue) -> Result<(), String> {
+        let Some(declared) = self.features.get(feature) else {
+            let known: Vec<_> = self.features.keys().map(String::as_str).collect();
+            return Err(format!("unknown feature; known are: {}", known.join(", ")));
+        };
+        match (declared.kind, value) {
+            (FeatureKind::Boolean, FeatureValue::Enabled(_)) => Ok(()),
+            (FeatureKind::Boolean, _) => Err("a boolean feature takes true or false".into()),
+            (_, FeatureValue::Enabled(_)) => {
+                Err("takes a whole number of 0 or more, or \"unlimited\"".into())
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_cannot_rise_above_its_workspace() {
+        let catalog = Catalog::built_in();
+        for (tier, workspace, fits) in [
+            ("free", "pro", true),
+            ("pro", "pro", true),
+            ("agency", "pro", false),
+            ("gold", "pro", false),
+            ("pro", "gone", false),
+        ] {
+            assert_eq!(catalog.check_key_tier(tier, workspace).is_ok(), fits, "{tier} in {workspace}");
+        }
+    }
+
+    #[test]
+    fn a_day_without_limit_is_above_one_with() {
+        let limited = Plan { requests_per_day: Some(10), ..Plan::unlimited("a") };
+        let free = Plan::unlimited("b");
+        assert!(limited.rates_within(&free) && !free.rates_within(&limited));
+    }
+
+    #[test]
+    fn plans_and_features_must_fit() {
+        let with = |feature: &str, value| {
+            let mut plan = Plan::unlimited("x");
+            plan.features.insert(feature.to_owned(), value);
+            Catalog::new([plan], []).map(|_| ()).map_err(|e| e.to_string())
+        };
+        assert!(with("posts", FeatureValue::Limit(3)).is_ok());
+        assert!(
+            with("nope", FeatureValue::Unlimited)
+                .is_err_and(|e| e.starts_with("plans.x.features.nope: unknown"))
+        );
+        assert!(with("posts", FeatureValue::Enabled(true)).is_err());
+    }
+}

@@ -1,0 +1,78 @@
+//! A feature: something a plan allows, by yes or no or up to a number.
+
+use std::str::FromStr;
+
+/// How a feature is counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FeatureKind {
+    /// On or off.
+    Boolean,
+    /// So many at a time.
+    Limit,
+    /// So many per period.
+    Metered,
+}
+
+impl FeatureKind {
+    /// The accepted words.
+    pub const NAMES: [&str; 3] = ["boolean", "limit", "metered"];
+}
+
+/// When the count of a metered feature starts again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reset {
+    /// Never.
+    Never,
+    /// Every month.
+    Monthly,
+    /// Every year.
+    Yearly,
+    /// Every so many days.
+    EveryDays(u32),
+    /// At every moment, what is older than so many days no longer counts.
+    RollingDays(u32),
+}
+
+impl FromStr for Reset {
+    type Err = String;
+
+    /// # Errors
+    /// A sentence naming the accepted forms.
+    fn from_str(text: &str) -> Result<Self, String> {
+        let days = |text: &str| text.strip_suffix(" days")?.parse().ok().filter(|n| (1..=3660).contains(n));
+        match text {
+            "never" => Some(Self::Never),
+            "monthly" => Some(Self::Monthly),
+            "yearly" => Some(Self::Yearly),
+            _ => (text.strip_prefix("every ").and_then(days).map(Self::EveryDays))
+                .or_else(|| text.strip_prefix("rolling ").and_then(days).map(Self::RollingDays)),
+        }
+        .ok_or_else(|| {
+            "expected \"never\", \"monthly\", \"yearly\", \"every N days\" or \"rolling N days\" (N from 1 to 3660)".into()
+        })
+    }
+}
+
+/// A feature as it is declared.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Feature {
+    /// How it is counted.
+    pub kind: FeatureKind,
+    /// When its count starts again.
+    pub reset: Reset,
+    /// Whether use beyond the limit is recorded instead of refused.
+    pub soft: bool,
+    /// What is counted, e.g. `bytes`.
+    pub unit: Option<String>,
+}
+
+/// What a plan says of a feature.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FeatureValue {
+    /// On or off, for a boolean feature.
+    Enabled(bool),
+    /// Up to so many, for the others.
+    Limit(u64),
+    /// As many as one likes.
+    Unlimited,
+}

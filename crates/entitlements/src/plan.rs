@@ -1,0 +1,69 @@
+//! A plan: rates, number of keys, the widest access, and the features with their values.
+
+use indexmap::IndexMap;
+
+use crate::FeatureValue;
+
+/// The widest access that a plan's keys can use; each includes those before it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Access {
+    /// Reading only.
+    Read,
+    /// Reading, writing and deleting.
+    Write,
+    /// Everything.
+    Admin,
+}
+
+impl Access {
+    /// The accepted words.
+    pub const NAMES: [&str; 3] = ["read", "write", "admin"];
+}
+
+/// What a tier means. Where there is no figure there is no limit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Plan {
+    /// The name in `tier` and `rate_limit_tier`.
+    pub name: String,
+    /// Requests per minute and key, without the burst.
+    pub requests_per_minute: Option<u64>,
+    /// How far above the figure per minute a key may go, in percent of it.
+    pub burst_percent: u32,
+    /// Requests per UTC day and key.
+    pub requests_per_day: Option<u64>,
+    /// How many keys a workspace can have.
+    pub max_keys: Option<u64>,
+    /// The widest access that its keys can use.
+    pub access: Access,
+    /// The features it holds, by name.
+    pub features: IndexMap<String, FeatureValue>,
+}
+
+impl Plan {
+    /// A plan without any limit on rates and keys, with write access and no features.
+    pub fn unlimited(name: impl Into<String>) -> Self {
+        Self {
+            name: name.into(),
+            requests_per_minute: None,
+            burst_percent: 0,
+            requests_per_day: None,
+            max_keys: None,
+            access: Access::Write,
+            features: IndexMap::new(),
+        }
+    }
+
+    /// The most requests in any 60 seconds, burst included.
+    pub fn minute_cap(&self) -> Option<u64> {
+        self.requests_per_minute
+            .map(|rate| rate.saturating_add(rate.saturating_mul(self.burst_percent.into()) / 100))
+    }
+
+    /// Whether no rate of this plan is above `other`'s.
+    pub fn rates_within(&self, other: &Self) -> bool {
+        let within = |mine: Option<u64>, theirs: Option<u64>| {
+            theirs.is_none_or(|theirs| mine.is_some_and(|mine| mine <= theirs))
+        };
+        within(self.minute_cap(), other.minute_cap()) && within(self.requests_per_day, other.requests_per_day)
+    }
+}

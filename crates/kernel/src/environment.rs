@@ -1,0 +1,53 @@
+//! The two worlds of a workspace. A key belongs to one of them, and every row of a tenant carries it.
+
+use std::{fmt, str::FromStr};
+
+use serde::{Deserialize, Serialize};
+
+/// `live` or `test`; on the wire and in the database the lower-case word.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Environment {
+    /// The real thing.
+    Live,
+    /// The sandbox: separate keys, separate rows.
+    Test,
+}
+
+impl Environment {
+    /// The accepted words, in the order in which messages name them.
+    pub const NAMES: [&str; 2] = ["live", "test"];
+
+    /// The word on the wire.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Live => "live",
+            Self::Test => "test",
+        }
+    }
+
+    /// Whether a key of this environment may see and change keys of `other`. A live key manages both.
+    pub fn manages(self, other: Self) -> bool {
+        self == Self::Live || self == other
+    }
+}
+
+impl fmt::Display for Environment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl FromStr for Environment {
+    type Err = String;
+
+    /// # Errors
+    /// A sentence naming the accepted words.
+    fn from_str(s: &str) -> Result<Self, String> {
+        match s {
+            "live" => Ok(Self::Live),
+            "test" => Ok(Self::Test),
+            _ => Err("The environment must be live or test.".to_owned()),
+        }
+    }
+}

@@ -1,0 +1,117 @@
+//! The one error type of the use-cases. It knows no HTTP: it carries a stable code and a text that may be
+//! shown to the caller. What must not be shown (a database's words, say) travels apart, in
+//! [`Error::internal_context`], and goes to the log only.
+
+use indexmap::IndexMap;
+
+/// The result of a rule or a use-case.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Faults of an input by field, each a sentence for people, in the order in which they were found.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct FieldErrors(IndexMap<String, Vec<String>>);
+
+impl FieldErrors {
+    /// Adds one fault of `field`.
+    pub fn add(&mut self, field: impl Into<String>, message: impl Into<String>) {
+        self.0.entry(field.into()).or_default().push(message.into());
+    }
+
+    /// Whether no fault was found.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Every field with its faults.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &[String])> {
+        self.0.iter().map(|(field, messages)| (field.as_str(), messages.as_slice()))
+    }
+}
+
+/// Why a use-case refused or failed. `Display` is the text that the caller may see.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum Error {
+    /// No key, or not one of ours.
+    #[error("Invalid or missing API key.")]
+    Unauthorized,
+    /// The key, or its workspace, was taken back.
+    #[error("This API key has been revoked.")]
+    KeyRevoked,
+    /// The key's own end, or the end of its grace after a rotation, has passed.
+    #[error("This API key has expired.")]
+    KeyExpired,
+    /// The caller is known but may not do this; the text says why.
+    #[error("{0}")]
+    AccessDenied(String),
+    /// The key's address allowlist does not hold the caller's address.
+    #[error("This API key may not be used from this address.")]
+    IpNotAllowed,
+    /// It does not exist, or the caller may not know that it does.
+    #[error("Resource not found.")]
+    NotFound,
+    /// The request is sound, but not in the present state of the resource; the text says why.
+    #[error("{0}")]
+    Conflict(String),
+    /// A request with the same idempotency key has not been answered yet.
+    #[error("A request with this Idempotency-Key is still being processed.")]
+    IdempotencyInProgress,
+    /// The idempotency key was used for another request.
+    #[error("This Idempotency-Key was already used for a different request.")]
+    IdempotencyKeyReused,
+    /// The input breaks a rule; every fault, by field.
+    #[error("The given data was invalid.")]
+    Validation(FieldErrors),
+    /// The database cannot be reached or does not answer in time. Nothing was changed, or the caller cannot
+    /// know; the context is for the log.
+    #[error("The service is temporarily unavailable. Please retry shortly.")]
+    Unavailable(String),
+    /// A fault of ours; the context is for the log.
+    #[error("An unexpected error occurred.")]
+    Internal(String),
+}
+
+impl Error {
+    /// The stable code, in the spelling of the core contract.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Unauthorized => "unauthorized",
+            Self::KeyRevoked => "key_revoked",
+            Self::KeyExpired => "key_expired",
+            Self::AccessDenied(_) => "access_denied",
+            Self::IpNotAllowed => "ip_not_allowed",
+            Self::NotFound => "not_found",
+            Self::Conflict(_) => "conflict",
+            Self::IdempotencyInProgress => "idempotency_in_progress",
+            Self::IdempotencyKeyReused => "idempotency_key_reused",
+            Self::Validation(_) => "validation_failed",
+            Self::Unavailable(_) => "service_unavailable",
+            Self::Internal(_) => "server_error",
+        }
+    }
+
+    /// What only the log may hold.
+    pub fn internal_context(&self) -> Option<&str> {
+        match self {
+            Self::Unavailable(context) | Self::Internal(context) => Some(context),
+            _ => None,
+        }
+    }
+
+    /// One fault of one field.
+    pub fn invalid(field: impl Into<String>, message: impl Into<String>) -> Self {
+        let mut errors = FieldErrors::default();
+        errors.add(field, message);
+        Self::Validation(errors)
+    }
+
+    /// The refusal that the core contract prints for a missing scope.
+    pub fn missing_scope(required: impl std::fmt::Display) -> Self {
+        Self::AccessDenied(format!("Insufficient permissions. Required scope: {required}"))
+    }
+}
+
+impl From<FieldErrors> for Error {
+    fn from(errors: FieldErrors) -> Self {
+        Self::Validation(errors)
+    }
+}

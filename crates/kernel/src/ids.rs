@@ -1,0 +1,105 @@
+//! The registry of typed ids: one line for each kind, never reused for another.
+
+use std::fmt;
+
+use rand::CryptoRng;
+use serde::{Deserialize, Serialize};
+
+use crate::random;
+
+macro_rules! integer_ids {
+    ($($(#[$doc:meta])* $name:ident;)*) => {$(
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+        #[serde(transparent)]
+        pub struct $name(pub i64);
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.0.fmt(f)
+            }
+        }
+    )*};
+}
+
+integer_ids! {
+    /// A tenant.
+    WorkspaceId;
+    /// An API key (not its secret).
+    ApiKeyId;
+    /// A row of the audit log.
+    AuditEntryId;
+    /// A place in the change feed; grows in the order of commits.
+    ChangeId;
+}
+
+impl WorkspaceId {
+    /// The platform's own workspace, made at the first start.
+    pub const ROOT: Self = Self(1);
+
+    /// Whether this is the platform's own workspace.
+    pub fn is_root(self) -> bool {
+        self == Self::ROOT
+    }
+}
+
+/// An event: `evt_` and 1–60 of `[A-Za-z0-9_-]`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
+#[serde(transparent)]
+pub struct EventId(String);
+
+impl EventId {
+    /// A fresh id with 142 random bits.
+    pub fn generate(rng: &mut impl CryptoRng) -> Self {
+        Self(format!("evt_{}", random::base62(rng, 24)))
+    }
+
+    /// An id read back from where it was stored.
+    pub fn from_stored(id: String) -> Self {
+        Self(id)
+    }
+
+    /// The id as it is written.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// What ties an answer, its log lines and its audit rows together: `req_…`, or the caller's own.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
+#[serde(transparent)]
+pub struct RequestId(String);
+
+impl RequestId {
+    /// A fresh id with 130 random bits.
+    pub fn generate(rng: &mut impl CryptoRng) -> Self {
+        Self(format!("req_{}", random::base62(rng, 22)))
+    }
+
+    /// The caller's own id, if it is 1–64 of `[A-Za-z0-9_-]` and does not look like a secret of ours.
+    pub fn from_caller(id: &str) -> Option<Self> {
+        let sound = (1..=64).contains(&id.len())
+            && id.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-'));
+        // It is echoed and logged, so a key pasted into the wrong header must not be kept.
+        let secret = id.starts_with("sk_live_") || id.starts_with("sk_test_") || id.starts_with("whsec_");
+        (sound && !secret).then(|| Self(id.to_owned()))
+    }
+
+    /// The id as it is written.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_callers_request_id_is_kept_only_when_it_is_harmless() {
+        assert_eq!(RequestId::from_caller("a-B_9").as_ref().map(RequestId::as_str), Some("a-B_9"));
+        for bad in ["", "a b", "a\nb", "é", &"x".repeat(65), "sk_live_abc", "whsec_abc"] {
+            assert_eq!(RequestId::from_caller(bad), None, "{bad:?}");
+        }
+    }
+}

@@ -1,0 +1,21 @@
+//! What every Gatepost crate shares: ids, time, randomness, errors, paging, environments and secrets.
+//!
+//! Nothing here does input or output. Time and randomness enter as arguments ([`Timestamp`], a random
+//! generator), so that every rule built on this crate is a pure function that a test can call; the edge of
+//! the program gets them from [`Clock`] and [`random::rng`].
+
+mod environment;
+mod error;
+mod ids;
+mod page;
+pub mod random;
+mod secret;
+pub mod text;
+mod time;
+
+pub use environment::Environment;
+pub use error::{Error, FieldErrors, Result};
+pub use ids::{ApiKeyId, AuditEntryId, ChangeId, EventId, RequestId, WorkspaceId};
+pub use page::{Page, PageRequest};
+pub use secret::Secret;
+pub use time::{Clock, ManualClock, SystemClock, Timestamp};

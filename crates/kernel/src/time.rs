@@ -1,0 +1,163 @@
+//! Instants to the microsecond, and where they come from.
+//!
+//! Everything below the edge takes `now: Timestamp`. Both databases store microseconds, so an instant is
+//! rounded down to them as it is made, and compares equal after it was stored and read.
+
+use std::{
+    fmt,
+    sync::atomic::{AtomicI64, Ordering},
+    time::Duration,
+};
+
+use ::time::{
+    OffsetDateTime, PrimitiveDateTime, format_description::well_known::Rfc3339, macros::format_description,
+};
+use serde::{Serialize, Serializer};
+
+/// Microseconds since 1970-01-01T00:00:00Z; on the wire RFC 3339 in UTC with `Z`.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Timestamp(i64);
+
+impl Timestamp {
+    /// The latest instant that is accepted and can be written, 9999-12-31T23:59:59.999999Z.
+    pub const MAX: Self = Self(253_402_300_799_999_999);
+
+    /// From microseconds since the epoch.
+    pub const fn from_micros(micros: i64) -> Self {
+        Self(micros)
+    }
+
+    /// Microseconds since the epoch.
+    pub const fn as_micros(self) -> i64 {
+        self.0
+    }
+
+    /// Whole seconds since the epoch, rounded down.
+    pub const fn as_seconds(self) -> i64 {
+        self.0.div_euclid(1_000_000)
+    }
+
+    /// This much later, at most [`Timestamp::MAX`].
+    pub fn plus(self, duration: Duration) -> Self {
+        let micros = i64::try_from(duration.as_micros()).unwrap_or(i64::MAX);
+        Self(self.0.saturating_add(micros)).min(Self::MAX)
+    }
+
+    /// This much earlier.
+    pub fn minus(self, duration: Duration) -> Self {
+        Self(self.0.saturating_sub(i64::try_from(duration.as_micros()).unwrap_or(i64::MAX)))
+    }
+
+    /// How long after `earlier` this is; zero if it is not after it.
+    pub fn since(self, earlier: Self) -> Duration {
+        Duration::from_micros(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
+    }
+
+    /// Reads an RFC 3339 date-time with any offset, an ISO 8601 one without (UTC is meant), or a date alone
+    /// (midnight UTC). Years 1–9999.
+    pub fn parse(text: &str) -> Option<Self> {
+        let local =
+            format_description!("[year]-[month]-[day]T[hour]:[minute]:[second][optional [.[subsecond]]]");
+        let date = format_description!("[year]-[month]-[day]");
+        let instant = if let Ok(instant) = OffsetDateTime::parse(text, &Rfc3339) {
+            instant
+        } else if let Ok(local) = PrimitiveDateTime::parse(text, local) {
+            local.assume_utc()
+        } else {
+            ::time::Date::parse(text, date).ok()?.midnight().assume_utc()
+        };
+        let timestamp = Self(i64::try_from(instant.unix_timestamp_nanos().div_euclid(1_000)).ok()?);
+        (-62_135_596_800_000_000..=Self::MAX.0).contains(&timestamp.0).then_some(timestamp)
+    }
+}
+
+impl fmt::Display for Timestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let instant =
+            OffsetDateTime::from_unix_timestamp_nanos(i128::from(self.0) * 1_000).map_err(|_| fmt::Error)?;
+        f.write_str(&instant.format(&Rfc3339).map_err(|_| fmt::Error)?)
+    }
+}
+
+impl fmt::Debug for Timestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl Serialize for Timestamp {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+/// Where the edge gets `now` from.
+pub trait Clock: Send + Sync {
+    /// The present instant.
+    fn now(&self) -> Timestamp;
+}
+
+/// The machine's clock.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct SystemClock;
+
+impl Clock for SystemClock {
+    #[expect(clippy::disallowed_methods, reason = "this is the one place that the ban points to")]
+    fn now(&self) -> Timestamp {
+        let nanos = OffsetDateTime::now_utc().unix_timestamp_nanos();
+        Timestamp(i64::try_from(nanos.div_euclid(1_000)).unwrap_or(Timestamp::MAX.0))
+    }
+}
+
+/// A clock that stands still until it is told to move; for tests.
+#[derive(Debug)]
+pub struct ManualClock(AtomicI64);
+
+impl ManualClock {
+    /// A clock that shows `now`.
+    pub fn at(now: Timestamp) -> Self {
+        Self(AtomicI64::new(now.0))
+    }
+
+    /// Moves on.
+    pub fn advance(&self, by: Duration) {
+        self.0.fetch_add(i64::try_from(by.as_micros()).unwrap_or(0), Ordering::SeqCst);
+    }
+}
+
+impl Clock for ManualClock {
+    fn now(&self) -> Timestamp {
+        Timestamp(self.0.load(Ordering::SeqCst))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn reads_what_iso_8601_users_write() {
+        for (text, written) in [
+            ("2027-01-01T00:00:00Z", "2027-01-01T00:00:00Z"),
+            ("2027-01-01T02:00:00+02:00", "2027-01-01T00:00:00Z"),
+            ("2027-01-01T00:00:00.1234567Z", "2027-01-01T00:00:00.123456Z"),
+            ("2027-01-01T12:30:00", "2027-01-01T12:30:00Z"),
+            ("2027-01-01", "2027-01-01T00:00:00Z"),
+        ] {
+            assert_eq!(Timestamp::parse(text).map(|t| t.to_string()).as_deref(), Some(written), "{text}");
+        }
+        for bad in ["", "soon", "2027-13-01", "2027-02-30", "1700000000", "2027-01-01T25:00:00Z"] {
+            assert_eq!(Timestamp::parse(bad), None, "{bad}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_written_is_read_back(micros in 0..Timestamp::MAX.0) {
+            let instant = Timestamp(micros);
+            prop_assert_eq!(Timestamp::parse(&instant.to_string()), Some(instant));
+        }
+    }
+}

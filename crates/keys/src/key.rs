@@ -1,0 +1,142 @@
+//! The life of a key: active until it is revoked, until it expires, or until its grace after a rotation is over.
+
+use std::time::Duration;
+
+use gatepost_kernel::{ApiKeyId, Environment, Error, Timestamp, WorkspaceId};
+
+use crate::{IpAllowlist, ScopeSet};
+
+/// An API key without its secret.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ApiKey {
+    /// Its number.
+    pub id: ApiKeyId,
+    /// The tenant it belongs to.
+    pub workspace_id: WorkspaceId,
+    /// The world it belongs to.
+    pub environment: Environment,
+    /// A label for people.
+    pub name: String,
+    /// The part of the token that may be shown.
+    pub prefix: String,
+    /// What it may do.
+    pub scopes: ScopeSet,
+    /// The plan that governs its limits; `None` follows the workspace's.
+    pub rate_limit_tier: Option<String>,
+    /// From where it may be used.
+    pub allowed_ips: IpAllowlist,
+    /// Its own end; `None` is never.
+    pub expires_at: Option<Timestamp>,
+    /// When a request last used it, as far as was written down.
+    pub last_used_at: Option<Timestamp>,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// When it was last changed.
+    pub updated_at: Timestamp,
+    /// When it was revoked.
+    pub revoked_at: Option<Timestamp>,
+    /// The key that this one replaced.
+    pub rotated_from_id: Option<ApiKeyId>,
+    /// The key that replaced this one.
+    pub rotated_to_id: Option<ApiKeyId>,
+    /// Until when it works beside its replacement.
+    pub grace_period_ends_at: Option<Timestamp>,
+}
+
+/// Whether a key can be used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KeyStatus {
+    /// It can.
+    Active,
+    /// Its end has come, by its own expiry or by the end of a rotation's grace.
+    Expired,
+    /// It was revoked.
+    Revoked,
+}
+
+impl KeyStatus {
+    /// The accepted words, in the order in which messages name them.
+    pub const NAMES: [&str; 3] = ["active", "expired", "revoked"];
+
+    /// The word on the wire.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Active => "active",
+            Self::Expired => "expired",
+            Self::Revoked => "revoked",
+        }
+    }
+
+    /// Reads the word on the wire.
+    pub fn parse(text: &str) -> Option<Self> {
+        [Self::Active, Self::Expired, Self::Revoked].into_iter().find(|status| status.as_str() == text)
+    }
+
+    /// What a request with such a key is told.
+    ///
+    /// # Errors
+    /// [`Error::KeyRevoked`] or [`Error::KeyExpired`].
+    pub fn usable(self) -> Result<(), Error> {
+        match self {
+            Self::Active => Ok(()),
+            Self::Expired => Err(Error::KeyExpired),
+            Self::Revoked => Err(Error::KeyRevoked),
+        }
+    }
+}
+
+impl ApiKey {
+    /// When the key stops working by itself: the earlier of its expiry and the end of its grace.
+    pub fn ends_at(&self) -> Option<Timestamp> {
+        [self.expires_at, self.grace_period_ends_at].into_iter().flatten().min()
+    }
+
+    /// Whether it can be used at `now`.
+    pub fn status(&self, now: Timestamp) -> KeyStatus {
+        if self.revoked_at.is_some() {
+            KeyStatus::Revoked
+        } else if self.ends_at().is_some_and(|end| end <= now) {
+            KeyStatus::Expired
+        } else {
+            KeyStatus::Active
+        }
+    }
+
+    /// Whether it can be replaced at `now`.
+    ///
+    /// # Errors
+    /// [`Error::Conflict`] if it is revoked, expired, or was replaced already.
+    pub fn rotatable(&self, now: Timestamp) -> Result<(), Error> {
+        let reason = match self.status(now) {
+            _ if self.rotated_to_id.is_some() => "This API key was already rotated.",
+            KeyStatus::Active => return Ok(()),
+            KeyStatus::Expired => "This API key has expired and cannot be rotated.",
+            KeyStatus::Revoked => "This API key is revoked and cannot be rotated.",
+        };
+        Err(Error::Conflict(reason.to_owned()))
+    }
+}
+
+/// When the old key of a rotation ends: after the grace, but never later than it would have ended by itself.
+pub fn grace_end(now: Timestamp, grace: Duration, own_end: Option<Timestamp>) -> Timestamp {
+    let end = now.plus(grace);
+    own_end.map_or(end, |own| own.min(end))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn a_grace_never_lengthens_a_life(now in 0..1_000_000i64, hours in 0..=168u64, own in proptest::option::of(0..10_000_000_000_000i64)) {
+            let now = Timestamp::from_micros(now);
+            let own = own.map(Timestamp::from_micros);
+            let end = grace_end(now, Duration::from_secs(hours * 3600), own);
+            prop_assert!(own.is_none_or(|own| end <= own));
+            prop_assert!(end <= now.plus(Duration::from_secs(hours * 3600)));
+        }
+    }
+}

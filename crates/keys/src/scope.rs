@@ -1,0 +1,204 @@
+//! Scopes: `resource:action`, with `resource:*`, `*:action` and `*`.
+//!
+//! The bare words `read`, `write`, `delete` stand for `*:read`, `*:write`, `*:delete`, and `admin` for `*`. A
+//! scope keeps the spelling in which it was given. `*` never reaches across the colon.
+
+use std::{fmt, str::FromStr};
+
+const MAX_SCOPE_LEN: usize = 100;
+const MAX_SCOPES: usize = 100;
+
+/// One permission, as it was written.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Scope(String);
+
+impl Scope {
+    /// Resource and action, each a name or `*`.
+    fn parts(&self) -> (&str, &str) {
+        match self.0.as_str() {
+            "*" | "admin" => ("*", "*"),
+            bare @ ("read" | "write" | "delete") => ("*", bare),
+            pair => pair.split_once(':').unwrap_or((pair, "")),
+        }
+    }
+
+    /// Whether whoever holds this scope also holds `other`.
+    pub fn covers(&self, other: &Self) -> bool {
+        let ((resource, action), (other_resource, other_action)) = (self.parts(), other.parts());
+        (resource == "*" || resource == other_resource) && (action == "*" || action == other_action)
+    }
+
+    /// The spelling in which it was given.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for Scope {
+    type Err = String;
+
+    /// # Errors
+    /// A sentence that says which forms there are.
+    fn from_str(text: &str) -> Result<Self, String> {
+        let word = |s: &str| {
+            s.starts_with(|c: char| c.is_ascii_lowercase())
+                && s.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'-' | b'_'))
+        };
+        let sound = matches!(text, "*" | "admin" | "read" | "write" | "delete")
+            || text.split_once(':').is_some_and(|(r, a)| (r == "*" || word(r)) && (a == "*" || word(a)));
+        if sound && text.len() <= MAX_SCOPE_LEN {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err("A scope must be resource:action, resource:*, *:action, *, read, write, delete or admin."
+                .to_owned())
+        }
+    }
+}
+
+impl fmt::Display for Scope {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// The scopes of a key, in the order given, without repetitions.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ScopeSet(Vec<Scope>);
+
+impl ScopeSet {
+    /// Reads a list of scopes.
+    ///
+    /// # Errors
+    /// For each malformed scope its place and a sentence; place `None` if there are more than 100.
+    pub fn parse(texts: &[&str]) -> Result<Self, Vec<(Option<usize>, String)>> {
+        let (mut scopes, mut faults) = (Vec::<Scope>::new(), Vec::new());
+        for (place, text) in texts.iter().enumerate() {
+            match text.parse() {
+                Ok(scope) if scopes.contains(&scope) => {}
+                Ok(scope) => scopes.push(scope),
+                Err(fault) => faults.push((Some(place), fault)),
+            }
+        }
+        if scopes.len() > MAX_SCOPES {
+            faults.push((None, format!("The scopes may not have more than {MAX_SCOPES} items.")));
+        }
+        if faults.is_empty() { Ok(Self(scopes)) } else { Err(faults) }
+    }
+
+    /// `read` and `write`: what a key gets when its maker names no scopes.
+    pub fn default_for_new_keys() -> Self {
+        Self(vec![Scope("read".to_owned()), Scope("write".to_owned())])
+    }
+
+    /// `*`.
+    pub fn everything() -> Self {
+        Self(vec![Scope("*".to_owned())])
+    }
+
+    /// Whether one of these scopes covers `required`.
+    pub fn allows(&self, required: &Scope) -> bool {
+        self.0.iter().any(|held| held.covers(required))
+    }
+
+    /// The first of `others` that these scopes do not cover.
+    pub fn first_missing<'a>(&self, others: &'a Self) -> Option<&'a Scope> {
+        others.0.iter().find(|scope| !self.allows(scope))
+    }
+
+    /// Each scope.
+    pub fn iter(&self) -> impl Iterator<Item = &Scope> {
+        self.0.iter()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn scope(text: &str) -> Scope {
+        text.parse().expect(text)
+    }
+
+    #[test]
+    fn wildcards_and_bare_words() {
+        for (held, covered, not) in [
+            (
+                "posts:read",
+                &["posts:read"][..],
+                &["posts:write", "users:read", "posts:*", "*:read", "read", "*"][..],
+            ),
+            (
+                "posts:*",
+                &["posts:read", "posts:*", "posts:admin"],
+                &["users:read", "*:read", "*", "postsx:read"],
+            ),
+            ("*:read", &["posts:read", "read", "*:read"], &["posts:write", "posts:*", "*"]),
+            ("read", &["posts:read", "*:read", "read"], &["posts:write", "posts:*"]),
+            ("write", &["posts:write"], &["posts:delete", "posts:read"]),
+            ("*", &["posts:read", "*", "admin", "posts:*", "*:read", "*:*", "delete"], &[]),
+            ("admin", &["posts:read", "*", "admin"], &[]),
+            ("entitlements:admin", &["entitlements:admin"], &["entitlements:read", "admin", "*"]),
+        ] {
+            for text in covered {
+                assert!(scope(held).covers(&scope(text)), "{held} covers {text}");
+            }
+            for text in not {
+                assert!(!scope(held).covers(&scope(text)), "{held} does not cover {text}");
+            }
+        }
+    }
+
+    #[test]
+    fn malformed_scopes() {
+        for bad in [
+            "",
+            ":",
+            "posts:",
+            ":read",
+            "posts",
+            "a:b:c",
+            "Posts:read",
+            "posts:re ad",
+            "po*:read",
+            "**",
+            "*:",
+            "1:read",
+        ] {
+            assert!(bad.parse::<Scope>().is_err(), "{bad:?}");
+        }
+        assert!(format!("{}:read", "x".repeat(96)).parse::<Scope>().is_err());
+        let faults = ScopeSet::parse(&["posts:read", "bad", "x:"]).expect_err("two faults");
+        assert_eq!(faults.iter().map(|f| f.0).collect::<Vec<_>>(), [Some(1), Some(2)]);
+        let many: Vec<_> = (0..101).map(|n| format!("r{n}:read")).collect();
+        assert_eq!(
+            ScopeSet::parse(&many.iter().map(String::as_str).collect::<Vec<_>>()).expect_err("too many")[0].0,
+            None
+        );
+    }
+
+    fn any_scope() -> impl Strategy<Value = Scope> {
+        prop_oneof![
+            Just("*".to_owned()),
+            Just("admin".to_owned()),
+            Just("read".to_owned()),
+            Just("write".to_owned()),
+            "(\\*|[ab]):(\\*|read|write|admin)"
+        ]
+        .prop_map(|s| s.parse().expect("a scope"))
+    }
+
+    proptest! {
+        #[test]
+        fn covering_is_reflexive_and_transitive(a in any_scope(), b in any_scope(), c in any_scope()) {
+            prop_assert!(a.covers(&a));
+            prop_assert!(!(a.covers(&b) && b.covers(&c)) || a.covers(&c));
+        }
+
+        #[test]
+        fn any_text_is_read_without_panic(text: String) {
+            let _ = text.parse::<Scope>();
+        }
+    }
+}

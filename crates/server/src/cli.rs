@@ -1,0 +1,156 @@
+//! The command line. The names are fixed: other programs rely on them.
+
+use std::{net::SocketAddr, path::PathBuf};
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// API keys, scopes, rate limits, entitlements and signed webhooks in one binary.
+#[derive(Debug, Parser)]
+#[command(name = "gatepost", version, args_conflicts_with_subcommands = true)]
+pub struct Cli {
+    #[command(flatten)]
+    pub global: GlobalArgs,
+    #[command(flatten)]
+    pub serve: ServeArgs,
+    #[command(subcommand)]
+    pub command: Option<Command>,
+}
+
+#[derive(Debug, Clone, Args)]
+pub struct GlobalArgs {
+    /// The configuration file
+    #[arg(long, global = true, value_name = "FILE", env = "GATEPOST_CONFIG")]
+    pub config: Option<PathBuf>,
+    /// sqlite://PATH or postgres://USER:PASSWORD@HOST/NAME [default: sqlite://gatepost.db]
+    #[arg(long, global = true, value_name = "URL", env = "DATABASE_URL", hide_env_values = true)]
+    pub database_url: Option<String>,
+    /// What to log, e.g. info or gatepost_app=debug,info
+    #[arg(long, global = true, value_name = "FILTER", env = "GATEPOST_LOG")]
+    pub log: Option<String>,
+    /// Base64 of 32 bytes; encrypts what must be read back, such as webhook secrets
+    #[arg(long, hide = true, env = "GATEPOST_SECRET_KEY", hide_env_values = true)]
+    pub secret_key: Option<String>,
+}
+
+#[derive(Debug, Clone, Default, Args)]
+pub struct ServeArgs {
+    /// Where to listen [default: 127.0.0.1:8080]
+    #[arg(long, value_name = "ADDRESS", env = "GATEPOST_BIND")]
+    pub bind: Option<SocketAddr>,
+    /// Redis or Valkey, for exact limits on several nodes
+    #[arg(long, value_name = "URL", env = "REDIS_URL", hide_env_values = true)]
+    pub redis_url: Option<String>,
+    /// What this process does [default: all]
+    #[arg(long, value_name = "ROLES", value_delimiter = ',')]
+    pub roles: Vec<Role>,
+}
+
+/// A part of the work.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Role {
+    /// Answers the API
+    Api,
+    /// Delivers webhooks
+    Delivery,
+    /// Cleans up
+    Jobs,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run the server (what `gatepost` alone does)
+    Serve(ServeArgs),
+    /// Bring the database to this version
+    Migrate,
+    /// Check the configuration and the database, and say what to mend
+    Doctor {
+        /// One JSON object instead of lines
+        #[arg(long)]
+        json: bool,
+    },
+    /// Print the OpenAPI document
+    Openapi {
+        /// The version of OpenAPI
+        #[arg(long, default_value = "3.1")]
+        format: OpenapiFormat,
+    },
+    /// Manage API keys
+    #[command(subcommand)]
+    Keys(KeysCommand),
+    /// Manage workspaces
+    #[command(subcommand)]
+    Workspaces(WorkspacesCommand),
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub enum OpenapiFormat {
+    #[value(name = "3.1")]
+    V31,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum KeysCommand {
+    /// Make a key and print it, this once
+    Create {
+        /// A label for people
+        #[arg(long)]
+        name: String,
+        /// The workspace that it belongs to
+        #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(i64).range(1..))]
+        workspace: i64,
+        /// A scope; may be given several times [default: read and write]
+        #[arg(long = "scope", value_name = "S")]
+        scopes: Vec<String>,
+        /// live or test
+        #[arg(long, default_value = "live")]
+        environment: gatepost_kernel::Environment,
+        /// The plan for its limits [default: the workspace's]
+        #[arg(long)]
+        tier: Option<String>,
+        /// How long it works, e.g. 90d [default: for ever]
+        #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
+        expires_in: Option<std::time::Duration>,
+        /// One JSON object instead of lines
+        #[arg(long)]
+        json: bool,
+    },
+    /// List the keys that are not revoked
+    List {
+        /// The workspace that they belong to
+        #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(i64).range(1..))]
+        workspace: i64,
+        /// One JSON object instead of lines
+        #[arg(long)]
+        json: bool,
+    },
+    /// Revoke a key
+    Revoke {
+        /// Its number
+        id: i64,
+        /// One JSON object instead of lines
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum WorkspacesCommand {
+    /// Make a workspace
+    Create {
+        /// A name for people
+        #[arg(long)]
+        name: String,
+        /// The plan [default: free]
+        #[arg(long)]
+        tier: Option<String>,
+        /// One JSON object instead of lines
+        #[arg(long)]
+        json: bool,
+    },
+    /// List the workspaces
+    List {
+        /// One JSON object instead of lines
+        #[arg(long)]
+        json: bool,
+    },
+}

@@ -1,0 +1,204 @@
+//! The configuration file, one struct per section. The comments of these fields are the reference in
+//! `docs/CONFIGURATION.md`.
+
+use std::{net::SocketAddr, path::Path, path::PathBuf};
+
+use gatepost_entitlements::{Catalog, Feature, FeatureKind, Plan, Reset};
+use indexmap::IndexMap;
+use ipnet::IpNet;
+use serde::Deserialize;
+use toml::Spanned;
+
+use super::values::{
+    AccessSetting, AtLeastOne, FeatureSetting, Lifetime, LimitMode, Percent, PlainHttp, PublicUrl,
+    ResetSetting,
+};
+use crate::Failure;
+
+/// The whole file. Every section and every key may be left out.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ConfigFile {
+    pub server: ServerSection,
+    pub database: DatabaseSection,
+    pub redis: RedisSection,
+    pub webhooks: WebhooksSection,
+    pub egress: EgressSection,
+    pub limits: LimitsSection,
+    pub plans: IndexMap<String, PlanSection>,
+    pub features: IndexMap<String, FeatureSection>,
+    pub entitlements: EntitlementsSection,
+    pub retention: RetentionSection,
+}
+
+/// `[server]`
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ServerSection {
+    /// Where to listen. Default `"127.0.0.1:8080"`.
+    pub bind: Option<SocketAddr>,
+    /// The address that links in answers begin with, e.g. `"https://api.example.com"`. Default: what the client used.
+    pub public_url: Option<PublicUrl>,
+    /// CIDRs of proxies whose `X-Forwarded-For` and `X-Forwarded-Proto` are believed. Default `[]`.
+    pub trusted_proxies: Vec<IpNet>,
+    /// What happens to requests without TLS: `"allow"`, `"reject"` or `"redirect"`. Default `"allow"`, which is the
+    /// only value that this version serves.
+    pub plain_http: PlainHttp,
+    /// The certificate chain in PEM. This version does not serve TLS itself and refuses to start with it.
+    pub tls_cert: Option<PathBuf>,
+    /// The private key in PEM. This version does not serve TLS itself and refuses to start with it.
+    pub tls_key: Option<PathBuf>,
+}
+
+/// `[database]`
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct DatabaseSection {
+    /// The database. Default `"sqlite://gatepost.db"`.
+    pub url: Option<String>,
+}
+
+/// `[redis]`
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RedisSection {
+    /// Redis or Valkey, for exact limits on several nodes. Default: none.
+    pub url: Option<String>,
+}
+
+/// `[webhooks]`
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct WebhooksSection {
+    /// Whether endpoints may have `http://` addresses. Default `false`.
+    pub allow_http: bool,
+    /// How long to wait before each further attempt. Default
+    /// `["5s", "1m", "5m", "30m", "2h", "5h", "10h", "14h"]`.
+    pub retry_schedule: Option<Vec<Lifetime>>,
+}
+
+/// `[egress]`
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct EgressSection {
+    /// Private targets that outgoing requests may reach, by CIDR. Default `[]`.
+    pub allow: Vec<IpNet>,
+}
+
+/// `[limits]`
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct LimitsSection {
+    /// `"local"`, or with Redis `"exact"` or `"leased"`. Default `"local"`.
+    pub mode: LimitMode,
+    /// Requests per minute and address without a valid key. Default `300`.
+    pub anonymous_per_minute: Option<AtLeastOne>,
+}
+
+/// `[plans.NAME]`
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct PlanSection {
+    /// Requests per minute and key. Default: unlimited.
+    pub requests_per_minute: Option<AtLeastOne>,
+    /// How far above it a key may go, in percent, 0 to 1000. Default `0`.
+    pub burst_percent: Percent,
+    /// Requests per UTC day and key. Default: unlimited.
+    pub requests_per_day: Option<AtLeastOne>,
+    /// How many keys a workspace can have. Default: unlimited.
+    pub max_keys: Option<u64>,
+    /// The widest access of its keys: `"read"`, `"write"` or `"admin"`. Default `"write"`.
+    pub access: AccessSetting,
+    /// Features with `true`, `false`, a number or `"unlimited"`. What is not listed is not in the plan.
+    pub features: IndexMap<String, Spanned<FeatureSetting>>,
+}
+
+/// `[features.NAME]`
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FeatureSection {
+    /// `"boolean"`, `"limit"` or `"metered"`.
+    pub r#type: FeatureTypeSetting,
+    /// `"never"`, `"monthly"`, `"yearly"`, `"every N days"` or `"rolling N days"`. Default `"never"`.
+    #[serde(default)]
+    pub reset: ResetSetting,
+    /// Whether use beyond the limit is recorded instead of refused. Default `false`.
+    #[serde(default)]
+    pub soft: bool,
+    /// What is counted, e.g. `"bytes"`. Default: none.
+    #[serde(default)]
+    pub unit: Option<String>,
+}
+
+/// How a feature is counted.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FeatureTypeSetting {
+    Boolean,
+    Limit,
+    Metered,
+}
+
+/// `[entitlements]`
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct EntitlementsSection {
+    /// Where a refused caller is sent to buy more. Default: none.
+    pub upgrade_url: Option<PublicUrl>,
+    /// The feature that one's own API requests count as. Default: none.
+    pub meter_requests: Option<String>,
+}
+
+/// `[retention]`
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RetentionSection {
+    /// How long events are kept. Default `"30d"`.
+    pub events: Option<Lifetime>,
+    /// How long deliveries are kept. Default `"30d"`.
+    pub deliveries: Option<Lifetime>,
+}
+
+impl ConfigFile {
+    /// The built-in plans and features, overlaid with those of this file.
+    ///
+    /// # Errors
+    /// A sentence with the file, the line and what is accepted there.
+    pub fn catalog(&self, path: &Path) -> Result<Catalog, Failure> {
+        let plans = self.plans.iter().map(|(name, section)| section.plan(name));
+        let features = self.features.iter().map(|(name, section)| (name.clone(), section.feature()));
+        Catalog::new(plans, features).map_err(|error| {
+            let value = self.plans.get(&error.plan).and_then(|plan| plan.features.get(&error.feature));
+            let start = value.map_or(0, |value| value.span().start);
+            let text = std::fs::read_to_string(path).unwrap_or_default();
+            let line = text.get(..start).map_or(1, |before| before.matches('\n').count() + 1);
+            format!("{}: line {line}: {error}", path.display()).into()
+        })
+    }
+}
+
+impl PlanSection {
+    fn plan(&self, name: &str) -> Plan {
+        Plan {
+            name: name.to_owned(),
+            requests_per_minute: self.requests_per_minute.map(|n| n.0),
+            burst_percent: self.burst_percent.0,
+            requests_per_day: self.requests_per_day.map(|n| n.0),
+            max_keys: self.max_keys,
+            access: self.access.0,
+            features: self.features.iter().map(|(name, value)| (name.clone(), value.get_ref().0)).collect(),
+        }
+    }
+}
+
+impl FeatureSection {
+    fn feature(&self) -> Feature {
+        let kind = match self.r#type {
+            FeatureTypeSetting::Boolean => FeatureKind::Boolean,
+            FeatureTypeSetting::Limit => FeatureKind::Limit,
+            FeatureTypeSetting::Metered => FeatureKind::Metered,
+        };
+        let reset: Reset = self.reset.0;
+        Feature { kind, reset, soft: self.soft, unit: self.unit.clone() }
+    }
+}

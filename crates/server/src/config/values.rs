@@ -1,0 +1,143 @@
+//! Values of the configuration file that have a range: each refuses what is outside of it and says what is inside,
+//! so that toml can point at the line.
+
+use std::time::Duration;
+
+use gatepost_entitlements::{Access, FeatureValue, Reset};
+use serde::{Deserialize, Deserializer, de::Error};
+
+/// 2^53 − 1, the largest whole number that every JSON reader keeps.
+const MAX_INTEGER: u64 = (1 << 53) - 1;
+
+/// A whole number from 1.
+#[derive(Debug, Clone, Copy)]
+pub struct AtLeastOne(pub u64);
+
+impl<'de> Deserialize<'de> for AtLeastOne {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let number = i64::deserialize(deserializer)?;
+        let number = u64::try_from(number).ok().filter(|n| (1..=MAX_INTEGER).contains(n));
+        number.map(Self).ok_or_else(|| D::Error::custom("expected a whole number of 1 or more"))
+    }
+}
+
+/// 0 to 1000 percent.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Percent(pub u32);
+
+impl<'de> Deserialize<'de> for Percent {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let number = i64::deserialize(deserializer)?;
+        let number = u32::try_from(number).ok().filter(|n| *n <= 1_000);
+        number.map(Self).ok_or_else(|| D::Error::custom("expected a whole number from 0 to 1000"))
+    }
+}
+
+/// `"5s"`, `"30m"`, `"90d"`.
+#[derive(Debug, Clone, Copy)]
+#[expect(dead_code, reason = "read and checked before the parts that use it exist")]
+pub struct Lifetime(pub Duration);
+
+impl<'de> Deserialize<'de> for Lifetime {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let duration = humantime::parse_duration(&text).ok().filter(|d| !d.is_zero());
+        duration
+            .map(Self)
+            .ok_or_else(|| D::Error::custom("expected a duration such as \"5s\", \"30m\", \"2h\" or \"30d\""))
+    }
+}
+
+/// `http://…` or `https://…`
+#[derive(Debug, Clone)]
+pub struct PublicUrl(pub String);
+
+impl<'de> Deserialize<'de> for PublicUrl {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
+        let sound = rest.is_some_and(|rest| !rest.is_empty() && rest.bytes().all(|b| b.is_ascii_graphic()));
+        if sound {
+            Ok(Self(text))
+        } else {
+            Err(D::Error::custom("expected a URL that begins with https:// or http://"))
+        }
+    }
+}
+
+/// What happens to requests without TLS.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PlainHttp {
+    #[default]
+    Allow,
+    Reject,
+    Redirect,
+}
+
+/// Where limits are counted.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LimitMode {
+    #[default]
+    Local,
+    Exact,
+    Leased,
+}
+
+/// The widest access of a plan's keys.
+#[derive(Debug, Clone, Copy)]
+pub struct AccessSetting(pub Access);
+
+impl Default for AccessSetting {
+    fn default() -> Self {
+        Self(Access::Write)
+    }
+}
+
+impl<'de> Deserialize<'de> for AccessSetting {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        match String::deserialize(deserializer)?.as_str() {
+            "read" => Ok(Self(Access::Read)),
+            "write" => Ok(Self(Access::Write)),
+            "admin" => Ok(Self(Access::Admin)),
+            other => Err(D::Error::unknown_variant(other, &Access::NAMES)),
+        }
+    }
+}
+
+/// When a count starts again.
+#[derive(Debug, Clone, Copy)]
+pub struct ResetSetting(pub Reset);
+
+impl Default for ResetSetting {
+    fn default() -> Self {
+        Self(Reset::Never)
+    }
+}
+
+impl<'de> Deserialize<'de> for ResetSetting {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?.parse().map(Self).map_err(D::Error::custom)
+    }
+}
+
+/// What a plan says of a feature.
+#[derive(Debug, Clone, Copy)]
+pub struct FeatureSetting(pub FeatureValue);
+
+impl<'de> Deserialize<'de> for FeatureSetting {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let value = match toml::Value::deserialize(deserializer)? {
+            toml::Value::Boolean(enabled) => Some(FeatureValue::Enabled(enabled)),
+            toml::Value::Integer(limit) => {
+                u64::try_from(limit).ok().filter(|n| *n <= MAX_INTEGER).map(FeatureValue::Limit)
+            }
+            toml::Value::String(text) if text == "unlimited" => Some(FeatureValue::Unlimited),
+            _ => None,
+        };
+        value.map(Self).ok_or_else(|| {
+            D::Error::custom("expected true, false, a whole number of 0 or more, or \"unlimited\"")
+        })
+    }
+}

@@ -1,0 +1,140 @@
+//! `gatepost doctor`: what is well, what could be better, what has to be mended.
+
+use std::{process::ExitCode, time::Duration};
+
+use gatepost_app::{App, Caller, workspaces};
+use gatepost_kernel::{Clock, SystemClock, WorkspaceId};
+use gatepost_storage::{DatabaseUrl, Storage};
+use serde_json::json;
+
+use crate::{Failure, config::Config, output, paging, serve};
+
+/// A clock that differs by more than this from the database's is worth a word.
+const CLOCK_TOLERANCE: Duration = Duration::from_secs(2);
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Grade {
+    Ok,
+    Warn,
+    Fail,
+}
+
+impl Grade {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Warn => "warn",
+            Self::Fail => "fail",
+        }
+    }
+}
+
+struct Finding {
+    grade: Grade,
+    subject: &'static str,
+    text: String,
+}
+
+/// Looks at everything and says what it found; fails if something has to be mended.
+pub async fn run(config: &Config, as_json: bool) -> Result<ExitCode, Failure> {
+    let mut findings = Vec::new();
+    configuration(config, &mut findings);
+    database(config, &mut findings).await;
+
+    let failed = findings.iter().any(|finding| finding.grade == Grade::Fail);
+    if as_json {
+        let list: Vec<_> = findings
+            .iter()
+            .map(|f| json!({ "status": f.grade.as_str(), "subject": f.subject, "message": f.text }))
+            .collect();
+        output::json(&json!({ "healthy": !failed, "findings": list }))?;
+    } else {
+        for Finding { grade, subject, text } in &findings {
+            output::line(&format!("{:<5} {subject}: {text}", grade.as_str()))?;
+        }
+    }
+    Ok(if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
+
+fn configuration(config: &Config, findings: &mut Vec<Finding>) {
+    let mut say = |grade, subject, text: String| findings.push(Finding { grade, subject, text });
+    match &config.file {
+        Some(file) => say(Grade::Ok, "configuration", format!("{} is sound", file.display())),
+        None => say(Grade::Ok, "configuration", "no file; defaults, flags and environment".to_owned()),
+    }
+    if config.secret_key_is_set {
+        say(Grade::Ok, "secret key", "GATEPOST_SECRET_KEY is set".to_owned());
+    } else {
+        let text = "GATEPOST_SECRET_KEY is not set, so webhook secrets would be stored unencrypted; \
+                    set it to the output of `openssl rand -base64 32`";
+        say(Grade::Warn, "secret key", text.to_owned());
+    }
+    if config.public_url.is_none() {
+        let text =
+            "[server] public_url is not set; links in answers begin with the Host that the client sent";
+        say(Grade::Warn, "public url", text.to_owned());
+    }
+    if !config.bind.ip().is_loopback() && config.trusted_proxies.is_empty() {
+        let text = format!(
+            "listening on {} without TLS and without [server] trusted_proxies; keys cross the network in the clear",
+            config.bind
+        );
+        say(Grade::Warn, "network", text);
+    }
+}
+
+async fn database(config: &Config, findings: &mut Vec<Finding>) {
+    let mut say = |grade, text: String| findings.push(Finding { grade, subject: "database", text });
+    if let DatabaseUrl::Sqlite(path) = &config.database_url
+        && !path.exists()
+    {
+        say(Grade::Warn, format!("{} does not exist yet; `gatepost serve` makes it", path.display()));
+        return;
+    }
+    let storage = match serve::open_storage(config).await {
+        Ok(storage) => storage,
+        Err(error) => return say(Grade::Fail, error.to_string()),
+    };
+    match storage.health().await {
+        Ok(health) => {
+            let engine = storage.engine().as_str();
+            say(Grade::Ok, format!("{} answers, {engine} {}", config.database_url, health.version));
+            let (ours, theirs) = (SystemClock.now(), health.now);
+            let apart = ours.since(theirs).max(theirs.since(ours));
+            if apart > CLOCK_TOLERANCE {
+                let text =
+                    format!("its clock and this machine's are {} s apart; run NTP on both", apart.as_secs());
+                say(Grade::Warn, text);
+            }
+        }
+        Err(error) => return say(Grade::Fail, error.to_string()),
+    }
+    match storage.pending_migrations().await {
+        Ok(pending) if pending.is_empty() => say(Grade::Ok, "its tables are of this version".to_owned()),
+        Ok(pending) => {
+            let text = format!("{} migrations are pending; `gatepost migrate` runs them", pending.len());
+            return say(Grade::Warn, text);
+        }
+        Err(error) => return say(Grade::Fail, error.to_string()),
+    }
+    match unknown_tiers(config, storage).await {
+        Ok(unknown) if unknown.is_empty() => {}
+        Ok(unknown) => {
+            let text = format!("workspaces have tiers that no plan defines: {}", unknown.join(", "));
+            say(Grade::Warn, text);
+        }
+        Err(error) => say(Grade::Fail, error.to_string()),
+    }
+}
+
+/// Tiers of workspaces that the configuration does not have any more.
+async fn unknown_tiers(config: &Config, storage: Storage) -> Result<Vec<String>, Failure> {
+    let app = App::new(storage, config.catalog.clone(), std::sync::Arc::new(SystemClock));
+    let caller = Caller::command_line(WorkspaceId::ROOT);
+    let all = paging::every(async |request| workspaces::list(&app, &caller, request).await).await?;
+    let mut unknown: Vec<String> =
+        all.into_iter().map(|w| w.tier).filter(|tier| config.catalog.plan(tier).is_none()).collect();
+    unknown.sort();
+    unknown.dedup();
+    Ok(unknown)
+}

@@ -1,0 +1,129 @@
+//! `gatepost keys …`
+
+use gatepost_app::{App, Caller, UnitOfWork, api_keys};
+use gatepost_kernel::{ApiKeyId, Clock, Environment, SystemClock, WorkspaceId, text};
+use gatepost_keys::{ApiKey, IpAllowlist, ScopeSet};
+use serde_json::{Value, json};
+
+use crate::{Failure, cli::KeysCommand, config::Config, output, paging, serve};
+
+/// Runs a command.
+pub async fn run(config: &Config, command: KeysCommand) -> Result<(), Failure> {
+    let app = serve::open_with_root(config).await?;
+    match command {
+        KeysCommand::Create { name, workspace, scopes, environment, tier, expires_in, json } => {
+            let input = create_input(&name, &scopes, environment, tier, expires_in)?;
+            let caller = Caller::command_line(WorkspaceId(workspace));
+            let create = async move |unit: &mut UnitOfWork<'_>| api_keys::create(unit, input).await;
+            let new = app.transact(&caller, create).await.map_err(|e| explain(&e, "workspace", workspace))?;
+            if json {
+                let mut object = describe(&new.key);
+                object["key"] = json!(new.secret.expose());
+                output::json(&object)?;
+            } else {
+                output::line(&format!(
+                    "API key {} created; it is shown only now:\n{}",
+                    new.key.id,
+                    new.secret.expose()
+                ))?;
+            }
+        }
+        KeysCommand::List { workspace, json } => list(&app, WorkspaceId(workspace), json).await?,
+        KeysCommand::Revoke { id, json } => {
+            // A number is one key's in all workspaces, and the operator may revoke any.
+            let workspace =
+                app.workspace_of_key(ApiKeyId(id)).await.map_err(|e| explain(&e, "API key", id))?;
+            let caller = Caller::command_line(workspace);
+            let revoke = async move |unit: &mut UnitOfWork<'_>| api_keys::revoke(unit, ApiKeyId(id)).await;
+            app.transact(&caller, revoke).await.map_err(|e| explain(&e, "API key", id))?;
+            if json {
+                output::json(&json!({ "id": id, "revoked": true }))?;
+            } else {
+                output::line(&format!("API key {id} revoked"))?;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn create_input(
+    name: &str,
+    scopes: &[String],
+    environment: Environment,
+    tier: Option<String>,
+    expires_in: Option<std::time::Duration>,
+) -> Result<api_keys::CreateApiKey, Failure> {
+    let texts: Vec<&str> = scopes.iter().map(String::as_str).collect();
+    let scopes = ScopeSet::parse(&texts).map_err(|faults| {
+        let faults: Vec<String> = faults
+            .into_iter()
+            .map(|(place, fault)| match place.and_then(|place| texts.get(place)) {
+                Some(text) => format!("--scope {text:?}: {fault}"),
+                None => fault,
+            })
+            .collect();
+        faults.join("\n")
+    })?;
+    let now = SystemClock.now();
+    let expires_at = expires_in.map(|lifetime| now.plus(lifetime));
+    if let Some(expires_at) = expires_at {
+        api_keys::check_expiry(expires_at, now).map_err(|_| "--expires-in: must be longer than nothing")?;
+    }
+    Ok(api_keys::CreateApiKey {
+        name: text::name("name", name)?,
+        scopes: (!texts.is_empty()).then_some(scopes),
+        environment: Some(environment),
+        rate_limit_tier: tier,
+        allowed_ips: IpAllowlist::default(),
+        expires_at,
+    })
+}
+
+async fn list(app: &App, workspace: WorkspaceId, json: bool) -> Result<(), Failure> {
+    let caller = Caller::command_line(workspace);
+    let keys = paging::every(async |request| api_keys::list(app, &caller, None, None, request).await).await?;
+    if json {
+        let keys: Vec<Value> = keys.iter().map(describe).collect();
+        output::json(&json!({ "data": keys }))?;
+    } else {
+        for key in &keys {
+            let status = key.status(app.now()).as_str();
+            output::line(&format!(
+                "{}\t{}\t{}\t{status}\t{}",
+                key.id, key.prefix, key.environment, key.name
+            ))?;
+        }
+    }
+    Ok(())
+}
+
+fn describe(key: &ApiKey) -> Value {
+    let scopes: Vec<String> = key.scopes.iter().map(ToString::to_string).collect();
+    json!({
+        "id": key.id,
+        "name": key.name,
+        "prefix": key.prefix,
+        "workspace_id": key.workspace_id,
+        "environment": key.environment,
+        "scopes": scopes,
+        "rate_limit_tier": key.rate_limit_tier,
+        "expires_at": key.expires_at,
+        "created_at": key.created_at,
+    })
+}
+
+/// An error in the words of the command line: "Resource not found" alone would not say which.
+pub fn explain(error: &gatepost_kernel::Error, kind: &str, id: i64) -> Failure {
+    match error {
+        gatepost_kernel::Error::NotFound => format!("there is no {kind} {id}").into(),
+        gatepost_kernel::Error::Validation(faults) => {
+            let faults: Vec<&str> =
+                faults.iter().flat_map(|(_, messages)| messages).map(String::as_str).collect();
+            faults.join("\n").into()
+        }
+        error => match error.internal_context() {
+            Some(context) => format!("{error} ({context})").into(),
+            None => error.to_string().into(),
+        },
+    }
+}

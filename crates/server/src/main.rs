@@ -1,0 +1,64 @@
+//! The `gatepost` binary: command line, configuration, wiring, telemetry, shutdown.
+
+mod cli;
+mod config;
+mod doctor;
+mod jobs;
+mod keys;
+mod output;
+mod paging;
+mod serve;
+mod telemetry;
+mod workspaces;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::{
+    cli::{Cli, Command},
+    config::Config,
+};
+
+/// What ends a command: a sentence for the operator.
+type Failure = Box<dyn std::error::Error + Send + Sync>;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return fail(&error),
+    };
+    match runtime.block_on(run(cli)) {
+        Ok(code) => code,
+        Err(error) => fail(error.as_ref()),
+    }
+}
+
+async fn run(cli: Cli) -> Result<ExitCode, Failure> {
+    telemetry::start(cli.global.log.as_deref())?;
+    if let Some(Command::Openapi { .. }) = cli.command {
+        output::json_pretty(&gatepost_api::document())?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let config = Config::load(&cli.global, &cli.serve)?;
+    match cli.command {
+        None => serve::run(&config).await.map(|()| ExitCode::SUCCESS),
+        Some(Command::Serve(args)) => {
+            let config = Config::load(&cli.global, &args)?;
+            serve::run(&config).await.map(|()| ExitCode::SUCCESS)
+        }
+        Some(Command::Migrate) => serve::migrate(&config).await.map(|()| ExitCode::SUCCESS),
+        Some(Command::Doctor { json }) => doctor::run(&config, json).await,
+        Some(Command::Keys(command)) => keys::run(&config, command).await.map(|()| ExitCode::SUCCESS),
+        Some(Command::Workspaces(command)) => {
+            workspaces::run(&config, command).await.map(|()| ExitCode::SUCCESS)
+        }
+        Some(Command::Openapi { .. }) => Ok(ExitCode::SUCCESS),
+    }
+}
+
+fn fail(error: &dyn std::error::Error) -> ExitCode {
+    output::error(error);
+    ExitCode::FAILURE
+}

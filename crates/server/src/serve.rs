@@ -1,0 +1,89 @@
+//! The server's life: bind, open, migrate, first start, serve, stop.
+
+use std::{io, net::TcpListener, sync::Arc, thread};
+
+use gatepost_api::{Settings, State, serve};
+use gatepost_app::{App, first_start};
+use gatepost_kernel::{Secret, SystemClock};
+use gatepost_storage::Storage;
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::{Failure, cli::Role, config::Config, jobs, output};
+
+/// Opens the database and brings it up to date.
+pub async fn open(config: &Config) -> Result<App, Failure> {
+    let storage = open_storage(config).await?;
+    storage.migrate().await?;
+    Ok(App::new(storage, config.catalog.clone(), Arc::new(SystemClock)))
+}
+
+/// The same, with the root workspace there.
+pub async fn open_with_root(config: &Config) -> Result<App, Failure> {
+    let app = open(config).await?;
+    first_start::without_key(&app).await?;
+    Ok(app)
+}
+
+/// Opens the database as it is.
+pub async fn open_storage(config: &Config) -> Result<Storage, Failure> {
+    Storage::open(&config.database_url)
+        .await
+        .map_err(|e| format!("cannot use the database {}: {e}", config.database_url).into())
+}
+
+/// `gatepost migrate`
+pub async fn migrate(config: &Config) -> Result<(), Failure> {
+    let done = open_storage(config).await?.migrate().await?;
+    output::line(&format!("{}: {done} migrations run, the database is up to date", config.database_url))?;
+    Ok(())
+}
+
+/// `gatepost serve`
+pub async fn run(config: &Config) -> Result<(), Failure> {
+    // The port first: a key must not be made by a process that then cannot serve.
+    let listener =
+        TcpListener::bind(config.bind).map_err(|e| format!("cannot listen on {}: {e}", config.bind))?;
+    let address = listener.local_addr()?;
+    let storage = open_storage(config).await?;
+    let _lock = storage.lock_for_serving()?;
+    let migrations = storage.migrate().await?;
+    let app = App::new(storage, config.catalog.clone(), Arc::new(SystemClock));
+
+    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    let settings =
+        Settings { public_url: config.public_url.clone(), trusted_proxies: config.trusted_proxies.clone() };
+    let state = State::new(app.clone(), settings);
+    let (server, stopper) = serve(listener, state, thread::available_parallelism().map_or(1, usize::from))?;
+
+    if let Some(key) = first_start::with_first_key(&app).await? {
+        greet(&key, &format!("http://{address}"))?;
+    }
+    let jobs = config.roles.contains(&Role::Jobs).then(|| tokio::spawn(jobs::run(app.clone())));
+    tracing::info!(
+        server.address = %address, database = %config.database_url, engine = app.storage().engine().as_str(),
+        migrations.run = migrations, version = env!("CARGO_PKG_VERSION"), "ready"
+    );
+    let server = tokio::spawn(server);
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    tracing::info!("stopping");
+    stopper.stop().await;
+    server.await??;
+    if let Some(jobs) = jobs {
+        jobs.abort();
+    }
+    tracing::info!("stopped");
+    Ok(())
+}
+
+fn greet(key: &Secret, url: &str) -> io::Result<()> {
+    output::line(&format!(
+        "This database was empty. Here is the first API key; it can do everything and is shown only now:\n\n\
+         export GATEPOST_KEY={}\n\n\
+         Try it:\n\n\
+         curl -H \"Authorization: Bearer $GATEPOST_KEY\" {url}/api/v1/workspaces\n",
+        key.expose()
+    ))
+}

@@ -1,0 +1,43 @@
+//! `gatepost workspaces …`
+
+use gatepost_app::{Caller, UnitOfWork, Workspace, workspaces};
+use gatepost_kernel::{WorkspaceId, text};
+use serde_json::{Map, Value, json};
+
+use crate::{Failure, cli::WorkspacesCommand, config::Config, keys::explain, output, paging, serve};
+
+/// Runs a command.
+pub async fn run(config: &Config, command: WorkspacesCommand) -> Result<(), Failure> {
+    let app = serve::open_with_root(config).await?;
+    let caller = Caller::command_line(WorkspaceId::ROOT);
+    match command {
+        WorkspacesCommand::Create { name, tier, json } => {
+            let name = text::name("name", &name)?;
+            let input = workspaces::CreateWorkspace { name, slug: None, tier, settings: Map::new() };
+            let create = async move |unit: &mut UnitOfWork<'_>| workspaces::create(unit, input).await;
+            let workspace = app.transact(&caller, create).await.map_err(|e| explain(&e, "workspace", 0))?;
+            if json {
+                output::json(&describe(&workspace))?;
+            } else {
+                output::line(&format!("workspace {} created ({})", workspace.id, workspace.slug))?;
+            }
+        }
+        WorkspacesCommand::List { json } => {
+            let all = paging::every(async |request| workspaces::list(&app, &caller, request).await).await?;
+            if json {
+                output::json(&json!({ "data": all.iter().map(describe).collect::<Vec<_>>() }))?;
+            } else {
+                for workspace in &all {
+                    let Workspace { id, slug, tier, name, .. } = workspace;
+                    output::line(&format!("{id}\t{slug}\t{tier}\t{name}"))?;
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+fn describe(workspace: &Workspace) -> Value {
+    let Workspace { id, name, slug, tier, created_at, .. } = workspace;
+    json!({ "id": id, "name": name, "slug": slug, "tier": tier, "created_at": created_at })
+}

@@ -1,0 +1,355 @@
+//! API keys. The digest of a token goes in and is looked up; it never comes out.
+
+use diesel::{
+    AsChangeset, BoolExpressionMethods, ExpressionMethods, Insertable, NullableExpressionMethods,
+    OptionalExtension, QueryDsl, Queryable, Selectable, SelectableHelper,
+};
+use diesel_async::RunQueryDsl;
+use gatepost_kernel::{ApiKeyId, Environment, Page, PageRequest, Timestamp, WorkspaceId};
+use gatepost_keys::{ApiKey, IpAllowlist, KeyStatus, ScopeSet, TokenDigest};
+use serde_json::Value;
+
+use crate::{
+    Result, StorageError, Tx,
+    engine::Conn,
+    schema::{api_keys, workspaces},
+    types::{DbJson, DbTime},
+};
+
+/// A key to be made.
+#[derive(Debug, Clone)]
+pub struct NewApiKey {
+    /// The tenant.
+    pub workspace_id: WorkspaceId,
+    /// The world.
+    pub environment: Environment,
+    /// A label for people.
+    pub name: String,
+    /// The part of the token that may be shown.
+    pub prefix: String,
+    /// What the token is found by.
+    pub digest: TokenDigest,
+    /// What it may do.
+    pub scopes: ScopeSet,
+    /// The plan that governs its limits.
+    pub rate_limit_tier: Option<String>,
+    /// From where it may be used.
+    pub allowed_ips: IpAllowlist,
+    /// Its own end.
+    pub expires_at: Option<Timestamp>,
+    /// The key that it replaces.
+    pub rotated_from_id: Option<ApiKeyId>,
+    /// When it is made.
+    pub created_at: Timestamp,
+}
+
+/// What to change; `None` leaves as it is.
+#[derive(Debug, Clone, Default)]
+pub struct ApiKeyChanges {
+    /// A label for people.
+    pub name: Option<String>,
+    /// What it may do.
+    pub scopes: Option<ScopeSet>,
+    /// From where it may be used.
+    pub allowed_ips: Option<IpAllowlist>,
+    /// Its own end; `Some(None)` takes it away.
+    pub expires_at: Option<Option<Timestamp>>,
+}
+
+/// Which keys of a workspace to list.
+#[derive(Debug, Clone, Copy)]
+pub struct ApiKeyFilter {
+    /// The tenant.
+    pub workspace_id: WorkspaceId,
+    /// One world only.
+    pub environment: Option<Environment>,
+    /// One status only; without it, all that are not revoked.
+    pub status: Option<KeyStatus>,
+    /// The instant at which the status is meant.
+    pub now: Timestamp,
+}
+
+/// A key with what its workspace says about it.
+#[derive(Debug, Clone)]
+pub struct ApiKeyOwner {
+    /// The key.
+    pub key: ApiKey,
+    /// The plan of its workspace.
+    pub workspace_tier: String,
+    /// Whether its workspace was deleted.
+    pub workspace_deleted: bool,
+}
+
+#[derive(Queryable, Selectable)]
+#[diesel(table_name = api_keys)]
+struct ApiKeyRow {
+    id: i64,
+    workspace_id: i64,
+    environment: String,
+    name: String,
+    prefix: String,
+    scopes: DbJson,
+    rate_limit_tier: Option<String>,
+    allowed_ips: DbJson,
+    expires_at: Option<DbTime>,
+    last_used_at: Option<DbTime>,
+    created_at: DbTime,
+    updated_at: DbTime,
+    revoked_at: Option<DbTime>,
+    rotated_from_id: Option<i64>,
+    rotated_to_id: Option<i64>,
+    grace_period_ends_at: Option<DbTime>,
+}
+
+impl TryFrom<ApiKeyRow> for ApiKey {
+    type Error = StorageError;
+
+    fn try_from(row: ApiKeyRow) -> Result<Self> {
+        let corrupt = |what: &str| StorageError::Corrupt(format!("{what} of API key {}", row.id));
+        Ok(Self {
+            id: ApiKeyId(row.id),
+            workspace_id: WorkspaceId(row.workspace_id),
+            environment: row.environment.parse().map_err(|_| corrupt("environment"))?,
+            scopes: texts(&row.scopes.0)
+                .and_then(|t| ScopeSet::parse(&t).ok())
+                .ok_or_else(|| corrupt("scopes"))?,
+            allowed_ips: texts(&row.allowed_ips.0)
+                .and_then(|t| IpAllowlist::parse(&t).ok())
+                .ok_or_else(|| corrupt("allowed_ips"))?,
+            name: row.name,
+            prefix: row.prefix,
+            rate_limit_tier: row.rate_limit_tier,
+            expires_at: row.expires_at.map(Into::into),
+            last_used_at: row.last_used_at.map(Into::into),
+            created_at: row.created_at.into(),
+            updated_at: row.updated_at.into(),
+            revoked_at: row.revoked_at.map(Into::into),
+            rotated_from_id: row.rotated_from_id.map(ApiKeyId),
+            rotated_to_id: row.rotated_to_id.map(ApiKeyId),
+            grace_period_ends_at: row.grace_period_ends_at.map(Into::into),
+        })
+    }
+}
+
+/// The texts of a JSON array.
+fn texts(value: &Value) -> Option<Vec<&str>> {
+    value.as_array()?.iter().map(Value::as_str).collect()
+}
+
+fn scopes_json(scopes: &ScopeSet) -> DbJson {
+    DbJson(scopes.iter().map(|scope| Value::from(scope.as_str())).collect())
+}
+
+fn ips_json(ips: &IpAllowlist) -> DbJson {
+    DbJson(ips.to_texts().into_iter().map(Value::from).collect())
+}
+
+#[derive(Insertable)]
+#[diesel(table_name = api_keys)]
+struct NewApiKeyRow<'a> {
+    workspace_id: i64,
+    environment: &'a str,
+    name: &'a str,
+    prefix: &'a str,
+    digest: &'a [u8],
+    scopes: DbJson,
+    rate_limit_tier: Option<&'a str>,
+    allowed_ips: DbJson,
+    expires_at: Option<DbTime>,
+    created_at: DbTime,
+    updated_at: DbTime,
+    rotated_from_id: Option<i64>,
+}
+
+#[derive(AsChangeset)]
+#[diesel(table_name = api_keys)]
+struct ApiKeyChangesRow {
+    name: Option<String>,
+    scopes: Option<DbJson>,
+    allowed_ips: Option<DbJson>,
+    expires_at: Option<Option<DbTime>>,
+    updated_at: DbTime,
+}
+
+impl Tx<'_> {
+    /// Makes a key.
+    pub async fn api_key_insert(&mut self, new: &NewApiKey) -> Result<ApiKey> {
+        let created_at = DbTime::from(new.created_at);
+        let row = NewApiKeyRow {
+            workspace_id: new.workspace_id.0,
+            environment: new.environment.as_str(),
+            name: &new.name,
+            prefix: &new.prefix,
+            digest: new.digest.as_bytes(),
+            scopes: scopes_json(&new.scopes),
+            rate_limit_tier: new.rate_limit_tier.as_deref(),
+            allowed_ips: ips_json(&new.allowed_ips),
+            expires_at: new.expires_at.map(Into::into),
+            created_at,
+            updated_at: created_at,
+            rotated_from_id: new.rotated_from_id.map(|id| id.0),
+        };
+        let row: ApiKeyRow = on_conn!(self, |c| diesel::insert_into(api_keys::table)
+            .values(&row)
+            .returning(ApiKeyRow::as_returning())
+            .get_result(c)
+            .await?);
+        row.try_into()
+    }
+
+    /// The key that a token belongs to, whatever its state.
+    pub async fn api_key_by_digest(&mut self, digest: &TokenDigest) -> Result<Option<ApiKeyOwner>> {
+        type Found = (ApiKeyRow, Vec<u8>, String, Option<DbTime>);
+        let found: Option<Found> = on_conn!(self, |c| api_keys::table
+            .inner_join(workspaces::table)
+            .filter(api_keys::digest.eq(digest.as_bytes().as_slice()))
+            .select((ApiKeyRow::as_select(), api_keys::digest, workspaces::tier, workspaces::deleted_at))
+            .first(c)
+            .await
+            .optional())?;
+        let Some((row, stored, workspace_tier, deleted_at)) = found else { return Ok(None) };
+        // The index has found it; this comparison, in constant time, does not trust the index's.
+        let same =
+            <[u8; 32]>::try_from(stored).is_ok_and(|stored| TokenDigest::from_bytes(stored) == *digest);
+        if !same {
+            return Err(StorageError::Corrupt(format!("digest of API key {}", row.id)));
+        }
+        Ok(Some(ApiKeyOwner {
+            key: row.try_into()?,
+            workspace_tier,
+            workspace_deleted: deleted_at.is_some(),
+        }))
+    }
+
+    /// A key of a workspace by its number, whatever its state.
+    pub async fn api_key_get(&mut self, workspace: WorkspaceId, id: ApiKeyId) -> Result<Option<ApiKey>> {
+        let row: Option<ApiKeyRow> = on_conn!(self, |c| api_keys::table
+            .find(id.0)
+            .filter(api_keys::workspace_id.eq(workspace.0))
+            .select(ApiKeyRow::as_select())
+            .first(c)
+            .await
+            .optional())?;
+        row.map(ApiKey::try_from).transpose()
+    }
+
+    /// The workspace of a key, whatever the key's state.
+    pub async fn api_key_workspace(&mut self, id: ApiKeyId) -> Result<Option<WorkspaceId>> {
+        let workspace: Option<i64> = on_conn!(self, |c| api_keys::table
+            .find(id.0)
+            .select(api_keys::workspace_id)
+            .first(c)
+            .await
+            .optional())?;
+        Ok(workspace.map(WorkspaceId))
+    }
+
+    /// A key of a workspace by its number, held against changes by others until the transaction ends.
+    pub async fn api_key_lock(&mut self, workspace: WorkspaceId, id: ApiKeyId) -> Result<Option<ApiKey>> {
+        let found = api_keys::table.find(id.0).filter(api_keys::workspace_id.eq(workspace.0));
+        let row = match &mut self.0 {
+            // SQLite's one writer is already alone.
+            Conn::Sqlite(c) => found.select(ApiKeyRow::as_select()).first::<ApiKeyRow>(*c).await,
+            Conn::Postgres(c) => {
+                found.select(ApiKeyRow::as_select()).for_update().first::<ApiKeyRow>(*c).await
+            }
+        };
+        row.optional()?.map(ApiKey::try_from).transpose()
+    }
+
+    /// One page of a workspace's keys, by number.
+    pub async fn api_key_list(&mut self, filter: ApiKeyFilter, page: PageRequest) -> Result<Page<ApiKey>> {
+        let now = DbTime::from(filter.now);
+        let (rows, total): (Vec<ApiKeyRow>, i64) = on_conn!(self, |c, Db| {
+            let matching = || {
+                let mut query = api_keys::table
+                    .filter(api_keys::workspace_id.eq(filter.workspace_id.0))
+                    .into_boxed::<Db>();
+                if let Some(environment) = filter.environment {
+                    query = query.filter(api_keys::environment.eq(environment.as_str()));
+                }
+                let expired = || {
+                    (api_keys::expires_at.is_not_null().and(api_keys::expires_at.assume_not_null().le(now)))
+                        .or(api_keys::grace_period_ends_at
+                            .is_not_null()
+                            .and(api_keys::grace_period_ends_at.assume_not_null().le(now)))
+                };
+                match filter.status {
+                    None => query.filter(api_keys::revoked_at.is_null()),
+                    Some(KeyStatus::Revoked) => query.filter(api_keys::revoked_at.is_not_null()),
+                    Some(KeyStatus::Expired) => {
+                        query.filter(api_keys::revoked_at.is_null()).filter(expired())
+                    }
+                    Some(KeyStatus::Active) => {
+                        query.filter(api_keys::revoked_at.is_null()).filter(diesel::dsl::not(expired()))
+                    }
+                }
+            };
+            let total = matching().count().get_result(c).await?;
+            let rows = matching()
+                .order(api_keys::id)
+                .limit(page.limit())
+                .offset(page.offset())
+                .select(ApiKeyRow::as_select())
+                .load(c)
+                .await?;
+            (rows, total)
+        });
+        let items = rows.into_iter().map(ApiKey::try_from).collect::<Result<_>>()?;
+        Ok(Page { items, request: page, total: total.unsigned_abs() })
+    }
+
+    /// Changes a key.
+    pub async fn api_key_update(
+        &mut self,
+        id: ApiKeyId,
+        changes: ApiKeyChanges,
+        now: Timestamp,
+    ) -> Result<ApiKey> {
+        let changes = ApiKeyChangesRow {
+            name: changes.name,
+            scopes: changes.scopes.as_ref().map(scopes_json),
+            allowed_ips: changes.allowed_ips.as_ref().map(ips_json),
+            expires_at: changes.expires_at.map(|end| end.map(Into::into)),
+            updated_at: now.into(),
+        };
+        let row: ApiKeyRow = on_conn!(self, |c| diesel::update(api_keys::table.find(id.0))
+            .set(&changes)
+            .returning(ApiKeyRow::as_returning())
+            .get_result(c)
+            .await?);
+        row.try_into()
+    }
+
+    /// Notes that a key was replaced, and until when it still works.
+    pub async fn api_key_set_rotated(
+        &mut self,
+        id: ApiKeyId,
+        successor: ApiKeyId,
+        grace_ends_at: Timestamp,
+        now: Timestamp,
+    ) -> Result<ApiKey> {
+        let row: ApiKeyRow = on_conn!(self, |c| diesel::update(api_keys::table.find(id.0))
+            .set((
+                api_keys::rotated_to_id.eq(successor.0),
+                api_keys::grace_period_ends_at.eq(DbTime::from(grace_ends_at)),
+                api_keys::updated_at.eq(DbTime::from(now)),
+            ))
+            .returning(ApiKeyRow::as_returning())
+            .get_result(c)
+            .await?);
+        row.try_into()
+    }
+
+    /// Revokes a key; whether it was not revoked before.
+    pub async fn api_key_revoke(&mut self, id: ApiKeyId, now: Timestamp) -> Result<bool> {
+        let now = DbTime::from(now);
+        let rows = on_conn!(self, |c| diesel::update(
+            api_keys::table.filter(api_keys::id.eq(id.0)).filter(api_keys::revoked_at.is_null())
+        )
+        .set((api_keys::revoked_at.eq(now), api_keys::updated_at.eq(now)))
+        .execute(c)
+        .await?);
+        Ok(rows > 0)
+    }
+}

@@ -1,0 +1,208 @@
+//! The audit log: one row for each change, written in the change's own transaction, never changed after.
+
+use std::net::IpAddr;
+
+use diesel::{ExpressionMethods, Insertable, QueryDsl, Queryable, Selectable, SelectableHelper};
+use diesel_async::RunQueryDsl;
+use gatepost_kernel::{
+    ApiKeyId, AuditEntryId, Environment, Page, PageRequest, RequestId, Timestamp, WorkspaceId,
+};
+use serde_json::{Map, Value};
+
+use crate::{
+    Result, StorageError, Tx,
+    schema::audit_log,
+    types::{DbJson, DbTime},
+};
+
+/// Who did it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Actor {
+    /// An API key, and the workspace that it belongs to.
+    ApiKey(ApiKeyId, WorkspaceId),
+    /// The operator at the server: its command line, or its first start.
+    CommandLine,
+}
+
+impl Actor {
+    const API_KEY: &str = "api_key";
+    const COMMAND_LINE: &str = "command_line";
+
+    /// The word for the kind of actor.
+    pub fn kind(self) -> &'static str {
+        match self {
+            Self::ApiKey(..) => Self::API_KEY,
+            Self::CommandLine => Self::COMMAND_LINE,
+        }
+    }
+}
+
+/// A row to be written.
+#[derive(Debug, Clone)]
+pub struct NewAuditEntry {
+    /// In whose log it stands.
+    pub workspace_id: WorkspaceId,
+    /// In which world.
+    pub environment: Environment,
+    /// What was done, e.g. `api_key.created`.
+    pub action: &'static str,
+    /// Who did it.
+    pub actor: Actor,
+    /// What kind of thing it was done to, e.g. `api_key`.
+    pub target_type: &'static str,
+    /// Which one.
+    pub target_id: i64,
+    /// In which request.
+    pub request_id: Option<RequestId>,
+    /// From which address.
+    pub ip_address: Option<IpAddr>,
+    /// What is worth knowing beside; never a secret.
+    pub details: Map<String, Value>,
+    /// When.
+    pub created_at: Timestamp,
+}
+
+/// A row that was written.
+#[derive(Debug, Clone)]
+pub struct AuditEntry {
+    /// Its number.
+    pub id: AuditEntryId,
+    /// In whose log it stands.
+    pub workspace_id: WorkspaceId,
+    /// In which world.
+    pub environment: Environment,
+    /// What was done.
+    pub action: String,
+    /// Who did it.
+    pub actor: Actor,
+    /// What kind of thing it was done to.
+    pub target_type: String,
+    /// Which one.
+    pub target_id: i64,
+    /// In which request.
+    pub request_id: Option<String>,
+    /// From which address.
+    pub ip_address: Option<String>,
+    /// What is worth knowing beside.
+    pub details: Map<String, Value>,
+    /// When.
+    pub created_at: Timestamp,
+}
+
+#[derive(Insertable)]
+#[diesel(table_name = audit_log)]
+struct NewAuditRow<'a> {
+    workspace_id: i64,
+    environment: &'a str,
+    action: &'a str,
+    actor_type: &'a str,
+    actor_id: Option<i64>,
+    actor_workspace_id: Option<i64>,
+    target_type: &'a str,
+    target_id: i64,
+    request_id: Option<&'a str>,
+    ip_address: Option<String>,
+    details: DbJson,
+    created_at: DbTime,
+}
+
+#[derive(Queryable, Selectable)]
+#[diesel(table_name = audit_log)]
+struct AuditRow {
+    id: i64,
+    workspace_id: i64,
+    environment: String,
+    action: String,
+    actor_type: String,
+    actor_id: Option<i64>,
+    actor_workspace_id: Option<i64>,
+    target_type: String,
+    target_id: i64,
+    request_id: Option<String>,
+    ip_address: Option<String>,
+    details: DbJson,
+    created_at: DbTime,
+}
+
+impl TryFrom<AuditRow> for AuditEntry {
+    type Error = StorageError;
+
+    fn try_from(row: AuditRow) -> Result<Self> {
+        let corrupt = |what: &str| StorageError::Corrupt(format!("{what} of audit entry {}", row.id));
+        let actor = match (row.actor_type.as_str(), row.actor_id, row.actor_workspace_id) {
+            (Actor::API_KEY, Some(id), Some(workspace)) => {
+                Actor::ApiKey(ApiKeyId(id), WorkspaceId(workspace))
+            }
+            (Actor::COMMAND_LINE, ..) => Actor::CommandLine,
+            _ => return Err(corrupt("actor")),
+        };
+        let environment = row.environment.parse().map_err(|_| corrupt("environment"))?;
+        let Value::Object(details) = row.details.0 else { return Err(corrupt("details")) };
+        Ok(Self {
+            id: AuditEntryId(row.id),
+            workspace_id: WorkspaceId(row.workspace_id),
+            environment,
+            action: row.action,
+            actor,
+            target_type: row.target_type,
+            target_id: row.target_id,
+            request_id: row.request_id,
+            ip_address: row.ip_address,
+            details,
+            created_at: row.created_at.into(),
+        })
+    }
+}
+
+impl Tx<'_> {
+    /// Writes a row.
+    pub async fn audit_entry_insert(&mut self, new: &NewAuditEntry) -> Result<()> {
+        let (actor_id, actor_workspace_id) = match new.actor {
+            Actor::ApiKey(id, workspace) => (Some(id.0), Some(workspace.0)),
+            Actor::CommandLine => (None, None),
+        };
+        let row = NewAuditRow {
+            workspace_id: new.workspace_id.0,
+            environment: new.environment.as_str(),
+            action: new.action,
+            actor_type: new.actor.kind(),
+            actor_id,
+            actor_workspace_id,
+            target_type: new.target_type,
+            target_id: new.target_id,
+            request_id: new.request_id.as_ref().map(RequestId::as_str),
+            ip_address: new.ip_address.map(|ip| ip.to_string()),
+            details: DbJson(Value::Object(new.details.clone())),
+            created_at: new.created_at.into(),
+        };
+        on_conn!(self, |c| diesel::insert_into(audit_log::table).values(&row).execute(c).await?);
+        Ok(())
+    }
+
+    /// One page of a workspace's log in one world, the newest first.
+    pub async fn audit_entry_list(
+        &mut self,
+        workspace: WorkspaceId,
+        environment: Environment,
+        page: PageRequest,
+    ) -> Result<Page<AuditEntry>> {
+        let (rows, total): (Vec<AuditRow>, i64) = on_conn!(self, |c| {
+            let matching = || {
+                audit_log::table
+                    .filter(audit_log::workspace_id.eq(workspace.0))
+                    .filter(audit_log::environment.eq(environment.as_str()))
+            };
+            let total = matching().count().get_result(c).await?;
+            let rows = matching()
+                .order(audit_log::id.desc())
+                .limit(page.limit())
+                .offset(page.offset())
+                .select(AuditRow::as_select())
+                .load(c)
+                .await?;
+            (rows, total)
+        });
+        let items = rows.into_iter().map(AuditEntry::try_from).collect::<Result<_>>()?;
+        Ok(Page { items, request: page, total: total.unsigned_abs() })
+    }
+}

@@ -1,0 +1,192 @@
+//! One handle over two engines.
+//!
+//! Both run a unit of work away from the request that asked for it, so that a client that goes away cannot
+//! leave a transaction open: on SQLite on a thread of the engine's own, on PostgreSQL in a task of the main
+//! runtime. Both answer within [`DEADLINE`], if only to say that the database does not.
+
+mod op;
+mod postgres;
+mod sqlite;
+mod url;
+
+use std::{path::Path, time::Duration};
+
+pub use op::Op;
+pub(crate) use postgres::PostgresConn;
+pub use sqlite::ServeLock;
+pub(crate) use sqlite::SqliteConn;
+pub use url::DatabaseUrl;
+
+use self::{postgres::PostgresEngine, sqlite::SqliteEngine};
+use crate::{Result, StorageError};
+
+/// How long a caller waits for the database before it is told that there is none.
+pub(crate) const DEADLINE: Duration = Duration::from_millis(4_000);
+
+/// A connection inside a transaction (or, for reads, a consistent look) of either engine.
+///
+/// A body that gets one may only await this type's own methods: on SQLite it runs on the writer's thread, where
+/// nothing else can make progress.
+pub struct Tx<'c>(pub(crate) Conn<'c>);
+
+/// The connection of either engine.
+pub(crate) enum Conn<'c> {
+    /// On the writer's or a reader's thread.
+    Sqlite(&'c mut SqliteConn),
+    /// A pooled connection.
+    Postgres(&'c mut PostgresConn),
+}
+
+/// Runs one query body on the connection that a [`Tx`] holds, compiled once for each engine. With a second
+/// name, `|conn, Db|`, that name is the engine's diesel backend inside.
+macro_rules! on_conn {
+    ($tx:expr, |$conn:ident $(, $backend:ident)?| $body:expr) => {
+        match &mut $tx.0 {
+            $crate::engine::Conn::Sqlite(conn) => {
+                $(type $backend = diesel::sqlite::Sqlite;)?
+                let $conn: &mut $crate::engine::SqliteConn = conn;
+                $body
+            }
+            $crate::engine::Conn::Postgres(conn) => {
+                $(type $backend = diesel::pg::Pg;)?
+                let $conn: &mut $crate::engine::PostgresConn = conn;
+                $body
+            }
+        }
+    };
+}
+
+/// Which engine is behind a [`Storage`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Engine {
+    /// An embedded file.
+    Sqlite,
+    /// A server.
+    Postgres,
+}
+
+impl Engine {
+    /// The name for people.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Sqlite => "SQLite",
+            Self::Postgres => "PostgreSQL",
+        }
+    }
+}
+
+/// The database. Cloning is cheap and shares the connections.
+#[derive(Clone)]
+pub struct Storage(Inner);
+
+#[derive(Clone)]
+enum Inner {
+    Sqlite(SqliteEngine),
+    Postgres(PostgresEngine),
+}
+
+impl Storage {
+    /// Opens the database without touching its tables; call [`Storage::migrate`] next. Must be called on a
+    /// multi-threaded tokio runtime, which PostgreSQL's connections then live on.
+    ///
+    /// # Errors
+    /// [`StorageError::Configuration`] if the URL cannot be used, [`StorageError::Unavailable`] if nothing
+    /// answers there.
+    pub async fn open(url: &DatabaseUrl) -> Result<Self> {
+        let storage = match url {
+            DatabaseUrl::Sqlite(path) => Self(Inner::Sqlite(SqliteEngine::open(path)?)),
+            DatabaseUrl::Postgres(url) => Self(Inner::Postgres(PostgresEngine::open(url)?)),
+        };
+        storage.ping().await?;
+        Ok(storage)
+    }
+
+    /// Which engine this is.
+    pub fn engine(&self) -> Engine {
+        match &self.0 {
+            Inner::Sqlite(_) => Engine::Sqlite,
+            Inner::Postgres(_) => Engine::Postgres,
+        }
+    }
+
+    /// Brings the tables to this program's version; several processes may call it at once. Answers how many
+    /// migrations were run.
+    ///
+    /// # Errors
+    /// If the database refuses one of them; those before it stay.
+    pub async fn migrate(&self) -> Result<usize> {
+        match &self.0 {
+            Inner::Sqlite(engine) => engine.migrate().await,
+            Inner::Postgres(engine) => engine.migrate().await,
+        }
+    }
+
+    /// Migrations of this program that the database does not have yet.
+    ///
+    /// # Errors
+    /// If the database cannot be asked.
+    pub async fn pending_migrations(&self) -> Result<Vec<String>> {
+        match &self.0 {
+            Inner::Sqlite(engine) => engine.pending_migrations().await,
+            Inner::Postgres(engine) => engine.pending_migrations().await,
+        }
+    }
+
+    /// Runs `body` on one consistent look at the data.
+    ///
+    /// # Errors
+    /// Those of `body`, and [`StorageError::Unavailable`].
+    pub async fn read<R, E, F>(&self, body: F) -> Result<R, E>
+    where
+        for<'c> F: AsyncFnOnce(Tx<'c>) -> Result<R, E> + Op<Tx<'c>, Result<R, E>, Fut: Send> + Send + 'static,
+        R: Send + 'static,
+        E: From<StorageError> + Send + 'static,
+    {
+        match &self.0 {
+            Inner::Sqlite(engine) => engine.read(body).await,
+            Inner::Postgres(engine) => engine.read(body).await,
+        }
+    }
+
+    /// Runs `body` in one transaction: what it writes is there as a whole when this answers `Ok`, and not at
+    /// all when it answers the body's own error. Goes on to its end even if this future is dropped.
+    ///
+    /// # Errors
+    /// Those of `body`; [`StorageError::Unavailable`] if the commit is refused, or not known within the deadline.
+    pub async fn transaction<R, E, F>(&self, body: F) -> Result<R, E>
+    where
+        for<'c> F: AsyncFnOnce(Tx<'c>) -> Result<R, E> + Op<Tx<'c>, Result<R, E>, Fut: Send> + Send + 'static,
+        R: Send + 'static,
+        E: From<StorageError> + Send + 'static,
+    {
+        match &self.0 {
+            Inner::Sqlite(engine) => engine.transaction(body).await,
+            Inner::Postgres(engine) => engine.transaction(body).await,
+        }
+    }
+
+    /// Claims the database for one serving process, where the engine allows only one; hold on to the answer
+    /// while serving. Other programs (the command line) may still use the file.
+    ///
+    /// # Errors
+    /// [`StorageError::Configuration`] if another process serves the same SQLite file.
+    pub fn lock_for_serving(&self) -> Result<Option<ServeLock>> {
+        match &self.0 {
+            Inner::Sqlite(engine) => engine.lock_for_serving().map(Some),
+            Inner::Postgres(_) => Ok(None),
+        }
+    }
+
+    /// The file, if it is one.
+    pub fn path(&self) -> Option<&Path> {
+        match &self.0 {
+            Inner::Sqlite(engine) => Some(engine.path()),
+            Inner::Postgres(_) => None,
+        }
+    }
+}
+
+/// What a caller is told when the answer did not come in time.
+fn deadline_passed() -> StorageError {
+    StorageError::Unavailable(format!("no answer within {} ms", DEADLINE.as_millis()))
+}

@@ -1,0 +1,183 @@
+//! PostgreSQL through a small pool, without libpq.
+//!
+//! Every unit of work is a task of the main runtime, so a request that is dropped cannot cancel it half-way, and
+//! connections do not depend on the worker that happened to open them. A unit that misses its deadline, or
+//! panics, takes its connection out of the pool with it: closing it makes the server roll back.
+
+use std::{panic::AssertUnwindSafe, time::Duration};
+
+use diesel_async::{
+    AsyncConnection, AsyncPgConnection, SimpleAsyncConnection, TransactionManager,
+    async_connection_wrapper::AsyncConnectionWrapper,
+    pooled_connection::{
+        AsyncDieselConnectionManager, ManagerConfig, RecyclingMethod,
+        deadpool::{Object, Pool, PoolError},
+    },
+};
+use futures_util::FutureExt;
+use gatepost_kernel::Secret;
+use tokio::runtime::Handle;
+
+use super::{Conn, DEADLINE, Op, Tx, deadline_passed};
+use crate::{Result, StorageError, migrations};
+
+pub(crate) type PostgresConn = AsyncPgConnection;
+type Transactions = <PostgresConn as AsyncConnection>::TransactionManager;
+
+const MAX_CONNECTIONS: usize = 8;
+/// Shorter than [`DEADLINE`], so that the caller hears the cause and not only that time ran out.
+const CONNECT_TIMEOUT: Duration = Duration::from_millis(3_000);
+/// The server's own limits are backstops: it ends what this process no longer waits for.
+const SESSION: &str = "SET TIME ZONE 'UTC'; SET statement_timeout = '10s'; SET lock_timeout = '3s'; \
+                       SET idle_in_transaction_session_timeout = '15s'; SET application_name = 'gatepost'";
+/// The key of the advisory lock that migrations run under.
+const MIGRATION_LOCK: &str = "SELECT pg_advisory_lock(7272740001)";
+
+#[derive(Clone)]
+pub(super) struct PostgresEngine {
+    pool: Pool<PostgresConn>,
+    runtime: Handle,
+    url: Secret,
+}
+
+impl PostgresEngine {
+    pub(super) fn open(url: &Secret) -> Result<Self> {
+        let config = url
+            .expose()
+            .parse::<tokio_postgres::Config>()
+            .map_err(|e| StorageError::Configuration(format!("the database URL cannot be read: {e}")))?;
+        if config.get_ssl_mode() == tokio_postgres::config::SslMode::Require {
+            return Err(StorageError::Configuration(
+                "sslmode=require is not supported; reach PostgreSQL over a trusted network or a TLS tunnel"
+                    .to_owned(),
+            ));
+        }
+        let mut manager = ManagerConfig::<PostgresConn>::default();
+        manager.recycling_method = RecyclingMethod::Fast;
+        manager.custom_setup = Box::new(|url| connect(url.to_owned()).boxed());
+        let pool = Pool::builder(AsyncDieselConnectionManager::new_with_config(url.expose(), manager))
+            .max_size(MAX_CONNECTIONS)
+            .build()
+            .map_err(|e| StorageError::Configuration(e.to_string()))?;
+        Ok(Self { pool, runtime: Handle::current(), url: url.clone() })
+    }
+
+    pub(super) async fn read<R, E, F>(&self, body: F) -> Result<R, E>
+    where
+        for<'c> F: AsyncFnOnce(Tx<'c>) -> Result<R, E> + Op<Tx<'c>, Result<R, E>, Fut: Send> + Send + 'static,
+        R: Send + 'static,
+        E: From<StorageError> + Send + 'static,
+    {
+        self.detached(async move |conn: &mut PostgresConn| body(Tx(Conn::Postgres(conn))).await).await
+    }
+
+    pub(super) async fn transaction<R, E, F>(&self, body: F) -> Result<R, E>
+    where
+        for<'c> F: AsyncFnOnce(Tx<'c>) -> Result<R, E> + Op<Tx<'c>, Result<R, E>, Fut: Send> + Send + 'static,
+        R: Send + 'static,
+        E: From<StorageError> + Send + 'static,
+    {
+        self.detached(async move |conn: &mut PostgresConn| {
+            Transactions::begin_transaction(conn).await.map_err(StorageError::from)?;
+            match body(Tx(Conn::Postgres(&mut *conn))).await {
+                Ok(value) => {
+                    Transactions::commit_transaction(conn).await.map_err(StorageError::from)?;
+                    Ok(value)
+                }
+                Err(error) => {
+                    // A rollback that fails leaves a connection that the pool will not hand out again.
+                    let _ = Transactions::rollback_transaction(conn).await;
+                    Err(error)
+                }
+            }
+        })
+        .await
+    }
+
+    /// Runs `body` on a pooled connection in a task of its own.
+    async fn detached<R, E, F>(&self, body: F) -> Result<R, E>
+    where
+        for<'c> F: AsyncFnOnce(&'c mut PostgresConn) -> Result<R, E>
+            + Op<&'c mut PostgresConn, Result<R, E>, Fut: Send>
+            + Send
+            + 'static,
+        R: Send + 'static,
+        E: From<StorageError> + Send + 'static,
+    {
+        let pool = self.pool.clone();
+        let task = self.runtime.spawn(async move {
+            let deadline = tokio::time::Instant::now() + DEADLINE;
+            let mut conn = match tokio::time::timeout_at(deadline, pool.get()).await {
+                Ok(conn) => conn.map_err(|e| unavailable(&e))?,
+                Err(_) => return Err(deadline_passed().into()),
+            };
+            let work = AssertUnwindSafe(body(&mut conn)).catch_unwind();
+            match tokio::time::timeout_at(deadline, work).await {
+                Ok(Ok(outcome)) => outcome,
+                Ok(Err(_)) => {
+                    drop(Object::take(conn));
+                    Err(StorageError::Query("a unit of work panicked".to_owned()).into())
+                }
+                Err(_) => {
+                    drop(Object::take(conn));
+                    Err(deadline_passed().into())
+                }
+            }
+        });
+        task.await.map_err(|e| StorageError::Unavailable(format!("the runtime is shutting down: {e}")))?
+    }
+
+    pub(super) async fn migrate(&self) -> Result<usize> {
+        self.blocking(|mut conn| {
+            conn.batch_execute_blocking(MIGRATION_LOCK)?;
+            // Closing the connection gives the lock back.
+            migrations::run_postgres(&mut conn)
+        })
+        .await
+    }
+
+    pub(super) async fn pending_migrations(&self) -> Result<Vec<String>> {
+        self.blocking(|mut conn| migrations::pending_postgres(&mut conn)).await
+    }
+
+    async fn blocking<R: Send + 'static>(
+        &self,
+        body: impl FnOnce(AsyncConnectionWrapper<PostgresConn>) -> Result<R> + Send + 'static,
+    ) -> Result<R> {
+        let url = self.url.expose().to_owned();
+        let task = self.runtime.spawn(async move {
+            let mut conn = connect(url).await.map_err(|e| StorageError::Unavailable(e.to_string()))?;
+            // A migration may take longer than a request, and may have to wait for another process's.
+            conn.batch_execute("SET statement_timeout = 0; SET lock_timeout = 0").await?;
+            tokio::task::spawn_blocking(move || body(AsyncConnectionWrapper::from(conn)))
+                .await
+                .map_err(|e| StorageError::Query(e.to_string()))?
+        });
+        task.await.map_err(|e| StorageError::Unavailable(format!("the runtime is shutting down: {e}")))?
+    }
+}
+
+trait BatchExecuteBlocking {
+    fn batch_execute_blocking(&mut self, sql: &str) -> Result<()>;
+}
+
+impl BatchExecuteBlocking for AsyncConnectionWrapper<PostgresConn> {
+    fn batch_execute_blocking(&mut self, sql: &str) -> Result<()> {
+        Ok(diesel::connection::SimpleConnection::batch_execute(self, sql)?)
+    }
+}
+
+async fn connect(url: String) -> diesel::ConnectionResult<PostgresConn> {
+    let attempt = async {
+        let mut conn = PostgresConn::establish(&url).await?;
+        conn.batch_execute(SESSION).await.map_err(diesel::ConnectionError::CouldntSetupConfiguration)?;
+        Ok(conn)
+    };
+    tokio::time::timeout(CONNECT_TIMEOUT, attempt).await.unwrap_or_else(|_| {
+        Err(diesel::ConnectionError::BadConnection("connecting took too long".to_owned()))
+    })
+}
+
+fn unavailable(error: &PoolError) -> StorageError {
+    StorageError::Unavailable(error.to_string())
+}

@@ -1,0 +1,421 @@
+//! SQLite on threads of its own: one that writes, some that read, one that moves the log into the file.
+//!
+//! The writer commits in groups: it begins, runs every unit of work that is waiting (each inside a savepoint,
+//! so that one's failure does not touch the others), commits once, and only then answers all of them. That makes
+//! `synchronous=FULL` as fast as it would be without waiting for the disk each time. Checkpoints run on another
+//! thread, because in the writer they would stall whoever commits then.
+//!
+//! Everything runs in place on these threads ([`Inline`]): diesel-async's own wrapper blocks in `Drop`, which
+//! panics on an actix worker when a client goes away.
+
+use std::{
+    fs::{File, OpenOptions},
+    panic::{AssertUnwindSafe, catch_unwind},
+    path::{Path, PathBuf},
+    sync::{Arc, Once},
+    thread,
+    time::Duration,
+};
+
+use crossbeam_channel::{Receiver, Sender, TrySendError};
+use diesel::{Connection, SqliteConnection, connection::SimpleConnection};
+use diesel_async::sync_connection_wrapper::{SpawnBlocking, SyncConnectionWrapper};
+use futures_util::{
+    FutureExt,
+    future::{BoxFuture, ready},
+};
+use tokio::sync::oneshot;
+
+use super::{Conn, DEADLINE, Op, Tx, deadline_passed};
+use crate::{Result, StorageError, migrations};
+
+pub(crate) type SqliteConn = SyncConnectionWrapper<SqliteConnection, Inline>;
+
+/// How many units of work one commit may hold.
+const MAX_GROUP: usize = 256;
+const WRITE_QUEUE: usize = 4_096;
+const READ_QUEUE: usize = 4_096;
+const READERS: usize = 2;
+const CHECKPOINT_EVERY: Duration = Duration::from_secs(1);
+
+/// Runs diesel's calls on the thread that makes them, which is one of ours.
+pub(crate) struct Inline;
+
+impl SpawnBlocking for Inline {
+    fn spawn_blocking<'a, R: Send + 'static>(
+        &mut self,
+        task: impl FnOnce() -> R + Send + 'static,
+    ) -> BoxFuture<'a, Result<R, Box<dyn std::error::Error + Send + Sync + 'static>>> {
+        ready(Ok(task())).boxed()
+    }
+
+    fn get_runtime() -> Self {
+        Self
+    }
+}
+
+#[derive(Clone)]
+pub(super) struct SqliteEngine {
+    path: Arc<Path>,
+    writes: Sender<Box<dyn Job>>,
+    reads: Sender<Box<dyn Job>>,
+    // The checkpoint thread ends when the last sender is gone.
+    _alive: Sender<()>,
+}
+
+/// Held by the process that serves a SQLite file; the operating system lets go of it when the process ends.
+#[derive(Debug)]
+pub struct ServeLock {
+    _file: File,
+}
+
+impl SqliteEngine {
+    pub(super) fn open(path: &Path) -> Result<Self> {
+        disable_memory_statistics();
+        create_private(path)?;
+        let writer = connect(path, Role::Writer)?;
+        let (writes, write_queue) = crossbeam_channel::bounded(WRITE_QUEUE);
+        let (reads, read_queue) = crossbeam_channel::bounded(READ_QUEUE);
+        let (alive, ended) = crossbeam_channel::bounded::<()>(0);
+
+        spawn("gatepost-write", {
+            let path = path.to_owned();
+            move || write_loop(&path, writer, &write_queue)
+        })?;
+        for _ in 0..READERS {
+            let (queue, conn, path) = (read_queue.clone(), connect(path, Role::Reader)?, path.to_owned());
+            spawn("gatepost-read", move || read_loop(&path, conn, &queue))?;
+        }
+        let conn = connect(path, Role::Checkpointer)?;
+        spawn("gatepost-checkpoint", move || checkpoint_loop(conn, &ended))?;
+        Ok(Self { path: path.into(), writes, reads, _alive: alive })
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    pub(super) async fn read<R, E, F>(&self, body: F) -> Result<R, E>
+    where
+        for<'c> F: AsyncFnOnce(Tx<'c>) -> Result<R, E> + Op<Tx<'c>, Result<R, E>, Fut: Send> + Send + 'static,
+        R: Send + 'static,
+        E: From<StorageError> + Send + 'static,
+    {
+        submit(&self.reads, body).await
+    }
+
+    pub(super) async fn transaction<R, E, F>(&self, body: F) -> Result<R, E>
+    where
+        for<'c> F: AsyncFnOnce(Tx<'c>) -> Result<R, E> + Op<Tx<'c>, Result<R, E>, Fut: Send> + Send + 'static,
+        R: Send + 'static,
+        E: From<StorageError> + Send + 'static,
+    {
+        submit(&self.writes, body).await
+    }
+
+    pub(super) async fn migrate(&self) -> Result<usize> {
+        self.on_own_connection(|path, conn| {
+            // SQLite would let two processes run the same migration one after the other.
+            let lock = open_lock(path, "migrate-lock")?;
+            lock.lock().map_err(|e| StorageError::Unavailable(format!("locking for migrations: {e}")))?;
+            migrations::run_sqlite(conn)
+        })
+        .await
+    }
+
+    pub(super) async fn pending_migrations(&self) -> Result<Vec<String>> {
+        self.on_own_connection(|_, conn| migrations::pending_sqlite(conn)).await
+    }
+
+    pub(super) fn lock_for_serving(&self) -> Result<ServeLock> {
+        let file = open_lock(&self.path, "lock")?;
+        match file.try_lock() {
+            Ok(()) => Ok(ServeLock { _file: file }),
+            Err(std::fs::TryLockError::WouldBlock) => Err(StorageError::Configuration(format!(
+                "another process already serves {}; use PostgreSQL to run several",
+                self.path.display()
+            ))),
+            Err(std::fs::TryLockError::Error(e)) => {
+                Err(StorageError::Configuration(format!("cannot lock {}: {e}", self.path.display())))
+            }
+        }
+    }
+
+    async fn on_own_connection<R: Send + 'static>(
+        &self,
+        body: impl FnOnce(&Path, &mut SqliteConnection) -> Result<R> + Send + 'static,
+    ) -> Result<R> {
+        let path = self.path.clone();
+        tokio::task::spawn_blocking(move || body(&path, &mut connect(&path, Role::Writer)?))
+            .await
+            .map_err(|e| StorageError::Query(e.to_string()))?
+    }
+}
+
+/// A unit of work whose caller waits.
+trait Job: Send {
+    /// Whether the caller is gone, and the work was not begun.
+    fn is_abandoned(&self) -> bool;
+    /// Does the work; whether it may be kept.
+    fn run(&mut self, conn: &mut SqliteConn) -> Done;
+    /// Tells the caller, now that the fate of the whole group is known.
+    fn answer(self: Box<Self>, fate: Result<()>);
+}
+
+#[derive(PartialEq, Eq)]
+enum Done {
+    Keep,
+    Undo,
+    Panicked,
+}
+
+struct Work<F, R, E> {
+    body: Option<F>,
+    outcome: Option<Result<R, E>>,
+    reply: oneshot::Sender<Result<R, E>>,
+}
+
+impl<F, R, E> Job for Work<F, R, E>
+where
+    for<'c> F: AsyncFnOnce(Tx<'c>) -> Result<R, E> + Op<Tx<'c>, Result<R, E>, Fut: Send> + Send,
+    R: Send,
+    E: From<StorageError> + Send,
+{
+    fn is_abandoned(&self) -> bool {
+        self.reply.is_closed()
+    }
+
+    fn run(&mut self, conn: &mut SqliteConn) -> Done {
+        let Some(body) = self.body.take() else { return Done::Undo };
+        let outcome = catch_unwind(AssertUnwindSafe(|| body(Tx(Conn::Sqlite(conn))).now_or_never()));
+        let (outcome, done) = match outcome {
+            Ok(Some(Ok(value))) => (Ok(value), Done::Keep),
+            Ok(Some(Err(error))) => (Err(error), Done::Undo),
+            Ok(None) => {
+                let fault = "a unit of work awaited something other than its transaction";
+                (Err(StorageError::Query(fault.to_owned()).into()), Done::Undo)
+            }
+            Err(_) => (Err(StorageError::Query("a unit of work panicked".to_owned()).into()), Done::Panicked),
+        };
+        self.outcome = Some(outcome);
+        done
+    }
+
+    fn answer(self: Box<Self>, fate: Result<()>) {
+        let answer = match (self.outcome, fate) {
+            (Some(Err(own)), _) => Err(own),
+            (_, Err(fate)) => Err(fate.into()),
+            (Some(Ok(value)), Ok(())) => Ok(value),
+            (None, Ok(())) => Err(StorageError::Query("a unit of work was not run".to_owned()).into()),
+        };
+        // The caller may be gone; what was committed stays.
+        let _ = self.reply.send(answer);
+    }
+}
+
+async fn submit<F, R, E>(queue: &Sender<Box<dyn Job>>, body: F) -> Result<R, E>
+where
+    for<'c> F: AsyncFnOnce(Tx<'c>) -> Result<R, E> + Op<Tx<'c>, Result<R, E>, Fut: Send> + Send + 'static,
+    R: Send + 'static,
+    E: From<StorageError> + Send + 'static,
+{
+    let (reply, answer) = oneshot::channel();
+    queue.try_send(Box::new(Work { body: Some(body), outcome: None, reply })).map_err(|e| {
+        StorageError::Unavailable(match e {
+            TrySendError::Full(_) => "too many units of work are waiting".to_owned(),
+            TrySendError::Disconnected(_) => "the database thread has ended".to_owned(),
+        })
+    })?;
+    match tokio::time::timeout(DEADLINE, answer).await {
+        Ok(Ok(answer)) => answer,
+        Ok(Err(_)) => Err(StorageError::Unavailable("the database thread has ended".to_owned()).into()),
+        Err(_) => Err(deadline_passed().into()),
+    }
+}
+
+fn write_loop(path: &Path, conn: SqliteConnection, queue: &Receiver<Box<dyn Job>>) {
+    let mut conn = SqliteConn::new(conn);
+    while let Ok(first) = queue.recv() {
+        let mut group = Vec::new();
+        let (fate, sound) = write_group(&mut conn, first, queue, &mut group);
+        if !sound {
+            reconnect(&mut conn, path, Role::Writer);
+        }
+        for job in group {
+            job.answer(fate.clone());
+        }
+    }
+}
+
+/// Runs what waits in one transaction. Answers the fate of the group, and whether the connection is still sound.
+fn write_group(
+    conn: &mut SqliteConn,
+    first: Box<dyn Job>,
+    queue: &Receiver<Box<dyn Job>>,
+    group: &mut Vec<Box<dyn Job>>,
+) -> (Result<()>, bool) {
+    if let Err(error) = execute(conn, "BEGIN IMMEDIATE") {
+        group.push(first);
+        // Left over from a group whose end failed: the next one must find none open.
+        let sound =
+            !matches!(&error, StorageError::Unavailable(text) if text.contains("within a transaction"));
+        return (Err(error), sound);
+    }
+    let mut next = Some(first);
+    while let Some(mut job) = next {
+        if !job.is_abandoned() {
+            let done = run_in_savepoint(conn, job.as_mut());
+            group.push(job);
+            match done {
+                Ok(Done::Panicked) => {
+                    let _ = execute(conn, "ROLLBACK");
+                    return (
+                        Err(StorageError::Unavailable("a unit of work beside this one panicked".into())),
+                        false,
+                    );
+                }
+                Ok(_) => {}
+                // The engine gave up the whole transaction, as it does when the disk is full.
+                Err(error) => {
+                    let _ = execute(conn, "ROLLBACK");
+                    return (Err(error), true);
+                }
+            }
+        }
+        next = if group.len() < MAX_GROUP { queue.try_recv().ok() } else { None };
+    }
+    match execute(conn, "COMMIT") {
+        Ok(()) => (Ok(()), true),
+        Err(error) => {
+            let sound = execute(conn, "ROLLBACK").is_ok();
+            (Err(error), sound)
+        }
+    }
+}
+
+fn run_in_savepoint(conn: &mut SqliteConn, job: &mut dyn Job) -> Result<Done> {
+    execute(conn, "SAVEPOINT job")?;
+    let done = job.run(conn);
+    match done {
+        Done::Keep => execute(conn, "RELEASE job")?,
+        Done::Undo => execute(conn, "ROLLBACK TO job; RELEASE job").map_err(|error| {
+            // Without its savepoint the transaction is gone, so what came before it in the group is too.
+            StorageError::Unavailable(format!("the engine rolled the transaction back: {error}"))
+        })?,
+        Done::Panicked => {}
+    }
+    Ok(done)
+}
+
+fn read_loop(path: &Path, conn: SqliteConnection, queue: &Receiver<Box<dyn Job>>) {
+    let mut conn = SqliteConn::new(conn);
+    while let Ok(mut job) = queue.recv() {
+        if job.is_abandoned() {
+            continue;
+        }
+        let (fate, sound) = match execute(&mut conn, "BEGIN") {
+            Err(error) => (Err(error), false),
+            Ok(()) => {
+                let done = job.run(&mut conn);
+                let ended = execute(&mut conn, "ROLLBACK");
+                (Ok(()), done != Done::Panicked && ended.is_ok())
+            }
+        };
+        if !sound {
+            reconnect(&mut conn, path, Role::Reader);
+        }
+        job.answer(fate);
+    }
+}
+
+fn checkpoint_loop(mut conn: SqliteConnection, ended: &Receiver<()>) {
+    while ended.recv_timeout(CHECKPOINT_EVERY) == Err(crossbeam_channel::RecvTimeoutError::Timeout) {
+        if let Err(error) = conn.batch_execute("PRAGMA wal_checkpoint(PASSIVE)") {
+            tracing::warn!(error = %error, "the write-ahead log could not be moved into the database file");
+        }
+    }
+}
+
+fn execute(conn: &mut SqliteConn, sql: &'static str) -> Result<()> {
+    let done = conn.spawn_blocking(move |conn| conn.batch_execute(sql)).now_or_never();
+    Ok(done.unwrap_or(Err(diesel::result::Error::BrokenTransactionManager))?)
+}
+
+fn reconnect(conn: &mut SqliteConn, path: &Path, role: Role) {
+    match connect(path, role) {
+        Ok(fresh) => *conn = SqliteConn::new(fresh),
+        Err(error) => tracing::error!(error = %error, "the database could not be opened again"),
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Role {
+    Writer,
+    Reader,
+    Checkpointer,
+}
+
+fn connect(path: &Path, role: Role) -> Result<SqliteConnection> {
+    let unusable = |e: &dyn std::fmt::Display| StorageError::Unavailable(format!("{}: {e}", path.display()));
+    let path_text = path.to_str().ok_or_else(|| unusable(&"the path is not UTF-8"))?;
+    let mut conn = SqliteConnection::establish(path_text).map_err(|e| unusable(&e))?;
+    // The time-out first: switching to WAL needs a lock that another process may hold.
+    conn.batch_execute(
+        "PRAGMA busy_timeout=3500; PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON; \
+         PRAGMA temp_store=MEMORY; PRAGMA mmap_size=268435456; PRAGMA cache_size=-16000; \
+         PRAGMA journal_size_limit=67108864;",
+    )
+    .map_err(|e| unusable(&e))?;
+    match role {
+        Role::Writer => conn.batch_execute("PRAGMA wal_autocheckpoint=0"),
+        Role::Reader => conn.batch_execute("PRAGMA query_only=ON"),
+        Role::Checkpointer => Ok(()),
+    }
+    .map_err(|e| unusable(&e))?;
+    Ok(conn)
+}
+
+/// Makes the file readable by its owner alone: it holds digests of keys and, later, secrets of webhooks.
+fn create_private(path: &Path) -> Result<()> {
+    let mut options = OpenOptions::new();
+    options.read(true).append(true).create(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path).map(|_| ()).map_err(|e| {
+        StorageError::Configuration(format!("cannot open the database file {}: {e}", path.display()))
+    })
+}
+
+fn open_lock(path: &Path, kind: &str) -> Result<File> {
+    let mut name = path.as_os_str().to_owned();
+    name.push(format!(".{kind}"));
+    let name = PathBuf::from(name);
+    OpenOptions::new()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(&name)
+        .map_err(|e| StorageError::Configuration(format!("cannot open {}: {e}", name.display())))
+}
+
+fn spawn(name: &str, body: impl FnOnce() + Send + 'static) -> Result<()> {
+    thread::Builder::new()
+        .name(name.to_owned())
+        .spawn(body)
+        .map(|_| ())
+        .map_err(|e| StorageError::Unavailable(format!("cannot start a thread: {e}")))
+}
+
+/// SQLite counts its allocations under one mutex, which makes two reading threads slower than one.
+fn disable_memory_statistics() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        #[expect(unsafe_code, reason = "there is no safe way to configure SQLite before its first use")]
+        // SAFETY: called once and before the first connection of this process; SQLITE_CONFIG_MEMSTATUS takes one
+        // int. Were SQLite already in use, it would refuse with SQLITE_MISUSE and change nothing.
+        let code = unsafe { libsqlite3_sys::sqlite3_config(libsqlite3_sys::SQLITE_CONFIG_MEMSTATUS, 0i32) };
+        if code != libsqlite3_sys::SQLITE_OK {
+            tracing::debug!(code, "SQLite was in use before its memory statistics could be switched off");
+        }
+    });
+}

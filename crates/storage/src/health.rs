@@ -1,0 +1,67 @@
+//! Whether the database answers, and what it says of itself.
+
+use diesel::{QueryableByName, sql_types::Text};
+use diesel_async::RunQueryDsl;
+use gatepost_kernel::Timestamp;
+
+use crate::{
+    Result, Storage, StorageError, Tx,
+    engine::Conn,
+    types::{DbTime, Instant},
+};
+
+/// What the database says of itself.
+#[derive(Debug, Clone)]
+pub struct Health {
+    /// The version of the engine.
+    pub version: String,
+    /// What its clock shows.
+    pub now: Timestamp,
+}
+
+#[derive(QueryableByName)]
+struct HealthRow {
+    #[diesel(sql_type = Text)]
+    version: String,
+    #[diesel(sql_type = Instant)]
+    now: DbTime,
+}
+
+impl Storage {
+    /// Asks the database for a sign of life.
+    ///
+    /// # Errors
+    /// [`StorageError::Unavailable`] if it gives none in time.
+    pub async fn ping(&self) -> Result<()> {
+        self.health().await.map(|_| ())
+    }
+
+    /// Asks the database for its version and its clock.
+    ///
+    /// # Errors
+    /// [`StorageError::Unavailable`] if it does not answer in time.
+    pub async fn health(&self) -> Result<Health> {
+        let row = self
+            .read::<_, StorageError, _>(async |tx: Tx<'_>| {
+                Ok(match tx.0 {
+                    Conn::Sqlite(c) => {
+                        diesel::sql_query(
+                            "SELECT sqlite_version() AS version, \
+                             CAST(unixepoch('now', 'subsec') * 1000000 AS INTEGER) AS now",
+                        )
+                        .get_result::<HealthRow>(c)
+                        .await?
+                    }
+                    Conn::Postgres(c) => {
+                        diesel::sql_query(
+                            "SELECT current_setting('server_version') AS version, clock_timestamp() AS now",
+                        )
+                        .get_result::<HealthRow>(c)
+                        .await?
+                    }
+                })
+            })
+            .await?;
+        Ok(Health { version: row.version, now: row.now.into() })
+    }
+}

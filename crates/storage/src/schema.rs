@@ -1,0 +1,113 @@
+//! The tables as both engines have them. A test compares this file with what the migrations make.
+
+use crate::types::{Instant, JsonDoc};
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use super::{Instant, JsonDoc};
+
+    workspaces (id) {
+        id -> BigInt,
+        name -> Text,
+        slug -> Text,
+        tier -> Text,
+        settings -> JsonDoc,
+        created_at -> Instant,
+        updated_at -> Instant,
+        deleted_at -> Nullable<Instant>,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use super::{Instant, JsonDoc};
+
+    api_keys (id) {
+        id -> BigInt,
+        workspace_id -> BigInt,
+        environment -> Text,
+        name -> Text,
+        prefix -> Text,
+        digest -> Binary,
+        scopes -> JsonDoc,
+        rate_limit_tier -> Nullable<Text>,
+        allowed_ips -> JsonDoc,
+        expires_at -> Nullable<Instant>,
+        last_used_at -> Nullable<Instant>,
+        created_at -> Instant,
+        updated_at -> Instant,
+        revoked_at -> Nullable<Instant>,
+        rotated_from_id -> Nullable<BigInt>,
+        rotated_to_id -> Nullable<BigInt>,
+        grace_period_ends_at -> Nullable<Instant>,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use super::{Instant, JsonDoc};
+
+    audit_log (id) {
+        id -> BigInt,
+        workspace_id -> BigInt,
+        environment -> Text,
+        action -> Text,
+        actor_type -> Text,
+        actor_id -> Nullable<BigInt>,
+        actor_workspace_id -> Nullable<BigInt>,
+        target_type -> Text,
+        target_id -> BigInt,
+        request_id -> Nullable<Text>,
+        ip_address -> Nullable<Text>,
+        details -> JsonDoc,
+        created_at -> Instant,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use super::{Instant, JsonDoc};
+
+    events (id) {
+        id -> Text,
+        workspace_id -> BigInt,
+        environment -> Text,
+        event_type -> Text,
+        data -> JsonDoc,
+        created_at -> Instant,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use super::Instant;
+
+    changes (id) {
+        id -> BigInt,
+        subject_type -> Text,
+        subject_id -> BigInt,
+        created_at -> Instant,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use super::Instant;
+
+    idempotency_records (api_key_id, idempotency_key) {
+        api_key_id -> BigInt,
+        idempotency_key -> Text,
+        workspace_id -> BigInt,
+        environment -> Text,
+        fingerprint -> Binary,
+        status -> Integer,
+        sealed -> Bool,
+        content_type -> Text,
+        body -> Binary,
+        created_at -> Instant,
+        expires_at -> Instant,
+    }
+}
+
+diesel::joinable!(api_keys -> workspaces (workspace_id));
+diesel::allow_tables_to_appear_in_same_query!(api_keys, workspaces);

@@ -1,0 +1,111 @@
+//! SQL types that mean the same on both engines, and the Rust values that travel through them.
+//!
+//! Their PostgreSQL OIDs are static, so a connection needs no look-up in the catalogue before its first query.
+
+use std::io::Write;
+
+use diesel::{
+    deserialize::{self, FromSql, FromSqlRow},
+    expression::AsExpression,
+    pg::{Pg, PgValue},
+    query_builder::QueryId,
+    serialize::{self, IsNull, Output, ToSql},
+    sql_types::{BigInt, SqlOrd, SqlType, Text},
+    sqlite::{Sqlite, SqliteValue},
+};
+use gatepost_kernel::Timestamp;
+
+/// An instant: `timestamptz` on PostgreSQL, microseconds since 1970 in an `INTEGER` on SQLite.
+#[derive(Debug, Clone, Copy, Default, QueryId, SqlType)]
+#[diesel(postgres_type(oid = 1184, array_oid = 1185), sqlite_type(name = "Long"))]
+pub struct Instant;
+
+impl SqlOrd for Instant {}
+
+/// A JSON document: `jsonb` on PostgreSQL, text on SQLite.
+#[derive(Debug, Clone, Copy, Default, QueryId, SqlType)]
+#[diesel(postgres_type(oid = 3802, array_oid = 3807), sqlite_type(name = "Text"))]
+pub struct JsonDoc;
+
+/// A [`Timestamp`] on its way to or from a row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, AsExpression, FromSqlRow)]
+#[diesel(sql_type = Instant)]
+pub struct DbTime(pub i64);
+
+impl From<Timestamp> for DbTime {
+    fn from(timestamp: Timestamp) -> Self {
+        Self(timestamp.as_micros())
+    }
+}
+
+impl From<DbTime> for Timestamp {
+    fn from(time: DbTime) -> Self {
+        Self::from_micros(time.0)
+    }
+}
+
+/// PostgreSQL counts from 2000-01-01.
+const POSTGRES_EPOCH_MICROS: i64 = 946_684_800_000_000;
+
+impl ToSql<Instant, Pg> for DbTime {
+    fn to_sql<'b>(&'b self, out: &mut Output<'b, '_, Pg>) -> serialize::Result {
+        out.write_all(&(self.0 - POSTGRES_EPOCH_MICROS).to_be_bytes())?;
+        Ok(IsNull::No)
+    }
+}
+
+impl FromSql<Instant, Pg> for DbTime {
+    fn from_sql(value: PgValue<'_>) -> deserialize::Result<Self> {
+        let micros = i64::from_be_bytes(value.as_bytes().try_into()?);
+        Ok(Self(micros.checked_add(POSTGRES_EPOCH_MICROS).ok_or("instant out of range")?))
+    }
+}
+
+impl ToSql<Instant, Sqlite> for DbTime {
+    fn to_sql<'b>(&'b self, out: &mut Output<'b, '_, Sqlite>) -> serialize::Result {
+        out.set_value(self.0);
+        Ok(IsNull::No)
+    }
+}
+
+impl FromSql<Instant, Sqlite> for DbTime {
+    fn from_sql(value: SqliteValue<'_, '_, '_>) -> deserialize::Result<Self> {
+        <i64 as FromSql<BigInt, Sqlite>>::from_sql(value).map(Self)
+    }
+}
+
+/// A JSON value on its way to or from a row.
+#[derive(Debug, Clone, PartialEq, AsExpression, FromSqlRow)]
+#[diesel(sql_type = JsonDoc)]
+pub struct DbJson(pub serde_json::Value);
+
+impl ToSql<JsonDoc, Pg> for DbJson {
+    fn to_sql<'b>(&'b self, out: &mut Output<'b, '_, Pg>) -> serialize::Result {
+        out.write_all(&[1])?;
+        serde_json::to_writer(out, &self.0)?;
+        Ok(IsNull::No)
+    }
+}
+
+impl FromSql<JsonDoc, Pg> for DbJson {
+    fn from_sql(value: PgValue<'_>) -> deserialize::Result<Self> {
+        match value.as_bytes().split_first() {
+            Some((1, text)) => Ok(Self(serde_json::from_slice(text)?)),
+            _ => Err("unknown jsonb encoding".into()),
+        }
+    }
+}
+
+impl ToSql<JsonDoc, Sqlite> for DbJson {
+    fn to_sql<'b>(&'b self, out: &mut Output<'b, '_, Sqlite>) -> serialize::Result {
+        out.set_value(serde_json::to_string(&self.0)?);
+        Ok(IsNull::No)
+    }
+}
+
+impl FromSql<JsonDoc, Sqlite> for DbJson {
+    fn from_sql(value: SqliteValue<'_, '_, '_>) -> deserialize::Result<Self> {
+        let text = <String as FromSql<Text, Sqlite>>::from_sql(value)?;
+        Ok(Self(serde_json::from_str(&text)?))
+    }
+}

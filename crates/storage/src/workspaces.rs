@@ -1,0 +1,252 @@
+//! Workspaces. A deleted one keeps its row, for the audit log's sake, but is not found by any query here.
+
+use diesel::{AsChangeset, Insertable, Queryable, Selectable};
+use diesel::{
+    BoolExpressionMethods, ExpressionMethods, OptionalExtension, QueryDsl, SelectableHelper,
+    TextExpressionMethods,
+};
+use diesel_async::RunQueryDsl;
+use gatepost_kernel::{Page, PageRequest, Timestamp, WorkspaceId};
+use serde_json::{Map, Value};
+
+use crate::{
+    Result, StorageError, Tx,
+    engine::Conn,
+    schema::workspaces,
+    types::{DbJson, DbTime},
+};
+
+/// A tenant.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Workspace {
+    /// Its number; 1 is the root.
+    pub id: WorkspaceId,
+    /// A name for people.
+    pub name: String,
+    /// A name for URLs; unique among those that are not deleted.
+    pub slug: String,
+    /// The plan.
+    pub tier: String,
+    /// The tenant's own settings.
+    pub settings: Map<String, Value>,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// When it was last changed.
+    pub updated_at: Timestamp,
+}
+
+/// A workspace to be made.
+#[derive(Debug, Clone)]
+pub struct NewWorkspace {
+    /// Given only for the root.
+    pub id: Option<WorkspaceId>,
+    /// A name for people.
+    pub name: String,
+    /// A name for URLs.
+    pub slug: String,
+    /// The plan.
+    pub tier: String,
+    /// The tenant's own settings.
+    pub settings: Map<String, Value>,
+    /// When it is made.
+    pub created_at: Timestamp,
+}
+
+/// What to change; `None` leaves as it is.
+#[derive(Debug, Clone, Default)]
+pub struct WorkspaceChanges {
+    /// A name for people.
+    pub name: Option<String>,
+    /// A name for URLs.
+    pub slug: Option<String>,
+    /// The plan.
+    pub tier: Option<String>,
+    /// All settings.
+    pub settings: Option<Map<String, Value>>,
+}
+
+#[derive(Queryable, Selectable)]
+#[diesel(table_name = workspaces)]
+struct WorkspaceRow {
+    id: i64,
+    name: String,
+    slug: String,
+    tier: String,
+    settings: DbJson,
+    created_at: DbTime,
+    updated_at: DbTime,
+}
+
+impl TryFrom<WorkspaceRow> for Workspace {
+    type Error = StorageError;
+
+    fn try_from(row: WorkspaceRow) -> Result<Self> {
+        let Value::Object(settings) = row.settings.0 else {
+            return Err(StorageError::Corrupt(format!("settings of workspace {}", row.id)));
+        };
+        Ok(Self {
+            id: WorkspaceId(row.id),
+            name: row.name,
+            slug: row.slug,
+            tier: row.tier,
+            settings,
+            created_at: row.created_at.into(),
+            updated_at: row.updated_at.into(),
+        })
+    }
+}
+
+#[derive(Insertable)]
+#[diesel(table_name = workspaces)]
+struct NewWorkspaceRow<'a> {
+    id: Option<i64>,
+    name: &'a str,
+    slug: &'a str,
+    tier: &'a str,
+    settings: DbJson,
+    created_at: DbTime,
+    updated_at: DbTime,
+}
+
+#[derive(AsChangeset)]
+#[diesel(table_name = workspaces)]
+struct WorkspaceChangesRow {
+    name: Option<String>,
+    slug: Option<String>,
+    tier: Option<String>,
+    settings: Option<DbJson>,
+    updated_at: DbTime,
+}
+
+impl Tx<'_> {
+    /// Makes a workspace; `None` if its slug (or, for the root, its id) is taken.
+    pub async fn workspace_insert(&mut self, new: &NewWorkspace) -> Result<Option<Workspace>> {
+        let created_at = DbTime::from(new.created_at);
+        let row = NewWorkspaceRow {
+            id: new.id.map(|id| id.0),
+            name: &new.name,
+            slug: &new.slug,
+            tier: &new.tier,
+            settings: DbJson(Value::Object(new.settings.clone())),
+            created_at,
+            updated_at: created_at,
+        };
+        let row = on_conn!(self, |c| diesel::insert_into(workspaces::table)
+            .values(&row)
+            .on_conflict_do_nothing()
+            .returning(WorkspaceRow::as_returning())
+            .get_result(c)
+            .await
+            .optional())?;
+        row.map(Workspace::try_from).transpose()
+    }
+
+    /// A workspace by its number.
+    pub async fn workspace_get(&mut self, id: WorkspaceId) -> Result<Option<Workspace>> {
+        let row = on_conn!(self, |c| workspaces::table
+            .find(id.0)
+            .filter(workspaces::deleted_at.is_null())
+            .select(WorkspaceRow::as_select())
+            .first(c)
+            .await
+            .optional())?;
+        row.map(Workspace::try_from).transpose()
+    }
+
+    /// A workspace by its number, held against changes by others until the transaction ends.
+    pub async fn workspace_lock(&mut self, id: WorkspaceId) -> Result<Option<Workspace>> {
+        let found = workspaces::table.find(id.0).filter(workspaces::deleted_at.is_null());
+        let row = match &mut self.0 {
+            // SQLite's one writer is already alone.
+            Conn::Sqlite(c) => found.select(WorkspaceRow::as_select()).first::<WorkspaceRow>(*c).await,
+            Conn::Postgres(c) => {
+                found.select(WorkspaceRow::as_select()).for_update().first::<WorkspaceRow>(*c).await
+            }
+        };
+        row.optional()?.map(Workspace::try_from).transpose()
+    }
+
+    /// One page of all workspaces, or of the one that `only` names, by number.
+    pub async fn workspace_list(
+        &mut self,
+        only: Option<WorkspaceId>,
+        page: PageRequest,
+    ) -> Result<Page<Workspace>> {
+        let (rows, total): (Vec<WorkspaceRow>, i64) = on_conn!(self, |c, Db| {
+            let matching = || {
+                let query = workspaces::table.filter(workspaces::deleted_at.is_null()).into_boxed::<Db>();
+                match only {
+                    Some(id) => query.filter(workspaces::id.eq(id.0)),
+                    None => query,
+                }
+            };
+            let total = matching().count().get_result(c).await?;
+            let rows = matching()
+                .order(workspaces::id)
+                .limit(page.limit())
+                .offset(page.offset())
+                .select(WorkspaceRow::as_select())
+                .load(c)
+                .await?;
+            (rows, total)
+        });
+        let items = rows.into_iter().map(Workspace::try_from).collect::<Result<_>>()?;
+        Ok(Page { items, request: page, total: total.unsigned_abs() })
+    }
+
+    /// Changes a workspace; `None` if there is none. A slug that is taken is a [`StorageError::Duplicate`].
+    pub async fn workspace_update(
+        &mut self,
+        id: WorkspaceId,
+        changes: WorkspaceChanges,
+        now: Timestamp,
+    ) -> Result<Option<Workspace>> {
+        let changes = WorkspaceChangesRow {
+            name: changes.name,
+            slug: changes.slug,
+            tier: changes.tier,
+            settings: changes.settings.map(|settings| DbJson(Value::Object(settings))),
+            updated_at: now.into(),
+        };
+        let row = on_conn!(self, |c| diesel::update(
+            workspaces::table.filter(workspaces::id.eq(id.0)).filter(workspaces::deleted_at.is_null())
+        )
+        .set(&changes)
+        .returning(WorkspaceRow::as_returning())
+        .get_result(c)
+        .await
+        .optional())?;
+        row.map(Workspace::try_from).transpose()
+    }
+
+    /// Deletes a workspace; whether there was one.
+    pub async fn workspace_delete(&mut self, id: WorkspaceId, now: Timestamp) -> Result<bool> {
+        let now = DbTime::from(now);
+        let rows = on_conn!(self, |c| diesel::update(
+            workspaces::table.filter(workspaces::id.eq(id.0)).filter(workspaces::deleted_at.is_null())
+        )
+        .set((workspaces::deleted_at.eq(now), workspaces::updated_at.eq(now)))
+        .execute(c)
+        .await?);
+        Ok(rows > 0)
+    }
+
+    /// The slugs in use that are `base`, or `base` with a dash and more behind it.
+    pub async fn workspace_slugs_from(&mut self, base: &str) -> Result<Vec<String>> {
+        // A slug holds no character that means something in a pattern.
+        let numbered = format!("{base}-%");
+        Ok(on_conn!(self, |c| workspaces::table
+            .filter(workspaces::deleted_at.is_null())
+            .filter(workspaces::slug.eq(base).or(workspaces::slug.like(numbered)))
+            .select(workspaces::slug)
+            .load(c)
+            .await?))
+    }
+
+    /// Whether there ever was a workspace: whether this database was started before.
+    pub async fn workspace_any(&mut self) -> Result<bool> {
+        let first: Option<i64> =
+            on_conn!(self, |c| workspaces::table.select(workspaces::id).first(c).await.optional())?;
+        Ok(first.is_some())
+    }
+}
