@@ -1,1 +1,33 @@
-//! x
+//! What tests start: throw-away databases and whole applications, on free ports, with their data in a temporary
+//! directory, gone when the test is. Nothing of it ships.
+
+mod app;
+mod database;
+mod postgres;
+
+pub use app::{Reply, TestApp};
+pub use database::TestDatabase;
+pub use gatepost_storage::Engine;
+pub use postgres::PostgresServer;
+
+/// Makes two tests of each function `async fn name(T)`: one on SQLite, one on PostgreSQL. `T` is a type with
+/// `async fn start(Engine) -> T`.
+#[macro_export]
+macro_rules! both_engines {
+    ($subject:ty: $($name:ident),* $(,)?) => {$(
+        mod $name {
+            #[allow(unused_imports, reason = "the subject may be named by path")]
+            use super::*;
+
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn sqlite() {
+                super::$name(<$subject>::start($crate::Engine::Sqlite).await).await;
+            }
+
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn postgres() {
+                super::$name(<$subject>::start($crate::Engine::Postgres).await).await;
+            }
+        }
+    )*};
+}

@@ -1,0 +1,237 @@
+//! Bad input gets a clear error in the contract's shape, the framework's own refusals included.
+
+use gatepost_test_support::{TestApp, both_engines};
+use reqwest::{
+    Method,
+    header::{ACCEPT, CONTENT_TYPE},
+};
+use serde_json::{Value, json};
+
+both_engines! { TestApp:
+    bodies_that_cannot_be_read,
+    every_fault_is_named_at_once,
+    queries_are_checked,
+    ids_that_are_none,
+    routes_and_methods_that_are_none,
+    problems_for_those_who_ask,
+}
+
+async fn bodies_that_cannot_be_read(app: TestApp) {
+    let post = |body: &str, content_type: Option<&str>| {
+        let request =
+            app.request(Method::POST, "/api/v1/workspaces").bearer_auth(&app.root_key).body(body.to_owned());
+        match content_type {
+            Some(content_type) => request.header(CONTENT_TYPE, content_type),
+            None => request,
+        }
+    };
+    let json_type = Some("application/json");
+    for body in ["", "{", "{\"name\":}", "\u{feff}{}", "{\"name\":\"a\"} x", &"[".repeat(10_000)] {
+        app.send(post(body, json_type)).await.expect_error(400, "bad_request");
+    }
+    for body in ["[]", "\"x\"", "null", "1"] {
+        let error = app.send(post(body, json_type)).await.expect_error(422, "validation_failed");
+        assert!(error["errors"]["body"].is_array());
+    }
+    let sound = "{\"name\":\"Sound\"}";
+    for content_type in
+        [None, Some("text/plain"), Some("application/x-www-form-urlencoded"), Some("application/jsonx")]
+    {
+        app.send(post(sound, content_type)).await.expect_error(415, "unsupported_media_type");
+    }
+    app.send(post(sound, Some("Application/JSON; charset=utf-8"))).await.expect(201);
+    let large = format!("{{\"name\":\"{}\"}}", "x".repeat(1 << 20));
+    app.send(post(&large, json_type)).await.expect_error(413, "payload_too_large");
+    // Not announced, only sent.
+    let chunks = large.into_bytes().chunks(65_536).map(<[u8]>::to_vec).collect::<Vec<_>>();
+    let status = send_chunked(&app, &chunks).await;
+    assert_eq!(status, 413);
+}
+
+/// Sends a body in chunks and answers the status.
+async fn send_chunked(app: &TestApp, chunks: &[Vec<u8>]) -> u16 {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let mut stream = tokio::net::TcpStream::connect(app.address).await.expect("a connection");
+    let head = format!(
+        "POST /api/v1/workspaces HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {}\r\n\
+         Content-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n",
+        app.root_key
+    );
+    stream.write_all(head.as_bytes()).await.expect("the head");
+    for chunk in chunks {
+        let mut framed = format!("{:x}\r\n", chunk.len()).into_bytes();
+        framed.extend_from_slice(chunk);
+        framed.extend_from_slice(b"\r\n");
+        // The server may answer and close before it has read everything.
+        if stream.write_all(&framed).await.is_err() {
+            break;
+        }
+    }
+    let mut answer = [0u8; 12];
+    stream.read_exact(&mut answer).await.expect("a status line");
+    String::from_utf8_lossy(&answer[9..]).parse().expect("a status")
+}
+
+async fn every_fault_is_named_at_once(app: TestApp) {
+    let body = json!({
+        "name": "   ", "scopes": ["posts:read", "bad scope", 7], "environment": "prod", "rate_limit_tier": "gold",
+        "allowed_ips": "10.0.0.1", "expires_at": "2020-01-01T00:00:00Z", "alowed_ips": [], "x": null
+    });
+    let error = app.post(&app.root_key, "/api-keys", &body).await.expect_error(422, "validation_failed");
+    assert_eq!(error["message"], "The given data was invalid.");
+    let mut fields: Vec<&str> =
+        error["errors"].as_object().expect("errors").keys().map(String::as_str).collect();
+    fields.sort_unstable();
+    let expected = [
+        "allowed_ips",
+        "alowed_ips",
+        "environment",
+        "expires_at",
+        "name",
+        "rate_limit_tier",
+        "scopes.2",
+        "x",
+    ];
+    assert_eq!(fields, expected);
+    assert_eq!(error["errors"]["name"], json!(["The name field is required."]));
+    for (name, messages) in error["errors"].as_object().expect("errors") {
+        let messages = messages.as_array().expect("a list");
+        assert!(!messages.is_empty() && messages.iter().all(Value::is_string), "{name}");
+    }
+
+    let invalid = async |path: &str, body: Value, field: &str| {
+        let error = app.post(&app.root_key, path, &body).await.expect_error(422, "validation_failed");
+        assert!(error["errors"][field].is_array(), "{body} {error}");
+    };
+    for name in [
+        json!(""),
+        json!("\t \n"),
+        json!("x".repeat(256)),
+        json!("a\u{0}b"),
+        json!("a\nb"),
+        json!(7),
+        Value::Null,
+    ] {
+        invalid("/workspaces", json!({ "name": name }), "name").await;
+        invalid("/api-keys", json!({ "name": name }), "name").await;
+    }
+    for (member, value, field) in [
+        ("scopes", json!(["posts"]), "scopes.0"),
+        ("scopes", json!(["a:b", "a:b:c"]), "scopes.1"),
+        ("scopes", json!("posts:read"), "scopes"),
+        ("allowed_ips", json!(["10.0.0.0/33"]), "allowed_ips.0"),
+        ("expires_at", json!("tomorrow"), "expires_at"),
+        ("expires_at", json!("2026-01-15T10:30:00Z"), "expires_at"),
+        ("expires_at", json!(1_900_000_000), "expires_at"),
+    ] {
+        invalid("/api-keys", json!({ "name": "x", member: value }), field).await;
+    }
+    for (member, value) in [
+        ("slug", json!("Not A Slug")),
+        ("slug", json!("")),
+        ("tier", json!("gold")),
+        ("settings", json!([])),
+        ("settings", json!({ "big": "x".repeat(70_000) })),
+    ] {
+        invalid("/workspaces", json!({ "name": "x", member: value }), member).await;
+    }
+    invalid(
+        "/workspaces",
+        json!({ "name": "x", "settings": { "timezone": "Mars/Base" } }),
+        "settings.timezone",
+    )
+    .await;
+    for hours in [json!(-1), json!(169), json!(1.5), json!("24"), json!(1e300)] {
+        invalid("/api-keys/1/rotate", json!({ "grace_period_hours": hours }), "grace_period_hours").await;
+    }
+    app.get(&app.root_key, "/api-keys").await.expect(200)["meta"]["total"]
+        .as_u64()
+        .filter(|total| *total == 1)
+        .expect("nothing was made");
+}
+
+async fn queries_are_checked(app: TestApp) {
+    for (query, field) in [
+        ("page=0", "page"),
+        ("page=x", "page"),
+        ("page=-1", "page"),
+        ("page=4294967296", "page"),
+        ("per_page=0", "per_page"),
+        ("per_page=101", "per_page"),
+        ("page=1&page=2", "page"),
+        ("status=gone", "status"),
+        ("environment=prod", "environment"),
+        ("stauts=active", "stauts"),
+    ] {
+        let error = app
+            .get(&app.root_key, &format!("/api-keys?{query}"))
+            .await
+            .expect_error(422, "validation_failed");
+        assert!(error["errors"][field].is_array(), "{query} {error}");
+    }
+    let error = app.get(&app.root_key, "/api-keys?nope=1").await.expect(422);
+    let message = error["errors"]["nope"][0].as_str().expect("a message");
+    assert!(message.contains("page, per_page, status, environment"), "{message}");
+    app.get(&app.root_key, "/workspaces/1?x=1").await.expect_error(422, "validation_failed");
+    app.get(&app.root_key, "/api-keys?page=4294967295&per_page=100").await.expect(200);
+}
+
+async fn ids_that_are_none(app: TestApp) {
+    for id in
+        ["0", "-1", "+1", "x", "1.0", "9223372036854775807", "9223372036854775808", "%31%00", "1e3", " "]
+    {
+        for resource in ["workspaces", "api-keys"] {
+            app.get(&app.root_key, &format!("/{resource}/{id}")).await.expect_error(404, "not_found");
+            app.delete(&app.root_key, &format!("/{resource}/{id}")).await.expect_error(404, "not_found");
+            app.patch(&app.root_key, &format!("/{resource}/{id}"), &json!({}))
+                .await
+                .expect_error(404, "not_found");
+        }
+        app.post(&app.root_key, &format!("/api-keys/{id}/rotate"), &json!({}))
+            .await
+            .expect_error(404, "not_found");
+    }
+    let error = app.get(&app.root_key, "/workspaces/999").await.expect(404);
+    assert_eq!(error, json!({ "error": "not_found", "message": "Resource not found." }));
+}
+
+async fn routes_and_methods_that_are_none(app: TestApp) {
+    for path in
+        ["/", "/api", "/api/v1", "/api/v1/", "/api/v1/nope", "/api/v1/workspaces/1/x", "/api/v1/workspaces/"]
+    {
+        let reply = app.send(app.request(Method::GET, path).bearer_auth(&app.root_key)).await;
+        assert_eq!(reply.json, json!({ "error": "not_found", "message": "Resource not found." }), "{path}");
+    }
+    for (method, path, allow) in [
+        (Method::DELETE, "/api/v1/workspaces", "GET, POST"),
+        (Method::PUT, "/api/v1/workspaces/1", "GET, PATCH, DELETE"),
+        (Method::GET, "/api/v1/api-keys/1/rotate", "POST"),
+        (Method::from_bytes(b"BREW").expect("a method"), "/api/v1/audit-log", "GET"),
+    ] {
+        let reply = app.send(app.request(method, path).bearer_auth(&app.root_key)).await;
+        assert_eq!(reply.header("allow"), allow);
+        reply.expect_error(405, "method_not_allowed");
+    }
+}
+
+async fn problems_for_those_who_ask(app: TestApp) {
+    let request = app.request(Method::POST, "/api/v1/workspaces").bearer_auth(&app.root_key);
+    let request =
+        request.header(ACCEPT, "application/json, application/problem+json").json(&json!({ "slug": "A" }));
+    let reply = app.send(request).await;
+    assert_eq!(reply.header("content-type"), "application/problem+json");
+    let problem = &reply.json;
+    assert_eq!(
+        (problem["status"].as_u64(), problem["code"].as_str()),
+        (Some(422), Some("validation_failed"))
+    );
+    assert_eq!(
+        (&problem["type"], &problem["title"]),
+        (&json!("about:blank"), &json!("Unprocessable Entity"))
+    );
+    assert_eq!(problem["errors"]["name"], json!(["The name field is required."]));
+    assert_eq!(problem["request_id"].as_str(), Some(reply.header("x-request-id")));
+    let request = app.request(Method::GET, "/nope").header(ACCEPT, "application/problem+json");
+    let reply = app.send(request).await;
+    assert_eq!((reply.status.as_u16(), reply.json["code"].as_str()), (404, Some("not_found")));
+}

@@ -1,0 +1,99 @@
+//! Clients that misbehave cost the others nothing and leave nothing open.
+
+use gatepost_test_support::{Engine, TestApp, both_engines};
+use serde_json::json;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+};
+
+both_engines! { TestApp:
+    clients_that_reset_mid_request,
+    a_key_that_is_revoked_while_its_body_arrives,
+    fifty_writers,
+}
+
+/// Ends a connection with a reset instead of a farewell.
+fn reset(stream: TcpStream) {
+    stream.set_zero_linger().expect("zero linger");
+    drop(stream);
+}
+
+async fn clients_that_reset_mid_request(app: TestApp) {
+    let body = r#"{"name":"Gone","scopes":["*"]}"#;
+    let head = |length: usize| {
+        format!(
+            "POST /api/v1/api-keys HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {}\r\nContent-Type: application/json\r\n\
+             Content-Length: {length}\r\n\r\n",
+            app.root_key
+        )
+    };
+    for round in 0..60 {
+        let mut stream = TcpStream::connect(app.address).await.expect("a connection");
+        // In the head, in the body, and right behind the body, while the answer is being made.
+        let whole = format!("{}{body}", head(body.len()));
+        let sent = match round % 3 {
+            0 => &whole[..40],
+            1 => &whole[..whole.len() - 5],
+            _ => &whole[..],
+        };
+        stream.write_all(sent.as_bytes()).await.expect("some bytes");
+        reset(stream);
+    }
+    app.create_key(&app.root_key, 0, json!({ "scopes": ["*"] })).await;
+    app.send(app.request(reqwest::Method::GET, "/readyz")).await.expect(200);
+    let list = app.get(&app.root_key, "/api-keys").await.expect(200);
+    let total = list["meta"]["total"].as_u64().expect("a count");
+    assert!((2..=22).contains(&total), "whole requests only: {total}");
+    assert_no_open_transaction(&app).await;
+}
+
+async fn assert_no_open_transaction(app: &TestApp) {
+    // A new transaction on SQLite's one writer, and on PostgreSQL the server's own word.
+    app.create_key(&app.root_key, 0, json!({ "scopes": [] })).await;
+    if app.storage.engine() == Engine::Postgres {
+        let (client, connection) =
+            tokio_postgres::connect(app.database_url(), tokio_postgres::NoTls).await.expect("a connection");
+        tokio::spawn(connection);
+        let query = "SELECT count(*) FROM pg_stat_activity \
+                     WHERE datname = current_database() AND state LIKE 'idle in transaction%'";
+        let open: i64 = client.query_one(query, &[]).await.expect("an answer").get(0);
+        assert_eq!(open, 0);
+    }
+}
+
+async fn a_key_that_is_revoked_while_its_body_arrives(app: TestApp) {
+    let (id, key) = app.create_key(&app.root_key, 0, json!({ "scopes": ["*"] })).await;
+    let body = r#"{"name":"Too late","scopes":["*"]}"#;
+    let mut stream = TcpStream::connect(app.address).await.expect("a connection");
+    let head = format!(
+        "POST /api/v1/api-keys HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {key}\r\nContent-Type: application/json\r\n\
+         Content-Length: {}\r\nExpect: 100-continue\r\n\r\n",
+        body.len()
+    );
+    stream.write_all(head.as_bytes()).await.expect("the head");
+    // The server asks for the body only after it has let the key in.
+    let mut answer = vec![0u8; 25];
+    stream.read_exact(&mut answer).await.expect("100 Continue");
+    assert!(answer.starts_with(b"HTTP/1.1 100"));
+    stream.write_all(&body.as_bytes()[..10]).await.expect("some of the body");
+    app.delete(&app.root_key, &format!("/api-keys/{id}")).await.expect(204);
+    stream.write_all(&body.as_bytes()[10..]).await.expect("the rest of the body");
+    let mut status = [0u8; 12];
+    stream.read_exact(&mut status).await.expect("a status line");
+    assert_eq!(String::from_utf8_lossy(&status), "HTTP/1.1 401");
+    assert_eq!(app.get(&app.root_key, "/api-keys").await.expect(200)["meta"]["total"], 1);
+}
+
+async fn fifty_writers(app: TestApp) {
+    let body = json!({ "name": "Many", "scopes": ["posts:read"] });
+    let writers = (0..50).map(async |_| {
+        for _ in 0..3 {
+            app.post(&app.root_key, "/api-keys", &body).await.expect(201);
+        }
+    });
+    futures_util::future::join_all(writers).await;
+    assert_eq!(app.get(&app.root_key, "/api-keys").await.expect(200)["meta"]["total"], 151);
+    assert_eq!(app.get(&app.root_key, "/audit-log").await.expect(200)["meta"]["total"], 151);
+    assert_no_open_transaction(&app).await;
+}

@@ -1,0 +1,12 @@
+//! The API through a real listening server, on both engines; the files mirror the routes.
+
+mod api_keys;
+mod audit_log;
+mod authentication;
+mod bodies;
+mod hostile_clients;
+mod idempotency;
+mod openapi;
+mod probes;
+mod tenancy;
+mod workspaces;

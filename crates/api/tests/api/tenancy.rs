@@ -1,0 +1,184 @@
+//! Rule 5: no request reads or changes a row of a workspace or environment that is not its own. Every operation of
+//! the OpenAPI document is tried; one that has no case here fails the test.
+
+use gatepost_test_support::{Reply, TestApp, both_engines};
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use crate::openapi::operations;
+
+both_engines! { TestApp:
+    every_operation_needs_a_key_and_its_scope,
+    no_operation_reaches_another_tenant,
+    no_operation_reaches_the_live_world_from_the_test_world,
+}
+
+/// How an operation is tried.
+enum Case {
+    /// `{id}` is a workspace.
+    OnWorkspace(Value),
+    /// `{id}` is an API key.
+    OnApiKey(Value),
+    /// A list, or something made anew: there is no id to forge.
+    Collection(Value),
+}
+
+/// One line for each operation; the body is one that the operation accepts.
+fn case(operation_id: &str) -> Case {
+    let none = Value::Null;
+    match operation_id {
+        "list_workspaces" | "list_api_keys" | "list_audit_log" => Case::Collection(none),
+        "create_workspace" => Case::Collection(json!({ "name": "Forged" })),
+        "create_api_key" => Case::Collection(json!({ "name": "Forged", "scopes": ["posts:read"] })),
+        "get_workspace" | "delete_workspace" => Case::OnWorkspace(none),
+        "update_workspace" => Case::OnWorkspace(json!({ "name": "Forged" })),
+        "get_api_key" | "revoke_api_key" => Case::OnApiKey(none),
+        "update_api_key" => Case::OnApiKey(json!({ "name": "Forged" })),
+        "rotate_api_key" => Case::OnApiKey(json!({ "grace_period_hours": 0 })),
+        other => panic!("{other} has no case in the tenancy test"),
+    }
+}
+
+impl Case {
+    fn body(&self) -> &Value {
+        let (Self::OnWorkspace(body) | Self::OnApiKey(body) | Self::Collection(body)) = self;
+        body
+    }
+}
+
+struct Operation {
+    id: String,
+    method: Method,
+    path: String,
+    scope: String,
+    case: Case,
+}
+
+fn all() -> Vec<Operation> {
+    operations(&gatepost_api::document())
+        .into_iter()
+        .map(|(path, method, operation)| {
+            let id = operation["operationId"].as_str().expect("an id").to_owned();
+            Operation {
+                case: case(&id),
+                id,
+                method: method.parse().expect("a method"),
+                path,
+                scope: operation["x-required-scope"].as_str().expect("a scope").to_owned(),
+            }
+        })
+        .collect()
+}
+
+async fn send(app: &TestApp, key: &str, operation: &Operation, id: i64, acting: Option<i64>) -> Reply {
+    let path = operation.path.replace("{id}", &id.to_string());
+    let mut request = app.request(operation.method.clone(), &path);
+    if !key.is_empty() {
+        request = request.bearer_auth(key);
+    }
+    if let Some(workspace) = acting {
+        request = request.header("X-Workspace-ID", workspace);
+    }
+    if !operation.case.body().is_null() {
+        request = request.json(operation.case.body());
+    }
+    app.send(request).await
+}
+
+/// Everything of a tenant that its own key can see; timestamps included, so that any change shows.
+async fn snapshot(app: &TestApp, key: &str) -> Vec<Value> {
+    let mut seen = Vec::new();
+    for path in ["/workspaces", "/api-keys", "/api-keys?status=revoked", "/audit-log"] {
+        seen.push(app.get(key, path).await.expect(200)["data"].take());
+    }
+    seen
+}
+
+async fn every_operation_needs_a_key_and_its_scope(app: TestApp) {
+    let operations = all();
+    for operation in &operations {
+        send(&app, "", operation, 1, None).await.expect_error(401, "unauthorized");
+        let mut scopes: Vec<&str> =
+            operations.iter().map(|o| o.scope.as_str()).filter(|s| *s != operation.scope).collect();
+        scopes.dedup();
+        let (_, key) = app.create_key(&app.root_key, 0, json!({ "scopes": scopes })).await;
+        let error = send(&app, &key, operation, 1, None).await.expect_error(403, "access_denied");
+        let message = format!("Insufficient permissions. Required scope: {}", operation.scope);
+        assert_eq!(error["message"], message, "{}", operation.id);
+    }
+}
+
+async fn no_operation_reaches_another_tenant(app: TestApp) {
+    let (_, _, attacker) = app.create_tenant("Attacker").await;
+    let (victim, _, victim_key) = app.create_tenant("Victim").await;
+    let (target, _) = app.create_key(&victim_key, 0, json!({ "scopes": ["posts:read"] })).await;
+    let before = snapshot(&app, &victim_key).await;
+    for operation in all() {
+        // By the header: every operation, whether or not the workspace exists.
+        for workspace in [victim, 1, 999_999] {
+            send(&app, &attacker, &operation, target, Some(workspace))
+                .await
+                .expect_error(403, "access_denied");
+        }
+        let id = match &operation.case {
+            Case::OnWorkspace(_) => victim,
+            Case::OnApiKey(_) => target,
+            Case::Collection(_) => {
+                let reply = send(&app, &attacker, &operation, 0, None).await;
+                for row in reply.json["data"].as_array().into_iter().flatten() {
+                    let text = row.to_string();
+                    assert!(!text.contains("Victim"), "{}: {text}", operation.id);
+                    assert_ne!(row["target"]["id"], target, "{}", operation.id);
+                }
+                continue;
+            }
+        };
+        let forged = send(&app, &attacker, &operation, id, None).await;
+        let missing = send(&app, &attacker, &operation, 999_999, None).await;
+        assert_eq!(
+            forged.text, missing.text,
+            "{}: what is hidden looks like what is not there",
+            operation.id
+        );
+        forged.expect_error(404, "not_found");
+    }
+    assert!(before == snapshot(&app, &victim_key).await, "the victim's rows have changed");
+}
+
+async fn no_operation_reaches_the_live_world_from_the_test_world(app: TestApp) {
+    let (own, _, live) = app.create_tenant("Tenant").await;
+    let (target, _) =
+        app.create_key(&live, 0, json!({ "name": "Live only", "scopes": ["posts:read"] })).await;
+    let (_, test) = app.create_key(&live, 0, json!({ "scopes": ["*"], "environment": "test" })).await;
+    let rows = |mut seen: Vec<Value>| {
+        // The test world's own keys are seen, and may have changed, from the live one.
+        for list in &mut seen {
+            list.as_array_mut().expect("rows").retain(|row| row["environment"] != "test");
+        }
+        seen
+    };
+    let before = rows(snapshot(&app, &live).await);
+    for operation in all() {
+        let reply = match &operation.case {
+            Case::OnWorkspace(_) => {
+                let reply = send(&app, &test, &operation, own, None).await;
+                let expected = if operation.method == Method::GET { 200 } else { 403 };
+                assert_eq!(reply.status, expected, "{}", operation.id);
+                continue;
+            }
+            Case::OnApiKey(_) => {
+                send(&app, &test, &operation, target, None).await.expect_error(404, "not_found");
+                continue;
+            }
+            Case::Collection(_) => send(&app, &test, &operation, 0, None).await,
+        };
+        for row in reply.json["data"].as_array().into_iter().flatten() {
+            let of_live = row["environment"] == "live" || row["name"] == "Live only";
+            assert!(!of_live, "{}: {row}", operation.id);
+        }
+        if let Some(environment) = reply.json["data"]["environment"].as_str() {
+            assert_eq!(environment, "test", "{}", operation.id);
+        }
+    }
+    assert!(before == rows(snapshot(&app, &live).await), "rows of the live world have changed");
+}

@@ -1,0 +1,81 @@
+//! One suite for both engines: what `app` relies on.
+
+mod changes;
+mod engine;
+mod outage;
+mod rows;
+mod schema;
+
+use gatepost_kernel::{Environment, Timestamp, WorkspaceId};
+use gatepost_keys::{IpAllowlist, ScopeSet, Token};
+use gatepost_storage::{Engine, NewApiKey, NewWorkspace, Result, Storage, StorageError, Tx};
+use gatepost_test_support::TestDatabase;
+use rand::{SeedableRng, rngs::StdRng};
+use serde_json::Map;
+
+/// An empty, migrated database.
+struct Db {
+    storage: Storage,
+    _database: TestDatabase,
+}
+
+impl Db {
+    async fn start(engine: Engine) -> Self {
+        let database = TestDatabase::create(engine);
+        Self { storage: database.open().await, _database: database }
+    }
+
+    /// Makes the workspace that keys can belong to.
+    async fn with_root(self) -> Self {
+        let insert =
+            async |mut tx: Tx<'_>| tx.workspace_insert(&workspace("root", Some(WorkspaceId::ROOT))).await;
+        self.storage.transaction::<_, StorageError, _>(insert).await.expect("the root").expect("a fresh id");
+        self
+    }
+
+    async fn key_count(&self) -> u64 {
+        use gatepost_kernel::PageRequest;
+        use gatepost_storage::ApiKeyFilter;
+        let filter =
+            ApiKeyFilter { workspace_id: WorkspaceId::ROOT, environment: None, status: None, now: at(0) };
+        let list = async move |mut tx: Tx<'_>| tx.api_key_list(filter, PageRequest::default()).await;
+        self.storage.read::<_, StorageError, _>(list).await.expect("a page").total
+    }
+}
+
+fn at(seconds: i64) -> Timestamp {
+    Timestamp::from_micros(1_800_000_000_000_000 + seconds * 1_000_000 + 123_456)
+}
+
+fn workspace(slug: &str, id: Option<WorkspaceId>) -> NewWorkspace {
+    NewWorkspace {
+        id,
+        name: "Name".into(),
+        slug: slug.into(),
+        tier: "free".into(),
+        settings: Map::new(),
+        created_at: at(0),
+    }
+}
+
+/// A key; each number makes a different one.
+fn key(number: u64) -> NewApiKey {
+    let token = Token::generate(Environment::Live, &mut StdRng::seed_from_u64(number));
+    NewApiKey {
+        workspace_id: WorkspaceId::ROOT,
+        environment: Environment::Live,
+        name: format!("Key {number}"),
+        prefix: token.prefix().to_owned(),
+        digest: token.digest(),
+        scopes: ScopeSet::default_for_new_keys(),
+        rate_limit_tier: None,
+        allowed_ips: IpAllowlist::default(),
+        expires_at: None,
+        rotated_from_id: None,
+        created_at: at(0),
+    }
+}
+
+async fn insert_key(storage: &Storage, number: u64) -> Result<gatepost_keys::ApiKey> {
+    storage.transaction(async move |mut tx: Tx<'_>| tx.api_key_insert(&key(number)).await).await
+}

@@ -1,0 +1,265 @@
+//! What goes in comes out, and queries find what they should.
+
+use gatepost_kernel::{ApiKeyId, Environment, EventId, PageRequest, RequestId, WorkspaceId};
+use gatepost_keys::{IpAllowlist, KeyStatus, ScopeSet};
+use gatepost_storage::{
+    Actor, ApiKeyChanges, ApiKeyFilter, IdempotencyRecord, NewApiKey, NewAuditEntry, NewEvent, StorageError,
+    Tx, WorkspaceChanges,
+};
+use gatepost_test_support::both_engines;
+use rand::{SeedableRng, rngs::StdRng};
+use serde_json::{Map, json};
+
+use super::{Db, at, key, workspace};
+
+both_engines! { Db:
+    keys_keep_every_field,
+    keys_are_listed_by_status_environment_and_page,
+    workspaces_keep_every_field_and_slugs_are_unique,
+    a_deleted_workspace_is_gone_and_its_slug_free,
+    audit_entries_and_events_are_kept,
+    idempotency_records_expire_and_are_replaced,
+}
+
+async fn keys_keep_every_field(db: Db) {
+    let db = db.with_root().await;
+    let check = async |mut tx: Tx<'_>| {
+        let new = NewApiKey {
+            environment: Environment::Test,
+            name: "Ünïcode 🔑 '\"; --".into(),
+            scopes: ScopeSet::parse(&["*:read", "posts:write"]).expect("scopes"),
+            rate_limit_tier: Some("pro".into()),
+            allowed_ips: IpAllowlist::parse(&["10.0.0.0/8", "2001:db8::1"]).expect("a list"),
+            expires_at: Some(at(60)),
+            ..key(1)
+        };
+        let made = tx.api_key_insert(&new).await?;
+        assert_eq!(made.workspace_id, WorkspaceId::ROOT);
+        assert_eq!((made.environment, &made.name, &made.scopes), (new.environment, &new.name, &new.scopes));
+        assert_eq!((&made.rate_limit_tier, &made.allowed_ips), (&new.rate_limit_tier, &new.allowed_ips));
+        assert_eq!((made.expires_at, made.created_at), (Some(at(60)), at(0)), "to the microsecond");
+
+        let owner = tx.api_key_by_digest(&new.digest).await?.expect("the key");
+        assert_eq!(
+            (owner.key, owner.workspace_tier.as_str(), owner.workspace_deleted),
+            (made.clone(), "free", false)
+        );
+        assert!(tx.api_key_by_digest(&key(2).digest).await?.is_none());
+        assert_eq!(tx.api_key_get(WorkspaceId::ROOT, made.id).await?, Some(made.clone()));
+        assert_eq!(tx.api_key_lock(WorkspaceId::ROOT, made.id).await?, Some(made.clone()));
+        assert_eq!(tx.api_key_get(WorkspaceId(99), made.id).await?, None, "another tenant's");
+
+        let changes = ApiKeyChanges {
+            name: Some("B".into()),
+            scopes: Some(ScopeSet::default()),
+            allowed_ips: Some(IpAllowlist::default()),
+            expires_at: Some(None),
+        };
+        let changed = tx.api_key_update(made.id, changes, at(5)).await?;
+        assert_eq!((changed.name.as_str(), changed.expires_at, changed.updated_at), ("B", None, at(5)));
+        assert_eq!((changed.scopes.iter().count(), changed.allowed_ips.to_texts().len()), (0, 0));
+        assert_eq!(tx.api_key_update(made.id, ApiKeyChanges::default(), at(6)).await?.name, "B");
+
+        let successor = tx.api_key_insert(&NewApiKey { rotated_from_id: Some(made.id), ..key(3) }).await?;
+        let rotated = tx.api_key_set_rotated(made.id, successor.id, at(9), at(7)).await?;
+        assert_eq!((rotated.rotated_to_id, rotated.grace_period_ends_at), (Some(successor.id), Some(at(9))));
+        assert_eq!(successor.rotated_from_id, Some(made.id));
+
+        assert!(tx.api_key_revoke(made.id, at(8)).await?);
+        assert!(!tx.api_key_revoke(made.id, at(9)).await?, "only once");
+        assert_eq!(tx.api_key_get(WorkspaceId::ROOT, made.id).await?.and_then(|k| k.revoked_at), Some(at(8)));
+        assert_eq!(tx.api_key_workspace(made.id).await?, Some(WorkspaceId::ROOT));
+        assert_eq!(tx.api_key_workspace(ApiKeyId(i64::MAX)).await?, None);
+        Ok::<_, StorageError>(())
+    };
+    db.storage.transaction(check).await.expect("the checks");
+}
+
+async fn keys_are_listed_by_status_environment_and_page(db: Db) {
+    let db = db.with_root().await;
+    let check = async |mut tx: Tx<'_>| {
+        let active = tx.api_key_insert(&key(1)).await?.id;
+        let expired = tx.api_key_insert(&NewApiKey { expires_at: Some(at(10)), ..key(2) }).await?.id;
+        let rotated = tx.api_key_insert(&key(3)).await?.id;
+        tx.api_key_set_rotated(rotated, active, at(10), at(1)).await?;
+        let revoked = tx.api_key_insert(&key(4)).await?.id;
+        tx.api_key_revoke(revoked, at(1)).await?;
+        let test = tx.api_key_insert(&NewApiKey { environment: Environment::Test, ..key(5) }).await?.id;
+
+        let cases: [(_, _, i64, &[_]); 7] = [
+            (None, None, 5, &[active, expired, rotated, test]),
+            (Some(KeyStatus::Active), None, 9, &[active, expired, rotated, test]),
+            (Some(KeyStatus::Active), None, 10, &[active, test]),
+            (Some(KeyStatus::Expired), None, 9, &[]),
+            (Some(KeyStatus::Expired), None, 10, &[expired, rotated]),
+            (Some(KeyStatus::Revoked), None, 5, &[revoked]),
+            (None, Some(Environment::Test), 5, &[test]),
+        ];
+        for (status, environment, second, expected) in cases {
+            let filter =
+                ApiKeyFilter { workspace_id: WorkspaceId::ROOT, environment, status, now: at(second) };
+            let page = tx.api_key_list(filter, PageRequest::default()).await?;
+            let ids: Vec<_> = page.items.iter().map(|key| key.id).collect();
+            assert_eq!(
+                (ids.as_slice(), page.total),
+                (expected, expected.len() as u64),
+                "{status:?} at {second}"
+            );
+            for key in &page.items {
+                assert!(status.is_none_or(|status| key.status(at(second)) == status), "rows and rules agree");
+            }
+        }
+        let filter =
+            ApiKeyFilter { workspace_id: WorkspaceId::ROOT, environment: None, status: None, now: at(0) };
+        let page = tx.api_key_list(filter, PageRequest { page: 2, per_page: 3 }).await?;
+        assert_eq!((page.items.len(), page.items[0].id, page.total), (1, test, 4));
+        let other = ApiKeyFilter { workspace_id: WorkspaceId(9), ..filter };
+        assert_eq!(tx.api_key_list(other, PageRequest::default()).await?.total, 0);
+        Ok::<_, StorageError>(())
+    };
+    db.storage.transaction(check).await.expect("the checks");
+}
+
+async fn workspaces_keep_every_field_and_slugs_are_unique(db: Db) {
+    let db = db.with_root().await;
+    let check = async |mut tx: Tx<'_>| {
+        let mut new = workspace("acme", None);
+        new.settings = json!({ "timezone": "UTC", "deep": { "a": [1, 2.5, null, "x"] } })
+            .as_object()
+            .cloned()
+            .expect("an object");
+        let made = tx.workspace_insert(&new).await?.expect("a free slug");
+        assert_eq!(made.id, WorkspaceId(2), "the first after the root");
+        assert_eq!((&made.settings, made.created_at, made.updated_at), (&new.settings, at(0), at(0)));
+        assert!(tx.workspace_insert(&new).await?.is_none(), "a taken slug");
+        assert!(
+            tx.workspace_insert(&workspace("again", Some(WorkspaceId::ROOT))).await?.is_none(),
+            "a taken id"
+        );
+        let second = tx.workspace_insert(&workspace("acme-2", None)).await?.expect("a free slug");
+        tx.workspace_insert(&workspace("acmes", None)).await?.expect("a free slug");
+        let mut slugs = tx.workspace_slugs_from("acme").await?;
+        slugs.sort();
+        assert_eq!(slugs, ["acme", "acme-2"]);
+
+        let changes =
+            WorkspaceChanges { name: Some("B".into()), tier: Some("pro".into()), ..Default::default() };
+        let changed = tx.workspace_update(made.id, changes, at(3)).await?.expect("the workspace");
+        assert_eq!(
+            (changed.name.as_str(), changed.tier.as_str(), changed.slug.as_str()),
+            ("B", "pro", "acme")
+        );
+        assert_eq!((changed.settings.clone(), changed.updated_at), (new.settings.clone(), at(3)));
+        assert_eq!(tx.workspace_lock(made.id).await?, Some(changed));
+        let page = tx.workspace_list(None, PageRequest { page: 1, per_page: 2 }).await?;
+        assert_eq!((page.items.len(), page.total), (2, 4));
+        assert_eq!(tx.workspace_list(Some(second.id), PageRequest::default()).await?.total, 1);
+        Ok::<_, StorageError>(made.id)
+    };
+    let id = db.storage.transaction(check).await.expect("the checks");
+
+    let changes = WorkspaceChanges { slug: Some("acme-2".into()), ..Default::default() };
+    let update = async move |mut tx: Tx<'_>| tx.workspace_update(id, changes, at(4)).await;
+    let taken = db.storage.transaction::<_, StorageError, _>(update).await;
+    assert!(matches!(taken, Err(StorageError::Duplicate(_))), "{taken:?}");
+}
+
+async fn a_deleted_workspace_is_gone_and_its_slug_free(db: Db) {
+    let db = db.with_root().await;
+    let check = async |mut tx: Tx<'_>| {
+        let id = tx.workspace_insert(&workspace("acme", None)).await?.expect("a free slug").id;
+        let new = NewApiKey { workspace_id: id, ..key(1) };
+        tx.api_key_insert(&new).await?;
+        assert!(tx.workspace_delete(id, at(1)).await?);
+        assert!(!tx.workspace_delete(id, at(2)).await?, "only once");
+        assert!(tx.workspace_get(id).await?.is_none() && tx.workspace_lock(id).await?.is_none());
+        assert!(tx.workspace_update(id, WorkspaceChanges::default(), at(3)).await?.is_none());
+        assert_eq!(tx.workspace_list(None, PageRequest::default()).await?.total, 1);
+        assert!(tx.workspace_insert(&workspace("acme", None)).await?.is_some());
+        assert!(tx.api_key_by_digest(&new.digest).await?.expect("the key").workspace_deleted);
+        assert!(tx.workspace_any().await?);
+        Ok::<_, StorageError>(())
+    };
+    db.storage.transaction(check).await.expect("the checks");
+}
+
+async fn audit_entries_and_events_are_kept(db: Db) {
+    let db = db.with_root().await;
+    let check = async |mut tx: Tx<'_>| {
+        let mut rng = StdRng::seed_from_u64(1);
+        let entry = |number: i64, actor| NewAuditEntry {
+            workspace_id: WorkspaceId::ROOT,
+            environment: Environment::Live,
+            action: "api_key.created",
+            actor,
+            target_type: "api_key",
+            target_id: number,
+            request_id: RequestId::from_caller("req_1"),
+            ip_address: Some("2001:db8::1".parse().expect("an address")),
+            details: Map::from_iter([("n".to_owned(), json!(number))]),
+            created_at: at(number),
+        };
+        tx.audit_entry_insert(&entry(1, Actor::ApiKey(ApiKeyId(7), WorkspaceId::ROOT))).await?;
+        tx.audit_entry_insert(&entry(2, Actor::CommandLine)).await?;
+        tx.audit_entry_insert(&NewAuditEntry {
+            environment: Environment::Test,
+            ..entry(3, Actor::CommandLine)
+        })
+        .await?;
+        let page = tx.audit_entry_list(WorkspaceId::ROOT, Environment::Live, PageRequest::default()).await?;
+        assert_eq!(page.items.iter().map(|e| e.target_id).collect::<Vec<_>>(), [2, 1], "the newest first");
+        assert_eq!(page.items[1].actor, Actor::ApiKey(ApiKeyId(7), WorkspaceId::ROOT));
+        assert_eq!((page.items[1].details["n"].as_i64(), page.items[1].created_at), (Some(1), at(1)));
+        assert_eq!(page.items[1].ip_address.as_deref(), Some("2001:db8::1"));
+
+        for (second, environment) in [(1, Environment::Live), (2, Environment::Live), (3, Environment::Test)]
+        {
+            tx.event_insert(&NewEvent {
+                id: EventId::generate(&mut rng),
+                workspace_id: WorkspaceId::ROOT,
+                environment,
+                event_type: "api_key.created".into(),
+                data: json!({ "n": second }),
+                created_at: at(second),
+            })
+            .await?;
+        }
+        let events = tx.event_list(WorkspaceId::ROOT, Environment::Live, 10).await?;
+        assert_eq!(events.iter().map(|e| e.data["n"].as_i64()).collect::<Vec<_>>(), [Some(2), Some(1)]);
+        Ok::<_, StorageError>(())
+    };
+    db.storage.transaction(check).await.expect("the checks");
+}
+
+async fn idempotency_records_expire_and_are_replaced(db: Db) {
+    let db = db.with_root().await;
+    let check = async |mut tx: Tx<'_>| {
+        let id = tx.api_key_insert(&key(1)).await?.id;
+        let record = |body: &[u8], created: i64| IdempotencyRecord {
+            api_key_id: id,
+            idempotency_key: "k".into(),
+            workspace_id: WorkspaceId::ROOT,
+            environment: Environment::Live,
+            fingerprint: [7; 32],
+            status: 201,
+            sealed: true,
+            content_type: "application/json".into(),
+            body: body.to_vec(),
+            created_at: at(created),
+            expires_at: at(created + 10),
+        };
+        assert!(tx.idempotency_try_lock(id, "k").await?);
+        tx.idempotency_insert(record(b"\0one", 0)).await?;
+        let kept = tx.idempotency_get(id, "k", at(9)).await?.expect("the record");
+        assert_eq!((kept.body.as_slice(), kept.sealed, kept.status), (&b"\0one"[..], true, 201));
+        assert_eq!((kept.fingerprint, kept.expires_at), ([7; 32], at(10)));
+        assert!(tx.idempotency_get(id, "k", at(10)).await?.is_none(), "expired");
+        assert!(tx.idempotency_get(id, "other", at(0)).await?.is_none());
+        tx.idempotency_insert(record(b"two", 20)).await?;
+        assert_eq!(tx.idempotency_delete_expired(at(29)).await?, 0);
+        assert_eq!(tx.idempotency_get(id, "k", at(25)).await?.map(|r| r.body), Some(b"two".to_vec()));
+        assert_eq!(tx.idempotency_delete_expired(at(30)).await?, 1);
+        Ok::<_, StorageError>(())
+    };
+    db.storage.transaction(check).await.expect("the checks");
+}

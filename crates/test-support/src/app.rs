@@ -1,0 +1,176 @@
+//! A whole application behind a real listening server, with a clock that the test moves.
+
+use std::{
+    net::{SocketAddr, TcpListener},
+    sync::Arc,
+};
+
+use gatepost_api::{Settings, State, serve};
+use gatepost_app::{App, first_start};
+use gatepost_entitlements::Catalog;
+use gatepost_kernel::{ManualClock, Timestamp};
+use gatepost_storage::{Engine, Storage};
+use reqwest::{Method, RequestBuilder, StatusCode, header::HeaderMap};
+use serde_json::Value;
+
+use crate::TestDatabase;
+
+/// The instant at which a test's clock begins.
+const BEGINNING: &str = "2026-01-15T10:30:00Z";
+
+/// An application that serves.
+pub struct TestApp {
+    /// Where it listens.
+    pub address: SocketAddr,
+    /// The root's first key.
+    pub root_key: String,
+    /// Its clock, which stands still.
+    pub clock: Arc<ManualClock>,
+    /// Its database.
+    pub storage: Storage,
+    /// What the server serves.
+    pub app: App,
+    /// Sends requests.
+    pub client: reqwest::Client,
+    database: TestDatabase,
+}
+
+/// An answer.
+#[derive(Debug)]
+pub struct Reply {
+    /// The status.
+    pub status: StatusCode,
+    /// The headers.
+    pub headers: HeaderMap,
+    /// The body as it came.
+    pub text: String,
+    /// The body as JSON; null if it is not JSON.
+    pub json: Value,
+}
+
+impl Reply {
+    /// A header as text; empty if it is not there.
+    pub fn header(&self, name: &str) -> &str {
+        self.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
+    }
+
+    /// Asserts the status and answers the body.
+    ///
+    /// # Panics
+    /// If the status is another.
+    #[track_caller]
+    pub fn expect(self, status: u16) -> Value {
+        // The body may hold a key, and whatever a test prints is searched for keys.
+        assert_eq!(self.status.as_u16(), status, "{} {}", self.json["error"], self.json["errors"]);
+        self.json
+    }
+
+    /// Asserts status and error code.
+    ///
+    /// # Panics
+    /// If either is another.
+    #[track_caller]
+    pub fn expect_error(self, status: u16, code: &str) -> Value {
+        assert_eq!((self.status.as_u16(), self.json["error"].as_str()), (status, Some(code)));
+        self.json
+    }
+}
+
+impl TestApp {
+    /// Starts one on an empty database.
+    ///
+    /// # Panics
+    /// If anything of it does not start.
+    pub async fn start(engine: Engine) -> Self {
+        Self::start_with(engine, Settings::default(), Catalog::built_in()).await
+    }
+
+    /// The same with settings and plans.
+    ///
+    /// # Panics
+    /// If anything of it does not start.
+    pub async fn start_with(engine: Engine, settings: Settings, catalog: Catalog) -> Self {
+        let database = TestDatabase::create(engine);
+        let storage = database.open().await;
+        let clock = Arc::new(ManualClock::at(Timestamp::parse(BEGINNING).expect("an instant")));
+        let app = App::new(storage.clone(), catalog, clock.clone());
+        let key = first_start::with_first_key(&app).await.expect("the first start").expect("the first key");
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let address = listener.local_addr().expect("its address");
+        let (server, _) = serve(listener, State::new(app.clone(), settings), 1).expect("a server");
+        tokio::spawn(server);
+        let client = reqwest::Client::builder().no_proxy().build().expect("a client");
+        Self { address, root_key: key.expose().to_owned(), clock, storage, app, client, database }
+    }
+
+    /// The address of its database.
+    pub fn database_url(&self) -> &str {
+        &self.database.url
+    }
+
+    /// Prepares a request without a key.
+    pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
+        self.client.request(method, format!("http://{}{path}", self.address))
+    }
+
+    /// Sends a request and reads the answer.
+    ///
+    /// # Panics
+    /// If there is none.
+    pub async fn send(&self, request: RequestBuilder) -> Reply {
+        let response = request.send().await.expect("an answer");
+        let (status, headers) = (response.status(), response.headers().clone());
+        let text = response.text().await.expect("a body");
+        let json = serde_json::from_str(&text).unwrap_or(Value::Null);
+        Reply { status, headers, text, json }
+    }
+
+    /// `GET /api/v1…` with a key.
+    pub async fn get(&self, key: &str, path: &str) -> Reply {
+        self.send(self.request(Method::GET, &format!("/api/v1{path}")).bearer_auth(key)).await
+    }
+
+    /// `POST /api/v1…` with a key and a body.
+    pub async fn post(&self, key: &str, path: &str, body: &Value) -> Reply {
+        self.send(self.request(Method::POST, &format!("/api/v1{path}")).bearer_auth(key).json(body)).await
+    }
+
+    /// `PATCH /api/v1…` with a key and a body.
+    pub async fn patch(&self, key: &str, path: &str, body: &Value) -> Reply {
+        self.send(self.request(Method::PATCH, &format!("/api/v1{path}")).bearer_auth(key).json(body)).await
+    }
+
+    /// `DELETE /api/v1…` with a key.
+    pub async fn delete(&self, key: &str, path: &str) -> Reply {
+        self.send(self.request(Method::DELETE, &format!("/api/v1{path}")).bearer_auth(key)).await
+    }
+
+    /// Makes a key with the given members and answers its number and its secret.
+    ///
+    /// # Panics
+    /// If it is refused.
+    pub async fn create_key(&self, with: &str, workspace: i64, members: Value) -> (i64, String) {
+        let mut body = members;
+        if body.get("name").is_none() {
+            body["name"] = "Test".into();
+        }
+        let request = self.request(Method::POST, "/api/v1/api-keys").bearer_auth(with).json(&body);
+        let request = if workspace == 0 { request } else { request.header("X-Workspace-ID", workspace) };
+        let data = self.send(request).await.expect(201)["data"].take();
+        let key = data["key"].as_str().expect("a secret").to_owned();
+        (data["id"].as_i64().expect("an id"), key)
+    }
+
+    /// Makes a workspace and a key of it with every scope; answers both numbers and the key's secret.
+    ///
+    /// # Panics
+    /// If it is refused.
+    pub async fn create_tenant(&self, name: &str) -> (i64, i64, String) {
+        let body = serde_json::json!({ "name": name, "tier": "pro" });
+        let workspace = self.post(&self.root_key, "/workspaces", &body).await.expect(201);
+        let workspace = workspace["data"]["id"].as_i64().expect("an id");
+        let scopes = serde_json::json!({ "scopes": ["*"] });
+        let (id, key) = self.create_key(&self.root_key, workspace, scopes).await;
+        (workspace, id, key)
+    }
+}
