@@ -2,11 +2,14 @@
 
 use std::{net::SocketAddr, path::PathBuf};
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{
+    Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum, error::ErrorKind,
+    parser::ValueSource,
+};
 
 /// API keys, scopes, rate limits, entitlements and signed webhooks in one binary.
 #[derive(Debug, Parser)]
-#[command(name = "gatepost", version, args_conflicts_with_subcommands = true)]
+#[command(name = "gatepost", version)]
 pub struct Cli {
     #[command(flatten)]
     pub global: GlobalArgs,
@@ -14,6 +17,24 @@ pub struct Cli {
     pub serve: ServeArgs,
     #[command(subcommand)]
     pub command: Option<Command>,
+}
+
+impl Cli {
+    /// Reads the command line; ends the process with an explanation if it cannot.
+    pub fn read() -> Self {
+        let matches = Self::command().get_matches();
+        // `gatepost` alone takes the flags of `serve`; in front of another command they would be lost.
+        if let Some(command) = matches.subcommand_name() {
+            for name in ["bind", "redis_url", "roles"] {
+                if matches.value_source(name) == Some(ValueSource::CommandLine) {
+                    let flag = name.replace('_', "-");
+                    let text = format!("--{flag} belongs behind a command: gatepost {command} --{flag} …");
+                    Self::command().error(ErrorKind::ArgumentConflict, text).exit();
+                }
+            }
+        }
+        Self::from_arg_matches(&matches).unwrap_or_else(|error| error.exit())
+    }
 }
 
 #[derive(Debug, Clone, Args)]

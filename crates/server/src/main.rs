@@ -13,8 +13,6 @@ mod workspaces;
 
 use std::process::ExitCode;
 
-use clap::Parser;
-
 use crate::{
     cli::{Cli, Command},
     config::Config,
@@ -24,7 +22,7 @@ use crate::{
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = Cli::read();
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return fail(&error),
@@ -41,13 +39,10 @@ async fn run(cli: Cli) -> Result<ExitCode, Failure> {
         output::json_pretty(&gatepost_api::document())?;
         return Ok(ExitCode::SUCCESS);
     }
-    let config = Config::load(&cli.global, &cli.serve)?;
+    let serve_args = if let Some(Command::Serve(args)) = &cli.command { args } else { &cli.serve };
+    let config = Config::load(&cli.global, serve_args)?;
     match cli.command {
-        None => serve::run(&config).await.map(|()| ExitCode::SUCCESS),
-        Some(Command::Serve(args)) => {
-            let config = Config::load(&cli.global, &args)?;
-            serve::run(&config).await.map(|()| ExitCode::SUCCESS)
-        }
+        None | Some(Command::Serve(_)) => serve::run(&config).await.map(|()| ExitCode::SUCCESS),
         Some(Command::Migrate) => serve::migrate(&config).await.map(|()| ExitCode::SUCCESS),
         Some(Command::Doctor { json }) => doctor::run(&config, json).await,
         Some(Command::Keys(command)) => keys::run(&config, command).await.map(|()| ExitCode::SUCCESS),

@@ -1,0 +1,136 @@
+//! The command line, alone and beside a running server.
+
+use gatepost_test_support::{Engine, both_engines};
+use serde_json::json;
+
+use crate::running::Place;
+
+both_engines! { Place:
+    keys_are_made_listed_and_revoked,
+    workspaces_are_made_and_listed,
+    the_doctor_looks,
+    bad_arguments_are_explained,
+}
+
+async fn keys_are_made_listed_and_revoked(place: Place) {
+    // On an empty database: the root workspace is made along the way, and the server then prints no first key.
+    let made = place
+        .json(&[
+            "keys",
+            "create",
+            "--name",
+            "CI",
+            "--scope",
+            "workspaces:read",
+            "--scope",
+            "api-keys:*",
+            "--json",
+        ])
+        .await;
+    assert_eq!((&made["id"], &made["scopes"]), (&json!(1), &json!(["workspaces:read", "api-keys:*"])));
+    assert_eq!((&made["environment"], &made["expires_at"]), (&json!("live"), &json!(null)));
+    let key = made["key"].as_str().expect("a key").to_owned();
+
+    let server = place.serve().await;
+    assert_eq!(server.stdout(), "");
+    assert_eq!(server.get("/api/v1/workspaces", &key).await.status(), 200);
+    let test = place
+        .json(&[
+            "keys",
+            "create",
+            "--name",
+            "T",
+            "--environment",
+            "test",
+            "--expires-in",
+            "90d",
+            "--tier",
+            "pro",
+            "--json",
+        ])
+        .await;
+    assert!(
+        test["key"].as_str().is_some_and(|key| key.starts_with("sk_test_")) && test["expires_at"].is_string()
+    );
+    assert_eq!((&test["rate_limit_tier"], &test["scopes"]), (&json!("pro"), &json!(["read", "write"])));
+    let list = place.json(&["keys", "list", "--json"]).await;
+    assert_eq!(list["data"].as_array().map(Vec::len), Some(2));
+    assert!(!list.to_string().contains(&key), "the secret is shown once");
+
+    // Revoked beside the running server: the next request fails.
+    assert_eq!(place.json(&["keys", "revoke", "1", "--json"]).await, json!({ "id": 1, "revoked": true }));
+    let refused = server.get("/api/v1/workspaces", &key).await;
+    assert_eq!(refused.status(), 401);
+    assert_eq!(refused.json::<serde_json::Value>().await.expect("JSON")["error"], "key_revoked");
+    let again = place.run(&["keys", "revoke", "1"]).await;
+    assert!(!again.status.success() && String::from_utf8_lossy(&again.stderr).contains("no API key 1"));
+    server.stop().await;
+}
+
+async fn workspaces_are_made_and_listed(place: Place) {
+    let made = place.json(&["workspaces", "create", "--name", "Acme Corp", "--tier", "pro", "--json"]).await;
+    assert_eq!((&made["id"], &made["slug"], &made["tier"]), (&json!(2), &json!("acme-corp"), &json!("pro")));
+    let list = place.json(&["workspaces", "list", "--json"]).await;
+    assert_eq!(list["data"].as_array().map(Vec::len), Some(2));
+    let key = place.json(&["keys", "create", "--name", "K", "--workspace", "2", "--json"]).await;
+    assert_eq!(key["workspace_id"], 2);
+    let plain = place.run(&["workspaces", "list"]).await;
+    assert_eq!(
+        String::from_utf8_lossy(&plain.stdout),
+        "1\troot\tenterprise\tRoot\n2\tacme-corp\tpro\tAcme Corp\n"
+    );
+}
+
+async fn the_doctor_looks(place: Place) {
+    let before = place.json(&["doctor", "--json"]).await;
+    assert_eq!(before["healthy"], true);
+    assert_eq!(place.run(&["migrate"]).await.status.code(), Some(0));
+    let report = place.run(&["doctor"]).await;
+    let text = String::from_utf8_lossy(&report.stdout).into_owned();
+    assert!(report.status.success(), "{text}");
+    assert!(text.contains("ok    database") && text.contains("warn  secret key"), "{text}");
+    let key = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
+    let output =
+        place.command(&["doctor"]).env("GATEPOST_SECRET_KEY", key).output().await.expect("the doctor");
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(text.contains("ok    secret key") && !text.contains(key), "{text}");
+    let away =
+        place.command(&["doctor", "--json"]).env("DATABASE_URL", "postgres://x@127.0.0.1:1/x").output().await;
+    let away = away.expect("the doctor");
+    assert_eq!(away.status.code(), Some(1));
+    let report: serde_json::Value = serde_json::from_slice(&away.stdout).expect("JSON");
+    assert_eq!(report["healthy"], false);
+}
+
+async fn bad_arguments_are_explained(place: Place) {
+    for (args, expected) in [
+        (&["keys", "create", "--name", " "][..], "name field is required"),
+        (&["keys", "create", "--name", "x", "--scope", "bad scope"], "--scope \"bad scope\""),
+        (&["keys", "create", "--name", "x", "--workspace", "99"], "no workspace 99"),
+        (&["keys", "create", "--name", "x", "--tier", "gold"], "free, starter, pro"),
+        (&["keys", "create", "--name", "x", "--environment", "prod"], "live or test"),
+        (&["keys", "create", "--name", "x", "--expires-in", "soon"], "--expires-in"),
+        (&["workspaces", "create", "--name", "x", "--tier", "gold"], "free, starter, pro"),
+        (&["keys", "revoke", "x"], "invalid"),
+        (&["serve", "--bind", "nowhere"], "--bind"),
+        (&["serve", "--roles", "cook"], "api, delivery, jobs"),
+        (&["serve", "--database-url", "mysql://x"], "sqlite://PATH"),
+        (&["--bind", "127.0.0.1:0", "keys", "list"], "belongs behind"),
+        (&["dance"], "dance"),
+    ] {
+        let output = place.run(args).await;
+        let error = String::from_utf8_lossy(&output.stderr);
+        assert!(!output.status.success() && error.contains(expected), "{args:?}: {error}");
+        assert!(!error.contains("panicked"), "{args:?}: {error}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_document_is_printed_without_a_database() {
+    let place = Place::start(Engine::Sqlite).await;
+    let output = place.run(&["openapi", "--format", "3.1"]).await;
+    let document: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    assert_eq!(document["openapi"], "3.1.0");
+    let version = place.run(&["--version"]).await;
+    assert!(String::from_utf8_lossy(&version.stdout).starts_with("gatepost "));
+}

@@ -1,0 +1,77 @@
+//! Flag before environment before file before default.
+
+use std::fs;
+
+use gatepost_test_support::Engine;
+use serde_json::json;
+
+use crate::running::{Place, Running};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_flag_beats_the_environment_and_the_environment_the_file() {
+    let place = Place::start(Engine::Sqlite).await;
+    let config = place.dir.path().join("gatepost.toml");
+    let text = "[server]\nbind = \"127.0.0.1:1\"\n[database]\nurl = \"sqlite://from-file.db\"\n";
+    fs::write(&config, text).expect("the file");
+    let mut command = place.command(&["--bind", "127.0.0.1:0"]);
+    command.env("GATEPOST_BIND", "127.0.0.1:2").env("GATEPOST_CONFIG", &config).env_remove("DATABASE_URL");
+    // `gatepost` alone is `gatepost serve`.
+    let server = Running::start(command).await;
+    assert!(place.dir.path().join("from-file.db").exists());
+    server.stop().await;
+    let mut command = place.command(&["serve", "--config", config.to_str().expect("a path")]);
+    command.env("GATEPOST_BIND", "127.0.0.1:0").env("DATABASE_URL", "sqlite://from-environment.db");
+    let server = Running::start(command).await;
+    assert!(place.dir.path().join("from-environment.db").exists());
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn plans_come_from_the_file() {
+    let place = Place::start(Engine::Sqlite).await;
+    let config = place.dir.path().join("gatepost.toml");
+    fs::write(&config, "[plans.gold]\nrequests_per_minute = 9\n").expect("the file");
+    let made = place
+        .json(&[
+            "--config",
+            "gatepost.toml",
+            "workspaces",
+            "create",
+            "--name",
+            "x",
+            "--tier",
+            "gold",
+            "--json",
+        ])
+        .await;
+    assert_eq!(made["tier"], json!("gold"));
+    let report = place.json(&["doctor", "--json"]).await;
+    assert!(report.to_string().contains("tiers that no plan defines: gold"), "{report}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_file_that_is_wrong_stops_the_start() {
+    let place = Place::start(Engine::Sqlite).await;
+    for (text, expected) in [
+        ("[server]\nbind = 8080\n", "line 2"),
+        ("[server]\nplain_http = \"redirect\"\n", "TLS"),
+        ("[server]\ntls_cert = \"a.pem\"\ntls_key = \"b.pem\"\n", "TLS"),
+        ("[plans.x]\nfeatures = { nope = 1 }\n", "line 2"),
+        ("nonsense", "line 1"),
+    ] {
+        fs::write(place.dir.path().join("gatepost.toml"), text).expect("the file");
+        let output = place.run(&["serve", "--config", "gatepost.toml", "--bind", "127.0.0.1:0"]).await;
+        let error = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.code() == Some(1) && error.contains(expected), "{text}: {error}");
+        assert!(
+            text.contains("TLS")
+                || text.contains("tls")
+                || text.contains("plain")
+                || error.contains("gatepost.toml"),
+            "{error}"
+        );
+    }
+    let output = place.run(&["serve", "--config", "missing.toml"]).await;
+    assert!(!output.status.success() && String::from_utf8_lossy(&output.stderr).contains("missing.toml"));
+    assert!(!place.dir.path().join("gatepost.db").exists(), "nothing was begun");
+}

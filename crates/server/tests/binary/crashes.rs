@@ -1,0 +1,177 @@
+//! What was answered is there, whatever happens: a killed server, a killed or frozen database, a full disk.
+
+use std::{fs, io::Write, path::PathBuf, time::Duration};
+
+use gatepost_test_support::{PostgresServer, both_engines};
+use nix::sys::signal::Signal;
+use serde_json::{Value, json};
+
+use crate::running::{Place, Running, command};
+
+/// What the caller of the API is promised; a generous bound, not a measurement.
+const PROMISE: Duration = Duration::from_secs(5);
+
+both_engines! { Place: what_was_answered_survives_kill_9 }
+
+async fn what_was_answered_survives_kill_9(place: Place) {
+    let mut key = String::new();
+    let mut answered = Vec::new();
+    for round in 0..4 {
+        let mut server = place.serve().await;
+        if round == 0 {
+            key = server.first_key().await;
+        }
+        for id in &answered {
+            assert_eq!(
+                server.get(&format!("/api/v1/api-keys/{id}"), &key).await.status(),
+                200,
+                "key {id} is lost"
+            );
+        }
+        // Eight clients write until the server dies under them, at a point that differs from round to round.
+        let kill_after = 10 + round * 23;
+        let (sender, mut ids) = tokio::sync::mpsc::unbounded_channel();
+        let url = server.url("/api/v1/api-keys");
+        for _ in 0..8 {
+            let (url, key, sender) = (url.clone(), key.clone(), sender.clone());
+            tokio::spawn(async move {
+                let client = reqwest::Client::builder().no_proxy().build().expect("a client");
+                let body = json!({ "name": "x", "scopes": ["posts:read"] });
+                while let Ok(answer) = client.post(&url).bearer_auth(&key).json(&body).send().await {
+                    let Ok(made) = answer.json::<Value>().await else { break };
+                    let Some(id) = made["data"]["id"].as_i64() else { break };
+                    if sender.send(id).is_err() {
+                        break;
+                    }
+                }
+            });
+        }
+        drop(sender);
+        for count in 0.. {
+            let Some(id) = ids.recv().await else { break };
+            answered.push(id);
+            if count == kill_after {
+                server.signal(Signal::SIGKILL);
+            }
+        }
+        server.child.wait().await.expect("its end");
+    }
+    assert!(answered.len() > 100, "{}", answered.len());
+    let server = place.serve().await;
+    let log: Value = server.get("/api/v1/audit-log?per_page=1", &key).await.json().await.expect("JSON");
+    let list: Value = server.get("/api/v1/api-keys?per_page=1", &key).await.json().await.expect("JSON");
+    // Each key was made in one transaction with its audit row; the first key's is the one more in both.
+    assert_eq!(log["meta"]["total"], list["meta"]["total"]);
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_database_that_is_away_is_503_and_found_again() {
+    let mut database = PostgresServer::start();
+    let dir = tempfile::tempdir().expect("a directory");
+    let url = database.create_database();
+    let server = Running::start(command(dir.path(), &url, &["serve", "--bind", "127.0.0.1:0"])).await;
+    let key = server.first_key().await;
+    let make = async || {
+        let body = json!({ "name": "x", "scopes": ["*"] });
+        tokio::time::timeout(PROMISE, server.post("/api/v1/api-keys", &key, body))
+            .await
+            .expect("an answer in time")
+    };
+    assert_eq!(make().await.status(), 201);
+
+    for frozen in [true, false] {
+        if frozen {
+            database.freeze(true)
+        } else {
+            database.kill()
+        }
+        let asked = (0..20).map(|_| make());
+        for answer in futures(asked).await {
+            assert_eq!(answer.status(), 503);
+            assert!(answer.headers().contains_key("retry-after"));
+            let error: Value = answer.json().await.expect("JSON");
+            assert_eq!(error["error"], "service_unavailable");
+            assert!(!error.to_string().contains("postgres"), "nothing internal: {error}");
+        }
+        let ready =
+            tokio::time::timeout(PROMISE, server.get("/readyz", &key)).await.expect("an answer in time");
+        assert_eq!(ready.status(), 503);
+        assert_eq!(server.get("/healthz", &key).await.status(), 200);
+        if frozen {
+            database.freeze(false)
+        } else {
+            database.start_again()
+        }
+        // The first requests may still meet connections that died.
+        let mut status = 0;
+        for _ in 0..20 {
+            status = make().await.status().as_u16();
+            if status == 201 {
+                break;
+            }
+        }
+        assert_eq!(status, 201, "the database is found again");
+    }
+    server.stop().await;
+}
+
+async fn futures<T>(all: impl Iterator<Item = impl Future<Output = T>>) -> Vec<T> {
+    let mut done = Vec::new();
+    let mut waiting: Vec<_> = all.map(Box::pin).collect();
+    std::future::poll_fn(|cx| {
+        waiting.retain_mut(|future| match future.as_mut().poll(cx) {
+            std::task::Poll::Ready(value) => {
+                done.push(value);
+                false
+            }
+            std::task::Poll::Pending => true,
+        });
+        if waiting.is_empty() { std::task::Poll::Ready(()) } else { std::task::Poll::Pending }
+    })
+    .await;
+    done
+}
+
+/// A file system of its own, 8 MiB, in a mount namespace of its own.
+const ON_A_SMALL_DISK: &str = "mount -t tmpfs -o size=8m tmpfs \"$1\" && cd \"$1\" && shift && exec \"$@\"";
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_full_disk_is_503_and_room_mends_it() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let mut small = tokio::process::Command::new("unshare");
+    if !nix::unistd::Uid::effective().is_root() {
+        small.arg("--map-root-user");
+    }
+    small.args(["--mount", "sh", "-c", ON_A_SMALL_DISK, "sh"]).arg(dir.path());
+    small.arg(env!("CARGO_BIN_EXE_gatepost")).args(["serve", "--bind", "127.0.0.1:0"]).kill_on_drop(true);
+    small.env("DATABASE_URL", "sqlite://gatepost.db");
+    let server = Running::start(small).await;
+    let key = server.first_key().await;
+    let make = async |name: String| {
+        let body = json!({ "name": name, "settings": { "filler": "x".repeat(20_000) } });
+        server.post("/api/v1/workspaces", &key, body).await.status().as_u16()
+    };
+    assert_eq!(make("before".into()).await, 201);
+
+    // The server's own view of its file system.
+    let inside = PathBuf::from(format!("/proc/{}/root{}", server.pid(), dir.path().display()));
+    let filler = inside.join("filler");
+    let mut file = fs::File::create(&filler).expect("the filler");
+    while file.write_all(&[0; 4096]).is_ok() {}
+    let mut refused = 0;
+    for number in 0..40 {
+        let status = make(format!("full {number}")).await;
+        // What is left in the files' last pages may take a few more.
+        assert!(matches!(status, 201 | 503), "{status}");
+        refused += usize::from(status == 503);
+    }
+    assert!(refused > 20, "{refused} were refused");
+    assert_eq!(server.get("/api/v1/workspaces/1", &key).await.status(), 200, "reading goes on");
+    drop(file);
+    fs::remove_file(&filler).expect("room again");
+    assert_eq!(make("after".into()).await, 201);
+    let list: Value = server.get("/api/v1/workspaces?per_page=100", &key).await.json().await.expect("JSON");
+    assert_eq!(list["meta"]["total"].as_u64(), Some(43 - refused as u64), "what was refused left nothing");
+    server.stop().await;
+}

@@ -1,0 +1,107 @@
+//! First start, second start, stop.
+
+use gatepost_test_support::{Engine, both_engines};
+use reqwest::Method;
+use serde_json::json;
+
+use crate::running::{Place, Running};
+
+both_engines! { Place:
+    the_first_start_prints_a_key_that_works_and_the_second_none,
+    a_port_that_is_taken_costs_no_key,
+    it_stops_when_told_and_finishes_what_it_answers,
+    no_key_is_ever_logged,
+}
+
+async fn the_first_start_prints_a_key_that_works_and_the_second_none(place: Place) {
+    let server = place.serve().await;
+    let stdout = server.printed("curl ").await;
+    assert_eq!(stdout.matches("sk_live_").count(), 1, "a key, once");
+    let curl = stdout.lines().find(|line| line.starts_with("curl ")).expect("a curl line to try");
+    assert!(curl.contains(&server.address));
+    let script = format!("export GATEPOST_KEY={}\n{curl} --silent --fail", server.first_key().await);
+    let output = tokio::process::Command::new("bash").args(["-c", &script]).output().await.expect("bash");
+    let list: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    assert_eq!((&list["data"][0]["id"], &list["data"][0]["tier"]), (&json!(1), &json!("enterprise")));
+    let key = server.first_key().await;
+    server.stop().await;
+
+    let server = place.serve().await;
+    assert_eq!(server.stdout(), "");
+    assert_eq!(server.get("/api/v1/workspaces", &key).await.status(), 200);
+    server.stop().await;
+}
+
+async fn a_port_that_is_taken_costs_no_key(place: Place) {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = taken.local_addr().expect("its address").to_string();
+    let output = place.run(&["serve", "--bind", &address]).await;
+    assert_eq!(output.status.code(), Some(1));
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert!(error.contains(&address) && output.stdout.is_empty(), "{error}");
+    let server = place.serve().await;
+    server.first_key().await;
+    server.stop().await;
+}
+
+async fn it_stops_when_told_and_finishes_what_it_answers(place: Place) {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let mut server = place.serve().await;
+    let key = server.first_key().await;
+    // An idle connection must not keep it, and a request that is being read must be answered.
+    let _idle = tokio::net::TcpStream::connect(&server.address).await.expect("a connection");
+    let mut busy = tokio::net::TcpStream::connect(&server.address).await.expect("a connection");
+    let head = format!(
+        "POST /api/v1/workspaces HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {key}\r\nContent-Length: 16\r\n\
+         Content-Type: application/json\r\nExpect: 100-continue\r\n\r\n"
+    );
+    busy.write_all(head.as_bytes()).await.expect("the head");
+    let mut proceed = [0u8; 25];
+    busy.read_exact(&mut proceed).await.expect("100 Continue");
+    server.signal(nix::sys::signal::Signal::SIGTERM);
+    busy.write_all(b"{\"name\":\"Later\"}").await.expect("the body");
+    let mut status = [0u8; 12];
+    busy.read_exact(&mut status).await.expect("an answer");
+    assert_eq!(&status, b"HTTP/1.1 201");
+    drop(busy);
+    let bound = std::time::Duration::from_secs(10);
+    let status = tokio::time::timeout(bound, server.child.wait()).await.expect("an end within ten seconds");
+    assert!(status.expect("its end").success(), "{}", server.log());
+}
+
+async fn no_key_is_ever_logged(place: Place) {
+    let mut command = place.command(&["serve", "--bind", "127.0.0.1:0"]);
+    command.env("GATEPOST_LOG", "trace");
+    let server = Running::start(command).await;
+    let key = server.first_key().await;
+    let body = json!({ "name": "x", "scopes": ["*"] });
+    let made: serde_json::Value =
+        server.post("/api/v1/api-keys", &key, body.clone()).await.json().await.expect("JSON");
+    let other = made["data"]["key"].as_str().expect("a key").to_owned();
+    for path in
+        [format!("/api/v1/workspaces?key={other}"), format!("/{other}"), format!("/api/v1/api-keys/{other}")]
+    {
+        server.get(&path, &key).await;
+    }
+    server.post("/api/v1/workspaces", &key, json!({ "name": other, "slug": other, "tier": other })).await;
+    server.post("/api/v1/api-keys/2/rotate", &other, json!({})).await;
+    server.send(Method::DELETE, "/api/v1/api-keys/2", &other, None).await.expect("an answer");
+    let log = server.stop().await;
+    assert!(log.lines().count() > 10, "there is a log");
+    for secret in [&key, &other] {
+        let body = &secret["sk_live_".len() + 3..];
+        assert!(!log.contains(body), "a key was logged");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_second_server_on_one_file_is_refused() {
+    let place = Place::start(Engine::Sqlite).await;
+    let server = place.serve().await;
+    let second = place.run(&["serve", "--bind", "127.0.0.1:0"]).await;
+    assert_eq!(second.status.code(), Some(1));
+    let error = String::from_utf8_lossy(&second.stderr);
+    assert!(error.contains("another process already serves"), "{error}");
+    server.stop().await;
+    place.serve().await.stop().await;
+}

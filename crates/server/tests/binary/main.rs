@@ -1,0 +1,8 @@
+//! The binary as its operator runs it.
+
+mod commands;
+mod configuration;
+mod crashes;
+mod life;
+mod readme;
+mod running;

@@ -1,0 +1,184 @@
+//! A `gatepost serve` of the test's own.
+
+use std::{
+    path::Path,
+    process::{Output, Stdio},
+};
+
+use gatepost_test_support::{Engine, TestDatabase};
+use nix::{
+    sys::signal::{Signal, kill},
+    unistd::Pid,
+};
+use reqwest::{Method, Response};
+use serde_json::Value;
+use tempfile::TempDir;
+use tokio::{
+    io::{AsyncBufReadExt, AsyncRead, BufReader},
+    process::{Child, Command},
+    sync::watch,
+};
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_gatepost");
+
+/// A database and a directory to run in.
+pub struct Place {
+    pub dir: TempDir,
+    pub database: TestDatabase,
+}
+
+impl Place {
+    pub async fn start(engine: Engine) -> Self {
+        Self { dir: tempfile::tempdir().expect("a directory"), database: TestDatabase::create(engine) }
+    }
+
+    /// Prepares the program with nothing of this process's own settings.
+    pub fn command(&self, args: &[&str]) -> Command {
+        command(self.dir.path(), &self.database.url, args)
+    }
+
+    /// Runs a command to its end.
+    pub async fn run(&self, args: &[&str]) -> Output {
+        self.command(args).output().await.expect("running gatepost")
+    }
+
+    /// Runs a command that must succeed and print one JSON object.
+    pub async fn json(&self, args: &[&str]) -> Value {
+        let output = self.run(args).await;
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let text = String::from_utf8(output.stdout).expect("text");
+        assert_eq!(text.lines().count(), 1, "one object alone");
+        serde_json::from_str(&text).expect("JSON")
+    }
+
+    /// Starts a server and waits until it is ready.
+    pub async fn serve(&self) -> Running {
+        Running::start(self.command(&["serve", "--bind", "127.0.0.1:0"])).await
+    }
+}
+
+pub fn command(dir: &Path, database_url: &str, args: &[&str]) -> Command {
+    let mut command = Command::new(PROGRAM);
+    command.current_dir(dir).env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default());
+    command.env("DATABASE_URL", database_url).args(args).kill_on_drop(true);
+    command
+}
+
+/// A running server.
+pub struct Running {
+    pub child: Child,
+    pub address: String,
+    stdout: watch::Receiver<String>,
+    stderr: watch::Receiver<String>,
+}
+
+impl Running {
+    /// Starts a server and waits until it says that it is ready.
+    pub async fn start(mut command: Command) -> Self {
+        let mut child =
+            command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("starting gatepost");
+        let stdout = collect(child.stdout.take().expect("stdout"));
+        let mut stderr = collect(child.stderr.take().expect("stderr"));
+        let ready = stderr.wait_for(|log| ready_at(log).is_some()).await.map(|log| ready_at(&log));
+        let Ok(Some(address)) = ready else {
+            panic!("gatepost ended before it was ready: {}", *stderr.borrow());
+        };
+        Self { child, address, stdout, stderr }
+    }
+
+    /// What it printed, once that has a line with `part`.
+    pub async fn printed(&self, part: &str) -> String {
+        let complete = |text: &String| text.find(part).is_some_and(|start| text[start..].contains('\n'));
+        self.stdout.clone().wait_for(complete).await.expect("a line on stdout").clone()
+    }
+
+    /// What it printed so far.
+    pub fn stdout(&self) -> String {
+        self.stdout.borrow().clone()
+    }
+
+    /// What it logged so far.
+    pub fn log(&self) -> String {
+        self.stderr.borrow().clone()
+    }
+
+    /// The key that the first start printed.
+    pub async fn first_key(&self) -> String {
+        let stdout = self.printed("sk_live_").await;
+        let start = stdout.find("sk_live_").expect("a key on stdout");
+        stdout[start..]
+            .split(|c: char| !c.is_ascii_alphanumeric() && c != '_')
+            .next()
+            .expect("a key")
+            .to_owned()
+    }
+
+    pub fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.address)
+    }
+
+    /// Sends a request; `Err` if no answer came.
+    pub async fn send(
+        &self,
+        method: Method,
+        path: &str,
+        key: &str,
+        body: Option<Value>,
+    ) -> reqwest::Result<Response> {
+        let client = reqwest::Client::builder().no_proxy().build().expect("a client");
+        let request = client.request(method, self.url(path)).bearer_auth(key);
+        match body {
+            Some(body) => request.json(&body).send().await,
+            None => request.send().await,
+        }
+    }
+
+    pub async fn get(&self, path: &str, key: &str) -> Response {
+        self.send(Method::GET, path, key, None).await.expect("an answer")
+    }
+
+    pub async fn post(&self, path: &str, key: &str, body: Value) -> Response {
+        self.send(Method::POST, path, key, Some(body)).await.expect("an answer")
+    }
+
+    pub fn pid(&self) -> i32 {
+        self.child.id().and_then(|pid| pid.try_into().ok()).expect("a running process")
+    }
+
+    pub fn signal(&self, signal: Signal) {
+        kill(Pid::from_raw(self.pid()), signal).expect("a signal");
+    }
+
+    /// Asks it to stop and waits until it has; answers its log.
+    pub async fn stop(mut self) -> String {
+        self.signal(Signal::SIGTERM);
+        let status = self.child.wait().await.expect("its end");
+        // Both streams end with the process; what is in them may still be on its way here.
+        while self.stdout.changed().await.is_ok() {}
+        while self.stderr.changed().await.is_ok() {}
+        let log = self.log();
+        assert!(status.success() && !log.contains("panicked"), "{status}: {log}");
+        log
+    }
+}
+
+/// The address in the log line that says "ready".
+fn ready_at(log: &str) -> Option<String> {
+    let line = log.lines().find(|line| line.contains("\"ready\""))?;
+    Some(serde_json::from_str::<Value>(line).ok()?["server.address"].as_str()?.to_owned())
+}
+
+/// Reads a stream line by line until its end.
+fn collect(stream: impl AsyncRead + Send + Unpin + 'static) -> watch::Receiver<String> {
+    let (sink, text) = watch::channel(String::new());
+    tokio::spawn(async move {
+        let mut lines = BufReader::new(stream).lines();
+        while let Ok(Some(line)) = lines.next_line().await {
+            sink.send_modify(|text| {
+                text.push_str(&line);
+                text.push('\n');
+            });
+        }
+    });
+    text
+}
