@@ -1,1 +1,64 @@
-fn main() {}
+//! The project's own commands; `cargo xtask --help` lists them.
+
+mod docs;
+mod files;
+mod leaks;
+mod openapi;
+mod test;
+mod tidy;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+/// What ends a command: a sentence for the developer.
+type Failure = Box<dyn std::error::Error>;
+
+#[derive(Parser)]
+#[command(name = "cargo xtask")]
+enum Command {
+    /// Run all tests, on SQLite and PostgreSQL
+    Test {
+        /// Install what is missing by `sudo -n`, when not root
+        #[arg(long)]
+        install: bool,
+        /// Only tests whose name contains this
+        filter: Option<String>,
+    },
+    /// Check the invariants of docs/ARCHITECTURE.md
+    Tidy,
+    /// Write openapi/openapi.json
+    Openapi {
+        /// Only say whether it is up to date
+        #[arg(long)]
+        check: bool,
+    },
+    /// Write docs/CONFIGURATION.md
+    Docs {
+        /// Only say whether it is up to date
+        #[arg(long)]
+        check: bool,
+    },
+}
+
+fn main() -> ExitCode {
+    let done = match Command::parse() {
+        Command::Test { install, filter } => test::run(install, filter.as_deref()),
+        Command::Tidy => tidy::run(),
+        Command::Openapi { check } => openapi::run(check),
+        Command::Docs { check } => docs::run(check),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            say(&format!("error: {error}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// One line for the developer.
+#[expect(clippy::print_stderr, reason = "these commands talk to a person")]
+fn say(text: &str) {
+    eprintln!("{text}");
+}

@@ -10,23 +10,22 @@ pub use database::TestDatabase;
 pub use gatepost_storage::Engine;
 pub use postgres::PostgresServer;
 
-/// Makes two tests of each function `async fn name(T)`: one on SQLite, one on PostgreSQL. `T` is a type with
-/// `async fn start(Engine) -> T`.
+/// Makes two tests of each function `async fn name(T)`: one on SQLite, one on PostgreSQL. `T` is a type in
+/// scope with `async fn start(Engine) -> T`.
 #[macro_export]
 macro_rules! both_engines {
-    ($subject:ty: $($name:ident),* $(,)?) => {$(
+    ($subject:ident: $($name:ident),* $(,)?) => {$(
         mod $name {
-            #[allow(unused_imports, reason = "the subject may be named by path")]
-            use super::*;
+            use super::$subject as Subject;
 
             #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn sqlite() {
-                super::$name(<$subject>::start($crate::Engine::Sqlite).await).await;
+                super::$name(Subject::start($crate::Engine::Sqlite).await).await;
             }
 
             #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn postgres() {
-                super::$name(<$subject>::start($crate::Engine::Postgres).await).await;
+                super::$name(Subject::start($crate::Engine::Postgres).await).await;
             }
         }
     )*};

@@ -1,0 +1,106 @@
+//! All tests, with what they need: PostgreSQL is found or installed, and what was printed is searched for keys.
+
+use std::{
+    fs,
+    io::{self, Read, Write},
+    path::Path,
+    process::{Command, Stdio},
+    thread,
+};
+
+use crate::{Failure, files, leaks::count_keys, say};
+
+/// A program that tests run, and Debian's package that brings it.
+const NEEDED: [(&str, &str); 4] =
+    [("initdb", "postgresql"), ("curl", "curl"), ("bash", "bash"), ("unshare", "util-linux")];
+
+/// Runs the tests.
+pub fn run(install: bool, filter: Option<&str>) -> Result<(), Failure> {
+    provide(install)?;
+    let mut cargo = Command::new(env!("CARGO"));
+    cargo.args(["test", "--locked", "--workspace", "--no-fail-fast"]).args(filter).current_dir(files::root());
+    let mut child = cargo.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
+    let stdout = tee(child.stdout.take(), io::stdout());
+    let stderr = tee(child.stderr.take(), io::stderr());
+    let status = child.wait()?;
+    let printed =
+        [stdout.join(), stderr.join()].into_iter().map(|text| text.map_err(|_| "reading the output"));
+    let printed = printed.collect::<Result<Vec<_>, _>>()?;
+    let leaked: usize = printed.iter().map(|text| count_keys(text)).sum();
+    if leaked > 0 {
+        return Err(format!("the tests printed {leaked} API keys").into());
+    }
+    if !status.success() {
+        return Err("tests failed".into());
+    }
+    say("all tests passed on SQLite and PostgreSQL; no API key was printed");
+    Ok(())
+}
+
+/// Hands a stream on as it comes, and keeps it.
+fn tee(
+    from: Option<impl Read + Send + 'static>,
+    mut to: impl Write + Send + 'static,
+) -> thread::JoinHandle<Vec<u8>> {
+    thread::spawn(move || {
+        let (mut kept, mut buffer) = (Vec::new(), [0u8; 8192]);
+        let Some(mut from) = from else { return kept };
+        while let Ok(length @ 1..) = from.read(&mut buffer) {
+            kept.extend_from_slice(&buffer[..length]);
+            // A reader that went away is no reason to stop the tests.
+            let _ = to.write_all(&buffer[..length]).and_then(|()| to.flush());
+        }
+        kept
+    })
+}
+
+fn provide(install: bool) -> Result<(), Failure> {
+    let missing: Vec<&str> =
+        NEEDED.iter().filter(|(program, _)| !is_there(program)).map(|(_, package)| *package).collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let packages = missing.join(" ");
+    let prefix: &[&str] = match (is_root(), install) {
+        (true, _) => &[],
+        (false, true) => &["sudo", "-n"],
+        (false, false) => {
+            let help = "run `cargo xtask test --install` to install by `sudo -n`, or install by hand";
+            return Err(format!("missing: {packages}; {help}").into());
+        }
+    };
+    say(&format!("installing {packages} by apt-get"));
+    for args in [
+        &["update", "-q"][..],
+        &[&["install", "-y", "-q", "--no-install-recommends"], missing.as_slice()].concat(),
+    ] {
+        let words: Vec<&str> = prefix
+            .iter()
+            .chain(&["env", "DEBIAN_FRONTEND=noninteractive", "RUNLEVEL=1", "apt-get"])
+            .copied()
+            .collect();
+        let status = Command::new(words[0]).args(&words[1..]).args(args).status()?;
+        if !status.success() {
+            return Err(format!("apt-get {} failed", args[0]).into());
+        }
+    }
+    match NEEDED.iter().find(|(program, _)| !is_there(program)) {
+        Some((program, package)) => {
+            Err(format!("{package} was installed, but {program} is still missing").into())
+        }
+        None => Ok(()),
+    }
+}
+
+fn is_there(program: &str) -> bool {
+    // Debian keeps the server's programs out of the PATH.
+    let versions = fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
+    let mut places: Vec<_> = versions.map(|version| version.path().join("bin")).collect();
+    places.extend(std::env::split_paths(&std::env::var_os("PATH").unwrap_or_default()));
+    places.iter().any(|place| place.join(program).exists())
+}
+
+fn is_root() -> bool {
+    use std::os::unix::fs::MetadataExt;
+    fs::metadata(Path::new("/proc/self")).is_ok_and(|own| own.uid() == 0)
+}

@@ -1,0 +1,145 @@
+//! The invariants of `docs/ARCHITECTURE.md` that a program can check.
+
+use std::{collections::BTreeSet, fs, path::Path};
+
+use cargo_metadata::{DependencyKind, MetadataCommand};
+
+use crate::{Failure, files, say};
+
+/// From the outermost to the innermost: a crate may use what lies in a later row.
+const LAYERS: [&[&str]; 7] = [
+    &["server"],
+    &["api"],
+    &["app"],
+    &["delivery", "mcp", "limits-redis"],
+    &["storage", "egress"],
+    &["keys", "limits", "entitlements", "webhooks", "seo", "pixel"],
+    &["kernel"],
+];
+
+/// Crates that stand beside the layers: they do not ship, and only tests and commands use them.
+const TOOLS: [&str; 2] = ["gatepost-test-support", "xtask"];
+
+/// Who may name a framework. Tests may name any.
+const FRAMEWORKS: [(&str, &[&str]); 12] = [
+    ("actix-web", &["api"]),
+    ("utoipa", &["api"]),
+    ("utoipa-actix-web", &["api"]),
+    ("utoipa-swagger-ui", &["api"]),
+    ("diesel", &["storage"]),
+    ("diesel-async", &["storage"]),
+    ("diesel_migrations", &["storage"]),
+    ("libsqlite3-sys", &["storage"]),
+    ("tokio-postgres", &["storage"]),
+    ("reqwest", &["egress"]),
+    ("clap", &["server"]),
+    ("toml", &["server"]),
+];
+
+/// Crates of rules, which do no input or output and so need no runtime.
+const PURE: [&str; 7] = ["kernel", "keys", "limits", "entitlements", "webhooks", "seo", "pixel"];
+const IMPURE: [&str; 3] = ["tokio", "futures-util", "tracing"];
+
+const MAX_LINES_OF_CODE: usize = 600;
+
+/// Checks everything and names each fault.
+pub fn run() -> Result<(), Failure> {
+    let mut faults = Vec::new();
+    dependencies(&mut faults)?;
+    sources(&mut faults)?;
+    migrations(&mut faults)?;
+    if faults.is_empty() {
+        say("tidy");
+        return Ok(());
+    }
+    for fault in &faults {
+        say(fault);
+    }
+    Err(format!("{} faults", faults.len()).into())
+}
+
+fn layer(name: &str) -> Option<usize> {
+    LAYERS.iter().position(|names| names.contains(&name))
+}
+
+fn dependencies(faults: &mut Vec<String>) -> Result<(), Failure> {
+    let metadata = MetadataCommand::new().current_dir(files::root()).no_deps().exec()?;
+    for package in metadata.workspace_packages() {
+        let full_name = package.name.as_str();
+        let is_tool = TOOLS.contains(&full_name);
+        let name = full_name.strip_prefix("gatepost-").unwrap_or(full_name);
+        let Some(own) = layer(name).or(is_tool.then_some(0)) else {
+            faults.push(format!("{full_name}: not in the layers of the architecture"));
+            continue;
+        };
+        for dependency in &package.dependencies {
+            let in_tests = dependency.kind == DependencyKind::Development;
+            let used = dependency.name.as_str();
+            if let Some(other) = used.strip_prefix("gatepost-") {
+                let allowed = match (layer(other), TOOLS.contains(&used)) {
+                    (Some(other), _) => is_tool || in_tests || other > own,
+                    (None, tool) => tool && (is_tool || in_tests),
+                };
+                if !allowed {
+                    faults.push(format!("{full_name} may not depend on {used}"));
+                }
+            }
+            let framework = FRAMEWORKS.iter().find(|(framework, _)| *framework == used);
+            if let Some((_, users)) = framework
+                && !(users.contains(&name) || is_tool || in_tests)
+            {
+                faults.push(format!("{full_name} may not name {used}; only {} may", users.join(", ")));
+            }
+            if PURE.contains(&name) && IMPURE.contains(&used) && !in_tests {
+                faults.push(format!("{full_name} holds rules only and may not use {used}"));
+            }
+        }
+    }
+    Ok(())
+}
+
+fn sources(faults: &mut Vec<String>) -> Result<(), Failure> {
+    // Put together, so that this file does not find itself.
+    let banned = [
+        (["TO", "DO"].concat(), "finish it, or write it into an issue"),
+        (["FIX", "ME"].concat(), "mend it, or write it into an issue"),
+        (["#[ig", "nore"].concat(), "a test that does not run is none"),
+        (["#[al", "low("].concat(), "use #[expect(…, reason = …)], which says when it is no longer needed"),
+        (["#![al", "low("].concat(), "use #[expect(…, reason = …)] at the one place"),
+    ];
+    for path in files::rust_files()? {
+        let text = fs::read_to_string(&path)?;
+        let name = path.strip_prefix(files::root()).unwrap_or(&path).display().to_string();
+        if !text.starts_with("//!") {
+            faults.push(format!("{name}: begins without a `//!` that says what it is for"));
+        }
+        let code =
+            text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with("//")).count();
+        if code > MAX_LINES_OF_CODE {
+            faults.push(format!(
+                "{name}: {code} lines of code; more than {MAX_LINES_OF_CODE} are several files"
+            ));
+        }
+        for (number, line) in text.lines().enumerate() {
+            for (word, advice) in &banned {
+                if line.contains(word.as_str()) {
+                    faults.push(format!("{name}:{}: {word}: {advice}", number + 1));
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+fn migrations(faults: &mut Vec<String>) -> Result<(), Failure> {
+    let names = |engine: &str| -> Result<BTreeSet<_>, Failure> {
+        let tree = files::root().join("migrations").join(engine);
+        let names = fs::read_dir(tree)?.map(|entry| entry.map(|entry| entry.file_name()));
+        Ok(names.collect::<Result<_, _>>()?)
+    };
+    let (sqlite, postgres) = (names("sqlite")?, names("postgres")?);
+    for name in sqlite.symmetric_difference(&postgres) {
+        faults.push(format!("migration {} is in one tree only", Path::new(name).display()));
+    }
+    Ok(())
+}
