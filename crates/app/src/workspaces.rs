@@ -21,7 +21,7 @@ const SLUG_TRIES: usize = 16;
 pub struct CreateWorkspace {
     /// A name, as [`gatepost_kernel::text::name`] gives it.
     pub name: String,
-    /// A slug, as [`slug`] gives it; made from the name when there is none.
+    /// A slug, as [`slug()`] gives it; made from the name when there is none.
     pub slug: Option<String>,
     /// The plan; the catalog's default when there is none.
     pub tier: Option<String>,
