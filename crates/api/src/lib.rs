@@ -1,7 +1,7 @@
 //! Gatepost over HTTP: routes, the extractor that authorises, the contract renderer and the OpenAPI document.
 //!
-//! A handler takes a [`call::Call`], whose type states the scope it needs, and returns what the call makes of a
-//! typed value. No handler builds an envelope, names a header or formats an error: [`contract`] does, so that the
+//! A handler takes a `Call`, whose type states the scope it needs, and returns what the call makes of a
+//! typed value. No handler builds an envelope, names a header or formats an error: `contract` does, so that the
 //! same operations can later wear another face. No rule of the business is decided here.
 
 mod body;
