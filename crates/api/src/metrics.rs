@@ -37,10 +37,13 @@ fn buckets() -> Histogram {
 impl Metrics {
     /// Fresh counters.
     pub fn new() -> Self {
+        // The server has opened its database before it gets here.
+        let database_up = Gauge::default();
+        database_up.set(1);
         let mut registry = Registry::with_prefix("gatepost");
         let requests = Family::default();
         let duration = Family::new_with_constructor(buckets as fn() -> Histogram);
-        let (in_flight, database_up, failures) = (Gauge::default(), Gauge::default(), Counter::default());
+        let (in_flight, failures) = (Gauge::default(), Counter::default());
         registry.register(
             "build",
             "The version of the server",

@@ -251,7 +251,7 @@ impl Tx<'_> {
             // SQLite's one writer is already alone.
             Conn::Sqlite(c) => found.select(ApiKeyRow::as_select()).first::<ApiKeyRow>(*c).await,
             Conn::Postgres(c) => {
-                found.select(ApiKeyRow::as_select()).for_update().first::<ApiKeyRow>(*c).await
+                found.select(ApiKeyRow::as_select()).for_no_key_update().first::<ApiKeyRow>(*c).await
             }
         };
         row.optional()?.map(ApiKey::try_from).transpose()

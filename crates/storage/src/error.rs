@@ -35,8 +35,9 @@ impl From<StorageError> for gatepost_kernel::Error {
 }
 
 /// How the engines word a failure that passes by itself. Diesel hands on no error number, so the words have to do.
-const PASSING: [&str; 18] = [
+const PASSING: [&str; 19] = [
     "terminating connection",
+    "deadlock detected",
     "the database system is",
     "remaining connection slots",
     "too many clients",

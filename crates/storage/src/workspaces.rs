@@ -160,7 +160,7 @@ impl Tx<'_> {
             // SQLite's one writer is already alone.
             Conn::Sqlite(c) => found.select(WorkspaceRow::as_select()).first::<WorkspaceRow>(*c).await,
             Conn::Postgres(c) => {
-                found.select(WorkspaceRow::as_select()).for_update().first::<WorkspaceRow>(*c).await
+                found.select(WorkspaceRow::as_select()).for_no_key_update().first::<WorkspaceRow>(*c).await
             }
         };
         row.optional()?.map(Workspace::try_from).transpose()

@@ -1,0 +1,290 @@
+//! One key's meter: the sliding minute and the day together, decided in one step.
+
+use gatepost_kernel::Timestamp;
+
+use crate::{Allowance, DayLease, MinuteWindow, Standing, day_end, day_of};
+
+/// What a key has used. Limits are not part of it, so a changed limit keeps the count.
+#[derive(Debug, Clone, Default)]
+pub struct Meter {
+    minute: MinuteWindow,
+    day: DayLease,
+}
+
+/// Why a request may not pass now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Refusal {
+    /// The last 60 seconds are full.
+    Minute,
+    /// The day is spent.
+    Day,
+    /// The day is not spent as far as this process knows, but it holds too little: lease more and ask again.
+    NeedsLease,
+}
+
+/// What a request meets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Verdict {
+    /// `None`: it may pass.
+    pub refusal: Option<Refusal>,
+    /// How the key stands against the minute; after the request, if it was let in.
+    pub minute: Option<Standing>,
+    /// How the key stands against the day.
+    pub day: Option<Standing>,
+    /// When a refused request can be tried again with hope.
+    pub retry_at: Option<Timestamp>,
+    /// Whether more of the day should be leased now, ahead of use.
+    pub lease_soon: bool,
+}
+
+impl Meter {
+    /// A key that has used nothing.
+    pub const fn new() -> Self {
+        Self { minute: MinuteWindow::new(), day: DayLease::new() }
+    }
+
+    /// What a request of this cost would meet; spends nothing.
+    pub fn check(&mut self, now: Timestamp, allowance: &Allowance, cost: u64) -> Verdict {
+        let day = day_of(now);
+        let used = allowance.minute_cap.map(|_| self.minute.used(now)).unwrap_or(0);
+        let refusal = if allowance.minute_cap.is_some_and(|cap| used.saturating_add(cost) > cap) {
+            Some(Refusal::Minute)
+        } else if let Some(limit) = allowance.per_day.filter(|_| cost > self.day.held(day)) {
+            let known = self.day.remaining(day, limit);
+            Some(if cost > known { Refusal::Day } else { Refusal::NeedsLease })
+        } else {
+            None
+        };
+        self.verdict(now, allowance, cost, refusal)
+    }
+
+    /// Lets a request of this cost in, or refuses it and spends nothing.
+    pub fn take(&mut self, now: Timestamp, allowance: &Allowance, cost: u64) -> Verdict {
+        let verdict = self.check(now, allowance, cost);
+        if verdict.refusal.is_some() {
+            return verdict;
+        }
+        if allowance.minute_cap.is_some() {
+            self.minute.add(now, cost);
+        }
+        if allowance.per_day.is_some() {
+            self.day.spend(day_of(now), cost);
+        }
+        self.verdict(now, allowance, cost, None)
+    }
+
+    /// The lease on the day.
+    pub fn day_mut(&mut self) -> &mut DayLease {
+        &mut self.day
+    }
+
+    /// Whether dropping this meter at `now` would forget nothing.
+    pub fn is_idle(&mut self, now: Timestamp) -> bool {
+        self.minute.is_idle(now) && self.day.held(day_of(now)) == 0
+    }
+
+    fn verdict(
+        &mut self,
+        now: Timestamp,
+        allowance: &Allowance,
+        cost: u64,
+        refusal: Option<Refusal>,
+    ) -> Verdict {
+        let day = day_of(now);
+        let minute = allowance.per_minute.map(|limit| Standing {
+            limit,
+            remaining: limit.saturating_sub(self.minute.used(now)),
+            reset_at: self.minute.reset_at(now),
+        });
+        let standing = allowance.per_day.map(|limit| Standing {
+            limit,
+            remaining: self.day.remaining(day, limit),
+            reset_at: day_end(day),
+        });
+        let retry_at = match (refusal, allowance.minute_cap) {
+            (Some(Refusal::Minute), Some(cap)) => {
+                let excess = self.minute.used(now).saturating_add(cost).saturating_sub(cap);
+                // More than the cap at once never fits; the reset is as good a time as any.
+                Some(self.minute.frees_at(now, excess))
+            }
+            (Some(Refusal::Day), _) => Some(day_end(day)),
+            _ => None,
+        };
+        let lease_soon = allowance.per_day.is_some_and(|limit| self.day.runs_low(day, limit));
+        Verdict { refusal, minute, day: standing, retry_at, lease_soon }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::VecDeque;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn at(millis: i64) -> Timestamp {
+        Timestamp::from_micros(1_800_000_000_000_000 + millis * 1_000)
+    }
+
+    fn per_minute(limit: u64, cap: u64) -> Allowance {
+        Allowance { per_minute: Some(limit), minute_cap: Some(cap), per_day: None }
+    }
+
+    proptest! {
+        /// Rule 2, whatever the arrival pattern; and a key is not kept waiting for more than a second too long.
+        #[test]
+        fn no_sliding_minute_passes_the_cap(
+            cap in 1..40u64,
+            gaps in proptest::collection::vec(prop_oneof![0..30i64, 0..3_000i64, 50_000..70_000i64], 1..400),
+        ) {
+            let (mut meter, allowance) = (Meter::new(), per_minute(cap, cap));
+            let (mut now, mut admitted) = (0, VecDeque::<i64>::new());
+            for gap in gaps {
+                now += gap;
+                let let_in = meter.take(at(now), &allowance, 1).refusal.is_none();
+                let in_last = |millis: i64| admitted.iter().filter(|t| **t > now - millis).count() as u64;
+                if let_in {
+                    prop_assert!(in_last(60_000) < cap, "passed the cap");
+                    admitted.push_back(now);
+                } else {
+                    prop_assert!(in_last(61_000) >= cap, "refused although there was room");
+                }
+            }
+        }
+
+        #[test]
+        fn headers_match_what_happens_next(
+            limit in 1..20u64,
+            burst in 0..10u64,
+            gaps in proptest::collection::vec(prop_oneof![0..500i64, 0..40_000i64], 1..200),
+        ) {
+            let (mut meter, allowance) = (Meter::new(), per_minute(limit, limit + burst));
+            let mut now = 0;
+            for gap in gaps {
+                now += gap;
+                let verdict = meter.take(at(now), &allowance, 1);
+                let standing = verdict.minute.expect("a limited key");
+                // What remains can be had at once.
+                let mut copy = meter.clone();
+                for _ in 0..standing.remaining {
+                    prop_assert_eq!(copy.take(at(now), &allowance, 1).refusal, None);
+                }
+                prop_assert!(standing.reset_at > at(now) && standing.reset_at <= at(now + 61_000));
+                if verdict.refusal.is_some() {
+                    prop_assert_eq!(standing.remaining, 0);
+                    // Not a moment before the time that is told, and then it works.
+                    let retry_at = verdict.retry_at.expect("a time");
+                    let before = Timestamp::from_micros(retry_at.as_micros() - 1);
+                    prop_assert!(meter.clone().take(before, &allowance, 1).refusal.is_some());
+                    prop_assert_eq!(meter.clone().take(retry_at, &allowance, 1).refusal, None);
+                } else {
+                    // The oldest leaves at the reset.
+                    let (mut then, mut early) = (meter.clone(), meter.clone());
+                    let used = early.minute.used(at(now));
+                    let before = Timestamp::from_micros(standing.reset_at.as_micros() - 1);
+                    prop_assert_eq!(early.minute.used(before), used);
+                    prop_assert!(then.minute.used(standing.reset_at) < used);
+                }
+            }
+        }
+
+        #[test]
+        fn refused_requests_spend_nothing(cost in 1..10u64, asked in 1..50usize) {
+            let (mut meter, allowance) = (Meter::new(), per_minute(20, 20));
+            let admitted = (0..asked).filter(|_| meter.take(at(0), &allowance, cost).refusal.is_none()).count() as u64;
+            prop_assert_eq!(meter.minute.used(at(0)), admitted * cost);
+            prop_assert!(admitted * cost <= 20);
+            prop_assert_eq!(meter.check(at(0), &allowance, cost), meter.clone().check(at(0), &allowance, cost));
+        }
+
+        /// Many requests in one second outgrow the small counters without a miscount.
+        #[test]
+        fn large_counts_are_exact(costs in proptest::collection::vec(1..60_000u64, 1..20)) {
+            let mut window = MinuteWindow::new();
+            for cost in &costs {
+                window.add(at(0), *cost);
+            }
+            prop_assert_eq!(window.used(at(60_000)), costs.iter().sum::<u64>());
+            prop_assert_eq!(window.used(at(61_500)), 0);
+        }
+
+        /// A database that counts leases, processes that crash with blocks in hand: the day never gets more than its quota.
+        #[test]
+        fn a_day_is_never_over_admitted(limit in 1..500u64, steps in proptest::collection::vec(0..20u8, 1..800)) {
+            let allowance = Allowance { per_day: Some(limit), ..Allowance::default() };
+            let (mut meters, mut leased, mut admitted) = ([Meter::new(), Meter::new()], 0u64, 0u64);
+            for step in steps {
+                let meter = &mut meters[usize::from(step % 2)];
+                if step == 0 {
+                    *meter = Meter::new();
+                    continue;
+                }
+                let mut verdict = meter.take(at(0), &allowance, 1);
+                if verdict.refusal == Some(Refusal::NeedsLease) {
+                    let granted = DayLease::block(limit).min(limit - leased);
+                    leased += granted;
+                    meter.day_mut().grant(day_of(at(0)), granted, leased);
+                    verdict = meter.take(at(0), &allowance, 1);
+                }
+                admitted += u64::from(verdict.refusal.is_none());
+                prop_assert!(admitted <= leased && leased <= limit);
+                prop_assert!(verdict.refusal != Some(Refusal::NeedsLease) , "a grant, or the word that the day is spent");
+            }
+        }
+    }
+
+    #[test]
+    fn the_burst_lies_above_what_remains() {
+        let (mut meter, allowance) = (Meter::new(), per_minute(2, 3));
+        let remaining: Vec<_> = (0..4)
+            .map(|_| meter.take(at(0), &allowance, 1))
+            .map(|v| (v.refusal, v.minute.map(|m| m.remaining)))
+            .collect();
+        let expected = [(None, Some(1)), (None, Some(0)), (None, Some(0)), (Some(Refusal::Minute), Some(0))];
+        assert_eq!(remaining, expected);
+    }
+
+    #[test]
+    fn a_changed_limit_keeps_the_count() {
+        let mut meter = Meter::new();
+        for _ in 0..5 {
+            assert_eq!(meter.take(at(0), &per_minute(10, 10), 1).refusal, None);
+        }
+        assert_eq!(meter.take(at(0), &per_minute(5, 5), 1).refusal, Some(Refusal::Minute));
+        assert_eq!(meter.take(at(0), &per_minute(6, 6), 1).refusal, None);
+    }
+
+    #[test]
+    fn a_clock_that_goes_back_gives_nothing_back() {
+        let (mut meter, allowance) = (Meter::new(), per_minute(1, 1));
+        assert_eq!(meter.take(at(100_000), &allowance, 1).refusal, None);
+        assert_eq!(meter.take(at(0), &allowance, 1).refusal, Some(Refusal::Minute));
+        assert_eq!(meter.take(at(161_000), &allowance, 1).refusal, None);
+    }
+
+    #[test]
+    fn a_new_day_begins_with_nothing_held() {
+        let allowance = Allowance { per_day: Some(10), ..Allowance::default() };
+        let mut meter = Meter::new();
+        meter.day_mut().grant(day_of(at(0)), 10, 10);
+        assert_eq!(meter.take(at(0), &allowance, 10).refusal, None);
+        let refused = meter.take(at(0), &allowance, 1);
+        assert_eq!((refused.refusal, refused.retry_at), (Some(Refusal::Day), Some(day_end(day_of(at(0))))));
+        let tomorrow = day_end(day_of(at(0)));
+        assert_eq!(meter.take(tomorrow, &allowance, 1).refusal, Some(Refusal::NeedsLease));
+        meter.day_mut().grant(day_of(at(0)), 5, 10);
+        assert_eq!(
+            meter.take(tomorrow, &allowance, 1).refusal,
+            Some(Refusal::NeedsLease),
+            "yesterday's block is lost"
+        );
+        meter.day_mut().grant(day_of(tomorrow), 1, 1);
+        assert_eq!(meter.take(tomorrow, &allowance, 1).refusal, None);
+    }
+
+    #[test]
+    fn a_meter_is_small() {
+        assert!(size_of::<Meter>() <= 176, "{}", size_of::<Meter>());
+    }
+}
