@@ -12,15 +12,17 @@ use crate::{Failure, files, leaks::count_keys, say};
 
 /// A program that tests run, and Debian's package that brings it.
 const NEEDED: [(&str, &str); 4] =
-    [("initdb", "postgresql"), ("curl", "curl"), ("bash", "bash"), ("unshare", "util-linux")];
+    [("initdb", "postgresql"), ("curl", "curl"), ("bash", "bash"), ("prlimit", "util-linux")];
 
 /// Runs the tests.
 pub fn run(install: bool, filter: Option<&str>) -> Result<(), Failure> {
     provide(install)?;
     let mut cargo = Command::new(env!("CARGO"));
-    cargo.args(["test", "--locked", "--workspace", "--no-fail-fast"]).args(filter).current_dir(files::root());
+    cargo.args(["test", "--locked", "--workspace", "--no-fail-fast"]).args(filter);
+    // What passing tests print is not for people, but must hold no key either.
+    cargo.args(["--", "--show-output"]).current_dir(files::root());
     let mut child = cargo.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
-    let stdout = tee(child.stdout.take(), io::stdout());
+    let stdout = tee(child.stdout.take(), Quiet { hiding: false, line: Vec::new() });
     let stderr = tee(child.stderr.take(), io::stderr());
     let status = child.wait()?;
     let printed =
@@ -52,6 +54,37 @@ fn tee(
         }
         kept
     })
+}
+
+/// Stdout without what passing tests printed.
+struct Quiet {
+    hiding: bool,
+    line: Vec<u8>,
+}
+
+impl Write for Quiet {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        for byte in bytes {
+            self.line.push(*byte);
+            if *byte == b'\n' {
+                let line = std::mem::take(&mut self.line);
+                match line.as_slice() {
+                    b"successes:\n" => self.hiding = true,
+                    b"failures:\n" => self.hiding = false,
+                    end if end.starts_with(b"test result:") => self.hiding = false,
+                    _ => {}
+                }
+                if !self.hiding {
+                    io::stdout().write_all(&line)?;
+                }
+            }
+        }
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        io::stdout().flush()
+    }
 }
 
 fn provide(install: bool) -> Result<(), Failure> {

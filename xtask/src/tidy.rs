@@ -47,6 +47,7 @@ pub fn run() -> Result<(), Failure> {
     let mut faults = Vec::new();
     dependencies(&mut faults)?;
     sources(&mut faults)?;
+    operations(&mut faults)?;
     migrations(&mut faults)?;
     if faults.is_empty() {
         say("tidy");
@@ -124,6 +125,37 @@ fn sources(faults: &mut Vec<String>) -> Result<(), Failure> {
             for (word, advice) in &banned {
                 if line.contains(word.as_str()) {
                     faults.push(format!("{name}:{}: {word}: {advice}", number + 1));
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Every handler is in the OpenAPI document, and no two schemas share a name, which would overwrite one silently.
+fn operations(faults: &mut Vec<String>) -> Result<(), Failure> {
+    let mut schemas = BTreeSet::new();
+    for path in files::rust_files()? {
+        let name = path.strip_prefix(files::root()).unwrap_or(&path).display().to_string();
+        let text = fs::read_to_string(&path)?;
+        if name.starts_with("crates/api/src/routes/") && !name.ends_with("/probes.rs") {
+            let count = |words: &[&str]| words.iter().map(|word| text.matches(word).count()).sum::<usize>();
+            let handlers = count(&["\n#[get(", "\n#[post(", "\n#[put(", "\n#[patch(", "\n#[delete("]);
+            if handlers != count(&["\n#[utoipa::path("]) {
+                faults
+                    .push(format!("{name}: a handler without #[utoipa::path] is served but not documented"));
+            }
+            if text.contains(".route(") {
+                faults.push(format!("{name}: .route() is not collected into the document; use .service()"));
+            }
+        }
+        if name.starts_with("crates/api/src/") {
+            let derived = text.split("ToSchema)]").skip(1);
+            let names =
+                derived.filter_map(|rest| rest.split("struct ").nth(1)?.split([' ', '(', '{', '<']).next());
+            for schema in names.filter(|schema| !schema.starts_with('$')) {
+                if !schemas.insert(schema.to_owned()) {
+                    faults.push(format!("{name}: there are two schemas with the name {schema}"));
                 }
             }
         }

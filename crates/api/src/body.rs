@@ -162,7 +162,7 @@ impl Fields {
 
     /// All faults, those of members that nobody asked for included.
     pub fn into_errors(mut self) -> FieldErrors {
-        for name in self.members.keys() {
+        for name in self.members.keys().take(FieldErrors::MAX_FIELDS) {
             let message = if self.known.is_empty() {
                 format!("The {name} field is not known; this request takes no fields.")
             } else {
@@ -194,7 +194,9 @@ impl Fields {
         };
         let texts: Vec<&str> = items.iter().filter_map(Value::as_str).collect();
         if texts.len() < items.len() {
-            for (place, _) in items.iter().enumerate().filter(|(_, item)| !item.is_string()) {
+            for (place, _) in
+                items.iter().enumerate().filter(|(_, item)| !item.is_string()).take(FieldErrors::MAX_FIELDS)
+            {
                 self.errors
                     .add(format!("{name}.{place}"), format!("The {}.{place} must be a string.", label(name)));
             }

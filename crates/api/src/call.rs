@@ -2,7 +2,7 @@
 //! (403), for which workspace, is the query sound, is the body sound. Nothing later is read before what comes
 //! earlier has passed, so a stranger cannot make us read a body, and learns nothing from its faults.
 
-use std::{future::Future, pin::Pin, sync::Arc};
+use std::{future::Future, pin::Pin, sync::Arc, time::Duration};
 
 use actix_web::{
     FromRequest, HttpMessage, HttpRequest, HttpResponse,
@@ -23,12 +23,14 @@ use crate::{
     client,
     contract::{ErrorFormat, IntoAnswer, PageUrl},
     error::ApiError,
-    middleware::Authenticated,
+    middleware::{Authenticated, Rendered},
     query::{NoQuery, Parameters, ReadQuery},
     scopes::RequiredScope,
 };
 
 const IDEMPOTENCY_KEY: &str = "idempotency-key";
+/// How long a body may take to arrive.
+const BODY_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// A request whose caller is known and holds the scope `S`, with its query `Q` and its body `B`.
 pub struct Call<S, Q = NoQuery, B = NoBody> {
@@ -37,7 +39,7 @@ pub struct Call<S, Q = NoQuery, B = NoBody> {
     request_id: RequestId,
     caller: Caller,
     query: Q,
-    body: B,
+    body: Result<B, Error>,
     scope: std::marker::PhantomData<S>,
 }
 
@@ -61,13 +63,13 @@ impl<S: RequiredScope, Q: ReadQuery, B: ReadBody> Call<S, Q, B> {
         let address = client::address(&req, &state);
         let token = token(&req).ok_or(Error::Unauthorized)?;
         let principal = Arc::new(state.app().authenticate(&token, address).await?);
-        req.extensions_mut()
-            .insert(Authenticated { key: principal.key_id(), workspace: principal.workspace_id() });
-        let mut caller = Caller::key(principal, request_id.clone(), address);
-        caller.require(S::scope())?;
-        let acting = req.headers().get(state.contract().acting_workspace_header());
-        if let Some(value) = acting {
+        req.extensions_mut().insert(Authenticated(principal.clone()));
+        let mut caller = Caller::key(principal, request_id.clone(), address).requiring(S::scope())?;
+        let mut acting = req.headers().get_all(state.contract().acting_workspace_header());
+        if let Some(value) = acting.next() {
             let id = value.to_str().ok().and_then(positive_id).map(WorkspaceId);
+            // Two are none: a proxy's would otherwise lose against the client's, or the other way round.
+            let id = id.filter(|_| acting.next().is_none());
             caller = caller.acting_on(state.app(), id).await?;
         }
 
@@ -77,7 +79,13 @@ impl<S: RequiredScope, Q: ReadQuery, B: ReadBody> Call<S, Q, B> {
         let query = query.filter(|_| faults.is_empty()).ok_or(Error::Validation(faults))?;
 
         let (body, bytes) = read_body::<B>(&req, payload, &state).await?;
-        if let Some(value) = req.headers().get(IDEMPOTENCY_KEY).filter(|_| is_mutating(req.method())) {
+        let mut keys = req.headers().get_all(IDEMPOTENCY_KEY).filter(|_| is_mutating(req.method()));
+        if let Some(value) = keys.next() {
+            if keys.next().is_some() {
+                return Err(
+                    Error::invalid("Idempotency-Key", "The Idempotency-Key may be given only once.").into()
+                );
+            }
             let workspace = caller.workspace_id().to_string();
             let path = req.uri().path_and_query().map_or(req.path(), |path| path.as_str());
             let request =
@@ -107,10 +115,11 @@ impl<S: RequiredScope, Q: ReadQuery, B: ReadBody> Call<S, Q, B> {
         Ok(self.req.match_info().get("id").and_then(positive_id).ok_or(Error::NotFound)?)
     }
 
-    /// Takes the body out.
-    pub fn into_body(self) -> (B, Call<S, Q, ()>) {
+    /// Takes the body out, or its faults. They are for the use-case to return, inside its transaction, so that a
+    /// repetition with the same idempotency key gets the first answer even where the rules have changed meanwhile.
+    pub fn into_body(self) -> (Result<B, Error>, Call<S, Q, ()>) {
         let Self { req, state, request_id, caller, query, body, scope } = self;
-        (body, Call { req, state, request_id, caller, query, body: (), scope })
+        (body, Call { req, state, request_id, caller, query, body: Ok(()), scope })
     }
 
     /// Answers with one thing.
@@ -148,28 +157,22 @@ impl<S, Q, B> Call<S, Q, B> {
             Ok(answer) => answer,
             Err(error) => {
                 let error = ApiError::from(error);
-                self.keep_refusal(&error).await?;
-                return Err(error);
+                if !(self.caller.can_repeat() && error.can_be_kept()) {
+                    return Err(error);
+                }
+                self.keep_refusal(&error).await?
             }
         };
         Ok(respond(answer))
     }
 
     /// A refusal is an answer too: its repetition must not find the world changed and succeed.
-    async fn keep_refusal(&self, error: &ApiError) -> Result<(), ApiError> {
-        if !error.can_be_kept() {
-            return Ok(());
-        }
+    async fn keep_refusal(&self, error: &ApiError) -> Result<Answer, ApiError> {
         let status = actix_web::ResponseError::status_code(error).as_u16();
-        let (content_type, body) =
-            self.state.contract().error(error, ErrorFormat::of(&self.req), &self.request_id)?;
-        let answer = Answer {
-            status,
-            content_type: content_type.to_owned(),
-            body,
-            holds_secret: false,
-            replayed: false,
-        };
+        let format = ErrorFormat::of(&self.req);
+        let (content_type, body) = self.state.contract().error(error, format, &self.request_id)?;
+        let content_type = content_type.to_owned();
+        let answer = Answer { status, content_type, body, holds_secret: false, replayed: false };
         Ok(self.state.app().keep_refusal(&self.caller, answer).await?)
     }
 }
@@ -184,7 +187,9 @@ fn respond(answer: Answer) -> HttpResponse {
     if answer.replayed {
         response.insert_header(("idempotent-replayed", "true"));
     }
-    response.body(answer.body)
+    let mut response = response.body(answer.body);
+    response.extensions_mut().insert(Rendered);
+    response
 }
 
 fn is_mutating(method: &Method) -> bool {
@@ -216,16 +221,22 @@ async fn read_body<B: ReadBody>(
     req: &HttpRequest,
     payload: Payload,
     state: &State,
-) -> Result<(B, Bytes), ApiError> {
-    let bytes = if B::TAKEN { collect(req, payload, B::LIMIT_BYTES).await? } else { Bytes::new() };
-    let members =
-        if !B::TAKEN || (B::OPTIONAL && bytes.is_empty()) { Map::new() } else { members(req, &bytes)? };
+) -> Result<(Result<B, Error>, Bytes), ApiError> {
+    let (bytes, members) = if B::TAKEN {
+        let bytes = actix_web::rt::time::timeout(BODY_TIMEOUT, collect(req, payload, B::LIMIT_BYTES))
+            .await
+            .map_err(|_| ApiError::BadRequest("The request body took too long to arrive.".to_owned()))??;
+        let members =
+            if B::OPTIONAL && bytes.is_empty() { Map::new() } else { members(req, &bytes, B::OPTIONAL)? };
+        (bytes, members)
+    } else {
+        (Bytes::new(), Map::new())
+    };
     let mut fields = Fields::new(members);
     let context = Context { now: state.app().now(), catalog: state.app().catalog() };
     let body = B::read(&mut fields, &context);
     let faults = fields.into_errors();
-    let body = body.filter(|_| faults.is_empty()).ok_or(Error::Validation(faults))?;
-    Ok((body, bytes))
+    Ok((body.filter(|_| faults.is_empty()).ok_or(Error::Validation(faults)), bytes))
 }
 
 async fn collect(req: &HttpRequest, mut payload: Payload, limit_bytes: usize) -> Result<Bytes, ApiError> {
@@ -245,12 +256,13 @@ async fn collect(req: &HttpRequest, mut payload: Payload, limit_bytes: usize) ->
     Ok(body.into())
 }
 
-fn members(req: &HttpRequest, bytes: &[u8]) -> Result<Map<String, Value>, ApiError> {
+fn members(req: &HttpRequest, bytes: &[u8], optional: bool) -> Result<Map<String, Value>, ApiError> {
     if !req.content_type().eq_ignore_ascii_case("application/json") {
         return Err(ApiError::UnsupportedMediaType);
     }
     match serde_json::from_slice(bytes) {
         Ok(Value::Object(members)) => Ok(members),
+        Ok(Value::Null) if optional => Ok(Map::new()),
         Ok(_) => Err(Error::invalid("body", "The request body must be a JSON object.").into()),
         Err(error) => {
             let place = format!("line {}, column {}", error.line(), error.column());

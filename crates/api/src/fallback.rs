@@ -4,22 +4,23 @@ use actix_web::{HttpRequest, HttpResponse};
 use gatepost_kernel::Error;
 use serde_json::Value;
 
-use crate::{State, error::ApiError, openapi::METHODS};
+use crate::{State, error::ApiError, openapi::METHODS, routes::probes::PATHS};
 
 /// The paths of the document with their methods.
 pub struct RouteTable(Vec<(Vec<String>, String)>);
 
 impl RouteTable {
-    /// Reads the paths out of the document, which lists every operation.
+    /// Reads the paths out of the document, which lists every operation, and adds the probes.
     pub fn from_document(document: &Value) -> Self {
-        let paths = document["paths"].as_object().into_iter().flatten();
         let methods = |item: &Value| {
             let methods = METHODS.iter().filter(|method| item.get(**method).is_some());
             methods.map(|method| method.to_uppercase()).collect::<Vec<_>>().join(", ")
         };
-        Self(
-            paths.map(|(path, item)| (path.split('/').map(str::to_owned).collect(), methods(item))).collect(),
-        )
+        let segments = |path: &str| path.split('/').map(str::to_owned).collect();
+        let operations = document["paths"].as_object().into_iter().flatten();
+        let operations = operations.map(|(path, item)| (segments(path), methods(item)));
+        let beside = PATHS.map(|path| (segments(path), "GET, HEAD".to_owned()));
+        Self(operations.chain(beside).collect())
     }
 
     /// The methods of the path, separated by commas.

@@ -48,6 +48,8 @@ pub struct Settings {
     pub public_url: Option<String>,
     /// Proxies whose `X-Forwarded-For` and `X-Forwarded-Proto` are believed.
     pub trusted_proxies: Vec<IpNet>,
+    /// Whether to serve the probes alone, as a process does that does not answer the API.
+    pub probes_only: bool,
 }
 
 /// What every request can reach. Cloning is cheap.
@@ -68,12 +70,14 @@ impl State {
     /// Puts the HTTP side of `app` together.
     pub fn new(app: App, settings: Settings) -> Self {
         let document = document();
+        let served = if settings.probes_only { &serde_json::Value::Null } else { &document };
+        let routes = RouteTable::from_document(served);
         Self(Arc::new(Parts {
             app,
             settings,
             contract: Contract::Core,
             metrics: Metrics::new(),
-            routes: RouteTable::from_document(&document),
+            routes,
             document,
             draining: AtomicBool::new(false),
         }))
@@ -118,12 +122,14 @@ impl fmt::Debug for State {
 /// Registers everything that this crate serves.
 fn configure(config: &mut web::ServiceConfig, state: &State) {
     config.app_data(state.clone());
-    operations(&mut ServiceConfig::new(config));
     routes::probes::configure(config);
-    config.route("/docs", web::get().to(async || web::Redirect::to("/docs/").permanent()));
-    config.service(
-        SwaggerUi::new("/docs/{_:.*}").external_url_unchecked("/openapi.json", state.0.document.clone()),
-    );
+    if !state.settings().probes_only {
+        operations(&mut ServiceConfig::new(config));
+        config.service(web::resource("/docs").get(async || web::Redirect::to("/docs/").permanent()));
+        config.service(
+            SwaggerUi::new("/docs/{_:.*}").external_url_unchecked("/openapi.json", state.0.document.clone()),
+        );
+    }
     config.default_service(web::to(fallback::no_such_operation));
 }
 

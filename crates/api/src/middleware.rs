@@ -1,6 +1,6 @@
 //! What every answer has in common: a request id, the rendered error, the headers, one log line, the counters.
 
-use std::time::Instant;
+use std::{sync::Arc, time::Instant};
 
 use actix_web::{
     Error, HttpMessage,
@@ -12,7 +12,8 @@ use actix_web::{
     },
     middleware::Next,
 };
-use gatepost_kernel::{ApiKeyId, Error as UseCaseError, RequestId, WorkspaceId, random};
+use gatepost_app::Principal;
+use gatepost_kernel::{Error as UseCaseError, RequestId, random};
 
 use crate::{BASE_PATH, State, client, contract::ErrorFormat, error::ApiError};
 
@@ -21,13 +22,8 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const RETRY_AFTER_SECONDS: u64 = 5;
 
 /// Left in a request by whoever authenticated it.
-#[derive(Debug, Clone, Copy)]
-pub struct Authenticated {
-    /// The key.
-    pub key: ApiKeyId,
-    /// The workspace that it belongs to.
-    pub workspace: WorkspaceId,
-}
+#[derive(Debug, Clone)]
+pub struct Authenticated(pub Arc<Principal>);
 
 /// Counts a request as in flight until it is dropped, answered or not.
 struct InFlight {
@@ -73,20 +69,35 @@ pub async fn respond<B: MessageBody + 'static>(
     in_flight.ended = true;
     let route = response.request().match_pattern().unwrap_or_else(|| "unmatched".to_owned());
     let (method, status) = (response.request().method().as_str(), response.status().as_u16());
+    if let Some(Authenticated(principal)) = response.request().extensions().get::<Authenticated>() {
+        state.app().record_use(principal, status);
+    }
     let took = started.elapsed();
     state.metrics().request_ended(method, &route, status, took);
     log(&response, error.as_ref(), &state, &request_id, &route, took.as_secs_f64() * 1_000.0);
     Ok(response)
 }
 
-/// The error that the answer stands for. The framework's own refusals under the base path become ours.
+/// Left in an answer that was rendered already, as a refusal that is given again was.
+#[derive(Debug, Clone, Copy)]
+pub struct Rendered;
+
+/// The error that the answer stands for. The framework's own refusals become ours.
 fn api_error<B>(response: &ServiceResponse<B>) -> Option<ApiError> {
     if let Some(error) = response.response().error().and_then(|error| error.as_error::<ApiError>()) {
         return Some(error.clone());
     }
-    let failed = response.response().error().is_some() && response.request().path().starts_with(BASE_PATH);
-    failed.then(|| match response.status() {
+    let status = response.status();
+    let ours = response.response().extensions().get::<Rendered>().is_some();
+    if ours || !(status.is_client_error() || status.is_server_error()) {
+        return None;
+    }
+    Some(match status {
         StatusCode::NOT_FOUND => UseCaseError::NotFound.into(),
+        StatusCode::METHOD_NOT_ALLOWED => {
+            let method = response.request().method().to_string();
+            ApiError::MethodNotAllowed { method, allow: "GET".to_owned() }
+        }
         status if status.is_client_error() => ApiError::BadRequest("The request cannot be read.".to_owned()),
         _ => UseCaseError::Internal(response.response().error().map(ToString::to_string).unwrap_or_default())
             .into(),
@@ -126,7 +137,7 @@ fn render<B>(
 }
 
 fn add_headers<B>(response: &mut ServiceResponse<B>, state: &State, request_id: &RequestId) {
-    let authenticated = response.request().extensions().get::<Authenticated>().copied();
+    let workspace = response.request().extensions().get::<Authenticated>().map(|a| a.0.workspace_id());
     let of_the_contract = response.request().path().starts_with(BASE_PATH);
     let headers = response.headers_mut();
     if let Ok(value) = HeaderValue::from_str(request_id.as_str()) {
@@ -136,7 +147,7 @@ fn add_headers<B>(response: &mut ServiceResponse<B>, state: &State, request_id: 
     if of_the_contract {
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     }
-    if let Some(Authenticated { workspace, .. }) = authenticated {
+    if let Some(workspace) = workspace {
         headers.insert(state.contract().workspace_header(), workspace.0.into());
     }
 }
@@ -149,12 +160,12 @@ fn log<B>(
     route: &str,
     duration_ms: f64,
 ) {
-    let authenticated = response.request().extensions().get::<Authenticated>().copied();
+    let authenticated = response.request().extensions().get::<Authenticated>().cloned();
     let (request_id, method, status) =
         (request_id.as_str(), response.request().method(), response.status().as_u16());
     let client = client::address(response.request(), state).map(tracing::field::display);
-    let key = authenticated.map(|a| a.key.0);
-    let workspace = authenticated.map(|a| a.workspace.0);
+    let key = authenticated.as_ref().map(|a| a.0.key_id().0);
+    let workspace = authenticated.as_ref().map(|a| a.0.workspace_id().0);
     // The route and not the path: a path is whatever a client writes, a pasted key included.
     match error.and_then(|error| if let ApiError::UseCase(e) = error { e.internal_context() } else { None }) {
         Some(context) => tracing::error!(

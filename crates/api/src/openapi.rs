@@ -35,7 +35,12 @@ const SHARED: [(&str, &str, &str, &str); 10] = [
     ("Unauthorized", "401", "No API key, or one that cannot be used", "ErrorBody"),
     ("Forbidden", "403", "The API key may not do this", "ErrorBody"),
     ("NotFound", "404", "There is no such thing, or the API key may not see it", "ErrorBody"),
-    ("Conflict", "409", "A request with the same Idempotency-Key is still being processed", "ErrorBody"),
+    (
+        "Conflict",
+        "409",
+        "Not possible in the present state, or a request with the same Idempotency-Key is still being processed",
+        "ErrorBody",
+    ),
     ("PayloadTooLarge", "413", "The body is too large", "ErrorBody"),
     ("UnsupportedMediaType", "415", "The body is not JSON", "ErrorBody"),
     ("UnprocessableEntity", "422", "The input breaks a rule", "ValidationErrorBody"),
@@ -60,15 +65,38 @@ pub fn document() -> Value {
         "bearer": { "type": "http", "scheme": "bearer", "description": "The API key." },
         "basic": { "type": "http", "scheme": "basic", "description": "The API key as user name, without password." },
     });
-    for (name, _, description, schema) in SHARED {
-        components["responses"][name] = json!({
+    for (name, status, description, schema) in SHARED {
+        let (code, message) = example_error(name);
+        let mut error = json!({ "error": code, "message": message });
+        let mut problem = json!({
+            "type": "about:blank", "title": title(status), "status": status.parse::<u16>().unwrap_or_default(),
+            "detail": message, "code": code, "request_id": "req_abc123def456",
+        });
+        match name {
+            "ServerError" => error["request_id"] = json!("req_abc123def456"),
+            "UnprocessableEntity" => {
+                let errors = json!({ "name": ["The name field is required."] });
+                error["errors"] = errors.clone();
+                problem["errors"] = errors;
+            }
+            _ => {}
+        }
+        let mut response = json!({
             "description": description,
+            "headers": { "X-Request-ID": reference("headers", "RequestId") },
             "content": {
-                "application/json": { "schema": reference("schemas", schema) },
-                "application/problem+json": { "schema": reference("schemas", "Problem") },
+                "application/json": { "schema": reference("schemas", schema), "example": error },
+                "application/problem+json": { "schema": reference("schemas", "Problem"), "example": problem },
             },
         });
+        match name {
+            "Unauthorized" => response["headers"]["WWW-Authenticate"] = reference("headers", "Authenticate"),
+            "ServiceUnavailable" => response["headers"]["Retry-After"] = reference("headers", "RetryAfter"),
+            _ => {}
+        }
+        components["responses"][name] = response;
     }
+    components["headers"] = headers();
     for (name, parameter) in shared_parameters() {
         components["parameters"][name] = parameter;
     }
@@ -79,15 +107,12 @@ pub fn document() -> Value {
         }
     }
     let schemas = components["schemas"].clone();
-    for response in members(&mut components["responses"]) {
-        add_examples(response, &schemas);
-    }
     for item in members(&mut document["paths"]) {
         if let Value::Object(operations) = item {
             for (method, operation) in
                 operations.iter_mut().filter(|(method, _)| METHODS.contains(&method.as_str()))
             {
-                complete(operation, method != "get", &schemas);
+                complete(operation, method, &schemas);
             }
         }
     }
@@ -95,7 +120,8 @@ pub fn document() -> Value {
 }
 
 /// Fills in what follows from the shape of an operation.
-fn complete(operation: &mut Value, changes: bool, schemas: &Value) {
+fn complete(operation: &mut Value, method: &str, schemas: &Value) {
+    let changes = method != "get";
     operation["security"] = json!([{ "bearer": [] }, { "basic": [] }]);
     let mut parameters = operation["parameters"].as_array().cloned().unwrap_or_default();
     parameters.push(reference("parameters", "ActingWorkspace"));
@@ -114,12 +140,87 @@ fn complete(operation: &mut Value, changes: bool, schemas: &Value) {
             operation["responses"][status] = reference("responses", name);
         }
     }
-    for response in members(&mut operation["responses"]) {
+    let sentence = sentence(operation["operationId"].as_str().unwrap_or_default());
+    for response in members(&mut operation["responses"]).filter(|response| response.get("$ref").is_none()) {
         add_examples(response, schemas);
+        let example = &mut response["content"]["application/json"]["example"];
+        if example.get("message").is_some() {
+            example["message"] = json!(sentence);
+        }
+        if example.is_null() {
+            // Indexing has made an empty content where there is none.
+            response.as_object_mut().map(|response| response.remove("content"));
+        } else if example.get("links").is_some() {
+            response["headers"]["Link"] = reference("headers", "Link");
+        }
+        response["headers"]["X-Request-ID"] = reference("headers", "RequestId");
+        response["headers"]["X-Gatepost-Workspace"] = reference("headers", "Workspace");
+        if changes {
+            response["headers"]["Idempotent-Replayed"] = reference("headers", "Replayed");
+        }
     }
     if takes_body {
         add_examples(&mut operation["requestBody"], schemas);
+        let schema = operation["requestBody"]["content"]["application/json"]["schema"]["$ref"].as_str();
+        let name = schema.and_then(|path| path.rsplit('/').next()).unwrap_or_default();
+        // A body of which every member may be left out may be left out itself, unless it says what to change.
+        let optional = schemas[name].get("required").is_none() && method != "patch";
+        operation["requestBody"]["required"] = json!(!optional);
     }
+}
+
+/// What the shared error answers say, in the contract's words.
+fn example_error(name: &str) -> (&'static str, &'static str) {
+    match name {
+        "BadRequest" => ("bad_request", "The request body is not valid JSON (line 1, column 2)."),
+        "Unauthorized" => ("unauthorized", "Invalid or missing API key."),
+        "Forbidden" => ("access_denied", "Insufficient permissions. Required scope: api-keys:write"),
+        "NotFound" => ("not_found", "Resource not found."),
+        "Conflict" => ("conflict", "This API key was already rotated."),
+        "PayloadTooLarge" => ("payload_too_large", "The request body may not be greater than 1048576 bytes."),
+        "UnsupportedMediaType" => ("unsupported_media_type", "The Content-Type must be application/json."),
+        "UnprocessableEntity" => ("validation_failed", "The given data was invalid."),
+        "ServiceUnavailable" => {
+            ("service_unavailable", "The service is temporarily unavailable. Please retry shortly.")
+        }
+        _ => ("server_error", "An unexpected error occurred."),
+    }
+}
+
+fn title(status: &str) -> &'static str {
+    let status = actix_web::http::StatusCode::from_bytes(status.as_bytes()).ok();
+    status.and_then(|status| status.canonical_reason()).unwrap_or_default()
+}
+
+/// `create_api_key` says "API key created successfully."
+fn sentence(operation_id: &str) -> String {
+    let (verb, resource) = operation_id.split_once('_').unwrap_or((operation_id, ""));
+    let resource = match resource {
+        "api_key" => "API key",
+        "workspace" => "Workspace",
+        other => other,
+    };
+    format!("{resource} {}d successfully.", verb)
+}
+
+fn headers() -> Value {
+    let text = |description: &str, example: &str| json!({ "description": description, "schema": { "type": "string" }, "example": example });
+    json!({
+        "RequestId": text("What to quote when asking for help.", "req_abc123def456"),
+        "Workspace": {
+            "description": "The workspace that the API key belongs to.",
+            "schema": { "type": "integer", "format": "int64" },
+            "example": 1,
+        },
+        "Link": text("The other pages (RFC 8288).", "<https://api.example.com/api/v1/api-keys?page=2>; rel=\"next\""),
+        "Replayed": text("`true` when this is the kept answer of an earlier request.", "true"),
+        "Authenticate": text("How to authenticate.", "Bearer realm=\"gatepost\""),
+        "RetryAfter": {
+            "description": "Seconds to wait before trying again.",
+            "schema": { "type": "integer" },
+            "example": 5,
+        },
+    })
 }
 
 fn shared_parameters() -> [(&'static str, Value); 2] {

@@ -61,7 +61,7 @@ impl Parameters {
 
     /// All faults, those of parameters that nobody asked for included.
     pub fn into_errors(mut self) -> FieldErrors {
-        for (name, _) in &self.pairs {
+        for (name, _) in self.pairs.iter().take(FieldErrors::MAX_FIELDS) {
             let message = if self.known.is_empty() {
                 "This parameter is not known; this request takes none.".to_owned()
             } else {
@@ -72,7 +72,8 @@ impl Parameters {
         self.errors
     }
 
-    fn integer(&mut self, name: &'static str, low: u32, high: u32) -> Option<u32> {
+    /// A whole number.
+    pub fn integer(&mut self, name: &'static str, low: u32, high: u32) -> Option<u32> {
         let text = self.take(name)?;
         let number = text.parse().ok().filter(|number| (low..=high).contains(number));
         if number.is_none() {

@@ -88,7 +88,7 @@ pub async fn list(
     }
     let environment = environment.or((own == Environment::Test).then_some(own));
     let filter = ApiKeyFilter { workspace_id: caller.workspace_id(), environment, status, now: app.now() };
-    app.read(async move |mut tx| Ok(tx.api_key_list(filter, page).await?)).await
+    app.read_snapshot(async move |mut tx| Ok(tx.api_key_list(filter, page).await?)).await
 }
 
 /// One key that is not revoked.

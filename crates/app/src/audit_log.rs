@@ -10,5 +10,5 @@ use crate::{App, AuditEntry, Caller};
 /// [`gatepost_kernel::Error::Unavailable`].
 pub async fn list(app: &App, caller: &Caller, page: PageRequest) -> Result<Page<AuditEntry>> {
     let (workspace, environment) = (caller.workspace_id(), caller.environment());
-    app.read(async move |mut tx| Ok(tx.audit_entry_list(workspace, environment, page).await?)).await
+    app.read_snapshot(async move |mut tx| Ok(tx.audit_entry_list(workspace, environment, page).await?)).await
 }

@@ -42,10 +42,16 @@ impl Principal {
         &self.token
     }
 
-    /// Looks again whether the key can still be used, inside a transaction.
-    pub(crate) async fn recheck(&self, tx: &mut Tx<'_>, now: Timestamp) -> Result<()> {
+    /// The key as it is now, inside a transaction: what was true when the request began may not be any more.
+    pub(crate) async fn refreshed(
+        &self,
+        tx: &mut Tx<'_>,
+        now: Timestamp,
+        address: Option<IpAddr>,
+    ) -> Result<Self> {
         let owner = tx.api_key_by_digest(&self.digest).await?.ok_or(Error::Unauthorized)?;
-        usable(&owner, now)
+        usable(&owner, now, address)?;
+        Ok(Self { key: owner.key, digest: self.digest, token: self.token.clone() })
     }
 }
 
@@ -60,17 +66,15 @@ impl App {
         let digest = token.digest();
         let found = self.read(async move |mut tx| Ok(tx.api_key_by_digest(&digest).await?)).await?;
         let owner = found.ok_or(Error::Unauthorized)?;
-        usable(&owner, self.now())?;
-        if !owner.key.allowed_ips.allows(address) {
-            return Err(Error::IpNotAllowed);
-        }
+        usable(&owner, self.now(), address)?;
         Ok(Principal { key: owner.key, digest, token: token.into_secret() })
     }
 }
 
-fn usable(owner: &ApiKeyOwner, now: Timestamp) -> Result<()> {
+fn usable(owner: &ApiKeyOwner, now: Timestamp, address: Option<IpAddr>) -> Result<()> {
     if owner.workspace_deleted {
         return Err(Error::KeyRevoked);
     }
-    owner.key.status(now).usable()
+    owner.key.status(now).usable()?;
+    if owner.key.allowed_ips.allows(address) { Ok(()) } else { Err(Error::IpNotAllowed) }
 }

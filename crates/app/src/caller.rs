@@ -2,9 +2,9 @@
 
 use std::{net::IpAddr, sync::Arc};
 
-use gatepost_kernel::{Environment, Error, RequestId, Result, WorkspaceId};
+use gatepost_kernel::{Environment, Error, RequestId, Result, Timestamp, WorkspaceId};
 use gatepost_keys::{Scope, ScopeSet};
-use gatepost_storage::Actor;
+use gatepost_storage::{Actor, Tx};
 
 use crate::{App, IdempotencyRequest, Principal};
 
@@ -24,6 +24,7 @@ pub struct Caller {
     workspace_id: WorkspaceId,
     request_id: Option<RequestId>,
     address: Option<IpAddr>,
+    required: Option<&'static Scope>,
     idempotency: Option<Arc<IdempotencyRequest>>,
 }
 
@@ -35,6 +36,7 @@ impl Caller {
             workspace_id,
             request_id: None,
             address: None,
+            required: None,
             idempotency: None,
         }
     }
@@ -47,6 +49,7 @@ impl Caller {
             workspace_id,
             request_id: Some(request_id),
             address,
+            required: None,
             idempotency: None,
         }
     }
@@ -73,6 +76,11 @@ impl Caller {
     pub fn with_idempotency(mut self, request: IdempotencyRequest) -> Self {
         self.idempotency = Some(Arc::new(request));
         self
+    }
+
+    /// Whether the request has an idempotency key.
+    pub fn can_repeat(&self) -> bool {
+        self.idempotency.is_some()
     }
 
     /// The workspace that is acted on.
@@ -103,15 +111,36 @@ impl Caller {
         self.principal().map_or(Environment::Live, Principal::environment)
     }
 
-    /// Refuses a caller without `scope`.
+    /// The same caller, who must hold `scope`, now and when the transaction begins.
     ///
     /// # Errors
     /// [`Error::AccessDenied`] in the contract's words.
-    pub fn require(&self, scope: &Scope) -> Result<()> {
-        match self.principal() {
-            Some(principal) if !principal.scopes().allows(scope) => Err(Error::missing_scope(scope)),
+    pub fn requiring(mut self, scope: &'static Scope) -> Result<Self> {
+        self.required = Some(scope);
+        self.check_required()?;
+        Ok(self)
+    }
+
+    fn check_required(&self) -> Result<()> {
+        match (self.principal(), self.required) {
+            (Some(principal), Some(scope)) if !principal.scopes().allows(scope) => {
+                Err(Error::missing_scope(scope))
+            }
             _ => Ok(()),
         }
+    }
+
+    /// The same caller with the rights that its key has inside this transaction.
+    ///
+    /// # Errors
+    /// What the key would be told if the request began now.
+    pub(crate) async fn refreshed(mut self, tx: &mut Tx<'_>, now: Timestamp) -> Result<Self> {
+        if let Authority::Key(principal) = &self.authority {
+            let principal = principal.refreshed(tx, now, self.address).await?;
+            self.authority = Authority::Key(Arc::new(principal));
+            self.check_required()?;
+        }
+        Ok(self)
     }
 
     /// Refuses a caller that does not itself hold all of `scopes`.

@@ -11,15 +11,18 @@ use crate::{
     api_keys::{self, CreateApiKey},
 };
 
-/// Makes the root workspace and a live key with every scope, if there is no workspace yet. Of several processes
-/// that start together on one empty database, one gets the key.
+/// Makes the root workspace, and a live key with every scope, if the root never had a key. Of several processes that
+/// start together on one empty database, one gets the key.
 ///
 /// # Errors
 /// [`gatepost_kernel::Error::Unavailable`].
 pub async fn with_first_key(app: &App) -> Result<Option<Secret>> {
     let caller = Caller::command_line(WorkspaceId::ROOT);
     app.transact(&caller, async |unit: &mut UnitOfWork<'_>| {
-        if !insert_root(unit).await? {
+        insert_root(unit).await?;
+        // Whoever comes second waits here until the first has its key.
+        unit.tx.workspace_lock(WorkspaceId::ROOT).await?;
+        if unit.tx.api_key_any(WorkspaceId::ROOT).await? {
             return Ok(None);
         }
         let key = CreateApiKey {
@@ -35,18 +38,18 @@ pub async fn with_first_key(app: &App) -> Result<Option<Secret>> {
     .await
 }
 
-/// Makes the root workspace alone, if there is no workspace yet.
+/// Makes the root workspace alone, if there is none yet.
 ///
 /// # Errors
 /// [`gatepost_kernel::Error::Unavailable`].
 pub async fn without_key(app: &App) -> Result<()> {
     let caller = Caller::command_line(WorkspaceId::ROOT);
-    app.transact(&caller, async |unit: &mut UnitOfWork<'_>| insert_root(unit).await.map(|_| ())).await
+    app.transact(&caller, async |unit: &mut UnitOfWork<'_>| insert_root(unit).await).await
 }
 
-async fn insert_root(unit: &mut UnitOfWork<'_>) -> Result<bool> {
-    if unit.tx.workspace_any().await? {
-        return Ok(false);
+async fn insert_root(unit: &mut UnitOfWork<'_>) -> Result<()> {
+    if unit.tx.workspace_get(WorkspaceId::ROOT).await?.is_some() {
+        return Ok(());
     }
     let root = NewWorkspace {
         id: Some(WorkspaceId::ROOT),
@@ -57,5 +60,8 @@ async fn insert_root(unit: &mut UnitOfWork<'_>) -> Result<bool> {
         created_at: unit.now,
     };
     // `None`: another process was faster.
-    Ok(unit.tx.workspace_insert(&root).await?.is_some())
+    if unit.tx.workspace_insert(&root).await?.is_some() {
+        unit.audit(WorkspaceId::ROOT, "workspace.created", ("workspace", WorkspaceId::ROOT.0), Map::new());
+    }
+    Ok(())
 }

@@ -11,9 +11,10 @@ mod caller;
 pub mod first_start;
 mod idempotency;
 mod unit_of_work;
+pub mod usage;
 pub mod workspaces;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use gatepost_entitlements::Catalog;
 use gatepost_kernel::{ApiKeyId, Clock, Error, Result, Timestamp, WorkspaceId};
@@ -25,6 +26,8 @@ pub use gatepost_storage::{Actor, AuditEntry, Op, Workspace};
 pub use idempotency::{Answer, IdempotencyRequest};
 pub use unit_of_work::UnitOfWork;
 
+use crate::usage::UsageRecorder;
+
 /// The application: the database, the plans and the clock. Cloning is cheap.
 #[derive(Clone)]
 pub struct App(Arc<Parts>);
@@ -33,12 +36,13 @@ struct Parts {
     storage: Storage,
     catalog: Catalog,
     clock: Arc<dyn Clock>,
+    usage: UsageRecorder,
 }
 
 impl App {
     /// Puts an application together.
     pub fn new(storage: Storage, catalog: Catalog, clock: Arc<dyn Clock>) -> Self {
-        Self(Arc::new(Parts { storage, catalog, clock }))
+        Self(Arc::new(Parts { storage, catalog, clock, usage: UsageRecorder::default() }))
     }
 
     /// The present instant.
@@ -54,6 +58,10 @@ impl App {
     /// The database.
     pub fn storage(&self) -> &Storage {
         &self.0.storage
+    }
+
+    fn usage(&self) -> &UsageRecorder {
+        &self.0.usage
     }
 
     /// Whether the application can do its work: whether the database answers.
@@ -72,14 +80,37 @@ impl App {
         self.read(async move |mut tx| tx.api_key_workspace(id).await?.ok_or(Error::NotFound)).await
     }
 
-    /// Deletes idempotency records that no longer count; how many.
+    /// Deletes what no longer counts, in small batches that let other writers in between; how many rows.
     ///
     /// # Errors
-    /// [`Error::Unavailable`].
-    pub async fn forget_old_answers(&self) -> Result<usize> {
-        let now = self.now();
-        let delete = async move |mut tx: Tx<'_>| Ok::<_, Error>(tx.idempotency_delete_expired(now).await?);
-        self.0.storage.transaction(delete).await
+    /// [`Error::Unavailable`]; what was deleted before stays deleted.
+    pub async fn clean_up(&self) -> Result<usize> {
+        const BATCH: u32 = 500;
+        /// Readers of the change feed are seconds behind; one that is further behind trusts nothing it knows.
+        const CHANGES_KEPT: Duration = Duration::from_secs(24 * 3_600);
+        let mut total = 0;
+        loop {
+            let now = self.now();
+            let clean = async move |mut tx: Tx<'_>| {
+                let records = tx.idempotency_delete_expired(now, BATCH).await?;
+                let changes = tx.change_delete_before(now.minus(CHANGES_KEPT), BATCH).await?;
+                Ok::<_, Error>((records, changes))
+            };
+            let (records, changes) = self.0.storage.transaction(clean).await?;
+            total += records + changes;
+            if records.max(changes) < BATCH as usize {
+                return Ok(total);
+            }
+        }
+    }
+
+    /// For lists: the rows and their number must agree.
+    async fn read_snapshot<R, F>(&self, body: F) -> Result<R>
+    where
+        for<'c> F: AsyncFnOnce(Tx<'c>) -> Result<R> + Op<Tx<'c>, Result<R>, Fut: Send> + Send + 'static,
+        R: Send + 'static,
+    {
+        self.0.storage.read_snapshot::<R, Error, F>(body).await
     }
 
     async fn read<R, F>(&self, body: F) -> Result<R>

@@ -28,7 +28,11 @@ pub struct UnitOfWork<'c> {
     audit: Vec<NewAuditEntry>,
 }
 
-impl UnitOfWork<'_> {
+impl<'c> UnitOfWork<'c> {
+    fn new(tx: Tx<'c>, now: Timestamp, app: App, caller: Caller) -> Self {
+        Self { tx, now, app, caller, changes: Vec::new(), events: Vec::new(), audit: Vec::new() }
+    }
+
     /// Who calls.
     pub(crate) fn caller(&self) -> &Caller {
         &self.caller
@@ -96,20 +100,8 @@ impl UnitOfWork<'_> {
 }
 
 impl App {
-    fn unit_of_work<'c>(&self, tx: Tx<'c>, caller: &Caller) -> UnitOfWork<'c> {
-        UnitOfWork {
-            tx,
-            now: self.now(),
-            app: self.clone(),
-            caller: caller.clone(),
-            changes: Vec::new(),
-            events: Vec::new(),
-            audit: Vec::new(),
-        }
-    }
-
     /// Runs a use-case in one transaction. The caller's key is looked up once more inside, so that one that was
-    /// revoked while its request was still arriving changes nothing.
+    /// revoked, or lost a scope, while its request was still arriving changes nothing.
     ///
     /// # Errors
     /// Those of `body`, [`gatepost_kernel::Error::KeyRevoked`] and its like, and
@@ -124,10 +116,10 @@ impl App {
     {
         let (app, caller) = (self.clone(), caller.clone());
         let work = async move |tx: Tx<'_>| {
-            let mut unit = app.unit_of_work(tx, &caller);
-            if let Some(principal) = caller.principal() {
-                principal.recheck(&mut unit.tx, unit.now).await?;
-            }
+            let mut tx = tx;
+            let now = app.now();
+            let caller = caller.refreshed(&mut tx, now).await?;
+            let mut unit = UnitOfWork::new(tx, now, app, caller);
             let value = body(&mut unit).await?;
             unit.finish().await?;
             Ok(value)
@@ -163,16 +155,20 @@ impl App {
         .await
     }
 
-    /// Keeps the answer of a use-case that refused, after its transaction was undone.
+    /// Keeps the answer of a use-case that refused, after its transaction was undone. Answers with it, or with what
+    /// another request with the same idempotency key was answered meanwhile.
     ///
     /// # Errors
     /// [`gatepost_kernel::Error::Unavailable`]; also if the caller's key was revoked meanwhile.
-    pub async fn keep_refusal(&self, caller: &Caller, answer: Answer) -> Result<()> {
-        let Some(request) = caller.idempotency().cloned() else { return Ok(()) };
+    pub async fn keep_refusal(&self, caller: &Caller, answer: Answer) -> Result<Answer> {
+        let Some(request) = caller.idempotency().cloned() else { return Ok(answer) };
         self.transact(caller, async move |unit: &mut UnitOfWork<'_>| {
             match idempotency::begin(unit, &request).await? {
-                Begun::Replay(_) => Ok(()),
-                Begun::Fresh => idempotency::keep(unit, &request, &answer).await,
+                Begun::Replay(earlier) => Ok(earlier),
+                Begun::Fresh => {
+                    idempotency::keep(unit, &request, &answer).await?;
+                    Ok(answer)
+                }
             }
         })
         .await

@@ -1,7 +1,7 @@
 //! Workspaces: the tenants, and the platform itself.
 //!
 //! A key of the root sees and manages all of them; any other key sees its own alone, and may change only what
-//! is its own to choose (not its tier).
+//! is its own to choose (not its slug and tier).
 
 use gatepost_entitlements::{Catalog, is_time_zone};
 use gatepost_kernel::{Environment, Error, Page, PageRequest, Result, WorkspaceId};
@@ -13,8 +13,8 @@ use crate::{App, Caller, UnitOfWork};
 const TARGET: &str = "workspace";
 const MAX_SLUG_LEN: usize = 255;
 const MAX_SETTINGS_BYTES: usize = 65_536;
-/// How often a generated slug is tried anew when another transaction takes it at the same moment.
-const SLUG_TRIES: usize = 16;
+/// How often a generated slug is tried anew when somebody asks for just that one at the same moment.
+const SLUG_TRIES: usize = 4;
 
 /// A workspace to be made.
 #[derive(Debug, Clone)]
@@ -34,7 +34,7 @@ pub struct CreateWorkspace {
 pub struct UpdateWorkspace {
     /// A name.
     pub name: Option<String>,
-    /// A slug.
+    /// A slug; only the platform may set it.
     pub slug: Option<String>,
     /// The plan; only the platform may set it.
     pub tier: Option<String>,
@@ -69,6 +69,10 @@ pub fn check_settings(settings: &Map<String, Value>) -> Result<(), Vec<(String, 
     if serde_json::to_string(settings).map_or(true, |text| text.len() > MAX_SETTINGS_BYTES) {
         faults.push(("settings".to_owned(), "The settings may not be greater than 64 kilobytes.".to_owned()));
     }
+    // PostgreSQL cannot store it, and what one engine refuses the other must too.
+    if settings.iter().any(|(name, value)| name.contains('\0') || has_null_character(value)) {
+        faults.push(("settings".to_owned(), "The settings may not contain null characters.".to_owned()));
+    }
     match settings.get("timezone") {
         None | Some(Value::Null) => {}
         Some(Value::String(zone)) if is_time_zone(zone) => {}
@@ -80,13 +84,24 @@ pub fn check_settings(settings: &Map<String, Value>) -> Result<(), Vec<(String, 
     if faults.is_empty() { Ok(()) } else { Err(faults) }
 }
 
+fn has_null_character(value: &Value) -> bool {
+    match value {
+        Value::String(text) => text.contains('\0'),
+        Value::Array(items) => items.iter().any(has_null_character),
+        Value::Object(members) => {
+            members.iter().any(|(name, value)| name.contains('\0') || has_null_character(value))
+        }
+        _ => false,
+    }
+}
+
 /// One page of the workspaces that the caller may see.
 ///
 /// # Errors
 /// [`Error::Unavailable`].
 pub async fn list(app: &App, caller: &Caller, page: PageRequest) -> Result<Page<Workspace>> {
     let only = (!caller.is_root()).then(|| caller.home());
-    app.read(async move |mut tx| Ok(tx.workspace_list(only, page).await?)).await
+    app.read_snapshot(async move |mut tx| Ok(tx.workspace_list(only, page).await?)).await
 }
 
 /// One workspace.
@@ -128,13 +143,17 @@ pub async fn create(unit: &mut UnitOfWork<'_>, input: CreateWorkspace) -> Result
 /// Changes a workspace.
 ///
 /// # Errors
-/// [`Error::NotFound`]; [`Error::AccessDenied`] for a test key, and for a tier unless the caller is of the
-/// root; [`Error::Validation`].
+/// [`Error::NotFound`]; [`Error::AccessDenied`] for a test key, and for a slug or a tier unless the caller is
+/// of the root; [`Error::Validation`].
 pub async fn update(unit: &mut UnitOfWork<'_>, id: WorkspaceId, input: UpdateWorkspace) -> Result<Workspace> {
     visible(unit.caller(), id)?;
     unit.caller().require_live()?;
     let now = unit.now;
     let before = unit.tx.workspace_lock(id).await?.ok_or(Error::NotFound)?;
+    if input.slug.is_some() {
+        // Slugs are unique among all tenants: to let one choose would let it find out who else is here.
+        unit.caller().require_root()?;
+    }
     if let Some(tier) = &input.tier {
         unit.caller().require_root()?;
         unit.catalog().check_tier("tier", tier).map_err(|fault| Error::invalid("tier", fault))?;
@@ -225,6 +244,7 @@ fn record(
 
 async fn insert_with_free_slug(unit: &mut UnitOfWork<'_>, new: NewWorkspace) -> Result<Workspace> {
     let base = slug_from_name(&new.name);
+    unit.tx.workspace_slug_lock(&base).await?;
     for _ in 0..SLUG_TRIES {
         let taken = unit.tx.workspace_slugs_from(&base).await?;
         let slug = free_slug(&base, &taken);

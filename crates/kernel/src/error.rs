@@ -12,8 +12,14 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 pub struct FieldErrors(IndexMap<String, Vec<String>>);
 
 impl FieldErrors {
-    /// Adds one fault of `field`.
+    /// How many fields are named at most: an answer must not grow far beyond its request.
+    pub const MAX_FIELDS: usize = 100;
+
+    /// Adds one fault of `field`, unless [`FieldErrors::MAX_FIELDS`] are named already.
     pub fn add(&mut self, field: impl Into<String>, message: impl Into<String>) {
+        if self.0.len() >= Self::MAX_FIELDS {
+            return;
+        }
         self.0.entry(field.into()).or_default().push(message.into());
     }
 

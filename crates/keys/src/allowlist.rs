@@ -17,6 +17,9 @@ impl IpAllowlist {
     /// # Errors
     /// For each malformed entry its place and a sentence; place `None` if there are more than 50.
     pub fn parse(texts: &[&str]) -> Result<Self, Vec<(Option<usize>, String)>> {
+        if texts.len() > MAX_ENTRIES {
+            return Err(vec![(None, format!("The allowed ips may not have more than {MAX_ENTRIES} items."))]);
+        }
         let (mut networks, mut faults) = (Vec::new(), Vec::new());
         for (place, text) in texts.iter().enumerate() {
             match network(text) {
@@ -27,9 +30,6 @@ impl IpAllowlist {
                     "An allowed IP must be an IPv4 or IPv6 address or CIDR range.".into(),
                 )),
             }
-        }
-        if networks.len() > MAX_ENTRIES {
-            faults.push((None, format!("The allowed ips may not have more than {MAX_ENTRIES} items.")));
         }
         if faults.is_empty() { Ok(Self(networks)) } else { Err(faults) }
     }

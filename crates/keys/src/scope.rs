@@ -71,6 +71,9 @@ impl ScopeSet {
     /// # Errors
     /// For each malformed scope its place and a sentence; place `None` if there are more than 100.
     pub fn parse(texts: &[&str]) -> Result<Self, Vec<(Option<usize>, String)>> {
+        if texts.len() > MAX_SCOPES {
+            return Err(vec![(None, format!("The scopes may not have more than {MAX_SCOPES} items."))]);
+        }
         let (mut scopes, mut faults) = (Vec::<Scope>::new(), Vec::new());
         for (place, text) in texts.iter().enumerate() {
             match text.parse() {
@@ -78,9 +81,6 @@ impl ScopeSet {
                 Ok(scope) => scopes.push(scope),
                 Err(fault) => faults.push((Some(place), fault)),
             }
-        }
-        if scopes.len() > MAX_SCOPES {
-            faults.push((None, format!("The scopes may not have more than {MAX_SCOPES} items.")));
         }
         if faults.is_empty() { Ok(Self(scopes)) } else { Err(faults) }
     }

@@ -6,6 +6,7 @@ use clap::{
     Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum, error::ErrorKind,
     parser::ValueSource,
 };
+use gatepost_kernel::Secret;
 
 /// API keys, scopes, rate limits, entitlements and signed webhooks in one binary.
 #[derive(Debug, Parser)]
@@ -43,14 +44,11 @@ pub struct GlobalArgs {
     #[arg(long, global = true, value_name = "FILE", env = "GATEPOST_CONFIG")]
     pub config: Option<PathBuf>,
     /// sqlite://PATH or postgres://USER:PASSWORD@HOST/NAME [default: sqlite://gatepost.db]
-    #[arg(long, global = true, value_name = "URL", env = "DATABASE_URL", hide_env_values = true)]
-    pub database_url: Option<String>,
+    #[arg(long, global = true, value_name = "URL", env = "DATABASE_URL", hide_env_values = true, value_parser = secret)]
+    pub database_url: Option<Secret>,
     /// What to log, e.g. info or gatepost_app=debug,info
     #[arg(long, global = true, value_name = "FILTER", env = "GATEPOST_LOG")]
     pub log: Option<String>,
-    /// Base64 of 32 bytes; encrypts what must be read back, such as webhook secrets
-    #[arg(long, hide = true, env = "GATEPOST_SECRET_KEY", hide_env_values = true)]
-    pub secret_key: Option<String>,
 }
 
 #[derive(Debug, Clone, Default, Args)]
@@ -59,11 +57,16 @@ pub struct ServeArgs {
     #[arg(long, value_name = "ADDRESS", env = "GATEPOST_BIND")]
     pub bind: Option<SocketAddr>,
     /// Redis or Valkey, for exact limits on several nodes
-    #[arg(long, value_name = "URL", env = "REDIS_URL", hide_env_values = true)]
-    pub redis_url: Option<String>,
+    #[arg(long, value_name = "URL", env = "REDIS_URL", hide_env_values = true, value_parser = secret)]
+    pub redis_url: Option<Secret>,
     /// What this process does [default: all]
     #[arg(long, value_name = "ROLES", value_delimiter = ',')]
     pub roles: Vec<Role>,
+}
+
+/// A URL can hold a password, which nothing should print.
+fn secret(text: &str) -> Result<Secret, std::convert::Infallible> {
+    Ok(Secret::new(text.to_owned()))
 }
 
 /// A part of the work.

@@ -69,6 +69,10 @@ fn configuration(config: &Config, findings: &mut Vec<Finding>) {
                     set it to the output of `openssl rand -base64 32`";
         say(Grade::Warn, "secret key", text.to_owned());
     }
+    if config.redis_is_named {
+        let text = "a Redis is named, but this version does not use one; nothing is sent to it";
+        say(Grade::Warn, "redis", text.to_owned());
+    }
     if config.public_url.is_none() {
         let text =
             "[server] public_url is not set; links in answers begin with the Host that the client sent";

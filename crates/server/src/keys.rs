@@ -9,7 +9,10 @@ use crate::{Failure, cli::KeysCommand, config::Config, output, paging, serve};
 
 /// Runs a command.
 pub async fn run(config: &Config, command: KeysCommand) -> Result<(), Failure> {
-    let app = serve::open_with_root(config).await?;
+    let app = match command {
+        KeysCommand::Create { .. } => serve::open_with_root(config).await?,
+        KeysCommand::List { .. } | KeysCommand::Revoke { .. } => serve::open(config).await?,
+    };
     match command {
         KeysCommand::Create { name, workspace, scopes, environment, tier, expires_in, json } => {
             let input = create_input(&name, &scopes, environment, tier, expires_in)?;

@@ -50,29 +50,47 @@ pub async fn run(config: &Config) -> Result<(), Failure> {
     let app = App::new(storage, config.catalog.clone(), Arc::new(SystemClock));
 
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
-    let settings =
-        Settings { public_url: config.public_url.clone(), trusted_proxies: config.trusted_proxies.clone() };
+    let answers_the_api = config.roles.contains(&Role::Api);
+    let settings = Settings {
+        public_url: config.public_url.clone(),
+        trusted_proxies: config.trusted_proxies.clone(),
+        probes_only: !answers_the_api,
+    };
     let state = State::new(app.clone(), settings);
     let (server, stopper) = serve(listener, state, thread::available_parallelism().map_or(1, usize::from))?;
 
-    if let Some(key) = first_start::with_first_key(&app).await? {
+    if answers_the_api && let Some(key) = first_start::with_first_key(&app).await? {
         greet(&key, &format!("http://{address}"))?;
     }
     let jobs = config.roles.contains(&Role::Jobs).then(|| tokio::spawn(jobs::run(app.clone())));
+    let usage = tokio::spawn(jobs::write_usage(app.clone()));
     tracing::info!(
         server.address = %address, database = %config.database_url, engine = app.storage().engine().as_str(),
         migrations.run = migrations, version = env!("CARGO_PKG_VERSION"), "ready"
     );
-    let server = tokio::spawn(server);
+    let mut server = tokio::spawn(server);
     tokio::select! {
         _ = terminate.recv() => {}
         _ = interrupt.recv() => {}
+        // It ends by itself only when something is wrong; a supervisor must see that.
+        ended = &mut server => {
+            ended??;
+            return Err("the server ended by itself".into());
+        }
     }
     tracing::info!("stopping");
     stopper.stop().await;
     server.await??;
+    usage.abort();
     if let Some(jobs) = jobs {
         jobs.abort();
+    }
+    // What the last seconds counted; the database may be the reason for stopping, so this does not fail the stop.
+    if let Err(error) = app.write_usage().await {
+        tracing::warn!(
+            error = error.internal_context().unwrap_or_default(),
+            "the last usage was not written"
+        );
     }
     tracing::info!("stopped");
     Ok(())

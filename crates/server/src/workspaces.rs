@@ -8,7 +8,10 @@ use crate::{Failure, cli::WorkspacesCommand, config::Config, keys::explain, outp
 
 /// Runs a command.
 pub async fn run(config: &Config, command: WorkspacesCommand) -> Result<(), Failure> {
-    let app = serve::open_with_root(config).await?;
+    let app = match command {
+        WorkspacesCommand::Create { .. } => serve::open_with_root(config).await?,
+        WorkspacesCommand::List { .. } => serve::open(config).await?,
+    };
     let caller = Caller::command_line(WorkspaceId::ROOT);
     match command {
         WorkspacesCommand::Create { name, tier, json } => {

@@ -233,6 +233,17 @@ impl Tx<'_> {
         row.map(ApiKey::try_from).transpose()
     }
 
+    /// Whether a workspace ever had a key.
+    pub async fn api_key_any(&mut self, workspace: WorkspaceId) -> Result<bool> {
+        let first: Option<i64> = on_conn!(self, |c| api_keys::table
+            .filter(api_keys::workspace_id.eq(workspace.0))
+            .select(api_keys::id)
+            .first(c)
+            .await
+            .optional())?;
+        Ok(first.is_some())
+    }
+
     /// The workspace of a key, whatever the key's state.
     pub async fn api_key_workspace(&mut self, id: ApiKeyId) -> Result<Option<WorkspaceId>> {
         let workspace: Option<i64> = on_conn!(self, |c| api_keys::table

@@ -90,6 +90,20 @@ impl Tx<'_> {
         rows.into_iter().map(Change::try_from).collect()
     }
 
+    /// Forgets at most `limit` entries from before `time`; how many.
+    pub async fn change_delete_before(&mut self, time: Timestamp, limit: u32) -> Result<usize> {
+        let old: Vec<i64> = on_conn!(self, |c| changes::table
+            .filter(changes::created_at.lt(DbTime::from(time)))
+            .order(changes::id)
+            .limit(limit.into())
+            .select(changes::id)
+            .load(c)
+            .await?);
+        Ok(on_conn!(self, |c| diesel::delete(changes::table.filter(changes::id.eq_any(&old)))
+            .execute(c)
+            .await?))
+    }
+
     /// The end of the feed; 0 when it is empty.
     pub async fn change_last_id(&mut self) -> Result<ChangeId> {
         let last: Option<i64> = on_conn!(self, |c| changes::table

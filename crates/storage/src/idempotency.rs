@@ -136,12 +136,26 @@ impl Tx<'_> {
         Ok(())
     }
 
-    /// Forgets answers that no longer count; how many.
-    pub async fn idempotency_delete_expired(&mut self, now: Timestamp) -> Result<usize> {
-        Ok(on_conn!(self, |c| diesel::delete(
-            idempotency_records::table.filter(idempotency_records::expires_at.le(DbTime::from(now)))
-        )
-        .execute(c)
-        .await?))
+    /// Forgets at most `limit` answers that no longer count; how many.
+    pub async fn idempotency_delete_expired(&mut self, now: Timestamp, limit: u32) -> Result<usize> {
+        let expired: Vec<(i64, String)> = on_conn!(self, |c| idempotency_records::table
+            .filter(idempotency_records::expires_at.le(DbTime::from(now)))
+            .order(idempotency_records::expires_at)
+            .limit(limit.into())
+            .select((idempotency_records::api_key_id, idempotency_records::idempotency_key))
+            .load(c)
+            .await?);
+        let mut deleted = 0;
+        for (api_key, idempotency_key) in expired {
+            // Looked at again: it may have been replaced by one that counts.
+            deleted += on_conn!(self, |c| diesel::delete(
+                idempotency_records::table
+                    .find((api_key, &idempotency_key))
+                    .filter(idempotency_records::expires_at.le(DbTime::from(now)))
+            )
+            .execute(c)
+            .await?);
+        }
+        Ok(deleted)
     }
 }

@@ -20,6 +20,7 @@ mod idempotency;
 mod migrations;
 mod schema;
 mod types;
+mod usage;
 mod workspaces;
 
 pub use api_keys::{ApiKeyChanges, ApiKeyFilter, ApiKeyOwner, NewApiKey};
@@ -30,4 +31,5 @@ pub use error::{Result, StorageError};
 pub use events::{NewEvent, StoredEvent};
 pub use health::Health;
 pub use idempotency::IdempotencyRecord;
+pub use usage::{DayUsage, RequestCounts, UsageDelta};
 pub use workspaces::{NewWorkspace, Workspace, WorkspaceChanges};

@@ -111,3 +111,24 @@ diesel::table! {
 
 diesel::joinable!(api_keys -> workspaces (workspace_id));
 diesel::allow_tables_to_appear_in_same_query!(api_keys, workspaces);
+
+diesel::table! {
+    api_key_usage (api_key_id, day) {
+        api_key_id -> BigInt,
+        day -> BigInt,
+        workspace_id -> BigInt,
+        environment -> Text,
+        successes -> BigInt,
+        redirects -> BigInt,
+        refusals -> BigInt,
+        failures -> BigInt,
+    }
+}
+
+diesel::table! {
+    api_key_day_leases (api_key_id, day) {
+        api_key_id -> BigInt,
+        day -> BigInt,
+        leased -> BigInt,
+    }
+}

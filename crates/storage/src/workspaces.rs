@@ -231,6 +231,21 @@ impl Tx<'_> {
         Ok(rows > 0)
     }
 
+    /// Lets others who look for a free slug that begins with `base` wait until this transaction ends.
+    pub async fn workspace_slug_lock(&mut self, base: &str) -> Result<()> {
+        match &mut self.0 {
+            // SQLite's one writer is already alone.
+            Conn::Sqlite(_) => {}
+            Conn::Postgres(c) => {
+                diesel::sql_query("SELECT pg_advisory_xact_lock(hashtextextended($1, 0))")
+                    .bind::<diesel::sql_types::Text, _>(format!("slug {base}"))
+                    .execute(*c)
+                    .await?;
+            }
+        }
+        Ok(())
+    }
+
     /// The slugs in use that are `base`, or `base` with a dash and more behind it.
     pub async fn workspace_slugs_from(&mut self, base: &str) -> Result<Vec<String>> {
         // A slug holds no character that means something in a pattern.
@@ -241,12 +256,5 @@ impl Tx<'_> {
             .select(workspaces::slug)
             .load(c)
             .await?))
-    }
-
-    /// Whether there ever was a workspace: whether this database was started before.
-    pub async fn workspace_any(&mut self) -> Result<bool> {
-        let first: Option<i64> =
-            on_conn!(self, |c| workspaces::table.select(workspaces::id).first(c).await.optional())?;
-        Ok(first.is_some())
     }
 }

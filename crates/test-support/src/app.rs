@@ -90,6 +90,7 @@ impl TestApp {
     /// # Panics
     /// If anything of it does not start.
     pub async fn start_with(engine: Engine, settings: Settings, catalog: Catalog) -> Self {
+        crate::watch::start();
         let database = TestDatabase::create(engine);
         let storage = database.open().await;
         let clock = Arc::new(ManualClock::at(Timestamp::parse(BEGINNING).expect("an instant")));

@@ -4,11 +4,13 @@
 mod app;
 mod database;
 mod postgres;
+mod watch;
 
 pub use app::{Reply, TestApp};
 pub use database::TestDatabase;
 pub use gatepost_storage::Engine;
 pub use postgres::PostgresServer;
+pub use watch::{count_keys, server_panics};
 
 /// Makes two tests of each function `async fn name(T)`: one on SQLite, one on PostgreSQL. `T` is a type in
 /// scope with `async fn start(Engine) -> T`.

@@ -1,15 +1,22 @@
 //! For load balancers and Prometheus; outside the contract and its limits.
 
-use actix_web::{HttpResponse, http::header::ContentType, web};
+use actix_web::{HttpResponse, Resource, http::header::ContentType, web};
 use gatepost_kernel::Error;
 
-use crate::{State, error::ApiError};
+use crate::{State, error::ApiError, fallback::no_such_operation};
 
 pub fn configure(config: &mut web::ServiceConfig) {
     config
-        .route("/healthz", web::get().to(healthz))
-        .route("/readyz", web::get().to(readyz))
-        .route("/metrics", web::get().to(metrics));
+        .service(probe(PATHS[0]).get(healthz).route(web::head().to(healthz)))
+        .service(probe(PATHS[1]).get(readyz).route(web::head().to(readyz)))
+        .service(probe(PATHS[2]).get(metrics).route(web::head().to(metrics)));
+}
+
+/// What is served here, by GET and HEAD.
+pub const PATHS: [&str; 3] = ["/healthz", "/readyz", "/metrics"];
+
+fn probe(path: &str) -> Resource {
+    web::resource(path).default_service(web::to(no_such_operation))
 }
 
 /// The process lives.

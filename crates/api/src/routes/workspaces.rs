@@ -57,7 +57,7 @@ async fn create_workspace(
 ) -> Result<HttpResponse, ApiError> {
     let (body, call) = call.into_body();
     call.mutate(async move |unit: &mut UnitOfWork<'_>| {
-        let workspace = workspaces::create(unit, body.into()).await?;
+        let workspace = workspaces::create(unit, body?.into()).await?;
         Ok(Message::created("Workspace created successfully.", WorkspaceView::from(workspace)))
     })
     .await
@@ -79,7 +79,7 @@ async fn get_workspace(call: Call<WorkspacesRead>) -> Result<HttpResponse, ApiEr
 /// Update a workspace
 ///
 /// `settings` are merged one level deep, and `null` removes a setting. Only a key of the root workspace can set
-/// the tier. Test keys cannot update workspaces.
+/// the slug and the tier. Test keys cannot update workspaces.
 #[utoipa::path(
     tag = "Workspaces", operation_id = "update_workspace", request_body = UpdateWorkspaceBody,
     params(("id" = i64, Path, description = "Workspace ID")),
@@ -93,7 +93,7 @@ async fn update_workspace(
     let id = WorkspaceId(call.path_id()?);
     let (body, call) = call.into_body();
     call.mutate(async move |unit: &mut UnitOfWork<'_>| {
-        let workspace = workspaces::update(unit, id, body.into()).await?;
+        let workspace = workspaces::update(unit, id, body?.into()).await?;
         Ok(Message::done("Workspace updated successfully.", WorkspaceView::from(workspace)))
     })
     .await
@@ -107,7 +107,6 @@ async fn update_workspace(
     extensions(("x-required-scope" = json!("workspaces:delete"))),
     responses(
         (status = 204, description = "The workspace is deleted"),
-        (status = 409, description = "The root workspace, or the caller's own", body = crate::wire::ErrorBody),
     )
 )]
 #[delete("/workspaces/{id}")]

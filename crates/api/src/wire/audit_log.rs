@@ -56,7 +56,7 @@ pub struct AuditEntryView {
     #[schema(required, example = "192.0.2.7")]
     ip_address: Option<String>,
     /// What is worth knowing beside.
-    #[schema(value_type = Object, example = json!({}))]
+    #[schema(value_type = std::collections::BTreeMap<String, Value>, example = json!({}))]
     details: Map<String, Value>,
     /// When.
     #[schema(value_type = String, format = DateTime, example = "2026-01-15T10:30:00Z")]

@@ -1,6 +1,7 @@
 //! What travels: bodies that come in (`…Body`), things that go out (`…View`), and their descriptions for the
 //! OpenAPI document.
 
+pub mod api_key_usage;
 pub mod api_keys;
 pub mod audit_log;
 pub mod workspaces;

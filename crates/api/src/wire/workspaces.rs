@@ -28,7 +28,7 @@ pub struct WorkspaceView {
     #[schema(example = "business")]
     tier: String,
     /// The tenant's own settings.
-    #[schema(value_type = Object, example = json!({"timezone": "UTC", "locale": "en_GB"}))]
+    #[schema(value_type = std::collections::BTreeMap<String, Value>, example = json!({"timezone": "UTC", "locale": "en_GB"}))]
     settings: Map<String, Value>,
     /// When it was made.
     #[schema(value_type = String, format = DateTime, example = "2026-01-01T00:00:00Z")]
@@ -64,7 +64,7 @@ pub struct CreateWorkspaceBody {
     #[schema(example = "pro")]
     tier: Option<String>,
     /// The tenant's own settings; `timezone` must be an IANA time zone
-    #[schema(value_type = Option<Object>, example = json!({"timezone": "Europe/London"}))]
+    #[schema(value_type = Option<std::collections::BTreeMap<String, Value>>, example = json!({"timezone": "Europe/London"}))]
     settings: Option<Map<String, Value>>,
 }
 
@@ -91,7 +91,7 @@ pub struct UpdateWorkspaceBody {
     /// Workspace name
     #[schema(min_length = 1, max_length = 255, nullable = false, example = "Updated Name")]
     name: Option<String>,
-    /// URL-friendly identifier
+    /// URL-friendly identifier; only a key of the root workspace can set it
     #[schema(
         pattern = "^[a-z0-9]+(-[a-z0-9]+)*$",
         max_length = 255,
@@ -103,7 +103,7 @@ pub struct UpdateWorkspaceBody {
     #[schema(nullable = false, example = "business")]
     tier: Option<String>,
     /// Settings to merge; `null` removes one
-    #[schema(value_type = Object, nullable = false, required = false, example = json!({"timezone": "Europe/London"}))]
+    #[schema(value_type = std::collections::BTreeMap<String, Value>, nullable = false, required = false, example = json!({"timezone": "Europe/London"}))]
     settings: Option<Map<String, Value>>,
 }
 

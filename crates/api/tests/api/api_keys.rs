@@ -18,6 +18,7 @@ both_engines! { TestApp:
     tiers_stay_below_the_workspaces,
     test_keys_see_the_test_world,
     events_are_written_with_the_change,
+    use_is_counted,
 }
 
 async fn made_and_read(app: TestApp) {
@@ -270,4 +271,48 @@ async fn events_are_written_with_the_change(app: TestApp) {
     types.sort_unstable();
     assert_eq!(types, ["api_key.created", "api_key.created", "api_key.revoked", "api_key.rotated"]);
     assert!(events.iter().all(|event| !event.data.to_string().contains(&key)), "no secret is in an event");
+}
+
+async fn use_is_counted(app: TestApp) {
+    let (id, old) = app.create_key(&app.root_key, 0, json!({ "scopes": ["workspaces:read"] })).await;
+    let usage = async |id: i64, query: &str| {
+        app.get(&app.root_key, &format!("/api-keys/{id}/usage{query}")).await.expect(200)["data"].take()
+    };
+    let none = json!({ "api_key_id": id, "last_used_at": null, "days": [], "replaced": null });
+    assert_eq!(usage(id, "").await, none);
+    app.get(&old, "/workspaces").await.expect(200);
+    app.get(&old, "/workspaces").await.expect(200);
+    app.get(&old, "/api-keys").await.expect(403);
+    app.clock.advance(Duration::from_secs(86_400));
+    app.get(&old, "/workspaces/999").await.expect(404);
+    let seen = usage(id, "").await;
+    assert_eq!(seen["last_used_at"], "2026-01-16T10:30:00Z");
+    let day = |date: &str, successes: u64, refusals: u64| {
+        json!({
+            "date": date, "total": successes + refusals, "successes": successes, "redirects": 0, "refusals": refusals,
+            "failures": 0
+        })
+    };
+    assert_eq!(seen["days"], json!([day("2026-01-16", 0, 1), day("2026-01-15", 2, 1)]));
+    assert_eq!(usage(id, "?days=1").await["days"], json!([day("2026-01-16", 0, 1)]));
+    assert_eq!(
+        app.get(&app.root_key, &format!("/api-keys/{id}")).await.expect(200)["data"]["last_used_at"],
+        seen["last_used_at"]
+    );
+    app.get(&app.root_key, &format!("/api-keys/{id}/usage?days=91"))
+        .await
+        .expect_error(422, "validation_failed");
+
+    // Who still uses the old key after a rotation?
+    let rotated = app.post(&app.root_key, &format!("/api-keys/{id}/rotate"), &json!({})).await.expect(200);
+    let new_id = rotated["data"]["id"].as_i64().expect("an id");
+    assert_eq!(usage(new_id, "").await["replaced"]["used_since_rotation"], false);
+    app.clock.advance(Duration::from_secs(60));
+    app.get(&old, "/workspaces").await.expect(200);
+    let replaced = usage(new_id, "").await["replaced"].take();
+    let expected = json!({
+        "id": id, "last_used_at": "2026-01-16T10:31:00Z", "used_since_rotation": true,
+        "grace_period_ends_at": "2026-01-17T10:30:00Z"
+    });
+    assert_eq!(replaced, expected);
 }

@@ -37,6 +37,7 @@ async fn every_change_is_logged(app: TestApp) {
         "workspace.updated",
         "workspace.created",
         "api_key.created",
+        "workspace.created",
     ];
     assert_eq!(actions, expected);
     let revoked = &rows[0];
@@ -45,7 +46,7 @@ async fn every_change_is_logged(app: TestApp) {
     assert_eq!((&revoked["request_id"], &revoked["ip_address"]), (&json!("my-request"), &json!("127.0.0.1")));
     assert_eq!(rows[2]["details"]["fields"], json!(["name", "allowed_ips"]));
     assert_eq!(rows[7]["actor"]["type"], "command_line");
-    assert_eq!(app.get(root, "/audit-log?per_page=3&page=3").await.expect(200)["meta"]["to"], 8);
+    assert_eq!(app.get(root, "/audit-log?per_page=3&page=3").await.expect(200)["meta"]["to"], 9);
 }
 
 async fn each_world_and_tenant_has_its_own(app: TestApp) {

@@ -127,7 +127,11 @@ async fn addresses_are_checked(app: TestApp) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_trusted_proxy_is_believed() {
     let trusted_proxies = vec!["127.0.0.1/32".parse().expect("a network")];
-    let settings = Settings { public_url: Some("https://api.example.com/".into()), trusted_proxies };
+    let settings = Settings {
+        public_url: Some("https://api.example.com/".into()),
+        trusted_proxies,
+        ..Settings::default()
+    };
     let app = TestApp::start_with(Engine::Sqlite, settings, Catalog::built_in()).await;
     let (_, key) =
         app.create_key(&app.root_key, 0, json!({ "scopes": ["*"], "allowed_ips": ["192.0.2.1"] })).await;

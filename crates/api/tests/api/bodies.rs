@@ -196,9 +196,16 @@ async fn ids_that_are_none(app: TestApp) {
 }
 
 async fn routes_and_methods_that_are_none(app: TestApp) {
-    for path in
-        ["/", "/api", "/api/v1", "/api/v1/", "/api/v1/nope", "/api/v1/workspaces/1/x", "/api/v1/workspaces/"]
-    {
+    for path in [
+        "/",
+        "/api",
+        "/api/v1",
+        "/api/v1/",
+        "/api/v1/nope",
+        "/api/v1/workspaces/1/x",
+        "/api/v1/workspaces/",
+        "/docs/nope.js",
+    ] {
         let reply = app.send(app.request(Method::GET, path).bearer_auth(&app.root_key)).await;
         assert_eq!(reply.json, json!({ "error": "not_found", "message": "Resource not found." }), "{path}");
     }
@@ -207,6 +214,9 @@ async fn routes_and_methods_that_are_none(app: TestApp) {
         (Method::PUT, "/api/v1/workspaces/1", "GET, PATCH, DELETE"),
         (Method::GET, "/api/v1/api-keys/1/rotate", "POST"),
         (Method::from_bytes(b"BREW").expect("a method"), "/api/v1/audit-log", "GET"),
+        (Method::POST, "/healthz", "GET, HEAD"),
+        (Method::DELETE, "/metrics", "GET, HEAD"),
+        (Method::POST, "/docs", "GET"),
     ] {
         let reply = app.send(app.request(method, path).bearer_auth(&app.root_key)).await;
         assert_eq!(reply.header("allow"), allow);

@@ -10,6 +10,8 @@ use tokio::{
 both_engines! { TestApp:
     clients_that_reset_mid_request,
     a_key_that_is_revoked_while_its_body_arrives,
+    a_key_that_is_narrowed_while_its_body_arrives,
+    lists_without_end,
     fifty_writers,
 }
 
@@ -49,6 +51,7 @@ async fn clients_that_reset_mid_request(app: TestApp) {
 }
 
 async fn assert_no_open_transaction(app: &TestApp) {
+    assert_eq!(gatepost_test_support::server_panics(), 0, "the server has panicked");
     // A new transaction on SQLite's one writer, and on PostgreSQL the server's own word.
     app.create_key(&app.root_key, 0, json!({ "scopes": [] })).await;
     if app.storage.engine() == Engine::Postgres {
@@ -62,8 +65,8 @@ async fn assert_no_open_transaction(app: &TestApp) {
     }
 }
 
-async fn a_key_that_is_revoked_while_its_body_arrives(app: TestApp) {
-    let (id, key) = app.create_key(&app.root_key, 0, json!({ "scopes": ["*"] })).await;
+/// Sends a request to make a key, but for the end of its body; answers what takes the rest and reads the status.
+async fn hold_back(app: &TestApp, key: &str) -> impl AsyncFnOnce() -> String {
     let body = r#"{"name":"Too late","scopes":["*"]}"#;
     let mut stream = TcpStream::connect(app.address).await.expect("a connection");
     let head = format!(
@@ -77,12 +80,58 @@ async fn a_key_that_is_revoked_while_its_body_arrives(app: TestApp) {
     stream.read_exact(&mut answer).await.expect("100 Continue");
     assert!(answer.starts_with(b"HTTP/1.1 100"));
     stream.write_all(&body.as_bytes()[..10]).await.expect("some of the body");
+    async move || {
+        stream.write_all(&body.as_bytes()[10..]).await.expect("the rest of the body");
+        let mut status = [0u8; 12];
+        stream.read_exact(&mut status).await.expect("a status line");
+        String::from_utf8_lossy(&status[9..]).into_owned()
+    }
+}
+
+async fn a_key_that_is_revoked_while_its_body_arrives(app: TestApp) {
+    let (id, key) = app.create_key(&app.root_key, 0, json!({ "scopes": ["*"] })).await;
+    let rest = hold_back(&app, &key).await;
     app.delete(&app.root_key, &format!("/api-keys/{id}")).await.expect(204);
-    stream.write_all(&body.as_bytes()[10..]).await.expect("the rest of the body");
-    let mut status = [0u8; 12];
-    stream.read_exact(&mut status).await.expect("a status line");
-    assert_eq!(String::from_utf8_lossy(&status), "HTTP/1.1 401");
+    assert_eq!(rest().await, "401");
     assert_eq!(app.get(&app.root_key, "/api-keys").await.expect(200)["meta"]["total"], 1);
+}
+
+async fn a_key_that_is_narrowed_while_its_body_arrives(app: TestApp) {
+    for narrower in [json!(["posts:read"]), json!(["api-keys:write"])] {
+        let (id, key) = app.create_key(&app.root_key, 0, json!({ "scopes": ["*"] })).await;
+        let rest = hold_back(&app, &key).await;
+        app.patch(&app.root_key, &format!("/api-keys/{id}"), &json!({ "scopes": narrower }))
+            .await
+            .expect(200);
+        assert_eq!(rest().await, "403", "neither the scope of the operation nor the scopes that it gives");
+    }
+    let (id, key) = app.create_key(&app.root_key, 0, json!({ "scopes": ["*"] })).await;
+    let rest = hold_back(&app, &key).await;
+    app.patch(&app.root_key, &format!("/api-keys/{id}"), &json!({ "allowed_ips": ["192.0.2.1"] }))
+        .await
+        .expect(200);
+    assert_eq!(rest().await, "403");
+}
+
+/// A body of a megabyte must cost neither much time nor a much larger answer.
+async fn lists_without_end(app: TestApp) {
+    let scopes: Vec<String> = (0..90_000).map(|n| format!("r{n}:x")).collect();
+    let ips: Vec<String> =
+        (0..60_000).map(|n| format!("10.{}.{}.{}", n >> 16, (n >> 8) & 255, n & 255)).collect();
+    let unknown: serde_json::Map<_, _> = (0..60_000).map(|n| (format!("unknown{n}"), json!(1))).collect();
+    for body in [
+        json!({ "name": "x", "scopes": scopes }),
+        json!({ "name": "x", "allowed_ips": ips }),
+        json!({ "name": "x", "scopes": vec![0; 400_000] }),
+        json!(unknown),
+    ] {
+        let reply = app.post(&app.root_key, "/api-keys", &body).await;
+        assert!(reply.text.len() < 65_536, "{} bytes", reply.text.len());
+        reply.expect_error(422, "validation_failed");
+    }
+    let query = "a=1&".repeat(10_000);
+    let reply = app.get(&app.root_key, &format!("/api-keys?{query}")).await;
+    assert!(reply.status.is_client_error() && reply.text.len() < 65_536);
 }
 
 async fn fifty_writers(app: TestApp) {
@@ -94,6 +143,6 @@ async fn fifty_writers(app: TestApp) {
     });
     futures_util::future::join_all(writers).await;
     assert_eq!(app.get(&app.root_key, "/api-keys").await.expect(200)["meta"]["total"], 151);
-    assert_eq!(app.get(&app.root_key, "/audit-log").await.expect(200)["meta"]["total"], 151);
+    assert_eq!(app.get(&app.root_key, "/audit-log").await.expect(200)["meta"]["total"], 152);
     assert_no_open_transaction(&app).await;
 }

@@ -12,6 +12,8 @@ both_engines! { TestApp:
     refusals_are_kept_and_rights_are_not,
     fifty_at_once_have_one_effect,
     a_kept_secret_is_sealed,
+    a_repetition_is_answered_even_when_the_input_has_become_invalid,
+    writers_that_need_each_others_rows_do_not_deadlock,
 }
 
 async fn post(app: &TestApp, key: &str, path: &str, header: &str, body: &Value) -> Reply {
@@ -50,7 +52,7 @@ async fn another_request_may_not_use_the_key(app: TestApp) {
     post(&app, &app.root_key, "/api-keys", "k", &other_body)
         .await
         .expect_error(422, "idempotency_key_reused");
-    post(&app, &app.root_key, "/workspaces", "k", &body).await.expect_error(422, "validation_failed");
+    post(&app, &app.root_key, "/workspaces", "k", &body).await.expect_error(422, "idempotency_key_reused");
     let request = app.request(Method::POST, "/api/v1/api-keys").bearer_auth(&app.root_key);
     let request = request.header("Idempotency-Key", "k").header("X-Workspace-ID", tenant).json(&body);
     app.send(request).await.expect_error(422, "idempotency_key_reused");
@@ -107,4 +109,47 @@ async fn a_kept_secret_is_sealed(app: TestApp) {
         record.sealed && !record.body.windows(20).any(|w| w == &secret[..20]),
         "the secret is not in the row"
     );
+}
+
+async fn a_repetition_is_answered_even_when_the_input_has_become_invalid(app: TestApp) {
+    let body = json!({ "name": "Short", "scopes": ["*"], "expires_at": "2026-01-15T11:30:00Z" });
+    let first = post(&app, &app.root_key, "/api-keys", "short", &body).await;
+    assert_eq!(first.status, 201);
+    app.clock.advance(Duration::from_secs(7_200));
+    let again = post(&app, &app.root_key, "/api-keys", "short", &body).await;
+    assert_eq!((again.status.as_u16(), again.header("idempotent-replayed")), (201, "true"));
+    post(&app, &app.root_key, "/api-keys", "late", &body).await.expect_error(422, "validation_failed");
+    // The refusal of a bad body is an answer as well, and its key is used.
+    let bad = json!({ "name": "" });
+    post(&app, &app.root_key, "/api-keys", "bad", &bad).await.expect_error(422, "validation_failed");
+    assert_eq!(
+        post(&app, &app.root_key, "/api-keys", "bad", &bad).await.header("idempotent-replayed"),
+        "true"
+    );
+    let good = json!({ "name": "Good", "scopes": ["*"] });
+    post(&app, &app.root_key, "/api-keys", "bad", &good).await.expect_error(422, "idempotency_key_reused");
+    let request = app.request(Method::POST, "/api/v1/api-keys").bearer_auth(&app.root_key).json(&good);
+    let twice = request.header("Idempotency-Key", "a").header("Idempotency-Key", "b");
+    app.send(twice).await.expect_error(422, "validation_failed");
+}
+
+/// One locks the workspace and then needs the caller's key, the other the key and then the workspace.
+async fn writers_that_need_each_others_rows_do_not_deadlock(app: TestApp) {
+    let (caller_id, caller) = app.create_key(&app.root_key, 0, json!({ "scopes": ["*"] })).await;
+    let make = async |number: i32| {
+        for round in 0..5 {
+            let body = json!({ "name": "x", "scopes": ["*"] });
+            post(&app, &caller, "/api-keys", &format!("{number}-{round}"), &body).await.expect(201);
+        }
+    };
+    let change = async |number: i32| {
+        for round in 0..5 {
+            let body = json!({ "name": format!("{number} {round}") });
+            app.patch(&app.root_key, &format!("/api-keys/{caller_id}"), &body).await.expect(200);
+            app.patch(&app.root_key, "/workspaces/1", &body).await.expect(200);
+        }
+    };
+    let makers = futures_util::future::join_all((0..8).map(make));
+    let changers = futures_util::future::join_all((0..8).map(change));
+    futures_util::future::join(makers, changers).await;
 }

@@ -9,6 +9,8 @@ async fn probes_metrics_and_docs_need_no_key(app: TestApp) {
     let get = async |path: &str| app.send(app.request(Method::GET, path)).await;
     assert_eq!(get("/healthz").await.text, "ok\n");
     assert_eq!(get("/readyz").await.text, "ready\n");
+    assert_eq!(app.send(app.request(Method::HEAD, "/healthz")).await.status, 200);
+    assert_eq!(app.send(app.request(Method::HEAD, "/readyz")).await.status, 200);
     app.get(&app.root_key, "/workspaces/1").await.expect(200);
     app.get(&app.root_key, "/workspaces/77").await.expect(404);
     get(&format!("/{}", app.root_key)).await.expect(404);

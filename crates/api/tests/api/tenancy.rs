@@ -32,7 +32,7 @@ fn case(operation_id: &str) -> Case {
         "create_api_key" => Case::Collection(json!({ "name": "Forged", "scopes": ["posts:read"] })),
         "get_workspace" | "delete_workspace" => Case::OnWorkspace(none),
         "update_workspace" => Case::OnWorkspace(json!({ "name": "Forged" })),
-        "get_api_key" | "revoke_api_key" => Case::OnApiKey(none),
+        "get_api_key" | "get_api_key_usage" | "revoke_api_key" => Case::OnApiKey(none),
         "update_api_key" => Case::OnApiKey(json!({ "name": "Forged" })),
         "rotate_api_key" => Case::OnApiKey(json!({ "grace_period_hours": 0 })),
         other => panic!("{other} has no case in the tenancy test"),
@@ -89,7 +89,12 @@ async fn send(app: &TestApp, key: &str, operation: &Operation, id: i64, acting: 
 async fn snapshot(app: &TestApp, key: &str) -> Vec<Value> {
     let mut seen = Vec::new();
     for path in ["/workspaces", "/api-keys", "/api-keys?status=revoked", "/audit-log"] {
-        seen.push(app.get(key, path).await.expect(200)["data"].take());
+        let mut rows = app.get(key, path).await.expect(200)["data"].take();
+        // Looking is a use of the key that looks, and nobody else's doing.
+        for row in rows.as_array_mut().into_iter().flatten().filter(|row| row.get("last_used_at").is_some()) {
+            row["last_used_at"] = Value::Null;
+        }
+        seen.push(rows);
     }
     seen
 }
@@ -111,7 +116,8 @@ async fn every_operation_needs_a_key_and_its_scope(app: TestApp) {
 async fn no_operation_reaches_another_tenant(app: TestApp) {
     let (_, _, attacker) = app.create_tenant("Attacker").await;
     let (victim, _, victim_key) = app.create_tenant("Victim").await;
-    let (target, _) = app.create_key(&victim_key, 0, json!({ "scopes": ["posts:read"] })).await;
+    let members = json!({ "name": "Victim key", "scopes": ["posts:read"] });
+    let (target, _) = app.create_key(&victim_key, 0, members).await;
     let before = snapshot(&app, &victim_key).await;
     for operation in all() {
         // By the header: every operation, whether or not the workspace exists.
@@ -125,9 +131,15 @@ async fn no_operation_reaches_another_tenant(app: TestApp) {
             Case::OnApiKey(_) => target,
             Case::Collection(_) => {
                 let reply = send(&app, &attacker, &operation, 0, None).await;
+                if let Some(total) = reply.json["meta"]["total"].as_u64() {
+                    let rows = reply.json["data"].as_array().map_or(0, Vec::len) as u64;
+                    assert_eq!(total, rows, "{}: counts what it does not show", operation.id);
+                }
                 for row in reply.json["data"].as_array().into_iter().flatten() {
                     let text = row.to_string();
                     assert!(!text.contains("Victim"), "{}: {text}", operation.id);
+                    let is_key = operation.id == "list_api_keys";
+                    assert!(!is_key || row["id"] != target, "{}", operation.id);
                     assert_ne!(row["target"]["id"], target, "{}", operation.id);
                 }
                 continue;

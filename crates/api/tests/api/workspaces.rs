@@ -100,7 +100,9 @@ async fn tenants_manage_their_own_and_nothing_else(app: TestApp) {
     let list = app.get(&key, "/workspaces").await.expect(200);
     assert_eq!((&list["data"][0]["id"], &list["meta"]["total"]), (&json!(own), &json!(1)));
     let path = format!("/workspaces/{own}");
-    app.patch(&key, &path, &json!({ "name": "Mine", "slug": "mine" })).await.expect(200);
+    app.patch(&key, &path, &json!({ "name": "Mine", "settings": { "locale": "en" } })).await.expect(200);
+    // A slug that is taken would tell a tenant who else is here.
+    app.patch(&key, &path, &json!({ "slug": "other" })).await.expect_error(403, "access_denied");
     app.patch(&key, &path, &json!({ "tier": "enterprise" })).await.expect_error(403, "access_denied");
     app.delete(&key, &path).await.expect_error(409, "conflict");
     app.post(&key, "/workspaces", &json!({ "name": "More" })).await.expect_error(403, "access_denied");
@@ -127,6 +129,9 @@ async fn the_root_acts_on_any_workspace(app: TestApp) {
     for foreign in ["1", "999", "x"] {
         acting(&key, foreign).await.expect_error(403, "access_denied");
     }
+    let twice = app.request(Method::GET, "/api/v1/api-keys").bearer_auth(&app.root_key);
+    let twice = twice.header("X-Workspace-ID", tenant).header("X-Workspace-ID", 1);
+    app.send(twice).await.expect_error(404, "not_found");
     let (_, made) = app.create_key(&app.root_key, tenant, json!({ "scopes": ["*"] })).await;
     assert_eq!(app.get(&made, "/workspaces").await.header("x-gatepost-workspace"), tenant.to_string());
 }

@@ -1,7 +1,7 @@
 //! The configuration file, one struct per section. The comments of these fields are the reference in
 //! `docs/CONFIGURATION.md`.
 
-use std::{net::SocketAddr, path::Path, path::PathBuf};
+use std::net::SocketAddr;
 
 use gatepost_entitlements::{Catalog, Feature, FeatureKind, Plan, Reset};
 use indexmap::IndexMap;
@@ -10,8 +10,8 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use super::values::{
-    AccessSetting, AtLeastOne, FeatureSetting, Lifetime, LimitMode, Percent, PlainHttp, PublicUrl,
-    ResetSetting,
+    AccessSetting, AtLeastOne, DatabaseUrlSetting, FeatureSetting, Lifetime, LimitMode, Percent, PlainHttp,
+    PublicUrl, RedisUrlSetting, ResetSetting, TlsFile,
 };
 use crate::Failure;
 
@@ -45,9 +45,9 @@ pub struct ServerSection {
     /// only value that this version serves.
     pub plain_http: PlainHttp,
     /// The certificate chain in PEM. This version does not serve TLS itself and refuses to start with it.
-    pub tls_cert: Option<PathBuf>,
+    pub tls_cert: Option<TlsFile>,
     /// The private key in PEM. This version does not serve TLS itself and refuses to start with it.
-    pub tls_key: Option<PathBuf>,
+    pub tls_key: Option<TlsFile>,
 }
 
 /// `[database]`
@@ -55,7 +55,7 @@ pub struct ServerSection {
 #[serde(deny_unknown_fields, default)]
 pub struct DatabaseSection {
     /// The database. Default `"sqlite://gatepost.db"`.
-    pub url: Option<String>,
+    pub url: Option<DatabaseUrlSetting>,
 }
 
 /// `[redis]`
@@ -63,7 +63,7 @@ pub struct DatabaseSection {
 #[serde(deny_unknown_fields, default)]
 pub struct RedisSection {
     /// Redis or Valkey, for exact limits on several nodes. Default: none.
-    pub url: Option<String>,
+    pub url: Option<RedisUrlSetting>,
 }
 
 /// `[webhooks]`
@@ -146,7 +146,7 @@ pub struct EntitlementsSection {
     /// Where a refused caller is sent to buy more. Default: none.
     pub upgrade_url: Option<PublicUrl>,
     /// The feature that one's own API requests count as. Default: none.
-    pub meter_requests: Option<String>,
+    pub meter_requests: Option<Spanned<String>>,
 }
 
 /// `[retention]`
@@ -160,21 +160,33 @@ pub struct RetentionSection {
 }
 
 impl ConfigFile {
-    /// The built-in plans and features, overlaid with those of this file.
+    /// The built-in plans and features, overlaid with those of this file, whose text is `text`.
     ///
     /// # Errors
-    /// A sentence with the file, the line and what is accepted there.
-    pub fn catalog(&self, path: &Path) -> Result<Catalog, Failure> {
+    /// A sentence with the line and what is accepted there.
+    pub fn catalog(&self, text: &str) -> Result<Catalog, Failure> {
         let plans = self.plans.iter().map(|(name, section)| section.plan(name));
         let features = self.features.iter().map(|(name, section)| (name.clone(), section.feature()));
-        Catalog::new(plans, features).map_err(|error| {
+        let catalog = Catalog::new(plans, features).map_err(|error| {
             let value = self.plans.get(&error.plan).and_then(|plan| plan.features.get(&error.feature));
-            let start = value.map_or(0, |value| value.span().start);
-            let text = std::fs::read_to_string(path).unwrap_or_default();
-            let line = text.get(..start).map_or(1, |before| before.matches('\n').count() + 1);
-            format!("{}: line {line}: {error}", path.display()).into()
-        })
+            format!("{}: {error}", position(text, value.map_or(0, |value| value.span().start)))
+        })?;
+        if let Some(name) = &self.entitlements.meter_requests
+            && !catalog.features().any(|(known, _)| known == name.get_ref())
+        {
+            let known: Vec<_> = catalog.features().map(|(name, _)| name).collect();
+            let place = position(text, name.span().start);
+            return Err(format!("{place}: unknown feature; known are: {}", known.join(", ")).into());
+        }
+        Ok(catalog)
     }
+}
+
+/// Where in the file something is.
+pub fn position(text: &str, offset: usize) -> String {
+    let before = text.get(..offset).unwrap_or_default();
+    let column = before.rsplit('\n').next().map_or(1, |line| line.chars().count() + 1);
+    format!("line {}, column {column}", before.matches('\n').count() + 1)
 }
 
 impl PlanSection {

@@ -11,6 +11,7 @@ use std::{
 
 use base64::{Engine, prelude::BASE64_STANDARD};
 use gatepost_entitlements::Catalog;
+use gatepost_kernel::Secret;
 use gatepost_storage::DatabaseUrl;
 use ipnet::IpNet;
 
@@ -19,7 +20,7 @@ use crate::{
     cli::{GlobalArgs, Role, ServeArgs},
 };
 
-use self::{file::ConfigFile, values::PlainHttp};
+use self::file::{ConfigFile, position};
 
 const DEFAULT_BIND: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 8080);
 const DEFAULT_DATABASE_URL: &str = "sqlite://gatepost.db";
@@ -34,6 +35,8 @@ pub struct Config {
     pub bind: SocketAddr,
     /// The database.
     pub database_url: DatabaseUrl,
+    /// Whether Redis or Valkey is named.
+    pub redis_is_named: bool,
     /// What this process does.
     pub roles: Vec<Role>,
     /// Whether there is a key to encrypt what must be read back.
@@ -52,39 +55,32 @@ impl Config {
     /// # Errors
     /// A sentence with the name of the flag or variable, or the file, the line and what is accepted there.
     pub fn load(global: &GlobalArgs, serve: &ServeArgs) -> Result<Self, Failure> {
-        let file = global.config.as_deref().map(read).transpose()?.unwrap_or_default();
-        let catalog = match &global.config {
-            Some(path) => file.catalog(path)?,
-            None => Catalog::built_in(),
+        let (file, catalog) = match &global.config {
+            Some(path) => read(path)?,
+            None => (ConfigFile::default(), Catalog::built_in()),
         };
-        if file.server.plain_http != PlainHttp::Allow
-            || file.server.tls_cert.is_some()
-            || file.server.tls_key.is_some()
-        {
-            // Serving in the clear what the operator wants encrypted would be worse than not serving.
-            return Err("[server] tls_cert, tls_key and plain_http other than \"allow\": this version does not serve \
-                        TLS itself; put a TLS proxy in front and list it in trusted_proxies"
-                .into());
-        }
-        let database_url = global.database_url.as_deref().or(file.database.url.as_deref());
-        let redis_url = serve.redis_url.as_deref().or(file.redis.url.as_deref());
+        let redis_url =
+            serve.redis_url.as_ref().or(file.redis.url.as_ref().map(|url| &url.0)).map(Secret::expose);
         if redis_url
             .is_some_and(|url| !["redis://", "rediss://"].iter().any(|scheme| url.starts_with(scheme)))
         {
             return Err("REDIS_URL (or --redis-url): expected redis://HOST:PORT or rediss://HOST:PORT".into());
         }
+        let from_file = file.database.url.as_ref().map(|url| &url.0);
+        let database_url =
+            global.database_url.as_ref().or(from_file).map_or(DEFAULT_DATABASE_URL, Secret::expose);
         Ok(Self {
             bind: serve.bind.or(file.server.bind).unwrap_or(DEFAULT_BIND),
             database_url: database_url
-                .unwrap_or(DEFAULT_DATABASE_URL)
                 .parse()
                 .map_err(|e| format!("DATABASE_URL (or --database-url): {e}"))?,
+            redis_is_named: redis_url.is_some(),
             roles: if serve.roles.is_empty() {
                 vec![Role::Api, Role::Delivery, Role::Jobs]
             } else {
                 serve.roles.clone()
             },
-            secret_key_is_set: global.secret_key.as_deref().map(check_secret_key).transpose()?.is_some(),
+            secret_key_is_set: secret_key().as_ref().map(check_secret_key).transpose()?.is_some(),
             public_url: file.server.public_url.map(|url| url.0),
             trusted_proxies: file.server.trusted_proxies,
             catalog,
@@ -93,18 +89,32 @@ impl Config {
     }
 }
 
-fn check_secret_key(text: &str) -> Result<(), Failure> {
-    let sound = BASE64_STANDARD.decode(text.trim()).is_ok_and(|bytes| bytes.len() == SECRET_KEY_LEN);
-    // The value itself must not be repeated: it is a secret even when it is malformed.
-    if sound { Ok(()) } else { Err("GATEPOST_SECRET_KEY: expected base64 of 32 bytes".into()) }
+/// The key is read from the environment alone: a flag would show it to everyone who can list processes.
+#[expect(clippy::disallowed_methods, reason = "settings are read here, once")]
+fn secret_key() -> Option<Secret> {
+    std::env::var("GATEPOST_SECRET_KEY").ok().map(Secret::new)
 }
 
-fn read(path: &Path) -> Result<ConfigFile, Failure> {
-    let text = fs::read_to_string(path).map_err(|e| format!("{}: {e}", path.display()))?;
-    toml::from_str(&text).map_err(|e| {
-        // "line 3, column 5" is the first thing that toml says.
-        format!("{}: {e}", path.display()).into()
-    })
+fn check_secret_key(text: &Secret) -> Result<(), Failure> {
+    let bytes = BASE64_STANDARD.decode(text.expose().trim());
+    // The value itself must not be repeated: it is a secret even when it is malformed.
+    if bytes.is_ok_and(|bytes| bytes.len() == SECRET_KEY_LEN) {
+        Ok(())
+    } else {
+        Err("GATEPOST_SECRET_KEY: expected base64 of 32 bytes".into())
+    }
+}
+
+fn read(path: &Path) -> Result<(ConfigFile, Catalog), Failure> {
+    let in_file = |fault: &dyn std::fmt::Display| format!("{}: {fault}", path.display());
+    let text = fs::read_to_string(path).map_err(|e| in_file(&e))?;
+    // Not the error's own words: they repeat the line, which can hold a password.
+    let file: ConfigFile = toml::from_str(&text).map_err(|e| {
+        let place = position(&text, e.span().map_or(0, |span| span.start));
+        in_file(&format!("{place}: {}", e.message()))
+    })?;
+    let catalog = file.catalog(&text).map_err(|e| in_file(&e))?;
+    Ok((file, catalog))
 }
 
 #[cfg(test)]
@@ -115,8 +125,7 @@ mod tests {
         let path =
             std::env::temp_dir().join(format!("gatepost-config-{:p}-{}.toml", text, std::process::id()));
         fs::write(&path, text).expect("a temporary file");
-        let global =
-            GlobalArgs { config: Some(path.clone()), database_url: None, log: None, secret_key: None };
+        let global = GlobalArgs { config: Some(path.clone()), database_url: None, log: None };
         let config = Config::load(&global, &ServeArgs::default()).map_err(|e| e.to_string());
         fs::remove_file(path).expect("the temporary file");
         config
@@ -134,6 +143,9 @@ mod tests {
     fn what_is_wrong_is_said_with_its_line() {
         for (text, line, expected) in [
             ("[server]\nplain_http = \"maybe\"", "line 2", "allow"),
+            ("[server]\nplain_http = \"redirect\"", "line 2", "TLS"),
+            ("[server]\ntls_cert = \"a.pem\"", "line 2", "TLS"),
+            ("[entitlements]\nmeter_requests = \"nope\"", "line 2", "known are: posts"),
             ("[server]\n\ntrusted_proxies = [\"10.0.0.0/99\"]", "line 3", "invalid"),
             ("[server]\nbnid = \"127.0.0.1:1\"", "line 2", "expected one of"),
             ("[webhooks]\nretry_schedule = [\"5 parsecs\"]", "line 2", "5s"),
@@ -154,10 +166,22 @@ mod tests {
     }
 
     #[test]
+    fn no_fault_repeats_a_password() {
+        for text in [
+            "[database]\nurl = \"postgres://u:hunter2@db/x\nx = 1",
+            "[database]\nurl = \"mysql://u:hunter2@db/x\"",
+            "[redis]\nurl = \"hunter2\"",
+        ] {
+            let error = load(text).expect_err(text);
+            assert!(error.contains("line 2") && !error.contains("hunter2"), "{error}");
+        }
+    }
+
+    #[test]
     fn a_malformed_secret_key_is_refused_and_not_repeated() {
-        let global =
-            GlobalArgs { config: None, database_url: None, log: None, secret_key: Some("hunter2".into()) };
-        let error = Config::load(&global, &ServeArgs::default()).expect_err("a malformed key").to_string();
+        let error =
+            check_secret_key(&Secret::new("hunter2".into())).expect_err("a malformed key").to_string();
         assert!(error.contains("GATEPOST_SECRET_KEY") && !error.contains("hunter2"), "{error}");
+        assert!(check_secret_key(&Secret::new(BASE64_STANDARD.encode([0; 32]))).is_ok());
     }
 }

@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use gatepost_entitlements::{Access, FeatureValue, Reset};
+use gatepost_kernel::Secret;
 use serde::{Deserialize, Deserializer, de::Error};
 
 /// 2^53 − 1, the largest whole number that every JSON reader keeps.
@@ -65,14 +66,63 @@ impl<'de> Deserialize<'de> for PublicUrl {
     }
 }
 
-/// What happens to requests without TLS.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum PlainHttp {
-    #[default]
-    Allow,
-    Reject,
-    Redirect,
+/// What happens to requests without TLS: this version can only allow them.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct PlainHttp;
+
+impl<'de> Deserialize<'de> for PlainHttp {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        match String::deserialize(deserializer)?.as_str() {
+            "allow" => Ok(Self),
+            "reject" | "redirect" => Err(D::Error::custom(NO_TLS)),
+            other => Err(D::Error::unknown_variant(other, &["allow", "reject", "redirect"])),
+        }
+    }
+}
+
+/// Serving in the clear what the operator wants encrypted would be worse than not serving.
+const NO_TLS: &str =
+    "this version does not serve TLS itself; put a TLS proxy in front and list it in trusted_proxies";
+
+/// A file for TLS, which this version does not serve.
+#[derive(Debug, Clone, Copy)]
+pub struct TlsFile;
+
+impl<'de> Deserialize<'de> for TlsFile {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?;
+        Err(D::Error::custom(NO_TLS))
+    }
+}
+
+/// A URL that may hold a password, of a service with these schemes.
+fn service_url<'de, D: Deserializer<'de>>(deserializer: D, schemes: &[&str]) -> Result<Secret, D::Error> {
+    let url = Secret::new(String::deserialize(deserializer)?);
+    if schemes.iter().any(|scheme| url.expose().starts_with(scheme)) {
+        return Ok(url);
+    }
+    // The value itself is not repeated.
+    Err(D::Error::custom(format!("expected a URL that begins with {}", schemes.join(" or "))))
+}
+
+/// `sqlite://…` or `postgres://…`
+#[derive(Debug, Clone)]
+pub struct DatabaseUrlSetting(pub Secret);
+
+impl<'de> Deserialize<'de> for DatabaseUrlSetting {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        service_url(deserializer, &["sqlite://", "postgres://", "postgresql://"]).map(Self)
+    }
+}
+
+/// `redis://…` or `rediss://…`
+#[derive(Debug, Clone)]
+pub struct RedisUrlSetting(pub Secret);
+
+impl<'de> Deserialize<'de> for RedisUrlSetting {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        service_url(deserializer, &["redis://", "rediss://"]).map(Self)
+    }
 }
 
 /// Where limits are counted.

@@ -10,6 +10,8 @@ both_engines! { Place:
     workspaces_are_made_and_listed,
     the_doctor_looks,
     bad_arguments_are_explained,
+    looking_first_costs_no_first_key,
+    roles_are_kept_to,
 }
 
 async fn keys_are_made_listed_and_revoked(place: Place) {
@@ -133,4 +135,27 @@ async fn the_document_is_printed_without_a_database() {
     assert_eq!(document["openapi"], "3.1.0");
     let version = place.run(&["--version"]).await;
     assert!(String::from_utf8_lossy(&version.stdout).starts_with("gatepost "));
+}
+
+async fn looking_first_costs_no_first_key(place: Place) {
+    assert_eq!(place.json(&["workspaces", "list", "--json"]).await, json!({ "data": [] }));
+    assert_eq!(place.json(&["keys", "list", "--json"]).await, json!({ "data": [] }));
+    place.json(&["workspaces", "create", "--name", "Early", "--json"]).await;
+    let server = place.serve().await;
+    assert_eq!(server.get("/api/v1/workspaces/2", &server.first_key().await).await.status(), 200);
+    server.stop().await;
+}
+
+async fn roles_are_kept_to(place: Place) {
+    let worker = place.command(&["serve", "--bind", "127.0.0.1:0", "--roles", "jobs,delivery"]);
+    let worker = crate::running::Running::start(worker).await;
+    assert_eq!(worker.get("/healthz", "").await.status(), 200);
+    for path in ["/api/v1/workspaces", "/docs/", "/openapi.json"] {
+        assert_eq!(worker.get(path, "").await.status(), 404, "{path}");
+    }
+    worker.stop().await;
+    // The first key is for a process that can answer it.
+    let server = place.serve().await;
+    server.first_key().await;
+    server.stop().await;
 }

@@ -63,13 +63,7 @@ async fn a_file_that_is_wrong_stops_the_start() {
         let output = place.run(&["serve", "--config", "gatepost.toml", "--bind", "127.0.0.1:0"]).await;
         let error = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.code() == Some(1) && error.contains(expected), "{text}: {error}");
-        assert!(
-            text.contains("TLS")
-                || text.contains("tls")
-                || text.contains("plain")
-                || error.contains("gatepost.toml"),
-            "{error}"
-        );
+        assert!(error.contains("gatepost.toml: line "), "{error}");
     }
     let output = place.run(&["serve", "--config", "missing.toml"]).await;
     assert!(!output.status.success() && String::from_utf8_lossy(&output.stderr).contains("missing.toml"));

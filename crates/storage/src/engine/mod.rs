@@ -23,7 +23,7 @@ use crate::{Result, StorageError};
 /// How long a caller waits for the database before it is told that there is none.
 pub(crate) const DEADLINE: Duration = Duration::from_millis(4_000);
 
-/// A connection inside a transaction (or, for reads, a consistent look) of either engine.
+/// A connection of either engine, inside a transaction unless it is for single reads.
 ///
 /// A body that gets one may only await this type's own methods: on SQLite it runs on the writer's thread, where
 /// nothing else can make progress.
@@ -132,7 +132,8 @@ impl Storage {
         }
     }
 
-    /// Runs `body` on one consistent look at the data.
+    /// Runs `body`, which only reads. On PostgreSQL each of its queries sees what was committed when it began;
+    /// [`Storage::read_snapshot`] is for those that must agree with each other.
     ///
     /// # Errors
     /// Those of `body`, and [`StorageError::Unavailable`].
@@ -145,6 +146,22 @@ impl Storage {
         match &self.0 {
             Inner::Sqlite(engine) => engine.read(body).await,
             Inner::Postgres(engine) => engine.read(body).await,
+        }
+    }
+
+    /// Runs `body`, which only reads, on one consistent look at the data, however many queries it makes.
+    ///
+    /// # Errors
+    /// Those of `body`, and [`StorageError::Unavailable`].
+    pub async fn read_snapshot<R, E, F>(&self, body: F) -> Result<R, E>
+    where
+        for<'c> F: AsyncFnOnce(Tx<'c>) -> Result<R, E> + Op<Tx<'c>, Result<R, E>, Fut: Send> + Send + 'static,
+        R: Send + 'static,
+        E: From<StorageError> + Send + 'static,
+    {
+        match &self.0 {
+            Inner::Sqlite(engine) => engine.read(body).await,
+            Inner::Postgres(engine) => engine.read_snapshot(body).await,
         }
     }
 

@@ -71,7 +71,25 @@ impl PostgresEngine {
         self.detached(async move |conn: &mut PostgresConn| body(Tx(Conn::Postgres(conn))).await).await
     }
 
+    pub(super) async fn read_snapshot<R, E, F>(&self, body: F) -> Result<R, E>
+    where
+        for<'c> F: AsyncFnOnce(Tx<'c>) -> Result<R, E> + Op<Tx<'c>, Result<R, E>, Fut: Send> + Send + 'static,
+        R: Send + 'static,
+        E: From<StorageError> + Send + 'static,
+    {
+        self.transaction_with(Some("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY"), body).await
+    }
+
     pub(super) async fn transaction<R, E, F>(&self, body: F) -> Result<R, E>
+    where
+        for<'c> F: AsyncFnOnce(Tx<'c>) -> Result<R, E> + Op<Tx<'c>, Result<R, E>, Fut: Send> + Send + 'static,
+        R: Send + 'static,
+        E: From<StorageError> + Send + 'static,
+    {
+        self.transaction_with(None, body).await
+    }
+
+    async fn transaction_with<R, E, F>(&self, settings: Option<&'static str>, body: F) -> Result<R, E>
     where
         for<'c> F: AsyncFnOnce(Tx<'c>) -> Result<R, E> + Op<Tx<'c>, Result<R, E>, Fut: Send> + Send + 'static,
         R: Send + 'static,
@@ -79,7 +97,17 @@ impl PostgresEngine {
     {
         self.detached(async move |conn: &mut PostgresConn| {
             Transactions::begin_transaction(conn).await.map_err(StorageError::from)?;
-            match body(Tx(Conn::Postgres(&mut *conn))).await {
+            let outcome = match settings {
+                Some(settings) => {
+                    conn.batch_execute(settings).await.map_err(|e| StorageError::from(e).into())
+                }
+                None => Ok(()),
+            };
+            let outcome = match outcome {
+                Ok(()) => body(Tx(Conn::Postgres(&mut *conn))).await,
+                Err(error) => Err(error),
+            };
+            match outcome {
                 Ok(value) => {
                     Transactions::commit_transaction(conn).await.map_err(StorageError::from)?;
                     Ok(value)

@@ -177,7 +177,7 @@ async fn a_deleted_workspace_is_gone_and_its_slug_free(db: Db) {
         assert_eq!(tx.workspace_list(None, PageRequest::default()).await?.total, 1);
         assert!(tx.workspace_insert(&workspace("acme", None)).await?.is_some());
         assert!(tx.api_key_by_digest(&new.digest).await?.expect("the key").workspace_deleted);
-        assert!(tx.workspace_any().await?);
+        assert!(tx.api_key_any(id).await? && !tx.api_key_any(WorkspaceId::ROOT).await?);
         Ok::<_, StorageError>(())
     };
     db.storage.transaction(check).await.expect("the checks");
@@ -256,9 +256,9 @@ async fn idempotency_records_expire_and_are_replaced(db: Db) {
         assert!(tx.idempotency_get(id, "k", at(10)).await?.is_none(), "expired");
         assert!(tx.idempotency_get(id, "other", at(0)).await?.is_none());
         tx.idempotency_insert(record(b"two", 20)).await?;
-        assert_eq!(tx.idempotency_delete_expired(at(29)).await?, 0);
+        assert_eq!(tx.idempotency_delete_expired(at(29), 10).await?, 0);
         assert_eq!(tx.idempotency_get(id, "k", at(25)).await?.map(|r| r.body), Some(b"two".to_vec()));
-        assert_eq!(tx.idempotency_delete_expired(at(30)).await?, 1);
+        assert_eq!(tx.idempotency_delete_expired(at(30), 10).await?, 1);
         Ok::<_, StorageError>(())
     };
     db.storage.transaction(check).await.expect("the checks");

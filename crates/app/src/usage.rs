@@ -1,0 +1,137 @@
+//! What keys are used for: counted in memory, written behind in batches.
+//!
+//! A crash loses the last seconds of these counts. They decide nothing; quotas are counted elsewhere.
+
+use std::{
+    collections::HashMap,
+    sync::{Mutex, PoisonError},
+};
+
+use gatepost_kernel::{ApiKeyId, Error, Result, Timestamp};
+use gatepost_keys::ApiKey;
+use gatepost_storage::{DayUsage, RequestCounts, Tx, UsageDelta};
+
+use crate::{App, Caller, Principal, api_keys};
+
+/// How many keys one transaction writes.
+const BATCH: usize = 500;
+const DAY_SECONDS: i64 = 86_400;
+
+/// Counts that are not written yet, by key and day.
+#[derive(Debug, Default)]
+pub(crate) struct UsageRecorder(Mutex<HashMap<(ApiKeyId, i64), UsageDelta>>);
+
+impl UsageRecorder {
+    fn add(&self, delta: UsageDelta) {
+        let mut pending = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        pending
+            .entry((delta.api_key_id, delta.day))
+            .and_modify(|sum| {
+                sum.counts = plus(sum.counts, delta.counts);
+                sum.last_used_at = sum.last_used_at.max(delta.last_used_at);
+            })
+            .or_insert(delta);
+    }
+
+    fn take(&self) -> Vec<UsageDelta> {
+        let mut pending = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        std::mem::take(&mut *pending).into_values().collect()
+    }
+}
+
+fn plus(a: RequestCounts, b: RequestCounts) -> RequestCounts {
+    RequestCounts {
+        successes: a.successes + b.successes,
+        redirects: a.redirects + b.redirects,
+        refusals: a.refusals + b.refusals,
+        failures: a.failures + b.failures,
+    }
+}
+
+/// A key's use by day, and, if it replaced another, whether that one is still in use.
+#[derive(Debug, Clone)]
+pub struct KeyUsage {
+    /// The key.
+    pub key: ApiKey,
+    /// Its days, the newest first; days without requests are left out.
+    pub days: Vec<DayUsage>,
+    /// The key that it replaced.
+    pub replaced: Option<ApiKey>,
+}
+
+/// The number of the UTC day, counted from 1970.
+pub fn day_of(instant: Timestamp) -> i64 {
+    instant.as_seconds().div_euclid(DAY_SECONDS)
+}
+
+/// The beginning of a UTC day.
+pub fn day_start(day: i64) -> Timestamp {
+    Timestamp::from_micros(day.saturating_mul(DAY_SECONDS * 1_000_000))
+}
+
+/// A key's use on the last `days` days.
+///
+/// # Errors
+/// [`Error::NotFound`] as for [`api_keys::get`]; [`Error::Unavailable`].
+pub async fn of_key(app: &App, caller: &Caller, id: ApiKeyId, days: u32) -> Result<KeyUsage> {
+    // What this process knows and has not written is part of the answer.
+    app.write_usage().await?;
+    let key = api_keys::get(app, caller, id).await?;
+    let first_day = day_of(app.now()) - i64::from(days) + 1;
+    let (workspace, replaced) = (key.workspace_id, key.rotated_from_id);
+    app.read_snapshot(async move |mut tx| {
+        let replaced = match replaced {
+            Some(replaced) => tx.api_key_get(workspace, replaced).await?,
+            None => None,
+        };
+        Ok(KeyUsage { key, days: tx.usage_list(id, first_day).await?, replaced })
+    })
+    .await
+}
+
+impl App {
+    /// Counts a request that `principal` made and that was answered with `status`.
+    pub fn record_use(&self, principal: &Principal, status: u16) {
+        let mut counts = RequestCounts::default();
+        match status {
+            ..300 => counts.successes = 1,
+            300..400 => counts.redirects = 1,
+            400..500 => counts.refusals = 1,
+            500.. => counts.failures = 1,
+        }
+        let now = self.now();
+        self.usage().add(UsageDelta {
+            api_key_id: principal.key_id(),
+            workspace_id: principal.workspace_id(),
+            environment: principal.environment(),
+            day: day_of(now),
+            counts,
+            last_used_at: now,
+        });
+    }
+
+    /// Writes down what was counted. What cannot be written is counted again later.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`].
+    pub async fn write_usage(&self) -> Result<()> {
+        let mut pending = self.usage().take();
+        // In one order everywhere, so that two nodes cannot wait for each other.
+        pending.sort_by_key(|delta| (delta.api_key_id, delta.day));
+        let mut failed = Ok(());
+        for batch in pending.chunks(BATCH) {
+            let deltas = batch.to_vec();
+            let write = async move |mut tx: Tx<'_>| {
+                for delta in &deltas {
+                    tx.usage_add(delta).await?;
+                }
+                Ok::<_, Error>(())
+            };
+            if let Err(error) = self.storage().transaction(write).await {
+                batch.iter().for_each(|delta| self.usage().add(*delta));
+                failed = Err(error);
+            }
+        }
+        failed
+    }
+}

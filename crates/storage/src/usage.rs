@@ -1,0 +1,199 @@
+//! What keys were used for, and what of their days was leased.
+
+use diesel::{
+    ExpressionMethods, Insertable, OptionalExtension, QueryDsl, Queryable, Selectable, SelectableHelper,
+    upsert::excluded,
+};
+use diesel_async::RunQueryDsl;
+use gatepost_kernel::{ApiKeyId, Environment, Timestamp, WorkspaceId};
+
+use crate::{
+    Result, Tx,
+    schema::{api_key_day_leases, api_key_usage, api_keys},
+    types::DbTime,
+};
+
+/// Requests by class of status.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct RequestCounts {
+    /// 1xx and 2xx.
+    pub successes: u64,
+    /// 3xx.
+    pub redirects: u64,
+    /// 4xx.
+    pub refusals: u64,
+    /// 5xx.
+    pub failures: u64,
+}
+
+/// What a key was used for since the last time that it was written down.
+#[derive(Debug, Clone, Copy)]
+pub struct UsageDelta {
+    /// The key.
+    pub api_key_id: ApiKeyId,
+    /// Its tenant.
+    pub workspace_id: WorkspaceId,
+    /// Its world.
+    pub environment: Environment,
+    /// The UTC day, counted from 1970.
+    pub day: i64,
+    /// How many requests.
+    pub counts: RequestCounts,
+    /// The last of them.
+    pub last_used_at: Timestamp,
+}
+
+/// A key's requests on one day.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DayUsage {
+    /// The UTC day, counted from 1970.
+    pub day: i64,
+    /// How many requests.
+    pub counts: RequestCounts,
+}
+
+#[derive(Insertable, Queryable, Selectable)]
+#[diesel(table_name = api_key_usage)]
+struct UsageRow {
+    api_key_id: i64,
+    day: i64,
+    workspace_id: i64,
+    environment: String,
+    successes: i64,
+    redirects: i64,
+    refusals: i64,
+    failures: i64,
+}
+
+fn to_i64(count: u64) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
+}
+
+impl Tx<'_> {
+    /// Adds to a key's counts and moves its last use on.
+    pub async fn usage_add(&mut self, delta: &UsageDelta) -> Result<()> {
+        let row = UsageRow {
+            api_key_id: delta.api_key_id.0,
+            day: delta.day,
+            workspace_id: delta.workspace_id.0,
+            environment: delta.environment.as_str().to_owned(),
+            successes: to_i64(delta.counts.successes),
+            redirects: to_i64(delta.counts.redirects),
+            refusals: to_i64(delta.counts.refusals),
+            failures: to_i64(delta.counts.failures),
+        };
+        let last_used_at = DbTime::from(delta.last_used_at);
+        on_conn!(self, |c| {
+            diesel::insert_into(api_key_usage::table)
+                .values(&row)
+                .on_conflict((api_key_usage::api_key_id, api_key_usage::day))
+                .do_update()
+                .set((
+                    api_key_usage::successes
+                        .eq(api_key_usage::successes + excluded(api_key_usage::successes)),
+                    api_key_usage::redirects
+                        .eq(api_key_usage::redirects + excluded(api_key_usage::redirects)),
+                    api_key_usage::refusals.eq(api_key_usage::refusals + excluded(api_key_usage::refusals)),
+                    api_key_usage::failures.eq(api_key_usage::failures + excluded(api_key_usage::failures)),
+                ))
+                .execute(c)
+                .await?;
+            // Several nodes write; the latest use wins, whoever comes last.
+            diesel::update(api_keys::table.find(row.api_key_id))
+                .filter(diesel::BoolExpressionMethods::or(
+                    api_keys::last_used_at.is_null(),
+                    diesel::NullableExpressionMethods::assume_not_null(api_keys::last_used_at)
+                        .lt(last_used_at),
+                ))
+                .set(api_keys::last_used_at.eq(last_used_at))
+                .execute(c)
+                .await?;
+        });
+        Ok(())
+    }
+
+    /// A key's days from `first_day` on, the newest first.
+    pub async fn usage_list(&mut self, api_key: ApiKeyId, first_day: i64) -> Result<Vec<DayUsage>> {
+        let rows: Vec<UsageRow> = on_conn!(self, |c| api_key_usage::table
+            .filter(api_key_usage::api_key_id.eq(api_key.0))
+            .filter(api_key_usage::day.ge(first_day))
+            .order(api_key_usage::day.desc())
+            .select(UsageRow::as_select())
+            .load(c)
+            .await?);
+        let usage = |row: UsageRow| DayUsage {
+            day: row.day,
+            counts: RequestCounts {
+                successes: row.successes.unsigned_abs(),
+                redirects: row.redirects.unsigned_abs(),
+                refusals: row.refusals.unsigned_abs(),
+                failures: row.failures.unsigned_abs(),
+            },
+        };
+        Ok(rows.into_iter().map(usage).collect())
+    }
+
+    /// Leases up to `block` of a key's quota of `limit` on a day. Answers what was granted, and what everyone
+    /// has leased of that day together.
+    pub async fn day_lease(
+        &mut self,
+        api_key: ApiKeyId,
+        day: i64,
+        block: u64,
+        limit: u64,
+    ) -> Result<(u64, u64)> {
+        let leased = self.day_leased(api_key, day).await?;
+        let granted = block.min(limit.saturating_sub(leased));
+        let total = leased + granted;
+        let row = (
+            api_key_day_leases::api_key_id.eq(api_key.0),
+            api_key_day_leases::day.eq(day),
+            api_key_day_leases::leased.eq(to_i64(total)),
+        );
+        on_conn!(self, |c| diesel::insert_into(api_key_day_leases::table)
+            .values(row)
+            .on_conflict((api_key_day_leases::api_key_id, api_key_day_leases::day))
+            .do_update()
+            .set(api_key_day_leases::leased.eq(to_i64(total)))
+            .execute(c)
+            .await?);
+        Ok((granted, total))
+    }
+
+    /// Gives back what was leased and not spent.
+    pub async fn day_lease_release(&mut self, api_key: ApiKeyId, day: i64, unspent: u64) -> Result<()> {
+        on_conn!(self, |c| diesel::update(api_key_day_leases::table.find((api_key.0, day)))
+            .set(api_key_day_leases::leased.eq(api_key_day_leases::leased - to_i64(unspent)))
+            .execute(c)
+            .await?);
+        Ok(())
+    }
+
+    /// Deletes leases of days before `day`; how many.
+    pub async fn day_lease_delete_before(&mut self, day: i64) -> Result<usize> {
+        Ok(on_conn!(self, |c| diesel::delete(
+            api_key_day_leases::table.filter(api_key_day_leases::day.lt(day))
+        )
+        .execute(c)
+        .await?))
+    }
+
+    /// What is leased, held against other leases until the transaction ends.
+    async fn day_leased(&mut self, api_key: ApiKeyId, day: i64) -> Result<u64> {
+        use crate::engine::Conn;
+        use diesel_async::SimpleAsyncConnection;
+        if let Conn::Postgres(conn) = &mut self.0 {
+            // A row that does not exist yet cannot be locked, so the key's number is.
+            let lock =
+                format!("SELECT pg_advisory_xact_lock(727274, {})", (api_key.0 ^ (api_key.0 >> 32)) as i32);
+            conn.batch_execute(&lock).await?;
+        }
+        let leased: Option<i64> = on_conn!(self, |c| api_key_day_leases::table
+            .find((api_key.0, day))
+            .select(api_key_day_leases::leased)
+            .first(c)
+            .await
+            .optional())?;
+        Ok(leased.unwrap_or(0).unsigned_abs())
+    }
+}
