@@ -119,12 +119,20 @@ impl PostgresServer {
         format!("postgres://postgres@127.0.0.1:{port}/{name}")
     }
 
-    /// Kills the server as a crash would.
+    /// Kills the server with all its processes, as a crash of its machine would, and waits until they are gone: a
+    /// backend outlives its postmaster for a moment, and would still answer.
     ///
     /// # Panics
     /// If it is not running.
     pub fn kill(&self) {
-        kill(self.pid(), Signal::SIGKILL).expect("killing the server");
+        let all = self.processes();
+        for pid in &all {
+            // A child may have ended since the list was read.
+            let _ = kill(*pid, Signal::SIGKILL);
+        }
+        while all.iter().any(|pid| is_alive(*pid)) {
+            std::thread::yield_now();
+        }
     }
 
     /// Freezes the server: connections stay open, and nothing answers.
@@ -133,14 +141,18 @@ impl PostgresServer {
     /// If it is not running.
     pub fn freeze(&self, frozen: bool) {
         let signal = if frozen { Signal::SIGSTOP } else { Signal::SIGCONT };
+        for pid in self.processes() {
+            let _ = kill(pid, signal);
+        }
+    }
+
+    /// The postmaster, so that it starts no more of them, and then its children.
+    fn processes(&self) -> Vec<Pid> {
         let postmaster = self.pid();
         let children =
             fs::read_to_string(format!("/proc/{postmaster}/task/{postmaster}/children")).unwrap_or_default();
         let children = children.split_whitespace().filter_map(|pid| pid.parse().ok()).map(Pid::from_raw);
-        for pid in children.chain([postmaster]) {
-            // A child may have ended since the list was read.
-            let _ = kill(pid, signal);
-        }
+        std::iter::once(postmaster).chain(children).collect()
     }
 
     /// Starts the server again after [`PostgresServer::kill`]; it recovers what was committed.
@@ -172,6 +184,12 @@ impl Drop for PostgresServer {
         self.orders.take();
         let _ = self.watch.wait();
     }
+}
+
+/// Whether a process still runs; one that has ended and only waits for its parent does not.
+fn is_alive(pid: Pid) -> bool {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    stat.rsplit(") ").next().is_some_and(|state| !state.is_empty() && !state.starts_with(['Z', 'X']))
 }
 
 fn free_port() -> u16 {
