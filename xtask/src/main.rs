@@ -2,7 +2,6 @@
 
 mod docs;
 mod files;
-mod leaks;
 mod openapi;
 mod test;
 mod tidy;

@@ -8,7 +8,9 @@ use std::{
     thread,
 };
 
-use crate::{Failure, files, leaks::count_keys, say};
+use gatepost_keys::count_tokens;
+
+use crate::{Failure, files, say};
 
 /// A program that tests run, and Debian's package that brings it.
 const NEEDED: [(&str, &str); 4] =
@@ -28,7 +30,7 @@ pub fn run(install: bool, filter: Option<&str>) -> Result<(), Failure> {
     let printed =
         [stdout.join(), stderr.join()].into_iter().map(|text| text.map_err(|_| "reading the output"));
     let printed = printed.collect::<Result<Vec<_>, _>>()?;
-    let leaked: usize = printed.iter().map(|text| count_keys(text)).sum();
+    let leaked: usize = printed.iter().map(|text| count_tokens(text)).sum();
     if leaked > 0 {
         return Err(format!("the tests printed {leaked} API keys").into());
     }

@@ -74,6 +74,15 @@ impl Token {
     }
 }
 
+/// How many tokens are in `text`: with the right form and the right checksum. For whoever looks where none should be.
+pub fn count_tokens(text: &[u8]) -> usize {
+    let candidates = text.windows(TOKEN_LEN).filter(|window| window.starts_with(b"sk_"));
+    candidates
+        .filter_map(|window| std::str::from_utf8(window).ok())
+        .filter(|text| Token::parse(text).is_some())
+        .count()
+}
+
 /// The SHA-256 of a token: what the database holds. Compared in constant time; `Debug` does not show it.
 #[derive(Clone, Copy)]
 pub struct TokenDigest([u8; 32]);
@@ -138,6 +147,14 @@ mod tests {
         let token = Token::generate(Environment::Live, &mut StdRng::seed_from_u64(1));
         assert_eq!(format!("{token:?}"), "Token { environment: Live, text: Secret(…) }");
         assert_eq!(format!("{:?}", token.digest()), "TokenDigest(…)");
+    }
+
+    #[test]
+    fn tokens_are_found_in_a_text_and_what_only_looks_like_one_is_not() {
+        let key = token(3, Environment::Test);
+        assert_eq!(count_tokens(format!("log: {key} and {key}.").as_bytes()), 2);
+        assert_eq!(count_tokens(key.replacen("test", "live", 1).as_bytes()), 0);
+        assert_eq!(count_tokens(b"sk_live_abc123def456ghi789..."), 0);
     }
 
     proptest! {

@@ -8,9 +8,10 @@ mod watch;
 
 pub use app::{Reply, TestApp};
 pub use database::TestDatabase;
+pub use gatepost_keys::count_tokens;
 pub use gatepost_storage::Engine;
 pub use postgres::PostgresServer;
-pub use watch::{count_keys, server_panics};
+pub use watch::server_panics;
 
 /// Makes two tests of each function `async fn name(T)`: one on SQLite, one on PostgreSQL. `T` is a type in
 /// scope with `async fn start(Engine) -> T`.

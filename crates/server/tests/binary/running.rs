@@ -5,7 +5,7 @@ use std::{
     process::{Output, Stdio},
 };
 
-use gatepost_test_support::{Engine, TestDatabase, count_keys};
+use gatepost_test_support::{Engine, TestDatabase, count_tokens};
 use nix::{
     sys::signal::{Signal, kill},
     unistd::Pid,
@@ -157,8 +157,8 @@ impl Running {
         while self.stdout.changed().await.is_ok() {}
         while self.stderr.changed().await.is_ok() {}
         let log = self.log();
-        assert_eq!(count_keys(log.as_bytes()), 0, "a key was logged");
-        assert!(count_keys(self.stdout().as_bytes()) <= 1, "only the first key is printed");
+        assert_eq!(count_tokens(log.as_bytes()), 0, "a key was logged");
+        assert!(count_tokens(self.stdout().as_bytes()) <= 1, "only the first key is printed");
         assert!(status.success() && !log.contains("panicked"), "{status}: {log}");
         log
     }
