@@ -12,7 +12,7 @@ use actix_web::{
 };
 use base64::{Engine, prelude::BASE64_STANDARD};
 use futures_util::StreamExt;
-use gatepost_app::{Answer, App, Caller, IdempotencyRequest, Op, UnitOfWork};
+use gatepost_app::{Answer, App, Caller, IdempotencyRequest, Op, Principal, UnitOfWork, limiter};
 use gatepost_kernel::{Error, Page, RequestId, Result, WorkspaceId};
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -23,7 +23,7 @@ use crate::{
     client,
     contract::{ErrorFormat, IntoAnswer, PageUrl},
     error::ApiError,
-    middleware::{Authenticated, Rendered},
+    middleware::{Authenticated, Limited, Rendered},
     query::{NoQuery, Parameters, ReadQuery},
     scopes::RequiredScope,
 };
@@ -61,10 +61,15 @@ impl<S: RequiredScope, Q: ReadQuery, B: ReadBody> Call<S, Q, B> {
             req.extensions().get::<RequestId>().cloned().ok_or_else(|| missing("the middleware"))?;
 
         let address = client::address(&req, &state);
-        let token = token(&req).ok_or(Error::Unauthorized)?;
-        let principal = Arc::new(state.app().authenticate(&token, address).await?);
+        let principal = Arc::new(authenticate(&req, &state).await?);
         req.extensions_mut().insert(Authenticated(principal.clone()));
-        let mut caller = Caller::key(principal, request_id.clone(), address).requiring(S::scope())?;
+        req.extensions_mut().insert(Limited(state.app().standing(&principal)));
+        let mut caller = Caller::key(principal.clone(), request_id.clone(), address).requiring(S::scope())?;
+        let verdict = state.app().admit(&principal, 1).await?;
+        req.extensions_mut().insert(Limited(verdict));
+        if let Some(refusal) = limiter::refusal(&verdict, state.app().now()) {
+            return Err(refusal.into());
+        }
         let mut acting = req.headers().get_all(state.contract().acting_workspace_header());
         if let Some(value) = acting.next() {
             let id = value.to_str().ok().and_then(positive_id).map(WorkspaceId);
@@ -199,6 +204,26 @@ fn is_mutating(method: &Method) -> bool {
 fn positive_id(text: &str) -> Option<i64> {
     // `parse` alone would also take `+1`.
     text.parse().ok().filter(|id| *id > 0 && text.bytes().all(|b| b.is_ascii_digit()))
+}
+
+/// Finds out who is asking. Who shows no valid key is counted by address, which bounds floods of bad ones.
+async fn authenticate(req: &HttpRequest, state: &State) -> Result<Principal, ApiError> {
+    let address = client::address(req, state);
+    let found = match token(req) {
+        Some(token) => state.app().authenticate(&token, address).await,
+        None => Err(Error::Unauthorized),
+    };
+    match found {
+        Err(error) if error.internal_context().is_none() => Err(anonymous(req, state, error)),
+        found => Ok(found?),
+    }
+}
+
+/// Counts a request without a valid key; the error that it gets, or that there are too many of them.
+pub fn anonymous(req: &HttpRequest, state: &State, error: Error) -> ApiError {
+    let verdict = state.app().admit_anonymous(client::address(req, state));
+    req.extensions_mut().insert(Limited(verdict));
+    limiter::refusal(&verdict, state.app().now()).unwrap_or(error).into()
 }
 
 /// The token in the one `Authorization` header: `Bearer KEY`, or Basic with the key as user name.

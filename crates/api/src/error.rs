@@ -56,7 +56,10 @@ impl ResponseError for ApiError {
         match self {
             Self::UseCase(error) => match error {
                 Error::Unauthorized | Error::KeyRevoked | Error::KeyExpired => StatusCode::UNAUTHORIZED,
-                Error::AccessDenied(_) | Error::IpNotAllowed => StatusCode::FORBIDDEN,
+                Error::AccessDenied(_) | Error::IpNotAllowed | Error::FeatureLimitReached { .. } => {
+                    StatusCode::FORBIDDEN
+                }
+                Error::RateLimited { .. } => StatusCode::TOO_MANY_REQUESTS,
                 Error::NotFound => StatusCode::NOT_FOUND,
                 Error::Conflict(_) | Error::IdempotencyInProgress => StatusCode::CONFLICT,
                 Error::Validation(_) | Error::IdempotencyKeyReused => StatusCode::UNPROCESSABLE_ENTITY,

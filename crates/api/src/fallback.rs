@@ -4,7 +4,7 @@ use actix_web::{HttpRequest, HttpResponse};
 use gatepost_kernel::Error;
 use serde_json::Value;
 
-use crate::{State, error::ApiError, openapi::METHODS, routes::probes::PATHS};
+use crate::{BASE_PATH, State, call::anonymous, error::ApiError, openapi::METHODS, routes::probes::PATHS};
 
 /// The paths of the document with their methods.
 pub struct RouteTable(Vec<(Vec<String>, String)>);
@@ -37,10 +37,16 @@ impl RouteTable {
     }
 }
 
-/// Answers what no route takes.
+/// Answers what no route takes. Under the base path it counts like any request without a valid key.
 pub async fn no_such_operation(req: HttpRequest) -> Result<HttpResponse, ApiError> {
-    let allow = req.app_data::<State>().and_then(|state| state.routes().allow(req.path()));
-    Err(match allow {
+    let Some(state) = req.app_data::<State>() else { return Err(Error::NotFound.into()) };
+    if req.path().starts_with(BASE_PATH)
+        && let refused @ ApiError::UseCase(Error::RateLimited { .. }) =
+            anonymous(&req, state, Error::NotFound)
+    {
+        return Err(refused);
+    }
+    Err(match state.routes().allow(req.path()) {
         Some(allow) => {
             ApiError::MethodNotAllowed { method: req.method().to_string(), allow: allow.to_owned() }
         }

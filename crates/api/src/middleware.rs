@@ -12,7 +12,7 @@ use actix_web::{
     },
     middleware::Next,
 };
-use gatepost_app::Principal;
+use gatepost_app::{Principal, Verdict};
 use gatepost_kernel::{Error as UseCaseError, RequestId, random};
 
 use crate::{BASE_PATH, State, client, contract::ErrorFormat, error::ApiError};
@@ -78,6 +78,10 @@ pub async fn respond<B: MessageBody + 'static>(
     Ok(response)
 }
 
+/// Left in a request by whoever held it against a limit.
+#[derive(Debug, Clone, Copy)]
+pub struct Limited(pub Verdict);
+
 /// Left in an answer that was rendered already, as a refusal that is given again was.
 #[derive(Debug, Clone, Copy)]
 pub struct Rendered;
@@ -121,6 +125,9 @@ fn render<B>(
         ) => {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"gatepost\""));
         }
+        ApiError::UseCase(UseCaseError::RateLimited { retry_after_seconds, .. }) => {
+            headers.insert(header::RETRY_AFTER, (*retry_after_seconds).into());
+        }
         ApiError::UseCase(UseCaseError::Unavailable(_)) => {
             headers.insert(header::RETRY_AFTER, RETRY_AFTER_SECONDS.into());
         }
@@ -138,12 +145,16 @@ fn render<B>(
 
 fn add_headers<B>(response: &mut ServiceResponse<B>, state: &State, request_id: &RequestId) {
     let workspace = response.request().extensions().get::<Authenticated>().map(|a| a.0.workspace_id());
+    let limited = response.request().extensions().get::<Limited>().copied();
     let of_the_contract = response.request().path().starts_with(BASE_PATH);
     let headers = response.headers_mut();
     if let Ok(value) = HeaderValue::from_str(request_id.as_str()) {
         headers.insert(REQUEST_ID, value);
     }
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    if let Some(Limited(verdict)) = limited {
+        state.contract().add_limits(headers, &verdict, state.app().now());
+    }
     if of_the_contract {
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     }

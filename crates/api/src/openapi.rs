@@ -22,7 +22,7 @@ use crate::{operations, wire};
         (name = "API keys", description = "Keys, their scopes and their life."),
         (name = "Audit log", description = "Who changed what."),
     ),
-    components(schemas(wire::ErrorBody, wire::ValidationErrorBody, wire::ServerErrorBody, wire::Problem))
+    components(schemas(wire::ErrorBody, wire::RateLimitErrorBody, wire::ValidationErrorBody, wire::ServerErrorBody, wire::Problem))
 )]
 struct Skeleton;
 
@@ -30,7 +30,7 @@ struct Skeleton;
 pub const METHODS: [&str; 5] = ["get", "post", "put", "patch", "delete"];
 
 /// The error answers that operations share: name, status, description, schema.
-const SHARED: [(&str, &str, &str, &str); 10] = [
+const SHARED: [(&str, &str, &str, &str); 11] = [
     ("BadRequest", "400", "The request cannot be read", "ErrorBody"),
     ("Unauthorized", "401", "No API key, or one that cannot be used", "ErrorBody"),
     ("Forbidden", "403", "The API key may not do this", "ErrorBody"),
@@ -44,6 +44,12 @@ const SHARED: [(&str, &str, &str, &str); 10] = [
     ("PayloadTooLarge", "413", "The body is too large", "ErrorBody"),
     ("UnsupportedMediaType", "415", "The body is not JSON", "ErrorBody"),
     ("UnprocessableEntity", "422", "The input breaks a rule", "ValidationErrorBody"),
+    (
+        "TooManyRequests",
+        "429",
+        "Too many requests; `Retry-After` says when to come again",
+        "RateLimitErrorBody",
+    ),
     ("ServerError", "500", "A fault of the server", "ServerErrorBody"),
     (
         "ServiceUnavailable",
@@ -73,6 +79,17 @@ pub fn document() -> Value {
             "detail": message, "code": code, "request_id": "req_abc123def456",
         });
         match name {
+            "TooManyRequests" => {
+                for (member, value) in [
+                    ("retry_after", json!(60)),
+                    ("limit", json!(1000)),
+                    ("remaining", json!(0)),
+                    ("reset_at", json!("2026-01-15T11:00:00Z")),
+                ] {
+                    error[member] = value.clone();
+                    problem[member] = value;
+                }
+            }
             "ServerError" => error["request_id"] = json!("req_abc123def456"),
             "UnprocessableEntity" => {
                 let errors = json!({ "name": ["The name field is required."] });
@@ -91,7 +108,9 @@ pub fn document() -> Value {
         });
         match name {
             "Unauthorized" => response["headers"]["WWW-Authenticate"] = reference("headers", "Authenticate"),
-            "ServiceUnavailable" => response["headers"]["Retry-After"] = reference("headers", "RetryAfter"),
+            "ServiceUnavailable" | "TooManyRequests" => {
+                response["headers"]["Retry-After"] = reference("headers", "RetryAfter")
+            }
             _ => {}
         }
         components["responses"][name] = response;
@@ -155,6 +174,9 @@ fn complete(operation: &mut Value, method: &str, schemas: &Value) {
         }
         response["headers"]["X-Request-ID"] = reference("headers", "RequestId");
         response["headers"]["X-Gatepost-Workspace"] = reference("headers", "Workspace");
+        for (header, component) in LIMIT_HEADERS {
+            response["headers"][header] = reference("headers", component);
+        }
         if changes {
             response["headers"]["Idempotent-Replayed"] = reference("headers", "Replayed");
         }
@@ -180,6 +202,7 @@ fn example_error(name: &str) -> (&'static str, &'static str) {
         "PayloadTooLarge" => ("payload_too_large", "The request body may not be greater than 1048576 bytes."),
         "UnsupportedMediaType" => ("unsupported_media_type", "The Content-Type must be application/json."),
         "UnprocessableEntity" => ("validation_failed", "The given data was invalid."),
+        "TooManyRequests" => ("rate_limit_exceeded", "Too many requests. Please retry after 60 seconds."),
         "ServiceUnavailable" => {
             ("service_unavailable", "The service is temporarily unavailable. Please retry shortly.")
         }
@@ -203,7 +226,17 @@ fn sentence(operation_id: &str) -> String {
     format!("{resource} {}d successfully.", verb)
 }
 
+/// The headers that say how a caller stands, and their components.
+const LIMIT_HEADERS: [(&str, &str); 5] = [
+    ("X-RateLimit-Limit", "RateLimitLimit"),
+    ("X-RateLimit-Remaining", "RateLimitRemaining"),
+    ("X-RateLimit-Reset", "RateLimitReset"),
+    ("RateLimit", "RateLimit"),
+    ("RateLimit-Policy", "RateLimitPolicy"),
+];
+
 fn headers() -> Value {
+    let number = |description: &str, example: u64| json!({ "description": description, "schema": { "type": "integer", "format": "int64" }, "example": example });
     let text = |description: &str, example: &str| json!({ "description": description, "schema": { "type": "string" }, "example": example });
     json!({
         "RequestId": text("What to quote when asking for help.", "req_abc123def456"),
@@ -215,6 +248,11 @@ fn headers() -> Value {
         "Link": text("The other pages (RFC 8288).", "<https://api.example.com/api/v1/api-keys?page=2>; rel=\"next\""),
         "Replayed": text("`true` when this is the kept answer of an earlier request.", "true"),
         "Authenticate": text("How to authenticate.", "Bearer realm=\"gatepost\""),
+        "RateLimitLimit": number("Requests per minute that the plan allows.", 5000),
+        "RateLimitRemaining": number("What is left of them.", 4892),
+        "RateLimitReset": number("When the oldest counted request stops counting, in Unix seconds.", 1_705_312_260),
+        "RateLimit": text("How the caller stands, by policy.", "\"minute\";r=4892;t=60"),
+        "RateLimitPolicy": text("The policies.", "\"minute\";q=5000;w=60"),
         "RetryAfter": {
             "description": "Seconds to wait before trying again.",
             "schema": { "type": "integer" },

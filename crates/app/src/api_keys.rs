@@ -105,7 +105,7 @@ pub async fn get(app: &App, caller: &Caller, id: ApiKeyId) -> Result<ApiKey> {
 ///
 /// # Errors
 /// [`Error::AccessDenied`] for a scope that the caller does not hold, and for a live key asked for by a test
-/// key; [`Error::Validation`].
+/// key; [`Error::FeatureLimitReached`] at the plan's number of keys; [`Error::Validation`].
 pub async fn create(unit: &mut UnitOfWork<'_>, input: CreateApiKey) -> Result<NewKey> {
     let own = unit.caller().environment();
     let environment = input.environment.unwrap_or(own);
@@ -120,6 +120,14 @@ pub async fn create(unit: &mut UnitOfWork<'_>, input: CreateApiKey) -> Result<Ne
     if let Some(tier) = &input.rate_limit_tier {
         let check = unit.catalog().check_key_tier(tier, &workspace.tier);
         check.map_err(|fault| Error::invalid("rate_limit_tier", fault))?;
+    }
+    let max_keys = unit.catalog().plan_or_default(&workspace.tier).and_then(|plan| plan.max_keys);
+    if let Some(max_keys) = max_keys {
+        let now = unit.now;
+        if unit.tx.api_key_count_active(workspace_id, now).await? >= max_keys {
+            let (feature, upgrade_url) = ("api_keys".to_owned(), unit.upgrade_url());
+            return Err(Error::FeatureLimitReached { feature, upgrade_url });
+        }
     }
     let new = insert(unit, environment, |token, now| NewApiKey {
         workspace_id,

@@ -2,8 +2,10 @@
 
 use std::net::IpAddr;
 
+use gatepost_entitlements::{Access, Catalog};
 use gatepost_kernel::{ApiKeyId, Environment, Error, Result, Secret, Timestamp, WorkspaceId};
-use gatepost_keys::{ApiKey, ScopeSet, Token, TokenDigest};
+use gatepost_keys::{ApiKey, Scope, ScopeSet, Token, TokenDigest};
+use gatepost_limits::Allowance;
 use gatepost_storage::{ApiKeyOwner, Tx};
 
 use crate::App;
@@ -12,6 +14,8 @@ use crate::App;
 #[derive(Debug, Clone)]
 pub struct Principal {
     key: ApiKey,
+    allowance: Allowance,
+    access: Access,
     digest: TokenDigest,
     token: Secret,
 }
@@ -37,6 +41,45 @@ impl Principal {
         &self.key.scopes
     }
 
+    /// The limits of the key, by its own tier or its workspace's.
+    pub fn allowance(&self) -> &Allowance {
+        &self.allowance
+    }
+
+    /// The widest access that the workspace's plan gives its keys.
+    pub fn access(&self) -> Access {
+        self.access
+    }
+
+    /// Refuses a key whose scopes, or whose workspace's plan, do not allow `scope`.
+    ///
+    /// # Errors
+    /// [`Error::AccessDenied`].
+    pub fn may(&self, scope: &Scope) -> Result<()> {
+        if !self.scopes().allows(scope) {
+            return Err(Error::missing_scope(scope));
+        }
+        let needed = Access::needed_for(scope.action());
+        if needed > self.access {
+            let (plan, needed) = (self.access.as_str(), needed.as_str());
+            let text =
+                format!("The plan of this workspace gives its keys {plan} access. Required access: {needed}");
+            return Err(Error::AccessDenied(text));
+        }
+        Ok(())
+    }
+
+    fn new(owner: ApiKeyOwner, catalog: &Catalog, digest: TokenDigest, token: Secret) -> Self {
+        let tier = owner.key.rate_limit_tier.as_ref().unwrap_or(&owner.workspace_tier);
+        let allowance = catalog.plan_or_default(tier).map(|plan| Allowance {
+            per_minute: plan.requests_per_minute,
+            minute_cap: plan.minute_cap(),
+            per_day: plan.requests_per_day,
+        });
+        let access = catalog.plan_or_default(&owner.workspace_tier).map_or(Access::Write, |plan| plan.access);
+        Self { key: owner.key, allowance: allowance.unwrap_or_default(), access, digest, token }
+    }
+
     /// The token that was presented, for what is derived from it.
     pub(crate) fn token(&self) -> &Secret {
         &self.token
@@ -46,12 +89,13 @@ impl Principal {
     pub(crate) async fn refreshed(
         &self,
         tx: &mut Tx<'_>,
+        catalog: &Catalog,
         now: Timestamp,
         address: Option<IpAddr>,
     ) -> Result<Self> {
         let owner = tx.api_key_by_digest(&self.digest).await?.ok_or(Error::Unauthorized)?;
         usable(&owner, now, address)?;
-        Ok(Self { key: owner.key, digest: self.digest, token: self.token.clone() })
+        Ok(Self::new(owner, catalog, self.digest, self.token.clone()))
     }
 }
 
@@ -67,7 +111,7 @@ impl App {
         let found = self.read(async move |mut tx| Ok(tx.api_key_by_digest(&digest).await?)).await?;
         let owner = found.ok_or(Error::Unauthorized)?;
         usable(&owner, self.now(), address)?;
-        Ok(Principal { key: owner.key, digest, token: token.into_secret() })
+        Ok(Principal::new(owner, self.catalog(), digest, token.into_secret()))
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::{net::IpAddr, sync::Arc};
 
+use gatepost_entitlements::Catalog;
 use gatepost_kernel::{Environment, Error, RequestId, Result, Timestamp, WorkspaceId};
 use gatepost_keys::{Scope, ScopeSet};
 use gatepost_storage::{Actor, Tx};
@@ -123,9 +124,7 @@ impl Caller {
 
     fn check_required(&self) -> Result<()> {
         match (self.principal(), self.required) {
-            (Some(principal), Some(scope)) if !principal.scopes().allows(scope) => {
-                Err(Error::missing_scope(scope))
-            }
+            (Some(principal), Some(scope)) => principal.may(scope),
             _ => Ok(()),
         }
     }
@@ -134,9 +133,14 @@ impl Caller {
     ///
     /// # Errors
     /// What the key would be told if the request began now.
-    pub(crate) async fn refreshed(mut self, tx: &mut Tx<'_>, now: Timestamp) -> Result<Self> {
+    pub(crate) async fn refreshed(
+        mut self,
+        tx: &mut Tx<'_>,
+        catalog: &Catalog,
+        now: Timestamp,
+    ) -> Result<Self> {
         if let Authority::Key(principal) = &self.authority {
-            let principal = principal.refreshed(tx, now, self.address).await?;
+            let principal = principal.refreshed(tx, catalog, now, self.address).await?;
             self.authority = Authority::Key(Arc::new(principal));
             self.check_required()?;
         }

@@ -10,6 +10,7 @@ mod auth;
 mod caller;
 pub mod first_start;
 mod idempotency;
+pub mod limiter;
 mod unit_of_work;
 pub mod usage;
 pub mod workspaces;
@@ -18,15 +19,17 @@ use std::{sync::Arc, time::Duration};
 
 use gatepost_entitlements::Catalog;
 use gatepost_kernel::{ApiKeyId, Clock, Error, Result, Timestamp, WorkspaceId};
+use gatepost_limits::day_of;
 use gatepost_storage::{Storage, Tx};
 
 pub use auth::Principal;
 pub use caller::{Authority, Caller};
+pub use gatepost_limits::{Refusal, Standing, Verdict};
 pub use gatepost_storage::{Actor, AuditEntry, Op, Workspace};
 pub use idempotency::{Answer, IdempotencyRequest};
 pub use unit_of_work::UnitOfWork;
 
-use crate::usage::UsageRecorder;
+use crate::{limiter::Limiter, usage::UsageRecorder};
 
 /// The application: the database, the plans and the clock. Cloning is cheap.
 #[derive(Clone)]
@@ -34,15 +37,34 @@ pub struct App(Arc<Parts>);
 
 struct Parts {
     storage: Storage,
-    catalog: Catalog,
+    settings: Settings,
     clock: Arc<dyn Clock>,
     usage: UsageRecorder,
+    limiter: Limiter,
+}
+
+/// What the operator decides about the application.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// The plans and features.
+    pub catalog: Catalog,
+    /// Requests per minute and address without a valid key.
+    pub anonymous_per_minute: u64,
+    /// Where a refused caller is sent to buy more.
+    pub upgrade_url: Option<String>,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self { catalog: Catalog::built_in(), anonymous_per_minute: 300, upgrade_url: None }
+    }
 }
 
 impl App {
     /// Puts an application together.
-    pub fn new(storage: Storage, catalog: Catalog, clock: Arc<dyn Clock>) -> Self {
-        Self(Arc::new(Parts { storage, catalog, clock, usage: UsageRecorder::default() }))
+    pub fn new(storage: Storage, settings: Settings, clock: Arc<dyn Clock>) -> Self {
+        let (usage, limiter) = (UsageRecorder::default(), Limiter::default());
+        Self(Arc::new(Parts { storage, settings, clock, usage, limiter }))
     }
 
     /// The present instant.
@@ -52,12 +74,20 @@ impl App {
 
     /// The plans and features.
     pub fn catalog(&self) -> &Catalog {
-        &self.0.catalog
+        &self.0.settings.catalog
     }
 
     /// The database.
     pub fn storage(&self) -> &Storage {
         &self.0.storage
+    }
+
+    fn settings(&self) -> &Settings {
+        &self.0.settings
+    }
+
+    fn limiter(&self) -> &Limiter {
+        &self.0.limiter
     }
 
     fn usage(&self) -> &UsageRecorder {
@@ -93,6 +123,8 @@ impl App {
             let now = self.now();
             let clean = async move |mut tx: Tx<'_>| {
                 let records = tx.idempotency_delete_expired(now, BATCH).await?;
+                // Yesterday's, because clocks of nodes differ.
+                tx.day_lease_delete_before(day_of(now) - 1).await?;
                 let changes = tx.change_delete_before(now.minus(CHANGES_KEPT), BATCH).await?;
                 Ok::<_, Error>((records, changes))
             };

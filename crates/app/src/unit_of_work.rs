@@ -38,6 +38,11 @@ impl<'c> UnitOfWork<'c> {
         &self.caller
     }
 
+    /// Where a refused caller is sent to buy more.
+    pub(crate) fn upgrade_url(&self) -> Option<String> {
+        self.app.settings().upgrade_url.clone()
+    }
+
     /// The plans and features.
     pub(crate) fn catalog(&self) -> &Catalog {
         self.app.catalog()
@@ -118,7 +123,7 @@ impl App {
         let work = async move |tx: Tx<'_>| {
             let mut tx = tx;
             let now = app.now();
-            let caller = caller.refreshed(&mut tx, now).await?;
+            let caller = caller.refreshed(&mut tx, app.catalog(), now).await?;
             let mut unit = UnitOfWork::new(tx, now, app, caller);
             let value = body(&mut unit).await?;
             unit.finish().await?;

@@ -9,13 +9,13 @@ use std::{
 
 use gatepost_kernel::{ApiKeyId, Error, Result, Timestamp};
 use gatepost_keys::ApiKey;
+use gatepost_limits::{day_end, day_of};
 use gatepost_storage::{DayUsage, RequestCounts, Tx, UsageDelta};
 
 use crate::{App, Caller, Principal, api_keys};
 
 /// How many keys one transaction writes.
 const BATCH: usize = 500;
-const DAY_SECONDS: i64 = 86_400;
 
 /// Counts that are not written yet, by key and day.
 #[derive(Debug, Default)]
@@ -59,14 +59,9 @@ pub struct KeyUsage {
     pub replaced: Option<ApiKey>,
 }
 
-/// The number of the UTC day, counted from 1970.
-pub fn day_of(instant: Timestamp) -> i64 {
-    instant.as_seconds().div_euclid(DAY_SECONDS)
-}
-
 /// The beginning of a UTC day.
 pub fn day_start(day: i64) -> Timestamp {
-    Timestamp::from_micros(day.saturating_mul(DAY_SECONDS * 1_000_000))
+    day_end(day - 1)
 }
 
 /// A key's use on the last `days` days.

@@ -100,6 +100,11 @@ impl Catalog {
         self.plans.get(name)
     }
 
+    /// The plan of this name; if it left the configuration, the default's, so that nobody gets more than that.
+    pub fn plan_or_default(&self, name: &str) -> Option<&Plan> {
+        self.plan(name).or_else(|| self.plan(Self::DEFAULT_TIER))
+    }
+
     /// Every plan.
     pub fn plans(&self) -> impl Iterator<Item = &Plan> {
         self.plans.values()

@@ -18,6 +18,24 @@ pub enum Access {
 impl Access {
     /// The accepted words.
     pub const NAMES: [&str; 3] = ["read", "write", "admin"];
+
+    /// The least access that an action of a scope needs: `read` reads, `admin` and `*` administer, all else writes.
+    pub fn needed_for(action: &str) -> Self {
+        match action {
+            "read" => Self::Read,
+            "admin" | "*" => Self::Admin,
+            _ => Self::Write,
+        }
+    }
+
+    /// The word.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Read => "read",
+            Self::Write => "write",
+            Self::Admin => "admin",
+        }
+    }
 }
 
 /// What a tier means. Where there is no figure there is no limit.

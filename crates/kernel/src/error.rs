@@ -4,6 +4,8 @@
 
 use indexmap::IndexMap;
 
+use crate::Timestamp;
+
 /// The result of a rule or a use-case.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -67,6 +69,24 @@ pub enum Error {
     /// The input breaks a rule; every fault, by field.
     #[error("The given data was invalid.")]
     Validation(FieldErrors),
+    /// The plan allows no more of a feature.
+    #[error("You have reached your limit for this feature.")]
+    FeatureLimitReached {
+        /// The feature.
+        feature: String,
+        /// Where to get more.
+        upgrade_url: Option<String>,
+    },
+    /// Too many requests: nothing was done, and nothing was counted.
+    #[error("Too many requests. Please retry after {retry_after_seconds} seconds.")]
+    RateLimited {
+        /// Whole seconds to wait.
+        retry_after_seconds: u64,
+        /// The figure that was reached.
+        limit: u64,
+        /// When the limit has room again.
+        reset_at: Timestamp,
+    },
     /// The database cannot be reached or does not answer in time. Nothing was changed, or the caller cannot
     /// know; the context is for the log.
     #[error("The service is temporarily unavailable. Please retry shortly.")]
@@ -90,6 +110,8 @@ impl Error {
             Self::IdempotencyInProgress => "idempotency_in_progress",
             Self::IdempotencyKeyReused => "idempotency_key_reused",
             Self::Validation(_) => "validation_failed",
+            Self::FeatureLimitReached { .. } => "feature_limit_reached",
+            Self::RateLimited { .. } => "rate_limit_exceeded",
             Self::Unavailable(_) => "service_unavailable",
             Self::Internal(_) => "server_error",
         }

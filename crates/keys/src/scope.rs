@@ -28,6 +28,11 @@ impl Scope {
         (resource == "*" || resource == other_resource) && (action == "*" || action == other_action)
     }
 
+    /// The action that it names; `*` for all.
+    pub fn action(&self) -> &str {
+        self.parts().1
+    }
+
     /// The spelling in which it was given.
     pub fn as_str(&self) -> &str {
         &self.0

@@ -133,7 +133,7 @@ async fn database(config: &Config, findings: &mut Vec<Finding>) {
 
 /// Tiers of workspaces that the configuration does not have any more.
 async fn unknown_tiers(config: &Config, storage: Storage) -> Result<Vec<String>, Failure> {
-    let app = App::new(storage, config.catalog.clone(), std::sync::Arc::new(SystemClock));
+    let app = App::new(storage, config.app_settings(), std::sync::Arc::new(SystemClock));
     let caller = Caller::command_line(WorkspaceId::ROOT);
     let all = paging::every(async |request| workspaces::list(&app, &caller, request).await).await?;
     let mut unknown: Vec<String> =

@@ -14,7 +14,7 @@ use crate::{Failure, cli::Role, config::Config, jobs, output};
 pub async fn open(config: &Config) -> Result<App, Failure> {
     let storage = open_storage(config).await?;
     storage.migrate().await?;
-    Ok(App::new(storage, config.catalog.clone(), Arc::new(SystemClock)))
+    Ok(App::new(storage, config.app_settings(), Arc::new(SystemClock)))
 }
 
 /// The same, with the root workspace there.
@@ -47,7 +47,7 @@ pub async fn run(config: &Config) -> Result<(), Failure> {
     let storage = open_storage(config).await?;
     let _lock = storage.lock_for_serving()?;
     let migrations = storage.migrate().await?;
-    let app = App::new(storage, config.catalog.clone(), Arc::new(SystemClock));
+    let app = App::new(storage, config.app_settings(), Arc::new(SystemClock));
 
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     let answers_the_api = config.roles.contains(&Role::Api);
@@ -64,6 +64,7 @@ pub async fn run(config: &Config) -> Result<(), Failure> {
     }
     let jobs = config.roles.contains(&Role::Jobs).then(|| tokio::spawn(jobs::run(app.clone())));
     let usage = tokio::spawn(jobs::write_usage(app.clone()));
+    let sweeper = tokio::spawn(app.clone().sweep_limiter());
     tracing::info!(
         server.address = %address, database = %config.database_url, engine = app.storage().engine().as_str(),
         migrations.run = migrations, version = env!("CARGO_PKG_VERSION"), "ready"
@@ -82,6 +83,7 @@ pub async fn run(config: &Config) -> Result<(), Failure> {
     stopper.stop().await;
     server.await??;
     usage.abort();
+    sweeper.abort();
     if let Some(jobs) = jobs {
         jobs.abort();
     }
@@ -90,6 +92,12 @@ pub async fn run(config: &Config) -> Result<(), Failure> {
         tracing::warn!(
             error = error.internal_context().unwrap_or_default(),
             "the last usage was not written"
+        );
+    }
+    if let Err(error) = app.release_leases().await {
+        tracing::warn!(
+            error = error.internal_context().unwrap_or_default(),
+            "leases of daily quotas were not given back"
         );
     }
     tracing::info!("stopped");

@@ -233,6 +233,20 @@ impl Tx<'_> {
         row.map(ApiKey::try_from).transpose()
     }
 
+    /// How many keys of a workspace can be used at `now`; those in the grace of a rotation do not count.
+    pub async fn api_key_count_active(&mut self, workspace: WorkspaceId, now: Timestamp) -> Result<u64> {
+        let now = DbTime::from(now);
+        let count: i64 = on_conn!(self, |c| api_keys::table
+            .filter(api_keys::workspace_id.eq(workspace.0))
+            .filter(api_keys::revoked_at.is_null())
+            .filter(api_keys::rotated_to_id.is_null())
+            .filter(api_keys::expires_at.is_null().or(api_keys::expires_at.assume_not_null().gt(now)))
+            .count()
+            .get_result(c)
+            .await?);
+        Ok(count.unsigned_abs())
+    }
+
     /// Whether a workspace ever had a key.
     pub async fn api_key_any(&mut self, workspace: WorkspaceId) -> Result<bool> {
         let first: Option<i64> = on_conn!(self, |c| api_keys::table

@@ -7,7 +7,6 @@ use std::{
 
 use gatepost_api::{Settings, State, serve};
 use gatepost_app::{App, first_start};
-use gatepost_entitlements::Catalog;
 use gatepost_kernel::{ManualClock, Timestamp};
 use gatepost_storage::{Engine, Storage};
 use reqwest::{Method, RequestBuilder, StatusCode, header::HeaderMap};
@@ -82,19 +81,23 @@ impl TestApp {
     /// # Panics
     /// If anything of it does not start.
     pub async fn start(engine: Engine) -> Self {
-        Self::start_with(engine, Settings::default(), Catalog::built_in()).await
+        Self::start_with(engine, Settings::default(), gatepost_app::Settings::default()).await
     }
 
     /// The same with settings and plans.
     ///
     /// # Panics
     /// If anything of it does not start.
-    pub async fn start_with(engine: Engine, settings: Settings, catalog: Catalog) -> Self {
+    pub async fn start_with(
+        engine: Engine,
+        settings: Settings,
+        app_settings: gatepost_app::Settings,
+    ) -> Self {
         crate::watch::start();
         let database = TestDatabase::create(engine);
         let storage = database.open().await;
         let clock = Arc::new(ManualClock::at(Timestamp::parse(BEGINNING).expect("an instant")));
-        let app = App::new(storage.clone(), catalog, clock.clone());
+        let app = App::new(storage.clone(), app_settings, clock.clone());
         let key = first_start::with_first_key(&app).await.expect("the first start").expect("the first key");
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let address = listener.local_addr().expect("its address");

@@ -1,7 +1,7 @@
 //! Errors in the core contract's exact shapes, or as RFC 9457 problems for callers who ask for them.
 
 use actix_web::{HttpRequest, ResponseError, http::header};
-use gatepost_kernel::{Error, FieldErrors, RequestId, Result};
+use gatepost_kernel::{Error, FieldErrors, RequestId, Result, Timestamp};
 use serde::{Serialize, Serializer, ser::SerializeMap};
 
 use super::{Contract, JSON, to_json};
@@ -59,8 +59,45 @@ struct CoreError<'a> {
     message: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     errors: Option<ByField<'a>>,
+    #[serde(flatten)]
+    more: More<'a>,
     #[serde(skip_serializing_if = "Option::is_none")]
     request_id: Option<&'a RequestId>,
+}
+
+/// What single kinds of error say beside.
+#[derive(Default, Serialize)]
+struct More<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    feature: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    upgrade_url: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    retry_after: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    limit: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    remaining: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reset_at: Option<Timestamp>,
+}
+
+impl<'a> More<'a> {
+    fn of(error: &'a ApiError) -> Self {
+        match error {
+            ApiError::UseCase(Error::FeatureLimitReached { feature, upgrade_url }) => {
+                Self { feature: Some(feature), upgrade_url: upgrade_url.as_deref(), ..Self::default() }
+            }
+            ApiError::UseCase(Error::RateLimited { retry_after_seconds, limit, reset_at }) => Self {
+                retry_after: Some(*retry_after_seconds),
+                limit: Some(*limit),
+                remaining: Some(0),
+                reset_at: Some(*reset_at),
+                ..Self::default()
+            },
+            _ => Self::default(),
+        }
+    }
 }
 
 #[derive(Serialize)]
@@ -72,6 +109,8 @@ struct Problem<'a> {
     code: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     errors: Option<ByField<'a>>,
+    #[serde(flatten)]
+    more: More<'a>,
     request_id: &'a RequestId,
 }
 
@@ -98,6 +137,7 @@ impl Contract {
                     detail: &message,
                     code: error.code(),
                     errors,
+                    more: More::of(error),
                     request_id,
                 };
                 Ok((PROBLEM_JSON, to_json(&problem)?))
@@ -106,7 +146,13 @@ impl Contract {
                 let request_id = (status.as_u16() == 500).then_some(request_id);
                 Ok((
                     JSON,
-                    to_json(&CoreError { error: error.code(), message: &message, errors, request_id })?,
+                    to_json(&CoreError {
+                        error: error.code(),
+                        message: &message,
+                        errors,
+                        more: More::of(error),
+                        request_id,
+                    })?,
                 ))
             }
         }

@@ -5,6 +5,7 @@
 //! is another variant here, and nothing else.
 
 mod errors;
+mod limit_headers;
 mod pages;
 
 use actix_web::http::header::HeaderName;

@@ -117,6 +117,30 @@ pub struct ValidationErrorBody {
     errors: Option<std::collections::BTreeMap<String, Vec<String>>>,
 }
 
+/// Too many requests.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "only describes what the contract renders")]
+pub struct RateLimitErrorBody {
+    /// `rate_limit_exceeded`
+    #[schema(example = "rate_limit_exceeded")]
+    error: String,
+    /// A sentence for people.
+    #[schema(example = "Too many requests. Please retry after 60 seconds.")]
+    message: String,
+    /// Seconds to wait.
+    #[schema(example = 60)]
+    retry_after: u64,
+    /// The figure that was reached.
+    #[schema(example = 1000)]
+    limit: u64,
+    /// What is left: 0.
+    #[schema(example = 0)]
+    remaining: u64,
+    /// When to come again.
+    #[schema(format = DateTime, example = "2026-01-15T11:00:00Z")]
+    reset_at: String,
+}
+
 /// A fault of the server.
 #[derive(ToSchema)]
 #[expect(dead_code, reason = "only describes what the contract renders")]

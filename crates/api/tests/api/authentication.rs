@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use gatepost_api::Settings;
-use gatepost_entitlements::Catalog;
 use gatepost_test_support::{Engine, TestApp, both_engines};
 use reqwest::{Method, header::AUTHORIZATION};
 use serde_json::json;
@@ -132,7 +131,7 @@ async fn a_trusted_proxy_is_believed() {
         trusted_proxies,
         ..Settings::default()
     };
-    let app = TestApp::start_with(Engine::Sqlite, settings, Catalog::built_in()).await;
+    let app = TestApp::start_with(Engine::Sqlite, settings, gatepost_app::Settings::default()).await;
     let (_, key) =
         app.create_key(&app.root_key, 0, json!({ "scopes": ["*"], "allowed_ips": ["192.0.2.1"] })).await;
     for (forwarded, status) in

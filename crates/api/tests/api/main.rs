@@ -6,6 +6,7 @@ mod authentication;
 mod bodies;
 mod hostile_clients;
 mod idempotency;
+mod limits;
 mod openapi;
 mod probes;
 mod tenancy;

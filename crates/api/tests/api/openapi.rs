@@ -53,7 +53,7 @@ fn every_operation_is_described() {
         assert!(operation["x-required-scope"].as_str().is_some_and(|s| s.contains(':')), "{what}: scope");
         assert!(operation["tags"].as_array().is_some_and(|t| t.len() == 1), "{what}: tag");
         let responses = operation["responses"].as_object().expect(&what);
-        let mut expected = vec!["401", "403", "404", "422", "500", "503"];
+        let mut expected = vec!["401", "403", "404", "422", "429", "500", "503"];
         if operation.get("requestBody").is_some() {
             expected.extend(["400", "413", "415"]);
             let media = &operation["requestBody"]["content"]["application/json"];

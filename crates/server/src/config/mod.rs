@@ -47,6 +47,10 @@ pub struct Config {
     pub trusted_proxies: Vec<IpNet>,
     /// The plans and features.
     pub catalog: Catalog,
+    /// Requests per minute and address without a valid key.
+    pub anonymous_per_minute: Option<u64>,
+    /// Where a refused caller is sent to buy more.
+    pub upgrade_url: Option<String>,
 }
 
 impl Config {
@@ -84,6 +88,8 @@ impl Config {
             public_url: file.server.public_url.map(|url| url.0),
             trusted_proxies: file.server.trusted_proxies,
             catalog,
+            anonymous_per_minute: file.limits.anonymous_per_minute.map(|n| n.0),
+            upgrade_url: file.entitlements.upgrade_url.map(|url| url.0),
             file: global.config.clone(),
         })
     }
@@ -93,6 +99,18 @@ impl Config {
 #[expect(clippy::disallowed_methods, reason = "settings are read here, once")]
 fn secret_key() -> Option<Secret> {
     std::env::var("GATEPOST_SECRET_KEY").ok().map(Secret::new)
+}
+
+impl Config {
+    /// What the application is told.
+    pub fn app_settings(&self) -> gatepost_app::Settings {
+        let default = gatepost_app::Settings::default();
+        gatepost_app::Settings {
+            catalog: self.catalog.clone(),
+            anonymous_per_minute: self.anonymous_per_minute.unwrap_or(default.anonymous_per_minute),
+            upgrade_url: self.upgrade_url.clone(),
+        }
+    }
 }
 
 fn check_secret_key(text: &Secret) -> Result<(), Failure> {

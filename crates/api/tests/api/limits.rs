@@ -1,0 +1,224 @@
+//! Limits: per key by minute and day, per address without a key, and what a plan allows its keys.
+
+use std::{sync::Arc, time::Duration};
+
+use gatepost_app::App;
+use gatepost_entitlements::{Access, Catalog, Plan};
+use gatepost_test_support::{Engine, Reply, TestApp, both_engines};
+use reqwest::Method;
+use serde_json::json;
+
+/// An application with small plans.
+struct Small(TestApp);
+
+fn settings() -> gatepost_app::Settings {
+    let plans = [
+        Plan { requests_per_minute: Some(3), burst_percent: 100, ..Plan::unlimited("minute") },
+        Plan { requests_per_day: Some(25), ..Plan::unlimited("day") },
+        Plan { max_keys: Some(5), ..Plan::unlimited("five") },
+        Plan { access: Access::Read, ..Plan::unlimited("reader") },
+        Plan::unlimited("boundless"),
+    ];
+    let catalog = Catalog::new(plans, []).expect("plans");
+    gatepost_app::Settings {
+        catalog,
+        anonymous_per_minute: 5,
+        upgrade_url: Some("https://example.com/upgrade".into()),
+    }
+}
+
+impl Small {
+    async fn start(engine: Engine) -> Self {
+        Self(TestApp::start_with(engine, gatepost_api::Settings::default(), settings()).await)
+    }
+
+    /// Makes a workspace on a plan and a key of it.
+    async fn tenant(&self, tier: &str) -> (i64, String) {
+        let body = json!({ "name": tier, "tier": tier });
+        let workspace =
+            self.0.post(&self.0.root_key, "/workspaces", &body).await.expect(201)["data"]["id"].as_i64();
+        let workspace = workspace.expect("an id");
+        let (_, key) = self.0.create_key(&self.0.root_key, workspace, json!({ "scopes": ["*"] })).await;
+        (workspace, key)
+    }
+
+    async fn get(&self, key: &str) -> Reply {
+        self.0.get(key, "/workspaces").await
+    }
+}
+
+both_engines! { Small:
+    the_minute_and_its_burst,
+    the_day_ends_at_midnight_and_survives_a_crash,
+    a_day_is_shared_by_nodes,
+    addresses_without_a_key,
+    five_keys_are_five_keys,
+    access_narrows_use,
+    no_limit_no_headers,
+}
+
+fn headers(reply: &Reply) -> [&str; 5] {
+    ["x-ratelimit-limit", "x-ratelimit-remaining", "x-ratelimit-reset", "ratelimit", "ratelimit-policy"]
+        .map(|name| reply.header(name))
+}
+
+async fn the_minute_and_its_burst(small: Small) {
+    let (_, key) = small.tenant("minute").await;
+    // 2026-01-15T10:30:00Z and 61 seconds, when the first of the requests has left every window.
+    let reset = "1768473061";
+    for remaining in ["2", "1", "0", "0", "0", "0"] {
+        let reply = small.get(&key).await;
+        assert_eq!(reply.status, 200);
+        let standing = format!("\"minute\";r={remaining};t=61");
+        assert_eq!(headers(&reply), ["3", remaining, reset, &standing, "\"minute\";q=3;w=60"]);
+    }
+    for _ in 0..3 {
+        let reply = small.get(&key).await;
+        assert_eq!((reply.status.as_u16(), reply.header("retry-after")), (429, "61"));
+        assert_eq!(headers(&reply)[..3], ["3", "0", reset]);
+        let expected = json!({
+            "error": "rate_limit_exceeded", "message": "Too many requests. Please retry after 61 seconds.",
+            "retry_after": 61, "limit": 3, "remaining": 0, "reset_at": "2026-01-15T10:31:01Z"
+        });
+        assert_eq!(reply.json, expected);
+    }
+    small.0.clock.advance(Duration::from_secs(60));
+    small.get(&key).await.expect(429);
+    small.0.clock.advance(Duration::from_secs(1));
+    assert_eq!(headers(&small.get(&key).await)[1], "2", "refused requests have spent nothing");
+    // A request that is refused for its scope spends nothing, and says how the key stands.
+    let (_, weak) = small.0.create_key(&key, 0, json!({ "scopes": ["posts:read"] })).await;
+    for _ in 0..10 {
+        let reply = small.get(&weak).await;
+        assert_eq!((reply.status.as_u16(), headers(&reply)[1]), (403, "3"));
+    }
+}
+
+/// How many of `tries` requests are let in.
+async fn let_in(small: &Small, key: &str, tries: usize) -> usize {
+    let mut count = 0;
+    for _ in 0..tries {
+        let reply = small.get(key).await;
+        match reply.status.as_u16() {
+            200 => count += 1,
+            status => {
+                assert_eq!(status, 429);
+                assert_eq!(reply.json["reset_at"], "2026-01-16T00:00:00Z");
+                assert_eq!(reply.header("x-ratelimit-limit"), "25");
+            }
+        }
+    }
+    count
+}
+
+async fn the_day_ends_at_midnight_and_survives_a_crash(small: Small) {
+    let (_, key) = small.tenant("day").await;
+    let reply = small.get(&key).await;
+    assert_eq!((reply.status.as_u16(), headers(&reply)[4]), (200, "\"day\";q=25;w=86400"));
+    assert_eq!(headers(&reply)[..2], ["25", "24"]);
+    assert_eq!(let_in(&small, &key, 40).await, 24);
+    small.0.clock.advance(Duration::from_secs(13 * 3_600 + 1_799));
+    small.get(&key).await.expect(429);
+    small.0.clock.advance(Duration::from_secs(1));
+    assert_eq!(small.get(&key).await.status, 200, "a new day");
+
+    // Another process on the same database that knows nothing of the first, as after a kill -9.
+    let again = |small: &Small| App::new(small.0.storage.clone(), settings(), small.0.clock.clone());
+    let mut admitted = 1;
+    for _ in 0..4 {
+        let app = again(&small);
+        let principal = Arc::new(app.authenticate(&key, None).await.expect("the key"));
+        for _ in 0..7 {
+            let verdict = app.admit(&principal, 1).await.expect("a verdict");
+            admitted += usize::from(verdict.refusal.is_none());
+        }
+    }
+    assert!(admitted <= 25, "{admitted}");
+    // One that stops in good order gives back what it did not use, so the rest can still be had.
+    let app = again(&small);
+    app.release_leases().await.expect("nothing to give back");
+}
+
+async fn a_day_is_shared_by_nodes(small: Small) {
+    let (_, key) = small.tenant("day").await;
+    let nodes: Vec<App> =
+        (0..3).map(|_| App::new(small.0.storage.clone(), settings(), small.0.clock.clone())).collect();
+    let spend = async |app: &App, tries: usize| {
+        let principal = app.authenticate(&key, None).await.expect("the key");
+        let mut count = 0;
+        for _ in 0..tries {
+            count += usize::from(app.admit(&principal, 1).await.expect("a verdict").refusal.is_none());
+        }
+        count
+    };
+    let all = futures_util::future::join_all(nodes.iter().map(|app| spend(app, 6))).await;
+    let spent: usize = all.iter().sum();
+    assert!(spent <= 25);
+    for app in &nodes {
+        app.release_leases().await.expect("given back");
+    }
+    // What was given back can be spent by another, to the last request and no further.
+    let late = App::new(small.0.storage.clone(), settings(), small.0.clock.clone());
+    assert_eq!(spent + spend(&late, 40).await, 25);
+}
+
+async fn addresses_without_a_key(small: Small) {
+    let (app, root) = (&small.0, &small.0.root_key);
+    let anonymous = async || app.send(app.request(Method::GET, "/api/v1/workspaces")).await;
+    for remaining in ["4", "3", "2"] {
+        let reply = anonymous().await;
+        assert_eq!((reply.status.as_u16(), headers(&reply)[..2].to_vec()), (401, vec!["5", remaining]));
+    }
+    app.send(app.request(Method::GET, "/api/v1/nope").bearer_auth(root)).await.expect(404);
+    app.send(app.request(Method::GET, "/api/v1/workspaces").bearer_auth("sk_live_x")).await.expect(401);
+    anonymous().await.expect_error(429, "rate_limit_exceeded");
+    app.send(app.request(Method::GET, "/api/v1/nope")).await.expect_error(429, "rate_limit_exceeded");
+    // A valid key from the same address does not suffer, and the probes are outside.
+    small.get(root).await.expect(200);
+    assert_eq!(app.send(app.request(Method::GET, "/healthz")).await.status, 200);
+    app.clock.advance(Duration::from_secs(61));
+    assert_eq!(anonymous().await.status, 401);
+}
+
+async fn five_keys_are_five_keys(small: Small) {
+    let (workspace, key) = small.tenant("five").await;
+    let body = json!({ "name": "Rush", "scopes": ["*"] });
+    let replies =
+        futures_util::future::join_all((0..20).map(|_| small.0.post(&key, "/api-keys", &body))).await;
+    let made = replies.iter().filter(|reply| reply.status == 201).count();
+    assert_eq!(made, 4, "the first key counts");
+    let refused = replies.iter().find(|reply| reply.status == 403).expect("a refusal");
+    let expected = json!({
+        "error": "feature_limit_reached", "message": "You have reached your limit for this feature.",
+        "feature": "api_keys", "upgrade_url": "https://example.com/upgrade"
+    });
+    assert_eq!(refused.json, expected);
+    // Rotating is no new key, and one that is revoked makes room.
+    let list = small.0.get(&key, "/api-keys").await.expect(200);
+    let last = list["data"][4]["id"].as_i64().expect("a key");
+    small.0.post(&key, &format!("/api-keys/{last}/rotate"), &json!({})).await.expect(200);
+    small.0.post(&key, "/api-keys", &body).await.expect(403);
+    let third = list["data"][3]["id"].as_i64().expect("a key");
+    small.0.delete(&key, &format!("/api-keys/{third}")).await.expect(204);
+    small.0.post(&key, "/api-keys", &body).await.expect(201);
+    small.0.post(&key, "/api-keys", &body).await.expect(403);
+    assert!(workspace > 1);
+}
+
+async fn access_narrows_use(small: Small) {
+    let (workspace, key) = small.tenant("reader").await;
+    // It may be given, but not used.
+    small.get(&key).await.expect(200);
+    let path = format!("/workspaces/{workspace}");
+    let error = small.0.patch(&key, &path, &json!({ "name": "x" })).await.expect_error(403, "access_denied");
+    assert!(error["message"].as_str().is_some_and(|text| text.contains("Required access: write")), "{error}");
+    // A better plan counts at once.
+    small.0.patch(&small.0.root_key, &path, &json!({ "tier": "boundless" })).await.expect(200);
+    small.0.patch(&key, &path, &json!({ "name": "x" })).await.expect(200);
+}
+
+async fn no_limit_no_headers(small: Small) {
+    let (_, key) = small.tenant("boundless").await;
+    let reply = small.get(&key).await;
+    assert_eq!((reply.status.as_u16(), headers(&reply)), (200, [""; 5]));
+}
