@@ -61,15 +61,8 @@ impl<S: RequiredScope, Q: ReadQuery, B: ReadBody> Call<S, Q, B> {
             req.extensions().get::<RequestId>().cloned().ok_or_else(|| missing("the middleware"))?;
 
         let address = client::address(&req, &state);
-        let principal = Arc::new(authenticate(&req, &state).await?);
-        req.extensions_mut().insert(Authenticated(principal.clone()));
-        req.extensions_mut().insert(Limited(state.app().standing(&principal)));
-        let mut caller = Caller::key(principal.clone(), request_id.clone(), address).requiring(S::scope())?;
-        let verdict = state.app().admit(&principal, 1).await?;
-        req.extensions_mut().insert(Limited(verdict));
-        if let Some(refusal) = limiter::refusal(&verdict, state.app().now()) {
-            return Err(refusal.into());
-        }
+        let principal = authenticate_and_count(&req, &state, |principal| principal.may(S::scope())).await?;
+        let mut caller = Caller::key(principal, request_id.clone(), address).requiring(S::scope())?;
         let mut acting = req.headers().get_all(state.contract().acting_workspace_header());
         if let Some(value) = acting.next() {
             let id = value.to_str().ok().and_then(positive_id).map(WorkspaceId);
@@ -98,16 +91,6 @@ impl<S: RequiredScope, Q: ReadQuery, B: ReadBody> Call<S, Q, B> {
             caller = caller.with_idempotency(request);
         }
         Ok(Self { req, state, request_id, caller, query, body, scope: std::marker::PhantomData })
-    }
-
-    /// The application.
-    pub fn app(&self) -> &App {
-        self.state.app()
-    }
-
-    /// Who calls.
-    pub fn caller(&self) -> &Caller {
-        &self.caller
     }
 
     /// The query.
@@ -146,6 +129,23 @@ impl<S: RequiredScope, Q: ReadQuery, B: ReadBody> Call<S, Q, B> {
 }
 
 impl<S, Q, B> Call<S, Q, B> {
+    /// The application.
+    pub fn app(&self) -> &App {
+        self.state.app()
+    }
+
+    /// Who calls.
+    pub fn caller(&self) -> &Caller {
+        &self.caller
+    }
+
+    /// Answers with a thing that has no envelope in any contract.
+    pub fn plain<T: Serialize>(&self, data: &T) -> Result<HttpResponse, ApiError> {
+        let body =
+            serde_json::to_vec(data).map_err(|e| Error::Internal(format!("rendering an answer: {e}")))?;
+        Ok(HttpResponse::Ok().content_type(header::ContentType::json()).body(body))
+    }
+
     /// Runs a use-case in one transaction and answers with what it ends in; a repetition with the same idempotency
     /// key gets the first answer again.
     pub async fn mutate<F, R>(self, body: F) -> Result<HttpResponse, ApiError>
@@ -204,6 +204,27 @@ fn is_mutating(method: &Method) -> bool {
 fn positive_id(text: &str) -> Option<i64> {
     // `parse` alone would also take `+1`.
     text.parse().ok().filter(|id| *id > 0 && text.bytes().all(|b| b.is_ascii_digit()))
+}
+
+/// Finds out who is asking, whether they may, and counts the request; a refused one counts nothing. What the answer's
+/// headers say about it is left in the request.
+pub async fn authenticate_and_count(
+    req: &HttpRequest,
+    state: &State,
+    may: impl FnOnce(&Principal) -> Result<()>,
+) -> Result<Arc<Principal>, ApiError> {
+    let principal = Arc::new(authenticate(req, state).await?);
+    req.extensions_mut().insert(Authenticated(principal.clone()));
+    if let Err(refusal) = may(&principal) {
+        req.extensions_mut().insert(Limited(state.app().standing(&principal)));
+        return Err(refusal.into());
+    }
+    let verdict = state.app().admit(&principal, 1).await?;
+    req.extensions_mut().insert(Limited(verdict));
+    match limiter::refusal(&verdict, state.app().now()) {
+        Some(refusal) => Err(refusal.into()),
+        None => Ok(principal),
+    }
 }
 
 /// Finds out who is asking. Who shows no valid key is counted by address, which bounds floods of bad ones.

@@ -26,6 +26,9 @@ pub enum ApiError {
         /// What it takes.
         limit_bytes: usize,
     },
+    /// Refused by 403 for a caller that does not know the status that it would have.
+    #[error(transparent)]
+    Denied(Box<ApiError>),
     /// The body is not JSON by its own word.
     #[error("The Content-Type must be application/json.")]
     UnsupportedMediaType,
@@ -36,11 +39,17 @@ impl ApiError {
     pub fn code(&self) -> &'static str {
         match self {
             Self::UseCase(error) => error.code(),
+            Self::Denied(inner) => inner.code(),
             Self::BadRequest(_) => "bad_request",
             Self::MethodNotAllowed { .. } => "method_not_allowed",
             Self::PayloadTooLarge { .. } => "payload_too_large",
             Self::UnsupportedMediaType => "unsupported_media_type",
         }
+    }
+
+    /// What it would be for a caller that knows every status.
+    pub fn inner(&self) -> &Self {
+        if let Self::Denied(inner) = self { inner } else { self }
     }
 
     /// Whether the refusal may be kept for a repetition with the same idempotency key. What depends on the
@@ -66,6 +75,7 @@ impl ResponseError for ApiError {
                 Error::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
                 Error::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
             },
+            Self::Denied(_) => StatusCode::FORBIDDEN,
             Self::BadRequest(_) => StatusCode::BAD_REQUEST,
             Self::MethodNotAllowed { .. } => StatusCode::METHOD_NOT_ALLOWED,
             Self::PayloadTooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,

@@ -124,6 +124,8 @@ fn configure(config: &mut web::ServiceConfig, state: &State) {
     config.app_data(state.clone());
     routes::probes::configure(config);
     if !state.settings().probes_only {
+        // Before the scope of the operations, which would take the path.
+        routes::verification::configure_forward_auth(config);
         operations(&mut ServiceConfig::new(config));
         config.service(web::resource("/docs").get(async || web::Redirect::to("/docs/").permanent()));
         config.service(
@@ -137,6 +139,7 @@ fn configure(config: &mut web::ServiceConfig, state: &State) {
 fn operations(config: &mut ServiceConfig<'_>) {
     config.service(utoipa_actix_web::scope(BASE_PATH).configure(|config| {
         routes::workspaces::configure(config);
+        routes::verification::configure(config);
         routes::api_keys::configure(config);
         routes::audit_log::configure(config);
     }));

@@ -119,7 +119,7 @@ fn render<B>(
     let mut response = response.map_body(|_, _| ());
     *response.response_mut().status_mut() = actix_web::ResponseError::status_code(error);
     let headers = response.headers_mut();
-    match error {
+    match error.inner() {
         ApiError::UseCase(
             UseCaseError::Unauthorized | UseCaseError::KeyRevoked | UseCaseError::KeyExpired,
         ) => {

@@ -22,6 +22,7 @@ use crate::{operations, wire};
         (name = "API keys", description = "Keys, their scopes and their life."),
         (name = "Audit log", description = "Who changed what."),
     ),
+    paths(crate::routes::verification::forward_auth),
     components(schemas(wire::ErrorBody, wire::RateLimitErrorBody, wire::ValidationErrorBody, wire::ServerErrorBody, wire::Problem))
 )]
 struct Skeleton;
@@ -140,10 +141,13 @@ pub fn document() -> Value {
 
 /// Fills in what follows from the shape of an operation.
 fn complete(operation: &mut Value, method: &str, schemas: &Value) {
-    let changes = method != "get";
+    let id = operation["operationId"].as_str().unwrap_or_default().to_owned();
+    let changes = method != "get" && id != "verify_api_key";
     operation["security"] = json!([{ "bearer": [] }, { "basic": [] }]);
     let mut parameters = operation["parameters"].as_array().cloned().unwrap_or_default();
-    parameters.push(reference("parameters", "ActingWorkspace"));
+    if id != "forward_auth" {
+        parameters.push(reference("parameters", "ActingWorkspace"));
+    }
     if changes {
         parameters.push(reference("parameters", "IdempotencyKey"));
     }

@@ -33,5 +33,6 @@ required_scopes! {
     ApiKeysRead = "api-keys:read";
     ApiKeysWrite = "api-keys:write";
     ApiKeysDelete = "api-keys:delete";
+    ApiKeysVerify = "api-keys:verify";
     AuditRead = "audit:read";
 }

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use gatepost_entitlements::{Access, Catalog};
 use gatepost_kernel::{ApiKeyId, Environment, Error, Result, Secret, Timestamp, WorkspaceId};
-use gatepost_keys::{ApiKey, Scope, ScopeSet, Token, TokenDigest};
+use gatepost_keys::{ApiKey, KeyStatus, Scope, ScopeSet, Token, TokenDigest};
 use gatepost_limits::Allowance;
 use gatepost_storage::{ApiKeyOwner, Tx};
 
@@ -69,6 +69,16 @@ impl Principal {
         Ok(())
     }
 
+    /// Whether the key may be used from `address`.
+    pub(crate) fn allows_address(&self, address: Option<IpAddr>) -> bool {
+        self.key.allowed_ips.allows(address)
+    }
+
+    fn usable(&self, status: KeyStatus, address: Option<IpAddr>) -> Result<()> {
+        status.usable()?;
+        if self.allows_address(address) { Ok(()) } else { Err(Error::IpNotAllowed) }
+    }
+
     fn new(owner: ApiKeyOwner, catalog: &Catalog, digest: TokenDigest, token: Secret) -> Self {
         let tier = owner.key.rate_limit_tier.as_ref().unwrap_or(&owner.workspace_tier);
         let allowance = catalog.plan_or_default(tier).map(|plan| Allowance {
@@ -94,12 +104,31 @@ impl Principal {
         address: Option<IpAddr>,
     ) -> Result<Self> {
         let owner = tx.api_key_by_digest(&self.digest).await?.ok_or(Error::Unauthorized)?;
-        usable(&owner, now, address)?;
-        Ok(Self::new(owner, catalog, self.digest, self.token.clone()))
+        let status = status(&owner, now);
+        let fresh = Self::new(owner, catalog, self.digest, self.token.clone());
+        fresh.usable(status, address)?;
+        Ok(fresh)
     }
 }
 
+/// A key that a token belongs to, whether or not it can be used.
+pub(crate) struct Found {
+    pub(crate) principal: Principal,
+    pub(crate) status: KeyStatus,
+}
+
 impl App {
+    /// Finds the key that a well-formed token belongs to, whatever its state.
+    pub(crate) async fn look_up(&self, token: Token) -> Result<Option<Found>> {
+        let digest = token.digest();
+        let found = self.read(async move |mut tx| Ok(tx.api_key_by_digest(&digest).await?)).await?;
+        let now = self.now();
+        Ok(found.map(|owner| Found {
+            status: status(&owner, now),
+            principal: Principal::new(owner, self.catalog(), digest, token.into_secret()),
+        }))
+    }
+
     /// Finds the key that `token` belongs to and checks that it can be used now, from `address`.
     ///
     /// # Errors
@@ -107,18 +136,12 @@ impl App {
     /// [`Error::IpNotAllowed`], [`Error::Unavailable`].
     pub async fn authenticate(&self, token: &str, address: Option<IpAddr>) -> Result<Principal> {
         let token = Token::parse(token).ok_or(Error::Unauthorized)?;
-        let digest = token.digest();
-        let found = self.read(async move |mut tx| Ok(tx.api_key_by_digest(&digest).await?)).await?;
-        let owner = found.ok_or(Error::Unauthorized)?;
-        usable(&owner, self.now(), address)?;
-        Ok(Principal::new(owner, self.catalog(), digest, token.into_secret()))
+        let Found { principal, status } = self.look_up(token).await?.ok_or(Error::Unauthorized)?;
+        principal.usable(status, address)?;
+        Ok(principal)
     }
 }
 
-fn usable(owner: &ApiKeyOwner, now: Timestamp, address: Option<IpAddr>) -> Result<()> {
-    if owner.workspace_deleted {
-        return Err(Error::KeyRevoked);
-    }
-    owner.key.status(now).usable()?;
-    if owner.key.allowed_ips.allows(address) { Ok(()) } else { Err(Error::IpNotAllowed) }
+fn status(owner: &ApiKeyOwner, now: Timestamp) -> KeyStatus {
+    if owner.workspace_deleted { KeyStatus::Revoked } else { owner.key.status(now) }
 }

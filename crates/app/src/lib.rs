@@ -13,6 +13,7 @@ mod idempotency;
 pub mod limiter;
 mod unit_of_work;
 pub mod usage;
+pub mod verification;
 pub mod workspaces;
 
 use std::{sync::Arc, time::Duration};

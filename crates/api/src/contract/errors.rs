@@ -84,7 +84,7 @@ struct More<'a> {
 
 impl<'a> More<'a> {
     fn of(error: &'a ApiError) -> Self {
-        match error {
+        match error.inner() {
             ApiError::UseCase(Error::FeatureLimitReached { feature, upgrade_url }) => {
                 Self { feature: Some(feature), upgrade_url: upgrade_url.as_deref(), ..Self::default() }
             }

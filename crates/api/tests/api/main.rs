@@ -10,4 +10,5 @@ mod limits;
 mod openapi;
 mod probes;
 mod tenancy;
+mod verification;
 mod workspaces;

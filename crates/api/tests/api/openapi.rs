@@ -4,6 +4,9 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
+/// Operations that any key may call; this list may only shrink.
+pub const NEEDS_NO_SCOPE: [&str; 1] = ["forward_auth"];
+
 /// Path, method and operation of everything in the document.
 pub fn operations(document: &Value) -> Vec<(String, String, Value)> {
     let paths = document["paths"].as_object().expect("paths");
@@ -50,7 +53,8 @@ fn every_operation_is_described() {
         let id = operation["operationId"].as_str().expect(&what);
         assert!(ids.insert(id.to_owned()), "{id} is used twice");
         assert!(operation["summary"].as_str().is_some_and(|s| !s.is_empty()), "{what}: summary");
-        assert!(operation["x-required-scope"].as_str().is_some_and(|s| s.contains(':')), "{what}: scope");
+        let scope = operation["x-required-scope"].as_str();
+        assert!(scope.map_or(NEEDS_NO_SCOPE.contains(&id), |s| s.contains(':')), "{what}: scope");
         assert!(operation["tags"].as_array().is_some_and(|t| t.len() == 1), "{what}: tag");
         let responses = operation["responses"].as_object().expect(&what);
         let mut expected = vec!["401", "403", "404", "422", "429", "500", "503"];
@@ -62,7 +66,7 @@ fn every_operation_is_described() {
                 "{what}: example of the body"
             );
         }
-        if method != "GET" {
+        if method != "GET" && id != "verify_api_key" {
             expected.push("409");
         }
         for status in expected {
@@ -71,10 +75,8 @@ fn every_operation_is_described() {
         let (status, success) = responses.iter().find(|(s, _)| s.starts_with('2')).expect(&what);
         if status != "204" {
             let example = &success["content"]["application/json"]["example"];
-            assert!(
-                example["data"].is_object() || example["data"].is_array(),
-                "{what}: example of the answer"
-            );
+            let shown = example.get("data").unwrap_or(example);
+            assert!(shown.is_object() || shown.is_array(), "{what}: example of the answer");
         }
         for (status, response) in responses {
             let pointer = response["$ref"].as_str().map(|r| document.pointer(&r[1..]).expect("a component"));

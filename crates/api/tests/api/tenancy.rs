@@ -5,7 +5,7 @@ use gatepost_test_support::{Reply, TestApp, both_engines};
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::openapi::operations;
+use crate::openapi::{NEEDS_NO_SCOPE, operations};
 
 both_engines! { TestApp:
     every_operation_needs_a_key_and_its_scope,
@@ -29,6 +29,7 @@ fn case(operation_id: &str) -> Case {
     match operation_id {
         "list_workspaces" | "list_api_keys" | "list_audit_log" => Case::Collection(none),
         "create_workspace" => Case::Collection(json!({ "name": "Forged" })),
+        "verify_api_key" => Case::Collection(json!({ "key": "sk_live_nobody" })),
         "create_api_key" => Case::Collection(json!({ "name": "Forged", "scopes": ["posts:read"] })),
         "get_workspace" | "delete_workspace" => Case::OnWorkspace(none),
         "update_workspace" => Case::OnWorkspace(json!({ "name": "Forged" })),
@@ -57,6 +58,10 @@ struct Operation {
 fn all() -> Vec<Operation> {
     operations(&gatepost_api::document())
         .into_iter()
+        // It says only whether the caller's own key may pass; it reads and changes no row of anybody's.
+        .filter(|(_, _, operation)| {
+            !operation["operationId"].as_str().is_some_and(|id| NEEDS_NO_SCOPE.contains(&id))
+        })
         .map(|(path, method, operation)| {
             let id = operation["operationId"].as_str().expect("an id").to_owned();
             Operation {
@@ -64,7 +69,7 @@ fn all() -> Vec<Operation> {
                 id,
                 method: method.parse().expect("a method"),
                 path,
-                scope: operation["x-required-scope"].as_str().expect("a scope").to_owned(),
+                scope: operation["x-required-scope"].as_str().unwrap_or_default().to_owned(),
             }
         })
         .collect()

@@ -1,0 +1,136 @@
+//! The verification of keys on the wire.
+
+use std::net::IpAddr;
+
+use gatepost_app::{
+    Standing,
+    verification::{Verification, Verified},
+};
+use gatepost_kernel::{ApiKeyId, Environment, Secret, Timestamp, WorkspaceId};
+use gatepost_keys::{Scope, ScopeSet};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::body::{Context, Fields, Null, ReadBody};
+
+const MAX_COST: i64 = 1_000_000;
+
+/// A key to decide on.
+#[derive(ToSchema)]
+pub struct VerifyApiKeyBody {
+    /// The key that was presented
+    #[schema(value_type = String, example = "sk_live_abc123def456ghi789...")]
+    key: Secret,
+    /// Scopes that it must allow, all of them
+    #[schema(value_type = Option<Vec<String>>, max_items = 100, example = json!(["posts:write"]))]
+    scopes: Option<ScopeSet>,
+    /// The address that it was presented from; needed for keys that are bound to addresses
+    #[schema(value_type = Option<String>, example = "192.0.2.7")]
+    client_ip: Option<IpAddr>,
+    /// What to count against its limits
+    #[schema(minimum = 0, maximum = 1_000_000, default = 1, example = 1)]
+    cost: Option<u64>,
+}
+
+impl ReadBody for VerifyApiKeyBody {
+    fn read(fields: &mut Fields, _: &Context<'_>) -> Option<Self> {
+        let key = fields.required_text("key", |key| Ok(Secret::new(key.to_owned())));
+        let scopes = fields.texts("scopes", Null::IsAbsent, ScopeSet::parse);
+        let client_ip = fields.text("client_ip", Null::IsAbsent, |ip| {
+            ip.parse().map_err(|_| "The client ip must be an IPv4 or IPv6 address.".to_owned())
+        });
+        let cost =
+            fields.integer("cost", Null::IsAbsent, 0..=MAX_COST).and_then(|cost| u64::try_from(cost).ok());
+        Some(Self { key: key?, scopes, client_ip, cost })
+    }
+}
+
+impl From<VerifyApiKeyBody> for Verification {
+    fn from(body: VerifyApiKeyBody) -> Self {
+        let VerifyApiKeyBody { key, scopes, client_ip, cost } = body;
+        Self { token: key, scopes: scopes.unwrap_or_default(), client_ip, cost: cost.unwrap_or(1) }
+    }
+}
+
+/// The decision. A key that is not found, or that the caller may not see, has nothing filled in.
+#[derive(Serialize, ToSchema)]
+pub struct VerificationView {
+    /// Whether the key may pass.
+    #[schema(example = true)]
+    valid: bool,
+    /// `VALID`, `NOT_FOUND`, `REVOKED`, `EXPIRED`, `IP_NOT_ALLOWED`, `INSUFFICIENT_SCOPE` or `RATE_LIMITED`
+    #[schema(example = "VALID")]
+    code: &'static str,
+    /// The key.
+    #[schema(value_type = Option<i64>, required, example = 2)]
+    key_id: Option<ApiKeyId>,
+    /// Its workspace.
+    #[schema(value_type = Option<i64>, required, example = 1)]
+    workspace_id: Option<WorkspaceId>,
+    /// `live` or `test`
+    #[schema(value_type = Option<String>, required, example = "live")]
+    environment: Option<Environment>,
+    /// What it may do.
+    #[schema(required, example = json!(["posts:read", "posts:write"]))]
+    scopes: Option<Vec<String>>,
+    /// How it stands against its limits; null if the decision fell before.
+    #[schema(required)]
+    rate_limit: Option<RateLimitView>,
+}
+
+/// How a key stands against its limits.
+#[derive(Serialize, ToSchema)]
+pub struct RateLimitView {
+    /// The minute; null if it has no such limit.
+    #[schema(required)]
+    minute: Option<StandingView>,
+    /// The UTC day; null if it has no such limit.
+    #[schema(required)]
+    day: Option<StandingView>,
+    /// Seconds to wait after `RATE_LIMITED`; null otherwise.
+    #[schema(required)]
+    retry_after: Option<u64>,
+}
+
+/// How a key stands against one limit.
+#[derive(Serialize, ToSchema)]
+pub struct StandingView {
+    /// What the plan allows.
+    #[schema(example = 5000)]
+    limit: u64,
+    /// What is left of it.
+    #[schema(example = 4999)]
+    remaining: u64,
+    /// When it has room again.
+    #[schema(value_type = String, format = DateTime, example = "2026-01-15T10:31:01Z")]
+    reset_at: Timestamp,
+}
+
+impl From<Standing> for StandingView {
+    fn from(standing: Standing) -> Self {
+        let Standing { limit, remaining, reset_at } = standing;
+        Self { limit, remaining, reset_at }
+    }
+}
+
+impl VerificationView {
+    /// The decision as it stands at `now`.
+    pub fn new(verified: &Verified, now: Timestamp) -> Self {
+        let principal = verified.principal.as_deref();
+        Self {
+            valid: verified.code == gatepost_app::verification::Code::Valid,
+            code: verified.code.as_str(),
+            key_id: principal.map(|p| p.key_id()),
+            workspace_id: principal.map(|p| p.workspace_id()),
+            environment: principal.map(|p| p.environment()),
+            scopes: principal.map(|p| p.scopes().iter().map(Scope::to_string).collect()),
+            rate_limit: verified.limits.map(|verdict| RateLimitView {
+                minute: verdict.minute.map(Into::into),
+                day: verdict.day.map(Into::into),
+                retry_after: verdict
+                    .retry_at
+                    .map(|at| at.since(now).as_micros().div_ceil(1_000_000).max(1) as u64),
+            }),
+        }
+    }
+}
