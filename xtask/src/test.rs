@@ -13,8 +13,13 @@ use gatepost_keys::count_tokens;
 use crate::{Failure, files, say};
 
 /// A program that tests run, and Debian's package that brings it.
-const NEEDED: [(&str, &str); 4] =
-    [("initdb", "postgresql"), ("curl", "curl"), ("bash", "bash"), ("prlimit", "util-linux")];
+const NEEDED: [(&str, &str); 5] = [
+    ("initdb", "postgresql"),
+    ("nginx", "nginx-light"),
+    ("curl", "curl"),
+    ("bash", "bash"),
+    ("prlimit", "util-linux"),
+];
 
 /// Runs the tests.
 pub fn run(install: bool, filter: Option<&str>) -> Result<(), Failure> {

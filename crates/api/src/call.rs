@@ -14,6 +14,7 @@ use base64::{Engine, prelude::BASE64_STANDARD};
 use futures_util::StreamExt;
 use gatepost_app::{Answer, App, Caller, IdempotencyRequest, Op, Principal, UnitOfWork, limiter};
 use gatepost_kernel::{Error, Page, RequestId, Result, WorkspaceId};
+use gatepost_keys::Token;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
@@ -61,8 +62,10 @@ impl<S: RequiredScope, Q: ReadQuery, B: ReadBody> Call<S, Q, B> {
             req.extensions().get::<RequestId>().cloned().ok_or_else(|| missing("the middleware"))?;
 
         let address = client::address(&req, &state);
-        let principal = authenticate_and_count(&req, &state, |principal| principal.may(S::scope())).await?;
-        let mut caller = Caller::key(principal, request_id.clone(), address).requiring(S::scope())?;
+        let (principal, token) =
+            authenticate_and_count(&req, &state, |principal| principal.may(S::scope())).await?;
+        let mut caller =
+            Caller::key(principal, token.into_secret(), request_id.clone(), address).requiring(S::scope())?;
         let mut acting = req.headers().get_all(state.contract().acting_workspace_header());
         if let Some(value) = acting.next() {
             let id = value.to_str().ok().and_then(positive_id).map(WorkspaceId);
@@ -212,8 +215,8 @@ pub async fn authenticate_and_count(
     req: &HttpRequest,
     state: &State,
     may: impl FnOnce(&Principal) -> Result<()>,
-) -> Result<Arc<Principal>, ApiError> {
-    let principal = Arc::new(authenticate(req, state).await?);
+) -> Result<(Arc<Principal>, Token), ApiError> {
+    let (principal, token) = authenticate(req, state).await?;
     req.extensions_mut().insert(Authenticated(principal.clone()));
     if let Err(refusal) = may(&principal) {
         req.extensions_mut().insert(Limited(state.app().standing(&principal)));
@@ -223,20 +226,19 @@ pub async fn authenticate_and_count(
     req.extensions_mut().insert(Limited(verdict));
     match limiter::refusal(&verdict, state.app().now()) {
         Some(refusal) => Err(refusal.into()),
-        None => Ok(principal),
+        None => Ok((principal, token)),
     }
 }
 
 /// Finds out who is asking. Who shows no valid key is counted by address, which bounds floods of bad ones.
-async fn authenticate(req: &HttpRequest, state: &State) -> Result<Principal, ApiError> {
+async fn authenticate(req: &HttpRequest, state: &State) -> Result<(Arc<Principal>, Token), ApiError> {
     let address = client::address(req, state);
-    let found = match token(req) {
-        Some(token) => state.app().authenticate(&token, address).await,
-        None => Err(Error::Unauthorized),
+    let Some(token) = token(req).and_then(|token| Token::parse(&token)) else {
+        return Err(anonymous(req, state, Error::Unauthorized));
     };
-    match found {
+    match state.app().authenticate(&token, address).await {
         Err(error) if error.internal_context().is_none() => Err(anonymous(req, state, error)),
-        found => Ok(found?),
+        found => Ok((found?, token)),
     }
 }
 

@@ -1,23 +1,23 @@
 //! From a presented token to who is asking.
 
-use std::net::IpAddr;
+use std::{net::IpAddr, sync::Arc};
 
 use gatepost_entitlements::{Access, Catalog};
-use gatepost_kernel::{ApiKeyId, Environment, Error, Result, Secret, Timestamp, WorkspaceId};
+use gatepost_kernel::{ApiKeyId, Environment, Error, Result, Timestamp, WorkspaceId};
 use gatepost_keys::{ApiKey, KeyStatus, Scope, ScopeSet, Token, TokenDigest};
 use gatepost_limits::Allowance;
 use gatepost_storage::{ApiKeyOwner, Tx};
 
 use crate::App;
 
-/// Who is asking: a key that could be used when it was looked up.
+/// A key as it was when it was looked up; whether it can be used is judged each time.
 #[derive(Debug, Clone)]
 pub struct Principal {
     key: ApiKey,
     allowance: Allowance,
     access: Access,
     digest: TokenDigest,
-    token: Secret,
+    workspace_deleted: bool,
 }
 
 impl Principal {
@@ -74,12 +74,17 @@ impl Principal {
         self.key.allowed_ips.allows(address)
     }
 
-    fn usable(&self, status: KeyStatus, address: Option<IpAddr>) -> Result<()> {
-        status.usable()?;
+    /// Whether the key can be used at `now`.
+    pub(crate) fn status(&self, now: Timestamp) -> KeyStatus {
+        if self.workspace_deleted { KeyStatus::Revoked } else { self.key.status(now) }
+    }
+
+    fn usable(&self, now: Timestamp, address: Option<IpAddr>) -> Result<()> {
+        self.status(now).usable()?;
         if self.allows_address(address) { Ok(()) } else { Err(Error::IpNotAllowed) }
     }
 
-    fn new(owner: ApiKeyOwner, catalog: &Catalog, digest: TokenDigest, token: Secret) -> Self {
+    pub(crate) fn new(owner: ApiKeyOwner, catalog: &Catalog, digest: TokenDigest) -> Self {
         let tier = owner.key.rate_limit_tier.as_ref().unwrap_or(&owner.workspace_tier);
         let allowance = catalog.plan_or_default(tier).map(|plan| Allowance {
             per_minute: plan.requests_per_minute,
@@ -87,12 +92,8 @@ impl Principal {
             per_day: plan.requests_per_day,
         });
         let access = catalog.plan_or_default(&owner.workspace_tier).map_or(Access::Write, |plan| plan.access);
-        Self { key: owner.key, allowance: allowance.unwrap_or_default(), access, digest, token }
-    }
-
-    /// The token that was presented, for what is derived from it.
-    pub(crate) fn token(&self) -> &Secret {
-        &self.token
+        let (allowance, workspace_deleted) = (allowance.unwrap_or_default(), owner.workspace_deleted);
+        Self { key: owner.key, allowance, access, digest, workspace_deleted }
     }
 
     /// The key as it is now, inside a transaction: what was true when the request began may not be any more.
@@ -104,44 +105,21 @@ impl Principal {
         address: Option<IpAddr>,
     ) -> Result<Self> {
         let owner = tx.api_key_by_digest(&self.digest).await?.ok_or(Error::Unauthorized)?;
-        let status = status(&owner, now);
-        let fresh = Self::new(owner, catalog, self.digest, self.token.clone());
-        fresh.usable(status, address)?;
+        let fresh = Self::new(owner, catalog, self.digest);
+        fresh.usable(now, address)?;
         Ok(fresh)
     }
 }
 
-/// A key that a token belongs to, whether or not it can be used.
-pub(crate) struct Found {
-    pub(crate) principal: Principal,
-    pub(crate) status: KeyStatus,
-}
-
 impl App {
-    /// Finds the key that a well-formed token belongs to, whatever its state.
-    pub(crate) async fn look_up(&self, token: Token) -> Result<Option<Found>> {
-        let digest = token.digest();
-        let found = self.read(async move |mut tx| Ok(tx.api_key_by_digest(&digest).await?)).await?;
-        let now = self.now();
-        Ok(found.map(|owner| Found {
-            status: status(&owner, now),
-            principal: Principal::new(owner, self.catalog(), digest, token.into_secret()),
-        }))
-    }
-
     /// Finds the key that `token` belongs to and checks that it can be used now, from `address`.
     ///
     /// # Errors
     /// [`Error::Unauthorized`] if no key belongs to it, [`Error::KeyRevoked`], [`Error::KeyExpired`],
     /// [`Error::IpNotAllowed`], [`Error::Unavailable`].
-    pub async fn authenticate(&self, token: &str, address: Option<IpAddr>) -> Result<Principal> {
-        let token = Token::parse(token).ok_or(Error::Unauthorized)?;
-        let Found { principal, status } = self.look_up(token).await?.ok_or(Error::Unauthorized)?;
-        principal.usable(status, address)?;
+    pub async fn authenticate(&self, token: &Token, address: Option<IpAddr>) -> Result<Arc<Principal>> {
+        let principal = self.principal(token.digest()).await?.ok_or(Error::Unauthorized)?;
+        principal.usable(self.now(), address)?;
         Ok(principal)
     }
-}
-
-fn status(owner: &ApiKeyOwner, now: Timestamp) -> KeyStatus {
-    if owner.workspace_deleted { KeyStatus::Revoked } else { owner.key.status(now) }
 }

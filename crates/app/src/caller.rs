@@ -3,7 +3,7 @@
 use std::{net::IpAddr, sync::Arc};
 
 use gatepost_entitlements::Catalog;
-use gatepost_kernel::{Environment, Error, RequestId, Result, Timestamp, WorkspaceId};
+use gatepost_kernel::{Environment, Error, RequestId, Result, Secret, Timestamp, WorkspaceId};
 use gatepost_keys::{Scope, ScopeSet};
 use gatepost_storage::{Actor, Tx};
 
@@ -12,8 +12,8 @@ use crate::{App, IdempotencyRequest, Principal};
 /// By what right.
 #[derive(Debug, Clone)]
 pub enum Authority {
-    /// An API key: what its scopes allow, in its environment.
-    Key(Arc<Principal>),
+    /// An API key: what its scopes allow, in its environment; with the token that was presented.
+    Key(Arc<Principal>, Secret),
     /// The operator, at the command line of the server: everything.
     CommandLine,
 }
@@ -43,10 +43,15 @@ impl Caller {
     }
 
     /// A key acting on its own workspace.
-    pub fn key(principal: Arc<Principal>, request_id: RequestId, address: Option<IpAddr>) -> Self {
+    pub fn key(
+        principal: Arc<Principal>,
+        token: Secret,
+        request_id: RequestId,
+        address: Option<IpAddr>,
+    ) -> Self {
         let workspace_id = principal.workspace_id();
         Self {
-            authority: Authority::Key(principal),
+            authority: Authority::Key(principal, token),
             workspace_id,
             request_id: Some(request_id),
             address,
@@ -92,7 +97,7 @@ impl Caller {
     /// The key that calls, unless it is the operator.
     pub fn principal(&self) -> Option<&Principal> {
         match &self.authority {
-            Authority::Key(principal) => Some(principal),
+            Authority::Key(principal, _) => Some(principal),
             Authority::CommandLine => None,
         }
     }
@@ -139,9 +144,9 @@ impl Caller {
         catalog: &Catalog,
         now: Timestamp,
     ) -> Result<Self> {
-        if let Authority::Key(principal) = &self.authority {
+        if let Authority::Key(principal, token) = &self.authority {
             let principal = principal.refreshed(tx, catalog, now, self.address).await?;
-            self.authority = Authority::Key(Arc::new(principal));
+            self.authority = Authority::Key(Arc::new(principal), token.clone());
             self.check_required()?;
         }
         Ok(self)
@@ -183,9 +188,17 @@ impl Caller {
         }
     }
 
+    /// The token that was presented, for what is derived from it.
+    pub(crate) fn token(&self) -> Option<&Secret> {
+        match &self.authority {
+            Authority::Key(_, token) => Some(token),
+            Authority::CommandLine => None,
+        }
+    }
+
     pub(crate) fn actor(&self) -> Actor {
         match &self.authority {
-            Authority::Key(principal) => Actor::ApiKey(principal.key_id(), principal.workspace_id()),
+            Authority::Key(principal, _) => Actor::ApiKey(principal.key_id(), principal.workspace_id()),
             Authority::CommandLine => Actor::CommandLine,
         }
     }

@@ -17,7 +17,7 @@ use hkdf::Hkdf;
 use rand::Rng;
 use sha2::{Digest, Sha256};
 
-use crate::UnitOfWork;
+use crate::{Principal, UnitOfWork};
 
 const KEPT_FOR: Duration = Duration::from_secs(24 * 3600);
 const NONCE_LEN: usize = 12;
@@ -77,7 +77,9 @@ pub(crate) enum Begun {
 }
 
 pub(crate) async fn begin(unit: &mut UnitOfWork<'_>, request: &IdempotencyRequest) -> Result<Begun> {
-    let Some((key_id, token)) = unit.caller().principal().map(|p| (p.key_id(), p.token().clone())) else {
+    let caller = unit.caller();
+    let (Some(key_id), Some(token)) = (caller.principal().map(Principal::key_id), caller.token().cloned())
+    else {
         return Ok(Begun::Fresh);
     };
     if !unit.tx.idempotency_try_lock(key_id, &request.key).await? {
@@ -104,12 +106,11 @@ pub(crate) async fn keep(
     request: &IdempotencyRequest,
     answer: &Answer,
 ) -> Result<()> {
-    let Some(principal) = unit.caller().principal() else { return Ok(()) };
-    let body = if answer.holds_secret {
-        seal(principal.token(), &request.key, &answer.body)?
-    } else {
-        answer.body.clone()
+    let (Some(principal), Some(token)) = (unit.caller().principal(), unit.caller().token()) else {
+        return Ok(());
     };
+    let body =
+        if answer.holds_secret { seal(token, &request.key, &answer.body)? } else { answer.body.clone() };
     let record = IdempotencyRecord {
         api_key_id: principal.key_id(),
         idempotency_key: request.key.clone(),

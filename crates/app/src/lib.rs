@@ -7,6 +7,7 @@
 pub mod api_keys;
 pub mod audit_log;
 mod auth;
+mod auth_cache;
 mod caller;
 pub mod first_start;
 mod idempotency;
@@ -30,7 +31,7 @@ pub use gatepost_storage::{Actor, AuditEntry, Op, Workspace};
 pub use idempotency::{Answer, IdempotencyRequest};
 pub use unit_of_work::UnitOfWork;
 
-use crate::{limiter::Limiter, usage::UsageRecorder};
+use crate::{auth_cache::AuthCache, limiter::Limiter, usage::UsageRecorder};
 
 /// The application: the database, the plans and the clock. Cloning is cheap.
 #[derive(Clone)]
@@ -42,6 +43,8 @@ struct Parts {
     clock: Arc<dyn Clock>,
     usage: UsageRecorder,
     limiter: Limiter,
+    auth_cache: AuthCache,
+    runtime: tokio::runtime::Handle,
 }
 
 /// What the operator decides about the application.
@@ -62,10 +65,11 @@ impl Default for Settings {
 }
 
 impl App {
-    /// Puts an application together.
+    /// Puts an application together. Must be called on the runtime that outlives the requests.
     pub fn new(storage: Storage, settings: Settings, clock: Arc<dyn Clock>) -> Self {
         let (usage, limiter) = (UsageRecorder::default(), Limiter::default());
-        Self(Arc::new(Parts { storage, settings, clock, usage, limiter }))
+        let (auth_cache, runtime) = (AuthCache::new(), tokio::runtime::Handle::current());
+        Self(Arc::new(Parts { storage, settings, clock, usage, limiter, auth_cache, runtime }))
     }
 
     /// The present instant.
@@ -85,6 +89,14 @@ impl App {
 
     fn settings(&self) -> &Settings {
         &self.0.settings
+    }
+
+    fn auth_cache(&self) -> &AuthCache {
+        &self.0.auth_cache
+    }
+
+    fn runtime(&self) -> &tokio::runtime::Handle {
+        &self.0.runtime
     }
 
     fn limiter(&self) -> &Limiter {

@@ -89,7 +89,7 @@ impl App {
                 (Some(Refusal::NeedsLease), Some(limit)) => self.lease(id, &key, limit, cost).await?,
                 (_, Some(limit)) if verdict.lease_soon && !key.leasing.swap(true, Ordering::AcqRel) => {
                     let (app, key) = (self.clone(), key.clone());
-                    tokio::spawn(async move {
+                    self.runtime().spawn(async move {
                         // What fails now is tried again when the block is spent, and is told to the caller then.
                         let _ = app.lease(id, &key, limit, 1).await;
                         key.leasing.store(false, Ordering::Release);
@@ -115,13 +115,14 @@ impl App {
         meter.lock().unwrap_or_else(PoisonError::into_inner).take(self.now(), &allowance, 1)
     }
 
-    /// Drops meters that hold nothing, from time to time.
-    pub async fn sweep_limiter(self) {
+    /// Drops what memory need not hold, from time to time: idle meters, and keys that nobody uses.
+    pub async fn sweep(self) {
         const EVERY: Duration = Duration::from_secs(10);
         let mut ticks = tokio::time::interval(EVERY);
         loop {
             ticks.tick().await;
             self.limiter().sweep(self.now());
+            self.auth_cache().sweep();
         }
     }
 

@@ -6,7 +6,7 @@
 //! other writers wait.
 
 use gatepost_entitlements::Catalog;
-use gatepost_kernel::{Environment, EventId, Result, Timestamp, WorkspaceId, random};
+use gatepost_kernel::{Environment, Error, EventId, Result, Timestamp, WorkspaceId, random};
 use gatepost_storage::{ChangeSubject, NewAuditEntry, NewEvent, Op, Tx};
 use serde_json::{Map, Value};
 
@@ -93,14 +93,16 @@ impl<'c> UnitOfWork<'c> {
         });
     }
 
-    async fn finish(mut self) -> Result<()> {
+    /// Writes the rest; whether there is something that others must forget.
+    async fn finish(mut self) -> Result<bool> {
         for event in &self.events {
             self.tx.event_insert(event).await?;
         }
         for entry in &self.audit {
             self.tx.audit_entry_insert(entry).await?;
         }
-        Ok(self.tx.change_append(&self.changes, self.now).await?)
+        self.tx.change_append(&self.changes, self.now).await?;
+        Ok(!self.changes.is_empty())
     }
 }
 
@@ -126,10 +128,14 @@ impl App {
             let caller = caller.refreshed(&mut tx, app.catalog(), now).await?;
             let mut unit = UnitOfWork::new(tx, now, app, caller);
             let value = body(&mut unit).await?;
-            unit.finish().await?;
-            Ok(value)
+            let others_must_forget = unit.finish().await?;
+            Ok((value, others_must_forget))
         };
-        self.storage().transaction(work).await
+        let (value, others_must_forget) = self.storage().transaction::<_, Error, _>(work).await?;
+        if others_must_forget {
+            self.learn_own_change().await;
+        }
+        Ok(value)
     }
 
     /// Runs a use-case that ends in an answer, at most once for each idempotency key of the caller: a repetition

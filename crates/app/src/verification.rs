@@ -75,8 +75,7 @@ pub struct Verified {
 pub async fn verify(app: &App, caller: &Caller, input: Verification) -> Result<Verified> {
     let none = Verified { code: Code::NotFound, principal: None, limits: None };
     let Some(token) = Token::parse(input.token.expose()) else { return Ok(none) };
-    let Some(found) = app.look_up(token).await? else { return Ok(none) };
-    let principal = Arc::new(found.principal);
+    let Some(principal) = app.principal(token.digest()).await? else { return Ok(none) };
     // The platform sees every tenant's keys, unless it acts on one of them.
     let acts_on_all = caller.is_root() && caller.workspace_id().is_root();
     let sees = (acts_on_all || principal.workspace_id() == caller.workspace_id())
@@ -84,19 +83,14 @@ pub async fn verify(app: &App, caller: &Caller, input: Verification) -> Result<V
     if !sees {
         return Ok(none);
     }
-    let (code, limits) = decide(app, &principal, found.status, &input).await?;
+    let (code, limits) = decide(app, &principal, &input).await?;
     let status = if code == Code::Valid { 200 } else { 403 };
     app.record_use(&principal, status);
     Ok(Verified { code, principal: Some(principal), limits })
 }
 
-async fn decide(
-    app: &App,
-    principal: &Principal,
-    status: KeyStatus,
-    input: &Verification,
-) -> Result<(Code, Option<Verdict>)> {
-    match status {
+async fn decide(app: &App, principal: &Principal, input: &Verification) -> Result<(Code, Option<Verdict>)> {
+    match principal.status(app.now()) {
         KeyStatus::Active => {}
         KeyStatus::Expired => return Ok((Code::Expired, None)),
         KeyStatus::Revoked => return Ok((Code::Revoked, None)),

@@ -64,7 +64,8 @@ pub async fn run(config: &Config) -> Result<(), Failure> {
     }
     let jobs = config.roles.contains(&Role::Jobs).then(|| tokio::spawn(jobs::run(app.clone())));
     let usage = tokio::spawn(jobs::write_usage(app.clone()));
-    let sweeper = tokio::spawn(app.clone().sweep_limiter());
+    let follower = tokio::spawn(app.clone().follow_changes());
+    let sweeper = tokio::spawn(app.clone().sweep());
     tracing::info!(
         server.address = %address, database = %config.database_url, engine = app.storage().engine().as_str(),
         migrations.run = migrations, version = env!("CARGO_PKG_VERSION"), "ready"
@@ -84,6 +85,7 @@ pub async fn run(config: &Config) -> Result<(), Failure> {
     server.await??;
     usage.abort();
     sweeper.abort();
+    follower.abort();
     if let Some(jobs) = jobs {
         jobs.abort();
     }

@@ -199,26 +199,47 @@ impl Tx<'_> {
 
     /// The key that a token belongs to, whatever its state.
     pub async fn api_key_by_digest(&mut self, digest: &TokenDigest) -> Result<Option<ApiKeyOwner>> {
+        Ok(self.api_keys_by_digests(&[*digest]).await?.pop().map(|(_, owner)| owner))
+    }
+
+    /// The keys that tokens belong to, whatever their state; tokens without a key are left out.
+    pub async fn api_keys_by_digests(
+        &mut self,
+        digests: &[TokenDigest],
+    ) -> Result<Vec<(TokenDigest, ApiKeyOwner)>> {
         type Found = (ApiKeyRow, Vec<u8>, String, Option<DbTime>);
-        let found: Option<Found> = on_conn!(self, |c| api_keys::table
+        let wanted: Vec<&[u8]> = digests.iter().map(|digest| digest.as_bytes().as_slice()).collect();
+        let found: Vec<Found> = on_conn!(self, |c| api_keys::table
             .inner_join(workspaces::table)
-            .filter(api_keys::digest.eq(digest.as_bytes().as_slice()))
+            .filter(api_keys::digest.eq_any(&wanted))
             .select((ApiKeyRow::as_select(), api_keys::digest, workspaces::tier, workspaces::deleted_at))
-            .first(c)
-            .await
-            .optional())?;
-        let Some((row, stored, workspace_tier, deleted_at)) = found else { return Ok(None) };
-        // The index has found it; this comparison, in constant time, does not trust the index's.
-        let same =
-            <[u8; 32]>::try_from(stored).is_ok_and(|stored| TokenDigest::from_bytes(stored) == *digest);
-        if !same {
-            return Err(StorageError::Corrupt(format!("digest of API key {}", row.id)));
-        }
-        Ok(Some(ApiKeyOwner {
-            key: row.try_into()?,
-            workspace_tier,
-            workspace_deleted: deleted_at.is_some(),
-        }))
+            .load(c)
+            .await?);
+        let owner = |(row, stored, workspace_tier, deleted_at): Found| {
+            // The index has found it; this comparison, in constant time, does not trust the index's.
+            let stored = <[u8; 32]>::try_from(stored).map(TokenDigest::from_bytes).ok();
+            let digest = digests.iter().find(|digest| stored.as_ref() == Some(*digest));
+            let digest =
+                *digest.ok_or_else(|| StorageError::Corrupt(format!("digest of API key {}", row.id)))?;
+            let workspace_deleted = deleted_at.is_some();
+            Ok((digest, ApiKeyOwner { key: row.try_into()?, workspace_tier, workspace_deleted }))
+        };
+        found.into_iter().map(owner).collect()
+    }
+
+    /// The digests of keys, for whoever remembers them by these.
+    pub async fn api_key_digests(&mut self, ids: &[ApiKeyId]) -> Result<Vec<TokenDigest>> {
+        let ids: Vec<i64> = ids.iter().map(|id| id.0).collect();
+        let digests: Vec<Vec<u8>> = on_conn!(self, |c| api_keys::table
+            .filter(api_keys::id.eq_any(&ids))
+            .select(api_keys::digest)
+            .load(c)
+            .await?);
+        let digest = |bytes: Vec<u8>| bytes.try_into().map(TokenDigest::from_bytes);
+        digests
+            .into_iter()
+            .map(|bytes| digest(bytes).map_err(|_| StorageError::Corrupt("a digest".into())))
+            .collect()
     }
 
     /// A key of a workspace by its number, whatever its state.

@@ -103,6 +103,7 @@ impl TestApp {
         let address = listener.local_addr().expect("its address");
         let (server, _) = serve(listener, State::new(app.clone(), settings), 1).expect("a server");
         tokio::spawn(server);
+        tokio::spawn(app.clone().follow_changes());
         let client = reqwest::Client::builder().no_proxy().build().expect("a client");
         Self { address, root_key: key.expose().to_owned(), clock, storage, app, client, database }
     }

@@ -1,9 +1,10 @@
 //! Limits: per key by minute and day, per address without a key, and what a plan allows its keys.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use gatepost_app::App;
 use gatepost_entitlements::{Access, Catalog, Plan};
+use gatepost_keys::Token;
 use gatepost_test_support::{Engine, Reply, TestApp, both_engines};
 use reqwest::Method;
 use serde_json::json;
@@ -55,6 +56,10 @@ both_engines! { Small:
     five_keys_are_five_keys,
     access_narrows_use,
     no_limit_no_headers,
+}
+
+fn token(key: &str) -> Token {
+    Token::parse(key).expect("a key")
 }
 
 fn headers(reply: &Reply) -> [&str; 5] {
@@ -127,7 +132,7 @@ async fn the_day_ends_at_midnight_and_survives_a_crash(small: Small) {
     let mut admitted = 1;
     for _ in 0..4 {
         let app = again(&small);
-        let principal = Arc::new(app.authenticate(&key, None).await.expect("the key"));
+        let principal = app.authenticate(&token(&key), None).await.expect("the key");
         for _ in 0..7 {
             let verdict = app.admit(&principal, 1).await.expect("a verdict");
             admitted += usize::from(verdict.refusal.is_none());
@@ -144,7 +149,7 @@ async fn a_day_is_shared_by_nodes(small: Small) {
     let nodes: Vec<App> =
         (0..3).map(|_| App::new(small.0.storage.clone(), settings(), small.0.clock.clone())).collect();
     let spend = async |app: &App, tries: usize| {
-        let principal = app.authenticate(&key, None).await.expect("the key");
+        let principal = app.authenticate(&token(&key), None).await.expect("the key");
         let mut count = 0;
         for _ in 0..tries {
             count += usize::from(app.admit(&principal, 1).await.expect("a verdict").refusal.is_none());

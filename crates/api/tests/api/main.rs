@@ -2,6 +2,7 @@
 
 mod api_keys;
 mod audit_log;
+mod auth_cache;
 mod authentication;
 mod bodies;
 mod hostile_clients;

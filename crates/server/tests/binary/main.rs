@@ -3,6 +3,7 @@
 mod commands;
 mod configuration;
 mod crashes;
+mod forward_auth;
 mod life;
 mod readme;
 mod running;

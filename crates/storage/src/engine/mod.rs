@@ -9,7 +9,14 @@ mod postgres;
 mod sqlite;
 mod url;
 
-use std::{path::Path, time::Duration};
+use std::{
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
 pub use op::Op;
 pub(crate) use postgres::PostgresConn;
@@ -77,7 +84,7 @@ impl Engine {
 
 /// The database. Cloning is cheap and shares the connections.
 #[derive(Clone)]
-pub struct Storage(Inner);
+pub struct Storage(Inner, Arc<AtomicU64>);
 
 #[derive(Clone)]
 enum Inner {
@@ -94,11 +101,16 @@ impl Storage {
     /// answers there.
     pub async fn open(url: &DatabaseUrl) -> Result<Self> {
         let storage = match url {
-            DatabaseUrl::Sqlite(path) => Self(Inner::Sqlite(SqliteEngine::open(path)?)),
-            DatabaseUrl::Postgres(url) => Self(Inner::Postgres(PostgresEngine::open(url)?)),
+            DatabaseUrl::Sqlite(path) => Self(Inner::Sqlite(SqliteEngine::open(path)?), Arc::default()),
+            DatabaseUrl::Postgres(url) => Self(Inner::Postgres(PostgresEngine::open(url)?), Arc::default()),
         };
         storage.ping().await?;
         Ok(storage)
+    }
+
+    /// How often the database was asked so far: reads and transactions, not single queries.
+    pub fn times_asked(&self) -> u64 {
+        self.1.load(Ordering::Relaxed)
     }
 
     /// Which engine this is.
@@ -143,6 +155,7 @@ impl Storage {
         R: Send + 'static,
         E: From<StorageError> + Send + 'static,
     {
+        self.1.fetch_add(1, Ordering::Relaxed);
         match &self.0 {
             Inner::Sqlite(engine) => engine.read(body).await,
             Inner::Postgres(engine) => engine.read(body).await,
@@ -159,6 +172,7 @@ impl Storage {
         R: Send + 'static,
         E: From<StorageError> + Send + 'static,
     {
+        self.1.fetch_add(1, Ordering::Relaxed);
         match &self.0 {
             Inner::Sqlite(engine) => engine.read(body).await,
             Inner::Postgres(engine) => engine.read_snapshot(body).await,
@@ -176,6 +190,7 @@ impl Storage {
         R: Send + 'static,
         E: From<StorageError> + Send + 'static,
     {
+        self.1.fetch_add(1, Ordering::Relaxed);
         match &self.0 {
             Inner::Sqlite(engine) => engine.transaction(body).await,
             Inner::Postgres(engine) => engine.transaction(body).await,

@@ -1,0 +1,330 @@
+//! What is known about tokens, so that a request needs no database.
+//!
+//! An entry is a key as it was read; whether it has expired, and from where it may be used, is judged at every
+//! request. What others change is learnt from the change feed ([`App::follow_changes`]); what this process changes, from
+//! the same feed, right after the commit and before the change is answered. A process that has not read the feed for
+//! [`TRUST`] believes nothing that it remembers, and asks the database each time.
+//!
+//! **Filling races with forgetting.** A reader may find a key just before it is revoked, and put it down just after it
+//! was forgotten. So every forgetting first raises the version; a reader notes the version before it asks, and puts its
+//! answer down only if the version is still the same, under the lock that forgetting takes too.
+//!
+//! **Unknown tokens** leave nothing behind, so they cannot push known ones out. They are asked for in batches, one query
+//! at a time, so a flood of them costs few queries, and a known key that is not remembered yet waits for two at most.
+
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use gatepost_kernel::{ApiKeyId, ChangeId, Error, Result, Timestamp, WorkspaceId};
+use gatepost_keys::TokenDigest;
+use gatepost_storage::{ChangeSubject, Tx};
+use tokio::sync::oneshot;
+
+use crate::{App, Principal};
+
+/// For how long after the beginning of the last good look at the feed an entry is believed.
+const TRUST: Duration = Duration::from_secs(4);
+/// How often the feed is looked at.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
+/// After a longer silence, entries of the feed may have been deleted unread.
+const FORGET_AFTER: Duration = Duration::from_secs(3_600);
+const FEED_BATCH: u32 = 500;
+const LOAD_BATCH: usize = 256;
+const MAX_WAITING: usize = 50_000;
+/// Above this, keys that were not used lately are forgotten.
+const MAX_ENTRIES: usize = 1_000_000;
+
+type Digest = [u8; 32];
+type Answer = Result<Option<Arc<Principal>>>;
+
+pub(crate) struct AuthCache {
+    entries: papaya::HashMap<Digest, Arc<Entry>>,
+    /// Grows when a workspace changes: entries that were read at a smaller one are stale.
+    workspaces: papaya::HashMap<WorkspaceId, Arc<AtomicU64>>,
+    version: AtomicU64,
+    trust: Trust,
+    /// The last entry of the feed that was seen; none before the first look.
+    seen: tokio::sync::Mutex<Option<ChangeId>>,
+    looks: AtomicU64,
+    waiting: Mutex<Waiting>,
+}
+
+#[derive(Default)]
+struct Entry {
+    known: Mutex<Option<Known>>,
+    used: AtomicBool,
+}
+
+struct Known {
+    principal: Arc<Principal>,
+    workspace: Arc<AtomicU64>,
+    generation: u64,
+}
+
+#[derive(Default)]
+struct Waiting {
+    callers: HashMap<Digest, Vec<oneshot::Sender<Answer>>>,
+    loading: bool,
+}
+
+/// When the last good look began, by a clock that never goes back and by the wall's: the first stands still while the
+/// machine sleeps.
+struct Trust {
+    anchor: Instant,
+    micros: AtomicI64,
+    wall: AtomicI64,
+}
+
+const NEVER: i64 = i64::MIN;
+
+impl Trust {
+    fn since_last_look(&self, now: Timestamp) -> Option<Duration> {
+        let (micros, wall) = (self.micros.load(Ordering::Acquire), self.wall.load(Ordering::Acquire));
+        if micros == NEVER {
+            return None;
+        }
+        let elapsed = self.elapsed().saturating_sub(micros);
+        let elapsed = Duration::from_micros(u64::try_from(elapsed).unwrap_or(0));
+        Some(elapsed.max(now.since(Timestamp::from_micros(wall))))
+    }
+
+    fn elapsed(&self) -> i64 {
+        i64::try_from(self.anchor.elapsed().as_micros()).unwrap_or(i64::MAX)
+    }
+}
+
+impl AuthCache {
+    pub(crate) fn new() -> Self {
+        Self {
+            entries: papaya::HashMap::new(),
+            workspaces: papaya::HashMap::new(),
+            version: AtomicU64::new(0),
+            trust: Trust {
+                anchor: Instant::now(),
+                micros: AtomicI64::new(NEVER),
+                wall: AtomicI64::new(NEVER),
+            },
+            seen: tokio::sync::Mutex::new(None),
+            looks: AtomicU64::new(0),
+            waiting: Mutex::default(),
+        }
+    }
+
+    fn get(&self, digest: &TokenDigest, now: Timestamp) -> Option<Arc<Principal>> {
+        if self.trust.since_last_look(now).is_none_or(|since| since >= TRUST) {
+            return None;
+        }
+        let entries = self.entries.pin();
+        let entry = entries.get(digest.as_bytes())?;
+        entry.used.store(true, Ordering::Relaxed);
+        let known = lock(&entry.known);
+        let known =
+            known.as_ref().filter(|known| known.workspace.load(Ordering::SeqCst) == known.generation)?;
+        Some(known.principal.clone())
+    }
+
+    /// Puts a key down that was read after the version was `version`.
+    fn fill(&self, digest: &TokenDigest, principal: &Arc<Principal>, version: u64) {
+        let workspace = self.workspace(principal.workspace_id());
+        let generation = workspace.load(Ordering::SeqCst);
+        let entry = self.entries.pin().get_or_insert_with(*digest.as_bytes(), Arc::default).clone();
+        let mut known = lock(&entry.known);
+        if self.version.load(Ordering::SeqCst) == version {
+            *known = Some(Known { principal: principal.clone(), workspace, generation });
+        }
+    }
+
+    fn workspace(&self, id: WorkspaceId) -> Arc<AtomicU64> {
+        self.workspaces.pin().get_or_insert_with(id, Arc::default).clone()
+    }
+
+    fn forget(&self, digests: &[TokenDigest], workspaces: &[WorkspaceId]) {
+        self.version.fetch_add(1, Ordering::SeqCst);
+        for id in workspaces {
+            self.workspace(*id).fetch_add(1, Ordering::SeqCst);
+        }
+        let entries = self.entries.pin();
+        for entry in digests.iter().filter_map(|digest| entries.get(digest.as_bytes())) {
+            *lock(&entry.known) = None;
+        }
+    }
+
+    fn forget_all(&self) {
+        self.version.fetch_add(1, Ordering::SeqCst);
+        for entry in self.entries.pin().values() {
+            *lock(&entry.known) = None;
+        }
+    }
+
+    /// Believes nothing until the feed was read again.
+    fn distrust(&self) {
+        self.trust.micros.store(NEVER, Ordering::Release);
+    }
+
+    /// Drops keys that were not used since the last time, when there are many.
+    pub(crate) fn sweep(&self) {
+        if self.entries.len() > MAX_ENTRIES {
+            self.entries.pin().retain(|_, entry| entry.used.swap(false, Ordering::Relaxed));
+        }
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl App {
+    /// The key that a token belongs to, whatever its state.
+    pub(crate) async fn principal(&self, digest: TokenDigest) -> Answer {
+        match self.auth_cache().get(&digest, self.now()) {
+            Some(principal) => Ok(Some(principal)),
+            None => self.load(digest).await,
+        }
+    }
+
+    /// Reads the feed again and again, until the task is dropped.
+    pub async fn follow_changes(self) {
+        let mut ticks = tokio::time::interval(LOOK_EVERY);
+        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut failing = false;
+        loop {
+            ticks.tick().await;
+            match self.catch_up().await {
+                Ok(()) if failing => tracing::info!("the change feed is read again"),
+                Err(error) if !failing => {
+                    let context = error.internal_context().unwrap_or_default();
+                    tracing::warn!(
+                        error = context,
+                        "the change feed cannot be read; soon every key is looked up anew"
+                    );
+                }
+                _ => {}
+            }
+            failing = self
+                .auth_cache()
+                .trust
+                .since_last_look(self.now())
+                .is_none_or(|since| since > LOOK_EVERY * 2);
+        }
+    }
+
+    /// Reads the feed to its end and forgets what has changed.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`]; what was remembered is then believed for a few seconds more, and no longer.
+    pub async fn catch_up(&self) -> Result<()> {
+        let cache = self.auth_cache();
+        let mut seen = cache.seen.lock().await;
+        let (began, wall) = (cache.trust.elapsed(), self.now());
+        if cache.trust.since_last_look(wall).is_some_and(|since| since > FORGET_AFTER) {
+            *seen = None;
+        }
+        loop {
+            cache.looks.fetch_add(1, Ordering::Relaxed);
+            let Some(last) = *seen else {
+                let end = self.read(async |mut tx| Ok(tx.change_last_id().await?)).await?;
+                cache.forget_all();
+                *seen = Some(end);
+                break;
+            };
+            let look = async move |mut tx: Tx<'_>| {
+                let changes = tx.change_list_after(last, FEED_BATCH).await?;
+                let keys: Vec<ApiKeyId> = changes
+                    .iter()
+                    .filter_map(
+                        |change| if let ChangeSubject::ApiKey(id) = change.subject { Some(id) } else { None },
+                    )
+                    .collect();
+                let digests = if keys.is_empty() { Vec::new() } else { tx.api_key_digests(&keys).await? };
+                Ok((changes, digests))
+            };
+            let (changes, digests) = self.read(look).await?;
+            let Some(end) = changes.last().map(|change| change.id) else { break };
+            let workspaces: Vec<WorkspaceId> = changes
+                .iter()
+                .filter_map(
+                    |change| if let ChangeSubject::Workspace(id) = change.subject { Some(id) } else { None },
+                )
+                .collect();
+            cache.forget(&digests, &workspaces);
+            *seen = Some(end);
+            if changes.len() < FEED_BATCH as usize {
+                break;
+            }
+        }
+        cache.trust.wall.store(wall.as_micros(), Ordering::Release);
+        cache.trust.micros.store(began, Ordering::Release);
+        Ok(())
+    }
+
+    /// After a change of this process's own was committed: nobody is told of it before this process knows itself.
+    pub(crate) async fn learn_own_change(&self) {
+        // Should the feed be out of reach just now, whatever is remembered counts for nothing.
+        if self.catch_up().await.is_err() {
+            self.auth_cache().distrust();
+        }
+    }
+
+    /// How often the feed was looked at.
+    pub fn feed_looks(&self) -> u64 {
+        self.auth_cache().looks.load(Ordering::Relaxed)
+    }
+
+    async fn load(&self, digest: TokenDigest) -> Answer {
+        let (caller, answer) = oneshot::channel();
+        let start = {
+            let mut waiting = lock(&self.auth_cache().waiting);
+            if waiting.callers.len() >= MAX_WAITING {
+                return Err(Error::Unavailable("too many keys are waiting to be looked up".to_owned()));
+            }
+            waiting.callers.entry(*digest.as_bytes()).or_default().push(caller);
+            !std::mem::replace(&mut waiting.loading, true)
+        };
+        if start {
+            // On the main runtime: the request that began it may go away, and others wait for the same answer.
+            let app = self.clone();
+            self.runtime().spawn(async move { app.load_waiting().await });
+        }
+        answer.await.map_err(|_| Error::Unavailable("the look-up of a key was given up".to_owned()))?
+    }
+
+    async fn load_waiting(&self) {
+        let cache = self.auth_cache();
+        loop {
+            let batch: Vec<(Digest, Vec<oneshot::Sender<Answer>>)> = {
+                let mut waiting = lock(&cache.waiting);
+                let some: Vec<Digest> = waiting.callers.keys().take(LOAD_BATCH).copied().collect();
+                if some.is_empty() {
+                    waiting.loading = false;
+                    return;
+                }
+                some.into_iter().filter_map(|digest| waiting.callers.remove_entry(&digest)).collect()
+            };
+            let digests: Vec<TokenDigest> =
+                batch.iter().map(|(digest, _)| TokenDigest::from_bytes(*digest)).collect();
+            let version = cache.version.load(Ordering::SeqCst);
+            let query = async move |mut tx: Tx<'_>| Ok(tx.api_keys_by_digests(&digests).await?);
+            let found = self.read(query).await.map(|owners| {
+                let principals = owners.into_iter().map(|(digest, owner)| {
+                    let principal = Arc::new(Principal::new(owner, self.catalog(), digest));
+                    cache.fill(&digest, &principal, version);
+                    (*digest.as_bytes(), principal)
+                });
+                principals.collect::<HashMap<Digest, Arc<Principal>>>()
+            });
+            for (digest, callers) in batch {
+                let answer = found.as_ref().map(|found| found.get(&digest).cloned());
+                for caller in callers {
+                    // Who has gone away needs no answer.
+                    let _ = caller.send(answer.clone().map_err(Clone::clone));
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,127 @@
+//! `docs/FORWARD-AUTH.md`, tried with a real nginx.
+
+use std::{fs, net::TcpListener, process::Stdio};
+
+use gatepost_test_support::Engine;
+use reqwest::{RequestBuilder, Response};
+use serde_json::{Value, json};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    process::{Child, Command},
+};
+
+use crate::running::{Place, Running};
+
+/// Around the server block of the documentation: everything in one directory, nothing of the machine's.
+const AROUND: &str = "daemon off; pid nginx.pid; error_log stderr warn; worker_processes 1; events {}\n\
+                      http { access_log off; client_body_temp_path body; proxy_temp_path proxy; fastcgi_temp_path fastcgi; \
+                      uwsgi_temp_path uwsgi; scgi_temp_path scgi;\n@SERVER@\n}\n";
+
+/// An API that answers every request with the workspace that it is told.
+async fn upstream() -> String {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let address = listener.local_addr().expect("its address").to_string();
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            tokio::spawn(async move {
+                let mut head = vec![0u8; 8192];
+                let length = stream.read(&mut head).await.unwrap_or(0);
+                let head = String::from_utf8_lossy(&head[..length]).to_lowercase();
+                let line = head.lines().find_map(|line| line.strip_prefix("x-gatepost-workspace: "));
+                let body = format!("workspace {}", line.unwrap_or("?"));
+                let answer = format!(
+                    "HTTP/1.1 200 OK\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
+                    body.len()
+                );
+                let _ = stream.write_all(answer.as_bytes()).await;
+            });
+        }
+    });
+    address
+}
+
+/// Starts nginx with the documentation's lines; answers it with its address.
+async fn nginx(place: &Place, gatepost: &Running) -> (Child, String) {
+    let documentation = include_str!("../../../../docs/FORWARD-AUTH.md");
+    let block = documentation
+        .split("```nginx\n")
+        .nth(1)
+        .and_then(|rest| rest.split("```").next())
+        .expect("the block");
+    let front =
+        TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("its address").to_string();
+    let server = block
+        .replace("listen 8000", &format!("listen {front}"))
+        .replace("127.0.0.1:9000", &upstream().await)
+        .replace("127.0.0.1:8080", &gatepost.address);
+    let dir = place.dir.path();
+    let config = dir.join("nginx.conf");
+    fs::write(&config, AROUND.replace("@SERVER@", &server)).expect("the configuration");
+    let mut program = Command::new("nginx");
+    program.arg("-p").arg(dir).arg("-c").arg(&config).kill_on_drop(true).stderr(Stdio::inherit());
+    let mut child = program.spawn().expect("nginx, which `cargo xtask test` installs");
+    while tokio::net::TcpStream::connect(&front).await.is_err() {
+        assert!(child.try_wait().expect("its state").is_none(), "nginx has ended");
+        tokio::task::yield_now().await;
+    }
+    (child, front)
+}
+
+async fn send(request: RequestBuilder) -> Response {
+    request.send().await.expect("an answer")
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nginx_asks_as_documented() {
+    let place = Place::start(Engine::Sqlite).await;
+    let config = "[server]\ntrusted_proxies = [\"127.0.0.1/32\"]\n[plans.small]\nrequests_per_minute = 2\n";
+    fs::write(place.dir.path().join("gatepost.toml"), config).expect("the configuration");
+    let gatepost = place.command(&["serve", "--bind", "127.0.0.1:0", "--config", "gatepost.toml"]);
+    let gatepost = Running::start(gatepost).await;
+    let root = gatepost.first_key().await;
+    let made: Value = gatepost
+        .post("/api/v1/workspaces", &root, json!({ "name": "s", "tier": "small" }))
+        .await
+        .json()
+        .await
+        .expect("JSON");
+    assert_eq!(made["data"]["id"], 2);
+    let key = async |members: Value| {
+        let request = reqwest::Client::new().post(gatepost.url("/api/v1/api-keys")).bearer_auth(&root);
+        let made: Value =
+            send(request.header("X-Workspace-ID", 2).json(&members)).await.json().await.expect("JSON");
+        made["data"]["key"].as_str().expect("a key").to_owned()
+    };
+    let reader = key(json!({ "name": "reader", "scopes": ["posts:read"] })).await;
+    let writer = key(json!({ "name": "writer", "scopes": ["posts:write"] })).await;
+    let elsewhere =
+        key(json!({ "name": "bound", "scopes": ["posts:read"], "allowed_ips": ["192.0.2.1"] })).await;
+
+    let (mut nginx, front) = nginx(&place, &gatepost).await;
+    let client = reqwest::Client::builder().no_proxy().build().expect("a client");
+    let get = |key: &str| {
+        // What a client says of its workspace is replaced.
+        let request = client.get(format!("http://{front}/posts/1")).header("X-Gatepost-Workspace", "1");
+        send(if key.is_empty() { request } else { request.bearer_auth(key) })
+    };
+    for remaining in ["1", "0"] {
+        let answer = get(&reader).await;
+        assert_eq!(answer.status(), 200);
+        assert_eq!(answer.headers()["x-ratelimit-remaining"], remaining);
+        assert_eq!(answer.text().await.expect("a body"), "workspace 2");
+    }
+    let limited = get(&reader).await;
+    assert_eq!(limited.status(), 429);
+    assert!(limited.headers()["retry-after"].to_str().is_ok_and(|seconds| seconds.parse::<u64>().is_ok()));
+    assert_eq!(get(&writer).await.status(), 403);
+    assert_eq!(get(&elsewhere).await.status(), 403);
+    assert_eq!(get("").await.status(), 401);
+    assert_eq!(get("sk_live_unknown").await.status(), 401);
+    assert_eq!(
+        send(client.get(format!("http://{front}/gatepost")).bearer_auth(&reader)).await.status(),
+        404,
+        "internal"
+    );
+    nginx.kill().await.expect("nginx ends");
+    gatepost.stop().await;
+}
