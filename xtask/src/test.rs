@@ -5,7 +5,9 @@ use std::{
     io::{self, Read, Write},
     path::Path,
     process::{Command, Stdio},
+    sync::mpsc,
     thread,
+    time::Duration,
 };
 
 use gatepost_keys::count_tokens;
@@ -21,6 +23,9 @@ const NEEDED: [(&str, &str); 5] = [
     ("prlimit", "util-linux"),
 ];
 
+/// How long the output may stay open after the last test.
+const STREAMS_END: Duration = Duration::from_secs(20);
+
 /// Runs the tests.
 pub fn run(install: bool, filter: Option<&str>) -> Result<(), Failure> {
     provide(install)?;
@@ -29,12 +34,16 @@ pub fn run(install: bool, filter: Option<&str>) -> Result<(), Failure> {
     // What passing tests print is not for people, but must hold no key either.
     cargo.args(["--", "--show-output"]).current_dir(files::root());
     let mut child = cargo.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
-    let stdout = tee(child.stdout.take(), Quiet { hiding: false, line: Vec::new() });
-    let stderr = tee(child.stderr.take(), io::stderr());
+    let (kept, printed) = mpsc::channel();
+    tee(child.stdout.take(), Quiet { hiding: false, line: Vec::new() }, kept.clone());
+    tee(child.stderr.take(), io::stderr(), kept);
     let status = child.wait()?;
-    let printed =
-        [stdout.join(), stderr.join()].into_iter().map(|text| text.map_err(|_| "reading the output"));
-    let printed = printed.collect::<Result<Vec<_>, _>>()?;
+    // Both streams end with the last process that holds them, which must not outlive the tests.
+    let left_behind = |_| "a process that a test started still runs and holds the output";
+    let printed = [
+        printed.recv_timeout(STREAMS_END).map_err(left_behind)?,
+        printed.recv_timeout(STREAMS_END).map_err(left_behind)?,
+    ];
     let leaked: usize = printed.iter().map(|text| count_tokens(text)).sum();
     if leaked > 0 {
         return Err(format!("the tests printed {leaked} API keys").into());
@@ -46,21 +55,24 @@ pub fn run(install: bool, filter: Option<&str>) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Hands a stream on as it comes, and keeps it.
+/// Hands a stream on as it comes, keeps it, and gives all of it away at its end.
 fn tee(
     from: Option<impl Read + Send + 'static>,
     mut to: impl Write + Send + 'static,
-) -> thread::JoinHandle<Vec<u8>> {
+    kept: mpsc::Sender<Vec<u8>>,
+) {
     thread::spawn(move || {
-        let (mut kept, mut buffer) = (Vec::new(), [0u8; 8192]);
-        let Some(mut from) = from else { return kept };
-        while let Ok(length @ 1..) = from.read(&mut buffer) {
-            kept.extend_from_slice(&buffer[..length]);
-            // A reader that went away is no reason to stop the tests.
-            let _ = to.write_all(&buffer[..length]).and_then(|()| to.flush());
+        let (mut all, mut buffer) = (Vec::new(), [0u8; 8192]);
+        if let Some(mut from) = from {
+            while let Ok(length @ 1..) = from.read(&mut buffer) {
+                all.extend_from_slice(&buffer[..length]);
+                // A reader that went away is no reason to stop the tests.
+                let _ = to.write_all(&buffer[..length]).and_then(|()| to.flush());
+            }
         }
-        kept
-    })
+        // Nobody waits any more if it came too late.
+        let _ = kept.send(all);
+    });
 }
 
 /// Stdout without what passing tests printed.

@@ -80,6 +80,9 @@ impl<S: RequiredScope, Q: ReadQuery, B: ReadBody> Call<S, Q, B> {
         let query = query.filter(|_| faults.is_empty()).ok_or(Error::Validation(faults))?;
 
         let (body, bytes) = read_body::<B>(&req, payload, &state).await?;
+        if B::TAKEN {
+            caller = caller.confirmed(state.app()).await?;
+        }
         let mut keys = req.headers().get_all(IDEMPOTENCY_KEY).filter(|_| is_mutating(req.method()));
         if let Some(value) = keys.next() {
             if keys.next().is_some() {

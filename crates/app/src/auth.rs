@@ -69,6 +69,11 @@ impl Principal {
         Ok(())
     }
 
+    /// What the key is found by.
+    pub(crate) fn digest(&self) -> TokenDigest {
+        self.digest
+    }
+
     /// Whether the key may be used from `address`.
     pub(crate) fn allows_address(&self, address: Option<IpAddr>) -> bool {
         self.key.allowed_ips.allows(address)
@@ -79,7 +84,11 @@ impl Principal {
         if self.workspace_deleted { KeyStatus::Revoked } else { self.key.status(now) }
     }
 
-    fn usable(&self, now: Timestamp, address: Option<IpAddr>) -> Result<()> {
+    /// What a request from `address` is told.
+    ///
+    /// # Errors
+    /// [`Error::KeyRevoked`], [`Error::KeyExpired`] or [`Error::IpNotAllowed`].
+    pub(crate) fn usable(&self, now: Timestamp, address: Option<IpAddr>) -> Result<()> {
         self.status(now).usable()?;
         if self.allows_address(address) { Ok(()) } else { Err(Error::IpNotAllowed) }
     }

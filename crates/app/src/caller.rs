@@ -134,6 +134,21 @@ impl Caller {
         }
     }
 
+    /// The same caller with the rights that its key has now, as far as this process knows: its body may have taken
+    /// long to arrive.
+    ///
+    /// # Errors
+    /// What the key would be told if the request began now.
+    pub async fn confirmed(mut self, app: &App) -> Result<Self> {
+        if let Authority::Key(principal, token) = &self.authority {
+            let principal = app.principal(principal.digest()).await?.ok_or(Error::Unauthorized)?;
+            principal.usable(app.now(), self.address)?;
+            self.authority = Authority::Key(principal, token.clone());
+            self.check_required()?;
+        }
+        Ok(self)
+    }
+
     /// The same caller with the rights that its key has inside this transaction.
     ///
     /// # Errors

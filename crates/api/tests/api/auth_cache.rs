@@ -1,6 +1,6 @@
 //! Rule 1: what is remembered about keys never outlives a change.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use gatepost_app::{App, Caller, UnitOfWork, api_keys};
 use gatepost_kernel::{ApiKeyId, Environment, Error, WorkspaceId};
@@ -54,7 +54,11 @@ async fn the_hot_path_asks_no_database(app: TestApp) {
     // Looking at the feed is not the request's doing; one look may be under way at either count.
     let asked = || app.storage.times_asked() as i64 - app.app.feed_looks() as i64;
     let before = asked();
-    for _ in 0..300 {
+    for round in 0..300 {
+        if round % 50 == 0 {
+            // What the follower does, were it ever late on a busy machine.
+            app.app.catch_up().await.expect("the feed");
+        }
         ask().await;
     }
     assert!(asked() <= before + 1, "{} questions", asked() - before);
@@ -72,14 +76,17 @@ async fn another_process_revokes(app: TestApp) {
         gatepost_app::workspaces::delete(unit, WorkspaceId(tenant)).await
     };
     other.transact(&Caller::command_line(WorkspaceId::ROOT), delete).await.expect("deleted");
-    let heard = async || {
-        for key in [&key, &orphan] {
-            while app.get(key, "/workspaces").await.status != 401 {
-                tokio::task::yield_now().await;
+    // However slow an answer is: none that was asked for after the five seconds lets the key in.
+    let revoked = Instant::now();
+    for key in [&key, &orphan] {
+        loop {
+            let begun = revoked.elapsed();
+            if app.get(key, "/workspaces").await.status == 401 {
+                break;
             }
+            assert!(begun < PROMISE, "still let in after {begun:?}");
         }
-    };
-    tokio::time::timeout(PROMISE, heard()).await.expect("heard within five seconds");
+    }
 }
 
 async fn without_the_feed_nothing_is_believed(app: TestApp) {

@@ -67,10 +67,18 @@ async fn assert_no_open_transaction(app: &TestApp) {
 
 /// Sends a request to make a key, but for the end of its body; answers what takes the rest and reads the status.
 async fn hold_back(app: &TestApp, key: &str) -> impl AsyncFnOnce() -> String {
-    let body = r#"{"name":"Too late","scopes":["*"]}"#;
+    hold_back_at(app, key, "/api/v1/api-keys", r#"{"name":"Too late","scopes":["*"]}"#).await
+}
+
+async fn hold_back_at(
+    app: &TestApp,
+    key: &str,
+    path: &str,
+    body: &'static str,
+) -> impl AsyncFnOnce() -> String {
     let mut stream = TcpStream::connect(app.address).await.expect("a connection");
     let head = format!(
-        "POST /api/v1/api-keys HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {key}\r\nContent-Type: application/json\r\n\
+        "POST {path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {key}\r\nContent-Type: application/json\r\n\
          Content-Length: {}\r\nExpect: 100-continue\r\n\r\n",
         body.len()
     );
@@ -94,6 +102,12 @@ async fn a_key_that_is_revoked_while_its_body_arrives(app: TestApp) {
     app.delete(&app.root_key, &format!("/api-keys/{id}")).await.expect(204);
     assert_eq!(rest().await, "401");
     assert_eq!(app.get(&app.root_key, "/api-keys").await.expect(200)["meta"]["total"], 1);
+    // Where there is no transaction to look again in, the same holds.
+    let (id, key) = app.create_key(&app.root_key, 0, json!({ "scopes": ["*"] })).await;
+    let rest =
+        hold_back_at(&app, &key, "/api/v1/api-keys/verify", r#"{"key":"sk_live_x","scopes":[]}"#).await;
+    app.delete(&app.root_key, &format!("/api-keys/{id}")).await.expect(204);
+    assert_eq!(rest().await, "401");
 }
 
 async fn a_key_that_is_narrowed_while_its_body_arrives(app: TestApp) {

@@ -28,7 +28,7 @@ use self::{postgres::PostgresEngine, sqlite::SqliteEngine};
 use crate::{Result, StorageError};
 
 /// How long a caller waits for the database before it is told that there is none.
-pub(crate) const DEADLINE: Duration = Duration::from_millis(4_000);
+pub(crate) const DEADLINE: Duration = Duration::from_millis(3_500);
 
 /// A connection of either engine, inside a transaction unless it is for single reads.
 ///

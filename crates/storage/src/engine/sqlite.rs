@@ -361,7 +361,7 @@ fn connect(path: &Path, role: Role) -> Result<SqliteConnection> {
     let mut conn = SqliteConnection::establish(path_text).map_err(|e| unusable(&e))?;
     // The time-out first: switching to WAL needs a lock that another process may hold.
     conn.batch_execute(
-        "PRAGMA busy_timeout=3500; PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON; \
+        "PRAGMA busy_timeout=3000; PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON; \
          PRAGMA temp_store=MEMORY; PRAGMA mmap_size=268435456; PRAGMA cache_size=-16000; \
          PRAGMA journal_size_limit=67108864;",
     )
