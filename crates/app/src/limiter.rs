@@ -168,13 +168,15 @@ impl App {
         let day = day_of(self.now());
         // One that is on its way here must arrive before it can be given back.
         *self.limiter().closed.write().await = true;
-        let held: Vec<(ApiKeyId, u64)> = {
+        let mut held: Vec<(ApiKeyId, u64)> = {
             let keys = self.limiter().keys.0.pin();
             let release = keys.iter().map(|(id, slot)| {
                 (*id, slot.lock().as_mut().map_or(0, |meter| meter.day_mut().release(day)))
             });
             release.filter(|(_, unspent)| *unspent > 0).collect()
         };
+        // In one order everywhere, so that two processes that stop at once cannot wait for each other.
+        held.sort_unstable();
         for batch in held.chunks(500) {
             let batch = batch.to_vec();
             let give_back = async move |mut tx: Tx<'_>| {

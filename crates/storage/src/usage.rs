@@ -162,6 +162,8 @@ impl Tx<'_> {
 
     /// Gives back what was leased and not spent.
     pub async fn day_lease_release(&mut self, api_key: ApiKeyId, day: i64, unspent: u64) -> Result<()> {
+        // A lease that is being computed meanwhile would otherwise write over it.
+        self.day_leased(api_key, day).await?;
         on_conn!(self, |c| diesel::update(api_key_day_leases::table.find((api_key.0, day)))
             .set(api_key_day_leases::leased.eq(api_key_day_leases::leased - to_i64(unspent)))
             .execute(c)

@@ -207,6 +207,18 @@ async fn five_keys_are_five_keys(small: Small) {
     small.0.delete(&key, &format!("/api-keys/{third}")).await.expect(204);
     small.0.post(&key, "/api-keys", &body).await.expect(201);
     small.0.post(&key, "/api-keys", &body).await.expect(403);
+    // A key that has expired makes room as well, but cannot be brought back into a room that is taken.
+    let fourth = list["data"][2]["id"].as_i64().expect("a key");
+    let (path, soon) = (format!("/api-keys/{fourth}"), json!({ "expires_at": "2026-01-15T10:31:00Z" }));
+    small.0.patch(&key, &path, &soon).await.expect(200);
+    small.0.clock.advance(Duration::from_secs(60));
+    small.0.post(&key, "/api-keys", &body).await.expect(201);
+    small
+        .0
+        .patch(&key, &path, &json!({ "expires_at": null }))
+        .await
+        .expect_error(403, "feature_limit_reached");
+    small.0.patch(&key, &path, &json!({ "name": "still there" })).await.expect(200);
     assert!(workspace > 1);
 }
 
