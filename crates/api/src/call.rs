@@ -2,12 +2,15 @@
 //! (403), for which workspace, is the query sound, is the body sound. Nothing later is read before what comes
 //! earlier has passed, so a stranger cannot make us read a body, and learns nothing from its faults.
 
-use std::{future::Future, pin::Pin, sync::Arc, time::Duration};
+use std::{future::Future, pin::Pin, time::Duration};
 
 use actix_web::{
     FromRequest, HttpMessage, HttpRequest, HttpResponse,
     dev::Payload,
-    http::{Method, header},
+    http::{
+        Method,
+        header::{self, HeaderMap},
+    },
     web::Bytes,
 };
 use base64::{Engine, prelude::BASE64_STANDARD};
@@ -218,7 +221,7 @@ pub async fn authenticate_and_count(
     req: &HttpRequest,
     state: &State,
     may: impl FnOnce(&Principal) -> Result<()>,
-) -> Result<(Arc<Principal>, Token), ApiError> {
+) -> Result<(Principal, Token), ApiError> {
     let (principal, token) = authenticate(req, state).await?;
     req.extensions_mut().insert(Authenticated(principal.clone()));
     if let Err(refusal) = may(&principal) {
@@ -234,7 +237,7 @@ pub async fn authenticate_and_count(
 }
 
 /// Finds out who is asking. Who shows no valid key is counted by address, which bounds floods of bad ones.
-async fn authenticate(req: &HttpRequest, state: &State) -> Result<(Arc<Principal>, Token), ApiError> {
+async fn authenticate(req: &HttpRequest, state: &State) -> Result<(Principal, Token), ApiError> {
     let address = client::address(req, state);
     let Some(token) = token(req).and_then(|token| Token::parse(&token)) else {
         return Err(anonymous(req, state, Error::Unauthorized));
@@ -252,12 +255,22 @@ pub fn anonymous(req: &HttpRequest, state: &State, error: Error) -> ApiError {
     limiter::refusal(&verdict, state.app().now()).unwrap_or(error).into()
 }
 
-/// The token in the one `Authorization` header: `Bearer KEY`, or Basic with the key as user name.
-fn token(req: &HttpRequest) -> Option<String> {
-    let mut headers = req.headers().get_all(header::AUTHORIZATION);
+/// What stands in the one `Authorization` header: scheme and credentials.
+fn authorization(headers: &HeaderMap) -> Option<(&str, &str)> {
+    let mut headers = headers.get_all(header::AUTHORIZATION);
     let (Some(value), None) = (headers.next(), headers.next()) else { return None };
     let (scheme, credentials) = value.to_str().ok()?.split_once(' ')?;
-    let credentials = credentials.trim();
+    Some((scheme, credentials.trim()))
+}
+
+/// The token of `Authorization: Bearer KEY`, where it stands.
+pub fn bearer(headers: &HeaderMap) -> Option<&str> {
+    authorization(headers).filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer")).map(|(_, token)| token)
+}
+
+/// The token in the one `Authorization` header: `Bearer KEY`, or Basic with the key as user name.
+fn token(req: &HttpRequest) -> Option<String> {
+    let (scheme, credentials) = authorization(req.headers())?;
     if scheme.eq_ignore_ascii_case("bearer") {
         return Some(credentials.to_owned());
     }

@@ -15,6 +15,9 @@ use crate::State;
 /// The client's address; `None` if a trusted proxy sent something that is not one.
 pub fn address(req: &HttpRequest, state: &State) -> Option<IpAddr> {
     let peer = req.peer_addr().map(|peer| normalize_address(peer.ip()));
+    if state.settings().trusted_proxies.is_empty() {
+        return peer;
+    }
     let forwarded = req.headers().get_all("x-forwarded-for").map(|value| value.to_str().unwrap_or("?"));
     behind_proxies(peer, forwarded, &state.settings().trusted_proxies)
 }
@@ -24,11 +27,19 @@ pub fn base_url(req: &HttpRequest, state: &State) -> String {
     if let Some(url) = &state.settings().public_url {
         return url.trim_end_matches('/').to_owned();
     }
+    format!("{}://{}", if is_secure(req, state) { "https" } else { "http" }, host(req))
+}
+
+/// Whether the client came with TLS: by the word of a trusted proxy, else by the socket.
+pub fn is_secure(req: &HttpRequest, state: &State) -> bool {
     let from_proxy =
         req.peer_addr().is_some_and(|peer| is_trusted(peer.ip(), &state.settings().trusted_proxies));
     let forwarded = req.headers().get("x-forwarded-proto").filter(|_| from_proxy);
-    let secure = forwarded
-        .map_or(req.app_config().secure(), |scheme| scheme.as_bytes().eq_ignore_ascii_case(b"https"));
+    forwarded.map_or(req.app_config().secure(), |scheme| scheme.as_bytes().eq_ignore_ascii_case(b"https"))
+}
+
+/// The host that the client asked for, if it is written like one.
+pub fn host(req: &HttpRequest) -> &str {
     let host = req.headers().get(header::HOST).and_then(|host| host.to_str().ok());
     let host = host.or_else(|| req.uri().authority().map(|authority| authority.as_str()));
     let plain = |host: &&str| {
@@ -37,8 +48,7 @@ pub fn base_url(req: &HttpRequest, state: &State) -> String {
                 .bytes()
                 .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_' | b':' | b'[' | b']'))
     };
-    let host = host.filter(plain).unwrap_or(req.app_config().host());
-    format!("{}://{host}", if secure { "https" } else { "http" })
+    host.filter(plain).unwrap_or(req.app_config().host())
 }
 
 fn is_trusted(address: IpAddr, proxies: &[IpNet]) -> bool {

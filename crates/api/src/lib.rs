@@ -10,6 +10,7 @@ mod client;
 mod contract;
 mod error;
 mod fallback;
+mod gate;
 mod metrics;
 mod middleware;
 mod openapi;
@@ -17,6 +18,7 @@ mod query;
 mod routes;
 mod scopes;
 mod server;
+mod tls;
 mod wire;
 
 use std::{
@@ -27,16 +29,26 @@ use std::{
     },
 };
 
-use actix_web::web;
+use actix_web::{
+    HttpRequest,
+    http::header::{self, HeaderMap, HeaderValue},
+    web,
+};
 use gatepost_app::App;
 use ipnet::IpNet;
 use utoipa_actix_web::service_config::ServiceConfig;
 use utoipa_swagger_ui::SwaggerUi;
 
 pub use openapi::document;
-pub use server::{Stopper, serve};
+pub use server::{Listeners, Stopper, serve};
+pub use tls::{PlainHttp, TlsIdentity};
 
-use crate::{contract::Contract, fallback::RouteTable, metrics::Metrics, middleware::respond};
+use crate::{
+    contract::{Contract, PlanHeaders},
+    fallback::RouteTable,
+    metrics::Metrics,
+    middleware::respond,
+};
 
 /// Where the contract's operations live.
 pub const BASE_PATH: &str = "/api/v1";
@@ -48,6 +60,11 @@ pub struct Settings {
     pub public_url: Option<String>,
     /// Proxies whose `X-Forwarded-For` and `X-Forwarded-Proto` are believed.
     pub trusted_proxies: Vec<IpNet>,
+    /// What becomes of requests that come without TLS.
+    pub plain_http: PlainHttp,
+    /// Whether browsers are told to come with TLS only from now on: where the server has a certificate, or takes nothing
+    /// else.
+    pub strict_transport: bool,
     /// Whether to serve the probes alone, as a process does that does not answer the API.
     pub probes_only: bool,
 }
@@ -62,6 +79,7 @@ struct Parts {
     contract: Contract,
     metrics: Metrics,
     routes: RouteTable,
+    plan_headers: Vec<PlanHeaders>,
     document: serde_json::Value,
     draining: AtomicBool,
 }
@@ -72,15 +90,31 @@ impl State {
         let document = document();
         let served = if settings.probes_only { &serde_json::Value::Null } else { &document };
         let routes = RouteTable::from_document(served);
+        let plan_headers = app.plan_limits().iter().map(|plan| PlanHeaders::new(&plan.allowance)).collect();
         Self(Arc::new(Parts {
             app,
             settings,
             contract: Contract::Core,
             metrics: Metrics::new(),
             routes,
+            plan_headers,
             document,
             draining: AtomicBool::new(false),
         }))
+    }
+
+    /// Whether forward auth is served and the request comes by a way that is allowed.
+    fn gate_is_open(&self, req: &HttpRequest) -> bool {
+        let settings = self.settings();
+        !settings.probes_only && (settings.plain_http == PlainHttp::Allow || client::is_secure(req, self))
+    }
+
+    /// What browsers are told about every answer.
+    fn add_security_headers(&self, headers: &mut HeaderMap, req: &HttpRequest) {
+        headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+        if self.settings().strict_transport && client::is_secure(req, self) {
+            headers.insert(header::STRICT_TRANSPORT_SECURITY, HeaderValue::from_static("max-age=31536000"));
+        }
     }
 
     /// Lets `/readyz` say that no more requests should be sent here.
@@ -106,6 +140,11 @@ impl State {
 
     fn metrics(&self) -> &Metrics {
         &self.0.metrics
+    }
+
+    /// The prepared headers of the plan at `place`.
+    fn plan_headers(&self, place: usize) -> Option<&PlanHeaders> {
+        self.0.plan_headers.get(place)
     }
 
     fn routes(&self) -> &RouteTable {

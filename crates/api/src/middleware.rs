@@ -1,9 +1,9 @@
 //! What every answer has in common: a request id, the rendered error, the headers, one log line, the counters.
 
-use std::{sync::Arc, time::Instant};
+use std::time::Instant;
 
 use actix_web::{
-    Error, HttpMessage,
+    Error, HttpMessage, HttpResponse,
     body::{BoxBody, EitherBody, MessageBody},
     dev::{ServiceRequest, ServiceResponse},
     http::{
@@ -15,15 +15,16 @@ use actix_web::{
 use gatepost_app::{Principal, Verdict};
 use gatepost_kernel::{Error as UseCaseError, RequestId, random};
 
-use crate::{BASE_PATH, State, client, contract::ErrorFormat, error::ApiError};
+use crate::{BASE_PATH, PlainHttp, State, client, contract::ErrorFormat, error::ApiError, routes};
 
-const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+/// Ties an answer to its log lines and audit rows.
+pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// What a client is told to wait when the database is away.
 const RETRY_AFTER_SECONDS: u64 = 5;
 
 /// Left in a request by whoever authenticated it.
 #[derive(Debug, Clone)]
-pub struct Authenticated(pub Arc<Principal>);
+pub struct Authenticated(pub Principal);
 
 /// Counts a request as in flight until it is dropped, answered or not.
 struct InFlight {
@@ -58,11 +59,14 @@ pub async fn respond<B: MessageBody + 'static>(
     state.metrics().request_started();
     let mut in_flight = InFlight { state: state.clone(), ended: false };
 
-    let response = next.call(req).await?;
+    let response = match wrong_way(&req, &state) {
+        Some(answer) => ServiceResponse::new(req.into_parts().0, answer).map_into_right_body(),
+        None => next.call(req).await?.map_into_left_body(),
+    };
     let error = api_error(&response);
     let mut response = match &error {
         Some(error) => render(response, error, &state, &request_id),
-        None => response.map_into_left_body(),
+        None => response,
     };
     add_headers(&mut response, &state, &request_id);
 
@@ -76,6 +80,26 @@ pub async fn respond<B: MessageBody + 'static>(
     state.metrics().request_ended(method, &route, status, took);
     log(&response, error.as_ref(), &state, &request_id, &route, took.as_secs_f64() * 1_000.0);
     Ok(response)
+}
+
+/// What a request is told that comes without TLS where that is not allowed. Its key is not looked at.
+fn wrong_way(req: &ServiceRequest, state: &State) -> Option<HttpResponse> {
+    let allowed = state.settings().plain_http == PlainHttp::Allow
+        || routes::probes::PATHS.contains(&req.path())
+        || client::is_secure(req.request(), state);
+    if allowed {
+        return None;
+    }
+    if state.settings().plain_http == PlainHttp::Redirect {
+        let path = req.uri().path_and_query().map_or("/", |path| path.as_str());
+        let location = match &state.settings().public_url {
+            Some(url) if url.starts_with("https://") => format!("{}{path}", url.trim_end_matches('/')),
+            _ => format!("https://{}{path}", client::host(req.request())),
+        };
+        return Some(HttpResponse::MovedPermanently().insert_header((header::LOCATION, location)).finish());
+    }
+    let refusal = UseCaseError::AccessDenied("Requests must be made over HTTPS.".to_owned());
+    Some(HttpResponse::from_error(ApiError::from(refusal)))
 }
 
 /// Left in a request by whoever held it against a limit.
@@ -109,7 +133,7 @@ fn api_error<B>(response: &ServiceResponse<B>) -> Option<ApiError> {
 }
 
 fn render<B>(
-    response: ServiceResponse<B>,
+    response: ServiceResponse<EitherBody<B, BoxBody>>,
     error: &ApiError,
     state: &State,
     request_id: &RequestId,
@@ -147,13 +171,14 @@ fn add_headers<B>(response: &mut ServiceResponse<B>, state: &State, request_id: 
     let workspace = response.request().extensions().get::<Authenticated>().map(|a| a.0.workspace_id());
     let limited = response.request().extensions().get::<Limited>().copied();
     let of_the_contract = response.request().path().starts_with(BASE_PATH);
+    let request = response.request().clone();
     let headers = response.headers_mut();
+    state.add_security_headers(headers, &request);
     if let Ok(value) = HeaderValue::from_str(request_id.as_str()) {
         headers.insert(REQUEST_ID, value);
     }
-    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     if let Some(Limited(verdict)) = limited {
-        state.contract().add_limits(headers, &verdict, state.app().now());
+        state.contract().add_limits(headers, &verdict, state.app().now(), None);
     }
     if of_the_contract {
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));

@@ -4,7 +4,7 @@ use std::{future::Future, io, net::TcpListener, time::Duration};
 
 use actix_web::{App, HttpServer, dev::ServerHandle, middleware::from_fn};
 
-use crate::{State, configure, respond};
+use crate::{State, configure, gate::ForwardAuthGate, respond, tls::TlsIdentity};
 
 /// How long answers in progress may take after the server was told to stop.
 const SHUTDOWN_SECONDS: u64 = 6;
@@ -26,26 +26,49 @@ impl Stopper {
     }
 }
 
-/// Serves on `listener`. The future runs until the server is stopped; signals are the caller's business.
+/// Where to listen.
+#[derive(Debug, Default)]
+pub struct Listeners {
+    /// For HTTP.
+    pub plain: Option<TcpListener>,
+    /// For HTTPS, HTTP/2 included.
+    pub tls: Option<(TcpListener, TlsIdentity)>,
+}
+
+impl From<TcpListener> for Listeners {
+    fn from(plain: TcpListener) -> Self {
+        Self { plain: Some(plain), tls: None }
+    }
+}
+
+/// Serves on `listeners`. The future runs until the server is stopped; signals are the caller's business.
 ///
 /// # Errors
 /// If the listener cannot be used.
 pub fn serve(
-    listener: TcpListener,
+    listeners: impl Into<Listeners>,
     state: State,
     workers: usize,
 ) -> io::Result<(impl Future<Output = io::Result<()>> + Send, Stopper)> {
     let for_workers = state.clone();
-    let server = HttpServer::new(move || {
+    let mut server = HttpServer::new(move || {
         let state = for_workers.clone();
-        App::new().wrap(from_fn(respond)).configure(|config| configure(config, &state))
+        let gate = ForwardAuthGate(state.clone());
+        App::new().wrap(from_fn(respond)).wrap(gate).configure(|config| configure(config, &state))
     })
     .workers(workers.max(1))
     .client_request_timeout(HEAD_TIMEOUT)
+    .tls_handshake_timeout(HEAD_TIMEOUT)
     .shutdown_timeout(SHUTDOWN_SECONDS)
-    .disable_signals()
-    .listen(listener)?
-    .run();
+    .disable_signals();
+    let Listeners { plain, tls } = listeners.into();
+    if let Some(listener) = plain {
+        server = server.listen(listener)?;
+    }
+    if let Some((listener, TlsIdentity(config))) = tls {
+        server = server.listen_rustls_0_23(listener, config)?;
+    }
+    let server = server.run();
     let stopper = Stopper { handle: server.handle(), state };
     Ok((server, stopper))
 }

@@ -13,20 +13,23 @@
 //! at a time, so a flood of them costs few queries, and a known key that is not remembered yet waits for two at most.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering},
+        atomic::{AtomicI64, AtomicU64, Ordering},
     },
     time::{Duration, Instant},
 };
 
 use gatepost_kernel::{ApiKeyId, ChangeId, Error, Result, Timestamp, WorkspaceId};
-use gatepost_keys::TokenDigest;
-use gatepost_storage::{ChangeSubject, Tx};
+use gatepost_keys::{IpAllowlist, ScopeSet, TokenDigest};
+use gatepost_storage::{ApiKeyOwner, ChangeSubject, Tx};
 use tokio::sync::oneshot;
 
-use crate::{App, Principal};
+use crate::{
+    App, Principal,
+    key_state::{ByDigest, Facts, KeyState, Known, Memory, NEVER as NO_END},
+};
 
 /// For how long after the beginning of the last good look at the feed an entry is believed.
 const TRUST: Duration = Duration::from_secs(4);
@@ -38,13 +41,16 @@ const FEED_BATCH: u32 = 500;
 const LOAD_BATCH: usize = 256;
 const MAX_WAITING: usize = 50_000;
 /// Above this, keys that were not used lately are forgotten.
-const MAX_ENTRIES: usize = 1_000_000;
+const MAX_ENTRIES: usize = 1 << 20;
+/// Above this, sets of scopes that no key has any more are forgotten.
+const SWEEP_SCOPES_ABOVE: usize = 1_000;
 
-type Digest = [u8; 32];
-type Answer = Result<Option<Arc<Principal>>>;
+type Answer = Result<Option<Principal>>;
 
 pub(crate) struct AuthCache {
-    entries: papaya::HashMap<Digest, Arc<Entry>>,
+    entries: papaya::HashMap<ByDigest, ()>,
+    /// Most keys have the same few sets of scopes.
+    scopes: Mutex<HashSet<Arc<ScopeSet>>>,
     /// Grows when a workspace changes: entries that were read at a smaller one are stale.
     workspaces: papaya::HashMap<WorkspaceId, Arc<AtomicU64>>,
     version: AtomicU64,
@@ -56,20 +62,8 @@ pub(crate) struct AuthCache {
 }
 
 #[derive(Default)]
-struct Entry {
-    known: Mutex<Option<Known>>,
-    used: AtomicBool,
-}
-
-struct Known {
-    principal: Arc<Principal>,
-    workspace: Arc<AtomicU64>,
-    generation: u64,
-}
-
-#[derive(Default)]
 struct Waiting {
-    callers: HashMap<Digest, Vec<oneshot::Sender<Answer>>>,
+    callers: HashMap<TokenDigest, Vec<oneshot::Sender<Answer>>>,
     loading: bool,
 }
 
@@ -103,6 +97,7 @@ impl AuthCache {
     pub(crate) fn new() -> Self {
         Self {
             entries: papaya::HashMap::new(),
+            scopes: Mutex::default(),
             workspaces: papaya::HashMap::new(),
             version: AtomicU64::new(0),
             trust: Trust {
@@ -116,28 +111,92 @@ impl AuthCache {
         }
     }
 
-    fn get(&self, digest: &TokenDigest, now: Timestamp) -> Option<Arc<Principal>> {
+    /// Lets `body` use what is remembered of a key, alone; none if that may be stale.
+    pub(crate) fn with<R>(
+        &self,
+        digest: &TokenDigest,
+        now: Timestamp,
+        body: impl FnOnce(&Arc<KeyState>, &mut Memory, &Arc<Facts>) -> R,
+    ) -> Option<R> {
         if self.trust.since_last_look(now).is_none_or(|since| since >= TRUST) {
             return None;
         }
         let entries = self.entries.pin();
-        let entry = entries.get(digest.as_bytes())?;
-        entry.used.store(true, Ordering::Relaxed);
-        let known = lock(&entry.known);
-        let known =
-            known.as_ref().filter(|known| known.workspace.load(Ordering::SeqCst) == known.generation)?;
-        Some(known.principal.clone())
+        let (ByDigest(state), ()) = entries.get_key_value(digest)?;
+        if !state.used.load(Ordering::Relaxed) {
+            state.used.store(true, Ordering::Relaxed);
+        }
+        let mut memory = state.lock();
+        let facts = memory.known.as_ref()?.fresh()?.clone();
+        Some(body(state, &mut memory, &facts))
+    }
+
+    /// Lets `body` count on a key, alone: on the state that its principal has, or, if that was dropped, on the one that
+    /// took its place.
+    pub(crate) fn with_state<R>(
+        &self,
+        principal: &Principal,
+        body: impl FnOnce(&Arc<KeyState>, &mut Memory) -> R,
+    ) -> R {
+        let mut state = principal.state().clone();
+        loop {
+            let mut memory = state.lock();
+            if !memory.dropped {
+                return body(&state, &mut memory);
+            }
+            drop(memory);
+            // It may still be on its way out.
+            std::thread::yield_now();
+            let fresh = KeyState::new(state.digest, state.key_id, state.workspace_id, state.environment);
+            state = self.state(fresh);
+        }
+    }
+
+    /// The state of a key, or `fresh` if it has none.
+    fn state(&self, fresh: KeyState) -> Arc<KeyState> {
+        let entries = self.entries.pin();
+        let fresh = Arc::new(fresh);
+        loop {
+            if let Some((ByDigest(state), ())) = entries.get_key_value(&fresh.digest) {
+                return state.clone();
+            }
+            if entries.try_insert(ByDigest(fresh.clone()), ()).is_ok() {
+                return fresh;
+            }
+        }
+    }
+
+    /// Every key of which something is remembered.
+    pub(crate) fn states(&self) -> Vec<Arc<KeyState>> {
+        self.entries.pin().keys().map(|ByDigest(state)| state.clone()).collect()
     }
 
     /// Puts a key down that was read after the version was `version`.
-    fn fill(&self, digest: &TokenDigest, principal: &Arc<Principal>, version: u64) {
-        let workspace = self.workspace(principal.workspace_id());
+    fn fill(&self, fresh: KeyState, facts: Facts, version: u64) -> Principal {
+        let workspace = self.workspace(fresh.workspace_id);
         let generation = workspace.load(Ordering::SeqCst);
-        let entry = self.entries.pin().get_or_insert_with(*digest.as_bytes(), Arc::default).clone();
-        let mut known = lock(&entry.known);
-        if self.version.load(Ordering::SeqCst) == version {
-            *known = Some(Known { principal: principal.clone(), workspace, generation });
+        let principal = Principal::new(Arc::new(facts), self.state(fresh));
+        let mut memory = principal.state().lock();
+        if self.version.load(Ordering::SeqCst) == version && !memory.dropped {
+            let facts = principal.facts().clone();
+            memory.known = Some(Known { facts, workspace, generation });
         }
+        drop(memory);
+        principal
+    }
+
+    /// The one copy of a set of scopes.
+    fn shared_scopes(&self, scopes: &ScopeSet) -> Arc<ScopeSet> {
+        let mut known = lock(&self.scopes);
+        if let Some(shared) = known.get(scopes) {
+            return shared.clone();
+        }
+        if known.len() > SWEEP_SCOPES_ABOVE {
+            known.retain(|scopes| Arc::strong_count(scopes) > 1);
+        }
+        let shared = Arc::new(scopes.clone());
+        known.insert(shared.clone());
+        shared
     }
 
     fn workspace(&self, id: WorkspaceId) -> Arc<AtomicU64> {
@@ -150,15 +209,15 @@ impl AuthCache {
             self.workspace(*id).fetch_add(1, Ordering::SeqCst);
         }
         let entries = self.entries.pin();
-        for entry in digests.iter().filter_map(|digest| entries.get(digest.as_bytes())) {
-            *lock(&entry.known) = None;
+        for (ByDigest(state), ()) in digests.iter().filter_map(|digest| entries.get_key_value(digest)) {
+            state.lock().known = None;
         }
     }
 
     fn forget_all(&self) {
         self.version.fetch_add(1, Ordering::SeqCst);
-        for entry in self.entries.pin().values() {
-            *lock(&entry.known) = None;
+        for ByDigest(state) in self.entries.pin().keys() {
+            state.lock().known = None;
         }
     }
 
@@ -168,9 +227,13 @@ impl AuthCache {
     }
 
     /// Drops keys that were not used since the last time, when there are many.
-    pub(crate) fn sweep(&self) {
-        if self.entries.len() > MAX_ENTRIES {
-            self.entries.pin().retain(|_, entry| entry.used.swap(false, Ordering::Relaxed));
+    pub(crate) fn sweep(&self, now: Timestamp) {
+        self.sweep_above(now, MAX_ENTRIES);
+    }
+
+    fn sweep_above(&self, now: Timestamp, above: usize) {
+        if self.entries.len() > above {
+            self.entries.pin().retain(|ByDigest(state), ()| !state.drop_if_idle(now));
         }
     }
 }
@@ -182,9 +245,27 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 impl App {
     /// The key that a token belongs to, whatever its state.
     pub(crate) async fn principal(&self, digest: TokenDigest) -> Answer {
-        match self.auth_cache().get(&digest, self.now()) {
+        let remembered = |state: &Arc<KeyState>, _: &mut Memory, facts: &Arc<Facts>| {
+            Principal::new(facts.clone(), state.clone())
+        };
+        match self.auth_cache().with(&digest, self.now(), remembered) {
             Some(principal) => Ok(Some(principal)),
             None => self.load(digest).await,
+        }
+    }
+
+    /// What a key's row and its workspace's say together.
+    pub(crate) fn facts(&self, owner: &ApiKeyOwner) -> Facts {
+        let key = &owner.key;
+        let tier = key.rate_limit_tier.as_ref().unwrap_or(&owner.workspace_tier);
+        let restricts = |allowed: &IpAllowlist| !allowed.is_empty();
+        Facts {
+            scopes: self.auth_cache().shared_scopes(&key.scopes),
+            allowed_ips: Some(&key.allowed_ips).filter(|ips| restricts(ips)).cloned().map(Box::new),
+            limits: self.plans().of(tier).0.clone(),
+            ends_at: key.ends_at().unwrap_or(NO_END),
+            access: self.plans().of(&owner.workspace_tier).1,
+            revoked: owner.workspace_deleted || key.revoked_at.is_some(),
         }
     }
 
@@ -283,7 +364,7 @@ impl App {
             if waiting.callers.len() >= MAX_WAITING {
                 return Err(Error::Unavailable("too many keys are waiting to be looked up".to_owned()));
             }
-            waiting.callers.entry(*digest.as_bytes()).or_default().push(caller);
+            waiting.callers.entry(digest).or_default().push(caller);
             !std::mem::replace(&mut waiting.loading, true)
         };
         if start {
@@ -297,26 +378,25 @@ impl App {
     async fn load_waiting(&self) {
         let cache = self.auth_cache();
         loop {
-            let batch: Vec<(Digest, Vec<oneshot::Sender<Answer>>)> = {
+            let batch: Vec<(TokenDigest, Vec<oneshot::Sender<Answer>>)> = {
                 let mut waiting = lock(&cache.waiting);
-                let some: Vec<Digest> = waiting.callers.keys().take(LOAD_BATCH).copied().collect();
+                let some: Vec<TokenDigest> = waiting.callers.keys().take(LOAD_BATCH).copied().collect();
                 if some.is_empty() {
                     waiting.loading = false;
                     return;
                 }
                 some.into_iter().filter_map(|digest| waiting.callers.remove_entry(&digest)).collect()
             };
-            let digests: Vec<TokenDigest> =
-                batch.iter().map(|(digest, _)| TokenDigest::from_bytes(*digest)).collect();
+            let digests: Vec<TokenDigest> = batch.iter().map(|(digest, _)| *digest).collect();
             let version = cache.version.load(Ordering::SeqCst);
             let query = async move |mut tx: Tx<'_>| Ok(tx.api_keys_by_digests(&digests).await?);
             let found = self.read(query).await.map(|owners| {
                 let principals = owners.into_iter().map(|(digest, owner)| {
-                    let principal = Arc::new(Principal::new(owner, self.catalog(), digest));
-                    cache.fill(&digest, &principal, version);
-                    (*digest.as_bytes(), principal)
+                    let key = &owner.key;
+                    let fresh = KeyState::new(digest, key.id, key.workspace_id, key.environment);
+                    (digest, cache.fill(fresh, self.facts(&owner), version))
                 });
-                principals.collect::<HashMap<Digest, Arc<Principal>>>()
+                principals.collect::<HashMap<TokenDigest, Principal>>()
             });
             for (digest, callers) in batch {
                 let answer = found.as_ref().map(|found| found.get(&digest).cloned());
@@ -326,5 +406,56 @@ impl App {
                 }
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use gatepost_kernel::{Environment, Timestamp};
+    use gatepost_limits::Allowance;
+
+    use super::*;
+    use crate::plans::PlanLimits;
+
+    /// However often idle keys are dropped: whoever counts, counts on the state that stays.
+    #[test]
+    fn sweeping_forgets_no_request() {
+        let (cache, cap) = (AuthCache::new(), 20);
+        let allowance = Allowance { per_minute: Some(cap), minute_cap: Some(cap), per_day: None };
+        let now = Timestamp::from_micros(1_800_000_000_000_000);
+        for id in 0..300u16 {
+            let mut digest = [0; 32];
+            digest[..2].copy_from_slice(&id.to_le_bytes());
+            let digest = TokenDigest::from_bytes(digest);
+            let fresh = || KeyState::new(digest, ApiKeyId(id.into()), WorkspaceId::ROOT, Environment::Live);
+            let facts = Facts {
+                scopes: Arc::default(),
+                allowed_ips: None,
+                limits: Arc::new(PlanLimits { place: 0, allowance }),
+                ends_at: NO_END,
+                access: gatepost_entitlements::Access::Write,
+                revoked: false,
+            };
+            let principal = cache.fill(fresh(), facts, 0);
+            let admitted = std::thread::scope(|scope| {
+                let takers = [(); 3].map(|()| {
+                    let (cache, principal) = (&cache, &principal);
+                    scope.spawn(move || {
+                        let take =
+                            |_: &Arc<KeyState>, memory: &mut Memory| memory.meter.take(now, &allowance, 1);
+                        (0..20).filter(|_| cache.with_state(principal, take).refusal.is_none()).count()
+                    })
+                });
+                let sweeper = scope.spawn(|| (0..20).for_each(|_| cache.sweep_above(now, 0)));
+                sweeper.join().expect("a sweeper");
+                takers.map(|taker| taker.join().expect("a taker")).iter().sum::<usize>()
+            });
+            assert_eq!(admitted as u64, cap);
+        }
+        // The first look only takes the mark of use away.
+        let later = now.plus(Duration::from_secs(61));
+        cache.sweep_above(later, 0);
+        cache.sweep_above(later, 0);
+        assert_eq!(cache.entries.len(), 0, "what is idle is gone");
     }
 }

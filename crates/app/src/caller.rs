@@ -2,7 +2,6 @@
 
 use std::{net::IpAddr, sync::Arc};
 
-use gatepost_entitlements::Catalog;
 use gatepost_kernel::{Environment, Error, RequestId, Result, Secret, Timestamp, WorkspaceId};
 use gatepost_keys::{Scope, ScopeSet};
 use gatepost_storage::{Actor, Tx};
@@ -13,7 +12,7 @@ use crate::{App, IdempotencyRequest, Principal};
 #[derive(Debug, Clone)]
 pub enum Authority {
     /// An API key: what its scopes allow, in its environment; with the token that was presented.
-    Key(Arc<Principal>, Secret),
+    Key(Principal, Secret),
     /// The operator, at the command line of the server: everything.
     CommandLine,
 }
@@ -43,12 +42,7 @@ impl Caller {
     }
 
     /// A key acting on its own workspace.
-    pub fn key(
-        principal: Arc<Principal>,
-        token: Secret,
-        request_id: RequestId,
-        address: Option<IpAddr>,
-    ) -> Self {
+    pub fn key(principal: Principal, token: Secret, request_id: RequestId, address: Option<IpAddr>) -> Self {
         let workspace_id = principal.workspace_id();
         Self {
             authority: Authority::Key(principal, token),
@@ -153,15 +147,10 @@ impl Caller {
     ///
     /// # Errors
     /// What the key would be told if the request began now.
-    pub(crate) async fn refreshed(
-        mut self,
-        tx: &mut Tx<'_>,
-        catalog: &Catalog,
-        now: Timestamp,
-    ) -> Result<Self> {
+    pub(crate) async fn refreshed(mut self, app: &App, tx: &mut Tx<'_>, now: Timestamp) -> Result<Self> {
         if let Authority::Key(principal, token) = &self.authority {
-            let principal = principal.refreshed(tx, catalog, now, self.address).await?;
-            self.authority = Authority::Key(Arc::new(principal), token.clone());
+            let principal = principal.refreshed(app, tx, now, self.address).await?;
+            self.authority = Authority::Key(principal, token.clone());
             self.check_required()?;
         }
         Ok(self)

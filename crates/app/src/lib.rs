@@ -10,8 +10,11 @@ mod auth;
 mod auth_cache;
 mod caller;
 pub mod first_start;
+mod gate;
 mod idempotency;
+mod key_state;
 pub mod limiter;
+mod plans;
 mod unit_of_work;
 pub mod usage;
 pub mod verification;
@@ -26,12 +29,14 @@ use gatepost_storage::{Storage, Tx};
 
 pub use auth::Principal;
 pub use caller::{Authority, Caller};
-pub use gatepost_limits::{Refusal, Standing, Verdict};
+pub use gate::Passed;
+pub use gatepost_limits::{Allowance, Refusal, Standing, Verdict};
 pub use gatepost_storage::{Actor, AuditEntry, Op, Workspace};
 pub use idempotency::{Answer, IdempotencyRequest};
+pub use plans::PlanLimits;
 pub use unit_of_work::UnitOfWork;
 
-use crate::{auth_cache::AuthCache, limiter::Limiter, usage::UsageRecorder};
+use crate::{auth_cache::AuthCache, limiter::Limiter, plans::Plans, usage::UsageRecorder};
 
 /// The application: the database, the plans and the clock. Cloning is cheap.
 #[derive(Clone)]
@@ -40,6 +45,7 @@ pub struct App(Arc<Parts>);
 struct Parts {
     storage: Storage,
     settings: Settings,
+    plans: Plans,
     clock: Arc<dyn Clock>,
     usage: UsageRecorder,
     limiter: Limiter,
@@ -69,7 +75,8 @@ impl App {
     pub fn new(storage: Storage, settings: Settings, clock: Arc<dyn Clock>) -> Self {
         let (usage, limiter) = (UsageRecorder::default(), Limiter::default());
         let (auth_cache, runtime) = (AuthCache::new(), tokio::runtime::Handle::current());
-        Self(Arc::new(Parts { storage, settings, clock, usage, limiter, auth_cache, runtime }))
+        let plans = Plans::new(&settings.catalog);
+        Self(Arc::new(Parts { storage, settings, plans, clock, usage, limiter, auth_cache, runtime }))
     }
 
     /// The present instant.
@@ -82,6 +89,11 @@ impl App {
         &self.0.settings.catalog
     }
 
+    /// The plans' limits, in the order of declaration.
+    pub fn plan_limits(&self) -> &[Arc<PlanLimits>] {
+        self.plans().in_order()
+    }
+
     /// The database.
     pub fn storage(&self) -> &Storage {
         &self.0.storage
@@ -89,6 +101,10 @@ impl App {
 
     fn settings(&self) -> &Settings {
         &self.0.settings
+    }
+
+    fn plans(&self) -> &Plans {
+        &self.0.plans
     }
 
     fn auth_cache(&self) -> &AuthCache {

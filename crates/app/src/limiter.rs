@@ -3,10 +3,7 @@
 use std::{
     hash::Hash,
     net::{IpAddr, Ipv6Addr},
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::Ordering},
     time::Duration,
 };
 
@@ -14,15 +11,14 @@ use gatepost_kernel::{ApiKeyId, Error, Result, Timestamp};
 use gatepost_limits::{Allowance, DayLease, Meter, Refusal, Verdict, day_of};
 use gatepost_storage::Tx;
 
-use crate::{App, Principal};
+use crate::{App, Principal, key_state::KeyState};
 
 /// How many meters are kept before those that hold nothing are dropped.
 const SWEEP_ABOVE: usize = 100_000;
 
-/// The meters.
+/// The meters of addresses, and whether days are still being leased. Those of keys are part of their state.
 #[derive(Default)]
 pub(crate) struct Limiter {
-    keys: Meters<ApiKeyId>,
     addresses: Meters<IpAddr>,
     /// Leases are taken under its read side; `true` once they have been given back.
     closed: tokio::sync::RwLock<bool>,
@@ -31,12 +27,8 @@ pub(crate) struct Limiter {
 /// Meters by what they measure. One that holds nothing can be dropped; whoever finds it while it goes takes another.
 struct Meters<K>(papaya::HashMap<K, Arc<Slot>>);
 
-struct Slot {
-    /// None once it is dropped.
-    meter: Mutex<Option<Meter>>,
-    /// Whether more of the day is being leased ahead of use.
-    leasing: AtomicBool,
-}
+/// None once it is dropped.
+struct Slot(Mutex<Option<Meter>>);
 
 impl<K: Hash + Eq> Default for Meters<K> {
     fn default() -> Self {
@@ -46,24 +38,24 @@ impl<K: Hash + Eq> Default for Meters<K> {
 
 impl Default for Slot {
     fn default() -> Self {
-        Self { meter: Mutex::new(Some(Meter::new())), leasing: AtomicBool::new(false) }
+        Self(Mutex::new(Some(Meter::new())))
     }
 }
 
 impl Slot {
     fn lock(&self) -> MutexGuard<'_, Option<Meter>> {
-        self.meter.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl<K: Hash + Eq + Copy> Meters<K> {
     /// Lets `body` use the meter of `key`, alone.
-    fn with<R>(&self, key: K, body: impl FnOnce(&Arc<Slot>, &mut Meter) -> R) -> R {
+    fn with<R>(&self, key: K, body: impl FnOnce(&mut Meter) -> R) -> R {
         loop {
             let slot = self.0.pin().get_or_insert_with(key, Arc::default).clone();
             let mut meter = slot.lock();
             if let Some(meter) = meter.as_mut() {
-                return body(&slot, meter);
+                return body(meter);
             }
             drop(meter);
             // It was dropped a moment ago and is still on its way out.
@@ -109,34 +101,43 @@ impl App {
     /// # Errors
     /// [`Error::Unavailable`] if it had to be asked and does not answer.
     pub async fn admit(&self, principal: &Principal, cost: u64) -> Result<Verdict> {
-        let (id, allowance) = (principal.key_id(), principal.allowance());
+        let allowance = principal.allowance();
         loop {
             let now = self.now();
-            let (verdict, ahead) = self.limiter().keys.with(id, |slot, meter| {
-                let verdict = meter.take(now, allowance, cost);
-                let ahead = verdict.refusal.is_none() && verdict.lease_soon;
-                (verdict, (ahead && !slot.leasing.swap(true, Ordering::AcqRel)).then(|| slot.clone()))
+            let verdict = self.auth_cache().with_state(principal, |state, memory| {
+                let verdict = memory.meter.take(now, allowance, cost);
+                self.lease_ahead(state, &verdict, allowance);
+                verdict
             });
-            match (verdict.refusal, ahead, allowance.per_day) {
-                (Some(Refusal::NeedsLease), _, Some(limit)) => self.lease(id, limit, cost).await?,
-                (_, Some(slot), Some(limit)) => {
-                    let app = self.clone();
-                    self.runtime().spawn(async move {
-                        // What fails now is tried again when the block is spent, and is told to the caller then.
-                        let _ = app.lease(id, limit, 1).await;
-                        slot.leasing.store(false, Ordering::Release);
-                    });
-                    return Ok(verdict);
-                }
+            match (verdict.refusal, allowance.per_day) {
+                (Some(Refusal::NeedsLease), Some(limit)) => self.lease(principal, limit, cost).await?,
                 _ => return Ok(verdict),
             }
         }
     }
 
+    /// Leases more of a key's day before it is needed, where the verdict says so and nobody does it already.
+    pub(crate) fn lease_ahead(&self, state: &Arc<KeyState>, verdict: &Verdict, allowance: &Allowance) {
+        let Some(limit) = allowance.per_day else { return };
+        let wanted = verdict.refusal.is_none() && verdict.lease_soon;
+        if !wanted || state.leasing.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        let (app, state) = (self.clone(), state.clone());
+        self.runtime().spawn(async move {
+            // What fails now is tried again when the block is spent, and is told to the caller then.
+            let granted = app.day_block(state.key_id, limit, 1).await;
+            if let Ok((day, granted, leased)) = granted {
+                state.lock().meter.day_mut().grant(day, granted, leased);
+            }
+            state.leasing.store(false, Ordering::Release);
+        });
+    }
+
     /// How `principal` stands, without counting anything.
     pub fn standing(&self, principal: &Principal) -> Verdict {
         let now = self.now();
-        self.limiter().keys.with(principal.key_id(), |_, meter| meter.check(now, principal.allowance(), 0))
+        self.auth_cache().with_state(principal, |_, memory| memory.meter.check(now, principal.allowance(), 0))
     }
 
     /// Counts a request without a valid key from `address`, or refuses it.
@@ -144,7 +145,7 @@ impl App {
         let per_minute = Some(self.settings().anonymous_per_minute);
         let allowance = Allowance { per_minute, minute_cap: per_minute, per_day: None };
         let now = self.now();
-        self.limiter().addresses.with(network_of(address), |_, meter| meter.take(now, &allowance, 1))
+        self.limiter().addresses.with(network_of(address), |meter| meter.take(now, &allowance, 1))
     }
 
     /// Drops what memory need not hold, from time to time: idle meters, and keys that nobody uses.
@@ -154,9 +155,8 @@ impl App {
         loop {
             ticks.tick().await;
             let now = self.now();
-            self.limiter().keys.sweep(now, SWEEP_ABOVE);
             self.limiter().addresses.sweep(now, SWEEP_ABOVE);
-            self.auth_cache().sweep();
+            self.auth_cache().sweep(now);
         }
     }
 
@@ -168,13 +168,9 @@ impl App {
         let day = day_of(self.now());
         // One that is on its way here must arrive before it can be given back.
         *self.limiter().closed.write().await = true;
-        let mut held: Vec<(ApiKeyId, u64)> = {
-            let keys = self.limiter().keys.0.pin();
-            let release = keys.iter().map(|(id, slot)| {
-                (*id, slot.lock().as_mut().map_or(0, |meter| meter.day_mut().release(day)))
-            });
-            release.filter(|(_, unspent)| *unspent > 0).collect()
-        };
+        let states = self.auth_cache().states();
+        let release = states.iter().map(|state| (state.key_id, state.lock().meter.day_mut().release(day)));
+        let mut held: Vec<(ApiKeyId, u64)> = release.filter(|(_, unspent)| *unspent > 0).collect();
         // In one order everywhere, so that two processes that stop at once cannot wait for each other.
         held.sort_unstable();
         for batch in held.chunks(500) {
@@ -190,7 +186,15 @@ impl App {
         Ok(())
     }
 
-    async fn lease(&self, id: ApiKeyId, limit: u64, cost: u64) -> Result<()> {
+    async fn lease(&self, principal: &Principal, limit: u64, cost: u64) -> Result<()> {
+        let (day, granted, leased) = self.day_block(principal.key_id(), limit, cost).await?;
+        self.auth_cache()
+            .with_state(principal, |_, memory| memory.meter.day_mut().grant(day, granted, leased));
+        Ok(())
+    }
+
+    /// Fetches a block of a key's day: the day, what was granted, and what everyone has leased of it together.
+    async fn day_block(&self, id: ApiKeyId, limit: u64, cost: u64) -> Result<(i64, u64, u64)> {
         let closed = self.limiter().closed.read().await;
         if *closed {
             return Err(Error::Unavailable("this process is stopping and leases no more".to_owned()));
@@ -199,8 +203,7 @@ impl App {
         let block = DayLease::block(limit).max(cost);
         let lease = async move |mut tx: Tx<'_>| Ok::<_, Error>(tx.day_lease(id, day, block, limit).await?);
         let (granted, leased) = self.storage().transaction(lease).await?;
-        self.limiter().keys.with(id, |_, meter| meter.day_mut().grant(day, granted, leased));
-        Ok(())
+        Ok((day, granted, leased))
     }
 }
 
@@ -223,15 +226,15 @@ mod tests {
     /// However often idle meters are dropped: whoever counts, counts in the one that stays.
     #[test]
     fn sweeping_forgets_no_request() {
-        let (meters, cap) = (Meters::<ApiKeyId>::default(), 20);
+        let (meters, cap) = (Meters::<u32>::default(), 20);
         let allowance = Allowance { per_minute: Some(cap), minute_cap: Some(cap), per_day: None };
         let now = Timestamp::from_micros(1_800_000_000_000_000);
         for key in 0..300 {
             let admitted = std::thread::scope(|scope| {
                 let takers = [(); 3].map(|()| {
                     scope.spawn(|| {
-                        let take = |_: &Arc<Slot>, meter: &mut Meter| meter.take(now, &allowance, 1);
-                        (0..20).filter(|_| meters.with(ApiKeyId(key), take).refusal.is_none()).count()
+                        let take = |meter: &mut Meter| meter.take(now, &allowance, 1);
+                        (0..20).filter(|_| meters.with(key, take).refusal.is_none()).count()
                     })
                 });
                 let sweeper = scope.spawn(|| (0..20).for_each(|_| meters.sweep(now, 0)));

@@ -125,7 +125,7 @@ impl App {
         let work = async move |tx: Tx<'_>| {
             let mut tx = tx;
             let now = app.now();
-            let caller = caller.refreshed(&mut tx, app.catalog(), now).await?;
+            let caller = caller.refreshed(&app, &mut tx, now).await?;
             let mut unit = UnitOfWork::new(tx, now, app, caller);
             let value = body(&mut unit).await?;
             let others_must_forget = unit.finish().await?;

@@ -4,7 +4,7 @@
 
 use std::{
     collections::HashMap,
-    sync::{Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use gatepost_kernel::{ApiKeyId, Error, Result, Timestamp};
@@ -12,19 +12,42 @@ use gatepost_keys::ApiKey;
 use gatepost_limits::{day_end, day_of};
 use gatepost_storage::{DayUsage, RequestCounts, Tx, UsageDelta};
 
-use crate::{App, Caller, Principal, api_keys};
+use crate::{
+    App, Caller, Principal, api_keys,
+    key_state::{KeyState, Memory},
+};
 
 /// How many keys one transaction writes.
 const BATCH: usize = 500;
 
-/// Counts that are not written yet, by key and day.
-#[derive(Debug, Default)]
-pub(crate) struct UsageRecorder(Mutex<HashMap<(ApiKeyId, i64), UsageDelta>>);
+/// Which keys have counts that are not written yet.
+#[derive(Default)]
+pub(crate) struct UsageRecorder {
+    /// Keys whose state holds some.
+    counted: Mutex<Vec<Arc<KeyState>>>,
+    /// Those of a day that is over, and those that could not be written.
+    rest: Mutex<HashMap<(ApiKeyId, i64), UsageDelta>>,
+}
 
 impl UsageRecorder {
-    fn add(&self, delta: UsageDelta) {
-        let mut pending = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        pending
+    /// Counts a request on a key whose memory is held.
+    pub(crate) fn count(&self, state: &Arc<KeyState>, memory: &mut Memory, now: Timestamp, status: u16) {
+        if !memory.unwritten.is_empty()
+            && memory.unwritten.day() != day_of(now)
+            && let Some(delta) = state.take_unwritten(memory)
+        {
+            self.keep(delta);
+            memory.unwritten.add(now, status);
+            return;
+        }
+        if memory.unwritten.is_empty() {
+            lock(&self.counted).push(state.clone());
+        }
+        memory.unwritten.add(now, status);
+    }
+
+    fn keep(&self, delta: UsageDelta) {
+        lock(&self.rest)
             .entry((delta.api_key_id, delta.day))
             .and_modify(|sum| {
                 sum.counts = plus(sum.counts, delta.counts);
@@ -34,9 +57,17 @@ impl UsageRecorder {
     }
 
     fn take(&self) -> Vec<UsageDelta> {
-        let mut pending = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        std::mem::take(&mut *pending).into_values().collect()
+        for state in std::mem::take(&mut *lock(&self.counted)) {
+            if let Some(delta) = state.take_unwritten(&mut state.lock()) {
+                self.keep(delta);
+            }
+        }
+        std::mem::take(&mut *lock(&self.rest)).into_values().collect()
     }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn plus(a: RequestCounts, b: RequestCounts) -> RequestCounts {
@@ -87,33 +118,20 @@ pub async fn of_key(app: &App, caller: &Caller, id: ApiKeyId, days: u32) -> Resu
 impl App {
     /// Counts a request that `principal` made and that was answered with `status`.
     pub fn record_use(&self, principal: &Principal, status: u16) {
-        let mut counts = RequestCounts::default();
-        match status {
-            ..300 => counts.successes = 1,
-            300..400 => counts.redirects = 1,
-            400..500 => counts.refusals = 1,
-            500.. => counts.failures = 1,
-        }
         let now = self.now();
-        self.usage().add(UsageDelta {
-            api_key_id: principal.key_id(),
-            workspace_id: principal.workspace_id(),
-            environment: principal.environment(),
-            day: day_of(now),
-            counts,
-            last_used_at: now,
-        });
+        self.auth_cache()
+            .with_state(principal, |state, memory| self.usage().count(state, memory, now, status));
     }
 
-    /// Writes down what was counted. What cannot be written is counted again later.
+    /// Writes down what was counted; for how many keys and days. What cannot be written is tried again later.
     ///
     /// # Errors
     /// [`Error::Unavailable`].
-    pub async fn write_usage(&self) -> Result<()> {
+    pub async fn write_usage(&self) -> Result<usize> {
         let mut pending = self.usage().take();
         // In one order everywhere, so that two nodes cannot wait for each other.
         pending.sort_by_key(|delta| (delta.api_key_id, delta.day));
-        let mut failed = Ok(());
+        let mut outcome = Ok(pending.len());
         for batch in pending.chunks(BATCH) {
             let deltas = batch.to_vec();
             let write = async move |mut tx: Tx<'_>| {
@@ -123,10 +141,10 @@ impl App {
                 Ok::<_, Error>(())
             };
             if let Err(error) = self.storage().transaction(write).await {
-                batch.iter().for_each(|delta| self.usage().add(*delta));
-                failed = Err(error);
+                batch.iter().for_each(|delta| self.usage().keep(*delta));
+                outcome = Err(error);
             }
         }
-        failed
+        outcome
     }
 }

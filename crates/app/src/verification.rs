@@ -2,7 +2,7 @@
 //!
 //! Nothing is spent when any part refuses, and a key that the caller may not see looks like one that is not there.
 
-use std::{net::IpAddr, sync::Arc};
+use std::net::IpAddr;
 
 use gatepost_kernel::{Error, Result, Secret};
 use gatepost_keys::{KeyStatus, ScopeSet, Token};
@@ -63,7 +63,7 @@ pub struct Verified {
     /// The decision.
     pub code: Code,
     /// The key; none if it is not found.
-    pub principal: Option<Arc<Principal>>,
+    pub principal: Option<Principal>,
     /// How the key stands against its limits; none if the decision fell before.
     pub limits: Option<Verdict>,
 }

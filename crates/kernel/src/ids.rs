@@ -73,21 +73,34 @@ pub struct RequestId(String);
 impl RequestId {
     /// A fresh id with 130 random bits.
     pub fn generate(rng: &mut impl CryptoRng) -> Self {
-        Self(format!("req_{}", random::base62(rng, 22)))
+        let mut id = String::with_capacity(26);
+        id.push_str("req_");
+        random::push_base62(rng, &mut id, 22);
+        Self(id)
     }
 
     /// The caller's own id, if it is 1–64 of `[A-Za-z0-9_-]` and does not look like a secret of ours.
     pub fn from_caller(id: &str) -> Option<Self> {
+        Self::is_harmless(id).then(|| Self(id.to_owned()))
+    }
+
+    /// Whether a caller's own id can be kept.
+    pub fn is_harmless(id: &str) -> bool {
         let sound = (1..=64).contains(&id.len())
             && id.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-'));
         // It is echoed and logged, so a key pasted into the wrong header must not be kept.
         let secret = id.starts_with("sk_live_") || id.starts_with("sk_test_") || id.starts_with("whsec_");
-        (sound && !secret).then(|| Self(id.to_owned()))
+        sound && !secret
     }
 
     /// The id as it is written.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// The bytes of it.
+    pub fn into_bytes(self) -> Vec<u8> {
+        self.0.into_bytes()
     }
 }
 

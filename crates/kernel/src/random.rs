@@ -16,15 +16,20 @@ pub fn rng() -> impl CryptoRng {
 /// Bytes of 248 and above are drawn again, because 256 is no multiple of 62 and taking the remainder of all
 /// bytes would favour the first eight characters.
 pub fn base62(rng: &mut impl CryptoRng, len: usize) -> String {
-    const FAIR: u8 = 248;
     let mut out = String::with_capacity(len);
-    let mut bytes = [0u8; 64];
-    while out.len() < len {
+    push_base62(rng, &mut out, len);
+    out
+}
+
+/// The same, appended to a text.
+pub fn push_base62(rng: &mut impl CryptoRng, out: &mut String, len: usize) {
+    const FAIR: u8 = 248;
+    let (end, mut bytes) = (out.len() + len, [0u8; 32]);
+    while out.len() < end {
         rng.fill_bytes(&mut bytes);
         let fair = bytes.iter().filter(|b| **b < FAIR).map(|b| char::from(BASE62[usize::from(b % 62)]));
-        out.extend(fair.take(len - out.len()));
+        out.extend(fair.take(end - out.len()));
     }
-    out
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@
 use std::{
     fmt,
     sync::atomic::{AtomicI64, Ordering},
-    time::Duration,
+    time::{Duration, SystemTime},
 };
 
 use ::time::{
@@ -104,8 +104,11 @@ pub struct SystemClock;
 impl Clock for SystemClock {
     #[expect(clippy::disallowed_methods, reason = "this is the one place that the ban points to")]
     fn now(&self) -> Timestamp {
-        let nanos = OffsetDateTime::now_utc().unix_timestamp_nanos();
-        Timestamp(i64::try_from(nanos.div_euclid(1_000)).unwrap_or(Timestamp::MAX.0))
+        // A clock before 1970 is not set; the epoch is as wrong as any other instant.
+        let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        Timestamp(i64::try_from(since.as_secs()).map_or(Timestamp::MAX.0, |seconds| {
+            seconds.saturating_mul(1_000_000).saturating_add(i64::from(since.subsec_micros()))
+        }))
     }
 }
 

@@ -43,6 +43,11 @@ impl IpAllowlist {
             })
     }
 
+    /// Whether there is no list, so that every address is allowed.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// Each entry as it is shown: `192.0.2.7`, `10.0.0.0/8`.
     pub fn to_texts(&self) -> Vec<String> {
         let show = |network: &IpNet| {

@@ -12,10 +12,33 @@ const MAX_SCOPES: usize = 100;
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Scope(String);
 
-impl Scope {
+/// A scope that is only looked at, where it was written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ScopeRef<'a>(&'a str);
+
+impl<'a> ScopeRef<'a> {
+    /// Reads a scope where it stands.
+    ///
+    /// # Errors
+    /// A sentence that says which forms there are.
+    pub fn parse(text: &'a str) -> Result<Self, String> {
+        let word = |s: &str| {
+            s.starts_with(|c: char| c.is_ascii_lowercase())
+                && s.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'-' | b'_'))
+        };
+        let sound = matches!(text, "*" | "admin" | "read" | "write" | "delete")
+            || text.split_once(':').is_some_and(|(r, a)| (r == "*" || word(r)) && (a == "*" || word(a)));
+        if sound && text.len() <= MAX_SCOPE_LEN {
+            Ok(Self(text))
+        } else {
+            Err("A scope must be resource:action, resource:*, *:action, *, read, write, delete or admin."
+                .to_owned())
+        }
+    }
+
     /// Resource and action, each a name or `*`.
-    fn parts(&self) -> (&str, &str) {
-        match self.0.as_str() {
+    fn parts(self) -> (&'a str, &'a str) {
+        match self.0 {
             "*" | "admin" => ("*", "*"),
             bare @ ("read" | "write" | "delete") => ("*", bare),
             pair => pair.split_once(':').unwrap_or((pair, "")),
@@ -23,14 +46,32 @@ impl Scope {
     }
 
     /// Whether whoever holds this scope also holds `other`.
-    pub fn covers(&self, other: &Self) -> bool {
+    pub fn covers(self, other: ScopeRef<'_>) -> bool {
         let ((resource, action), (other_resource, other_action)) = (self.parts(), other.parts());
         (resource == "*" || resource == other_resource) && (action == "*" || action == other_action)
     }
 
     /// The action that it names; `*` for all.
-    pub fn action(&self) -> &str {
+    pub fn action(self) -> &'a str {
         self.parts().1
+    }
+
+    /// The spelling in which it was given.
+    pub fn as_str(self) -> &'a str {
+        self.0
+    }
+}
+
+impl<'a> From<&'a Scope> for ScopeRef<'a> {
+    fn from(scope: &'a Scope) -> Self {
+        Self(&scope.0)
+    }
+}
+
+impl Scope {
+    /// Whether whoever holds this scope also holds `other`.
+    pub fn covers(&self, other: &Self) -> bool {
+        ScopeRef::from(self).covers(other.into())
     }
 
     /// The spelling in which it was given.
@@ -45,18 +86,7 @@ impl FromStr for Scope {
     /// # Errors
     /// A sentence that says which forms there are.
     fn from_str(text: &str) -> Result<Self, String> {
-        let word = |s: &str| {
-            s.starts_with(|c: char| c.is_ascii_lowercase())
-                && s.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'-' | b'_'))
-        };
-        let sound = matches!(text, "*" | "admin" | "read" | "write" | "delete")
-            || text.split_once(':').is_some_and(|(r, a)| (r == "*" || word(r)) && (a == "*" || word(a)));
-        if sound && text.len() <= MAX_SCOPE_LEN {
-            Ok(Self(text.to_owned()))
-        } else {
-            Err("A scope must be resource:action, resource:*, *:action, *, read, write, delete or admin."
-                .to_owned())
-        }
+        ScopeRef::parse(text).map(|scope| Self(scope.0.to_owned()))
     }
 }
 
@@ -67,7 +97,7 @@ impl fmt::Display for Scope {
 }
 
 /// The scopes of a key, in the order given, without repetitions.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub struct ScopeSet(Vec<Scope>);
 
 impl ScopeSet {
@@ -101,13 +131,14 @@ impl ScopeSet {
     }
 
     /// Whether one of these scopes covers `required`.
-    pub fn allows(&self, required: &Scope) -> bool {
-        self.0.iter().any(|held| held.covers(required))
+    pub fn allows<'a>(&self, required: impl Into<ScopeRef<'a>>) -> bool {
+        let required = required.into();
+        self.0.iter().any(|held| ScopeRef::from(held).covers(required))
     }
 
     /// The first of `others` that these scopes do not cover.
     pub fn first_missing<'a>(&self, others: &'a Self) -> Option<&'a Scope> {
-        others.0.iter().find(|scope| !self.allows(scope))
+        others.0.iter().find(|scope| !self.allows(*scope))
     }
 
     /// Each scope.

@@ -27,25 +27,14 @@ impl Token {
     /// A fresh token.
     pub fn generate(environment: Environment, rng: &mut impl CryptoRng) -> Self {
         let mut text = format!("sk_{environment}_{}", random::base62(rng, BODY_LEN));
-        let sum = checksum(text.as_bytes());
-        text.push_str(&sum);
+        text.extend(checksum(text.as_bytes()).map(char::from));
         Self { environment, text: Secret::new(text) }
     }
 
     /// Reads a token; `None` if its form or its checksum is wrong.
     pub fn parse(text: &str) -> Option<Self> {
-        if text.len() != TOKEN_LEN || !text.is_ascii() {
-            return None;
-        }
-        let environment = match &text[..HEAD_LEN] {
-            "sk_live_" => Environment::Live,
-            "sk_test_" => Environment::Test,
-            _ => return None,
-        };
-        let (before, sum) = text.split_at(TOKEN_LEN - CHECKSUM_LEN);
-        let sound = before[HEAD_LEN..].bytes().all(|b| b.is_ascii_alphanumeric())
-            && checksum(before.as_bytes()) == sum;
-        sound.then(|| Self { environment, text: Secret::new(text.to_owned()) })
+        let environment = well_formed(text)?;
+        Some(Self { environment, text: Secret::new(text.to_owned()) })
     }
 
     /// The environment that the token names.
@@ -74,6 +63,22 @@ impl Token {
     }
 }
 
+/// The environment that a token names, if its form and its checksum are right.
+fn well_formed(text: &str) -> Option<Environment> {
+    if text.len() != TOKEN_LEN || !text.is_ascii() {
+        return None;
+    }
+    let environment = match &text[..HEAD_LEN] {
+        "sk_live_" => Environment::Live,
+        "sk_test_" => Environment::Test,
+        _ => return None,
+    };
+    let (before, sum) = text.split_at(TOKEN_LEN - CHECKSUM_LEN);
+    let sound = before[HEAD_LEN..].bytes().all(|b| b.is_ascii_alphanumeric())
+        && checksum(before.as_bytes()) == sum.as_bytes();
+    sound.then_some(environment)
+}
+
 /// How many tokens are in `text`: with the right form and the right checksum. For whoever looks where none should be.
 pub fn count_tokens(text: &[u8]) -> usize {
     let candidates = text.windows(TOKEN_LEN).filter(|window| window.starts_with(b"sk_"));
@@ -88,6 +93,11 @@ pub fn count_tokens(text: &[u8]) -> usize {
 pub struct TokenDigest([u8; 32]);
 
 impl TokenDigest {
+    /// The digest of a token where it stands, without a copy of it; `None` if its form or its checksum is wrong.
+    pub fn of(token: &str) -> Option<Self> {
+        well_formed(token).map(|_| Self(Sha256::digest(token).into()))
+    }
+
     /// A digest read back from where it was stored.
     pub fn from_bytes(bytes: [u8; 32]) -> Self {
         Self(bytes)
@@ -107,6 +117,12 @@ impl PartialEq for TokenDigest {
 
 impl Eq for TokenDigest {}
 
+impl std::hash::Hash for TokenDigest {
+    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+        self.0.hash(state);
+    }
+}
+
 impl std::fmt::Debug for TokenDigest {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("TokenDigest(…)")
@@ -114,14 +130,14 @@ impl std::fmt::Debug for TokenDigest {
 }
 
 /// The CRC-32 (IEEE) of `bytes` in base62, left-padded with `0` to six characters.
-fn checksum(bytes: &[u8]) -> String {
+fn checksum(bytes: &[u8]) -> [u8; CHECKSUM_LEN] {
     let mut rest = crc32fast::hash(bytes);
     let mut digits = [b'0'; CHECKSUM_LEN];
     for digit in digits.iter_mut().rev() {
         *digit = random::BASE62[(rest % 62) as usize];
         rest /= 62;
     }
-    digits.iter().map(|b| char::from(*b)).collect()
+    digits
 }
 
 #[cfg(test)]
@@ -139,7 +155,7 @@ mod tests {
     /// padding; GitHub takes the sum over the body alone.
     #[test]
     fn agrees_with_githubs_known_sample() {
-        assert_eq!(checksum(b"zQWBuTSOoRi4A9spHcVY5ncnsDkxkJ"), "0mLq17");
+        assert_eq!(&checksum(b"zQWBuTSOoRi4A9spHcVY5ncnsDkxkJ"), b"0mLq17");
     }
 
     #[test]

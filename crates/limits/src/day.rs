@@ -8,8 +8,10 @@ use gatepost_kernel::Timestamp;
 const DAY: i64 = 86_400;
 /// A block is this part of the quota …
 const BLOCKS_PER_DAY: u64 = 100;
-/// … within these bounds, so that the database is not asked for each request, and a crash loses little.
+/// … within these bounds, so that the database is not asked for each request, and a crash loses little …
 const BLOCK_SIZES: (u64, u64) = (10, 1_000);
+/// … but of a large quota at least this part, so that the busiest keys do not ask all the time.
+const LEAST_PART: u64 = 10_000;
 
 /// The number of the UTC day, counted from 1970-01-01.
 pub fn day_of(now: Timestamp) -> i64 {
@@ -71,7 +73,7 @@ impl DayLease {
 
     /// How much to lease at a time for a quota of `limit`.
     pub fn block(limit: u64) -> u64 {
-        (limit / BLOCKS_PER_DAY).clamp(BLOCK_SIZES.0, BLOCK_SIZES.1)
+        (limit / BLOCKS_PER_DAY).clamp(BLOCK_SIZES.0, BLOCK_SIZES.1).max(limit / LEAST_PART)
     }
 
     /// Whether the next block should be fetched now, before this one is spent.

@@ -45,24 +45,27 @@ impl Meter {
 
     /// What a request of this cost would meet; spends nothing.
     pub fn check(&mut self, now: Timestamp, allowance: &Allowance, cost: u64) -> Verdict {
+        let refusal = self.refusal(now, allowance, cost);
+        self.verdict(now, allowance, cost, refusal)
+    }
+
+    fn refusal(&mut self, now: Timestamp, allowance: &Allowance, cost: u64) -> Option<Refusal> {
         let day = day_of(now);
         let used = allowance.minute_cap.map(|_| self.minute.used(now)).unwrap_or(0);
-        let refusal = if allowance.minute_cap.is_some_and(|cap| used.saturating_add(cost) > cap) {
+        if allowance.minute_cap.is_some_and(|cap| used.saturating_add(cost) > cap) {
             Some(Refusal::Minute)
         } else if let Some(limit) = allowance.per_day.filter(|_| cost > self.day.held(day)) {
             let known = self.day.remaining(day, limit);
             Some(if cost > known { Refusal::Day } else { Refusal::NeedsLease })
         } else {
             None
-        };
-        self.verdict(now, allowance, cost, refusal)
+        }
     }
 
     /// Lets a request of this cost in, or refuses it and spends nothing.
     pub fn take(&mut self, now: Timestamp, allowance: &Allowance, cost: u64) -> Verdict {
-        let verdict = self.check(now, allowance, cost);
-        if verdict.refusal.is_some() {
-            return verdict;
+        if let Some(refusal) = self.refusal(now, allowance, cost) {
+            return self.verdict(now, allowance, cost, Some(refusal));
         }
         if allowance.minute_cap.is_some() {
             self.minute.add(now, cost);
@@ -285,6 +288,6 @@ mod tests {
 
     #[test]
     fn a_meter_is_small() {
-        assert!(size_of::<Meter>() <= 176, "{}", size_of::<Meter>());
+        assert!(size_of::<Meter>() <= 112, "{}", size_of::<Meter>());
     }
 }

@@ -2,69 +2,69 @@
 //!
 //! Requests are counted in slots of one second. Any 60 seconds touch at most 61 slots, and all of them are counted
 //! whole, so the bound holds for every sliding window whatever the arrival pattern: a request counts for 60 seconds at
-//! least and 61 at most. A window is 61 counters of two bytes; only a key that may do more than 65,535 requests in a
-//! minute has counters of four.
+//! least and 61 at most. A window is 61 counters of one byte, in place; only a key that makes more than 255 requests
+//! within one second gets larger counters, beside it.
 
 use gatepost_kernel::Timestamp;
 
 /// The slots that any 60 seconds can touch.
-const SLOTS: usize = 61;
+const SLOTS: u32 = 61;
 
 /// What one key has used in the last minute.
 #[derive(Debug, Clone)]
 pub struct MinuteWindow {
     /// The second of the newest slot; slots of seconds behind it by 61 or more are forgotten.
-    newest: i64,
+    newest: u32,
+    /// The second of the oldest slot that holds something; means nothing while the sum is 0.
+    oldest: u32,
     sum: u64,
     slots: Slots,
 }
 
 #[derive(Debug, Clone)]
 enum Slots {
-    Small([u16; SLOTS]),
-    Large(Box<[u64; SLOTS]>),
+    Small([u8; SLOTS as usize]),
+    Large(Box<[u64; SLOTS as usize]>),
 }
 
 impl Slots {
-    fn get(&self, second: i64) -> u64 {
-        let place = place(second);
+    fn get(&self, second: u32) -> u64 {
         match self {
-            Self::Small(slots) => slots[place].into(),
-            Self::Large(slots) => slots[place],
+            Self::Small(slots) => slots[place(second)].into(),
+            Self::Large(slots) => slots[place(second)],
         }
     }
 
-    fn clear(&mut self, second: i64) {
-        let place = place(second);
+    fn clear(&mut self, second: u32) {
         match self {
-            Self::Small(slots) => slots[place] = 0,
-            Self::Large(slots) => slots[place] = 0,
+            Self::Small(slots) => slots[place(second)] = 0,
+            Self::Large(slots) => slots[place(second)] = 0,
         }
     }
 
-    fn add(&mut self, second: i64, count: u64) {
-        let place = place(second);
+    fn add(&mut self, second: u32, count: u64) {
         if let Self::Small(slots) = self {
-            if let Some(sum) = u16::try_from(count).ok().and_then(|count| slots[place].checked_add(count)) {
-                slots[place] = sum;
+            let slot = &mut slots[place(second)];
+            if let Some(sum) = u8::try_from(count).ok().and_then(|count| slot.checked_add(count)) {
+                *slot = sum;
                 return;
             }
             *self = Self::Large(Box::new(slots.map(u64::from)));
         }
         if let Self::Large(slots) = self {
-            slots[place] += count;
+            slots[place(second)] += count;
         }
     }
 }
 
-fn place(second: i64) -> usize {
-    usize::try_from(second.rem_euclid(SLOTS as i64)).unwrap_or(0)
+fn place(second: u32) -> usize {
+    (second % SLOTS) as usize
 }
 
 impl MinuteWindow {
     /// A window in which nothing was used.
     pub const fn new() -> Self {
-        Self { newest: i64::MIN, sum: 0, slots: Slots::Small([0; SLOTS]) }
+        Self { newest: 0, oldest: 0, sum: 0, slots: Slots::Small([0; SLOTS as usize]) }
     }
 
     /// How many requests count at `now`.
@@ -76,24 +76,33 @@ impl MinuteWindow {
     /// Counts `cost` requests at `now`. The caller has checked the cap.
     pub fn add(&mut self, now: Timestamp, cost: u64) {
         self.advance(now);
+        if cost == 0 {
+            return;
+        }
+        if self.sum == 0 {
+            self.oldest = self.newest;
+        }
         self.slots.add(self.newest, cost);
         self.sum += cost;
     }
 
     /// When the oldest request that counts at `now` stops counting; `now`'s own second if there is none.
     pub fn reset_at(&mut self, now: Timestamp) -> Timestamp {
-        self.frees_at(now, 1)
+        self.advance(now);
+        seconds(if self.sum == 0 { self.newest } else { self.oldest.saturating_add(SLOTS) })
     }
 
     /// When, if nothing more comes, at least `cost` of the requests that count at `now` have stopped counting.
     pub fn frees_at(&mut self, now: Timestamp, cost: u64) -> Timestamp {
         self.advance(now);
+        if self.sum == 0 {
+            return seconds(self.newest);
+        }
         let mut freed = 0;
-        let oldest = self.newest - (SLOTS as i64 - 1);
-        for second in oldest..=self.newest {
+        for second in self.oldest..=self.newest {
             freed += self.slots.get(second);
             if freed >= cost && freed > 0 {
-                return seconds(second + SLOTS as i64);
+                return seconds(second.saturating_add(SLOTS));
             }
         }
         seconds(self.newest)
@@ -107,22 +116,31 @@ impl MinuteWindow {
     /// Forgets what is too old. A clock that goes back does not bring back what was used: time stands still
     /// until it has caught up.
     fn advance(&mut self, now: Timestamp) {
-        let second = now.as_seconds();
+        let second = u32::try_from(now.as_seconds().max(0)).unwrap_or(u32::MAX);
         if second <= self.newest {
             return;
         }
-        if self.sum > 0 {
-            if second - self.newest >= SLOTS as i64 {
-                self.slots = Slots::Small([0; SLOTS]);
-                self.sum = 0;
-            } else {
-                for passed in self.newest + 1..=second {
-                    self.sum -= self.slots.get(passed);
-                    self.slots.clear(passed);
-                }
-            }
-        }
         self.newest = second;
+        let first_kept = second.saturating_sub(SLOTS - 1);
+        if self.sum == 0 || self.oldest >= first_kept {
+            return;
+        }
+        if second - self.oldest >= 2 * SLOTS {
+            // Nothing newer than 60 seconds after the oldest can be there.
+            *self = Self { newest: second, ..Self::new() };
+            return;
+        }
+        while self.oldest < first_kept && self.sum > 0 {
+            self.sum -= self.slots.get(self.oldest);
+            self.slots.clear(self.oldest);
+            self.oldest += 1;
+        }
+        while self.sum > 0 && self.slots.get(self.oldest) == 0 {
+            self.oldest += 1;
+        }
+        if self.sum == 0 {
+            self.slots = Slots::Small([0; SLOTS as usize]);
+        }
     }
 }
 
@@ -132,6 +150,6 @@ impl Default for MinuteWindow {
     }
 }
 
-fn seconds(second: i64) -> Timestamp {
-    Timestamp::from_micros(second.saturating_mul(1_000_000))
+fn seconds(second: u32) -> Timestamp {
+    Timestamp::from_micros(i64::from(second) * 1_000_000)
 }

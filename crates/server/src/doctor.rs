@@ -78,7 +78,7 @@ fn configuration(config: &Config, findings: &mut Vec<Finding>) {
             "[server] public_url is not set; links in answers begin with the Host that the client sent";
         say(Grade::Warn, "public url", text.to_owned());
     }
-    if !config.bind.ip().is_loopback() && config.trusted_proxies.is_empty() {
+    if config.tls.is_none() && !config.bind.ip().is_loopback() && config.trusted_proxies.is_empty() {
         let text = format!(
             "listening on {} without TLS and without [server] trusted_proxies; keys cross the network in the clear",
             config.bind

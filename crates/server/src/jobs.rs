@@ -4,8 +4,11 @@ use std::time::Duration;
 
 use gatepost_app::App;
 
-/// How far the counts of requests may lag behind.
+/// How far the counts of requests may lag behind …
 const WRITE_USAGE_EVERY: Duration = Duration::from_secs(5);
+/// … and how far when so many keys are in use that writing them all would be most of the work.
+const WRITE_MANY_EVERY: Duration = Duration::from_secs(30);
+const MANY: usize = 10_000;
 const EVERY: Duration = Duration::from_secs(600);
 
 /// Runs the jobs until the task is dropped.
@@ -26,14 +29,16 @@ pub async fn run(app: App) {
 
 /// Writes the counts of requests down until the task is dropped; every process that answers requests does.
 pub async fn write_usage(app: App) {
-    let mut ticks = tokio::time::interval(WRITE_USAGE_EVERY);
     loop {
-        ticks.tick().await;
-        if let Err(error) = app.write_usage().await {
-            tracing::warn!(
-                error = error.internal_context().unwrap_or_default(),
-                "usage was not written; trying later"
-            );
-        }
+        let wait = match app.write_usage().await {
+            Ok(written) if written > MANY => WRITE_MANY_EVERY,
+            Ok(_) => WRITE_USAGE_EVERY,
+            Err(error) => {
+                let context = error.internal_context().unwrap_or_default();
+                tracing::warn!(error = context, "usage was not written; trying later");
+                WRITE_USAGE_EVERY
+            }
+        };
+        tokio::time::sleep(wait).await;
     }
 }

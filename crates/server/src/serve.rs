@@ -2,7 +2,7 @@
 
 use std::{io, net::TcpListener, sync::Arc, thread};
 
-use gatepost_api::{Settings, State, serve};
+use gatepost_api::{Listeners, PlainHttp, Settings, State, serve};
 use gatepost_app::{App, first_start};
 use gatepost_kernel::{Secret, SystemClock};
 use gatepost_storage::Storage;
@@ -44,6 +44,12 @@ pub async fn run(config: &Config) -> Result<(), Failure> {
     let listener =
         TcpListener::bind(config.bind).map_err(|e| format!("cannot listen on {}: {e}", config.bind))?;
     let address = listener.local_addr()?;
+    let bind_plain = |at| TcpListener::bind(at).map_err(|e| format!("cannot listen on {at}: {e}"));
+    let plain_listener = config.plain_bind.map(bind_plain).transpose()?;
+    let (listeners, scheme) = match config.tls.clone() {
+        Some(identity) => (Listeners { plain: plain_listener, tls: Some((listener, identity)) }, "https"),
+        None => (Listeners::from(listener), "http"),
+    };
     let storage = open_storage(config).await?;
     let _lock = storage.lock_for_serving()?;
     let migrations = storage.migrate().await?;
@@ -54,20 +60,22 @@ pub async fn run(config: &Config) -> Result<(), Failure> {
     let settings = Settings {
         public_url: config.public_url.clone(),
         trusted_proxies: config.trusted_proxies.clone(),
+        plain_http: config.plain_http,
+        strict_transport: config.tls.is_some() || config.plain_http != PlainHttp::Allow,
         probes_only: !answers_the_api,
     };
     let state = State::new(app.clone(), settings);
-    let (server, stopper) = serve(listener, state, thread::available_parallelism().map_or(1, usize::from))?;
+    let (server, stopper) = serve(listeners, state, thread::available_parallelism().map_or(1, usize::from))?;
 
     if answers_the_api && let Some(key) = first_start::with_first_key(&app).await? {
-        greet(&key, &format!("http://{address}"))?;
+        greet(&key, &format!("{scheme}://{address}"))?;
     }
     let jobs = config.roles.contains(&Role::Jobs).then(|| tokio::spawn(jobs::run(app.clone())));
     let usage = tokio::spawn(jobs::write_usage(app.clone()));
     let follower = tokio::spawn(app.clone().follow_changes());
     let sweeper = tokio::spawn(app.clone().sweep());
     tracing::info!(
-        server.address = %address, database = %config.database_url, engine = app.storage().engine().as_str(),
+        server.address = %address, server.scheme = scheme, database = %config.database_url, engine = app.storage().engine().as_str(),
         migrations.run = migrations, version = env!("CARGO_PKG_VERSION"), "ready"
     );
     let mut server = tokio::spawn(server);

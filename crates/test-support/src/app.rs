@@ -104,7 +104,7 @@ impl TestApp {
         let (server, _) = serve(listener, State::new(app.clone(), settings), 1).expect("a server");
         tokio::spawn(server);
         tokio::spawn(app.clone().follow_changes());
-        let client = reqwest::Client::builder().no_proxy().build().expect("a client");
+        let client = crate::http_client(None);
         Self { address, root_key: key.expose().to_owned(), clock, storage, app, client, database }
     }
 

@@ -3,6 +3,7 @@
 
 mod app;
 mod database;
+mod http;
 mod postgres;
 mod watch;
 
@@ -10,6 +11,7 @@ pub use app::{Reply, TestApp};
 pub use database::TestDatabase;
 pub use gatepost_keys::count_tokens;
 pub use gatepost_storage::Engine;
+pub use http::{certificate, http_client};
 pub use postgres::PostgresServer;
 pub use watch::server_panics;
 

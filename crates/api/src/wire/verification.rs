@@ -116,7 +116,7 @@ impl From<Standing> for StandingView {
 impl VerificationView {
     /// The decision as it stands at `now`.
     pub fn new(verified: &Verified, now: Timestamp) -> Self {
-        let principal = verified.principal.as_deref();
+        let principal = verified.principal.as_ref();
         Self {
             valid: verified.code == gatepost_app::verification::Code::Valid,
             code: verified.code.as_str(),

@@ -11,5 +11,6 @@ mod limits;
 mod openapi;
 mod probes;
 mod tenancy;
+mod tls;
 mod verification;
 mod workspaces;

@@ -25,7 +25,8 @@ async fn probes_metrics_and_docs_need_no_key(app: TestApp) {
         assert!(metrics.text.lines().any(|l| l == line), "{line}");
     }
     assert!(!metrics.text.contains(&app.root_key), "a pasted key is no label");
-    let docs = get("/docs").await;
+    assert_eq!(get("/docs").await.header("location"), "/docs/");
+    let docs = get("/docs/").await;
     assert!(docs.text.contains("Swagger UI") && !docs.text.contains("://cdn"), "served from embedded files");
     assert_eq!(get("/docs/swagger-ui-bundle.js").await.status, 200);
     assert_eq!(get("/openapi.json").await.json["openapi"], "3.1.0");

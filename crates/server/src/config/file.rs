@@ -1,8 +1,13 @@
 //! The configuration file, one struct per section. The comments of these fields are the reference in
 //! `docs/CONFIGURATION.md`.
 
-use std::net::SocketAddr;
+use std::{
+    fs,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+};
 
+use gatepost_api::{PlainHttp, TlsIdentity};
 use gatepost_entitlements::{Catalog, Feature, FeatureKind, Plan, Reset};
 use indexmap::IndexMap;
 use ipnet::IpNet;
@@ -10,8 +15,8 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use super::values::{
-    AccessSetting, AtLeastOne, DatabaseUrlSetting, FeatureSetting, Lifetime, LimitMode, Percent, PlainHttp,
-    PublicUrl, RedisUrlSetting, ResetSetting, TlsFile,
+    AccessSetting, AtLeastOne, DatabaseUrlSetting, FeatureSetting, Lifetime, LimitMode, Percent,
+    PlainHttpSetting, PublicUrl, RedisUrlSetting, ResetSetting,
 };
 use crate::Failure;
 
@@ -41,13 +46,15 @@ pub struct ServerSection {
     pub public_url: Option<PublicUrl>,
     /// CIDRs of proxies whose `X-Forwarded-For` and `X-Forwarded-Proto` are believed. Default `[]`.
     pub trusted_proxies: Vec<IpNet>,
-    /// What happens to requests without TLS: `"allow"`, `"reject"` or `"redirect"`. Default `"allow"`, which is the
-    /// only value that this version serves.
-    pub plain_http: PlainHttp,
-    /// The certificate chain in PEM. This version does not serve TLS itself and refuses to start with it.
-    pub tls_cert: Option<TlsFile>,
-    /// The private key in PEM. This version does not serve TLS itself and refuses to start with it.
-    pub tls_key: Option<TlsFile>,
+    /// What happens to requests without TLS, the probes' excepted: `"allow"`, `"reject"` (403) or `"redirect"` (301). The
+    /// last two need `tls_cert`, or a TLS proxy in `trusted_proxies` that sends `X-Forwarded-Proto`. Default `"allow"`.
+    pub plain_http: Option<Spanned<PlainHttpSetting>>,
+    /// The certificate chain in PEM, the server's own first; `bind` then takes HTTPS. Default: none.
+    pub tls_cert: Option<Spanned<PathBuf>>,
+    /// The certificate's private key in PEM. Default: none.
+    pub tls_key: Option<Spanned<PathBuf>>,
+    /// With a certificate: a second address that takes requests without TLS, to which `plain_http` applies. Default: none.
+    pub plain_bind: Option<Spanned<SocketAddr>>,
 }
 
 /// `[database]`
@@ -179,6 +186,52 @@ impl ConfigFile {
             return Err(format!("{place}: unknown feature; known are: {}", known.join(", ")).into());
         }
         Ok(catalog)
+    }
+}
+
+impl ServerSection {
+    /// The certificate with its key, if the server is to show one. Relative paths begin at `directory`.
+    ///
+    /// # Errors
+    /// A sentence with the line, and what is missing or cannot be used.
+    pub fn tls(&self, text: &str, directory: &Path) -> Result<Option<TlsIdentity>, Failure> {
+        let fail = |offset: usize, fault: String| Err(format!("{}: {fault}", position(text, offset)).into());
+        let (cert, key) = match (&self.tls_cert, &self.tls_key) {
+            (Some(cert), Some(key)) => (cert, key),
+            (Some(one), None) => {
+                return fail(one.span().start, "tls_cert needs tls_key beside it".to_owned());
+            }
+            (None, Some(one)) => {
+                return fail(one.span().start, "tls_key needs tls_cert beside it".to_owned());
+            }
+            (None, None) => {
+                if let Some(bind) = &self.plain_bind {
+                    return fail(
+                        bind.span().start,
+                        "plain_bind needs tls_cert; without it, bind is plain".to_owned(),
+                    );
+                }
+                if let Some(setting) = &self.plain_http
+                    && PlainHttp::from(*setting.get_ref()) != PlainHttp::Allow
+                    && self.trusted_proxies.is_empty()
+                {
+                    let fault = "would refuse every request: it needs TLS by tls_cert and tls_key, or a TLS proxy \
+                                 listed in trusted_proxies";
+                    return fail(setting.span().start, fault.to_owned());
+                }
+                return Ok(None);
+            }
+        };
+        let read = |file: &Spanned<PathBuf>| {
+            let path = directory.join(file.get_ref());
+            fs::read(&path).map_err(|error| {
+                format!("{}: {}: {error}", position(text, file.span().start), path.display())
+            })
+        };
+        match TlsIdentity::from_pem(&read(cert)?, &read(key)?) {
+            Ok(identity) => Ok(Some(identity)),
+            Err(fault) => fail(cert.span().start, fault),
+        }
     }
 }
 

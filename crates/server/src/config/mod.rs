@@ -10,10 +10,12 @@ use std::{
 };
 
 use base64::{Engine, prelude::BASE64_STANDARD};
+use gatepost_api::{PlainHttp, TlsIdentity};
 use gatepost_entitlements::Catalog;
 use gatepost_kernel::Secret;
 use gatepost_storage::DatabaseUrl;
 use ipnet::IpNet;
+use toml::Spanned;
 
 use crate::{
     Failure,
@@ -33,6 +35,12 @@ pub struct Config {
     pub file: Option<PathBuf>,
     /// Where to listen.
     pub bind: SocketAddr,
+    /// The certificate to show there.
+    pub tls: Option<TlsIdentity>,
+    /// Where to listen without a certificate beside that.
+    pub plain_bind: Option<SocketAddr>,
+    /// What becomes of requests without TLS.
+    pub plain_http: PlainHttp,
     /// The database.
     pub database_url: DatabaseUrl,
     /// Whether Redis or Valkey is named.
@@ -59,9 +67,9 @@ impl Config {
     /// # Errors
     /// A sentence with the name of the flag or variable, or the file, the line and what is accepted there.
     pub fn load(global: &GlobalArgs, serve: &ServeArgs) -> Result<Self, Failure> {
-        let (file, catalog) = match &global.config {
+        let (file, catalog, tls) = match &global.config {
             Some(path) => read(path)?,
-            None => (ConfigFile::default(), Catalog::built_in()),
+            None => (ConfigFile::default(), Catalog::built_in(), None),
         };
         let redis_url =
             serve.redis_url.as_ref().or(file.redis.url.as_ref().map(|url| &url.0)).map(Secret::expose);
@@ -75,6 +83,9 @@ impl Config {
             global.database_url.as_ref().or(from_file).map_or(DEFAULT_DATABASE_URL, Secret::expose);
         Ok(Self {
             bind: serve.bind.or(file.server.bind).unwrap_or(DEFAULT_BIND),
+            tls,
+            plain_bind: file.server.plain_bind.map(Spanned::into_inner),
+            plain_http: file.server.plain_http.map(Spanned::into_inner).unwrap_or_default().into(),
             database_url: database_url
                 .parse()
                 .map_err(|e| format!("DATABASE_URL (or --database-url): {e}"))?,
@@ -123,7 +134,7 @@ fn check_secret_key(text: &Secret) -> Result<(), Failure> {
     }
 }
 
-fn read(path: &Path) -> Result<(ConfigFile, Catalog), Failure> {
+fn read(path: &Path) -> Result<(ConfigFile, Catalog, Option<TlsIdentity>), Failure> {
     let in_file = |fault: &dyn std::fmt::Display| format!("{}: {fault}", path.display());
     let text = fs::read_to_string(path).map_err(|e| in_file(&e))?;
     // Not the error's own words: they repeat the line, which can hold a password.
@@ -132,7 +143,9 @@ fn read(path: &Path) -> Result<(ConfigFile, Catalog), Failure> {
         in_file(&format!("{place}: {}", e.message()))
     })?;
     let catalog = file.catalog(&text).map_err(|e| in_file(&e))?;
-    Ok((file, catalog))
+    let directory = path.parent().unwrap_or(Path::new(""));
+    let tls = file.server.tls(&text, directory).map_err(|e| in_file(&e))?;
+    Ok((file, catalog, tls))
 }
 
 #[cfg(test)]
@@ -162,7 +175,9 @@ mod tests {
         for (text, line, expected) in [
             ("[server]\nplain_http = \"maybe\"", "line 2", "allow"),
             ("[server]\nplain_http = \"redirect\"", "line 2", "TLS"),
-            ("[server]\ntls_cert = \"a.pem\"", "line 2", "TLS"),
+            ("[server]\ntls_cert = \"a.pem\"", "line 2", "tls_key"),
+            ("[server]\ntls_cert = \"a.pem\"\ntls_key = \"b.pem\"", "line 2", "No such file"),
+            ("[server]\nplain_bind = \"127.0.0.1:1\"", "line 2", "tls_cert"),
             ("[entitlements]\nmeter_requests = \"nope\"", "line 2", "known are: posts"),
             ("[server]\n\ntrusted_proxies = [\"10.0.0.0/99\"]", "line 3", "invalid"),
             ("[server]\nbnid = \"127.0.0.1:1\"", "line 2", "expected one of"),

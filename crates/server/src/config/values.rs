@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use gatepost_api::PlainHttp;
 use gatepost_entitlements::{Access, FeatureValue, Reset};
 use gatepost_kernel::Secret;
 use serde::{Deserialize, Deserializer, de::Error};
@@ -66,32 +67,23 @@ impl<'de> Deserialize<'de> for PublicUrl {
     }
 }
 
-/// What happens to requests without TLS: this version can only allow them.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct PlainHttp;
-
-impl<'de> Deserialize<'de> for PlainHttp {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        match String::deserialize(deserializer)?.as_str() {
-            "allow" => Ok(Self),
-            "reject" | "redirect" => Err(D::Error::custom(NO_TLS)),
-            other => Err(D::Error::unknown_variant(other, &["allow", "reject", "redirect"])),
-        }
-    }
+/// What happens to requests without TLS.
+#[derive(Debug, Clone, Copy, Default, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PlainHttpSetting {
+    #[default]
+    Allow,
+    Reject,
+    Redirect,
 }
 
-/// Serving in the clear what the operator wants encrypted would be worse than not serving.
-const NO_TLS: &str =
-    "this version does not serve TLS itself; put a TLS proxy in front and list it in trusted_proxies";
-
-/// A file for TLS, which this version does not serve.
-#[derive(Debug, Clone, Copy)]
-pub struct TlsFile;
-
-impl<'de> Deserialize<'de> for TlsFile {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer)?;
-        Err(D::Error::custom(NO_TLS))
+impl From<PlainHttpSetting> for PlainHttp {
+    fn from(setting: PlainHttpSetting) -> Self {
+        match setting {
+            PlainHttpSetting::Allow => Self::Allow,
+            PlainHttpSetting::Reject => Self::Reject,
+            PlainHttpSetting::Redirect => Self::Redirect,
+        }
     }
 }
 

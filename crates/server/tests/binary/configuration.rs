@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use gatepost_test_support::Engine;
+use gatepost_test_support::{Engine, certificate, http_client};
 use serde_json::json;
 
 use crate::running::{Place, Running};
@@ -55,7 +55,7 @@ async fn a_file_that_is_wrong_stops_the_start() {
     for (text, expected) in [
         ("[server]\nbind = 8080\n", "line 2"),
         ("[server]\nplain_http = \"redirect\"\n", "TLS"),
-        ("[server]\ntls_cert = \"a.pem\"\ntls_key = \"b.pem\"\n", "TLS"),
+        ("[server]\ntls_cert = \"a.pem\"\ntls_key = \"b.pem\"\n", "a.pem: No such file"),
         ("[plans.x]\nfeatures = { nope = 1 }\n", "line 2"),
         ("nonsense", "line 1"),
     ] {
@@ -68,4 +68,30 @@ async fn a_file_that_is_wrong_stops_the_start() {
     let output = place.run(&["serve", "--config", "missing.toml"]).await;
     assert!(!output.status.success() && String::from_utf8_lossy(&output.stderr).contains("missing.toml"));
     assert!(!place.dir.path().join("gatepost.db").exists(), "nothing was begun");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_certificate_makes_it_https_and_the_plain_port_sends_there() {
+    let place = Place::start(Engine::Sqlite).await;
+    let (cert, key) = certificate();
+    fs::write(place.dir.path().join("cert.pem"), &cert).expect("the certificate");
+    fs::write(place.dir.path().join("key.pem"), key).expect("its key");
+    // Free a moment ago; should somebody else take it meanwhile, the start says so.
+    let plain =
+        std::net::TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("its address");
+    let text = format!(
+        "[server]\ntls_cert = \"cert.pem\"\ntls_key = \"key.pem\"\nplain_bind = \"{plain}\"\nplain_http = \"redirect\"\n"
+    );
+    fs::write(place.dir.path().join("gatepost.toml"), text).expect("the file");
+    let serve = ["serve", "--config", "gatepost.toml", "--bind", "127.0.0.1:0"];
+    let server = Running::start(place.command(&serve)).await;
+    assert!(server.printed("curl ").await.contains(&format!("https://{}", server.address)));
+    let token = server.first_key().await;
+    let client = http_client(Some(&cert));
+    let url = format!("https://{}/api/v1/auth", server.address);
+    let answer = client.get(url).bearer_auth(&token).send().await.expect("an answer");
+    assert_eq!(answer.status(), 204);
+    let moved = client.get(format!("http://{plain}/api/v1/auth")).send().await.expect("an answer");
+    assert_eq!(moved.status(), 301);
+    server.stop().await;
 }

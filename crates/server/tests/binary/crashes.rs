@@ -16,7 +16,7 @@ use crate::running::{Place, Running, command};
 /// What the caller of the API is promised; a generous bound, not a measurement.
 const PROMISE: Duration = Duration::from_secs(5);
 
-both_engines! { Place: what_was_answered_survives_kill_9 }
+both_engines! { Place: what_was_answered_survives_kill_9, a_day_is_never_over_admitted }
 
 async fn what_was_answered_survives_kill_9(place: Place) {
     let mut key = String::new();
@@ -40,7 +40,7 @@ async fn what_was_answered_survives_kill_9(place: Place) {
         for _ in 0..8 {
             let (url, key, sender) = (url.clone(), key.clone(), sender.clone());
             tokio::spawn(async move {
-                let client = reqwest::Client::builder().no_proxy().build().expect("a client");
+                let client = gatepost_test_support::http_client(None);
                 let body = json!({ "name": "x", "scopes": ["posts:read"] });
                 while let Ok(answer) = client.post(&url).bearer_auth(&key).json(&body).send().await {
                     let Ok(made) = answer.json::<Value>().await else { break };
@@ -67,6 +67,54 @@ async fn what_was_answered_survives_kill_9(place: Place) {
     let list: Value = server.get("/api/v1/api-keys?per_page=1", &key).await.json().await.expect("JSON");
     // Each key was made in one transaction with its audit row; the root workspace has the one more.
     assert_eq!(log["meta"]["total"].as_u64(), list["meta"]["total"].as_u64().map(|keys| keys + 1));
+    server.stop().await;
+}
+
+/// A quota of 300 a day, spent through a server that is killed and stopped again and again: never more than 300 pass, and a
+/// kill costs no more than the blocks that were in hand.
+async fn a_day_is_never_over_admitted(place: Place) {
+    let plan = "[plans.daily]\nrequests_per_minute = 5000\nrequests_per_day = 300\naccess = \"admin\"\n";
+    fs::write(place.dir.path().join("gatepost.toml"), plan).expect("the file");
+    let serve = ["serve", "--config", "gatepost.toml", "--bind", "127.0.0.1:0"];
+    let make = ["keys", "create", "--name", "x", "--tier", "daily", "--config", "gatepost.toml", "--json"];
+    let key = place.json(&make).await["key"].as_str().expect("a key").to_owned();
+    let (mut admitted, mut kills) = (0u64, 0u64);
+    for round in 0..40 {
+        let mut server = Running::start(place.command(&serve)).await;
+        let asked = (0..4).map(|_| {
+            let request =
+                gatepost_test_support::http_client(None).get(server.url("/api/v1/auth")).bearer_auth(&key);
+            async move {
+                let (mut passed, mut refused) = (0, false);
+                for _ in 0..7 {
+                    let request = request.try_clone().expect("a request without a body");
+                    match request.send().await.expect("an answer").status().as_u16() {
+                        204 => passed += 1,
+                        429 => refused = true,
+                        other => panic!("{other}"),
+                    }
+                }
+                (passed, refused)
+            }
+        });
+        let outcomes = futures(asked).await;
+        admitted += outcomes.iter().map(|(passed, _)| passed).sum::<u64>();
+        if outcomes.iter().any(|(_, refused)| *refused) {
+            break;
+        }
+        if round % 3 == 2 {
+            server.stop().await;
+        } else {
+            kills += 1;
+            server.signal(Signal::SIGKILL);
+            server.child.wait().await.expect("its end");
+        }
+    }
+    assert!(admitted <= 300, "{admitted} of 300 were let in");
+    // A block is ten, and the next one is fetched ahead.
+    assert!(admitted + kills * 20 >= 300, "{admitted} of 300, and {kills} kills cost the rest");
+    let server = Running::start(place.command(&serve)).await;
+    assert_eq!(server.get("/api/v1/auth", &key).await.status(), 429, "nothing comes back");
     server.stop().await;
 }
 

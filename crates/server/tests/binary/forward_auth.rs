@@ -88,7 +88,9 @@ async fn nginx_asks_as_documented() {
         .expect("JSON");
     assert_eq!(made["data"]["id"], 2);
     let key = async |members: Value| {
-        let request = reqwest::Client::new().post(gatepost.url("/api/v1/api-keys")).bearer_auth(&root);
+        let request = gatepost_test_support::http_client(None)
+            .post(gatepost.url("/api/v1/api-keys"))
+            .bearer_auth(&root);
         let made: Value =
             send(request.header("X-Workspace-ID", 2).json(&members)).await.json().await.expect("JSON");
         made["data"]["key"].as_str().expect("a key").to_owned()
@@ -99,7 +101,7 @@ async fn nginx_asks_as_documented() {
         key(json!({ "name": "bound", "scopes": ["posts:read"], "allowed_ips": ["192.0.2.1"] })).await;
 
     let (mut nginx, front) = nginx(&place, &gatepost).await;
-    let client = reqwest::Client::builder().no_proxy().build().expect("a client");
+    let client = gatepost_test_support::http_client(None);
     let get = |key: &str| {
         // What a client says of its workspace is replaced.
         let request = client.get(format!("http://{front}/posts/1")).header("X-Gatepost-Workspace", "1");

@@ -125,7 +125,7 @@ impl Running {
         key: &str,
         body: Option<Value>,
     ) -> reqwest::Result<Response> {
-        let client = reqwest::Client::builder().no_proxy().build().expect("a client");
+        let client = gatepost_test_support::http_client(None);
         let request = client.request(method, self.url(path)).bearer_auth(key);
         match body {
             Some(body) => request.json(&body).send().await,

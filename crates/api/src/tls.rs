@@ -1,0 +1,46 @@
+//! The certificate that the server shows, and what becomes of requests that come without TLS.
+
+use std::sync::Arc;
+
+use rustls::{
+    ServerConfig,
+    crypto::ring,
+    pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
+};
+
+/// A certificate with its key, ready to serve.
+#[derive(Debug, Clone)]
+pub struct TlsIdentity(pub(crate) ServerConfig);
+
+impl TlsIdentity {
+    /// Reads a certificate chain, the server's own first, and its private key, both in PEM. TLS 1.2 and 1.3.
+    ///
+    /// # Errors
+    /// A sentence that says which of the two cannot be used, and repeats nothing of either.
+    pub fn from_pem(chain: &[u8], key: &[u8]) -> Result<Self, String> {
+        let chain: Vec<_> = CertificateDer::pem_slice_iter(chain)
+            .collect::<Result<_, _>>()
+            .map_err(|_| "the certificate is not PEM".to_owned())?;
+        if chain.is_empty() {
+            return Err("there is no certificate in it".to_owned());
+        }
+        let key = PrivateKeyDer::from_pem_slice(key)
+            .map_err(|_| "there is no private key in PEM in it".to_owned())?;
+        let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+            .with_safe_default_protocol_versions()
+            .and_then(|builder| builder.with_no_client_auth().with_single_cert(chain, key));
+        config.map(Self).map_err(|error| format!("certificate and key do not work together: {error}"))
+    }
+}
+
+/// What becomes of requests that come without TLS, the probes' excepted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum PlainHttp {
+    /// They are answered like any other.
+    #[default]
+    Allow,
+    /// 403; their keys are not looked at.
+    Reject,
+    /// 301 to the same address with `https`.
+    Redirect,
+}

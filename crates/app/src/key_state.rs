@@ -1,0 +1,224 @@
+//! What this process remembers of one key: what the database said, its meter, and its use that is not written down.
+//!
+//! All of it lies behind one lock of the key's own, so a request takes one lock and no other key waits for it. What
+//! holds nothing can be dropped; whoever still has it then takes another.
+
+use std::{
+    borrow::Borrow,
+    hash::{Hash, Hasher},
+    net::IpAddr,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+};
+
+use gatepost_entitlements::Access;
+use gatepost_kernel::{ApiKeyId, Environment, Error, Result, Timestamp, WorkspaceId};
+use gatepost_keys::{IpAllowlist, KeyStatus, ScopeRef, ScopeSet, TokenDigest};
+use gatepost_limits::{Meter, day_of};
+use gatepost_storage::{RequestCounts, UsageDelta};
+
+use crate::plans::PlanLimits;
+
+/// One key. What never changes about it stands outside of the lock.
+pub(crate) struct KeyState {
+    pub digest: TokenDigest,
+    pub key_id: ApiKeyId,
+    pub workspace_id: WorkspaceId,
+    pub environment: Environment,
+    /// Whether it was used since the last sweep.
+    pub used: AtomicBool,
+    /// Whether more of its day is being leased ahead of use.
+    pub leasing: AtomicBool,
+    memory: Mutex<Memory>,
+}
+
+/// What changes.
+pub(crate) struct Memory {
+    /// What the database said; none if that is stale.
+    pub known: Option<Known>,
+    pub meter: Meter,
+    pub unwritten: UnwrittenUse,
+    /// Whether it has left the map, so that what is counted here is lost.
+    pub dropped: bool,
+}
+
+/// What the database said, and when it is stale: once its workspace is of another generation.
+pub(crate) struct Known {
+    pub facts: Arc<Facts>,
+    pub workspace: Arc<AtomicU64>,
+    pub generation: u64,
+}
+
+/// What the database says about a key. Whether that lets a request in is judged each time.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Facts {
+    pub scopes: Arc<ScopeSet>,
+    /// Boxed because most keys have none.
+    pub allowed_ips: Option<Box<IpAllowlist>>,
+    pub limits: Arc<PlanLimits>,
+    /// When it ends by itself; [`NEVER`] if it does not.
+    pub ends_at: Timestamp,
+    pub access: Access,
+    /// Whether it, or its whole workspace, was taken back.
+    pub revoked: bool,
+}
+
+/// The end of what has none.
+pub(crate) const NEVER: Timestamp = Timestamp::from_micros(i64::MAX);
+
+/// Requests that were counted and are not written down.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct UnwrittenUse {
+    successes: u32,
+    redirects: u32,
+    refusals: u32,
+    failures: u32,
+    last_used_at: i64,
+}
+
+impl Facts {
+    /// Whether the key can be used at `now`.
+    pub fn status(&self, now: Timestamp) -> KeyStatus {
+        if self.revoked {
+            KeyStatus::Revoked
+        } else if self.ends_at <= now {
+            KeyStatus::Expired
+        } else {
+            KeyStatus::Active
+        }
+    }
+
+    pub fn allows_address(&self, address: Option<IpAddr>) -> bool {
+        self.allowed_ips.as_ref().is_none_or(|allowed| allowed.allows(address))
+    }
+
+    /// Refuses what the key's scopes, or its workspace's plan, do not allow.
+    pub fn may(&self, scope: ScopeRef<'_>) -> Result<()> {
+        if !self.scopes.allows(scope) {
+            return Err(Error::missing_scope(scope.as_str()));
+        }
+        let needed = Access::needed_for(scope.action());
+        if needed > self.access {
+            let (plan, needed) = (self.access.as_str(), needed.as_str());
+            let text =
+                format!("The plan of this workspace gives its keys {plan} access. Required access: {needed}");
+            return Err(Error::AccessDenied(text));
+        }
+        Ok(())
+    }
+}
+
+impl KeyState {
+    pub fn new(
+        digest: TokenDigest,
+        key_id: ApiKeyId,
+        workspace_id: WorkspaceId,
+        environment: Environment,
+    ) -> Self {
+        let memory =
+            Memory { known: None, meter: Meter::new(), unwritten: UnwrittenUse::default(), dropped: false };
+        let (used, leasing) = (AtomicBool::new(true), AtomicBool::new(false));
+        Self { digest, key_id, workspace_id, environment, used, leasing, memory: Mutex::new(memory) }
+    }
+
+    pub fn lock(&self) -> MutexGuard<'_, Memory> {
+        self.memory.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Marks it as dropped, unless it still holds something or was used since the last time.
+    pub fn drop_if_idle(&self, now: Timestamp) -> bool {
+        let mut memory = self.lock();
+        let idle = !self.used.swap(false, Ordering::Relaxed)
+            && memory.unwritten.is_empty()
+            && memory.meter.is_idle(now);
+        if idle {
+            memory.dropped = true;
+            memory.known = None;
+        }
+        idle
+    }
+
+    /// What was counted and not written, which counts as written from now on.
+    pub fn take_unwritten(&self, memory: &mut Memory) -> Option<UsageDelta> {
+        let use_ = std::mem::take(&mut memory.unwritten);
+        (!use_.is_empty()).then(|| UsageDelta {
+            api_key_id: self.key_id,
+            workspace_id: self.workspace_id,
+            environment: self.environment,
+            day: use_.day(),
+            counts: RequestCounts {
+                successes: use_.successes.into(),
+                redirects: use_.redirects.into(),
+                refusals: use_.refusals.into(),
+                failures: use_.failures.into(),
+            },
+            last_used_at: Timestamp::from_micros(use_.last_used_at),
+        })
+    }
+}
+
+impl Known {
+    /// What the database said, if that is still so.
+    pub fn fresh(&self) -> Option<&Arc<Facts>> {
+        (self.workspace.load(Ordering::SeqCst) == self.generation).then_some(&self.facts)
+    }
+}
+
+impl UnwrittenUse {
+    pub fn is_empty(&self) -> bool {
+        self.last_used_at == 0
+    }
+
+    /// The UTC day of what is counted here.
+    pub fn day(&self) -> i64 {
+        day_of(Timestamp::from_micros(self.last_used_at))
+    }
+
+    pub fn add(&mut self, now: Timestamp, status: u16) {
+        let count = match status {
+            ..300 => &mut self.successes,
+            300..400 => &mut self.redirects,
+            400..500 => &mut self.refusals,
+            500.. => &mut self.failures,
+        };
+        *count = count.saturating_add(1);
+        self.last_used_at = self.last_used_at.max(now.as_micros()).max(1);
+    }
+}
+
+/// A key's state in a map, found by the digest inside it.
+pub(crate) struct ByDigest(pub Arc<KeyState>);
+
+impl Borrow<TokenDigest> for ByDigest {
+    fn borrow(&self) -> &TokenDigest {
+        &self.0.digest
+    }
+}
+
+impl Hash for ByDigest {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.0.digest.hash(state);
+    }
+}
+
+impl PartialEq for ByDigest {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.digest == other.0.digest
+    }
+}
+
+impl Eq for ByDigest {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// With the two parts that the map adds: a pointer of its own to each, and its share of the table.
+    #[test]
+    fn a_key_takes_few_bytes() {
+        let (state, facts) = (size_of::<KeyState>() + 16, size_of::<Facts>() + 16);
+        assert!(state <= 256 && facts <= 64, "{state} and {facts}");
+    }
+}
