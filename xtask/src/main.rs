@@ -1,5 +1,6 @@
 //! The project's own commands; `cargo xtask --help` lists them.
 
+mod bench;
 mod docs;
 mod files;
 mod openapi;
@@ -24,6 +25,18 @@ enum Command {
         /// Only tests whose name contains this
         filter: Option<String>,
     },
+    /// Measure speed and write docs/PERFORMANCE.md
+    Bench {
+        /// Only these rows of the table
+        #[arg(long, value_delimiter = ',')]
+        rows: Vec<u32>,
+        /// Seconds of each run
+        #[arg(long, default_value_t = 5)]
+        seconds: u64,
+        /// Alternating runs of each side
+        #[arg(long, default_value_t = 3)]
+        rounds: usize,
+    },
     /// Check the invariants of docs/ARCHITECTURE.md
     Tidy,
     /// Write openapi/openapi.json
@@ -43,6 +56,7 @@ enum Command {
 fn main() -> ExitCode {
     let done = match Command::parse() {
         Command::Test { install, filter } => test::run(install, filter.as_deref()),
+        Command::Bench { rows, seconds, rounds } => bench::run(&rows, seconds, rounds),
         Command::Tidy => tidy::run(),
         Command::Openapi { check } => openapi::run(check),
         Command::Docs { check } => docs::run(check),

@@ -9,7 +9,7 @@ use crate::{Failure, files, say};
 /// From the outermost to the innermost: a crate may use what lies in a later row.
 const LAYERS: [&[&str]; 7] = [
     &["server"],
-    &["api"],
+    &["api", "actix"],
     &["app"],
     &["delivery", "mcp", "limits-redis"],
     &["storage", "egress"],
@@ -18,11 +18,13 @@ const LAYERS: [&[&str]; 7] = [
 ];
 
 /// Crates that stand beside the layers: they do not ship, and only tests and commands use them.
-const TOOLS: [&str; 2] = ["gatepost-test-support", "xtask"];
+const TOOLS: [&str; 3] = ["gatepost-test-support", "gatepost-bench", "xtask"];
 
 /// Who may name a framework. Tests may name any.
-const FRAMEWORKS: [(&str, &[&str]); 12] = [
-    ("actix-web", &["api"]),
+const FRAMEWORKS: [(&str, &[&str]); 14] = [
+    ("actix-http", &["api"]),
+    ("actix-service", &["api"]),
+    ("actix-web", &["api", "actix"]),
     ("utoipa", &["api"]),
     ("utoipa-actix-web", &["api"]),
     ("utoipa-swagger-ui", &["api"]),
@@ -31,7 +33,7 @@ const FRAMEWORKS: [(&str, &[&str]); 12] = [
     ("diesel_migrations", &["storage"]),
     ("libsqlite3-sys", &["storage"]),
     ("tokio-postgres", &["storage"]),
-    ("reqwest", &["egress"]),
+    ("reqwest", &["egress", "actix"]),
     ("clap", &["server"]),
     ("toml", &["server"]),
 ];

@@ -2,7 +2,7 @@
 //! (403), for which workspace, is the query sound, is the body sound. Nothing later is read before what comes
 //! earlier has passed, so a stranger cannot make us read a body, and learns nothing from its faults.
 
-use std::{future::Future, pin::Pin, time::Duration};
+use std::{borrow::Cow, future::Future, pin::Pin, time::Duration};
 
 use actix_web::{
     FromRequest, HttpMessage, HttpRequest, HttpResponse,
@@ -13,9 +13,10 @@ use actix_web::{
     },
     web::Bytes,
 };
-use base64::{Engine, prelude::BASE64_STANDARD};
 use futures_util::StreamExt;
-use gatepost_app::{Answer, App, Caller, IdempotencyRequest, Op, Principal, UnitOfWork, limiter};
+use gatepost_app::{
+    Admitted, Answer, App, Caller, IdempotencyRequest, Op, Principal, Refused, UnitOfWork, presented,
+};
 use gatepost_kernel::{Error, Page, RequestId, Result, WorkspaceId};
 use gatepost_keys::Token;
 use serde::Serialize;
@@ -215,70 +216,45 @@ fn positive_id(text: &str) -> Option<i64> {
     text.parse().ok().filter(|id| *id > 0 && text.bytes().all(|b| b.is_ascii_digit()))
 }
 
-/// Finds out who is asking, whether they may, and counts the request; a refused one counts nothing. What the answer's
-/// headers say about it is left in the request.
+/// Finds out who is asking, whether they may, and counts the request. What the answer's headers say about it is left
+/// in the request.
 pub async fn authenticate_and_count(
     req: &HttpRequest,
     state: &State,
     may: impl FnOnce(&Principal) -> Result<()>,
 ) -> Result<(Principal, Token), ApiError> {
-    let (principal, token) = authenticate(req, state).await?;
-    req.extensions_mut().insert(Authenticated(principal.clone()));
-    if let Err(refusal) = may(&principal) {
-        req.extensions_mut().insert(Limited(state.app().standing(&principal)));
-        return Err(refusal.into());
-    }
-    let verdict = state.app().admit(&principal, 1).await?;
-    req.extensions_mut().insert(Limited(verdict));
-    match limiter::refusal(&verdict, state.app().now()) {
-        Some(refusal) => Err(refusal.into()),
-        None => Ok((principal, token)),
-    }
-}
-
-/// Finds out who is asking. Who shows no valid key is counted by address, which bounds floods of bad ones.
-async fn authenticate(req: &HttpRequest, state: &State) -> Result<(Principal, Token), ApiError> {
-    let address = client::address(req, state);
-    let Some(token) = token(req).and_then(|token| Token::parse(&token)) else {
-        return Err(anonymous(req, state, Error::Unauthorized));
-    };
-    match state.app().authenticate(&token, address).await {
-        Err(error) if error.internal_context().is_none() => Err(anonymous(req, state, error)),
-        found => Ok((found?, token)),
+    let token = token(req.headers()).and_then(|token| Token::parse(&token));
+    let gated = state.app().gate(token.as_ref(), client::address(req, state), may).await;
+    match (gated, token) {
+        (Ok(Admitted { principal, verdict }), Some(token)) => {
+            req.extensions_mut().insert(Authenticated(principal.clone()));
+            req.extensions_mut().insert(Limited(verdict));
+            Ok((principal, token))
+        }
+        (Ok(_), None) => Err(Error::Internal("a request without a token was let in".to_owned()).into()),
+        (Err(refused), _) => Err(leave(req, *refused)),
     }
 }
 
 /// Counts a request without a valid key; the error that it gets, or that there are too many of them.
 pub fn anonymous(req: &HttpRequest, state: &State, error: Error) -> ApiError {
-    let verdict = state.app().admit_anonymous(client::address(req, state));
-    req.extensions_mut().insert(Limited(verdict));
-    limiter::refusal(&verdict, state.app().now()).unwrap_or(error).into()
+    leave(req, *state.app().anonymous(client::address(req, state), error))
 }
 
-/// What stands in the one `Authorization` header: scheme and credentials.
-fn authorization(headers: &HeaderMap) -> Option<(&str, &str)> {
-    let mut headers = headers.get_all(header::AUTHORIZATION);
-    let (Some(value), None) = (headers.next(), headers.next()) else { return None };
-    let (scheme, credentials) = value.to_str().ok()?.split_once(' ')?;
-    Some((scheme, credentials.trim()))
-}
-
-/// The token of `Authorization: Bearer KEY`, where it stands.
-pub fn bearer(headers: &HeaderMap) -> Option<&str> {
-    authorization(headers).filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer")).map(|(_, token)| token)
-}
-
-/// The token in the one `Authorization` header: `Bearer KEY`, or Basic with the key as user name.
-fn token(req: &HttpRequest) -> Option<String> {
-    let (scheme, credentials) = authorization(req.headers())?;
-    if scheme.eq_ignore_ascii_case("bearer") {
-        return Some(credentials.to_owned());
+/// Leaves in the request what the answer's headers say about a refusal.
+fn leave(req: &HttpRequest, refused: Refused) -> ApiError {
+    if let Some(principal) = refused.principal {
+        req.extensions_mut().insert(Authenticated(principal));
     }
-    if scheme.eq_ignore_ascii_case("basic") {
-        let pair = String::from_utf8(BASE64_STANDARD.decode(credentials).ok()?).ok()?;
-        return pair.split_once(':').map(|(user, _)| user.to_owned());
+    if let Some(verdict) = refused.verdict {
+        req.extensions_mut().insert(Limited(verdict));
     }
-    None
+    refused.error.into()
+}
+
+/// The token that the request presents, where it stands if nothing has to be decoded.
+pub fn token(headers: &HeaderMap) -> Option<Cow<'_, str>> {
+    presented::token(headers.get_all(header::AUTHORIZATION).map(header::HeaderValue::as_bytes))
 }
 
 async fn read_body<B: ReadBody>(

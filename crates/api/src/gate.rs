@@ -1,111 +1,145 @@
-//! Forward auth at nearly no cost: what can be decided from memory is answered before any routing.
+//! Forward auth at nearly no cost: what can be decided from memory is answered before the framework takes the request.
 //!
 //! Only a plain "may pass" is answered here. Everything else goes on to the middleware and the handler, which refuse in
 //! the contract's words; nothing was counted then. The answers are the same ones that those give, header by header.
 
 use std::{
-    future::{Ready, ready},
+    future::{Future, Ready, ready},
+    net::IpAddr,
+    pin::Pin,
     task::{Context, Poll},
     time::Instant,
 };
 
+use actix_http::{HttpMessage, Request, Response};
+use actix_service::{Service, ServiceFactory};
 use actix_web::{
-    Error, HttpResponse,
     body::{EitherBody, MessageBody, None as NoBody},
-    dev::{Service, ServiceRequest, ServiceResponse, Transform},
+    dev::{AppConfig, ServiceResponse},
     http::{
         StatusCode,
         header::{self, HeaderMap, HeaderValue},
     },
+    web::Bytes,
 };
 use futures_util::{
     TryFutureExt,
     future::{Either, MapOk},
 };
-use gatepost_app::Passed;
+use gatepost_app::{Passed, presented};
 use gatepost_kernel::{RequestId, Timestamp, random};
 use gatepost_keys::ScopeRef;
 
-use crate::{BASE_PATH, State, call::bearer, client, middleware::REQUEST_ID};
+use crate::{BASE_PATH, PlainHttp, State, call::token, client, middleware::REQUEST_ID};
 
 /// What `/auth` answers to who may pass.
 const PASS: StatusCode = StatusCode::NO_CONTENT;
 
-/// Put around everything else that the server does.
-pub struct ForwardAuthGate(pub State);
+/// Put before the framework's application.
+pub struct ForwardAuthGate<A> {
+    pub state: State,
+    pub behind: A,
+}
 
-/// The gate with what lies behind it.
+/// The gate of one worker, with what lies behind it.
 pub struct GateService<S> {
     state: State,
+    /// Whether the socket is one with TLS.
+    secure: bool,
     behind: S,
 }
 
-type Answer<B> = ServiceResponse<EitherBody<B, NoBody>>;
+type Answer<B> = Response<EitherBody<B, NoBody>>;
 
-impl<S, B> Transform<S, ServiceRequest> for ForwardAuthGate
+impl<A, B> ServiceFactory<Request> for ForwardAuthGate<A>
 where
-    S: Service<ServiceRequest, Response = ServiceResponse<B>, Error = Error>,
-    B: MessageBody,
+    A: ServiceFactory<Request, Config = AppConfig, Response = ServiceResponse<B>>,
+    A::Future: 'static,
+    A::Service: 'static,
+    A::InitError: 'static,
+    B: MessageBody + 'static,
 {
     type Response = Answer<B>;
-    type Error = Error;
-    type Transform = GateService<S>;
-    type InitError = ();
-    type Future = Ready<Result<Self::Transform, ()>>;
+    type Error = A::Error;
+    type Config = AppConfig;
+    type Service = GateService<A::Service>;
+    type InitError = A::InitError;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Service, Self::InitError>>>>;
 
-    fn new_transform(&self, behind: S) -> Self::Future {
-        ready(Ok(GateService { state: self.0.clone(), behind }))
+    fn new_service(&self, config: AppConfig) -> Self::Future {
+        let (state, secure) = (self.state.clone(), config.secure());
+        let behind = self.behind.new_service(config);
+        Box::pin(async move { Ok(GateService { state, secure, behind: behind.await? }) })
     }
 }
 
-impl<S, B> Service<ServiceRequest> for GateService<S>
+impl<S, B> Service<Request> for GateService<S>
 where
-    S: Service<ServiceRequest, Response = ServiceResponse<B>, Error = Error>,
-    B: MessageBody,
+    S: Service<Request, Response = ServiceResponse<B>>,
+    B: MessageBody + 'static,
 {
     type Response = Answer<B>;
-    type Error = Error;
+    type Error = S::Error;
     type Future =
-        Either<Ready<Result<Answer<B>, Error>>, MapOk<S::Future, fn(ServiceResponse<B>) -> Answer<B>>>;
+        Either<Ready<Result<Answer<B>, S::Error>>, MapOk<S::Future, fn(ServiceResponse<B>) -> Answer<B>>>;
 
-    fn poll_ready(&self, context: &mut Context<'_>) -> Poll<Result<(), Error>> {
+    fn poll_ready(&self, context: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
         self.behind.poll_ready(context)
     }
 
-    fn call(&self, req: ServiceRequest) -> Self::Future {
+    fn call(&self, req: Request) -> Self::Future {
         match self.answer(&req) {
-            Some(response) => Either::Left(ready(Ok(
-                req.into_response(response.map_body(|_, body| EitherBody::right(body)))
-            ))),
-            None => Either::Right(self.behind.call(req).map_ok(ServiceResponse::map_into_left_body)),
+            Some(response) => Either::Left(ready(Ok(response.map_body(|_, body| EitherBody::right(body))))),
+            None => Either::Right(
+                self.behind
+                    .call(req)
+                    .map_ok(|response| Response::from(response).map_body(|_, body| EitherBody::left(body))),
+            ),
         }
     }
 }
 
 impl<S> GateService<S> {
-    fn answer(&self, req: &ServiceRequest) -> Option<HttpResponse<NoBody>> {
+    fn answer(&self, req: &Request) -> Option<Response<NoBody>> {
         let rest = req.path().strip_prefix(BASE_PATH)?.strip_prefix("/auth")?;
-        if !(rest.is_empty() || rest.starts_with('/')) || !self.state.gate_is_open(req.request()) {
+        let settings = self.state.settings();
+        if !(rest.is_empty() || rest.starts_with('/')) || settings.probes_only {
+            return None;
+        }
+        let peer = req.peer_addr().map(|peer| peer.ip());
+        let secure = || client::is_secure(req.headers(), peer, self.secure, &self.state);
+        if settings.plain_http != PlainHttp::Allow && !secure() {
             return None;
         }
         let (started, now) = (Instant::now(), self.state.app().now());
-        let token = bearer(req.headers())?;
-        let scopes = plain_scopes(req.query_string())?;
-        let address = client::address(req.request(), &self.state);
-        let passed = self.state.app().pass(token, scopes, address, now, PASS.as_u16())?;
-        let mut response = HttpResponse::with_body(PASS, NoBody::new());
-        self.add_headers(response.headers_mut(), req, &passed, now);
+        let token = token(req.headers())?;
+        let scopes = plain_scopes(req.uri().query().unwrap_or_default())?;
+        let address = self.address(req.headers(), peer);
+        let passed = self.state.app().pass(&token, scopes, address, now, PASS.as_u16())?;
+        let mut response = Response::with_body(PASS, NoBody::new());
+        self.add_headers(response.headers_mut(), req.headers(), &passed, now);
+        self.state.add_security_headers(response.headers_mut(), secure);
         self.state.metrics().forward_auth_passed(req.method().as_str(), started.elapsed());
         tracing::debug!(key.id = passed.key_id.0, "passed");
         Some(response)
     }
 
-    fn add_headers(&self, headers: &mut HeaderMap, req: &ServiceRequest, passed: &Passed, now: Timestamp) {
+    fn address(&self, headers: &HeaderMap, peer: Option<IpAddr>) -> Option<IpAddr> {
+        let proxies = &self.state.settings().trusted_proxies;
+        if proxies.is_empty() {
+            return peer;
+        }
+        let forwarded = headers.get_all("x-forwarded-for").map(|value| value.to_str().unwrap_or("?"));
+        presented::client_address(peer, forwarded, proxies)
+    }
+
+    fn add_headers(&self, headers: &mut HeaderMap, asked: &HeaderMap, passed: &Passed, now: Timestamp) {
         let (state, contract) = (&self.state, self.state.contract());
-        let inbound = req.headers().get(&REQUEST_ID);
+        let inbound = asked.get(&REQUEST_ID);
         let inbound = inbound.filter(|id| id.to_str().is_ok_and(RequestId::is_harmless)).cloned();
         let request_id = inbound.or_else(|| {
-            HeaderValue::from_maybe_shared(RequestId::generate(&mut random::rng()).into_bytes()).ok()
+            HeaderValue::from_maybe_shared(Bytes::from(RequestId::generate(&mut random::rng()).into_bytes()))
+                .ok()
         });
         if let Some(request_id) = request_id {
             headers.insert(REQUEST_ID, request_id);
@@ -113,7 +147,6 @@ impl<S> GateService<S> {
         contract.add_limits(headers, &passed.verdict, now, state.plan_headers(passed.plan));
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
         headers.insert(contract.workspace_header(), passed.workspace_id.0.into());
-        state.add_security_headers(headers, req.request());
     }
 }
 

@@ -30,7 +30,6 @@ use std::{
 };
 
 use actix_web::{
-    HttpRequest,
     http::header::{self, HeaderMap, HeaderValue},
     web,
 };
@@ -103,16 +102,10 @@ impl State {
         }))
     }
 
-    /// Whether forward auth is served and the request comes by a way that is allowed.
-    fn gate_is_open(&self, req: &HttpRequest) -> bool {
-        let settings = self.settings();
-        !settings.probes_only && (settings.plain_http == PlainHttp::Allow || client::is_secure(req, self))
-    }
-
     /// What browsers are told about every answer.
-    fn add_security_headers(&self, headers: &mut HeaderMap, req: &HttpRequest) {
+    fn add_security_headers(&self, headers: &mut HeaderMap, came_with_tls: impl FnOnce() -> bool) {
         headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-        if self.settings().strict_transport && client::is_secure(req, self) {
+        if self.settings().strict_transport && came_with_tls() {
             headers.insert(header::STRICT_TRANSPORT_SECURITY, HeaderValue::from_static("max-age=31536000"));
         }
     }

@@ -86,7 +86,7 @@ pub async fn respond<B: MessageBody + 'static>(
 fn wrong_way(req: &ServiceRequest, state: &State) -> Option<HttpResponse> {
     let allowed = state.settings().plain_http == PlainHttp::Allow
         || routes::probes::PATHS.contains(&req.path())
-        || client::is_secure(req.request(), state);
+        || client::came_with_tls(req.request(), state);
     if allowed {
         return None;
     }
@@ -173,7 +173,7 @@ fn add_headers<B>(response: &mut ServiceResponse<B>, state: &State, request_id: 
     let of_the_contract = response.request().path().starts_with(BASE_PATH);
     let request = response.request().clone();
     let headers = response.headers_mut();
-    state.add_security_headers(headers, &request);
+    state.add_security_headers(headers, || client::came_with_tls(&request, state));
     if let Ok(value) = HeaderValue::from_str(request_id.as_str()) {
         headers.insert(REQUEST_ID, value);
     }

@@ -2,6 +2,7 @@
 
 use std::{future::Future, io, net::TcpListener, time::Duration};
 
+use actix_service::IntoServiceFactory;
 use actix_web::{App, HttpServer, dev::ServerHandle, middleware::from_fn};
 
 use crate::{State, configure, gate::ForwardAuthGate, respond, tls::TlsIdentity};
@@ -53,8 +54,8 @@ pub fn serve(
     let for_workers = state.clone();
     let mut server = HttpServer::new(move || {
         let state = for_workers.clone();
-        let gate = ForwardAuthGate(state.clone());
-        App::new().wrap(from_fn(respond)).wrap(gate).configure(|config| configure(config, &state))
+        let app = App::new().wrap(from_fn(respond)).configure(|config| configure(config, &state));
+        ForwardAuthGate { state, behind: app.into_factory() }
     })
     .workers(workers.max(1))
     .client_request_timeout(HEAD_TIMEOUT)

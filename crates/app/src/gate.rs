@@ -1,15 +1,15 @@
-//! The shortest way in: a request decided from memory alone, in one step under one lock.
+//! Letting requests in: by the shortest way, from memory alone ([`App::pass`]), or by the long one ([`App::gate`]), which
+//! can ask the database and says why it refuses.
 //!
-//! Whatever is not let in at once, for whichever reason, is left untouched, counts nothing, and takes the long way
-//! ([`App::authenticate`], [`App::admit`]), which can ask the database and says why it refuses.
+//! Whatever the short way does not let in at once, for whichever reason, is left untouched and counts nothing.
 
 use std::net::IpAddr;
 
-use gatepost_kernel::{ApiKeyId, Environment, Timestamp, WorkspaceId};
-use gatepost_keys::{KeyStatus, ScopeRef, TokenDigest};
+use gatepost_kernel::{ApiKeyId, Environment, Error, Result, Timestamp, WorkspaceId};
+use gatepost_keys::{KeyStatus, ScopeRef, Token, TokenDigest};
 use gatepost_limits::Verdict;
 
-use crate::App;
+use crate::{App, Principal, limiter};
 
 /// A request that was let in, and counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,7 +26,74 @@ pub struct Passed {
     pub verdict: Verdict,
 }
 
+/// A request that may pass, and was counted against the key's limits. The answer is still to be counted, by
+/// [`App::record_use`].
+#[derive(Debug, Clone)]
+pub struct Admitted {
+    /// Whose it is.
+    pub principal: Principal,
+    /// How the key stands now.
+    pub verdict: Verdict,
+}
+
+/// A request that may not pass.
+#[derive(Debug, Clone)]
+pub struct Refused {
+    /// Why.
+    pub error: Error,
+    /// Whose it is, if its key is valid.
+    pub principal: Option<Principal>,
+    /// How the key stands, or, without a valid one, the address.
+    pub verdict: Option<Verdict>,
+}
+
+impl From<Error> for Refused {
+    fn from(error: Error) -> Self {
+        Self { error, principal: None, verdict: None }
+    }
+}
+
 impl App {
+    /// Finds out whose request it is, whether they may, and counts it against their limits; a refused one counts
+    /// nothing. Who shows no valid key is counted by address, which bounds floods of bad ones.
+    ///
+    /// # Errors
+    /// The refusal, with what the answer's headers say about it.
+    pub async fn gate(
+        &self,
+        token: Option<&Token>,
+        address: Option<IpAddr>,
+        may: impl FnOnce(&Principal) -> Result<()>,
+    ) -> Result<Admitted, Box<Refused>> {
+        let Some(token) = token else { return Err(self.anonymous(address, Error::Unauthorized)) };
+        let principal = match self.authenticate(token, address).await {
+            Ok(principal) => principal,
+            // A failure of ours is nothing to hold against the address.
+            Err(error) if error.internal_context().is_some() => return Err(Box::new(error.into())),
+            Err(error) => return Err(self.anonymous(address, error)),
+        };
+        let refused =
+            |error, principal, verdict| Err(Box::new(Refused { error, principal: Some(principal), verdict }));
+        if let Err(error) = may(&principal) {
+            let standing = self.standing(&principal);
+            return refused(error, principal, Some(standing));
+        }
+        match self.admit(&principal, 1).await {
+            Ok(verdict) => match limiter::refusal(&verdict, self.now()) {
+                Some(error) => refused(error, principal, Some(verdict)),
+                None => Ok(Admitted { principal, verdict }),
+            },
+            Err(error) => refused(error, principal, None),
+        }
+    }
+
+    /// Counts a request without a valid key: `error`, or that there are too many of them.
+    pub fn anonymous(&self, address: Option<IpAddr>, error: Error) -> Box<Refused> {
+        let verdict = self.admit_anonymous(address);
+        let error = limiter::refusal(&verdict, self.now()).unwrap_or(error);
+        Box::new(Refused { error, principal: None, verdict: Some(verdict) })
+    }
+
     /// Lets a request with `token` from `address` in, if all that is needed for it is in memory and the key may do all
     /// of `scopes`; it then counts as answered with `status`. Takes less than a microsecond and allocates nothing.
     pub fn pass<'s>(

@@ -15,6 +15,7 @@ mod idempotency;
 mod key_state;
 pub mod limiter;
 mod plans;
+pub mod presented;
 mod unit_of_work;
 pub mod usage;
 pub mod verification;
@@ -29,7 +30,7 @@ use gatepost_storage::{Storage, Tx};
 
 pub use auth::Principal;
 pub use caller::{Authority, Caller};
-pub use gate::Passed;
+pub use gate::{Admitted, Passed, Refused};
 pub use gatepost_limits::{Allowance, Refusal, Standing, Verdict};
 pub use gatepost_storage::{Actor, AuditEntry, Op, Workspace};
 pub use idempotency::{Answer, IdempotencyRequest};

@@ -1,0 +1,116 @@
+//! What is decided about one request, wherever it is decided.
+
+use std::{future::Ready, net::IpAddr};
+
+use actix_web::{FromRequest, HttpMessage, HttpRequest, dev::Payload};
+use gatepost_app::{App, Principal, Verdict};
+use gatepost_kernel::{ApiKeyId, Environment, Error, WorkspaceId};
+use gatepost_keys::{Scope, Token};
+
+use crate::{refusal::Refusal, remote::Remote};
+
+/// The key of a request that was let in; an extractor for handlers behind the middleware.
+#[derive(Debug, Clone)]
+pub struct VerifiedKey {
+    /// The key.
+    pub key_id: ApiKeyId,
+    /// The tenant that it belongs to.
+    pub workspace_id: WorkspaceId,
+    /// The world that it belongs to.
+    pub environment: Environment,
+    /// What it may do.
+    pub scopes: Vec<String>,
+}
+
+impl FromRequest for VerifiedKey {
+    type Error = actix_web::Error;
+    type Future = Ready<Result<Self, Self::Error>>;
+
+    fn from_request(req: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let key = req.extensions().get::<Self>().cloned();
+        std::future::ready(key.ok_or_else(|| {
+            actix_web::error::ErrorInternalServerError("the route of this handler has no gate before it")
+        }))
+    }
+}
+
+/// How a key stands against one limit.
+#[derive(Debug, Clone, Copy)]
+pub struct Standing {
+    pub limit: u64,
+    pub remaining: u64,
+    /// Unix seconds.
+    pub reset_at: i64,
+}
+
+impl Standing {
+    /// What a verdict's headers show.
+    pub fn of(verdict: &Verdict) -> Option<Self> {
+        let by_day = verdict.refusal == Some(gatepost_app::Refusal::Day);
+        let shown = if by_day { verdict.day } else { verdict.minute.or(verdict.day) }?;
+        let reset_at = shown.reset_at.as_seconds();
+        Some(Self { limit: shown.limit, remaining: shown.remaining, reset_at })
+    }
+}
+
+/// A request that may pass.
+pub struct Admitted {
+    pub key: VerifiedKey,
+    pub standing: Option<Standing>,
+    /// Whom to count the answer on, where that is done here.
+    pub counted_on: Option<(App, Principal)>,
+}
+
+/// Who decides.
+pub enum Decider {
+    InProcess(App),
+    Remote(Remote),
+}
+
+impl Decider {
+    pub async fn decide(
+        &self,
+        token: Option<&str>,
+        scopes: &[Scope],
+        address: Option<IpAddr>,
+    ) -> Result<Admitted, Refusal> {
+        let token = token.and_then(Token::parse);
+        match self {
+            Self::InProcess(app) => in_process(app, token, scopes, address).await,
+            Self::Remote(remote) => match token {
+                Some(token) => remote.decide(&token, scopes, address).await,
+                None => Err(Refusal::from(Error::Unauthorized)),
+            },
+        }
+    }
+}
+
+async fn in_process(
+    app: &App,
+    token: Option<Token>,
+    scopes: &[Scope],
+    address: Option<IpAddr>,
+) -> Result<Admitted, Refusal> {
+    let may = |principal: &Principal| scopes.iter().try_for_each(|scope| principal.may(scope));
+    match app.gate(token.as_ref(), address, may).await {
+        Ok(admitted) => {
+            let principal = admitted.principal;
+            let key = VerifiedKey {
+                key_id: principal.key_id(),
+                workspace_id: principal.workspace_id(),
+                environment: principal.environment(),
+                scopes: principal.scopes().iter().map(Scope::to_string).collect(),
+            };
+            let standing = Standing::of(&admitted.verdict);
+            Ok(Admitted { key, standing, counted_on: Some((app.clone(), principal)) })
+        }
+        Err(refused) => {
+            let refused = *refused;
+            let refusal = Refusal::from(refused.error);
+            if let Some(principal) = &refused.principal {
+                app.record_use(principal, refusal.status().as_u16());
+            }
+            Err(refusal.with_standing(refused.verdict.as_ref().and_then(Standing::of)))
+        }
+    }
+}

@@ -1,0 +1,94 @@
+//! Gatepost in front of another actix service.
+//!
+//! ```no_run
+//! # async fn f(app: gatepost_app::App) -> Result<(), Box<dyn std::error::Error>> {
+//! use actix_web::{App, HttpServer, web};
+//! use gatepost_actix::{Gate, VerifiedKey};
+//!
+//! async fn posts(key: VerifiedKey) -> String {
+//!     format!("posts of workspace {}", key.workspace_id)
+//! }
+//!
+//! let gate = Gate::in_process(app);
+//! // Or, with a Gatepost of its own: Gate::remote("https://gatepost.example.com", service_key)?
+//! let read = gate.require("posts:read")?;
+//! HttpServer::new(move || App::new().service(web::resource("/posts").wrap(read.clone()).get(posts)))
+//!     .bind("127.0.0.1:3000")?
+//!     .run()
+//!     .await?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! A request that may not pass is answered with the errors and the limit headers of Gatepost's own API; the handler
+//! behind does not run. Without an answer from Gatepost a request is refused with 503: never let in.
+
+mod decision;
+mod middleware;
+mod refusal;
+mod remote;
+
+use std::{net::IpAddr, sync::Arc};
+
+use gatepost_app::{App, presented};
+use gatepost_kernel::Secret;
+use gatepost_keys::Scope;
+use ipnet::IpNet;
+
+pub use decision::VerifiedKey;
+pub use middleware::{Guarded, Require};
+pub use remote::RemoteError;
+
+use crate::{decision::Decider, remote::Remote};
+
+/// Who decides, and how client addresses are found. Cloning is cheap.
+#[derive(Clone)]
+pub struct Gate {
+    decider: Arc<Decider>,
+    trusted_proxies: Arc<[IpNet]>,
+}
+
+impl Gate {
+    /// Decides in this process. Somebody must run [`App::follow_changes`], [`App::sweep`] and, every few seconds,
+    /// [`App::write_usage`], as the server does.
+    pub fn in_process(app: App) -> Self {
+        Self { decider: Arc::new(Decider::InProcess(app)), trusted_proxies: Arc::default() }
+    }
+
+    /// Asks the Gatepost at `url`, e.g. `https://gatepost.example.com`, with a key that has the scope
+    /// `api-keys:verify`. Answers that do not come within five seconds are refusals.
+    ///
+    /// # Errors
+    /// [`RemoteError`] if the address cannot be used.
+    pub fn remote(url: &str, service_key: Secret) -> Result<Self, RemoteError> {
+        let decider = Decider::Remote(Remote::new(url, service_key)?);
+        Ok(Self { decider: Arc::new(decider), trusted_proxies: Arc::default() })
+    }
+
+    /// Believes `X-Forwarded-For` of these proxies, from the right, as Gatepost itself does.
+    #[must_use]
+    pub fn trusting(self, proxies: impl IntoIterator<Item = IpNet>) -> Self {
+        Self { trusted_proxies: proxies.into_iter().collect(), ..self }
+    }
+
+    /// The middleware for routes that need `scope`.
+    ///
+    /// # Errors
+    /// A sentence, if it is not a scope.
+    pub fn require(&self, scope: &str) -> Result<Require, String> {
+        Ok(Require::new(self.clone(), vec![scope.parse()?]))
+    }
+
+    /// The middleware for routes that need all of `scopes`; none for any valid key.
+    ///
+    /// # Errors
+    /// A sentence about the first that is not a scope.
+    pub fn require_all(&self, scopes: &[&str]) -> Result<Require, String> {
+        let scopes = scopes.iter().map(|scope| scope.parse()).collect::<Result<Vec<Scope>, String>>()?;
+        Ok(Require::new(self.clone(), scopes))
+    }
+
+    fn client_address(&self, peer: Option<IpAddr>, forwarded: &[&str]) -> Option<IpAddr> {
+        presented::client_address(peer, forwarded.iter().copied(), &self.trusted_proxies)
+    }
+}

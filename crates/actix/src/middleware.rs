@@ -1,0 +1,111 @@
+//! The middleware: nothing behind it runs before the request was let in.
+
+use std::{
+    future::{Future, Ready, ready},
+    net::IpAddr,
+    pin::Pin,
+    rc::Rc,
+    sync::Arc,
+    task::{Context, Poll},
+};
+
+use actix_web::{
+    Error, HttpMessage,
+    body::{EitherBody, MessageBody},
+    dev::{Service, ServiceRequest, ServiceResponse, Transform},
+    http::header,
+};
+use gatepost_app::presented;
+use gatepost_keys::Scope;
+
+use crate::{
+    Gate,
+    refusal::{Refusal, add_standing},
+};
+
+/// The middleware of routes that need certain scopes. Cloning is cheap.
+#[derive(Clone)]
+pub struct Require {
+    gate: Gate,
+    scopes: Arc<[Scope]>,
+}
+
+impl Require {
+    pub(crate) fn new(gate: Gate, scopes: Vec<Scope>) -> Self {
+        Self { gate, scopes: scopes.into() }
+    }
+}
+
+/// A service with the gate before it.
+pub struct Guarded<S> {
+    require: Require,
+    behind: Rc<S>,
+}
+
+impl<S, B> Transform<S, ServiceRequest> for Require
+where
+    S: Service<ServiceRequest, Response = ServiceResponse<B>, Error = Error> + 'static,
+    B: MessageBody + 'static,
+{
+    type Response = ServiceResponse<EitherBody<B>>;
+    type Error = Error;
+    type Transform = Guarded<S>;
+    type InitError = ();
+    type Future = Ready<Result<Self::Transform, ()>>;
+
+    fn new_transform(&self, behind: S) -> Self::Future {
+        ready(Ok(Guarded { require: self.clone(), behind: Rc::new(behind) }))
+    }
+}
+
+impl<S, B> Service<ServiceRequest> for Guarded<S>
+where
+    S: Service<ServiceRequest, Response = ServiceResponse<B>, Error = Error> + 'static,
+    B: MessageBody + 'static,
+{
+    type Response = ServiceResponse<EitherBody<B>>;
+    type Error = Error;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Error>>>>;
+
+    fn poll_ready(&self, context: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        self.behind.poll_ready(context)
+    }
+
+    fn call(&self, req: ServiceRequest) -> Self::Future {
+        let (require, behind) = (self.require.clone(), self.behind.clone());
+        Box::pin(async move {
+            let address = client_address(&require.gate, &req);
+            let token = presented::token(
+                req.headers().get_all(header::AUTHORIZATION).map(header::HeaderValue::as_bytes),
+            );
+            let decided = require.gate.decider.decide(token.as_deref(), &require.scopes, address).await;
+            let admitted = match decided {
+                Ok(admitted) => admitted,
+                Err(refusal) => return Ok(refuse(req, refusal)),
+            };
+            req.extensions_mut().insert(admitted.key);
+            let answered = behind.call(req).await;
+            if let Some((app, principal)) = &admitted.counted_on {
+                let status = match &answered {
+                    Ok(response) => response.status(),
+                    Err(error) => error.as_response_error().status_code(),
+                };
+                app.record_use(principal, status.as_u16());
+            }
+            let mut response = answered?.map_into_left_body();
+            if let Some(standing) = &admitted.standing {
+                add_standing(response.headers_mut(), standing);
+            }
+            Ok(response)
+        })
+    }
+}
+
+fn refuse<B>(req: ServiceRequest, refusal: Refusal) -> ServiceResponse<EitherBody<B>> {
+    req.into_response(refusal.respond()).map_into_right_body()
+}
+
+fn client_address(gate: &Gate, req: &ServiceRequest) -> Option<IpAddr> {
+    let forwarded = req.headers().get_all("x-forwarded-for").map(|value| value.to_str().unwrap_or("?"));
+    gate.client_address(req.peer_addr().map(|peer| peer.ip()), &forwarded.collect::<Vec<_>>())
+}

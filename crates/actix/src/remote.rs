@@ -1,0 +1,146 @@
+//! Decisions by another process, through `POST /api/v1/api-keys/verify`.
+
+use std::{net::IpAddr, time::Duration};
+
+use gatepost_kernel::{ApiKeyId, Environment, Error, Secret, Timestamp, WorkspaceId};
+use gatepost_keys::{Scope, Token};
+use reqwest::{Client, Url};
+use serde::Deserialize;
+use serde_json::json;
+
+use crate::{
+    decision::{Admitted, Standing, VerifiedKey},
+    refusal::Refusal,
+};
+
+/// How long a decision may take.
+const TIMEOUT: Duration = Duration::from_secs(5);
+
+/// The Gatepost that is asked.
+pub struct Remote {
+    client: Client,
+    url: Url,
+    service_key: Secret,
+}
+
+/// Why a Gatepost cannot be asked.
+#[derive(Debug, thiserror::Error)]
+pub enum RemoteError {
+    /// It is not an address that requests can be sent to.
+    #[error("expected https://HOST or http://HOST, without a path")]
+    Url,
+    /// There is no HTTP client here.
+    #[error("no HTTP client: {0}")]
+    Client(#[from] reqwest::Error),
+}
+
+#[derive(Deserialize)]
+struct Decision {
+    valid: bool,
+    code: String,
+    key_id: Option<i64>,
+    workspace_id: Option<i64>,
+    environment: Option<String>,
+    scopes: Option<Vec<String>>,
+    rate_limit: Option<RateLimit>,
+}
+
+#[derive(Deserialize)]
+struct RateLimit {
+    minute: Option<Limit>,
+    day: Option<Limit>,
+    retry_after: Option<u64>,
+}
+
+#[derive(Deserialize)]
+struct Limit {
+    limit: u64,
+    remaining: u64,
+    reset_at: String,
+}
+
+impl RateLimit {
+    /// What the headers show: the day if it is spent, else the minute.
+    fn shown(&self) -> Option<&Limit> {
+        let spent = self.day.as_ref().filter(|day| day.remaining == 0 && self.retry_after.is_some());
+        spent.or(self.minute.as_ref()).or(self.day.as_ref())
+    }
+}
+
+impl Limit {
+    fn standing(&self) -> Option<Standing> {
+        let reset_at = Timestamp::parse(&self.reset_at)?.as_seconds();
+        Some(Standing { limit: self.limit, remaining: self.remaining, reset_at })
+    }
+}
+
+impl Remote {
+    pub fn new(url: &str, service_key: Secret) -> Result<Self, RemoteError> {
+        let url = Url::parse(url).map_err(|_| RemoteError::Url)?;
+        if !matches!(url.scheme(), "http" | "https") || url.path() != "/" {
+            return Err(RemoteError::Url);
+        }
+        // Whoever comes second finds it installed.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let client =
+            Client::builder().timeout(TIMEOUT).redirect(reqwest::redirect::Policy::none()).build()?;
+        let url = url.join("/api/v1/api-keys/verify").map_err(|_| RemoteError::Url)?;
+        Ok(Self { client, url, service_key })
+    }
+
+    pub async fn decide(
+        &self,
+        token: &Token,
+        scopes: &[Scope],
+        address: Option<IpAddr>,
+    ) -> Result<Admitted, Refusal> {
+        let scopes: Vec<&str> = scopes.iter().map(Scope::as_str).collect();
+        let body = json!({ "key": token.secret().expose(), "scopes": scopes, "client_ip": address });
+        let request = self.client.post(self.url.clone()).bearer_auth(self.service_key.expose()).json(&body);
+        // The error's own words name the address, never the body.
+        let unavailable = |error: reqwest::Error| Error::Unavailable(format!("asking Gatepost: {error}"));
+        let answer = request.send().await.map_err(unavailable)?;
+        if !answer.status().is_success() {
+            let status = answer.status();
+            return Err(Error::Unavailable(format!("Gatepost answers the service key with {status}")).into());
+        }
+        let decision: Decision = answer.json().await.map_err(unavailable)?;
+        decision.judge(&scopes)
+    }
+}
+
+impl Decision {
+    fn judge(self, scopes: &[&str]) -> Result<Admitted, Refusal> {
+        let shown = self.rate_limit.as_ref().and_then(RateLimit::shown);
+        let standing = shown.and_then(Limit::standing);
+        let key = self.key_id.zip(self.workspace_id).zip(self.environment.as_deref());
+        let error = match (self.valid, self.code.as_str(), key) {
+            (true, _, Some(((key_id, workspace_id), environment))) => {
+                let environment: Environment = environment
+                    .parse()
+                    .map_err(|_| Error::Unavailable("Gatepost names an unknown environment".to_owned()))?;
+                let key = VerifiedKey {
+                    key_id: ApiKeyId(key_id),
+                    workspace_id: WorkspaceId(workspace_id),
+                    environment,
+                    scopes: self.scopes.unwrap_or_default(),
+                };
+                return Ok(Admitted { key, standing, counted_on: None });
+            }
+            (_, "NOT_FOUND", _) => Error::Unauthorized,
+            (_, "REVOKED", _) => Error::KeyRevoked,
+            (_, "EXPIRED", _) => Error::KeyExpired,
+            (_, "IP_NOT_ALLOWED", _) => Error::IpNotAllowed,
+            (_, "INSUFFICIENT_SCOPE", _) => Error::missing_scope(scopes.join(", ")),
+            (_, "RATE_LIMITED", _) => {
+                let retry_after_seconds = self.rate_limit.as_ref().and_then(|r| r.retry_after).unwrap_or(1);
+                let limit = standing.map_or(0, |standing| standing.limit);
+                let seconds = standing.map_or(0, |standing| standing.reset_at);
+                let reset_at = Timestamp::from_micros(seconds.saturating_mul(1_000_000));
+                Error::RateLimited { retry_after_seconds, limit, reset_at }
+            }
+            (_, other, _) => Error::Unavailable(format!("Gatepost answers {other}")),
+        };
+        Err(Refusal::from(error).with_standing(standing))
+    }
+}
