@@ -16,7 +16,7 @@ pub fn run(rows: &[u32], seconds: u64, rounds: usize) -> Result<(), Failure> {
     succeed(Command::new(env!("CARGO")).args(build).current_dir(&root))?;
     let (programs, report) = (root.join("target/release"), root.join("target/figures.md"));
     let mut measure = Command::new("taskset");
-    measure.args(["-c", LOAD_CORE]).arg(programs.join("gatepost-bench")).arg("run");
+    measure.args(["-c", LOAD_CORE]).arg(programs.join("gatepost-bench"));
     measure.arg("--gatepost").arg(programs.join("gatepost")).arg("--report").arg(&report);
     measure.arg("--seconds").arg(seconds.to_string()).arg("--rounds").arg(rounds.to_string());
     if !rows.is_empty() {

@@ -8,7 +8,6 @@ use std::{
     net::IpAddr,
     pin::Pin,
     task::{Context, Poll},
-    time::Instant,
 };
 
 use actix_http::{HttpMessage, Request, Response};
@@ -30,7 +29,7 @@ use gatepost_app::{Passed, presented};
 use gatepost_kernel::{RequestId, Timestamp, random};
 use gatepost_keys::ScopeRef;
 
-use crate::{BASE_PATH, PlainHttp, State, call::token, client, middleware::REQUEST_ID};
+use crate::{BASE_PATH, PlainHttp, State, call::token, client, contract::number, middleware::REQUEST_ID};
 
 /// What `/auth` answers to who may pass.
 const PASS: StatusCode = StatusCode::NO_CONTENT;
@@ -111,7 +110,7 @@ impl<S> GateService<S> {
         if settings.plain_http != PlainHttp::Allow && !secure() {
             return None;
         }
-        let (started, now) = (Instant::now(), self.state.app().now());
+        let now = self.state.app().now();
         let token = token(req.headers())?;
         let scopes = plain_scopes(req.uri().query().unwrap_or_default())?;
         let address = self.address(req.headers(), peer);
@@ -119,7 +118,7 @@ impl<S> GateService<S> {
         let mut response = Response::with_body(PASS, NoBody::new());
         self.add_headers(response.headers_mut(), req.headers(), &passed, now);
         self.state.add_security_headers(response.headers_mut(), secure);
-        self.state.metrics().forward_auth_passed(req.method().as_str(), started.elapsed());
+        self.state.metrics().forward_auth_passed(req.method());
         tracing::debug!(key.id = passed.key_id.0, "passed");
         Some(response)
     }
@@ -146,7 +145,7 @@ impl<S> GateService<S> {
         }
         contract.add_limits(headers, &passed.verdict, now, state.plan_headers(passed.plan));
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-        headers.insert(contract.workspace_header(), passed.workspace_id.0.into());
+        headers.insert(contract.workspace_header(), number(passed.workspace_id.0));
     }
 }
 

@@ -104,7 +104,6 @@ impl State {
 
     /// What browsers are told about every answer.
     fn add_security_headers(&self, headers: &mut HeaderMap, came_with_tls: impl FnOnce() -> bool) {
-        headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
         if self.settings().strict_transport && came_with_tls() {
             headers.insert(header::STRICT_TRANSPORT_SECURITY, HeaderValue::from_static("max-age=31536000"));
         }

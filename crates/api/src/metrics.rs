@@ -2,6 +2,7 @@
 
 use std::{fmt, sync::atomic::AtomicU64, time::Duration};
 
+use actix_web::http::Method;
 use prometheus_client::{
     encoding::{EncodeLabelSet, text::encode},
     metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram, info::Info},
@@ -34,8 +35,7 @@ pub struct Metrics {
     requests: Family<RequestLabels, Counter>,
     duration: Family<RouteLabels, Histogram, fn() -> Histogram>,
     /// What `/auth` lets in, by method, looked up once.
-    forward_auth: Vec<(&'static str, Counter)>,
-    forward_auth_duration: Histogram,
+    forward_auth: [Counter; METHODS.len()],
     in_flight: Gauge,
     database_up: Gauge<i64>,
     failures: Counter<u64, AtomicU64>,
@@ -71,24 +71,13 @@ impl Metrics {
         registry.register("http_requests_in_flight", "Requests being answered", in_flight.clone());
         registry.register("database_up", "Whether the database answered the last probe", database_up.clone());
         registry.register("server_errors", "Answers with status 500", failures.clone());
-        let passed = |method| {
+        let passed = |method: &str| {
             let labels =
-                RequestLabels { method: String::from(method), route: FORWARD_AUTH.to_owned(), status: 204 };
-            (method, requests.get_or_create(&labels).clone())
+                RequestLabels { method: method.to_owned(), route: FORWARD_AUTH.to_owned(), status: 204 };
+            requests.get_or_create(&labels).clone()
         };
-        let forward_auth = METHODS.map(passed).into();
-        let route = RouteLabels { route: FORWARD_AUTH.to_owned() };
-        let forward_auth_duration = duration.get_or_create(&route).clone();
-        Self {
-            registry,
-            requests,
-            duration,
-            forward_auth,
-            forward_auth_duration,
-            in_flight,
-            database_up,
-            failures,
-        }
+        let forward_auth = METHODS.map(passed);
+        Self { registry, requests, duration, forward_auth, in_flight, database_up, failures }
     }
 
     pub fn request_started(&self) {
@@ -106,13 +95,19 @@ impl Metrics {
         }
     }
 
-    /// `/auth` let somebody in, without the detour over the labels.
-    pub fn forward_auth_passed(&self, method: &str, took: Duration) {
-        let method = known_method(method);
-        if let Some((_, counter)) = self.forward_auth.iter().find(|(known, _)| *known == method) {
-            counter.inc();
-        }
-        self.forward_auth_duration.observe(took.as_secs_f64());
+    /// `/auth` let somebody in from memory: counted without the detour over the labels, and not timed, because that would
+    /// take a part of the time that there is to measure.
+    pub fn forward_auth_passed(&self, method: &Method) {
+        // The most common first, as they stand in the list.
+        let place = match *method {
+            Method::GET => 0,
+            Method::POST => 1,
+            _ => METHODS
+                .iter()
+                .position(|known| *known == known_method(method.as_str()))
+                .unwrap_or(METHODS.len() - 1),
+        };
+        self.forward_auth[place].inc();
     }
 
     /// A request whose client went away before it was answered.

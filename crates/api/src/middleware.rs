@@ -172,7 +172,11 @@ fn add_headers<B>(response: &mut ServiceResponse<B>, state: &State, request_id: 
     let limited = response.request().extensions().get::<Limited>().copied();
     let of_the_contract = response.request().path().starts_with(BASE_PATH);
     let request = response.request().clone();
+    let has_content = response.status() != StatusCode::NO_CONTENT;
     let headers = response.headers_mut();
+    if has_content {
+        headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    }
     state.add_security_headers(headers, || client::came_with_tls(&request, state));
     if let Ok(value) = HeaderValue::from_str(request_id.as_str()) {
         headers.insert(REQUEST_ID, value);

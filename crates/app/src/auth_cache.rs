@@ -14,6 +14,7 @@
 
 use std::{
     collections::{HashMap, HashSet},
+    hash::BuildHasherDefault,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicI64, AtomicU64, Ordering},
@@ -22,13 +23,14 @@ use std::{
 };
 
 use gatepost_kernel::{ApiKeyId, ChangeId, Error, Result, Timestamp, WorkspaceId};
-use gatepost_keys::{IpAllowlist, ScopeSet, TokenDigest};
+use gatepost_keys::TokenDigest;
+use gatepost_limits::Meter;
 use gatepost_storage::{ApiKeyOwner, ChangeSubject, Tx};
 use tokio::sync::oneshot;
 
 use crate::{
     App, Principal,
-    key_state::{ByDigest, Facts, KeyState, Known, Memory, NEVER as NO_END},
+    key_state::{ByDigest, DigestHasher, Facts, KeyState, Known, Memory, NEVER as NO_END, UnwrittenUse},
 };
 
 /// For how long after the beginning of the last good look at the feed an entry is believed.
@@ -42,15 +44,15 @@ const LOAD_BATCH: usize = 256;
 const MAX_WAITING: usize = 50_000;
 /// Above this, keys that were not used lately are forgotten.
 const MAX_ENTRIES: usize = 1 << 20;
-/// Above this, sets of scopes that no key has any more are forgotten.
-const SWEEP_SCOPES_ABOVE: usize = 1_000;
+/// How many different facts are shared; beyond, each key has its own.
+const MAX_SHARED: usize = 10_000;
 
 type Answer = Result<Option<Principal>>;
 
 pub(crate) struct AuthCache {
-    entries: papaya::HashMap<ByDigest, ()>,
-    /// Most keys have the same few sets of scopes.
-    scopes: Mutex<HashSet<Arc<ScopeSet>>>,
+    entries: papaya::HashMap<ByDigest, (), BuildHasherDefault<DigestHasher>>,
+    /// Most keys of a tenant differ in nothing that is remembered here.
+    shared: Mutex<HashSet<Arc<Facts>>>,
     /// Grows when a workspace changes: entries that were read at a smaller one are stale.
     workspaces: papaya::HashMap<WorkspaceId, Arc<AtomicU64>>,
     version: AtomicU64,
@@ -96,8 +98,8 @@ impl Trust {
 impl AuthCache {
     pub(crate) fn new() -> Self {
         Self {
-            entries: papaya::HashMap::new(),
-            scopes: Mutex::default(),
+            entries: papaya::HashMap::default(),
+            shared: Mutex::default(),
             workspaces: papaya::HashMap::new(),
             version: AtomicU64::new(0),
             trust: Trust {
@@ -116,19 +118,19 @@ impl AuthCache {
         &self,
         digest: &TokenDigest,
         now: Timestamp,
-        body: impl FnOnce(&Arc<KeyState>, &mut Memory, &Arc<Facts>) -> R,
+        body: impl FnOnce(&Arc<KeyState>, &Arc<Facts>, &mut Meter, &mut UnwrittenUse) -> R,
     ) -> Option<R> {
         if self.trust.since_last_look(now).is_none_or(|since| since >= TRUST) {
             return None;
         }
         let entries = self.entries.pin();
-        let (ByDigest(state), ()) = entries.get_key_value(digest)?;
+        let (ByDigest(state), ()) = entries.get_key_value(digest.as_bytes())?;
         if !state.used.load(Ordering::Relaxed) {
             state.used.store(true, Ordering::Relaxed);
         }
         let mut memory = state.lock();
-        let facts = memory.known.as_ref()?.fresh()?.clone();
-        Some(body(state, &mut memory, &facts))
+        let Memory { known, meter, unwritten, .. } = &mut *memory;
+        Some(body(state, known.as_ref()?.fresh()?, meter, unwritten))
     }
 
     /// Lets `body` count on a key, alone: on the state that its principal has, or, if that was dropped, on the one that
@@ -157,7 +159,7 @@ impl AuthCache {
         let entries = self.entries.pin();
         let fresh = Arc::new(fresh);
         loop {
-            if let Some((ByDigest(state), ())) = entries.get_key_value(&fresh.digest) {
+            if let Some((ByDigest(state), ())) = entries.get_key_value(fresh.digest.as_bytes()) {
                 return state.clone();
             }
             if entries.try_insert(ByDigest(fresh.clone()), ()).is_ok() {
@@ -175,7 +177,7 @@ impl AuthCache {
     fn fill(&self, fresh: KeyState, facts: Facts, version: u64) -> Principal {
         let workspace = self.workspace(fresh.workspace_id);
         let generation = workspace.load(Ordering::SeqCst);
-        let principal = Principal::new(Arc::new(facts), self.state(fresh));
+        let principal = Principal::new(self.shared(facts), self.state(fresh));
         let mut memory = principal.state().lock();
         if self.version.load(Ordering::SeqCst) == version && !memory.dropped {
             let facts = principal.facts().clone();
@@ -185,18 +187,21 @@ impl AuthCache {
         principal
     }
 
-    /// The one copy of a set of scopes.
-    fn shared_scopes(&self, scopes: &ScopeSet) -> Arc<ScopeSet> {
-        let mut known = lock(&self.scopes);
-        if let Some(shared) = known.get(scopes) {
-            return shared.clone();
+    /// The one copy of facts that many keys may have.
+    fn shared(&self, facts: Facts) -> Arc<Facts> {
+        let mut shared = lock(&self.shared);
+        if let Some(known) = shared.get(&facts) {
+            return known.clone();
         }
-        if known.len() > SWEEP_SCOPES_ABOVE {
-            known.retain(|scopes| Arc::strong_count(scopes) > 1);
+        if shared.len() >= MAX_SHARED {
+            shared.retain(|facts| Arc::strong_count(facts) > 1);
         }
-        let shared = Arc::new(scopes.clone());
-        known.insert(shared.clone());
-        shared
+        let facts = Arc::new(facts);
+        // An end of its own makes a key one of a kind.
+        if facts.ends_at == NO_END && shared.len() < MAX_SHARED {
+            shared.insert(facts.clone());
+        }
+        facts
     }
 
     fn workspace(&self, id: WorkspaceId) -> Arc<AtomicU64> {
@@ -209,7 +214,9 @@ impl AuthCache {
             self.workspace(*id).fetch_add(1, Ordering::SeqCst);
         }
         let entries = self.entries.pin();
-        for (ByDigest(state), ()) in digests.iter().filter_map(|digest| entries.get_key_value(digest)) {
+        for (ByDigest(state), ()) in
+            digests.iter().filter_map(|digest| entries.get_key_value(digest.as_bytes()))
+        {
             state.lock().known = None;
         }
     }
@@ -245,7 +252,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 impl App {
     /// The key that a token belongs to, whatever its state.
     pub(crate) async fn principal(&self, digest: TokenDigest) -> Answer {
-        let remembered = |state: &Arc<KeyState>, _: &mut Memory, facts: &Arc<Facts>| {
+        let remembered = |state: &Arc<KeyState>, facts: &Arc<Facts>, _: &mut Meter, _: &mut UnwrittenUse| {
             Principal::new(facts.clone(), state.clone())
         };
         match self.auth_cache().with(&digest, self.now(), remembered) {
@@ -258,10 +265,9 @@ impl App {
     pub(crate) fn facts(&self, owner: &ApiKeyOwner) -> Facts {
         let key = &owner.key;
         let tier = key.rate_limit_tier.as_ref().unwrap_or(&owner.workspace_tier);
-        let restricts = |allowed: &IpAllowlist| !allowed.is_empty();
         Facts {
-            scopes: self.auth_cache().shared_scopes(&key.scopes),
-            allowed_ips: Some(&key.allowed_ips).filter(|ips| restricts(ips)).cloned().map(Box::new),
+            scopes: key.scopes.clone(),
+            allowed_ips: key.allowed_ips.clone(),
             limits: self.plans().of(tier).0.clone(),
             ends_at: key.ends_at().unwrap_or(NO_END),
             access: self.plans().of(&owner.workspace_tier).1,
@@ -429,8 +435,8 @@ mod tests {
             let digest = TokenDigest::from_bytes(digest);
             let fresh = || KeyState::new(digest, ApiKeyId(id.into()), WorkspaceId::ROOT, Environment::Live);
             let facts = Facts {
-                scopes: Arc::default(),
-                allowed_ips: None,
+                scopes: gatepost_keys::ScopeSet::default(),
+                allowed_ips: gatepost_keys::IpAllowlist::default(),
                 limits: Arc::new(PlanLimits { place: 0, allowance }),
                 ends_at: NO_END,
                 access: gatepost_entitlements::Access::Write,

@@ -105,7 +105,7 @@ impl App {
         status: u16,
     ) -> Option<Passed> {
         let digest = TokenDigest::of(token)?;
-        let decision = self.auth_cache().with(&digest, now, |state, memory, facts| {
+        let decision = self.auth_cache().with(&digest, now, |state, facts, meter, unwritten| {
             let may = facts.status(now) == KeyStatus::Active
                 && facts.allows_address(address)
                 && scopes.into_iter().all(|scope| facts.may(scope).is_ok());
@@ -113,12 +113,12 @@ impl App {
                 return None;
             }
             let allowance = &facts.limits.allowance;
-            let verdict = memory.meter.take(now, allowance, 1);
+            let verdict = meter.take(now, allowance, 1);
             if verdict.refusal.is_some() {
                 return None;
             }
             self.lease_ahead(state, &verdict, allowance);
-            self.usage().count(state, memory, now, status);
+            self.usage().count(state, unwritten, now, status);
             Some(Passed {
                 key_id: state.key_id,
                 workspace_id: state.workspace_id,

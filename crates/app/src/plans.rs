@@ -6,7 +6,7 @@ use gatepost_entitlements::{Access, Catalog, Plan};
 use gatepost_limits::Allowance;
 
 /// The limits of one plan.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct PlanLimits {
     /// Where the plan stands in the order of declaration, counted from 0.
     pub place: usize,

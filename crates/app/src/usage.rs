@@ -14,7 +14,7 @@ use gatepost_storage::{DayUsage, RequestCounts, Tx, UsageDelta};
 
 use crate::{
     App, Caller, Principal, api_keys,
-    key_state::{KeyState, Memory},
+    key_state::{KeyState, UnwrittenUse},
 };
 
 /// How many keys one transaction writes.
@@ -31,19 +31,22 @@ pub(crate) struct UsageRecorder {
 
 impl UsageRecorder {
     /// Counts a request on a key whose memory is held.
-    pub(crate) fn count(&self, state: &Arc<KeyState>, memory: &mut Memory, now: Timestamp, status: u16) {
-        if !memory.unwritten.is_empty()
-            && memory.unwritten.day() != day_of(now)
-            && let Some(delta) = state.take_unwritten(memory)
-        {
-            self.keep(delta);
-            memory.unwritten.add(now, status);
-            return;
-        }
-        if memory.unwritten.is_empty() {
+    pub(crate) fn count(
+        &self,
+        state: &Arc<KeyState>,
+        unwritten: &mut UnwrittenUse,
+        now: Timestamp,
+        status: u16,
+    ) {
+        if unwritten.is_empty() {
             lock(&self.counted).push(state.clone());
+        } else if unwritten.day() != day_of(now)
+            && let Some(delta) = state.take_unwritten(unwritten)
+        {
+            // It stays on the list.
+            self.keep(delta);
         }
-        memory.unwritten.add(now, status);
+        unwritten.add(now, status);
     }
 
     fn keep(&self, delta: UsageDelta) {
@@ -58,7 +61,7 @@ impl UsageRecorder {
 
     fn take(&self) -> Vec<UsageDelta> {
         for state in std::mem::take(&mut *lock(&self.counted)) {
-            if let Some(delta) = state.take_unwritten(&mut state.lock()) {
+            if let Some(delta) = state.take_unwritten(&mut state.lock().unwritten) {
                 self.keep(delta);
             }
         }
@@ -119,8 +122,9 @@ impl App {
     /// Counts a request that `principal` made and that was answered with `status`.
     pub fn record_use(&self, principal: &Principal, status: u16) {
         let now = self.now();
-        self.auth_cache()
-            .with_state(principal, |state, memory| self.usage().count(state, memory, now, status));
+        self.auth_cache().with_state(principal, |state, memory| {
+            self.usage().count(state, &mut memory.unwritten, now, status)
+        });
     }
 
     /// Writes down what was counted; for how many keys and days. What cannot be written is tried again later.

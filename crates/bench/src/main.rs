@@ -3,7 +3,6 @@
 //! Servers are pinned to one core and the load to another. Every figure is a median of alternating runs, and a
 //! ratio: the machine is small and shared, and what it can do in a second says nothing about another.
 
-mod bare;
 mod library;
 mod load;
 mod population;
@@ -23,15 +22,8 @@ type Failure = Box<dyn std::error::Error + Send + Sync>;
 #[global_allocator]
 static ALLOCATOR: &StatsAlloc<std::alloc::System> = &INSTRUMENTED_SYSTEM;
 
+/// Measures Gatepost
 #[derive(Parser)]
-enum Command {
-    /// Serve bare answers, to compare with
-    Bare,
-    /// Measure
-    Run(Options),
-}
-
-#[derive(clap::Args)]
 struct Options {
     /// The gatepost binary
     #[arg(long)]
@@ -51,13 +43,9 @@ struct Options {
 }
 
 fn main() -> ExitCode {
-    let done = match Command::parse() {
-        Command::Bare => bare::serve(),
-        Command::Run(options) => {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-            runtime.map_err(Into::into).and_then(|runtime| runtime.block_on(rows::run(&options)))
-        }
-    };
+    let options = Options::parse();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let done = runtime.map_err(Into::into).and_then(|runtime| runtime.block_on(rows::run(&options)));
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

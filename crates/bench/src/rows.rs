@@ -166,6 +166,7 @@ async fn verify(options: &Options, dir: &Path, tokens: &Rc<Vec<String>>) -> Resu
         .await?;
     let service: serde_json::Value = serde_json::from_slice(&service.stdout)?;
     let service = service["key"].as_str().ok_or("no service key")?.to_owned();
+    load::once(&gate, EachOnce { tokens: tokens.clone(), place: 0 }, tokens.len()).await?;
     let length = Duration::from_secs(options.seconds);
     let mut ratios = Vec::new();
     for round in 0..options.rounds {

@@ -30,9 +30,8 @@ pub struct Used {
 impl Server {
     /// Starts the bare server.
     pub async fn bare() -> Result<Self, Failure> {
-        let mut command = pinned(&std::env::current_exe()?);
-        command.arg("bare");
-        Self::start(command, |line| line.strip_prefix("bare ").map(str::to_owned)).await
+        let bare = std::env::current_exe()?.with_file_name("gatepost-bench-bare");
+        Self::start(pinned(&bare), |line| line.strip_prefix("bare ").map(str::to_owned)).await
     }
 
     /// Starts Gatepost in `dir`, which holds its configuration and its database.

@@ -5,7 +5,7 @@ use indexmap::IndexMap;
 use crate::FeatureValue;
 
 /// The widest access that a plan's keys can use; each includes those before it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Hash, Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Access {
     /// Reading only.
     Read,

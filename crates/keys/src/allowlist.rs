@@ -7,7 +7,7 @@ use ipnet::{IpNet, Ipv4Net};
 const MAX_ENTRIES: usize = 50;
 
 /// Networks in CIDR notation; a bare address is a network of one. Empty: every address is allowed.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub struct IpAllowlist(Vec<IpNet>);
 
 impl IpAllowlist {
@@ -41,11 +41,6 @@ impl IpAllowlist {
                 let address = normalize_address(address);
                 self.0.iter().any(|network| network.contains(&address))
             })
-    }
-
-    /// Whether there is no list, so that every address is allowed.
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
     }
 
     /// Each entry as it is shown: `192.0.2.7`, `10.0.0.0/8`.

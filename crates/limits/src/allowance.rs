@@ -3,7 +3,7 @@
 use gatepost_kernel::Timestamp;
 
 /// The limits of a key. Where there is no figure there is no limit.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub struct Allowance {
     /// Requests per minute as the plan says, without the burst: what the headers show.
     pub per_minute: Option<u64>,

@@ -1,10 +1,7 @@
 //! How a caller stands against its limits, in the `X-RateLimit-*` headers of the contract and in the IETF's
 //! `RateLimit` and `RateLimit-Policy` (draft-ietf-httpapi-ratelimit-headers).
 
-use actix_web::{
-    http::header::{HeaderMap, HeaderName, HeaderValue},
-    web::Bytes,
-};
+use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
 use gatepost_app::{Allowance, Refusal, Standing, Verdict};
 use gatepost_kernel::Timestamp;
 
@@ -45,32 +42,47 @@ fn policy(minute: Option<u64>, day: Option<u64>) -> Option<HeaderValue> {
     text.into_value()
 }
 
-/// The text of a header, put together without the formatting machinery, which would be most of its cost.
-struct Text(Vec<u8>);
+/// A number as the value of a header.
+pub fn number(number: impl itoa::Integer) -> HeaderValue {
+    HeaderValue::from_str(itoa::Buffer::new().format(number)).unwrap_or(HeaderValue::from_static("0"))
+}
+
+/// The text of a header, put together in place and without the formatting machinery, which would be most of its cost.
+struct Text {
+    bytes: [u8; Self::MAX],
+    len: usize,
+}
 
 impl Text {
+    /// Two items with the largest numbers that there are need 126.
+    const MAX: usize = 160;
+
     fn new() -> Self {
-        Self(Vec::with_capacity(80))
+        Self { bytes: [0; Self::MAX], len: 0 }
+    }
+
+    fn push(&mut self, text: &[u8]) {
+        if let Some(room) = self.bytes.get_mut(self.len..self.len + text.len()) {
+            room.copy_from_slice(text);
+            self.len += text.len();
+        }
     }
 
     fn item(&mut self, name: &str) -> &mut Self {
-        if !self.0.is_empty() {
-            self.0.extend_from_slice(b", ");
-        }
-        self.0.push(b'"');
-        self.0.extend_from_slice(name.as_bytes());
-        self.0.push(b'"');
+        self.push(if self.len == 0 { b"\"" } else { b", \"" });
+        self.push(name.as_bytes());
+        self.push(b"\"");
         self
     }
 
     fn number(&mut self, label: &str, number: u64) -> &mut Self {
-        self.0.extend_from_slice(label.as_bytes());
-        self.0.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
+        self.push(label.as_bytes());
+        self.push(itoa::Buffer::new().format(number).as_bytes());
         self
     }
 
     fn into_value(self) -> Option<HeaderValue> {
-        if self.0.is_empty() { None } else { HeaderValue::from_maybe_shared(Bytes::from(self.0)).ok() }
+        if self.len == 0 { None } else { HeaderValue::from_bytes(&self.bytes[..self.len]).ok() }
     }
 }
 
@@ -90,9 +102,9 @@ impl Contract {
         match self {
             Self::Core => {
                 let limit = prepared.and_then(|plan| plan.limit.clone());
-                headers.insert(LIMIT, limit.unwrap_or_else(|| shown.limit.into()));
-                headers.insert(REMAINING, shown.remaining.into());
-                headers.insert(RESET, shown.reset_at.as_seconds().into());
+                headers.insert(LIMIT, limit.unwrap_or_else(|| number(shown.limit)));
+                headers.insert(REMAINING, number(shown.remaining));
+                headers.insert(RESET, number(shown.reset_at.as_seconds()));
             }
         }
         let mut standing = Text::new();
@@ -109,5 +121,30 @@ impl Contract {
         if let Some(value) = value.or_else(|| policy(limit_of(verdict.minute), limit_of(verdict.day))) {
             headers.insert(POLICY, value);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use gatepost_app::Standing;
+
+    use super::*;
+
+    #[test]
+    fn the_largest_numbers_fit() {
+        let reset_at = Timestamp::MAX;
+        let standing = Some(Standing { limit: u64::MAX, remaining: u64::MAX, reset_at });
+        let verdict =
+            Verdict { refusal: None, minute: standing, day: standing, retry_at: None, lease_soon: false };
+        let mut headers = HeaderMap::new();
+        Contract::Core.add_limits(&mut headers, &verdict, Timestamp::from_micros(0), None);
+        let max = u64::MAX;
+        let policy = format!("\"minute\";q={max};w=60, \"day\";q={max};w=86400");
+        assert_eq!(headers.get(POLICY).map(HeaderValue::as_bytes), Some(policy.as_bytes()));
+        assert!(
+            headers
+                .get(STANDING)
+                .is_some_and(|value| value.len() > 100 && value.as_bytes().ends_with(b"800"))
+        );
     }
 }

@@ -14,7 +14,7 @@ use gatepost_kernel::{Error, Result};
 use serde::Serialize;
 
 pub use errors::ErrorFormat;
-pub use limit_headers::PlanHeaders;
+pub use limit_headers::{PlanHeaders, number};
 pub use pages::PageUrl;
 
 const JSON: &str = "application/json";
