@@ -1,0 +1,137 @@
+//! The life of a delivery: pending, perhaps retrying, and then success or failed. What an attempt came to decides.
+
+use std::time::Duration;
+
+use gatepost_kernel::Timestamp;
+
+use crate::RetrySchedule;
+
+/// Where a delivery stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum DeliveryStatus {
+    /// Not tried yet, or to be tried again by hand.
+    Pending,
+    /// Tried, and to be tried again.
+    Retrying,
+    /// Received.
+    Success,
+    /// Given up.
+    Failed,
+}
+
+impl DeliveryStatus {
+    /// The accepted words, in the order in which messages name them.
+    pub const NAMES: [&str; 4] = ["pending", "success", "failed", "retrying"];
+
+    /// The word on the wire and in the database.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Retrying => "retrying",
+            Self::Success => "success",
+            Self::Failed => "failed",
+        }
+    }
+
+    /// Reads the word.
+    pub fn parse(text: &str) -> Option<Self> {
+        [Self::Pending, Self::Retrying, Self::Success, Self::Failed]
+            .into_iter()
+            .find(|status| status.as_str() == text)
+    }
+}
+
+/// What an attempt came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AttemptOutcome {
+    /// The receiver answered with this status, and may have asked for patience.
+    Answered {
+        /// The HTTP status.
+        status: u16,
+        /// Its `Retry-After`.
+        retry_after: Option<Duration>,
+    },
+    /// No answer came: no address, no connection, a break, too long.
+    NoAnswer,
+    /// It cannot be sent at all, now or later: its secret cannot be read, its address may not be reached.
+    Undeliverable,
+}
+
+/// What becomes of the delivery.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Verdict {
+    /// Where it stands now.
+    pub status: DeliveryStatus,
+    /// When it is tried again.
+    pub next_attempt_at: Option<Timestamp>,
+    /// Whether the receiver said that its endpoint is gone for good.
+    pub disables: bool,
+}
+
+/// Judges the attempt number `attempts`, counted from 1, which ended at `now`. Only 2xx is success. 410 ends the delivery
+/// and its endpoint; 429 and 503 may ask for patience.
+pub fn judge(
+    outcome: AttemptOutcome,
+    attempts: u32,
+    schedule: &RetrySchedule,
+    now: Timestamp,
+    random: f64,
+) -> Verdict {
+    let ended = |status, disables| Verdict { status, next_attempt_at: None, disables };
+    let retry_after = match outcome {
+        AttemptOutcome::Answered { status: 200..=299, .. } => return ended(DeliveryStatus::Success, false),
+        AttemptOutcome::Answered { status: 410, .. } => return ended(DeliveryStatus::Failed, true),
+        AttemptOutcome::Undeliverable => return ended(DeliveryStatus::Failed, false),
+        AttemptOutcome::Answered { status: 429 | 503, retry_after } => retry_after,
+        AttemptOutcome::Answered { .. } | AttemptOutcome::NoAnswer => None,
+    };
+    match schedule.next(attempts, now, random, retry_after) {
+        Some(at) => Verdict { status: DeliveryStatus::Retrying, next_attempt_at: Some(at), disables: false },
+        None => ended(DeliveryStatus::Failed, false),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_2xx_is_success() {
+        let (schedule, now) = (RetrySchedule::default(), Timestamp::from_micros(0));
+        for status in 100..=599 {
+            let verdict =
+                judge(AttemptOutcome::Answered { status, retry_after: None }, 1, &schedule, now, 0.0);
+            let expected = match status {
+                200..=299 => DeliveryStatus::Success,
+                410 => DeliveryStatus::Failed,
+                _ => DeliveryStatus::Retrying,
+            };
+            assert_eq!((verdict.status, verdict.disables), (expected, status == 410), "{status}");
+            assert_eq!(verdict.next_attempt_at.is_some(), expected == DeliveryStatus::Retrying);
+        }
+    }
+
+    #[test]
+    fn patience_is_given_to_those_who_may_ask() {
+        let (schedule, now) = (RetrySchedule::default(), Timestamp::from_micros(0));
+        let asked = Some(Duration::from_secs(600));
+        for (status, wait) in [(429, 600), (503, 600), (500, 5), (404, 5)] {
+            let outcome = AttemptOutcome::Answered { status, retry_after: asked };
+            let verdict = judge(outcome, 1, &schedule, now, 0.0);
+            assert_eq!(verdict.next_attempt_at, Some(now.plus(Duration::from_secs(wait))), "{status}");
+        }
+    }
+
+    #[test]
+    fn the_last_attempt_ends_it() {
+        let (schedule, now) = (RetrySchedule::default(), Timestamp::from_micros(0));
+        assert_eq!(judge(AttemptOutcome::NoAnswer, 9, &schedule, now, 0.5).status, DeliveryStatus::Failed);
+        assert_eq!(
+            judge(AttemptOutcome::Undeliverable, 1, &schedule, now, 0.5).status,
+            DeliveryStatus::Failed
+        );
+        for status in DeliveryStatus::NAMES {
+            assert_eq!(DeliveryStatus::parse(status).map(DeliveryStatus::as_str), Some(status));
+        }
+    }
+}

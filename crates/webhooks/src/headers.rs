@@ -1,0 +1,108 @@
+//! Headers that a tenant adds to its deliveries: none that could replace ours, break the framing, or name another host.
+
+const MAX_VALUE: usize = 4_096;
+
+/// One header of a tenant's own.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CustomHeader {
+    name: String,
+    value: String,
+}
+
+/// Why a header is not taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum HeaderFault {
+    /// The name has a character that no header has.
+    #[error("is not the name of a header")]
+    Name,
+    /// It is set by the delivery itself, or decides how the request is read.
+    #[error("may not be set")]
+    Reserved,
+    /// The value has a line break or another control character, or is too long.
+    #[error("must be at most 4096 printable characters")]
+    Value,
+}
+
+const RESERVED: [&str; 17] = [
+    "accept-encoding",
+    "connection",
+    "cookie",
+    "date",
+    "expect",
+    "forwarded",
+    "host",
+    "keep-alive",
+    "proxy-authenticate",
+    "proxy-authorization",
+    "proxy-connection",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+    "user-agent",
+    "via",
+];
+const RESERVED_PREFIXES: [&str; 6] =
+    ["content-", "webhook-", "x-webhook-", "x-gatepost-", "x-forwarded-", ":"];
+
+impl CustomHeader {
+    /// Checks a header.
+    ///
+    /// # Errors
+    /// [`HeaderFault`].
+    pub fn new(name: &str, value: &str) -> Result<Self, HeaderFault> {
+        let in_name = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b);
+        if name.is_empty() || name.len() > 100 || !name.bytes().all(in_name) {
+            return Err(HeaderFault::Name);
+        }
+        let lower = name.to_ascii_lowercase();
+        if RESERVED.contains(&lower.as_str())
+            || RESERVED_PREFIXES.iter().any(|prefix| lower.starts_with(prefix))
+        {
+            return Err(HeaderFault::Reserved);
+        }
+        let printable = value.bytes().all(|b| b == b'\t' || (b' '..=b'~').contains(&b));
+        if value.len() > MAX_VALUE || !printable || value.trim() != value {
+            return Err(HeaderFault::Value);
+        }
+        Ok(Self { name: name.to_owned(), value: value.to_owned() })
+    }
+
+    /// Its name, in the spelling in which it was given.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Its value.
+    pub fn value(&self) -> &str {
+        &self.value
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tenant_cannot_replace_what_is_ours() {
+        for (name, value, expected) in [
+            ("Authorization", "Bearer abc", Ok(())),
+            ("X-Team", "", Ok(())),
+            ("Host", "x", Err(HeaderFault::Reserved)),
+            ("Content-Length", "0", Err(HeaderFault::Reserved)),
+            ("WEBHOOK-Signature", "v1,x", Err(HeaderFault::Reserved)),
+            ("x-webhook-id", "x", Err(HeaderFault::Reserved)),
+            ("Transfer-Encoding", "chunked", Err(HeaderFault::Reserved)),
+            ("", "x", Err(HeaderFault::Name)),
+            ("a b", "x", Err(HeaderFault::Name)),
+            ("a:", "x", Err(HeaderFault::Name)),
+            ("é", "x", Err(HeaderFault::Name)),
+            ("X-A", "a\r\nHost: b", Err(HeaderFault::Value)),
+            ("X-A", "a\0", Err(HeaderFault::Value)),
+            ("X-A", " a", Err(HeaderFault::Value)),
+            ("X-A", &"a".repeat(4_097), Err(HeaderFault::Value)),
+        ] {
+            assert_eq!(CustomHeader::new(name, value).map(|_| ()), expected, "{name}: {value:?}");
+        }
+    }
+}
