@@ -19,7 +19,6 @@ use actix_web::{
         StatusCode,
         header::{self, HeaderMap, HeaderValue},
     },
-    web::Bytes,
 };
 use futures_util::{
     TryFutureExt,
@@ -136,10 +135,8 @@ impl<S> GateService<S> {
         let (state, contract) = (&self.state, self.state.contract());
         let inbound = asked.get(&REQUEST_ID);
         let inbound = inbound.filter(|id| id.to_str().is_ok_and(RequestId::is_harmless)).cloned();
-        let request_id = inbound.or_else(|| {
-            HeaderValue::from_maybe_shared(Bytes::from(RequestId::generate(&mut random::rng()).into_bytes()))
-                .ok()
-        });
+        let request_id =
+            inbound.or_else(|| HeaderValue::from_bytes(&RequestId::generate_bytes(&mut random::rng())).ok());
         if let Some(request_id) = request_id {
             headers.insert(REQUEST_ID, request_id);
         }
@@ -149,15 +146,17 @@ impl<S> GateService<S> {
     }
 }
 
-/// The scopes that the route needs, if they are written plainly; none at all if anything has to be decoded.
-fn plain_scopes(query: &str) -> Option<impl Iterator<Item = ScopeRef<'_>>> {
-    let plain = !query.bytes().any(|b| matches!(b, b'%' | b'+'));
-    let scopes =
-        query.split('&').find_map(|pair| pair.strip_prefix("scope=").or((pair == "scope").then_some("")));
-    let scopes = scopes.unwrap_or_default();
-    let sound =
-        query.is_empty() || !query.contains("scope") || scopes.split(',').all(|s| ScopeRef::parse(s).is_ok());
-    (plain && sound).then(|| scopes.split(',').filter_map(|scope| ScopeRef::parse(scope).ok()))
+/// The scopes that the route needs, none for each that is not one; nothing at all if anything has to be decoded.
+fn plain_scopes(query: &str) -> Option<impl Iterator<Item = Option<ScopeRef<'_>>>> {
+    if query.bytes().any(|b| matches!(b, b'%' | b'+')) {
+        return None;
+    }
+    let given = query.split('&').find_map(|pair| match pair.strip_prefix("scope") {
+        Some("") => Some(""),
+        Some(rest) => rest.strip_prefix('='),
+        None => None,
+    });
+    Some(given.into_iter().flat_map(|scopes| scopes.split(',')).map(|scope| ScopeRef::parse(scope).ok()))
 }
 
 #[cfg(test)]
@@ -166,16 +165,24 @@ mod tests {
 
     #[test]
     fn scopes_are_read_only_where_nothing_has_to_be_decoded() {
-        let read = |query| plain_scopes(query).map(|scopes| scopes.map(ScopeRef::as_str).collect::<Vec<_>>());
+        let read = |query| {
+            plain_scopes(query)
+                .map(|scopes| scopes.map(|scope| scope.map(ScopeRef::as_str)).collect::<Vec<_>>())
+        };
         assert_eq!(read(""), Some(vec![]));
         assert_eq!(read("deny=403"), Some(vec![]));
-        assert_eq!(read("scope=posts:read"), Some(vec!["posts:read"]));
-        assert_eq!(read("deny=403&scope=posts:read,users:*"), Some(vec!["posts:read", "users:*"]));
-        assert_eq!(read("scope=posts:read&scope=*"), Some(vec!["posts:read"]), "the first counts");
-        for left_to_the_handler in
-            ["scope=posts%3Aread", "scope=a+b", "scope=nonsense", "scope=", "scope", "sc%6Fpe=a:b"]
-        {
-            assert_eq!(read(left_to_the_handler), None, "{left_to_the_handler}");
+        assert_eq!(read("scopes=posts:read"), Some(vec![]), "another parameter");
+        assert_eq!(read("scope=posts:read"), Some(vec![Some("posts:read")]));
+        assert_eq!(
+            read("deny=403&scope=posts:read,users:*"),
+            Some(vec![Some("posts:read"), Some("users:*")])
+        );
+        assert_eq!(read("scope=posts:read&scope=*"), Some(vec![Some("posts:read")]), "the first counts");
+        for unreadable in ["scope=nonsense", "scope=", "scope", "scope=posts:read,", "scope=posts: read"] {
+            assert!(read(unreadable).is_some_and(|scopes| scopes.contains(&None)), "{unreadable}");
+        }
+        for encoded in ["scope=posts%3Aread", "scope=a+b", "sc%6Fpe=a:b"] {
+            assert_eq!(read(encoded), None, "{encoded}");
         }
     }
 }

@@ -71,12 +71,16 @@ impl EventId {
 pub struct RequestId(String);
 
 impl RequestId {
-    /// A fresh id with 130 random bits.
+    /// A fresh id with 132 random bits.
     pub fn generate(rng: &mut impl CryptoRng) -> Self {
-        let mut id = String::with_capacity(26);
-        id.push_str("req_");
-        random::push_base62(rng, &mut id, 22);
-        Self(id)
+        Self(String::from_utf8_lossy(&Self::generate_bytes(rng)).into_owned())
+    }
+
+    /// The bytes of a fresh id, for whoever needs no more.
+    pub fn generate_bytes(rng: &mut impl CryptoRng) -> [u8; 26] {
+        let mut id = *b"req_0123456789012345678901";
+        id[4..].copy_from_slice(&random::base64url::<22>(rng));
+        id
     }
 
     /// The caller's own id, if it is 1–64 of `[A-Za-z0-9_-]` and does not look like a secret of ours.
@@ -96,11 +100,6 @@ impl RequestId {
     /// The id as it is written.
     pub fn as_str(&self) -> &str {
         &self.0
-    }
-
-    /// The bytes of it.
-    pub fn into_bytes(self) -> Vec<u8> {
-        self.0.into_bytes()
     }
 }
 

@@ -16,20 +16,26 @@ pub fn rng() -> impl CryptoRng {
 /// Bytes of 248 and above are drawn again, because 256 is no multiple of 62 and taking the remainder of all
 /// bytes would favour the first eight characters.
 pub fn base62(rng: &mut impl CryptoRng, len: usize) -> String {
+    const FAIR: u8 = 248;
     let mut out = String::with_capacity(len);
-    push_base62(rng, &mut out, len);
+    let mut bytes = [0u8; 64];
+    while out.len() < len {
+        rng.fill_bytes(&mut bytes);
+        let fair = bytes.iter().filter(|b| **b < FAIR).map(|b| char::from(BASE62[usize::from(b % 62)]));
+        out.extend(fair.take(len - out.len()));
+    }
     out
 }
 
-/// The same, appended to a text.
-pub fn push_base62(rng: &mut impl CryptoRng, out: &mut String, len: usize) {
-    const FAIR: u8 = 248;
-    let (end, mut bytes) = (out.len() + len, [0u8; 32]);
-    while out.len() < end {
-        rng.fill_bytes(&mut bytes);
-        let fair = bytes.iter().filter(|b| **b < FAIR).map(|b| char::from(BASE62[usize::from(b % 62)]));
-        out.extend(fair.take(end - out.len()));
-    }
+/// `N` characters of base62, `-` and `_`: six random bits each, at a fraction of the cost of [`base62`].
+pub fn base64url<const N: usize>(rng: &mut impl CryptoRng) -> [u8; N] {
+    let mut out = [0u8; N];
+    rng.fill_bytes(&mut out);
+    out.map(|byte| match byte & 63 {
+        62 => b'-',
+        63 => b'_',
+        place => BASE62[usize::from(place)],
+    })
 }
 
 #[cfg(test)]

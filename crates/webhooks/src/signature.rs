@@ -68,7 +68,7 @@ mod tests {
             "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843"
         );
         let secret = EndpointSecret::parse("It's-a-Secret-to-Everybody").expect("a secret");
-        let signed = sign(&[secret.clone()], "x", Timestamp::from_micros(0), b"Hello, World!");
+        let signed = sign(std::slice::from_ref(&secret), "x", Timestamp::from_micros(0), b"Hello, World!");
         assert_eq!(
             signed.contract,
             format!("sha256={}", hex(hmac(secret.expose().as_bytes(), &[b"Hello, World!"])))

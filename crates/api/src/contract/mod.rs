@@ -29,15 +29,17 @@ pub enum Contract {
 impl Contract {
     /// The request header that names the workspace to act on.
     pub fn acting_workspace_header(self) -> HeaderName {
+        const CORE: HeaderName = HeaderName::from_static("x-workspace-id");
         match self {
-            Self::Core => HeaderName::from_static("x-workspace-id"),
+            Self::Core => CORE,
         }
     }
 
     /// The response header that names the workspace that the key belongs to.
     pub fn workspace_header(self) -> HeaderName {
+        const CORE: HeaderName = HeaderName::from_static("x-gatepost-workspace");
         match self {
-            Self::Core => HeaderName::from_static("x-gatepost-workspace"),
+            Self::Core => CORE,
         }
     }
 

@@ -1,0 +1,100 @@
+//! Every outgoing request passes here: webhooks, test sends, and whatever comes later.
+//!
+//! A tenant chooses where webhooks go, so the addresses are a hostile tenant's. An [`Egress`] refuses private, local and
+//! reserved addresses in every spelling, at two places by one rule: when an address is entered, and each time that a
+//! connection is made, on the very addresses that are then connected to. There is no other way to get an HTTP client.
+
+mod addresses;
+mod resolver;
+mod target;
+
+use std::{sync::Arc, time::Duration};
+
+use ipnet::IpNet;
+use reqwest::{Client, redirect::Policy};
+
+pub use addresses::is_public;
+pub use reqwest::{Error as RequestError, Response, StatusCode, header};
+pub use target::{Target, TargetFault};
+
+use crate::resolver::FilteringResolver;
+
+/// How long a connection, with its TLS, may take to be made.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+const USER_AGENT: &str = concat!("Gatepost/", env!("CARGO_PKG_VERSION"));
+
+/// Which addresses may be reached, and the client that reaches them. Cloning is cheap.
+#[derive(Debug, Clone)]
+pub struct Egress {
+    rules: Arc<Rules>,
+    client: Client,
+}
+
+/// What the operator decides.
+#[derive(Debug, Clone, Default)]
+pub struct Rules {
+    /// Private targets that may be reached all the same.
+    pub allow: Vec<IpNet>,
+    /// Whether `http://` may be used.
+    pub allow_http: bool,
+    /// Name servers to ask instead of the system's, for tests that need a hostile one.
+    pub resolve: Option<Resolve>,
+}
+
+/// Looks a name up: answers its addresses.
+pub type Resolve = resolver::Resolve;
+
+/// Why there is no client.
+#[derive(Debug, thiserror::Error)]
+#[error("no HTTP client: {0}")]
+pub struct EgressError(#[from] reqwest::Error);
+
+impl Egress {
+    /// Makes the one client: it follows no redirect, uses no proxy, keeps connections, and speaks HTTP/2 where the other side
+    /// does.
+    ///
+    /// # Errors
+    /// [`EgressError`] if there is no store of certificates.
+    pub fn new(rules: Rules) -> Result<Self, EgressError> {
+        // Whoever comes second finds it installed.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let rules = Arc::new(rules);
+        let client = Client::builder()
+            .dns_resolver(FilteringResolver::new(rules.clone()))
+            .connect_timeout(CONNECT_TIMEOUT)
+            .redirect(Policy::none())
+            .no_proxy()
+            .user_agent(USER_AGENT)
+            .pool_max_idle_per_host(8)
+            .build()?;
+        Ok(Self { rules, client })
+    }
+
+    /// Checks an address as it is written, without looking any name up.
+    ///
+    /// # Errors
+    /// [`TargetFault`].
+    pub fn check(&self, url: &str) -> Result<Target, TargetFault> {
+        Target::parse(url, &self.rules)
+    }
+
+    /// Checks an address, and what its name resolves to now. A name that does not resolve is accepted: it may tomorrow.
+    ///
+    /// # Errors
+    /// [`TargetFault`].
+    pub async fn check_resolved(&self, url: &str) -> Result<Target, TargetFault> {
+        let target = self.check(url)?;
+        if let Some(name) = target.name()
+            && let Ok(addresses) = resolver::look_up(name, &self.rules).await
+            && !resolver::all_allowed(&addresses, &self.rules)
+        {
+            return Err(TargetFault::Private);
+        }
+        Ok(target)
+    }
+
+    /// Prepares a POST. The target is checked once more when the connection is made.
+    pub fn post(&self, target: &Target) -> reqwest::RequestBuilder {
+        self.client.post(target.url().clone())
+    }
+}
