@@ -144,6 +144,80 @@ impl Fields {
         number
     }
 
+    /// Notes faults that were found elsewhere, of members below `prefix`.
+    pub fn faults(&mut self, prefix: &str, faults: &FieldErrors) {
+        for (field, messages) in faults.iter() {
+            for message in messages {
+                self.errors.add(format!("{prefix}{field}"), message);
+            }
+        }
+    }
+
+    /// Notes that a member is missing, unless something was said about it already.
+    pub fn require(&mut self, name: &'static str) {
+        let about =
+            |field: &str| field == name || field.strip_prefix(name).is_some_and(|rest| rest.starts_with('.'));
+        if !self.errors.iter().any(|(field, _)| about(field)) {
+            self.errors.add(name, format!("The {} field is required.", label(name)));
+        }
+    }
+
+    /// A yes or no that may be left out.
+    pub fn boolean(&mut self, name: &'static str, null: Null) -> Option<bool> {
+        let value = self.present(name, null)?;
+        let boolean = value.as_bool();
+        if boolean.is_none() {
+            self.errors.add(name, format!("The {} must be true or false.", label(name)));
+        }
+        boolean
+    }
+
+    /// Any JSON that must be there; `null` counts.
+    pub fn any(&mut self, name: &'static str) -> Option<Value> {
+        let value = self.take(name);
+        if value.is_none() {
+            self.require(name);
+        }
+        value
+    }
+
+    /// A list of objects that must be there, with so many items.
+    pub fn objects(
+        &mut self,
+        name: &'static str,
+        lengths: RangeInclusive<usize>,
+    ) -> Option<Vec<Map<String, Value>>> {
+        let items = match self.take(name) {
+            None | Some(Value::Null) => {
+                self.require(name);
+                return None;
+            }
+            Some(Value::Array(items)) => items,
+            Some(_) => {
+                self.errors.add(name, format!("The {} must be an array.", label(name)));
+                return None;
+            }
+        };
+        if !lengths.contains(&items.len()) {
+            let (low, high) = lengths.into_inner();
+            self.errors.add(name, format!("The {} must have between {low} and {high} items.", label(name)));
+            return None;
+        }
+        let mut objects = Vec::with_capacity(items.len());
+        for (place, item) in items.into_iter().enumerate() {
+            match item {
+                Value::Object(members) => objects.push(members),
+                _ => {
+                    self.errors.add(
+                        format!("{name}.{place}"),
+                        format!("The {}.{place} must be an object.", label(name)),
+                    );
+                }
+            }
+        }
+        Some(objects)
+    }
+
     /// An object that may be left out.
     pub fn object(&mut self, name: &'static str, null: Null) -> Option<Map<String, Value>> {
         match self.present(name, null)? {

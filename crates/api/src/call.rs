@@ -110,7 +110,17 @@ impl<S: RequiredScope, Q: ReadQuery, B: ReadBody> Call<S, Q, B> {
 
     /// The number in the path. What cannot be one is not found, like a number that nobody has.
     pub fn path_id(&self) -> Result<i64, ApiError> {
-        Ok(self.req.match_info().get("id").and_then(positive_id).ok_or(Error::NotFound)?)
+        self.path_number("id")
+    }
+
+    /// Another number in the path.
+    pub fn path_number(&self, name: &str) -> Result<i64, ApiError> {
+        Ok(self.req.match_info().get(name).and_then(positive_id).ok_or(Error::NotFound)?)
+    }
+
+    /// A text in the path; empty if there is none.
+    pub fn path_text(&self, name: &str) -> &str {
+        self.req.match_info().get(name).unwrap_or_default()
     }
 
     /// Takes the body out, or its faults. They are for the use-case to return, inside its transaction, so that a

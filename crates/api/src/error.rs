@@ -69,6 +69,7 @@ impl ResponseError for ApiError {
                     StatusCode::FORBIDDEN
                 }
                 Error::RateLimited { .. } => StatusCode::TOO_MANY_REQUESTS,
+                Error::CannotRetry(_) => StatusCode::BAD_REQUEST,
                 Error::NotFound => StatusCode::NOT_FOUND,
                 Error::Conflict(_) | Error::IdempotencyInProgress => StatusCode::CONFLICT,
                 Error::Validation(_) | Error::IdempotencyKeyReused => StatusCode::UNPROCESSABLE_ENTITY,

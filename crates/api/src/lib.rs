@@ -173,5 +173,7 @@ fn operations(config: &mut ServiceConfig<'_>) {
         routes::verification::configure(config);
         routes::api_keys::configure(config);
         routes::audit_log::configure(config);
+        routes::events::configure(config);
+        routes::webhooks::configure(config);
     }));
 }

@@ -59,6 +59,16 @@ impl Parameters {
         choice
     }
 
+    /// A text of a certain form.
+    pub fn text<T>(&mut self, name: &'static str, read: impl Fn(&str) -> Option<T>, form: &str) -> Option<T> {
+        let text = self.take(name)?;
+        let value = read(&text);
+        if value.is_none() {
+            self.errors.add(name, format!("The {name} must be {form}."));
+        }
+        value
+    }
+
     /// All faults, those of parameters that nobody asked for included.
     pub fn into_errors(mut self) -> FieldErrors {
         for (name, _) in self.pairs.iter().take(FieldErrors::MAX_FIELDS) {

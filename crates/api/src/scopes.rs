@@ -35,4 +35,9 @@ required_scopes! {
     ApiKeysDelete = "api-keys:delete";
     ApiKeysVerify = "api-keys:verify";
     AuditRead = "audit:read";
+    EventsRead = "events:read";
+    EventsWrite = "events:write";
+    WebhooksRead = "webhooks:read";
+    WebhooksWrite = "webhooks:write";
+    WebhooksDelete = "webhooks:delete";
 }

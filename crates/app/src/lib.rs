@@ -9,6 +9,7 @@ pub mod audit_log;
 mod auth;
 mod auth_cache;
 mod caller;
+pub mod events;
 pub mod first_start;
 mod gate;
 mod idempotency;
@@ -19,10 +20,15 @@ pub mod presented;
 mod unit_of_work;
 pub mod usage;
 pub mod verification;
+pub mod webhooks;
 pub mod workspaces;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
+use gatepost_delivery::Dispatcher;
 use gatepost_entitlements::Catalog;
 use gatepost_kernel::{ApiKeyId, Clock, Error, Result, Timestamp, WorkspaceId};
 use gatepost_limits::day_of;
@@ -32,7 +38,9 @@ pub use auth::Principal;
 pub use caller::{Authority, Caller};
 pub use gate::{Admitted, Passed, Refused};
 pub use gatepost_limits::{Allowance, Refusal, Standing, Verdict};
-pub use gatepost_storage::{Actor, AuditEntry, Op, Workspace};
+pub use gatepost_storage::{
+    Actor, AuditEntry, Op, StoredEvent, WebhookAttempt, WebhookDelivery, WebhookEndpoint, Workspace,
+};
 pub use idempotency::{Answer, IdempotencyRequest};
 pub use plans::PlanLimits;
 pub use unit_of_work::UnitOfWork;
@@ -51,6 +59,7 @@ struct Parts {
     usage: UsageRecorder,
     limiter: Limiter,
     auth_cache: AuthCache,
+    dispatcher: OnceLock<Dispatcher>,
     runtime: tokio::runtime::Handle,
 }
 
@@ -77,7 +86,37 @@ impl App {
         let (usage, limiter) = (UsageRecorder::default(), Limiter::default());
         let (auth_cache, runtime) = (AuthCache::new(), tokio::runtime::Handle::current());
         let plans = Plans::new(&settings.catalog);
-        Self(Arc::new(Parts { storage, settings, plans, clock, usage, limiter, auth_cache, runtime }))
+        Self(Arc::new(Parts {
+            storage,
+            settings,
+            plans,
+            clock,
+            usage,
+            limiter,
+            auth_cache,
+            dispatcher: OnceLock::new(),
+            runtime,
+        }))
+    }
+
+    /// Lets events be delivered by `dispatcher`. Without one, as at the command line, their deliveries wait in the database.
+    /// A second call changes nothing.
+    pub fn deliver_by(&self, dispatcher: Dispatcher) {
+        let _ = self.0.dispatcher.set(dispatcher);
+    }
+
+    /// Says that deliveries may be due now.
+    pub fn wake_deliveries(&self) {
+        if let Some(dispatcher) = self.0.dispatcher.get() {
+            dispatcher.wake();
+        }
+    }
+
+    fn dispatcher(&self) -> Result<&Dispatcher> {
+        self.0
+            .dispatcher
+            .get()
+            .ok_or_else(|| Error::Internal("there is nothing that delivers here".to_owned()))
     }
 
     /// The present instant.

@@ -8,10 +8,12 @@
 use gatepost_entitlements::Catalog;
 use gatepost_kernel::{Environment, Error, EventId, Result, Timestamp, WorkspaceId, random};
 use gatepost_storage::{ChangeSubject, NewAuditEntry, NewEvent, Op, Tx};
+use gatepost_webhooks::event_payload;
 use serde_json::{Map, Value};
 
 use crate::{
     Answer, App, Caller,
+    events::Handovers,
     idempotency::{self, Begun},
 };
 
@@ -25,12 +27,23 @@ pub struct UnitOfWork<'c> {
     caller: Caller,
     changes: Vec<ChangeSubject>,
     events: Vec<NewEvent>,
+    /// What is to be sent once the transaction is committed.
+    pub(crate) handovers: Handovers,
     audit: Vec<NewAuditEntry>,
 }
 
 impl<'c> UnitOfWork<'c> {
     fn new(tx: Tx<'c>, now: Timestamp, app: App, caller: Caller) -> Self {
-        Self { tx, now, app, caller, changes: Vec::new(), events: Vec::new(), audit: Vec::new() }
+        Self {
+            tx,
+            now,
+            app,
+            caller,
+            changes: Vec::new(),
+            events: Vec::new(),
+            handovers: Handovers::new(),
+            audit: Vec::new(),
+        }
     }
 
     /// Who calls.
@@ -61,12 +74,14 @@ impl<'c> UnitOfWork<'c> {
         event_type: &'static str,
         data: Value,
     ) {
+        let id = EventId::generate(&mut random::rng());
+        let payload = event_payload(&id, event_type, self.now, workspace_id, environment, &data);
         self.events.push(NewEvent {
-            id: EventId::generate(&mut random::rng()),
+            id,
             workspace_id,
             environment,
             event_type: event_type.to_owned(),
-            data,
+            payload,
             created_at: self.now,
         });
     }
@@ -93,16 +108,21 @@ impl<'c> UnitOfWork<'c> {
         });
     }
 
-    /// Writes the rest; whether there is something that others must forget.
-    async fn finish(mut self) -> Result<bool> {
-        for event in &self.events {
-            self.tx.event_insert(event).await?;
+    /// The application.
+    pub fn app(&self) -> &App {
+        &self.app
+    }
+
+    /// Writes the rest; whether there is something that others must forget, and what is to be sent.
+    async fn finish(mut self) -> Result<(bool, Handovers)> {
+        for event in std::mem::take(&mut self.events) {
+            self.store_event(&event).await?;
         }
         for entry in &self.audit {
             self.tx.audit_entry_insert(entry).await?;
         }
         self.tx.change_append(&self.changes, self.now).await?;
-        Ok(!self.changes.is_empty())
+        Ok((!self.changes.is_empty(), self.handovers))
     }
 }
 
@@ -128,10 +148,13 @@ impl App {
             let caller = caller.refreshed(&app, &mut tx, now).await?;
             let mut unit = UnitOfWork::new(tx, now, app, caller);
             let value = body(&mut unit).await?;
-            let others_must_forget = unit.finish().await?;
-            Ok((value, others_must_forget))
+            let (others_must_forget, handovers) = unit.finish().await?;
+            Ok((value, others_must_forget, handovers))
         };
-        let (value, others_must_forget) = self.storage().transaction::<_, Error, _>(work).await?;
+        let (value, others_must_forget, handovers) = self.storage().transaction::<_, Error, _>(work).await?;
+        if let Ok(dispatcher) = self.dispatcher() {
+            dispatcher.hand_over(handovers);
+        }
         if others_must_forget {
             self.learn_own_change().await;
         }

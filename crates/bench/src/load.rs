@@ -92,18 +92,38 @@ pub async fn run<R: Requests + 'static>(
         .await
 }
 
-/// Sends each of `requests` once and reads all answers.
-pub async fn once(server: &Server, mut requests: impl Requests, count: usize) -> Result<(), Failure> {
-    let mut stream = TcpStream::connect(&server.address).await?;
-    stream.set_nodelay(true)?;
-    let (mut out, mut answer) = (Vec::new(), Answer::default());
-    for _ in 0..count {
-        out.clear();
-        let kind = requests.next(&mut out);
-        stream.write_all(&out).await?;
-        check(kind, answer.read(&mut stream).await?)?;
+/// Sends `count` of each connection's requests and reads all answers.
+pub async fn once<R: Requests + 'static>(
+    server: &Server,
+    connections: usize,
+    count: usize,
+    requests: impl Fn(usize) -> R,
+) -> Result<(), Failure> {
+    let local = LocalSet::new();
+    let mut tasks = Vec::new();
+    for connection in 0..connections {
+        let mut stream = TcpStream::connect(&server.address).await?;
+        stream.set_nodelay(true)?;
+        let mut requests = requests(connection);
+        tasks.push(local.spawn_local(async move {
+            let (mut out, mut answer) = (Vec::new(), Answer::default());
+            for _ in 0..count {
+                out.clear();
+                let kind = requests.next(&mut out);
+                stream.write_all(&out).await?;
+                check(kind, answer.read(&mut stream).await?)?;
+            }
+            Ok::<_, Failure>(())
+        }));
     }
-    Ok(())
+    local
+        .run_until(async {
+            for task in tasks {
+                task.await??;
+            }
+            Ok(())
+        })
+        .await
 }
 
 async fn converse(

@@ -52,7 +52,7 @@ pub async fn run(options: &Options) -> Result<(), Failure> {
         let gate = Server::gatepost(&options.gatepost, dir.path()).await?;
         tokio::time::sleep(Duration::from_secs(2)).await;
         let idle = gate.anonymous_bytes()?;
-        load::once(&gate, EachOnce { tokens: tokens.clone(), place: 0 }, tokens.len()).await?;
+        warm_up(&gate, &tokens).await?;
         // The use of the keys is written down, and what that took is given back, before the memory is read.
         tokio::time::sleep(Duration::from_secs(40)).await;
         let per_key = (gate.anonymous_bytes()?.saturating_sub(idle)) / tokens.len() as u64;
@@ -89,7 +89,7 @@ async fn forward_auth(
     tokens: &Rc<Vec<String>>,
 ) -> Result<Row, Failure> {
     let (bare, gate) = (Server::bare().await?, Server::gatepost(&options.gatepost, dir).await?);
-    load::once(&gate, EachOnce { tokens: tokens.clone(), place: 0 }, tokens.len()).await?;
+    warm_up(&gate, tokens).await?;
     let length = Duration::from_secs(options.seconds);
     let mut ratios = Vec::new();
     for round in 0..options.rounds {
@@ -166,7 +166,7 @@ async fn verify(options: &Options, dir: &Path, tokens: &Rc<Vec<String>>) -> Resu
         .await?;
     let service: serde_json::Value = serde_json::from_slice(&service.stdout)?;
     let service = service["key"].as_str().ok_or("no service key")?.to_owned();
-    load::once(&gate, EachOnce { tokens: tokens.clone(), place: 0 }, tokens.len()).await?;
+    warm_up(&gate, tokens).await?;
     let length = Duration::from_secs(options.seconds);
     let mut ratios = Vec::new();
     for round in 0..options.rounds {
@@ -199,6 +199,13 @@ fn write_auth(buffer: &mut Vec<u8>, token: &str) {
     buffer.extend_from_slice(b" HTTP/1.1\r\nHost: gatepost\r\nAuthorization: Bearer ");
     buffer.extend_from_slice(token.as_bytes());
     buffer.extend_from_slice(b"\r\n\r\n");
+}
+
+/// Uses each key once, so that it is remembered and holds a part of its day.
+async fn warm_up(gate: &Server, tokens: &Rc<Vec<String>>) -> Result<(), Failure> {
+    let share = tokens.len().div_ceil(CONNECTIONS);
+    let requests = |connection: usize| EachOnce { tokens: tokens.clone(), place: connection * share };
+    load::once(gate, CONNECTIONS, share, requests).await
 }
 
 /// Each key once, in order.

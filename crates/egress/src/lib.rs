@@ -14,7 +14,7 @@ use ipnet::IpNet;
 use reqwest::{Client, redirect::Policy};
 
 pub use addresses::is_public;
-pub use reqwest::{Error as RequestError, Response, StatusCode, header};
+pub use reqwest::{Error as RequestError, RequestBuilder, Response, StatusCode, header};
 pub use target::{Target, TargetFault};
 
 use crate::resolver::FilteringResolver;
@@ -94,7 +94,7 @@ impl Egress {
     }
 
     /// Prepares a POST. The target is checked once more when the connection is made.
-    pub fn post(&self, target: &Target) -> reqwest::RequestBuilder {
+    pub fn post(&self, target: &Target) -> RequestBuilder {
         self.client.post(target.url().clone())
     }
 }

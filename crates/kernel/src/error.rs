@@ -60,6 +60,9 @@ pub enum Error {
     /// The request is sound, but not in the present state of the resource; the text says why.
     #[error("{0}")]
     Conflict(String),
+    /// A delivery that cannot be tried again; the text says why.
+    #[error("{0}")]
+    CannotRetry(String),
     /// A request with the same idempotency key has not been answered yet.
     #[error("A request with this Idempotency-Key is still being processed.")]
     IdempotencyInProgress,
@@ -107,6 +110,7 @@ impl Error {
             Self::IpNotAllowed => "ip_not_allowed",
             Self::NotFound => "not_found",
             Self::Conflict(_) => "conflict",
+            Self::CannotRetry(_) => "cannot_retry",
             Self::IdempotencyInProgress => "idempotency_in_progress",
             Self::IdempotencyKeyReused => "idempotency_key_reused",
             Self::Validation(_) => "validation_failed",

@@ -29,6 +29,12 @@ integer_ids! {
     ApiKeyId;
     /// A row of the audit log.
     AuditEntryId;
+    /// Where a tenant wants to hear of its events.
+    WebhookEndpointId;
+    /// One event on its way to one endpoint.
+    WebhookDeliveryId;
+    /// One worker's hold on deliveries.
+    ClaimId;
     /// A place in the change feed; grows in the order of commits.
     ChangeId;
 }
@@ -52,6 +58,14 @@ impl EventId {
     /// A fresh id with 142 random bits.
     pub fn generate(rng: &mut impl CryptoRng) -> Self {
         Self(format!("evt_{}", random::base62(rng, 24)))
+    }
+
+    /// An id that somebody else chose; `None` if it has another form.
+    pub fn parse(id: &str) -> Option<Self> {
+        let rest = id.strip_prefix("evt_")?;
+        let sound = (1..=60).contains(&rest.len())
+            && rest.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-'));
+        sound.then(|| Self(id.to_owned()))
     }
 
     /// An id read back from where it was stored.

@@ -15,7 +15,10 @@ mod time;
 
 pub use environment::Environment;
 pub use error::{Error, FieldErrors, Result};
-pub use ids::{ApiKeyId, AuditEntryId, ChangeId, EventId, RequestId, WorkspaceId};
+pub use ids::{
+    ApiKeyId, AuditEntryId, ChangeId, ClaimId, EventId, RequestId, WebhookDeliveryId, WebhookEndpointId,
+    WorkspaceId,
+};
 pub use page::{Page, PageRequest};
 pub use secret::Secret;
 pub use time::{Clock, ManualClock, SystemClock, Timestamp};

@@ -53,4 +53,13 @@ impl<T> Page<T> {
     pub fn map<U>(self, f: impl FnMut(T) -> U) -> Page<U> {
         Page { items: self.items.into_iter().map(f).collect(), request: self.request, total: self.total }
     }
+
+    /// The same page of something else, if each of its rows can be that.
+    ///
+    /// # Errors
+    /// The first that `f` answers.
+    pub fn try_map<U, E>(self, f: impl FnMut(T) -> Result<U, E>) -> Result<Page<U>, E> {
+        let items = self.items.into_iter().map(f).collect::<Result<_, _>>()?;
+        Ok(Page { items, request: self.request, total: self.total })
+    }
 }

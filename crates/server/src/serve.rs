@@ -1,14 +1,19 @@
 //! The server's life: bind, open, migrate, first start, serve, stop.
 
-use std::{io, net::TcpListener, sync::Arc, thread};
+use std::{io, net::TcpListener, sync::Arc, thread, time::Duration};
 
 use gatepost_api::{Listeners, PlainHttp, Settings, State, serve};
 use gatepost_app::{App, first_start};
+use gatepost_delivery::Dispatcher;
+use gatepost_egress::Egress;
 use gatepost_kernel::{Secret, SystemClock};
-use gatepost_storage::Storage;
+use gatepost_storage::{Engine, Storage};
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::{Failure, cli::Role, config::Config, jobs, output};
+
+/// How long requests to webhook endpoints that are in flight may take once the server was told to stop.
+const DRAIN: Duration = Duration::from_secs(2);
 
 /// Opens the database and brings it up to date.
 pub async fn open(config: &Config) -> Result<App, Failure> {
@@ -55,6 +60,18 @@ pub async fn run(config: &Config) -> Result<(), Failure> {
     let migrations = storage.migrate().await?;
     let app = App::new(storage, config.app_settings(), Arc::new(SystemClock));
 
+    let delivers = config.roles.contains(&Role::Delivery);
+    let in_flight = if delivers { config.delivery.in_flight } else { 0 };
+    let delivery = gatepost_delivery::Settings { in_flight, ..config.delivery.clone() };
+    let egress = Egress::new(config.egress.clone())?;
+    let clock = Arc::new(SystemClock);
+    let dispatcher = Dispatcher::new(app.storage().clone(), egress, config.vault.clone(), delivery, clock);
+    if app.storage().engine() == Engine::Sqlite {
+        // This process alone serves the file, so whoever had them is gone.
+        dispatcher.release_all().await?;
+    }
+    app.deliver_by(dispatcher.clone());
+
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     let answers_the_api = config.roles.contains(&Role::Api);
     let settings = Settings {
@@ -71,6 +88,7 @@ pub async fn run(config: &Config) -> Result<(), Failure> {
         greet(&key, &format!("{scheme}://{address}"))?;
     }
     let jobs = config.roles.contains(&Role::Jobs).then(|| tokio::spawn(jobs::run(app.clone())));
+    let deliveries = delivers.then(|| tokio::spawn(dispatcher.clone().run()));
     let usage = tokio::spawn(jobs::write_usage(app.clone()));
     let follower = tokio::spawn(app.clone().follow_changes());
     let sweeper = tokio::spawn(app.clone().sweep());
@@ -91,6 +109,11 @@ pub async fn run(config: &Config) -> Result<(), Failure> {
     tracing::info!("stopping");
     stopper.stop().await;
     server.await??;
+    // Before the rest of the database work: what is in flight is recorded, and nothing more is taken.
+    dispatcher.drain(DRAIN).await;
+    if let Some(deliveries) = deliveries {
+        deliveries.abort();
+    }
     usage.abort();
     sweeper.abort();
     follower.abort();

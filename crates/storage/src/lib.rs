@@ -21,6 +21,8 @@ mod migrations;
 mod schema;
 mod types;
 mod usage;
+mod webhook_deliveries;
+mod webhook_endpoints;
 mod workspaces;
 
 pub use api_keys::{ApiKeyChanges, ApiKeyFilter, ApiKeyOwner, NewApiKey};
@@ -32,4 +34,8 @@ pub use events::{NewEvent, StoredEvent};
 pub use health::Health;
 pub use idempotency::IdempotencyRecord;
 pub use usage::{DayUsage, RequestCounts, UsageDelta};
+pub use webhook_deliveries::{
+    ClaimedDelivery, DeliveryResult, EndpointTally, NewWebhookDelivery, WebhookAttempt, WebhookDelivery,
+};
+pub use webhook_endpoints::{NewWebhookEndpoint, PreviousSecret, WebhookEndpoint, WebhookEndpointChanges};
 pub use workspaces::{NewWorkspace, Workspace, WorkspaceChanges};

@@ -66,17 +66,88 @@ diesel::table! {
 
 diesel::table! {
     use diesel::sql_types::*;
-    use super::{Instant, JsonDoc};
+    use super::Instant;
 
-    events (id) {
-        id -> Text,
+    events (sequence) {
+        sequence -> BigInt,
         workspace_id -> BigInt,
         environment -> Text,
+        id -> Text,
         event_type -> Text,
-        data -> JsonDoc,
+        payload -> Text,
         created_at -> Instant,
     }
 }
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use super::{Instant, JsonDoc};
+
+    webhook_endpoints (id) {
+        id -> BigInt,
+        workspace_id -> BigInt,
+        environment -> Text,
+        url -> Text,
+        description -> Nullable<Text>,
+        events -> JsonDoc,
+        headers -> JsonDoc,
+        secret -> Text,
+        previous_secrets -> JsonDoc,
+        is_active -> Bool,
+        disabled_reason -> Nullable<Text>,
+        success_count -> BigInt,
+        failure_count -> BigInt,
+        consecutive_failures -> BigInt,
+        last_delivery_at -> Nullable<Instant>,
+        created_at -> Instant,
+        updated_at -> Instant,
+        deleted_at -> Nullable<Instant>,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use super::Instant;
+
+    webhook_deliveries (id) {
+        id -> BigInt,
+        workspace_id -> BigInt,
+        environment -> Text,
+        endpoint_id -> BigInt,
+        event_sequence -> BigInt,
+        event_id -> Text,
+        event_type -> Text,
+        status -> Text,
+        attempts -> BigInt,
+        manual_retries -> BigInt,
+        due_at -> Nullable<Instant>,
+        claim_id -> Nullable<BigInt>,
+        response_code -> Nullable<BigInt>,
+        error -> Nullable<Text>,
+        delivered_at -> Nullable<Instant>,
+        created_at -> Instant,
+        updated_at -> Instant,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use super::Instant;
+
+    webhook_attempts (delivery_id, number) {
+        delivery_id -> BigInt,
+        number -> BigInt,
+        started_at -> Instant,
+        duration_ms -> BigInt,
+        response_code -> Nullable<BigInt>,
+        response_body -> Nullable<Text>,
+        error -> Nullable<Text>,
+    }
+}
+
+diesel::joinable!(webhook_deliveries -> webhook_endpoints (endpoint_id));
+diesel::joinable!(webhook_deliveries -> events (event_sequence));
+diesel::allow_tables_to_appear_in_same_query!(webhook_deliveries, webhook_endpoints, events);
 
 diesel::table! {
     use diesel::sql_types::*;

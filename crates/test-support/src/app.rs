@@ -7,8 +7,11 @@ use std::{
 
 use gatepost_api::{Settings, State, serve};
 use gatepost_app::{App, first_start};
+use gatepost_delivery::Dispatcher;
+use gatepost_egress::{Egress, Rules};
 use gatepost_kernel::{ManualClock, Timestamp};
 use gatepost_storage::{Engine, Storage};
+use gatepost_webhooks::Vault;
 use reqwest::{Method, RequestBuilder, StatusCode, header::HeaderMap};
 use serde_json::Value;
 
@@ -98,6 +101,13 @@ impl TestApp {
         let storage = database.open().await;
         let clock = Arc::new(ManualClock::at(Timestamp::parse(BEGINNING).expect("an instant")));
         let app = App::new(storage.clone(), app_settings, clock.clone());
+        let rules =
+            Rules { allow: vec!["127.0.0.0/8".parse().expect("a network")], allow_http: true, resolve: None };
+        let egress = Egress::new(rules).expect("an HTTP client");
+        let delivery = gatepost_delivery::Settings::default();
+        let dispatcher = Dispatcher::new(storage.clone(), egress, Vault::default(), delivery, clock.clone());
+        app.deliver_by(dispatcher.clone());
+        tokio::spawn(dispatcher.run());
         let key = first_start::with_first_key(&app).await.expect("the first start").expect("the first key");
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let address = listener.local_addr().expect("its address");

@@ -5,6 +5,7 @@ mod app;
 mod database;
 mod http;
 mod postgres;
+pub mod receiver;
 mod watch;
 
 pub use app::{Reply, TestApp};
@@ -13,6 +14,7 @@ pub use gatepost_keys::count_tokens;
 pub use gatepost_storage::Engine;
 pub use http::{certificate, http_client};
 pub use postgres::PostgresServer;
+pub use receiver::Receiver;
 pub use watch::server_panics;
 
 /// Makes two tests of each function `async fn name(T)`: one on SQLite, one on PostgreSQL. `T` is a type in

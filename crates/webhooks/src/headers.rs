@@ -1,5 +1,7 @@
 //! Headers that a tenant adds to its deliveries: none that could replace ours, break the framing, or name another host.
 
+use serde_json::Value;
+
 const MAX_VALUE: usize = 4_096;
 
 /// One header of a tenant's own.
@@ -66,6 +68,22 @@ impl CustomHeader {
             return Err(HeaderFault::Value);
         }
         Ok(Self { name: name.to_owned(), value: value.to_owned() })
+    }
+
+    /// Headers as one text, to be sealed: a JSON object; empty without any.
+    pub fn write_all(headers: &[Self]) -> String {
+        if headers.is_empty() {
+            return String::new();
+        }
+        let pairs = headers.iter().map(|header| (header.name.clone(), Value::from(header.value.as_str())));
+        Value::Object(pairs.collect()).to_string()
+    }
+
+    /// The names and values of such a text.
+    pub fn read_all(text: &str) -> Vec<(String, String)> {
+        let Ok(Value::Object(pairs)) = serde_json::from_str(text) else { return Vec::new() };
+        let pair = |(name, value): (String, Value)| Some((name, value.as_str()?.to_owned()));
+        pairs.into_iter().filter_map(pair).collect()
     }
 
     /// Its name, in the spelling in which it was given.

@@ -20,15 +20,19 @@
 mod delivery;
 mod event_type;
 mod headers;
+mod payload;
 mod retry;
 mod secret;
 mod signature;
+mod vault;
 mod verifier;
 
 pub use delivery::{AttemptOutcome, DeliveryStatus, Verdict, judge};
 pub use event_type::{EventType, Subscription};
 pub use headers::{CustomHeader, HeaderFault};
+pub use payload::{event_data, event_payload};
 pub use retry::RetrySchedule;
 pub use secret::{EndpointSecret, SecretFault};
 pub use signature::{Signatures, sign};
+pub use vault::{Vault, VaultError};
 pub use verifier::{Headers, Verifier, VerifyError};

@@ -106,6 +106,16 @@ impl<T: Serialize> IntoAnswer for Message<T> {
     }
 }
 
+/// Something was stored and will be done: 202, with what it is known by.
+pub struct Accepted<T>(pub T);
+
+impl<T: Serialize> IntoAnswer for Accepted<T> {
+    fn into_answer(self, contract: Contract) -> Result<Answer> {
+        let (content_type, body) = (JSON.to_owned(), contract.item(&self.0)?);
+        Ok(Answer { status: 202, content_type, body, holds_secret: false, replayed: false })
+    }
+}
+
 /// Nothing to say: 204.
 pub struct NoContent;
 

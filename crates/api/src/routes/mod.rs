@@ -2,6 +2,8 @@
 
 pub mod api_keys;
 pub mod audit_log;
+pub mod events;
 pub mod probes;
 pub mod verification;
+pub mod webhooks;
 pub mod workspaces;

@@ -4,7 +4,9 @@
 pub mod api_key_usage;
 pub mod api_keys;
 pub mod audit_log;
+pub mod events;
 pub mod verification;
+pub mod webhooks;
 pub mod workspaces;
 
 use gatepost_kernel::PageRequest;

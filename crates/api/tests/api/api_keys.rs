@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use gatepost_kernel::{Environment, WorkspaceId};
+use gatepost_kernel::{Environment, PageRequest, WorkspaceId};
 use gatepost_storage::{StorageError, Tx};
 use gatepost_test_support::{TestApp, both_engines};
 use serde_json::{Value, json};
@@ -265,12 +265,14 @@ async fn events_are_written_with_the_change(app: TestApp) {
     app.post(&app.root_key, "/api-keys", &json!({ "name": "x", "rate_limit_tier": "gold" }))
         .await
         .expect(422);
-    let list = async |mut tx: Tx<'_>| tx.event_list(WorkspaceId::ROOT, Environment::Live, 100).await;
-    let events = app.storage.read::<_, StorageError, _>(list).await.expect("the events");
+    let list = async |mut tx: Tx<'_>| {
+        tx.event_list(WorkspaceId::ROOT, Environment::Live, None, PageRequest::default()).await
+    };
+    let events = app.storage.read::<_, StorageError, _>(list).await.expect("the events").items;
     let mut types: Vec<_> = events.iter().map(|event| event.event_type.as_str()).collect();
     types.sort_unstable();
     assert_eq!(types, ["api_key.created", "api_key.created", "api_key.revoked", "api_key.rotated"]);
-    assert!(events.iter().all(|event| !event.data.to_string().contains(&key)), "no secret is in an event");
+    assert!(events.iter().all(|event| !event.payload.contains(&key)), "no secret is in an event");
 }
 
 async fn use_is_counted(app: TestApp) {

@@ -13,4 +13,5 @@ mod probes;
 mod tenancy;
 mod tls;
 mod verification;
+mod webhooks;
 mod workspaces;

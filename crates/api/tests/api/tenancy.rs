@@ -19,6 +19,10 @@ enum Case {
     OnWorkspace(Value),
     /// `{id}` is an API key.
     OnApiKey(Value),
+    /// `{id}` is a webhook endpoint, and `{delivery_id}` one of its deliveries.
+    OnWebhook(Value),
+    /// `{id}` is an event.
+    OnEvent,
     /// A list, or something made anew: there is no id to forge.
     Collection(Value),
 }
@@ -36,14 +40,32 @@ fn case(operation_id: &str) -> Case {
         "get_api_key" | "get_api_key_usage" | "revoke_api_key" => Case::OnApiKey(none),
         "update_api_key" => Case::OnApiKey(json!({ "name": "Forged" })),
         "rotate_api_key" => Case::OnApiKey(json!({ "grace_period_hours": 0 })),
+        "list_webhooks" | "list_events" => Case::Collection(none),
+        "create_webhook" => Case::Collection(json!({ "url": "http://127.0.0.1:1/", "events": ["forged"] })),
+        "create_event" => Case::Collection(json!({ "type": "forged", "data": {} })),
+        "create_event_batch" => Case::Collection(json!({ "events": [{ "type": "forged", "data": {} }] })),
+        "get_event" => Case::OnEvent,
+        "get_webhook"
+        | "delete_webhook"
+        | "test_webhook"
+        | "list_webhook_deliveries"
+        | "get_webhook_delivery"
+        | "retry_webhook_delivery" => Case::OnWebhook(none),
+        "update_webhook" => Case::OnWebhook(json!({ "events": ["forged"] })),
+        "rotate_webhook_secret" => Case::OnWebhook(json!({ "grace_period_hours": 0 })),
         other => panic!("{other} has no case in the tenancy test"),
     }
 }
 
 impl Case {
     fn body(&self) -> &Value {
-        let (Self::OnWorkspace(body) | Self::OnApiKey(body) | Self::Collection(body)) = self;
-        body
+        match self {
+            Self::OnWorkspace(body)
+            | Self::OnApiKey(body)
+            | Self::OnWebhook(body)
+            | Self::Collection(body) => body,
+            Self::OnEvent => &Value::Null,
+        }
     }
 }
 
@@ -75,8 +97,15 @@ fn all() -> Vec<Operation> {
         .collect()
 }
 
-async fn send(app: &TestApp, key: &str, operation: &Operation, id: i64, acting: Option<i64>) -> Reply {
-    let path = operation.path.replace("{id}", &id.to_string());
+async fn send(
+    app: &TestApp,
+    key: &str,
+    operation: &Operation,
+    id: impl std::fmt::Display,
+    acting: Option<i64>,
+) -> Reply {
+    // The first delivery that is made at all is the victim's.
+    let path = operation.path.replace("{id}", &id.to_string()).replace("{delivery_id}", "1");
     let mut request = app.request(operation.method.clone(), &path);
     if !key.is_empty() {
         request = request.bearer_auth(key);
@@ -93,15 +122,31 @@ async fn send(app: &TestApp, key: &str, operation: &Operation, id: i64, acting: 
 /// Everything of a tenant that its own key can see; timestamps included, so that any change shows.
 async fn snapshot(app: &TestApp, key: &str) -> Vec<Value> {
     let mut seen = Vec::new();
-    for path in ["/workspaces", "/api-keys", "/api-keys?status=revoked", "/audit-log"] {
+    for path in ["/workspaces", "/api-keys", "/api-keys?status=revoked", "/audit-log", "/webhooks", "/events"]
+    {
         let mut rows = app.get(key, path).await.expect(200)["data"].take();
         // Looking is a use of the key that looks, and nobody else's doing.
         for row in rows.as_array_mut().into_iter().flatten().filter(|row| row.get("last_used_at").is_some()) {
             row["last_used_at"] = Value::Null;
         }
+        // Nothing listens there, so attempts fail meanwhile, by nobody's doing.
+        for row in rows.as_array_mut().into_iter().flatten().filter(|row| row.get("failure_count").is_some())
+        {
+            row["failure_count"] = Value::Null;
+            row["consecutive_failures"] = Value::Null;
+        }
         seen.push(rows);
     }
     seen
+}
+
+/// Makes a webhook endpoint with a delivery, and an event whose id is `evt_victim`.
+async fn make_webhook(app: &TestApp, key: &str) -> i64 {
+    let body = json!({ "url": "http://127.0.0.1:1/Victim", "events": ["*"] });
+    let made = app.post(key, "/webhooks", &body).await.expect(201);
+    let event = json!({ "id": "evt_victim", "type": "victim", "data": "Victim" });
+    app.post(key, "/events", &event).await.expect(202);
+    made["data"]["id"].as_i64().expect("an id")
 }
 
 async fn every_operation_needs_a_key_and_its_scope(app: TestApp) {
@@ -123,6 +168,7 @@ async fn no_operation_reaches_another_tenant(app: TestApp) {
     let (victim, _, victim_key) = app.create_tenant("Victim").await;
     let members = json!({ "name": "Victim key", "scopes": ["posts:read"] });
     let (target, _) = app.create_key(&victim_key, 0, members).await;
+    let webhook = make_webhook(&app, &victim_key).await;
     let before = snapshot(&app, &victim_key).await;
     for operation in all() {
         // By the header: every operation, whether or not the workspace exists.
@@ -134,6 +180,14 @@ async fn no_operation_reaches_another_tenant(app: TestApp) {
         let id = match &operation.case {
             Case::OnWorkspace(_) => victim,
             Case::OnApiKey(_) => target,
+            Case::OnWebhook(_) => webhook,
+            Case::OnEvent => {
+                let forged = send(&app, &attacker, &operation, "evt_victim", None).await;
+                let missing = send(&app, &attacker, &operation, "evt_nobody", None).await;
+                assert_eq!(forged.text, missing.text);
+                forged.expect_error(404, "not_found");
+                continue;
+            }
             Case::Collection(_) => {
                 let reply = send(&app, &attacker, &operation, 0, None).await;
                 if let Some(total) = reply.json["meta"]["total"].as_u64() {
@@ -167,6 +221,7 @@ async fn no_operation_reaches_the_live_world_from_the_test_world(app: TestApp) {
     let (target, _) =
         app.create_key(&live, 0, json!({ "name": "Live only", "scopes": ["posts:read"] })).await;
     let (_, test) = app.create_key(&live, 0, json!({ "scopes": ["*"], "environment": "test" })).await;
+    let webhook = make_webhook(&app, &live).await;
     let rows = |mut seen: Vec<Value>| {
         // The test world's own keys are seen, and may have changed, from the live one.
         for list in &mut seen {
@@ -187,10 +242,20 @@ async fn no_operation_reaches_the_live_world_from_the_test_world(app: TestApp) {
                 send(&app, &test, &operation, target, None).await.expect_error(404, "not_found");
                 continue;
             }
+            Case::OnWebhook(_) => {
+                send(&app, &test, &operation, webhook, None).await.expect_error(404, "not_found");
+                continue;
+            }
+            Case::OnEvent => {
+                send(&app, &test, &operation, "evt_victim", None).await.expect_error(404, "not_found");
+                continue;
+            }
             Case::Collection(_) => send(&app, &test, &operation, 0, None).await,
         };
         for row in reply.json["data"].as_array().into_iter().flatten() {
-            let of_live = row["environment"] == "live" || row["name"] == "Live only";
+            let of_live = row["environment"] == "live"
+                || row["name"] == "Live only"
+                || row.to_string().contains("Victim");
             assert!(!of_live, "{}: {row}", operation.id);
         }
         if let Some(environment) = reply.json["data"]["environment"].as_str() {

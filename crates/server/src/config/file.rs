@@ -15,8 +15,8 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use super::values::{
-    AccessSetting, AtLeastOne, DatabaseUrlSetting, FeatureSetting, Lifetime, LimitMode, Percent,
-    PlainHttpSetting, PublicUrl, RedisUrlSetting, ResetSetting,
+    AccessSetting, AtLeastOne, AttemptTimeout, DatabaseUrlSetting, FeatureSetting, Lifetime, LimitMode,
+    Percent, PlainHttpSetting, PublicUrl, RedisUrlSetting, ResetSetting,
 };
 use crate::Failure;
 
@@ -79,6 +79,8 @@ pub struct RedisSection {
 pub struct WebhooksSection {
     /// Whether endpoints may have `http://` addresses. Default `false`.
     pub allow_http: bool,
+    /// How long a whole attempt may take, the answer's body included: `"1s"` to `"30s"`. Default `"15s"`.
+    pub timeout: Option<AttemptTimeout>,
     /// How long to wait before each further attempt. Default
     /// `["5s", "1m", "5m", "30m", "2h", "5h", "10h", "14h"]`.
     pub retry_schedule: Option<Vec<Lifetime>>,

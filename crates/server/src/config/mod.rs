@@ -11,9 +11,11 @@ use std::{
 
 use base64::{Engine, prelude::BASE64_STANDARD};
 use gatepost_api::{PlainHttp, TlsIdentity};
+use gatepost_egress::Rules;
 use gatepost_entitlements::Catalog;
 use gatepost_kernel::Secret;
 use gatepost_storage::DatabaseUrl;
+use gatepost_webhooks::{RetrySchedule, Vault};
 use ipnet::IpNet;
 use toml::Spanned;
 
@@ -47,8 +49,14 @@ pub struct Config {
     pub redis_is_named: bool,
     /// What this process does.
     pub roles: Vec<Role>,
-    /// Whether there is a key to encrypt what must be read back.
+    /// What encrypts secrets that must be read back.
+    pub vault: Vault,
+    /// Whether there is a key for that.
     pub secret_key_is_set: bool,
+    /// Which private targets outgoing requests may reach, and whether without TLS.
+    pub egress: Rules,
+    /// How deliveries are sent.
+    pub delivery: gatepost_delivery::Settings,
     /// The address that links begin with.
     pub public_url: Option<String>,
     /// Proxies whose word on the client's address is believed.
@@ -78,6 +86,10 @@ impl Config {
         {
             return Err("REDIS_URL (or --redis-url): expected redis://HOST:PORT or rediss://HOST:PORT".into());
         }
+        let secret_keys = secret_key().as_ref().map(read_secret_keys).transpose()?.unwrap_or_default();
+        let defaults = gatepost_delivery::Settings::default();
+        let schedule = file.webhooks.retry_schedule.as_ref();
+        let schedule = schedule.map(|waits| waits.iter().map(|wait| wait.0).collect::<Vec<_>>());
         let from_file = file.database.url.as_ref().map(|url| &url.0);
         let database_url =
             global.database_url.as_ref().or(from_file).map_or(DEFAULT_DATABASE_URL, Secret::expose);
@@ -95,7 +107,14 @@ impl Config {
             } else {
                 serve.roles.clone()
             },
-            secret_key_is_set: secret_key().as_ref().map(check_secret_key).transpose()?.is_some(),
+            secret_key_is_set: !secret_keys.is_empty(),
+            vault: Vault::new(&secret_keys),
+            egress: Rules { allow: file.egress.allow, allow_http: file.webhooks.allow_http, resolve: None },
+            delivery: gatepost_delivery::Settings {
+                schedule: schedule.map_or(defaults.schedule, RetrySchedule::new),
+                attempt_timeout: file.webhooks.timeout.map_or(defaults.attempt_timeout, |timeout| timeout.0),
+                ..defaults
+            },
             public_url: file.server.public_url.map(|url| url.0),
             trusted_proxies: file.server.trusted_proxies,
             catalog,
@@ -124,14 +143,14 @@ impl Config {
     }
 }
 
-fn check_secret_key(text: &Secret) -> Result<(), Failure> {
-    let bytes = BASE64_STANDARD.decode(text.expose().trim());
+/// One key, or several separated by commas: the first encrypts, all decrypt.
+fn read_secret_keys(text: &Secret) -> Result<Vec<[u8; SECRET_KEY_LEN]>, Failure> {
+    let key = |text: &str| BASE64_STANDARD.decode(text.trim()).ok()?.try_into().ok();
     // The value itself must not be repeated: it is a secret even when it is malformed.
-    if bytes.is_ok_and(|bytes| bytes.len() == SECRET_KEY_LEN) {
-        Ok(())
-    } else {
-        Err("GATEPOST_SECRET_KEY: expected base64 of 32 bytes".into())
-    }
+    let keys: Option<Vec<_>> = text.expose().split(',').map(key).collect();
+    keys.ok_or_else(|| {
+        "GATEPOST_SECRET_KEY: expected base64 of 32 bytes, or several separated by commas".into()
+    })
 }
 
 fn read(path: &Path) -> Result<(ConfigFile, Catalog, Option<TlsIdentity>), Failure> {
@@ -213,8 +232,8 @@ mod tests {
     #[test]
     fn a_malformed_secret_key_is_refused_and_not_repeated() {
         let error =
-            check_secret_key(&Secret::new("hunter2".into())).expect_err("a malformed key").to_string();
+            read_secret_keys(&Secret::new("hunter2".into())).expect_err("a malformed key").to_string();
         assert!(error.contains("GATEPOST_SECRET_KEY") && !error.contains("hunter2"), "{error}");
-        assert!(check_secret_key(&Secret::new(BASE64_STANDARD.encode([0; 32]))).is_ok());
+        assert!(read_secret_keys(&Secret::new(BASE64_STANDARD.encode([0; 32]))).is_ok());
     }
 }

@@ -37,7 +37,6 @@ impl<'de> Deserialize<'de> for Percent {
 
 /// `"5s"`, `"30m"`, `"90d"`.
 #[derive(Debug, Clone, Copy)]
-#[expect(dead_code, reason = "read and checked before the parts that use it exist")]
 pub struct Lifetime(pub Duration);
 
 impl<'de> Deserialize<'de> for Lifetime {
@@ -47,6 +46,19 @@ impl<'de> Deserialize<'de> for Lifetime {
         duration
             .map(Self)
             .ok_or_else(|| D::Error::custom("expected a duration such as \"5s\", \"30m\", \"2h\" or \"30d\""))
+    }
+}
+
+/// `"1s"` to `"30s"`.
+#[derive(Debug, Clone, Copy)]
+pub struct AttemptTimeout(pub Duration);
+
+impl<'de> Deserialize<'de> for AttemptTimeout {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let duration = humantime::parse_duration(&text).ok();
+        let duration = duration.filter(|d| (Duration::from_secs(1)..=Duration::from_secs(30)).contains(d));
+        duration.map(Self).ok_or_else(|| D::Error::custom("expected a duration from \"1s\" to \"30s\""))
     }
 }
 

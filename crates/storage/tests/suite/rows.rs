@@ -219,13 +219,30 @@ async fn audit_entries_and_events_are_kept(db: Db) {
                 workspace_id: WorkspaceId::ROOT,
                 environment,
                 event_type: "api_key.created".into(),
-                data: json!({ "n": second }),
+                payload: second.to_string(),
                 created_at: at(second),
             })
             .await?;
         }
-        let events = tx.event_list(WorkspaceId::ROOT, Environment::Live, 10).await?;
-        assert_eq!(events.iter().map(|e| e.data["n"].as_i64()).collect::<Vec<_>>(), [Some(2), Some(1)]);
+        let page = PageRequest::default();
+        let events = tx.event_list(WorkspaceId::ROOT, Environment::Live, None, page).await?;
+        assert_eq!(events.items.iter().map(|e| e.payload.as_str()).collect::<Vec<_>>(), ["2", "1"]);
+        let own = EventId::parse("evt_own").expect("an id");
+        let mut event = NewEvent {
+            id: own.clone(),
+            workspace_id: WorkspaceId::ROOT,
+            environment: Environment::Live,
+            event_type: "a".into(),
+            payload: "first".into(),
+            created_at: at(4),
+        };
+        assert!(tx.event_insert(&event).await?.is_some());
+        event.payload = "second".into();
+        assert_eq!(tx.event_insert(&event).await?, None, "an id is one event");
+        let kept = tx.event_get(WorkspaceId::ROOT, Environment::Live, &own).await?;
+        assert_eq!(kept.map(|event| event.payload).as_deref(), Some("first"));
+        event.environment = Environment::Test;
+        assert!(tx.event_insert(&event).await?.is_some(), "another world is another place");
         Ok::<_, StorageError>(())
     };
     db.storage.transaction(check).await.expect("the checks");

@@ -1,0 +1,243 @@
+//! `/webhooks`
+
+use actix_web::{HttpResponse, delete, get, patch, post};
+use gatepost_app::{UnitOfWork, webhooks};
+use gatepost_kernel::{WebhookDeliveryId, WebhookEndpointId};
+use utoipa_actix_web::service_config::ServiceConfig;
+
+use crate::{
+    call::Call,
+    contract::{Message, NoContent},
+    error::ApiError,
+    query::NoQuery,
+    scopes::{WebhooksDelete, WebhooksRead, WebhooksWrite},
+    wire::{
+        PageQuery,
+        webhooks::{
+            CreateWebhookBody, CreatedWebhookMessage, CreatedWebhookView, ListDeliveriesQuery,
+            RotateWebhookSecretBody, RotatedWebhookSecretMessage, RotatedWebhookSecretView,
+            UpdateWebhookBody, WebhookDeliveryHistoryView, WebhookDeliveryItem, WebhookDeliveryMessage,
+            WebhookDeliveryPage, WebhookDeliveryView, WebhookItem, WebhookMessage, WebhookPage,
+            WebhookTestView, WebhookView,
+        },
+    },
+};
+
+pub fn configure(config: &mut ServiceConfig<'_>) {
+    config
+        .service(list_webhooks)
+        .service(create_webhook)
+        .service(get_webhook)
+        .service(update_webhook)
+        .service(delete_webhook)
+        .service(rotate_webhook_secret)
+        .service(test_webhook)
+        .service(list_webhook_deliveries)
+        .service(get_webhook_delivery)
+        .service(retry_webhook_delivery);
+}
+
+/// List webhook endpoints
+#[utoipa::path(
+    tag = "Webhooks", operation_id = "list_webhooks", params(PageQuery),
+    extensions(("x-required-scope" = json!("webhooks:read"))),
+    responses((status = 200, description = "One page of webhook endpoints", body = WebhookPage))
+)]
+#[get("/webhooks")]
+async fn list_webhooks(call: Call<WebhooksRead, PageQuery>) -> Result<HttpResponse, ApiError> {
+    let page = webhooks::list(call.app(), call.caller(), call.query().page()).await?;
+    call.page(&page.try_map(|endpoint| {
+        let headers = webhooks::headers(call.app(), &endpoint)?;
+        Ok::<_, ApiError>(WebhookView::new(endpoint, headers))
+    })?)
+}
+
+/// Create a webhook endpoint
+///
+/// `secret` is shown in this answer only. Every delivery is signed by Standard Webhooks (`webhook-signature`), and by
+/// `X-Webhook-Signature`: `sha256=` and the HMAC of the body in hexadecimal.
+#[utoipa::path(
+    tag = "Webhooks", operation_id = "create_webhook", request_body = CreateWebhookBody,
+    extensions(("x-required-scope" = json!("webhooks:write"))),
+    responses((status = 201, description = "The new endpoint, with its secret", body = CreatedWebhookMessage))
+)]
+#[post("/webhooks")]
+async fn create_webhook(
+    call: Call<WebhooksWrite, NoQuery, CreateWebhookBody>,
+) -> Result<HttpResponse, ApiError> {
+    let (body, call) = call.into_body();
+    let url = body.as_ref().ok().map(|body| body.url());
+    let reachable = webhooks::check_url(call.app(), url).await;
+    call.mutate(async move |unit: &mut UnitOfWork<'_>| {
+        let body = body?;
+        reachable?;
+        let created = webhooks::create(unit, body.into()).await?;
+        let text = "Webhook endpoint created successfully.";
+        Ok(Message::created(text, CreatedWebhookView::from(created)).with_secret())
+    })
+    .await
+}
+
+/// Get a webhook endpoint
+#[utoipa::path(
+    tag = "Webhooks", operation_id = "get_webhook",
+    params(("id" = i64, Path, description = "Webhook endpoint ID")),
+    extensions(("x-required-scope" = json!("webhooks:read"))),
+    responses((status = 200, description = "The endpoint, without its secret", body = WebhookItem))
+)]
+#[get("/webhooks/{id}")]
+async fn get_webhook(call: Call<WebhooksRead>) -> Result<HttpResponse, ApiError> {
+    let endpoint = webhooks::get(call.app(), call.caller(), WebhookEndpointId(call.path_id()?)).await?;
+    let headers = webhooks::headers(call.app(), &endpoint)?;
+    call.item(&WebhookView::new(endpoint, headers))
+}
+
+/// Update a webhook endpoint
+///
+/// What is on its way to an endpoint that is not active waits, and goes on when it is active again.
+#[utoipa::path(
+    tag = "Webhooks", operation_id = "update_webhook", request_body = UpdateWebhookBody,
+    params(("id" = i64, Path, description = "Webhook endpoint ID")),
+    extensions(("x-required-scope" = json!("webhooks:write"))),
+    responses((status = 200, description = "The endpoint as it is now", body = WebhookMessage))
+)]
+#[patch("/webhooks/{id}")]
+async fn update_webhook(
+    call: Call<WebhooksWrite, NoQuery, UpdateWebhookBody>,
+) -> Result<HttpResponse, ApiError> {
+    let id = WebhookEndpointId(call.path_id()?);
+    let (body, call) = call.into_body();
+    let url = body.as_ref().ok().and_then(|body| body.url());
+    let reachable = webhooks::check_url(call.app(), url).await;
+    call.mutate(async move |unit: &mut UnitOfWork<'_>| {
+        let body = body?;
+        reachable?;
+        let endpoint = webhooks::update(unit, id, body.into()).await?;
+        let headers = webhooks::headers(unit.app(), &endpoint)?;
+        Ok(Message::done("Webhook endpoint updated successfully.", WebhookView::new(endpoint, headers)))
+    })
+    .await
+}
+
+/// Delete a webhook endpoint
+///
+/// What is on its way to it has failed.
+#[utoipa::path(
+    tag = "Webhooks", operation_id = "delete_webhook",
+    params(("id" = i64, Path, description = "Webhook endpoint ID")),
+    extensions(("x-required-scope" = json!("webhooks:delete"))),
+    responses((status = 204, description = "It is deleted"))
+)]
+#[delete("/webhooks/{id}")]
+async fn delete_webhook(call: Call<WebhooksDelete>) -> Result<HttpResponse, ApiError> {
+    let id = WebhookEndpointId(call.path_id()?);
+    call.mutate(async move |unit: &mut UnitOfWork<'_>| {
+        webhooks::delete(unit, id).await?;
+        Ok(NoContent)
+    })
+    .await
+}
+
+/// Rotate a webhook endpoint's secret
+///
+/// The old secret signs beside the new one until the grace is over; the new one's signature is the first.
+#[utoipa::path(
+    tag = "Webhooks", operation_id = "rotate_webhook_secret", request_body = RotateWebhookSecretBody,
+    params(("id" = i64, Path, description = "Webhook endpoint ID")),
+    extensions(("x-required-scope" = json!("webhooks:write"))),
+    responses((status = 200, description = "The new secret", body = RotatedWebhookSecretMessage))
+)]
+#[post("/webhooks/{id}/rotate-secret")]
+async fn rotate_webhook_secret(
+    call: Call<WebhooksWrite, NoQuery, RotateWebhookSecretBody>,
+) -> Result<HttpResponse, ApiError> {
+    let id = WebhookEndpointId(call.path_id()?);
+    let (body, call) = call.into_body();
+    call.mutate(async move |unit: &mut UnitOfWork<'_>| {
+        let secret = webhooks::rotate_secret(unit, id, body?.grace()).await?;
+        let text = "Webhook secret rotated successfully.";
+        Ok(Message::done(text, RotatedWebhookSecretView::from(secret)).with_secret())
+    })
+    .await
+}
+
+/// Test a webhook endpoint
+///
+/// Sends an event of type `webhook.test`, signed like any other. It is not counted and not tried again, and the answer is 200
+/// either way: look at `success`.
+#[utoipa::path(
+    tag = "Webhooks", operation_id = "test_webhook",
+    params(("id" = i64, Path, description = "Webhook endpoint ID")),
+    extensions(("x-required-scope" = json!("webhooks:write"))),
+    responses((status = 200, description = "What it came to", body = WebhookTestView))
+)]
+#[post("/webhooks/{id}/test")]
+async fn test_webhook(call: Call<WebhooksWrite>) -> Result<HttpResponse, ApiError> {
+    let id = WebhookEndpointId(call.path_id()?);
+    let tested = webhooks::test(call.app(), call.caller(), id).await?;
+    call.plain(&WebhookTestView::from(tested))
+}
+
+/// List a webhook endpoint's deliveries
+#[utoipa::path(
+    tag = "Webhooks", operation_id = "list_webhook_deliveries",
+    params(("id" = i64, Path, description = "Webhook endpoint ID"), ListDeliveriesQuery),
+    extensions(("x-required-scope" = json!("webhooks:read"))),
+    responses((status = 200, description = "One page of deliveries, the newest first", body = WebhookDeliveryPage))
+)]
+#[get("/webhooks/{id}/deliveries")]
+async fn list_webhook_deliveries(
+    call: Call<WebhooksRead, ListDeliveriesQuery>,
+) -> Result<HttpResponse, ApiError> {
+    let id = WebhookEndpointId(call.path_id()?);
+    let query = call.query();
+    let page = webhooks::list_deliveries(call.app(), call.caller(), id, query.status(), query.page()).await?;
+    call.page(&page.map(WebhookDeliveryView::from))
+}
+
+/// Get a delivery
+///
+/// With all its attempts.
+#[utoipa::path(
+    tag = "Webhooks", operation_id = "get_webhook_delivery",
+    params(
+        ("id" = i64, Path, description = "Webhook endpoint ID"),
+        ("delivery_id" = i64, Path, description = "Delivery ID"),
+    ),
+    extensions(("x-required-scope" = json!("webhooks:read"))),
+    responses((status = 200, description = "The delivery with its attempts", body = WebhookDeliveryItem))
+)]
+#[get("/webhooks/{id}/deliveries/{delivery_id}")]
+async fn get_webhook_delivery(call: Call<WebhooksRead>) -> Result<HttpResponse, ApiError> {
+    let (endpoint, id) =
+        (WebhookEndpointId(call.path_id()?), WebhookDeliveryId(call.path_number("delivery_id")?));
+    let history = webhooks::get_delivery(call.app(), call.caller(), endpoint, id).await?;
+    call.item(&WebhookDeliveryHistoryView::from(history))
+}
+
+/// Retry a delivery
+///
+/// By hand, at most ten times; 400 `cannot_retry` for one that was received or is being sent.
+#[utoipa::path(
+    tag = "Webhooks", operation_id = "retry_webhook_delivery",
+    params(
+        ("id" = i64, Path, description = "Webhook endpoint ID"),
+        ("delivery_id" = i64, Path, description = "Delivery ID"),
+    ),
+    extensions(("x-required-scope" = json!("webhooks:write"))),
+    responses((status = 200, description = "The delivery as it stands now", body = WebhookDeliveryMessage))
+)]
+#[post("/webhooks/{id}/deliveries/{delivery_id}/retry")]
+async fn retry_webhook_delivery(call: Call<WebhooksWrite>) -> Result<HttpResponse, ApiError> {
+    let (endpoint, id) =
+        (WebhookEndpointId(call.path_id()?), WebhookDeliveryId(call.path_number("delivery_id")?));
+    let app = call.app().clone();
+    let answer = call
+        .mutate(async move |unit: &mut UnitOfWork<'_>| {
+            let delivery = webhooks::retry_delivery(unit, endpoint, id).await?;
+            Ok(Message::done("Delivery queued for retry.", WebhookDeliveryView::from(delivery)))
+        })
+        .await;
+    app.wake_deliveries();
+    answer
+}

@@ -1,0 +1,190 @@
+//! Events on the wire.
+
+use gatepost_app::{
+    StoredEvent,
+    events::{MAX_BATCH, MAX_DATA_BYTES, PublishEvent},
+};
+use gatepost_kernel::{EventId, FieldErrors, PageRequest, Timestamp};
+use gatepost_webhooks::{EventType, event_data};
+use serde::Serialize;
+use serde_json::{Map, Value};
+use utoipa::{IntoParams, ToSchema};
+
+use super::envelopes;
+use crate::{
+    body::{Context, Fields, ReadBody},
+    query::{Parameters, ReadQuery},
+};
+
+/// The size of a request around its data.
+const ENVELOPE_BYTES: usize = 64 << 10;
+
+/// The id of an event that was accepted.
+#[derive(Serialize, ToSchema)]
+pub struct AcceptedEventView {
+    /// Its id.
+    #[schema(value_type = String, example = "evt_abc123def456")]
+    id: EventId,
+}
+
+impl From<EventId> for AcceptedEventView {
+    fn from(id: EventId) -> Self {
+        Self { id }
+    }
+}
+
+/// An event.
+#[derive(Serialize, ToSchema)]
+pub struct EventView {
+    /// Its id.
+    #[schema(value_type = String, example = "evt_abc123def456")]
+    id: EventId,
+    /// What happened.
+    #[schema(example = "post.created")]
+    r#type: String,
+    /// To what.
+    #[schema(value_type = Object, example = json!({"id": 7}))]
+    data: Value,
+    /// When it was accepted.
+    #[schema(value_type = String, format = DateTime, example = "2026-01-15T10:30:00Z")]
+    created_at: Timestamp,
+}
+
+impl From<StoredEvent> for EventView {
+    fn from(event: StoredEvent) -> Self {
+        let data = event_data(&event.payload).unwrap_or_default();
+        Self { id: event.id, r#type: event.event_type, data, created_at: event.created_at }
+    }
+}
+
+/// Something that has happened.
+#[derive(ToSchema)]
+pub struct CreateEventBody {
+    /// `evt_` and 1 to 60 of `A-Za-z0-9_-`; the same id means the same event. Generated if not given
+    #[schema(value_type = Option<String>, pattern = "^evt_[A-Za-z0-9_-]{1,60}$", example = "evt_order-1234-paid")]
+    id: Option<EventId>,
+    /// What happened: lower-case words with dots between
+    #[schema(value_type = String, pattern = "^[a-z0-9_]+(\\.[a-z0-9_]+)*$", max_length = 128, example = "post.created")]
+    r#type: EventType,
+    /// To what; up to 1 MiB
+    #[schema(value_type = Object, example = json!({"id": 7, "title": "Hello"}))]
+    data: Value,
+}
+
+impl ReadBody for CreateEventBody {
+    const LIMIT_BYTES: usize = MAX_DATA_BYTES + ENVELOPE_BYTES;
+
+    fn read(fields: &mut Fields, _: &Context<'_>) -> Option<Self> {
+        let id = fields.text("id", crate::body::Null::IsAbsent, |id| {
+            EventId::parse(id).ok_or_else(|| {
+                "The id must be evt_ and 1 to 60 letters, digits, underscores or hyphens.".to_owned()
+            })
+        });
+        let event_type = fields.required_text("type", |text| {
+            EventType::parse(text).ok_or_else(|| {
+                "The type must be lower-case words with dots between, such as post.created.".to_owned()
+            })
+        });
+        let data = fields.any("data");
+        if data.as_ref().is_some_and(|data| data.to_string().len() > MAX_DATA_BYTES) {
+            fields.fault("data", "The data may not be greater than 1 megabyte.");
+        }
+        Some(Self { id, r#type: event_type?, data: data? })
+    }
+}
+
+impl From<CreateEventBody> for PublishEvent {
+    fn from(body: CreateEventBody) -> Self {
+        Self { id: body.id, event_type: body.r#type, data: body.data }
+    }
+}
+
+/// Several events, all or none.
+#[derive(ToSchema)]
+pub struct CreateEventBatchBody {
+    /// The events
+    #[schema(min_items = 1, max_items = 1000)]
+    events: Vec<CreateEventBody>,
+}
+
+impl CreateEventBatchBody {
+    /// The events.
+    pub fn into_events(self) -> Vec<PublishEvent> {
+        self.events.into_iter().map(Into::into).collect()
+    }
+}
+
+impl ReadBody for CreateEventBatchBody {
+    const LIMIT_BYTES: usize = 16 << 20;
+
+    fn read(fields: &mut Fields, context: &Context<'_>) -> Option<Self> {
+        let items = fields.objects("events", 1..=MAX_BATCH)?;
+        let mut events = Vec::with_capacity(items.len());
+        for (place, item) in items.into_iter().enumerate() {
+            match read_item(item, context) {
+                Ok(event) => events.push(event),
+                Err(faults) => fields.faults(&format!("events.{place}."), &faults),
+            }
+        }
+        Some(Self { events })
+    }
+}
+
+fn read_item(item: Map<String, Value>, context: &Context<'_>) -> Result<CreateEventBody, FieldErrors> {
+    let mut fields = Fields::new(item);
+    let event = CreateEventBody::read(&mut fields, context);
+    let faults = fields.into_errors();
+    event.filter(|_| faults.is_empty()).ok_or(faults)
+}
+
+/// Which events.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct ListEventsQuery {
+    /// One type only
+    #[param(value_type = Option<String>, example = "post.created")]
+    r#type: Option<EventType>,
+    /// Page number
+    #[param(minimum = 1, default = 1)]
+    page: Option<u32>,
+    /// Items per page
+    #[param(minimum = 1, maximum = 100, default = 25)]
+    per_page: Option<u32>,
+}
+
+impl ListEventsQuery {
+    /// One type only.
+    pub fn event_type(&self) -> Option<EventType> {
+        self.r#type.clone()
+    }
+
+    /// The page that is asked for.
+    pub fn page(&self) -> PageRequest {
+        let default = PageRequest::default();
+        PageRequest {
+            page: self.page.unwrap_or(default.page),
+            per_page: self.per_page.unwrap_or(default.per_page),
+        }
+    }
+}
+
+impl ReadQuery for ListEventsQuery {
+    fn read(parameters: &mut Parameters) -> Option<Self> {
+        let event_type = parameters.text("type", EventType::parse, "lower-case words with dots between");
+        let page = parameters.page();
+        Some(Self { r#type: event_type, page: Some(page.page), per_page: Some(page.per_page) })
+    }
+}
+
+/// The ids of events that were accepted.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "only describes what the contract renders")]
+pub struct AcceptedEventList {
+    data: Vec<AcceptedEventView>,
+}
+
+envelopes! {
+    item AcceptedEventItem(AcceptedEventView);
+    item EventItem(EventView);
+    page EventPage(EventView);
+}

@@ -1,0 +1,393 @@
+//! Webhook endpoints and their deliveries.
+
+use std::time::Duration;
+
+use gatepost_egress::TargetFault;
+use gatepost_kernel::{
+    Environment, Error, EventId, FieldErrors, Page, PageRequest, Result, Secret, WebhookDeliveryId,
+    WebhookEndpointId, random,
+};
+use gatepost_storage::{
+    NewWebhookEndpoint, PreviousSecret, WebhookAttempt, WebhookDelivery, WebhookEndpoint,
+    WebhookEndpointChanges,
+};
+use gatepost_webhooks::{CustomHeader, DeliveryStatus, EndpointSecret, Subscription, event_payload};
+use serde_json::{Map, json};
+
+use crate::{App, Caller, UnitOfWork, workspaces::changed_fields};
+
+const TARGET: &str = "webhook";
+/// How many secrets may sign at once.
+const MAX_SECRETS: usize = 10;
+/// How often a delivery can be tried again by hand.
+const MAX_MANUAL_RETRIES: u32 = 10;
+
+/// An endpoint to be made.
+#[derive(Debug)]
+pub struct CreateWebhook {
+    /// Where its deliveries go.
+    pub url: String,
+    /// What it wants to hear.
+    pub events: Vec<Subscription>,
+    /// Its secret; a fresh one without it.
+    pub secret: Option<EndpointSecret>,
+    /// A label for people.
+    pub description: Option<String>,
+    /// Headers of the tenant's own.
+    pub headers: Vec<CustomHeader>,
+}
+
+/// What to change of an endpoint; `None` leaves as it is.
+#[derive(Debug, Default)]
+pub struct UpdateWebhook {
+    /// Where its deliveries go.
+    pub url: Option<String>,
+    /// What it wants to hear.
+    pub events: Option<Vec<Subscription>>,
+    /// A label for people; `Some(None)` takes it away.
+    pub description: Option<Option<String>>,
+    /// Headers of the tenant's own, all of them.
+    pub headers: Option<Vec<CustomHeader>>,
+    /// Whether deliveries go there.
+    pub is_active: Option<bool>,
+}
+
+/// What a test send came to.
+#[derive(Debug)]
+pub struct TestedWebhook {
+    /// Whether the endpoint received it.
+    pub success: bool,
+    /// The answer's HTTP status.
+    pub status_code: Option<u16>,
+    /// How the answer begins.
+    pub response_body: Option<String>,
+    /// What went wrong, in words.
+    pub error: Option<String>,
+    /// How long it took.
+    pub took: Duration,
+}
+
+/// A delivery with its attempts, the first first.
+#[derive(Debug)]
+pub struct DeliveryHistory {
+    /// The delivery.
+    pub delivery: WebhookDelivery,
+    /// What each attempt came to.
+    pub attempts: Vec<WebhookAttempt>,
+}
+
+/// Checks where deliveries are to go, and what its name resolves to now; before the transaction, because it may take time.
+///
+/// # Errors
+/// [`Error::Validation`] about `url`.
+pub async fn check_url(app: &App, url: Option<&str>) -> Result<()> {
+    let Some(url) = url else { return Ok(()) };
+    app.dispatcher()?.egress().check_resolved(url).await.map(|_| ()).map_err(url_fault)
+}
+
+fn url_fault(fault: TargetFault) -> Error {
+    Error::invalid("url", fault.to_string())
+}
+
+/// One page of the caller's endpoints.
+///
+/// # Errors
+/// [`Error::Unavailable`].
+pub async fn list(app: &App, caller: &Caller, page: PageRequest) -> Result<Page<WebhookEndpoint>> {
+    let (workspace, environment) = (caller.workspace_id(), caller.environment());
+    app.read_snapshot(async move |mut tx| Ok(tx.webhook_endpoint_list(workspace, environment, page).await?))
+        .await
+}
+
+/// One endpoint.
+///
+/// # Errors
+/// [`Error::NotFound`], also if the caller may not see it; [`Error::Unavailable`].
+pub async fn get(app: &App, caller: &Caller, id: WebhookEndpointId) -> Result<WebhookEndpoint> {
+    let (workspace, environment) = (caller.workspace_id(), caller.environment());
+    app.read(async move |mut tx| {
+        tx.webhook_endpoint_get(workspace, environment, id).await?.ok_or(Error::NotFound)
+    })
+    .await
+}
+
+/// The headers of the tenant's own that go with each delivery.
+///
+/// # Errors
+/// [`Error::Internal`] if they cannot be read with the present key.
+pub fn headers(app: &App, endpoint: &WebhookEndpoint) -> Result<Vec<(String, String)>> {
+    let text = app.dispatcher()?.vault().open(&endpoint.sealed_headers);
+    let text = text.map_err(|fault| Error::Internal(format!("webhook {}: {fault}", endpoint.id)))?;
+    Ok(CustomHeader::read_all(text.expose()))
+}
+
+/// Makes an endpoint; with its secret, which is shown this once.
+///
+/// # Errors
+/// [`Error::Validation`].
+pub async fn create(unit: &mut UnitOfWork<'_>, input: CreateWebhook) -> Result<(WebhookEndpoint, Secret)> {
+    let dispatcher = unit.app().dispatcher()?.clone();
+    dispatcher.egress().check(&input.url).map_err(url_fault)?;
+    let (workspace_id, environment) = (unit.caller().workspace_id(), unit.caller().environment());
+    // Held until the commit: an endpoint of a workspace that is being deleted would be nobody's.
+    unit.tx.workspace_lock(workspace_id).await?.ok_or(Error::NotFound)?;
+    let secret = input.secret.unwrap_or_else(|| EndpointSecret::generate(&mut random::rng()));
+    let vault = dispatcher.vault();
+    let endpoint = unit
+        .tx
+        .webhook_endpoint_insert(&NewWebhookEndpoint {
+            workspace_id,
+            environment,
+            url: input.url,
+            description: input.description,
+            events: texts(&input.events),
+            sealed_headers: vault.seal(&CustomHeader::write_all(&input.headers)),
+            sealed_secret: vault.seal(secret.expose()),
+            created_at: unit.now,
+        })
+        .await?;
+    record(unit, &endpoint, "webhook.created", Map::new());
+    Ok((endpoint, Secret::new(secret.expose().to_owned())))
+}
+
+/// Changes an endpoint.
+///
+/// # Errors
+/// [`Error::NotFound`], [`Error::Validation`].
+pub async fn update(
+    unit: &mut UnitOfWork<'_>,
+    id: WebhookEndpointId,
+    input: UpdateWebhook,
+) -> Result<WebhookEndpoint> {
+    let dispatcher = unit.app().dispatcher()?.clone();
+    if let Some(url) = &input.url {
+        dispatcher.egress().check(url).map_err(url_fault)?;
+    }
+    let now = unit.now;
+    let before = lock(unit, id).await?;
+    let changes = WebhookEndpointChanges {
+        url: input.url,
+        description: input.description,
+        events: input.events.as_deref().map(texts),
+        sealed_headers: input.headers.map(|all| dispatcher.vault().seal(&CustomHeader::write_all(&all))),
+        secrets: None,
+        is_active: input.is_active.filter(|active| *active != before.is_active).map(|active| (active, None)),
+    };
+    let fields = changed_fields(&[
+        ("url", changes.url.is_some()),
+        ("description", changes.description.is_some()),
+        ("events", changes.events.is_some()),
+        ("headers", changes.sealed_headers.is_some()),
+        ("is_active", changes.is_active.is_some()),
+    ]);
+    let endpoint = unit.tx.webhook_endpoint_update(id, changes, now).await?;
+    record(unit, &endpoint, "webhook.updated", fields);
+    Ok(endpoint)
+}
+
+/// Deletes an endpoint; what was on its way there has failed.
+///
+/// # Errors
+/// [`Error::NotFound`].
+pub async fn delete(unit: &mut UnitOfWork<'_>, id: WebhookEndpointId) -> Result<()> {
+    let endpoint = lock(unit, id).await?;
+    let now = unit.now;
+    unit.tx.webhook_endpoint_delete(id, now).await?;
+    record(unit, &endpoint, "webhook.deleted", Map::new());
+    Ok(())
+}
+
+/// Gives an endpoint a fresh secret. The one before signs beside it until the grace is over.
+///
+/// # Errors
+/// [`Error::NotFound`]; [`Error::Conflict`] if too many secrets sign already.
+pub async fn rotate_secret(
+    unit: &mut UnitOfWork<'_>,
+    id: WebhookEndpointId,
+    grace: Duration,
+) -> Result<Secret> {
+    let dispatcher = unit.app().dispatcher()?.clone();
+    let (now, before) = (unit.now, lock(unit, id).await?);
+    let mut previous: Vec<PreviousSecret> =
+        before.previous_secrets.into_iter().filter(|secret| secret.until > now).collect();
+    if !grace.is_zero() {
+        previous.insert(0, PreviousSecret { sealed: before.sealed_secret, until: now.plus(grace) });
+    }
+    if previous.len() >= MAX_SECRETS {
+        let text = "Too many secrets of this endpoint are in force. Wait until the grace of one is over.";
+        return Err(Error::Conflict(text.to_owned()));
+    }
+    let secret = EndpointSecret::generate(&mut random::rng());
+    let sealed = dispatcher.vault().seal(secret.expose());
+    let changes = WebhookEndpointChanges { secrets: Some((sealed, previous)), ..Default::default() };
+    let endpoint = unit.tx.webhook_endpoint_update(id, changes, now).await?;
+    record(unit, &endpoint, "webhook.secret_rotated", Map::new());
+    Ok(Secret::new(secret.expose().to_owned()))
+}
+
+/// Sends a test event, signed like any other, through the same guard; it is no delivery and is not counted.
+///
+/// # Errors
+/// [`Error::NotFound`], [`Error::Unavailable`].
+pub async fn test(app: &App, caller: &Caller, id: WebhookEndpointId) -> Result<TestedWebhook> {
+    let endpoint = get(app, caller, id).await?;
+    let event_id = EventId::generate(&mut random::rng());
+    let data = json!({ "message": "This is a test." });
+    let payload = event_payload(
+        &event_id,
+        "webhook.test",
+        app.now(),
+        endpoint.workspace_id,
+        endpoint.environment,
+        &data,
+    );
+    let sent = app.dispatcher()?.send_test(&endpoint, event_id.as_str(), &payload).await;
+    Ok(TestedWebhook {
+        success: sent.status.is_some_and(|status| (200..300).contains(&status)),
+        status_code: sent.status,
+        response_body: sent.body,
+        error: sent.error,
+        took: sent.took,
+    })
+}
+
+/// One page of an endpoint's deliveries, the newest first.
+///
+/// # Errors
+/// [`Error::NotFound`], [`Error::Unavailable`].
+pub async fn list_deliveries(
+    app: &App,
+    caller: &Caller,
+    id: WebhookEndpointId,
+    status: Option<DeliveryStatus>,
+    page: PageRequest,
+) -> Result<Page<WebhookDelivery>> {
+    let (workspace, environment) = (caller.workspace_id(), caller.environment());
+    let status = status.map(DeliveryStatus::as_str);
+    app.read_snapshot(async move |mut tx| {
+        tx.webhook_endpoint_get(workspace, environment, id).await?.ok_or(Error::NotFound)?;
+        Ok(tx.webhook_delivery_list(id, status, page).await?)
+    })
+    .await
+}
+
+/// One delivery with its attempts.
+///
+/// # Errors
+/// [`Error::NotFound`], [`Error::Unavailable`].
+pub async fn get_delivery(
+    app: &App,
+    caller: &Caller,
+    endpoint: WebhookEndpointId,
+    id: WebhookDeliveryId,
+) -> Result<DeliveryHistory> {
+    let (workspace, environment) = (caller.workspace_id(), caller.environment());
+    app.read_snapshot(async move |mut tx| {
+        tx.webhook_endpoint_get(workspace, environment, endpoint).await?.ok_or(Error::NotFound)?;
+        let delivery = tx.webhook_delivery_get(endpoint, id, false).await?.ok_or(Error::NotFound)?;
+        Ok(DeliveryHistory { delivery, attempts: tx.webhook_attempt_list(id).await? })
+    })
+    .await
+}
+
+/// Makes a delivery due once more by hand; how it stands then.
+///
+/// # Errors
+/// [`Error::NotFound`]; [`Error::CannotRetry`] if it was received, is in flight, or was retried ten times.
+pub async fn retry_delivery(
+    unit: &mut UnitOfWork<'_>,
+    endpoint: WebhookEndpointId,
+    id: WebhookDeliveryId,
+) -> Result<WebhookDelivery> {
+    let now = unit.now;
+    let owner = lock(unit, endpoint).await?;
+    let delivery = unit.tx.webhook_delivery_get(endpoint, id, true).await?.ok_or(Error::NotFound)?;
+    let refusal = if delivery.status == DeliveryStatus::Success.as_str() {
+        "This delivery was already received."
+    } else if delivery.claim_id.is_some() {
+        "This delivery is being sent."
+    } else if delivery.manual_retries >= MAX_MANUAL_RETRIES {
+        "This delivery was retried as often as it can be."
+    } else {
+        unit.tx.webhook_delivery_retry(id, owner.is_active.then_some(now), now).await?;
+        let delivery = unit.tx.webhook_delivery_get(endpoint, id, false).await?.ok_or(Error::NotFound)?;
+        record(unit, &owner, "webhook.delivery_retried", Map::new());
+        return Ok(delivery);
+    };
+    Err(Error::CannotRetry(refusal.to_owned()))
+}
+
+async fn lock(unit: &mut UnitOfWork<'_>, id: WebhookEndpointId) -> Result<WebhookEndpoint> {
+    let (workspace, environment): (_, Environment) =
+        (unit.caller().workspace_id(), unit.caller().environment());
+    unit.tx.webhook_endpoint_lock(workspace, environment, id).await?.ok_or(Error::NotFound)
+}
+
+fn texts(events: &[Subscription]) -> Vec<String> {
+    events.iter().map(|event| event.as_str().to_owned()).collect()
+}
+
+fn record(
+    unit: &mut UnitOfWork<'_>,
+    endpoint: &WebhookEndpoint,
+    action: &'static str,
+    details: Map<String, serde_json::Value>,
+) {
+    unit.audit(endpoint.workspace_id, action, (TARGET, endpoint.id.0), details);
+}
+
+/// Checks a list of event types or patterns.
+///
+/// # Errors
+/// For each malformed entry its place and a sentence.
+pub fn subscriptions(texts: &[&str]) -> Result<Vec<Subscription>, Vec<(Option<usize>, String)>> {
+    const MAX: usize = 100;
+    if texts.is_empty() {
+        return Err(vec![(None, "The events field is required.".to_owned())]);
+    }
+    if texts.len() > MAX {
+        return Err(vec![(None, format!("The events may not have more than {MAX} items."))]);
+    }
+    let (mut events, mut faults) = (Vec::new(), Vec::new());
+    for (place, text) in texts.iter().enumerate() {
+        match Subscription::parse(text) {
+            Some(event) if events.contains(&event) => {}
+            Some(event) => events.push(event),
+            None => faults.push((
+                Some(place),
+                "An event must be a type such as post.created, a pattern such as post.*, or *.".to_owned(),
+            )),
+        }
+    }
+    if faults.is_empty() { Ok(events) } else { Err(faults) }
+}
+
+/// Checks headers of a tenant's own.
+///
+/// # Errors
+/// Every fault, by header.
+pub fn custom_headers(pairs: &Map<String, serde_json::Value>) -> Result<Vec<CustomHeader>, FieldErrors> {
+    const MAX: usize = 20;
+    let (mut headers, mut faults) = (Vec::new(), FieldErrors::default());
+    if pairs.len() > MAX {
+        faults.add("headers", format!("The headers may not have more than {MAX} items."));
+        return Err(faults);
+    }
+    let mut names = Vec::new();
+    for (name, value) in pairs {
+        let field = format!("headers.{name}");
+        let lower = name.to_ascii_lowercase();
+        match value.as_str().map(|value| CustomHeader::new(name, value)) {
+            Some(Ok(_)) if names.contains(&lower) => {
+                faults.add(field, "The header is given twice.".to_owned())
+            }
+            Some(Ok(header)) => {
+                names.push(lower);
+                headers.push(header);
+            }
+            Some(Err(fault)) => faults.add(field, format!("The header {fault}.")),
+            None => faults.add(field, "The header must be a string.".to_owned()),
+        }
+    }
+    if headers.len() == pairs.len() { Ok(headers) } else { Err(faults) }
+}

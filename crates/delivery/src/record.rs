@@ -1,0 +1,113 @@
+//! Writing down what attempts came to: many in one transaction.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use gatepost_kernel::{EventId, WebhookEndpointId, random};
+use gatepost_storage::{DeliveryResult, EndpointTally, NewEvent, StorageError, Tx, WebhookEndpointChanges};
+use gatepost_webhooks::event_payload;
+use serde_json::json;
+use tokio::sync::mpsc;
+
+use crate::{Dispatcher, Handover, store};
+
+const BATCH: usize = 256;
+/// For how long results are held while the database is away; after that the leases have ended, and somebody sends again.
+const TRIES: u32 = 20;
+const WAIT: Duration = Duration::from_secs(1);
+
+/// What an attempt came to, and whether the receiver said that its endpoint is gone.
+#[derive(Debug, Clone)]
+pub struct Ended {
+    pub result: DeliveryResult,
+    pub disables: bool,
+}
+
+impl Dispatcher {
+    /// Records results until every sender is gone.
+    pub(crate) async fn record(self, mut results: mpsc::UnboundedReceiver<Ended>) {
+        let mut batch = Vec::new();
+        while results.recv_many(&mut batch, BATCH).await > 0 {
+            for tries in 1.. {
+                match self.write(batch.clone()).await {
+                    Ok(handovers) => {
+                        self.hand_over(handovers);
+                        break;
+                    }
+                    Err(error) if tries < TRIES => {
+                        tracing::warn!(error = %error, "results of deliveries are not written; trying again");
+                        tokio::time::sleep(WAIT).await;
+                    }
+                    Err(error) => {
+                        tracing::error!(
+                            error = %error, deliveries = batch.len(),
+                            "results of deliveries are lost; they will be delivered again"
+                        );
+                        break;
+                    }
+                }
+            }
+            self.recorded(batch.len());
+            batch.clear();
+        }
+    }
+
+    async fn write(&self, mut batch: Vec<Ended>) -> Result<Vec<Handover>, StorageError> {
+        // In one order everywhere, so that two processes cannot wait for each other.
+        batch.sort_by_key(|ended| (ended.result.endpoint_id, ended.result.id));
+        let dispatcher = self.clone();
+        let write = async move |mut tx: Tx<'_>| {
+            let mut tallies = BTreeMap::<WebhookEndpointId, EndpointTally>::new();
+            let mut gone = Vec::new();
+            for Ended { result, disables } in &batch {
+                // Somebody else has it by now; what we know of it is old.
+                if !tx.webhook_delivery_record(result).await? {
+                    continue;
+                }
+                let tally = tallies.entry(result.endpoint_id).or_default();
+                if result.status == "success" {
+                    tally.successes += 1;
+                    tally.failures_at_end = 0;
+                    tally.last_success_at = tally.last_success_at.max(Some(result.ended_at));
+                } else {
+                    tally.failures += 1;
+                    tally.failures_at_end += 1;
+                }
+                if *disables {
+                    gone.push((result.endpoint_id, result.ended_at));
+                }
+            }
+            for (endpoint, tally) in &tallies {
+                tx.webhook_endpoint_tally(*endpoint, tally).await?;
+            }
+            gone.dedup_by_key(|(endpoint, _)| *endpoint);
+            let mut handovers = Vec::new();
+            for (id, now) in gone {
+                let Some(endpoint) = tx.webhook_endpoint_target(id).await?.filter(|e| e.is_active) else {
+                    continue;
+                };
+                let reason = "The endpoint answered 410 Gone.";
+                let changes = WebhookEndpointChanges {
+                    is_active: Some((false, Some(reason.to_owned()))),
+                    ..Default::default()
+                };
+                tx.webhook_endpoint_update(id, changes, now).await?;
+                let event_id = EventId::generate(&mut random::rng());
+                let (workspace_id, environment) = (endpoint.workspace_id, endpoint.environment);
+                let event_type = "webhook.disabled";
+                let data = json!({ "id": id, "url": endpoint.url, "reason": reason });
+                let payload = event_payload(&event_id, event_type, now, workspace_id, environment, &data);
+                let event = NewEvent {
+                    id: event_id,
+                    workspace_id,
+                    environment,
+                    event_type: event_type.to_owned(),
+                    payload,
+                    created_at: now,
+                };
+                handovers.extend(store(&mut tx, &event, Some(&dispatcher)).await?.unwrap_or_default());
+            }
+            Ok::<_, StorageError>(handovers)
+        };
+        self.storage().transaction(write).await
+    }
+}

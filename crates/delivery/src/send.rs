@@ -1,0 +1,198 @@
+//! One attempt: signed, sent, and its answer read as far as it is kept.
+
+use std::{
+    error::Error as _,
+    io,
+    time::{Duration, Instant},
+};
+
+use gatepost_egress::{Egress, RequestError, Response, StatusCode, header};
+use gatepost_kernel::Timestamp;
+use gatepost_storage::WebhookEndpoint;
+use gatepost_webhooks::{AttemptOutcome, CustomHeader, EndpointSecret, Vault, sign};
+
+/// How much of an answer is kept; no more is read.
+const KEPT_BYTES: usize = 16 * 1024;
+
+/// What was sent and what came back.
+#[derive(Debug, Clone)]
+pub struct Sent {
+    /// What it means for a delivery.
+    pub outcome: AttemptOutcome,
+    /// The answer's HTTP status.
+    pub status: Option<u16>,
+    /// How the answer begins.
+    pub body: Option<String>,
+    /// What went wrong, in words.
+    pub error: Option<String>,
+    /// How long it took.
+    pub took: Duration,
+}
+
+/// Why a request could not even be tried.
+#[derive(Debug, Clone)]
+pub struct SentError(pub String);
+
+/// Signs `payload` and posts it to `endpoint`; waits no longer than `timeout`, body included.
+pub async fn send(
+    egress: &Egress,
+    vault: &Vault,
+    endpoint: &WebhookEndpoint,
+    id: &str,
+    payload: &str,
+    now: Timestamp,
+    timeout: Duration,
+) -> Sent {
+    let began = Instant::now();
+    let failed = |outcome, error: String| Sent {
+        outcome,
+        status: None,
+        body: None,
+        error: Some(error),
+        took: began.elapsed(),
+    };
+    let request = match prepare(egress, vault, endpoint, id, payload, now) {
+        Ok(request) => request,
+        Err(SentError(fault)) => return failed(AttemptOutcome::Undeliverable, fault),
+    };
+    let exchange = async {
+        let mut response = request.send().await?;
+        let (status, retry_after) = (response.status(), retry_after(&response, now));
+        Ok::<_, RequestError>((status, retry_after, beginning(&mut response).await))
+    };
+    match tokio::time::timeout(timeout, exchange).await {
+        Err(_) => {
+            let seconds = timeout.as_secs_f64();
+            failed(AttemptOutcome::NoAnswer, format!("No complete answer within {seconds} s."))
+        }
+        Ok(Err(error)) => {
+            let (outcome, words) = explain(&error);
+            failed(outcome, words)
+        }
+        Ok(Ok((status, retry_after, (body, fault)))) => {
+            let outcome = AttemptOutcome::Answered { status: status.as_u16(), retry_after };
+            let error =
+                (!status.is_success()).then(|| format!("The endpoint answered {}.", status_words(status)));
+            // A break behind a head that says success is still success: the receiver has the event.
+            Sent {
+                outcome,
+                status: Some(status.as_u16()),
+                body: Some(body),
+                error: error.or(fault),
+                took: began.elapsed(),
+            }
+        }
+    }
+}
+
+fn prepare(
+    egress: &Egress,
+    vault: &Vault,
+    endpoint: &WebhookEndpoint,
+    id: &str,
+    payload: &str,
+    now: Timestamp,
+) -> Result<gatepost_egress::RequestBuilder, SentError> {
+    let target = egress.check(&endpoint.url).map_err(|fault| SentError(fault.to_string()))?;
+    let unreadable =
+        |_| SentError("A secret of the endpoint cannot be decrypted with the present key.".to_owned());
+    let in_force = endpoint.previous_secrets.iter().filter(|secret| secret.until > now).map(|s| &s.sealed);
+    let mut secrets = Vec::new();
+    for sealed in std::iter::once(&endpoint.sealed_secret).chain(in_force) {
+        let secret = vault.open(sealed).map_err(unreadable)?;
+        let secret = EndpointSecret::parse(secret.expose());
+        secrets.push(secret.map_err(|_| SentError("A secret of the endpoint is malformed.".to_owned()))?);
+    }
+    let signatures = sign(&secrets, id, now, payload.as_bytes());
+    let mut headers = header::HeaderMap::new();
+    let value = |text: &str| {
+        header::HeaderValue::from_str(text).map_err(|_| SentError("A header cannot be sent.".to_owned()))
+    };
+    let own = vault.open(&endpoint.sealed_headers).map_err(unreadable)?;
+    for (name, text) in CustomHeader::read_all(own.expose()) {
+        let name = header::HeaderName::from_bytes(name.as_bytes());
+        let name = name.map_err(|_| SentError("A header of the endpoint is malformed.".to_owned()))?;
+        headers.insert(name, value(&text)?);
+    }
+    // Ours come last: whatever else was said before, these are what is sent.
+    let seconds = now.as_seconds().to_string();
+    for (name, text) in [
+        ("content-type", "application/json"),
+        ("webhook-id", id),
+        ("webhook-timestamp", &seconds),
+        ("webhook-signature", &signatures.standard),
+        ("x-webhook-id", id),
+        ("x-webhook-timestamp", &seconds),
+        ("x-webhook-signature", &signatures.contract),
+    ] {
+        headers.insert(header::HeaderName::from_static(name), value(text)?);
+    }
+    Ok(egress.post(&target).headers(headers).body(payload.to_owned()))
+}
+
+/// How the answer begins, and what went wrong while it was read. What lies behind that is not read, and the connection that it
+/// would come over is closed.
+async fn beginning(response: &mut Response) -> (String, Option<String>) {
+    let (mut bytes, mut fault) = (Vec::new(), None);
+    while bytes.len() < KEPT_BYTES {
+        match response.chunk().await {
+            Ok(Some(chunk)) => bytes.extend_from_slice(&chunk[..chunk.len().min(KEPT_BYTES - bytes.len())]),
+            Ok(None) => break,
+            Err(_) => {
+                fault = Some("The answer broke off.".to_owned());
+                break;
+            }
+        }
+    }
+    // PostgreSQL keeps no NUL in a text.
+    (String::from_utf8_lossy(&bytes).replace('\0', "\u{fffd}"), fault)
+}
+
+/// `Retry-After` in seconds or as a date; anything else is as good as none.
+fn retry_after(response: &Response, now: Timestamp) -> Option<Duration> {
+    let text = response.headers().get(header::RETRY_AFTER)?.to_str().ok()?.trim();
+    if let Ok(seconds) = text.parse() {
+        return Some(Duration::from_secs(seconds));
+    }
+    let at = httpdate::parse_http_date(text).ok()?.duration_since(std::time::UNIX_EPOCH).ok()?;
+    let at = Timestamp::from_micros(i64::try_from(at.as_micros()).ok()?);
+    Some(at.since(now))
+}
+
+fn status_words(status: StatusCode) -> String {
+    let reason = status.canonical_reason().map(|reason| format!(" {reason}")).unwrap_or_default();
+    format!("{}{reason}", status.as_u16())
+}
+
+/// What a failed request means, in words that name no address of ours.
+fn explain(error: &RequestError) -> (AttemptOutcome, String) {
+    let mut source = error.source();
+    while let Some(cause) = source {
+        if let Some(io) = cause.downcast_ref::<io::Error>() {
+            match io.kind() {
+                io::ErrorKind::PermissionDenied => {
+                    return (
+                        AttemptOutcome::Undeliverable,
+                        "The url leads to an address that is not public.".to_owned(),
+                    );
+                }
+                io::ErrorKind::ConnectionRefused => {
+                    return (AttemptOutcome::NoAnswer, "The connection was refused.".to_owned());
+                }
+                io::ErrorKind::NotFound => {
+                    return (AttemptOutcome::NoAnswer, "The host has no address.".to_owned());
+                }
+                _ => {}
+            }
+        }
+        source = cause.source();
+    }
+    let words = if error.is_timeout() {
+        "No connection in time."
+    } else if error.is_connect() {
+        "No connection could be made."
+    } else {
+        "The connection broke off before an answer came."
+    };
+    (AttemptOutcome::NoAnswer, words.to_owned())
+}

@@ -1,0 +1,430 @@
+//! Where tenants want to hear of their events. A deleted endpoint keeps its row, for its deliveries' sake, but is not
+//! found by any query for people.
+
+use diesel::{
+    AsChangeset, BoolExpressionMethods, ExpressionMethods, Insertable, OptionalExtension, QueryDsl,
+    Queryable, Selectable, SelectableHelper,
+};
+use diesel_async::RunQueryDsl;
+use gatepost_kernel::{Environment, Page, PageRequest, Timestamp, WebhookEndpointId, WorkspaceId};
+use serde_json::{Map, Value, json};
+
+use crate::{
+    Result, StorageError, Tx,
+    engine::Conn,
+    schema::{webhook_deliveries, webhook_endpoints},
+    types::{DbJson, DbTime},
+};
+
+/// A secret that signs beside the newest until a rotation's grace is over; as it is stored, perhaps sealed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PreviousSecret {
+    /// The stored form.
+    pub sealed: String,
+    /// Until when.
+    pub until: Timestamp,
+}
+
+/// An endpoint.
+#[derive(Debug, Clone, PartialEq)]
+pub struct WebhookEndpoint {
+    /// Its number.
+    pub id: WebhookEndpointId,
+    /// The tenant.
+    pub workspace_id: WorkspaceId,
+    /// The world.
+    pub environment: Environment,
+    /// Where its deliveries go.
+    pub url: String,
+    /// A label for people.
+    pub description: Option<String>,
+    /// What it wants to hear.
+    pub events: Vec<String>,
+    /// Headers of the tenant's own, sealed as one; empty without any.
+    pub sealed_headers: String,
+    /// The newest secret as it is stored.
+    pub sealed_secret: String,
+    /// Those that still sign beside it.
+    pub previous_secrets: Vec<PreviousSecret>,
+    /// Whether deliveries go there.
+    pub is_active: bool,
+    /// Why they do not, if the server decided it.
+    pub disabled_reason: Option<String>,
+    /// Deliveries that were received.
+    pub success_count: u64,
+    /// Attempts that failed.
+    pub failure_count: u64,
+    /// Attempts that failed since the last that did not.
+    pub consecutive_failures: u64,
+    /// When a delivery was last received.
+    pub last_delivery_at: Option<Timestamp>,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// When it was last changed.
+    pub updated_at: Timestamp,
+    /// When it was deleted.
+    pub deleted_at: Option<Timestamp>,
+}
+
+/// An endpoint to be made.
+#[derive(Debug, Clone)]
+pub struct NewWebhookEndpoint {
+    /// The tenant.
+    pub workspace_id: WorkspaceId,
+    /// The world.
+    pub environment: Environment,
+    /// Where its deliveries go.
+    pub url: String,
+    /// A label for people.
+    pub description: Option<String>,
+    /// What it wants to hear.
+    pub events: Vec<String>,
+    /// Headers of the tenant's own, sealed as one.
+    pub sealed_headers: String,
+    /// Its secret as it is stored.
+    pub sealed_secret: String,
+    /// When it is made.
+    pub created_at: Timestamp,
+}
+
+/// What to change; `None` leaves as it is.
+#[derive(Debug, Clone, Default)]
+pub struct WebhookEndpointChanges {
+    /// Where its deliveries go.
+    pub url: Option<String>,
+    /// A label; `Some(None)` takes it away.
+    pub description: Option<Option<String>>,
+    /// What it wants to hear.
+    pub events: Option<Vec<String>>,
+    /// Headers of the tenant's own, sealed as one.
+    pub sealed_headers: Option<String>,
+    /// The newest secret as it is stored, and those that sign beside it.
+    pub secrets: Option<(String, Vec<PreviousSecret>)>,
+    /// Whether deliveries go there, and why not if the server decided it.
+    pub is_active: Option<(bool, Option<String>)>,
+}
+
+#[derive(Queryable, Selectable)]
+#[diesel(table_name = webhook_endpoints)]
+pub(crate) struct EndpointRow {
+    id: i64,
+    workspace_id: i64,
+    environment: String,
+    url: String,
+    description: Option<String>,
+    events: DbJson,
+    headers: DbJson,
+    secret: String,
+    previous_secrets: DbJson,
+    is_active: bool,
+    disabled_reason: Option<String>,
+    success_count: i64,
+    failure_count: i64,
+    consecutive_failures: i64,
+    last_delivery_at: Option<DbTime>,
+    created_at: DbTime,
+    updated_at: DbTime,
+    deleted_at: Option<DbTime>,
+}
+
+impl TryFrom<EndpointRow> for WebhookEndpoint {
+    type Error = StorageError;
+
+    fn try_from(row: EndpointRow) -> Result<Self> {
+        let corrupt = |what: &str| StorageError::Corrupt(format!("{what} of webhook endpoint {}", row.id));
+        let texts = |value: &Value| -> Option<Vec<String>> {
+            value.as_array()?.iter().map(|text| text.as_str().map(str::to_owned)).collect()
+        };
+        let previous = |value: &Value| -> Option<Vec<PreviousSecret>> {
+            let secret = |item: &Value| {
+                let (sealed, until) = (item["secret"].as_str()?.to_owned(), item["until"].as_i64()?);
+                Some(PreviousSecret { sealed, until: Timestamp::from_micros(until) })
+            };
+            value.as_array()?.iter().map(secret).collect()
+        };
+        Ok(Self {
+            id: WebhookEndpointId(row.id),
+            workspace_id: WorkspaceId(row.workspace_id),
+            environment: row.environment.parse().map_err(|_| corrupt("environment"))?,
+            events: texts(&row.events.0).ok_or_else(|| corrupt("events"))?,
+            sealed_headers: row.headers.0.as_str().ok_or_else(|| corrupt("headers"))?.to_owned(),
+            previous_secrets: previous(&row.previous_secrets.0).ok_or_else(|| corrupt("previous_secrets"))?,
+            url: row.url,
+            description: row.description,
+            sealed_secret: row.secret,
+            is_active: row.is_active,
+            disabled_reason: row.disabled_reason,
+            success_count: row.success_count.unsigned_abs(),
+            failure_count: row.failure_count.unsigned_abs(),
+            consecutive_failures: row.consecutive_failures.unsigned_abs(),
+            last_delivery_at: row.last_delivery_at.map(Into::into),
+            created_at: row.created_at.into(),
+            updated_at: row.updated_at.into(),
+            deleted_at: row.deleted_at.map(Into::into),
+        })
+    }
+}
+
+fn texts_json(texts: &[String]) -> DbJson {
+    DbJson(texts.iter().cloned().map(Value::from).collect())
+}
+
+fn previous_json(secrets: &[PreviousSecret]) -> DbJson {
+    let object = |secret: &PreviousSecret| {
+        let mut members = Map::new();
+        members.insert("secret".to_owned(), json!(secret.sealed));
+        members.insert("until".to_owned(), json!(secret.until.as_micros()));
+        Value::Object(members)
+    };
+    DbJson(secrets.iter().map(object).collect())
+}
+
+#[derive(Insertable)]
+#[diesel(table_name = webhook_endpoints)]
+struct NewEndpointRow<'a> {
+    workspace_id: i64,
+    environment: &'a str,
+    url: &'a str,
+    description: Option<&'a str>,
+    events: DbJson,
+    headers: DbJson,
+    secret: &'a str,
+    previous_secrets: DbJson,
+    is_active: bool,
+    success_count: i64,
+    failure_count: i64,
+    consecutive_failures: i64,
+    created_at: DbTime,
+    updated_at: DbTime,
+}
+
+#[derive(AsChangeset)]
+#[diesel(table_name = webhook_endpoints)]
+struct EndpointChangesRow {
+    url: Option<String>,
+    description: Option<Option<String>>,
+    events: Option<DbJson>,
+    headers: Option<DbJson>,
+    secret: Option<String>,
+    previous_secrets: Option<DbJson>,
+    is_active: Option<bool>,
+    disabled_reason: Option<Option<String>>,
+    consecutive_failures: Option<i64>,
+    updated_at: DbTime,
+}
+
+impl Tx<'_> {
+    /// Makes an endpoint.
+    pub async fn webhook_endpoint_insert(&mut self, new: &NewWebhookEndpoint) -> Result<WebhookEndpoint> {
+        let created_at = DbTime::from(new.created_at);
+        let row = NewEndpointRow {
+            workspace_id: new.workspace_id.0,
+            environment: new.environment.as_str(),
+            url: &new.url,
+            description: new.description.as_deref(),
+            events: texts_json(&new.events),
+            headers: DbJson(Value::from(new.sealed_headers.as_str())),
+            secret: &new.sealed_secret,
+            previous_secrets: DbJson(Value::Array(Vec::new())),
+            is_active: true,
+            success_count: 0,
+            failure_count: 0,
+            consecutive_failures: 0,
+            created_at,
+            updated_at: created_at,
+        };
+        let row: EndpointRow = on_conn!(self, |c| diesel::insert_into(webhook_endpoints::table)
+            .values(&row)
+            .returning(EndpointRow::as_returning())
+            .get_result(c)
+            .await?);
+        row.try_into()
+    }
+
+    /// An endpoint of a workspace and world by its number.
+    pub async fn webhook_endpoint_get(
+        &mut self,
+        workspace: WorkspaceId,
+        environment: Environment,
+        id: WebhookEndpointId,
+    ) -> Result<Option<WebhookEndpoint>> {
+        let row: Option<EndpointRow> = on_conn!(self, |c| webhook_endpoints::table
+            .find(id.0)
+            .filter(webhook_endpoints::workspace_id.eq(workspace.0))
+            .filter(webhook_endpoints::environment.eq(environment.as_str()))
+            .filter(webhook_endpoints::deleted_at.is_null())
+            .select(EndpointRow::as_select())
+            .first(c)
+            .await
+            .optional())?;
+        row.map(TryInto::try_into).transpose()
+    }
+
+    /// The same, held against changes by others until the transaction ends.
+    pub async fn webhook_endpoint_lock(
+        &mut self,
+        workspace: WorkspaceId,
+        environment: Environment,
+        id: WebhookEndpointId,
+    ) -> Result<Option<WebhookEndpoint>> {
+        if let Conn::Postgres(c) = &mut self.0 {
+            // SQLite's one writer is already alone.
+            let locked: Option<i64> = webhook_endpoints::table
+                .find(id.0)
+                .filter(webhook_endpoints::workspace_id.eq(workspace.0))
+                .select(webhook_endpoints::id)
+                .for_no_key_update()
+                .first(*c)
+                .await
+                .optional()?;
+            if locked.is_none() {
+                return Ok(None);
+            }
+        }
+        self.webhook_endpoint_get(workspace, environment, id).await
+    }
+
+    /// An endpoint by its number, deleted or not, for whoever delivers.
+    pub async fn webhook_endpoint_target(
+        &mut self,
+        id: WebhookEndpointId,
+    ) -> Result<Option<WebhookEndpoint>> {
+        let row: Option<EndpointRow> = on_conn!(self, |c| webhook_endpoints::table
+            .find(id.0)
+            .select(EndpointRow::as_select())
+            .first(c)
+            .await
+            .optional())?;
+        row.map(TryInto::try_into).transpose()
+    }
+
+    /// The active endpoints of a workspace and world.
+    pub async fn webhook_endpoint_active(
+        &mut self,
+        workspace: WorkspaceId,
+        environment: Environment,
+    ) -> Result<Vec<WebhookEndpoint>> {
+        let rows: Vec<EndpointRow> = on_conn!(self, |c| webhook_endpoints::table
+            .filter(webhook_endpoints::workspace_id.eq(workspace.0))
+            .filter(webhook_endpoints::environment.eq(environment.as_str()))
+            .filter(webhook_endpoints::deleted_at.is_null().and(webhook_endpoints::is_active.eq(true)))
+            .order(webhook_endpoints::id)
+            .select(EndpointRow::as_select())
+            .load(c)
+            .await?);
+        rows.into_iter().map(TryInto::try_into).collect()
+    }
+
+    /// One page of a workspace's endpoints in one world, by number.
+    pub async fn webhook_endpoint_list(
+        &mut self,
+        workspace: WorkspaceId,
+        environment: Environment,
+        page: PageRequest,
+    ) -> Result<Page<WebhookEndpoint>> {
+        let (rows, total): (Vec<EndpointRow>, i64) = on_conn!(self, |c, Db| {
+            let matching = || {
+                webhook_endpoints::table
+                    .filter(webhook_endpoints::workspace_id.eq(workspace.0))
+                    .filter(webhook_endpoints::environment.eq(environment.as_str()))
+                    .filter(webhook_endpoints::deleted_at.is_null())
+                    .into_boxed::<Db>()
+            };
+            let total = matching().count().get_result(c).await?;
+            let rows = matching()
+                .order(webhook_endpoints::id)
+                .limit(page.limit())
+                .offset(page.offset())
+                .select(EndpointRow::as_select())
+                .load(c)
+                .await?;
+            (rows, total)
+        });
+        let items = rows.into_iter().map(TryInto::try_into).collect::<Result<_>>()?;
+        Ok(Page { items, request: page, total: total.unsigned_abs() })
+    }
+
+    /// Changes an endpoint. One that is active again starts without failures, and what waited for it is due.
+    pub async fn webhook_endpoint_update(
+        &mut self,
+        id: WebhookEndpointId,
+        changes: WebhookEndpointChanges,
+        now: Timestamp,
+    ) -> Result<WebhookEndpoint> {
+        let (secret, previous) = changes.secrets.unzip();
+        let activates = changes.is_active.as_ref().map(|(active, _)| *active);
+        let row = EndpointChangesRow {
+            url: changes.url,
+            description: changes.description,
+            events: changes.events.as_deref().map(texts_json),
+            headers: changes.sealed_headers.map(|sealed| DbJson(Value::from(sealed))),
+            secret,
+            previous_secrets: previous.as_deref().map(previous_json),
+            is_active: activates,
+            disabled_reason: changes.is_active.map(|(_, reason)| reason),
+            consecutive_failures: (activates == Some(true)).then_some(0),
+            updated_at: now.into(),
+        };
+        let row: EndpointRow = on_conn!(self, |c| diesel::update(webhook_endpoints::table.find(id.0))
+            .set(&row)
+            .returning(EndpointRow::as_returning())
+            .get_result(c)
+            .await?);
+        match activates {
+            Some(true) => self.webhook_delivery_wait(id, Some(now)).await?,
+            Some(false) => self.webhook_delivery_wait(id, None).await?,
+            None => {}
+        }
+        row.try_into()
+    }
+
+    /// Deletes an endpoint; what was on its way there has failed.
+    pub async fn webhook_endpoint_delete(&mut self, id: WebhookEndpointId, now: Timestamp) -> Result<()> {
+        let now = DbTime::from(now);
+        on_conn!(self, |c| {
+            diesel::update(webhook_endpoints::table.find(id.0))
+                .set((
+                    webhook_endpoints::deleted_at.eq(now),
+                    webhook_endpoints::updated_at.eq(now),
+                    webhook_endpoints::is_active.eq(false),
+                ))
+                .execute(c)
+                .await?;
+            diesel::update(
+                webhook_deliveries::table
+                    .filter(webhook_deliveries::endpoint_id.eq(id.0))
+                    .filter(webhook_deliveries::status.eq_any(["pending", "retrying"])),
+            )
+            .set((
+                webhook_deliveries::status.eq("failed"),
+                webhook_deliveries::error.eq("The endpoint was deleted."),
+                webhook_deliveries::due_at.eq(None::<DbTime>),
+                webhook_deliveries::claim_id.eq(None::<i64>),
+                webhook_deliveries::updated_at.eq(now),
+            ))
+            .execute(c)
+            .await?;
+        });
+        Ok(())
+    }
+
+    /// Lets what is on its way to an endpoint wait, or makes it due.
+    async fn webhook_delivery_wait(
+        &mut self,
+        id: WebhookEndpointId,
+        due_at: Option<Timestamp>,
+    ) -> Result<()> {
+        let due_at = due_at.map(DbTime::from);
+        on_conn!(self, |c| diesel::update(
+            webhook_deliveries::table
+                .filter(webhook_deliveries::endpoint_id.eq(id.0))
+                .filter(webhook_deliveries::status.eq_any(["pending", "retrying"]))
+                // Whoever has one now tells what it came to; nobody may take it meanwhile.
+                .filter(webhook_deliveries::claim_id.is_null()),
+        )
+        .set(webhook_deliveries::due_at.eq(due_at))
+        .execute(c)
+        .await?);
+        Ok(())
+    }
+}
