@@ -22,6 +22,9 @@ enum Command {
         /// Install what is missing by `sudo -n`, when not root
         #[arg(long)]
         install: bool,
+        /// Also what takes long: ten times as many events through servers that are killed
+        #[arg(long)]
+        full: bool,
         /// Only tests whose name contains this
         filter: Option<String>,
     },
@@ -55,7 +58,7 @@ enum Command {
 
 fn main() -> ExitCode {
     let done = match Command::parse() {
-        Command::Test { install, filter } => test::run(install, filter.as_deref()),
+        Command::Test { install, full, filter } => test::run(install, full, filter.as_deref()),
         Command::Bench { rows, seconds, rounds } => bench::run(&rows, seconds, rounds),
         Command::Tidy => tidy::run(),
         Command::Openapi { check } => openapi::run(check),

@@ -4,7 +4,7 @@ use std::{
     collections::HashMap,
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicUsize, Ordering},
+        atomic::{AtomicBool, Ordering},
     },
     time::{Duration, Instant},
 };
@@ -69,8 +69,6 @@ struct Parts {
     slots: Arc<Slots>,
     wake: Arc<Notify>,
     results: mpsc::UnboundedSender<Ended>,
-    /// Attempts that have ended and are not written down.
-    unrecorded: AtomicUsize,
     stopping: AtomicBool,
     runtime: tokio::runtime::Handle,
 }
@@ -104,7 +102,6 @@ impl Dispatcher {
             slots,
             wake,
             results,
-            unrecorded: AtomicUsize::new(0),
             stopping: AtomicBool::new(false),
             runtime,
         };
@@ -156,9 +153,7 @@ impl Dispatcher {
     pub async fn drain(&self, deadline: Duration) {
         self.0.stopping.store(true, Ordering::SeqCst);
         let began = Instant::now();
-        while self.0.slots.taken() + self.0.unrecorded.load(Ordering::SeqCst) > 0
-            && began.elapsed() < deadline
-        {
+        while self.0.slots.taken() > 0 && began.elapsed() < deadline {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     }
@@ -198,10 +193,6 @@ impl Dispatcher {
     /// When a lease that begins at `now` ends.
     pub(crate) fn lease_end(&self, now: Timestamp) -> Timestamp {
         now.plus(self.0.settings.attempt_timeout + LEASE_MARGIN)
-    }
-
-    pub(crate) fn recorded(&self, count: usize) {
-        self.0.unrecorded.fetch_sub(count, Ordering::SeqCst);
     }
 
     fn is_stopping(&self) -> bool {
@@ -298,9 +289,7 @@ impl Dispatcher {
             next_attempt_at: verdict.next_attempt_at,
             ended_at,
         };
-        self.0.unrecorded.fetch_add(1, Ordering::SeqCst);
         // The recorder lives as long as the dispatcher does.
-        let _ = self.0.results.send(Ended { result, disables: verdict.disables });
-        drop(slot);
+        let _ = self.0.results.send(Ended { result, disables: verdict.disables, _slot: slot });
     }
 }

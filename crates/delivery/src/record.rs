@@ -8,18 +8,20 @@ use gatepost_webhooks::event_payload;
 use serde_json::json;
 use tokio::sync::mpsc;
 
-use crate::{Dispatcher, Handover, store};
+use crate::{Dispatcher, Handover, slots::Slot, store};
 
 const BATCH: usize = 256;
 /// For how long results are held while the database is away; after that the leases have ended, and somebody sends again.
 const TRIES: u32 = 20;
 const WAIT: Duration = Duration::from_secs(1);
 
-/// What an attempt came to, and whether the receiver said that its endpoint is gone.
-#[derive(Debug, Clone)]
+/// What an attempt came to, and whether the receiver said that its endpoint is gone. The slot is held until that is written
+/// down: were it free before, attempts could outrun their results, whose leases would end meanwhile.
+#[derive(Debug)]
 pub struct Ended {
     pub result: DeliveryResult,
     pub disables: bool,
+    pub _slot: Slot,
 }
 
 impl Dispatcher {
@@ -28,7 +30,9 @@ impl Dispatcher {
         let mut batch = Vec::new();
         while results.recv_many(&mut batch, BATCH).await > 0 {
             for tries in 1.. {
-                match self.write(batch.clone()).await {
+                let results =
+                    batch.iter().map(|ended: &Ended| (ended.result.clone(), ended.disables)).collect();
+                match self.write(results).await {
                     Ok(handovers) => {
                         self.hand_over(handovers);
                         break;
@@ -46,21 +50,26 @@ impl Dispatcher {
                     }
                 }
             }
-            self.recorded(batch.len());
             batch.clear();
         }
     }
 
-    async fn write(&self, mut batch: Vec<Ended>) -> Result<Vec<Handover>, StorageError> {
+    async fn write(&self, mut batch: Vec<(DeliveryResult, bool)>) -> Result<Vec<Handover>, StorageError> {
         // In one order everywhere, so that two processes cannot wait for each other.
-        batch.sort_by_key(|ended| (ended.result.endpoint_id, ended.result.id));
+        batch.sort_by_key(|(result, _)| (result.endpoint_id, result.id));
         let dispatcher = self.clone();
         let write = async move |mut tx: Tx<'_>| {
             let mut tallies = BTreeMap::<WebhookEndpointId, EndpointTally>::new();
             let mut gone = Vec::new();
-            for Ended { result, disables } in &batch {
+            let mut active = None;
+            for (result, disables) in &batch {
+                let is_active = match active {
+                    Some((endpoint, is_active)) if endpoint == result.endpoint_id => is_active,
+                    _ => tx.webhook_endpoint_is_active(result.endpoint_id).await?,
+                };
+                active = Some((result.endpoint_id, is_active));
                 // Somebody else has it by now; what we know of it is old.
-                if !tx.webhook_delivery_record(result).await? {
+                if !tx.webhook_delivery_record(result, is_active).await? {
                     continue;
                 }
                 let tally = tallies.entry(result.endpoint_id).or_default();

@@ -65,7 +65,7 @@ fn configuration(config: &Config, findings: &mut Vec<Finding>) {
     if config.secret_key_is_set {
         say(Grade::Ok, "secret key", "GATEPOST_SECRET_KEY is set".to_owned());
     } else {
-        let text = "GATEPOST_SECRET_KEY is not set, so webhook secrets would be stored unencrypted; \
+        let text = "GATEPOST_SECRET_KEY is not set, so webhook secrets are stored unencrypted; \
                     set it to the output of `openssl rand -base64 32`";
         say(Grade::Warn, "secret key", text.to_owned());
     }

@@ -336,16 +336,14 @@ impl Tx<'_> {
 
     /// Writes down what an attempt came to, and whether the claim still had the delivery; if not, nothing is written.
     /// What is to be tried again waits, if its endpoint is no longer active.
-    pub async fn webhook_delivery_record(&mut self, result: &DeliveryResult) -> Result<bool> {
+    pub async fn webhook_delivery_record(
+        &mut self,
+        result: &DeliveryResult,
+        is_active: bool,
+    ) -> Result<bool> {
         let ended_at = DbTime::from(result.ended_at);
         let delivered_at = (result.status == "success").then_some(ended_at);
-        let active: Option<bool> = on_conn!(self, |c| webhook_endpoints::table
-            .find(result.endpoint_id.0)
-            .select(webhook_endpoints::is_active)
-            .first(c)
-            .await
-            .optional())?;
-        let due_at = result.next_attempt_at.filter(|_| active == Some(true)).map(DbTime::from);
+        let due_at = result.next_attempt_at.filter(|_| is_active).map(DbTime::from);
         let code = result.attempt.response_code.map(i64::from);
         let changed = on_conn!(self, |c| diesel::update(
             webhook_deliveries::table
@@ -383,6 +381,17 @@ impl Tx<'_> {
             .execute(c)
             .await?);
         Ok(true)
+    }
+
+    /// Whether deliveries go to an endpoint; false if it is deleted.
+    pub async fn webhook_endpoint_is_active(&mut self, id: WebhookEndpointId) -> Result<bool> {
+        let active: Option<bool> = on_conn!(self, |c| webhook_endpoints::table
+            .find(id.0)
+            .select(webhook_endpoints::is_active)
+            .first(c)
+            .await
+            .optional())?;
+        Ok(active == Some(true))
     }
 
     /// Adds the results of one endpoint to its counts; its consecutive failures afterwards.

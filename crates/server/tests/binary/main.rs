@@ -3,6 +3,7 @@
 mod commands;
 mod configuration;
 mod crashes;
+mod deliveries;
 mod forward_auth;
 mod life;
 mod readme;
