@@ -72,11 +72,24 @@ pub struct Settings {
     pub anonymous_per_minute: u64,
     /// Where a refused caller is sent to buy more.
     pub upgrade_url: Option<String>,
+    /// How long events are kept, those on their way excepted.
+    pub events_kept: Duration,
+    /// How long deliveries are kept after their end.
+    pub deliveries_kept: Duration,
 }
+
+/// How long events and deliveries are kept, unless the operator says otherwise.
+const KEPT: Duration = Duration::from_secs(30 * 86_400);
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { catalog: Catalog::built_in(), anonymous_per_minute: 300, upgrade_url: None }
+        Self {
+            catalog: Catalog::built_in(),
+            anonymous_per_minute: 300,
+            upgrade_url: None,
+            events_kept: KEPT,
+            deliveries_kept: KEPT,
+        }
     }
 }
 
@@ -190,16 +203,20 @@ impl App {
         let mut total = 0;
         loop {
             let now = self.now();
+            let events_before = now.minus(self.settings().events_kept);
+            let deliveries_before = now.minus(self.settings().deliveries_kept);
             let clean = async move |mut tx: Tx<'_>| {
                 let records = tx.idempotency_delete_expired(now, BATCH).await?;
                 // Yesterday's, because clocks of nodes differ.
                 tx.day_lease_delete_before(day_of(now) - 1).await?;
                 let changes = tx.change_delete_before(now.minus(CHANGES_KEPT), BATCH).await?;
-                Ok::<_, Error>((records, changes))
+                let deliveries = tx.webhook_delivery_delete_before(deliveries_before, BATCH).await?;
+                let events = tx.event_delete_before(events_before, BATCH).await?;
+                Ok::<_, Error>([records, changes, deliveries, events])
             };
-            let (records, changes) = self.0.storage.transaction(clean).await?;
-            total += records + changes;
-            if records.max(changes) < BATCH as usize {
+            let deleted = self.0.storage.transaction(clean).await?;
+            total += deleted.iter().sum::<usize>();
+            if deleted.into_iter().all(|rows| rows < BATCH as usize) {
                 return Ok(total);
             }
         }

@@ -39,7 +39,7 @@ pub async fn open(dir: &Path) -> Result<(Storage, App), Failure> {
 
 /// Makes `count` keys with scopes, an allowlist and both limits; answers their tokens.
 pub async fn make_keys(storage: &Storage, count: usize) -> Result<Vec<String>, Failure> {
-    const BATCH: usize = 5_000;
+    const BATCH: usize = 1_000;
     let mut tokens = Vec::with_capacity(count);
     while tokens.len() < count {
         let fresh: Vec<Token> = (0..BATCH.min(count - tokens.len()))

@@ -6,7 +6,11 @@ use diesel::{
 use diesel_async::RunQueryDsl;
 use gatepost_kernel::{Environment, EventId, Page, PageRequest, Timestamp, WorkspaceId};
 
-use crate::{Result, Tx, schema::events, types::DbTime};
+use crate::{
+    Result, Tx,
+    schema::{events, webhook_deliveries},
+    types::DbTime,
+};
 
 /// An event to be kept.
 #[derive(Debug, Clone)]
@@ -143,5 +147,27 @@ impl Tx<'_> {
         });
         let items = rows.into_iter().map(Into::into).collect();
         Ok(Page { items, request: page, total: total.unsigned_abs() })
+    }
+
+    /// Deletes events from before `before` that no delivery tells of any more, at most `limit`; how many.
+    pub async fn event_delete_before(&mut self, before: Timestamp, limit: u32) -> Result<usize> {
+        let before = DbTime::from(before);
+        Ok(on_conn!(self, |c| {
+            let told = diesel::dsl::exists(
+                webhook_deliveries::table.filter(webhook_deliveries::event_sequence.eq(events::sequence)),
+            );
+            let old: Vec<i64> = events::table
+                .filter(events::created_at.lt(before))
+                .filter(diesel::dsl::not(told))
+                .order(events::created_at)
+                .limit(limit.into())
+                .select(events::sequence)
+                .load(c)
+                .await?;
+            if old.is_empty() {
+                return Ok(0);
+            }
+            diesel::delete(events::table.filter(events::sequence.eq_any(&old))).execute(c).await?
+        }))
     }
 }

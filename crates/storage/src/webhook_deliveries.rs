@@ -520,15 +520,28 @@ impl Tx<'_> {
         Ok(())
     }
 
-    /// When the next delivery is due.
-    pub async fn webhook_delivery_next_due(&mut self) -> Result<Option<Timestamp>> {
-        let due: Option<Option<DbTime>> = on_conn!(self, |c| webhook_deliveries::table
-            .filter(webhook_deliveries::due_at.is_not_null())
-            .order(webhook_deliveries::due_at)
-            .select(webhook_deliveries::due_at)
-            .first(c)
-            .await
-            .optional())?;
-        Ok(due.flatten().map(Into::into))
+    /// Deletes deliveries that ended before `before`, with their attempts, at most `limit`; how many.
+    pub async fn webhook_delivery_delete_before(&mut self, before: Timestamp, limit: u32) -> Result<usize> {
+        let before = DbTime::from(before);
+        Ok(on_conn!(self, |c| {
+            let old: Vec<i64> = webhook_deliveries::table
+                .filter(webhook_deliveries::due_at.is_null())
+                .filter(webhook_deliveries::updated_at.lt(before))
+                .filter(webhook_deliveries::status.eq_any(["success", "failed"]))
+                .order(webhook_deliveries::updated_at)
+                .limit(limit.into())
+                .select(webhook_deliveries::id)
+                .load(c)
+                .await?;
+            if old.is_empty() {
+                return Ok(0);
+            }
+            diesel::delete(webhook_attempts::table.filter(webhook_attempts::delivery_id.eq_any(&old)))
+                .execute(c)
+                .await?;
+            diesel::delete(webhook_deliveries::table.filter(webhook_deliveries::id.eq_any(&old)))
+                .execute(c)
+                .await?
+        }))
     }
 }

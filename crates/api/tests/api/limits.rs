@@ -25,6 +25,7 @@ fn settings() -> gatepost_app::Settings {
         catalog,
         anonymous_per_minute: 5,
         upgrade_url: Some("https://example.com/upgrade".into()),
+        ..gatepost_app::Settings::default()
     }
 }
 

@@ -24,6 +24,7 @@ both_engines! { TestApp:
     a_test_is_sent,
     hostile_answers_cost_little,
     worlds_and_tenants_are_apart,
+    old_rows_are_deleted_and_what_waits_is_kept,
 }
 
 /// Makes an endpoint that wants `events`; its number and its secret.
@@ -470,4 +471,25 @@ async fn worlds_and_tenants_are_apart(app: TestApp) {
         tokio::time::sleep(Duration::from_millis(20)).await;
     };
     assert!(!all.contains(&json!("not.for.you")), "{all:?}");
+}
+
+async fn old_rows_are_deleted_and_what_waits_is_kept(app: TestApp) {
+    let receiver = Receiver::start().await;
+    let (id, _) = endpoint(&app, &receiver, &["post.*"]).await;
+    publish(&app, "post.created", json!({})).await;
+    delivery(&app, id, "success").await;
+    receiver.next(Reply::status(500, "", ""));
+    publish(&app, "post.updated", json!({})).await;
+    delivery(&app, id, "retrying").await;
+    // Waits for as long as its endpoint is not active.
+    app.patch(&app.root_key, &format!("/webhooks/{id}"), &json!({ "is_active": false })).await.expect(200);
+    app.app.clean_up().await.expect("nothing is old");
+    let total = async |path: &str| app.get(&app.root_key, path).await.expect(200)["meta"]["total"].as_u64();
+    let deliveries = format!("/webhooks/{id}/deliveries");
+    assert_eq!((total("/events?type=post.created").await, total(&deliveries).await), (Some(1), Some(2)));
+    app.clock.advance(Duration::from_secs(31 * 86_400));
+    app.app.clean_up().await.expect("the old rows go");
+    assert_eq!((total("/events?type=post.created").await, total(&deliveries).await), (Some(0), Some(1)));
+    app.patch(&app.root_key, &format!("/webhooks/{id}"), &json!({ "is_active": true })).await.expect(200);
+    assert_eq!(receiver.wait_for(3).await[2].json()["type"], "post.updated");
 }

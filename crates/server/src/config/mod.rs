@@ -7,6 +7,7 @@ use std::{
     fs,
     net::{Ipv4Addr, SocketAddr},
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use base64::{Engine, prelude::BASE64_STANDARD};
@@ -67,6 +68,10 @@ pub struct Config {
     pub anonymous_per_minute: Option<u64>,
     /// Where a refused caller is sent to buy more.
     pub upgrade_url: Option<String>,
+    /// How long events are kept.
+    pub events_kept: Option<Duration>,
+    /// How long deliveries are kept.
+    pub deliveries_kept: Option<Duration>,
 }
 
 impl Config {
@@ -119,6 +124,8 @@ impl Config {
             trusted_proxies: file.server.trusted_proxies,
             catalog,
             anonymous_per_minute: file.limits.anonymous_per_minute.map(|n| n.0),
+            events_kept: file.retention.events.map(|kept| kept.0),
+            deliveries_kept: file.retention.deliveries.map(|kept| kept.0),
             upgrade_url: file.entitlements.upgrade_url.map(|url| url.0),
             file: global.config.clone(),
         })
@@ -139,6 +146,8 @@ impl Config {
             catalog: self.catalog.clone(),
             anonymous_per_minute: self.anonymous_per_minute.unwrap_or(default.anonymous_per_minute),
             upgrade_url: self.upgrade_url.clone(),
+            events_kept: self.events_kept.unwrap_or(default.events_kept),
+            deliveries_kept: self.deliveries_kept.unwrap_or(default.deliveries_kept),
         }
     }
 }

@@ -1,0 +1,100 @@
+//! The guard at the moment of the connection, before a real listener that must not hear anything.
+
+use std::{
+    io,
+    net::IpAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
+
+use gatepost_egress::{Egress, Resolve, Rules, TargetFault};
+use tokio::net::TcpListener;
+
+const PUBLIC: &str = "8.8.8.8";
+const PRIVATE: &str = "127.0.0.1";
+
+/// A name server that answers each time with the next of `answers`, and with the last for ever.
+fn egress(answers: &'static [&'static [&'static str]]) -> (Egress, Arc<AtomicUsize>) {
+    let asked = Arc::new(AtomicUsize::new(0));
+    let count = asked.clone();
+    let resolve = Resolve::with(move |_| {
+        let place = count.fetch_add(1, Ordering::SeqCst).min(answers.len() - 1);
+        async move {
+            let addresses: Vec<IpAddr> =
+                answers[place].iter().map(|text| text.parse().expect("an address")).collect();
+            if addresses.is_empty() { Err(io::ErrorKind::NotFound.into()) } else { Ok(addresses) }
+        }
+    });
+    let rules = Rules { allow: Vec::new(), allow_http: true, resolve: Some(resolve) };
+    (Egress::new(rules).expect("a client"), asked)
+}
+
+/// Whether a POST to a name reaches a listener on this machine.
+async fn reaches(egress: &Egress) -> bool {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let url = format!("http://hostile.example:{}/", listener.local_addr().expect("its address").port());
+    let target = egress.check(&url).expect("a name says nothing");
+    let sent = egress.post(&target).send();
+    tokio::select! {
+        _ = listener.accept() => true,
+        refused = sent => {
+            refused.expect_err("nobody answers");
+            false
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_answer_that_changes_gains_nothing() {
+    let (egress, asked) = egress(&[&[PUBLIC], &[PRIVATE]]);
+    egress.check_resolved("http://hostile.example/").await.expect("public, the first time");
+    assert!(!reaches(&egress).await);
+    assert_eq!(asked.load(Ordering::SeqCst), 2, "what was judged is what would have been connected to");
+}
+
+#[tokio::test]
+async fn an_answer_that_mixes_is_refused_as_a_whole() {
+    const MIXED: [&[&[&str]]; 3] =
+        [&[&[PUBLIC, PRIVATE]], &[&[PRIVATE, PUBLIC]], &[&["::ffff:10.0.0.1", PUBLIC]]];
+    for answers in MIXED {
+        let (egress, _) = egress(answers);
+        let refused = egress.check_resolved("http://hostile.example/").await;
+        assert_eq!(refused.map(|_| ()), Err(TargetFault::Private));
+        assert!(!reaches(&egress).await);
+    }
+}
+
+#[tokio::test]
+async fn a_name_without_an_address_may_get_one() {
+    let (egress, _) = egress(&[&[]]);
+    egress.check_resolved("http://tomorrow.example/").await.expect("accepted");
+    assert!(!reaches(&egress).await);
+}
+
+#[tokio::test]
+async fn what_the_operator_allows_is_reached() {
+    let resolve = Resolve::with(|_| async { Ok(vec!["127.0.0.1".parse().expect("an address")]) });
+    let allow = vec!["127.0.0.1/32".parse().expect("a network")];
+    let egress = Egress::new(Rules { allow, allow_http: true, resolve: Some(resolve) }).expect("a client");
+    assert!(reaches(&egress).await);
+}
+
+#[tokio::test]
+async fn the_environments_proxy_is_not_asked() {
+    // A proxy would look names up itself, behind the guard's back.
+    let proxy = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let address = proxy.local_addr().expect("its address");
+    let program = std::env::current_exe().expect("this program");
+    let mut child = tokio::process::Command::new(program);
+    child.args(["--exact", "an_answer_that_changes_gains_nothing"]);
+    for name in ["http_proxy", "HTTP_PROXY", "ALL_PROXY", "all_proxy"] {
+        child.env(name, format!("http://{address}"));
+    }
+    let output = tokio::select! {
+        _ = proxy.accept() => panic!("the proxy was asked"),
+        output = child.output() => output.expect("the test"),
+    };
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+}
