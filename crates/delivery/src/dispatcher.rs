@@ -222,6 +222,17 @@ impl Dispatcher {
                     endpoints.insert(delivery.endpoint_id, Arc::new(endpoint));
                 }
             }
+            // Its endpoint was made inactive while somebody had it who then died.
+            let is_active = |delivery: &ClaimedDelivery| {
+                endpoints
+                    .get(&delivery.endpoint_id)
+                    .is_some_and(|endpoint: &Arc<WebhookEndpoint>| endpoint.is_active)
+            };
+            let (claimed, waiting): (Vec<_>, Vec<_>) = claimed.into_iter().partition(is_active);
+            if !waiting.is_empty() {
+                let ids: Vec<WebhookDeliveryId> = waiting.iter().map(|delivery| delivery.id).collect();
+                tx.webhook_delivery_park(claim, &ids).await?;
+            }
             Ok::<_, StorageError>((claimed, endpoints))
         };
         let (claimed, endpoints) = self.0.storage.transaction(take).await?;

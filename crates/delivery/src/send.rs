@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use gatepost_egress::{Egress, RequestError, Response, StatusCode, header};
+use gatepost_egress::{Egress, RequestError, Response, StatusCode, header, is_not_public};
 use gatepost_kernel::Timestamp;
 use gatepost_storage::WebhookEndpoint;
 use gatepost_webhooks::{AttemptOutcome, CustomHeader, EndpointSecret, Vault, sign};
@@ -166,16 +166,13 @@ fn status_words(status: StatusCode) -> String {
 
 /// What a failed request means, in words that name no address of ours.
 fn explain(error: &RequestError) -> (AttemptOutcome, String) {
+    if is_not_public(error) {
+        return (AttemptOutcome::Undeliverable, "The url leads to an address that is not public.".to_owned());
+    }
     let mut source = error.source();
     while let Some(cause) = source {
         if let Some(io) = cause.downcast_ref::<io::Error>() {
             match io.kind() {
-                io::ErrorKind::PermissionDenied => {
-                    return (
-                        AttemptOutcome::Undeliverable,
-                        "The url leads to an address that is not public.".to_owned(),
-                    );
-                }
                 io::ErrorKind::ConnectionRefused => {
                     return (AttemptOutcome::NoAnswer, "The connection was refused.".to_owned());
                 }

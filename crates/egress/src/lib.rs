@@ -41,6 +41,18 @@ pub struct Rules {
     pub resolve: Option<Resolve>,
 }
 
+/// Whether a request failed because its name leads to an address that may not be reached.
+pub fn is_not_public(error: &RequestError) -> bool {
+    let mut source = std::error::Error::source(error);
+    while let Some(cause) = source {
+        if cause.is::<resolver::NotPublic>() {
+            return true;
+        }
+        source = cause.source();
+    }
+    false
+}
+
 /// Looks a name up: answers its addresses.
 pub type Resolve = resolver::Resolve;
 

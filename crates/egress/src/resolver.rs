@@ -56,6 +56,11 @@ pub fn all_allowed(addresses: &[IpAddr], rules: &Rules) -> bool {
     addresses.iter().all(|address| is_allowed(*address, &rules.allow))
 }
 
+/// A name leads to an address that may not be reached.
+#[derive(Debug, thiserror::Error)]
+#[error("the name leads to an address that is not public")]
+pub struct NotPublic;
+
 /// What the HTTP client asks.
 pub struct FilteringResolver {
     rules: Arc<Rules>,
@@ -76,11 +81,7 @@ impl reqwest::dns::Resolve for FilteringResolver {
                 return Err(io::Error::new(io::ErrorKind::NotFound, "the name has no address").into());
             }
             if !all_allowed(&addresses, &rules) {
-                let refused = io::Error::new(
-                    io::ErrorKind::PermissionDenied,
-                    "the name leads to an address that is not public",
-                );
-                return Err(refused.into());
+                return Err(NotPublic.into());
             }
             let sockets = addresses.into_iter().map(|address| SocketAddr::new(address, 0));
             Ok(Box::new(sockets.collect::<Vec<_>>().into_iter()) as Addrs)

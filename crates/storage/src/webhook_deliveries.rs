@@ -324,6 +324,23 @@ impl Tx<'_> {
         .await?))
     }
 
+    /// Gives back what a claim has of endpoints that are not active; it waits until they are.
+    pub async fn webhook_delivery_park(
+        &mut self,
+        claim: ClaimId,
+        ids: &[WebhookDeliveryId],
+    ) -> Result<usize> {
+        let ids: Vec<i64> = ids.iter().map(|id| id.0).collect();
+        Ok(on_conn!(self, |c| diesel::update(
+            webhook_deliveries::table
+                .filter(webhook_deliveries::id.eq_any(&ids))
+                .filter(webhook_deliveries::claim_id.eq(claim.0)),
+        )
+        .set((webhook_deliveries::claim_id.eq(None::<i64>), webhook_deliveries::due_at.eq(None::<DbTime>)))
+        .execute(c)
+        .await?))
+    }
+
     /// Makes everything due that anybody had: for the one process that may serve a file, when it starts.
     pub async fn webhook_delivery_release_all(&mut self, now: Timestamp) -> Result<usize> {
         Ok(on_conn!(self, |c| diesel::update(

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use gatepost_kernel::Clock;
+use gatepost_kernel::{ClaimId, Clock};
+use gatepost_storage::{StorageError, Tx};
 use gatepost_test_support::{
     Receiver, TestApp, both_engines,
     receiver::{Received, Reply},
@@ -20,6 +21,7 @@ both_engines! { TestApp:
     patience_is_given_and_gone_is_gone,
     a_delivery_is_retried_by_hand,
     an_inactive_endpoint_waits,
+    what_a_dead_process_had_waits_too,
     a_secret_is_rotated,
     a_test_is_sent,
     hostile_answers_cost_little,
@@ -492,4 +494,38 @@ async fn old_rows_are_deleted_and_what_waits_is_kept(app: TestApp) {
     assert_eq!((total("/events?type=post.created").await, total(&deliveries).await), (Some(0), Some(1)));
     app.patch(&app.root_key, &format!("/webhooks/{id}"), &json!({ "is_active": true })).await.expect(200);
     assert_eq!(receiver.wait_for(3).await[2].json()["type"], "post.updated");
+}
+
+/// Another process has a delivery and dies; meanwhile its endpoint is made inactive.
+async fn what_a_dead_process_had_waits_too(app: TestApp) {
+    let receiver = Receiver::start().await;
+    let (id, _) = endpoint(&app, &receiver, &["*"]).await;
+    receiver.next(Reply::status(500, "", ""));
+    publish(&app, "post.created", json!({})).await;
+    delivery(&app, id, "retrying").await;
+    let now = app.clock.now();
+    let (due, lease_end) = (now.plus(Duration::from_secs(10)), now.plus(Duration::from_secs(30)));
+    let claim =
+        async move |mut tx: Tx<'_>| tx.webhook_delivery_claim(ClaimId(7), due, lease_end, &[], 10).await;
+    let claimed = app.storage.transaction::<_, StorageError, _>(claim).await.expect("a claim");
+    assert_eq!(claimed.len(), 1);
+    let path = format!("/webhooks/{id}");
+    app.patch(&app.root_key, &path, &json!({ "is_active": false })).await.expect(200);
+    let retry = format!("{path}/deliveries/{}/retry", claimed[0].id);
+    let refused = app.post(&app.root_key, &retry, &json!(null)).await.expect_error(400, "cannot_retry");
+    assert_eq!(refused["message"], "This delivery is being sent.");
+    app.clock.advance(Duration::from_secs(60));
+    app.app.wake_deliveries();
+    // Once it may be retried by hand, the dispatcher has taken it and put it aside.
+    loop {
+        let retried = app.post(&app.root_key, &retry, &json!(null)).await;
+        if retried.status == 200 {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    assert_eq!(receiver.received().len(), 1, "nothing was sent to an inactive endpoint");
+    app.patch(&app.root_key, &path, &json!({ "is_active": true })).await.expect(200);
+    receiver.wait_for(2).await;
+    delivery(&app, id, "success").await;
 }
