@@ -166,6 +166,11 @@ impl<S, Q, B> Call<S, Q, B> {
         Ok(HttpResponse::Ok().content_type(header::ContentType::json()).body(body))
     }
 
+    /// Answers with what a use-case that is no unit of work ended in.
+    pub fn done(&self, answer: impl IntoAnswer) -> Result<HttpResponse, ApiError> {
+        Ok(respond(answer.into_answer(self.state.contract())?))
+    }
+
     /// Runs a use-case in one transaction and answers with what it ends in; a repetition with the same idempotency
     /// key gets the first answer again.
     pub async fn mutate<F, R>(self, body: F) -> Result<HttpResponse, ApiError>

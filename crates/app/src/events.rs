@@ -1,12 +1,16 @@
 //! Events: what tenants and Gatepost itself say has happened.
 
-use gatepost_delivery::Handover;
-use gatepost_kernel::{Error, EventId, Page, PageRequest, Result, random};
-use gatepost_storage::{NewEvent, StoredEvent};
+use std::{collections::HashMap, sync::Arc};
+
+use gatepost_kernel::{Error, EventId, Page, PageRequest, Result, Timestamp, random};
+use gatepost_storage::{NewEvent, StoredEvent, Tx};
 use gatepost_webhooks::{EventType, event_data, event_payload};
 use serde_json::Value;
 
-use crate::{App, Caller, UnitOfWork};
+use crate::{
+    App, Caller, Principal, UnitOfWork,
+    combiner::{Combiner, Limits},
+};
 
 /// The largest `data` in bytes.
 pub const MAX_DATA_BYTES: usize = 1 << 20;
@@ -24,43 +28,131 @@ pub struct PublishEvent {
     pub data: Value,
 }
 
-/// Stores an event with its deliveries; its id. One that is there already, with the same id, type and data, is not stored
-/// again.
+/// Stores an event with its deliveries, together with the events of others who ask at the same time; its id. One that is
+/// there already, with the same id, type and data, is not stored again.
 ///
 /// # Errors
-/// [`Error::Conflict`] if there is another event with its id.
-pub async fn publish(unit: &mut UnitOfWork<'_>, input: PublishEvent) -> Result<EventId> {
-    let (workspace_id, environment) = (unit.caller().workspace_id(), unit.caller().environment());
-    let id = input.id.unwrap_or_else(|| EventId::generate(&mut random::rng()));
-    let event_type = input.event_type.as_str();
-    let event = NewEvent {
-        payload: event_payload(&id, event_type, unit.now, workspace_id, environment, &input.data),
-        id: id.clone(),
-        workspace_id,
-        environment,
-        event_type: event_type.to_owned(),
-        created_at: unit.now,
+/// [`Error::Conflict`] if there is another event with its id; [`Error::Unavailable`]; what the caller's key is told if it may
+/// not do this any more.
+pub async fn publish(app: &App, caller: &Caller, input: PublishEvent) -> Result<EventId> {
+    let request = Publication { event: input.prepare(caller, app.now()), caller: caller.clone() };
+    let work = {
+        let app = app.clone();
+        move |requests| publish_group(app.clone(), requests)
     };
-    if unit.store_event(&event).await? {
-        return Ok(id);
-    }
-    let stored = unit.tx.event_get(workspace_id, environment, &id).await?;
-    let same = stored.is_some_and(|stored| {
-        stored.event_type == event.event_type && event_data(&stored.payload).as_ref() == Some(&input.data)
-    });
-    if same { Ok(id) } else { Err(Error::Conflict("Another event has this id.".to_owned())) }
+    app.publications().submit(app.runtime(), request, work).await
 }
 
-/// Stores several events, all or none.
+/// Stores several events in one transaction, all or none; their ids. With several, each is treated as by [`publish`].
 ///
 /// # Errors
 /// As [`publish`].
-pub async fn publish_batch(unit: &mut UnitOfWork<'_>, inputs: Vec<PublishEvent>) -> Result<Vec<EventId>> {
-    let mut ids = Vec::with_capacity(inputs.len());
-    for input in inputs {
-        ids.push(publish(unit, input).await?);
+pub async fn publish_all(unit: &mut UnitOfWork<'_>, inputs: Vec<PublishEvent>) -> Result<Vec<EventId>> {
+    let events: Vec<NewEvent> =
+        inputs.into_iter().map(|input| input.prepare(unit.caller(), unit.now)).collect();
+    let is_new = unit.store_events(&events).await?;
+    for (event, _) in events.iter().zip(is_new).filter(|(_, is_new)| !is_new) {
+        check_same(&mut unit.tx, event).await?;
     }
-    Ok(ids)
+    Ok(events.into_iter().map(|event| event.id).collect())
+}
+
+impl PublishEvent {
+    fn prepare(self, caller: &Caller, now: Timestamp) -> NewEvent {
+        let (workspace_id, environment) = (caller.workspace_id(), caller.environment());
+        let id = self.id.unwrap_or_else(|| EventId::generate(&mut random::rng()));
+        let event_type = self.event_type.as_str().to_owned();
+        let payload = event_payload(&id, &event_type, now, workspace_id, environment, &self.data);
+        NewEvent { id, workspace_id, environment, event_type, payload, created_at: now }
+    }
+}
+
+/// Refuses an event whose id another has.
+async fn check_same(tx: &mut Tx<'_>, event: &NewEvent) -> Result<()> {
+    let stored = tx.event_get(event.workspace_id, event.environment, &event.id).await?;
+    let same = stored.is_some_and(|stored| {
+        stored.event_type == event.event_type && event_data(&stored.payload) == event_data(&event.payload)
+    });
+    if same { Ok(()) } else { Err(Error::Conflict("Another event has this id.".to_owned())) }
+}
+
+/// An event that waits for the next transaction.
+#[derive(Clone)]
+pub(crate) struct Publication {
+    caller: Caller,
+    event: NewEvent,
+}
+
+pub(crate) type Publications = Combiner<Publication, EventId>;
+
+/// What goes into one transaction of [`publish`].
+pub(crate) fn publications() -> Arc<Publications> {
+    let weigh = |publication: &Publication| publication.event.payload.len();
+    Combiner::new(Limits { lanes: 2, requests: 128, weight: 4 << 20, weigh })
+}
+
+async fn publish_group(app: App, requests: Vec<Publication>) -> Vec<Result<EventId>> {
+    let ids: Vec<EventId> = requests.iter().map(|request| request.event.id.clone()).collect();
+    match try_group(&app, requests.clone()).await {
+        Ok(answers) => answers.into_iter().zip(ids).map(|(answer, id)| answer.map(|()| id)).collect(),
+        Err(error @ Error::Unavailable(_)) => ids.into_iter().map(|_| Err(error.clone())).collect(),
+        Err(error) if requests.len() == 1 => vec![Err(error)],
+        // One of them breaks the whole; the others are not to suffer for it.
+        Err(_) => {
+            let mut answers = Vec::with_capacity(requests.len());
+            for (request, id) in requests.into_iter().zip(ids) {
+                let alone = try_group(&app, vec![request]).await;
+                answers.push(alone.and_then(|mut answers| answers.remove(0)).map(|()| id));
+            }
+            answers
+        }
+    }
+}
+
+/// One transaction; what each request is told.
+async fn try_group(app: &App, requests: Vec<Publication>) -> Result<Vec<Result<()>>> {
+    let dispatcher = app.dispatcher().ok().cloned();
+    let work = {
+        let app = app.clone();
+        async move |mut tx: Tx<'_>| {
+            let now = app.now();
+            // Each key is looked up once more inside, like in any unit of work.
+            let mut known = HashMap::new();
+            let (mut answers, mut events) = (Vec::with_capacity(requests.len()), Vec::new());
+            for Publication { caller, event } in requests {
+                let who = (caller.principal().map(Principal::key_id), caller.address());
+                let right = match known.get(&who) {
+                    Some(right) => Result::clone(right),
+                    None => {
+                        let right = caller.refreshed(&app, &mut tx, now).await.map(|_| ());
+                        if let Err(error @ Error::Unavailable(_)) = right {
+                            return Err(error);
+                        }
+                        known.insert(who, right.clone());
+                        right
+                    }
+                };
+                if right.is_ok() {
+                    events.push(event);
+                }
+                answers.push(right);
+            }
+            let (is_new, handovers) = gatepost_delivery::store(&mut tx, &events, dispatcher.as_ref()).await?;
+            let stored = answers.iter_mut().filter(|answer| answer.is_ok());
+            for ((answer, event), _) in stored.zip(&events).zip(is_new).filter(|(_, is_new)| !is_new) {
+                match check_same(&mut tx, event).await {
+                    Err(error @ (Error::Unavailable(_) | Error::Internal(_))) => return Err(error),
+                    said => *answer = said,
+                }
+            }
+            Ok((answers, handovers))
+        }
+    };
+    let (answers, handovers) = app.storage().transaction::<_, Error, _>(work).await?;
+    if let Ok(dispatcher) = app.dispatcher() {
+        dispatcher.hand_over(handovers);
+    }
+    Ok(answers)
 }
 
 /// One page of the caller's events, the newest first.
@@ -92,15 +184,11 @@ pub async fn get(app: &App, caller: &Caller, id: EventId) -> Result<StoredEvent>
 }
 
 impl UnitOfWork<'_> {
-    /// Stores an event with its deliveries; whether it is new.
-    pub(crate) async fn store_event(&mut self, event: &NewEvent) -> Result<bool> {
+    /// Stores events with their deliveries; which are new.
+    pub(crate) async fn store_events(&mut self, events: &[NewEvent]) -> Result<Vec<bool>> {
         let dispatcher = self.app().dispatcher().ok().cloned();
-        let stored = gatepost_delivery::store(&mut self.tx, event, dispatcher.as_ref()).await?;
-        let is_new = stored.is_some();
-        self.handovers.extend(stored.unwrap_or_default());
+        let (is_new, handovers) = gatepost_delivery::store(&mut self.tx, events, dispatcher.as_ref()).await?;
+        self.handovers.extend(handovers);
         Ok(is_new)
     }
 }
-
-/// What a transaction leaves to be sent once it is committed.
-pub(crate) type Handovers = Vec<Handover>;

@@ -9,6 +9,7 @@ pub mod audit_log;
 mod auth;
 mod auth_cache;
 mod caller;
+mod combiner;
 pub mod events;
 pub mod first_start;
 mod gate;
@@ -45,7 +46,9 @@ pub use idempotency::{Answer, IdempotencyRequest};
 pub use plans::PlanLimits;
 pub use unit_of_work::UnitOfWork;
 
-use crate::{auth_cache::AuthCache, limiter::Limiter, plans::Plans, usage::UsageRecorder};
+use crate::{
+    auth_cache::AuthCache, events::Publications, limiter::Limiter, plans::Plans, usage::UsageRecorder,
+};
 
 /// The application: the database, the plans and the clock. Cloning is cheap.
 #[derive(Clone)]
@@ -60,6 +63,7 @@ struct Parts {
     limiter: Limiter,
     auth_cache: AuthCache,
     dispatcher: OnceLock<Dispatcher>,
+    publications: Arc<Publications>,
     runtime: tokio::runtime::Handle,
 }
 
@@ -108,6 +112,7 @@ impl App {
             limiter,
             auth_cache,
             dispatcher: OnceLock::new(),
+            publications: events::publications(),
             runtime,
         }))
     }
@@ -166,6 +171,10 @@ impl App {
 
     fn runtime(&self) -> &tokio::runtime::Handle {
         &self.0.runtime
+    }
+
+    fn publications(&self) -> &Arc<Publications> {
+        &self.0.publications
     }
 
     fn limiter(&self) -> &Limiter {

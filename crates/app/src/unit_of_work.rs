@@ -5,6 +5,7 @@
 //! and [`UnitOfWork::audit`]; these are written at the end, the change feed last, because appending to it makes
 //! other writers wait.
 
+use gatepost_delivery::Handovers;
 use gatepost_entitlements::Catalog;
 use gatepost_kernel::{Environment, Error, EventId, Result, Timestamp, WorkspaceId, random};
 use gatepost_storage::{ChangeSubject, NewAuditEntry, NewEvent, Op, Tx};
@@ -13,7 +14,6 @@ use serde_json::{Map, Value};
 
 use crate::{
     Answer, App, Caller,
-    events::Handovers,
     idempotency::{self, Begun},
 };
 
@@ -41,7 +41,7 @@ impl<'c> UnitOfWork<'c> {
             caller,
             changes: Vec::new(),
             events: Vec::new(),
-            handovers: Handovers::new(),
+            handovers: Handovers::default(),
             audit: Vec::new(),
         }
     }
@@ -115,9 +115,8 @@ impl<'c> UnitOfWork<'c> {
 
     /// Writes the rest; whether there is something that others must forget, and what is to be sent.
     async fn finish(mut self) -> Result<(bool, Handovers)> {
-        for event in std::mem::take(&mut self.events) {
-            self.store_event(&event).await?;
-        }
+        let events = std::mem::take(&mut self.events);
+        self.store_events(&events).await?;
         for entry in &self.audit {
             self.tx.audit_entry_insert(entry).await?;
         }

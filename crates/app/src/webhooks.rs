@@ -111,14 +111,13 @@ pub async fn get(app: &App, caller: &Caller, id: WebhookEndpointId) -> Result<We
     .await
 }
 
-/// The headers of the tenant's own that go with each delivery.
+/// The headers of the tenant's own that go with each delivery; none if they cannot be read with the present key.
 ///
 /// # Errors
-/// [`Error::Internal`] if they cannot be read with the present key.
-pub fn headers(app: &App, endpoint: &WebhookEndpoint) -> Result<Vec<(String, String)>> {
-    let text = app.dispatcher()?.vault().open(&endpoint.sealed_headers);
-    let text = text.map_err(|fault| Error::Internal(format!("webhook {}: {fault}", endpoint.id)))?;
-    Ok(CustomHeader::read_all(text.expose()))
+/// [`Error::Internal`] where nothing delivers.
+pub fn headers(app: &App, endpoint: &WebhookEndpoint) -> Result<Option<Vec<(String, String)>>> {
+    let text = app.dispatcher()?.vault().open(&endpoint.sealed_headers).ok();
+    Ok(text.map(|text| CustomHeader::read_all(text.expose())))
 }
 
 /// Makes an endpoint; with its secret, which is shown this once.
@@ -181,6 +180,10 @@ pub async fn update(
         ("is_active", changes.is_active.is_some()),
     ]);
     let endpoint = unit.tx.webhook_endpoint_update(id, changes, now).await?;
+    if endpoint.is_active && !before.is_active {
+        unit.handovers.due(id);
+        unit.tx.announce_due().await?;
+    }
     record(unit, &endpoint, "webhook.updated", fields);
     Ok(endpoint)
 }
@@ -192,7 +195,7 @@ pub async fn update(
 pub async fn delete(unit: &mut UnitOfWork<'_>, id: WebhookEndpointId) -> Result<()> {
     let endpoint = lock(unit, id).await?;
     let now = unit.now;
-    unit.tx.webhook_endpoint_delete(id, now).await?;
+    unit.tx.webhook_endpoint_delete(&[id], now).await?;
     record(unit, &endpoint, "webhook.deleted", Map::new());
     Ok(())
 }
@@ -241,7 +244,17 @@ pub async fn test(app: &App, caller: &Caller, id: WebhookEndpointId) -> Result<T
         endpoint.environment,
         &data,
     );
-    let sent = app.dispatcher()?.send_test(&endpoint, event_id.as_str(), &payload).await;
+    let Some(sent) = app.dispatcher()?.send_test(&endpoint, event_id.as_str(), &payload).await else {
+        let error = "Too many test events are being sent. Try again in a moment.".to_owned();
+        let took = Duration::ZERO;
+        return Ok(TestedWebhook {
+            success: false,
+            status_code: None,
+            response_body: None,
+            error: Some(error),
+            took,
+        });
+    };
     Ok(TestedWebhook {
         success: sent.status.is_some_and(|status| (200..300).contains(&status)),
         status_code: sent.status,
@@ -310,6 +323,8 @@ pub async fn retry_delivery(
         "This delivery was retried as often as it can be."
     } else {
         unit.tx.webhook_delivery_retry(id, owner.is_active.then_some(now), now).await?;
+        unit.handovers.due(endpoint);
+        unit.tx.announce_due().await?;
         let delivery = unit.tx.webhook_delivery_get(endpoint, id, false).await?.ok_or(Error::NotFound)?;
         record(unit, &owner, "webhook.delivery_retried", Map::new());
         return Ok(delivery);

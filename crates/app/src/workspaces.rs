@@ -203,6 +203,8 @@ pub async fn delete(unit: &mut UnitOfWork<'_>, id: WorkspaceId) -> Result<()> {
     if !unit.tx.workspace_delete(id, now).await? {
         return Err(Error::NotFound);
     }
+    let endpoints = unit.tx.webhook_endpoint_ids(id).await?;
+    unit.tx.webhook_endpoint_delete(&endpoints, now).await?;
     unit.changed(ChangeSubject::Workspace(id));
     record(unit, &workspace, unit.caller().home(), "workspace.deleted", Map::new());
     Ok(())

@@ -1,25 +1,23 @@
 //! Who sends what when.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, HashMap},
     sync::{
-        Arc,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
     time::{Duration, Instant},
 };
 
 use gatepost_egress::Egress;
-use gatepost_kernel::{ClaimId, Clock, Timestamp, WebhookDeliveryId, WebhookEndpointId, random};
-use gatepost_storage::{
-    ClaimedDelivery, DeliveryResult, Storage, StorageError, Tx, WebhookAttempt, WebhookEndpoint,
-};
+use gatepost_kernel::{ClaimId, Clock, Timestamp, WebhookEndpointId, random};
+use gatepost_storage::{DeliveryResult, Storage, StorageError, Tx, WebhookAttempt, WebhookEndpoint};
 use gatepost_webhooks::{RetrySchedule, Vault, judge};
 use rand::Rng;
 use tokio::sync::{Notify, mpsc};
 
 use crate::{
-    Handover,
+    fan_out::{Handover, Handovers},
     record::Ended,
     send::{Sent, send},
     slots::{Slot, Slots},
@@ -27,8 +25,11 @@ use crate::{
 
 /// How often the table is looked at when nobody says that something is due.
 const POLL: Duration = Duration::from_millis(500);
-/// How many deliveries one look takes at most.
-const BATCH: usize = 100;
+/// How many deliveries one claim takes at most.
+const BATCH: usize = 256;
+/// How many test sends may be in flight over all, and to one endpoint. They have slots of their own, so that nobody's
+/// deliveries wait for somebody's tests.
+const TESTS: (usize, usize) = (64, 2);
 /// What a lease is longer than an attempt.
 const LEASE_MARGIN: Duration = Duration::from_secs(5);
 
@@ -50,8 +51,8 @@ impl Default for Settings {
         Self {
             schedule: RetrySchedule::default(),
             attempt_timeout: Duration::from_secs(15),
-            in_flight: 512,
-            in_flight_per_endpoint: 16,
+            in_flight: 1024,
+            in_flight_per_endpoint: 64,
         }
     }
 }
@@ -67,10 +68,40 @@ struct Parts {
     settings: Settings,
     clock: Arc<dyn Clock>,
     slots: Arc<Slots>,
+    tests: Arc<Slots>,
+    agenda: Mutex<Agenda>,
     wake: Arc<Notify>,
     results: mpsc::UnboundedSender<Ended>,
     stopping: AtomicBool,
     runtime: tokio::runtime::Handle,
+}
+
+/// What this process knows to be due.
+#[derive(Debug, Default)]
+struct Agenda {
+    /// Whether the table has to be looked at.
+    look: bool,
+    /// Endpoints that something is due for, each with the instant before which this process has taken everything. PostgreSQL
+    /// would step over what was taken, again and again, until it is cleared away.
+    due: BTreeMap<WebhookEndpointId, Option<Timestamp>>,
+    /// Whose turn it was last.
+    last: Option<WebhookEndpointId>,
+}
+
+impl Agenda {
+    /// The endpoints, those first whose turn comes next.
+    fn in_turn(&self) -> impl Iterator<Item = WebhookEndpointId> {
+        let after = |id: &&WebhookEndpointId| self.last.is_none_or(|last| **id > last);
+        let (next, later): (Vec<_>, Vec<_>) = self.due.keys().partition(after);
+        next.into_iter().chain(later).copied().collect::<Vec<_>>().into_iter()
+    }
+}
+
+/// What one claim brought.
+struct Claimed {
+    handovers: Vec<Handover>,
+    /// How far each endpoint's deliveries were taken; none if that were all.
+    taken: Vec<(WebhookEndpointId, Option<Timestamp>)>,
 }
 
 impl std::fmt::Debug for Dispatcher {
@@ -100,6 +131,8 @@ impl Dispatcher {
             settings,
             clock,
             slots,
+            tests: Slots::new(TESTS.0, TESTS.1, Arc::default()),
+            agenda: Mutex::default(),
             wake,
             results,
             stopping: AtomicBool::new(false),
@@ -112,40 +145,70 @@ impl Dispatcher {
 
     /// Claims what is due, again and again, until the task is dropped.
     pub async fn run(self) {
-        let mut failing = false;
+        let (mut failing, mut looked_at) = (false, None::<Instant>);
         loop {
-            match self.claim().await {
-                // There may be more.
-                Ok(claimed) if claimed == BATCH => continue,
-                Ok(_) => failing = false,
+            let poll = looked_at.is_none_or(|at| at.elapsed() >= POLL);
+            if poll || std::mem::take(&mut self.agenda().look) {
+                looked_at = Some(Instant::now());
+                match self.look().await {
+                    Ok(()) => failing = false,
+                    Err(error) => {
+                        if !failing {
+                            tracing::warn!(error = %error, "deliveries cannot be claimed; trying again");
+                        }
+                        failing = true;
+                    }
+                }
+            }
+            match self.claim(poll).await {
+                Ok(true) => continue,
+                Ok(false) => {}
                 Err(error) => {
+                    // What is due is found again by the next look.
                     if !failing {
                         tracing::warn!(error = %error, "deliveries cannot be claimed; trying again");
                     }
                     failing = true;
                 }
             }
-            // Either is a reason to look; that neither comes is one too.
+            // Either is a reason to go on; that neither comes is one too.
             let _ = tokio::time::timeout(POLL, self.0.wake.notified()).await;
         }
     }
 
-    /// Says that something may be due now.
+    /// Says that something may be due now; the table will be looked at.
     pub fn wake(&self) {
+        self.agenda().look = true;
         self.0.wake.notify_one();
     }
 
-    /// Sends what was leased for this process; after the commit.
-    pub fn hand_over(&self, handovers: Vec<Handover>) {
-        for handover in handovers {
+    /// Sends what was leased for this process, and remembers what waits; after the commit.
+    pub fn hand_over(&self, handovers: Handovers) {
+        for handover in handovers.leased {
             let dispatcher = self.clone();
             self.0.runtime.spawn(async move { dispatcher.attempt(handover).await });
         }
+        if !handovers.waiting.is_empty() && self.delivers() {
+            let mut agenda = self.agenda();
+            for endpoint in handovers.waiting {
+                // What comes later may be due earlier than what was taken last.
+                agenda.due.insert(endpoint, None);
+            }
+            drop(agenda);
+            self.0.wake.notify_one();
+        }
     }
 
-    /// Sends a payload that is no event and no delivery: nothing is counted and nothing is tried again.
-    pub async fn send_test(&self, endpoint: &WebhookEndpoint, id: &str, payload: &str) -> Sent {
-        self.send(endpoint, id, payload).await
+    /// Whether this process sends anything at all.
+    pub(crate) fn delivers(&self) -> bool {
+        self.0.settings.in_flight > 0
+    }
+
+    /// Sends a payload that is no event and no delivery: nothing is counted and nothing is tried again. None if too many of
+    /// these are in flight.
+    pub async fn send_test(&self, endpoint: &WebhookEndpoint, id: &str, payload: &str) -> Option<Sent> {
+        let _slot = self.0.tests.take(endpoint.id)?;
+        Some(self.send(endpoint, id, payload).await)
     }
 
     /// Takes nothing more, and waits for what is in flight, but not beyond `deadline`; what is in flight still is sent by
@@ -190,72 +253,122 @@ impl Dispatcher {
         ClaimId(i64::from_be_bytes(random::rng().next_u64().to_be_bytes()) & i64::MAX)
     }
 
-    /// When a lease that begins at `now` ends.
-    pub(crate) fn lease_end(&self, now: Timestamp) -> Timestamp {
-        now.plus(self.0.settings.attempt_timeout + LEASE_MARGIN)
+    /// When a lease that begins now ends.
+    pub(crate) fn lease_end(&self) -> Timestamp {
+        self.now().plus(self.0.settings.attempt_timeout + LEASE_MARGIN)
+    }
+
+    fn agenda(&self) -> MutexGuard<'_, Agenda> {
+        self.0.agenda.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn is_stopping(&self) -> bool {
         self.0.stopping.load(Ordering::SeqCst)
     }
 
-    fn now(&self) -> Timestamp {
+    pub(crate) fn now(&self) -> Timestamp {
         self.0.clock.now()
     }
 
-    /// Claims what there are slots for; how many.
-    async fn claim(&self) -> Result<usize, StorageError> {
-        let room = self.0.slots.free().min(BATCH);
-        if room == 0 || self.is_stopping() {
-            return Ok(0);
+    /// Looks for endpoints that something is due for.
+    async fn look(&self) -> Result<(), StorageError> {
+        let now = self.now();
+        let due =
+            self.0.storage.read(async move |mut tx: Tx<'_>| tx.webhook_endpoint_list_due(now).await).await?;
+        let mut agenda = self.agenda();
+        for endpoint in due {
+            // From the beginning: a retry may have become due before what was taken last.
+            agenda.due.insert(endpoint, None);
         }
-        let (claim, now, leased_at) = (self.new_claim(), self.now(), Instant::now());
-        let (until, full) = (self.lease_end(now), self.0.slots.full());
-        let limit = u32::try_from(room).unwrap_or(u32::MAX);
+        Ok(())
+    }
+
+    /// Claims what is on the agenda and what there are slots for; whether there may be more. `all` asks for endpoints with
+    /// few free slots as well.
+    async fn claim(&self, all: bool) -> Result<bool, StorageError> {
+        if self.is_stopping() {
+            return Ok(false);
+        }
+        let mut slots = HashMap::<WebhookEndpointId, Vec<Slot>>::new();
+        let mut wanted = Vec::new();
+        {
+            let mut agenda = self.agenda();
+            let endpoints = agenda.in_turn();
+            let roomy = if all { endpoints.collect() } else { self.0.slots.roomy(endpoints) };
+            let mut room = BATCH;
+            for endpoint in roomy {
+                let taken: Vec<Slot> =
+                    std::iter::from_fn(|| self.0.slots.take(endpoint)).take(room).collect();
+                if taken.is_empty() {
+                    continue;
+                }
+                room -= taken.len();
+                agenda.last = Some(endpoint);
+                wanted.push((endpoint, agenda.due.remove(&endpoint).flatten(), taken.len()));
+                slots.insert(endpoint, taken);
+                if room == 0 {
+                    break;
+                }
+            }
+        }
+        if wanted.is_empty() {
+            return Ok(false);
+        }
+        let Claimed { handovers, taken } = self.claim_for(wanted, slots).await?;
+        let mut more = false;
+        for (endpoint, until) in taken {
+            if let Some(until) = until {
+                // If something was noted meanwhile, that stays: it may be due earlier.
+                self.agenda().due.entry(endpoint).or_insert(Some(until));
+                more = true;
+            }
+        }
+        self.hand_over(Handovers { leased: handovers, ..Handovers::default() });
+        Ok(more)
+    }
+
+    async fn claim_for(
+        &self,
+        wanted: Vec<(WebhookEndpointId, Option<Timestamp>, usize)>,
+        mut slots: HashMap<WebhookEndpointId, Vec<Slot>>,
+    ) -> Result<Claimed, StorageError> {
+        let (claim, now, until, leased_at) = (self.new_claim(), self.now(), self.lease_end(), Instant::now());
         let take = async move |mut tx: Tx<'_>| {
-            let claimed = tx.webhook_delivery_claim(claim, now, until, &full, limit).await?;
-            let mut endpoints = HashMap::new();
-            for delivery in &claimed {
-                if !endpoints.contains_key(&delivery.endpoint_id)
-                    && let Some(endpoint) = tx.webhook_endpoint_target(delivery.endpoint_id).await?
-                {
-                    endpoints.insert(delivery.endpoint_id, Arc::new(endpoint));
+            let ids: Vec<WebhookEndpointId> = wanted.iter().map(|(endpoint, ..)| *endpoint).collect();
+            let endpoints: HashMap<_, _> = tx
+                .webhook_endpoint_targets(&ids)
+                .await?
+                .into_iter()
+                .filter(|endpoint| endpoint.is_active)
+                .map(|endpoint| (endpoint.id, Arc::new(endpoint)))
+                .collect();
+            let (mut due, mut taken) = (Vec::new(), Vec::new());
+            for (endpoint, since, count) in wanted {
+                if !endpoints.contains_key(&endpoint) {
+                    // Made inactive while somebody had a delivery who then died.
+                    tx.webhook_delivery_park(endpoint, now).await?;
+                    taken.push((endpoint, None));
+                    continue;
                 }
+                let limit = u32::try_from(count).unwrap_or(u32::MAX);
+                let locked = tx.webhook_delivery_lock_due(endpoint, now, since, limit).await?;
+                let last = locked.last().map(|(_, due_at)| *due_at);
+                taken.push((endpoint, last.filter(|_| locked.len() == count)));
+                due.extend(locked.into_iter().map(|(id, _)| id));
             }
-            // Its endpoint was made inactive while somebody had it who then died.
-            let is_active = |delivery: &ClaimedDelivery| {
-                endpoints
-                    .get(&delivery.endpoint_id)
-                    .is_some_and(|endpoint: &Arc<WebhookEndpoint>| endpoint.is_active)
+            let claimed = match due.is_empty() {
+                true => Vec::new(),
+                false => tx.webhook_delivery_claim(claim, &due, until).await?,
             };
-            let (claimed, waiting): (Vec<_>, Vec<_>) = claimed.into_iter().partition(is_active);
-            if !waiting.is_empty() {
-                let ids: Vec<WebhookDeliveryId> = waiting.iter().map(|delivery| delivery.id).collect();
-                tx.webhook_delivery_park(claim, &ids).await?;
-            }
-            Ok::<_, StorageError>((claimed, endpoints))
+            Ok::<_, StorageError>((claimed, endpoints, taken))
         };
-        let (claimed, endpoints) = self.0.storage.transaction(take).await?;
-        let count = claimed.len();
-        let mut beyond: Vec<ClaimedDelivery> = Vec::new();
-        let mut handovers = Vec::new();
-        for delivery in claimed {
-            let endpoint = endpoints.get(&delivery.endpoint_id);
-            match (endpoint, self.take_slot(delivery.endpoint_id)) {
-                (Some(endpoint), Some(slot)) => {
-                    handovers.push(Handover { delivery, claim, endpoint: endpoint.clone(), leased_at, slot });
-                }
-                _ => beyond.push(delivery),
-            }
-        }
-        self.hand_over(handovers);
-        if !beyond.is_empty() {
-            // More than its endpoint may have in flight: back, in the same order.
-            let ids: Vec<WebhookDeliveryId> = beyond.iter().map(|delivery| delivery.id).collect();
-            let release = async move |mut tx: Tx<'_>| tx.webhook_delivery_release(claim, &ids, now).await;
-            self.0.storage.transaction(release).await?;
-        }
-        Ok(count)
+        let (claimed, endpoints, taken) = self.0.storage.transaction(take).await?;
+        let handover = |delivery: gatepost_storage::ClaimedDelivery| {
+            let slot = slots.get_mut(&delivery.endpoint_id)?.pop()?;
+            let endpoint = endpoints.get(&delivery.endpoint_id)?.clone();
+            Some(Handover { delivery, claim, endpoint, leased_at, slot })
+        };
+        Ok(Claimed { handovers: claimed.into_iter().filter_map(handover).collect(), taken })
     }
 
     async fn send(&self, endpoint: &WebhookEndpoint, id: &str, payload: &str) -> Sent {
@@ -271,6 +384,7 @@ impl Dispatcher {
         }
         let started_at = self.now();
         let sent = self.send(&endpoint, delivery.event_id.as_str(), &delivery.payload).await;
+        slot.learn(sent.status.is_some());
         let (number, ended_at) = (delivery.attempts + 1, started_at.plus(sent.took));
         let chance = f64::from(random::rng().next_u32()) / f64::from(u32::MAX);
         let verdict = judge(sent.outcome, number, &self.0.settings.schedule, ended_at, chance);

@@ -1,8 +1,12 @@
-//! An event and its deliveries, in one transaction.
+//! Events and their deliveries, in one transaction.
 
-use std::{sync::Arc, time::Instant};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+    time::Instant,
+};
 
-use gatepost_kernel::ClaimId;
+use gatepost_kernel::{ClaimId, Environment, WebhookEndpointId, WorkspaceId};
 use gatepost_storage::{ClaimedDelivery, NewEvent, NewWebhookDelivery, Result, Tx, WebhookEndpoint};
 use gatepost_webhooks::Subscription;
 
@@ -10,53 +14,124 @@ use crate::{Dispatcher, slots::Slot};
 
 /// A delivery that this process has leased and may send once its transaction is committed.
 #[derive(Debug)]
-pub struct Handover {
-    pub(crate) delivery: ClaimedDelivery,
-    pub(crate) claim: ClaimId,
-    pub(crate) endpoint: Arc<WebhookEndpoint>,
-    pub(crate) leased_at: Instant,
-    pub(crate) slot: Slot,
+pub(crate) struct Handover {
+    pub delivery: ClaimedDelivery,
+    pub claim: ClaimId,
+    pub endpoint: Arc<WebhookEndpoint>,
+    pub leased_at: Instant,
+    pub slot: Slot,
 }
 
-/// Stores an event with a delivery to each active endpoint that wants it. None if the workspace has an event with this id
-/// already; then nothing was stored. What `dispatcher` has slots for is leased by it and answered; hand it over after the
+/// What a transaction leaves to be sent; for [`Dispatcher::hand_over`] once it is committed.
+#[derive(Debug, Default)]
+#[must_use = "what is leased and not handed over waits until the lease ends"]
+pub struct Handovers {
+    pub(crate) leased: Vec<Handover>,
+    pub(crate) waiting: HashSet<WebhookEndpointId>,
+}
+
+impl Handovers {
+    /// Something is due for an endpoint.
+    pub fn due(&mut self, endpoint: WebhookEndpointId) {
+        self.waiting.insert(endpoint);
+    }
+
+    /// Takes the others in.
+    pub fn extend(&mut self, others: Self) {
+        self.leased.extend(others.leased);
+        self.waiting.extend(others.waiting);
+    }
+}
+
+/// Stores events with a delivery to each active endpoint that wants them, and answers which are new. One whose id its
+/// workspace has already is not stored again. What `dispatcher` has slots for is leased by it; hand that over after the
 /// commit.
 ///
 /// # Errors
 /// Those of the database.
 pub async fn store(
     tx: &mut Tx<'_>,
-    event: &NewEvent,
+    events: &[NewEvent],
     dispatcher: Option<&Dispatcher>,
-) -> Result<Option<Vec<Handover>>> {
-    let Some(event_sequence) = tx.event_insert(event).await? else { return Ok(None) };
-    let mut handovers = Vec::new();
+) -> Result<(Vec<bool>, Handovers)> {
+    if events.is_empty() {
+        return Ok(Default::default());
+    }
+    let places = tx.event_insert(events).await?;
+    let is_new = places.iter().map(Option::is_some).collect();
+    let stored: Vec<(&NewEvent, i64)> =
+        events.iter().zip(&places).filter_map(|(event, place)| Some((event, (*place)?))).collect();
+    let mut workspaces: Vec<WorkspaceId> = stored.iter().map(|(event, _)| event.workspace_id).collect();
+    workspaces.sort_unstable();
+    workspaces.dedup();
+    let mut handovers = Handovers::default();
+    if workspaces.is_empty() {
+        return Ok((is_new, handovers));
+    }
+    let listeners = Listeners::new(tx.webhook_endpoint_active(&workspaces).await?);
     let leased_at = Instant::now();
-    for endpoint in tx.webhook_endpoint_active(event.workspace_id, event.environment).await? {
-        let wants = |text: &String| Subscription::parse(text).is_some_and(|s| s.covers(&event.event_type));
-        if !endpoint.events.iter().any(wants) {
-            continue;
-        }
-        let endpoint_id = endpoint.id;
-        let slot = dispatcher.and_then(|dispatcher| dispatcher.take_slot(endpoint_id));
-        let leased =
-            dispatcher.zip(slot).map(|(dispatcher, slot)| (dispatcher.new_claim(), dispatcher, slot));
-        let (claim_id, due_at) = match &leased {
-            Some((claim, dispatcher, _)) => (Some(*claim), dispatcher.lease_end(event.created_at)),
-            None => (None, event.created_at),
-        };
-        let new = NewWebhookDelivery { endpoint_id, event_sequence, claim_id, due_at };
-        let id = tx.webhook_delivery_insert(&new, event).await?;
-        if let Some((claim, _, slot)) = leased {
-            let delivery = ClaimedDelivery {
-                id,
-                endpoint_id,
-                event_id: event.id.clone(),
-                attempts: 0,
-                payload: event.payload.clone(),
-            };
-            handovers.push(Handover { delivery, claim, endpoint: Arc::new(endpoint), leased_at, slot });
+    let (mut new, mut slots) = (Vec::new(), Vec::new());
+    for (event, event_sequence) in stored {
+        for endpoint in listeners.of(event) {
+            let slot = dispatcher.and_then(|dispatcher| dispatcher.take_slot(endpoint.id));
+            let claim = dispatcher.zip(slot.as_ref()).map(|(dispatcher, _)| dispatcher.new_claim());
+            let lease_end = dispatcher.map(|dispatcher| dispatcher.lease_end());
+            let due_at = lease_end.filter(|_| claim.is_some()).unwrap_or(event.created_at);
+            new.push(NewWebhookDelivery {
+                event,
+                event_sequence,
+                endpoint_id: endpoint.id,
+                claim_id: claim,
+                due_at,
+            });
+            slots.push((endpoint.clone(), claim.zip(slot)));
         }
     }
-    Ok(Some(handovers))
+    if new.is_empty() {
+        return Ok((is_new, handovers));
+    }
+    let ids = tx.webhook_delivery_insert(&new).await?;
+    for ((id, new), (endpoint, leased)) in ids.into_iter().zip(new).zip(slots) {
+        let Some((claim, slot)) = leased else {
+            handovers.due(endpoint.id);
+            continue;
+        };
+        let delivery = ClaimedDelivery {
+            id,
+            endpoint_id: endpoint.id,
+            event_id: new.event.id.clone(),
+            attempts: 0,
+            payload: new.event.payload.clone(),
+        };
+        handovers.leased.push(Handover { delivery, claim, endpoint, leased_at, slot });
+    }
+    if !handovers.waiting.is_empty() && !dispatcher.is_some_and(Dispatcher::delivers) {
+        tx.announce_due().await?;
+    }
+    Ok((is_new, handovers))
+}
+
+/// Endpoints by where they listen.
+struct Listeners(HashMap<(WorkspaceId, Environment), Vec<(Arc<WebhookEndpoint>, Vec<Subscription>)>>);
+
+impl Listeners {
+    fn new(endpoints: Vec<WebhookEndpoint>) -> Self {
+        let mut by_place = HashMap::<_, Vec<_>>::new();
+        for endpoint in endpoints {
+            let wanted = endpoint.events.iter().filter_map(|text| Subscription::parse(text)).collect();
+            let place = (endpoint.workspace_id, endpoint.environment);
+            by_place.entry(place).or_default().push((Arc::new(endpoint), wanted));
+        }
+        Self(by_place)
+    }
+
+    /// Those that want to hear of an event.
+    fn of<'a>(&'a self, event: &'a NewEvent) -> impl Iterator<Item = &'a Arc<WebhookEndpoint>> {
+        self.0
+            .get(&(event.workspace_id, event.environment))
+            .into_iter()
+            .flatten()
+            .filter(|(_, wanted)| wanted.iter().any(|wanted| wanted.covers(&event.event_type)))
+            .map(|(endpoint, _)| endpoint)
+    }
 }

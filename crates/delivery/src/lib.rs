@@ -5,7 +5,7 @@
 //! memory ([`Dispatcher::hand_over`]) once the transaction is committed; everything else waits in the table until some
 //! process claims it. A lease that ends, because its process has died, makes its delivery due again.
 //!
-//! Slots are counted for each endpoint and over all, so an endpoint that never answers holds its own few and no more. No
+//! Slots are counted for each endpoint and over all, so an endpoint that never answers holds its own few, soon one. No
 //! connection to the database is held while a request is in flight; what attempts came to is written down in batches.
 
 mod dispatcher;
@@ -15,5 +15,5 @@ mod send;
 mod slots;
 
 pub use dispatcher::{Dispatcher, Settings};
-pub use fan_out::{Handover, store};
-pub use send::{Sent, SentError};
+pub use fan_out::{Handovers, store};
+pub use send::Sent;

@@ -1,6 +1,9 @@
 //! Writing down what attempts came to: many in one transaction.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use gatepost_kernel::{EventId, WebhookEndpointId, random};
 use gatepost_storage::{DeliveryResult, EndpointTally, NewEvent, StorageError, Tx, WebhookEndpointChanges};
@@ -8,7 +11,7 @@ use gatepost_webhooks::event_payload;
 use serde_json::json;
 use tokio::sync::mpsc;
 
-use crate::{Dispatcher, Handover, slots::Slot, store};
+use crate::{Dispatcher, Handovers, slots::Slot, store};
 
 const BATCH: usize = 256;
 /// For how long results are held while the database is away; after that the leases have ended, and somebody sends again.
@@ -54,22 +57,21 @@ impl Dispatcher {
         }
     }
 
-    async fn write(&self, mut batch: Vec<(DeliveryResult, bool)>) -> Result<Vec<Handover>, StorageError> {
+    async fn write(&self, mut batch: Vec<(DeliveryResult, bool)>) -> Result<Handovers, StorageError> {
         // In one order everywhere, so that two processes cannot wait for each other.
         batch.sort_by_key(|(result, _)| (result.endpoint_id, result.id));
         let dispatcher = self.clone();
         let write = async move |mut tx: Tx<'_>| {
             let mut tallies = BTreeMap::<WebhookEndpointId, EndpointTally>::new();
-            let mut gone = Vec::new();
-            let mut active = None;
-            for (result, disables) in &batch {
-                let is_active = match active {
-                    Some((endpoint, is_active)) if endpoint == result.endpoint_id => is_active,
-                    _ => tx.webhook_endpoint_is_active(result.endpoint_id).await?,
-                };
-                active = Some((result.endpoint_id, is_active));
-                // Somebody else has it by now; what we know of it is old.
-                if !tx.webhook_delivery_record(result, is_active).await? {
+            let mut gone = BTreeSet::new();
+            let mut endpoints: Vec<_> = batch.iter().map(|(result, _)| result.endpoint_id).collect();
+            endpoints.dedup();
+            let active = tx.webhook_endpoint_filter_active(&endpoints).await?;
+            let (results, disables): (Vec<_>, Vec<_>) = batch.into_iter().unzip();
+            let recorded = tx.webhook_delivery_record(&results, &active).await?;
+            for (result, disables) in results.iter().zip(disables) {
+                // Otherwise somebody else has it by now; what we know of it is old.
+                if !recorded.contains(&result.id) {
                     continue;
                 }
                 let tally = tallies.entry(result.endpoint_id).or_default();
@@ -81,40 +83,33 @@ impl Dispatcher {
                     tally.failures += 1;
                     tally.failures_at_end += 1;
                 }
-                if *disables {
-                    gone.push((result.endpoint_id, result.ended_at));
+                if disables && active.contains(&result.endpoint_id) {
+                    gone.insert(result.endpoint_id);
                 }
             }
             for (endpoint, tally) in &tallies {
                 tx.webhook_endpoint_tally(*endpoint, tally).await?;
             }
-            gone.dedup_by_key(|(endpoint, _)| *endpoint);
-            let mut handovers = Vec::new();
-            for (id, now) in gone {
-                let Some(endpoint) = tx.webhook_endpoint_target(id).await?.filter(|e| e.is_active) else {
-                    continue;
-                };
+            let gone: Vec<WebhookEndpointId> = gone.into_iter().collect();
+            let (mut events, now) = (Vec::new(), dispatcher.now());
+            for endpoint in
+                if gone.is_empty() { Vec::new() } else { tx.webhook_endpoint_targets(&gone).await? }
+            {
                 let reason = "The endpoint answered 410 Gone.";
                 let changes = WebhookEndpointChanges {
                     is_active: Some((false, Some(reason.to_owned()))),
                     ..Default::default()
                 };
-                tx.webhook_endpoint_update(id, changes, now).await?;
-                let event_id = EventId::generate(&mut random::rng());
+                tx.webhook_endpoint_update(endpoint.id, changes, now).await?;
+                let id = EventId::generate(&mut random::rng());
                 let (workspace_id, environment) = (endpoint.workspace_id, endpoint.environment);
                 let event_type = "webhook.disabled";
-                let data = json!({ "id": id, "url": endpoint.url, "reason": reason });
-                let payload = event_payload(&event_id, event_type, now, workspace_id, environment, &data);
-                let event = NewEvent {
-                    id: event_id,
-                    workspace_id,
-                    environment,
-                    event_type: event_type.to_owned(),
-                    payload,
-                    created_at: now,
-                };
-                handovers.extend(store(&mut tx, &event, Some(&dispatcher)).await?.unwrap_or_default());
+                let data = json!({ "id": endpoint.id, "url": endpoint.url, "reason": reason });
+                let payload = event_payload(&id, event_type, now, workspace_id, environment, &data);
+                let event_type = event_type.to_owned();
+                events.push(NewEvent { id, workspace_id, environment, event_type, payload, created_at: now });
             }
+            let (_, handovers) = store(&mut tx, &events, Some(&dispatcher)).await?;
             Ok::<_, StorageError>(handovers)
         };
         self.storage().transaction(write).await

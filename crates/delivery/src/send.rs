@@ -30,8 +30,7 @@ pub struct Sent {
 }
 
 /// Why a request could not even be tried.
-#[derive(Debug, Clone)]
-pub struct SentError(pub String);
+struct Unsendable(String);
 
 /// Signs `payload` and posts it to `endpoint`; waits no longer than `timeout`, body included.
 pub async fn send(
@@ -53,7 +52,7 @@ pub async fn send(
     };
     let request = match prepare(egress, vault, endpoint, id, payload, now) {
         Ok(request) => request,
-        Err(SentError(fault)) => return failed(AttemptOutcome::Undeliverable, fault),
+        Err(Unsendable(fault)) => return failed(AttemptOutcome::Undeliverable, fault),
     };
     let exchange = async {
         let mut response = request.send().await?;
@@ -92,26 +91,26 @@ fn prepare(
     id: &str,
     payload: &str,
     now: Timestamp,
-) -> Result<gatepost_egress::RequestBuilder, SentError> {
-    let target = egress.check(&endpoint.url).map_err(|fault| SentError(fault.to_string()))?;
+) -> Result<gatepost_egress::RequestBuilder, Unsendable> {
+    let target = egress.check(&endpoint.url).map_err(|fault| Unsendable(fault.to_string()))?;
     let unreadable =
-        |_| SentError("A secret of the endpoint cannot be decrypted with the present key.".to_owned());
+        |_| Unsendable("A secret of the endpoint cannot be decrypted with the present key.".to_owned());
     let in_force = endpoint.previous_secrets.iter().filter(|secret| secret.until > now).map(|s| &s.sealed);
     let mut secrets = Vec::new();
     for sealed in std::iter::once(&endpoint.sealed_secret).chain(in_force) {
         let secret = vault.open(sealed).map_err(unreadable)?;
         let secret = EndpointSecret::parse(secret.expose());
-        secrets.push(secret.map_err(|_| SentError("A secret of the endpoint is malformed.".to_owned()))?);
+        secrets.push(secret.map_err(|_| Unsendable("A secret of the endpoint is malformed.".to_owned()))?);
     }
     let signatures = sign(&secrets, id, now, payload.as_bytes());
     let mut headers = header::HeaderMap::new();
     let value = |text: &str| {
-        header::HeaderValue::from_str(text).map_err(|_| SentError("A header cannot be sent.".to_owned()))
+        header::HeaderValue::from_str(text).map_err(|_| Unsendable("A header cannot be sent.".to_owned()))
     };
     let own = vault.open(&endpoint.sealed_headers).map_err(unreadable)?;
     for (name, text) in CustomHeader::read_all(own.expose()) {
         let name = header::HeaderName::from_bytes(name.as_bytes());
-        let name = name.map_err(|_| SentError("A header of the endpoint is malformed.".to_owned()))?;
+        let name = name.map_err(|_| Unsendable("A header of the endpoint is malformed.".to_owned()))?;
         headers.insert(name, value(&text)?);
     }
     // Ours come last: whatever else was said before, these are what is sent.

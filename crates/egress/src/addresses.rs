@@ -35,7 +35,7 @@ const BLOCKED_V4: [Ipv4Net; 16] = [
     v4(240, 0, 0, 0, 4),
 ];
 
-const BLOCKED_V6: [Ipv6Net; 14] = [
+const BLOCKED_V6: [Ipv6Net; 13] = [
     // The unspecified address, loopback, and IPv4 addresses in the form that nobody uses any more.
     v6(0, 0, 0, 96),
     // Translation from IPv6 to IPv4 leads to whatever the last four bytes name.
@@ -51,7 +51,6 @@ const BLOCKED_V6: [Ipv6Net; 14] = [
     v6(0xfe80, 0, 0, 10),
     v6(0xfec0, 0, 0, 10),
     v6(0xff00, 0, 0, 8),
-    v6(0x2001, 0x10, 0, 28),
 ];
 
 /// Whether the address is one of the public Internet.

@@ -65,7 +65,7 @@ impl Tx<'_> {
     /// Appends to the feed. Call it last: on PostgreSQL all that append wait for this transaction's end.
     pub async fn change_append(&mut self, subjects: &[ChangeSubject], now: Timestamp) -> Result<()> {
         if let (Conn::Postgres(conn), false) = (&mut self.0, subjects.is_empty()) {
-            conn.batch_execute("SELECT pg_advisory_xact_lock(7272740002)").await?;
+            conn.batch_execute("SELECT pg_advisory_xact_lock(7272740002); NOTIFY gatepost_changes").await?;
         }
         for subject in subjects {
             let (subject_type, subject_id) = match subject {

@@ -1,15 +1,19 @@
 //! Events: what happened, kept for whoever wants to be told.
 
+use std::collections::HashMap;
+
 use diesel::{
     ExpressionMethods, Insertable, OptionalExtension, QueryDsl, Queryable, Selectable, SelectableHelper,
+    sql_types::{BigInt, Text},
 };
 use diesel_async::RunQueryDsl;
 use gatepost_kernel::{Environment, EventId, Page, PageRequest, Timestamp, WorkspaceId};
 
 use crate::{
     Result, Tx,
+    engine::Conn,
     schema::{events, webhook_deliveries},
-    types::DbTime,
+    types::{DbTime, Instant},
 };
 
 /// An event to be kept.
@@ -77,25 +81,67 @@ impl From<EventRow> for StoredEvent {
     }
 }
 
+bulk_statement! {
+    /// New events.
+    InsertEvents returning (BigInt, BigInt, Text, Text) =
+    "INSERT INTO events (workspace_id, environment, id, event_type, payload, created_at) SELECT * FROM"
+    unnest "ON CONFLICT (workspace_id, environment, id) DO NOTHING RETURNING sequence, workspace_id, environment, id"
+    {
+        workspace_id: i64 => BigInt,
+        environment: &'a str => Text,
+        id: &'a str => Text,
+        event_type: &'a str => Text,
+        payload: &'a str => Text,
+        created_at: DbTime => Instant,
+    }
+}
+
 impl Tx<'_> {
-    /// Keeps an event; its place, or none if its workspace has one with this id already.
-    pub async fn event_insert(&mut self, new: &NewEvent) -> Result<Option<i64>> {
-        let row = NewEventRow {
-            workspace_id: new.workspace_id.0,
-            environment: new.environment.as_str(),
-            id: new.id.as_str(),
-            event_type: &new.event_type,
-            payload: &new.payload,
-            created_at: new.created_at.into(),
-        };
-        Ok(on_conn!(self, |c| diesel::insert_into(events::table)
-            .values(&row)
-            .on_conflict((events::workspace_id, events::environment, events::id))
-            .do_nothing()
-            .returning(events::sequence)
-            .get_result(c)
-            .await
-            .optional())?)
+    /// Keeps events, in this order; the place of each, or none if its workspace has one with this id already.
+    pub async fn event_insert(&mut self, new: &[NewEvent]) -> Result<Vec<Option<i64>>> {
+        match &mut self.0 {
+            Conn::Sqlite(c) => {
+                let mut places = Vec::with_capacity(new.len());
+                for new in new {
+                    let row = NewEventRow {
+                        workspace_id: new.workspace_id.0,
+                        environment: new.environment.as_str(),
+                        id: new.id.as_str(),
+                        event_type: &new.event_type,
+                        payload: &new.payload,
+                        created_at: new.created_at.into(),
+                    };
+                    let insert = diesel::insert_into(events::table)
+                        .values(&row)
+                        .on_conflict((events::workspace_id, events::environment, events::id))
+                        .do_nothing();
+                    places.push(insert.returning(events::sequence).get_result(*c).await.optional()?);
+                }
+                Ok(places)
+            }
+            Conn::Postgres(c) => {
+                let mut insert = InsertEvents::default();
+                for new in new {
+                    insert.workspace_id.push(new.workspace_id.0);
+                    insert.environment.push(new.environment.as_str());
+                    insert.id.push(new.id.as_str());
+                    insert.event_type.push(&new.event_type);
+                    insert.payload.push(&new.payload);
+                    insert.created_at.push(new.created_at.into());
+                }
+                let stored: Vec<(i64, i64, String, String)> = insert.load(*c).await?;
+                let mut places: HashMap<_, _> = stored
+                    .into_iter()
+                    .map(|(sequence, workspace, environment, id)| ((workspace, environment, id), sequence))
+                    .collect();
+                // The first of several with one id has the place.
+                let place = |new: &NewEvent| {
+                    let environment = new.environment.as_str().to_owned();
+                    places.remove(&(new.workspace_id.0, environment, new.id.as_str().to_owned()))
+                };
+                Ok(new.iter().map(place).collect())
+            }
+        }
     }
 
     /// An event of a workspace and world by its id.

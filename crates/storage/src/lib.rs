@@ -8,6 +8,8 @@
 //! No rule of the business is decided here, and diesel is named nowhere else.
 
 #[macro_use]
+mod bulk;
+#[macro_use]
 mod engine;
 
 mod api_keys;
@@ -23,6 +25,7 @@ mod types;
 mod usage;
 mod webhook_deliveries;
 mod webhook_endpoints;
+mod webhook_queue;
 mod workspaces;
 
 pub use api_keys::{ApiKeyChanges, ApiKeyFilter, ApiKeyOwner, NewApiKey};
@@ -34,8 +37,7 @@ pub use events::{NewEvent, StoredEvent};
 pub use health::Health;
 pub use idempotency::IdempotencyRecord;
 pub use usage::{DayUsage, RequestCounts, UsageDelta};
-pub use webhook_deliveries::{
-    ClaimedDelivery, DeliveryResult, EndpointTally, NewWebhookDelivery, WebhookAttempt, WebhookDelivery,
-};
+pub use webhook_deliveries::{WebhookAttempt, WebhookDelivery};
 pub use webhook_endpoints::{NewWebhookEndpoint, PreviousSecret, WebhookEndpoint, WebhookEndpointChanges};
+pub use webhook_queue::{ClaimedDelivery, DeliveryResult, EndpointTally, NewWebhookDelivery};
 pub use workspaces::{NewWorkspace, Workspace, WorkspaceChanges};

@@ -109,3 +109,13 @@ impl FromSql<JsonDoc, Sqlite> for DbJson {
         Ok(Self(serde_json::from_str(&text)?))
     }
 }
+
+/// A count on its way into a row; no real one is that large.
+pub(crate) fn to_i64(count: u64) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
+}
+
+/// A small count on its way out of a row.
+pub(crate) fn to_u32(count: i64) -> u32 {
+    u32::try_from(count).unwrap_or(if count < 0 { 0 } else { u32::MAX })
+}

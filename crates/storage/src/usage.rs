@@ -10,7 +10,7 @@ use gatepost_kernel::{ApiKeyId, Environment, Timestamp, WorkspaceId};
 use crate::{
     Result, Tx,
     schema::{api_key_day_leases, api_key_usage, api_keys},
-    types::DbTime,
+    types::{DbTime, to_i64},
 };
 
 /// Requests by class of status.
@@ -63,10 +63,6 @@ struct UsageRow {
     redirects: i64,
     refusals: i64,
     failures: i64,
-}
-
-fn to_i64(count: u64) -> i64 {
-    i64::try_from(count).unwrap_or(i64::MAX)
 }
 
 impl Tx<'_> {

@@ -6,7 +6,7 @@ use diesel::{
     Queryable, Selectable, SelectableHelper,
 };
 use diesel_async::RunQueryDsl;
-use gatepost_kernel::{Environment, Page, PageRequest, Timestamp, WebhookEndpointId, WorkspaceId};
+use gatepost_kernel::{Environment, Page, PageRequest, Secret, Timestamp, WebhookEndpointId, WorkspaceId};
 use serde_json::{Map, Value, json};
 
 use crate::{
@@ -17,16 +17,16 @@ use crate::{
 };
 
 /// A secret that signs beside the newest until a rotation's grace is over; as it is stored, perhaps sealed.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct PreviousSecret {
     /// The stored form.
-    pub sealed: String,
+    pub sealed: Secret,
     /// Until when.
     pub until: Timestamp,
 }
 
 /// An endpoint.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub struct WebhookEndpoint {
     /// Its number.
     pub id: WebhookEndpointId,
@@ -41,9 +41,9 @@ pub struct WebhookEndpoint {
     /// What it wants to hear.
     pub events: Vec<String>,
     /// Headers of the tenant's own, sealed as one; empty without any.
-    pub sealed_headers: String,
+    pub sealed_headers: Secret,
     /// The newest secret as it is stored.
-    pub sealed_secret: String,
+    pub sealed_secret: Secret,
     /// Those that still sign beside it.
     pub previous_secrets: Vec<PreviousSecret>,
     /// Whether deliveries go there.
@@ -80,9 +80,9 @@ pub struct NewWebhookEndpoint {
     /// What it wants to hear.
     pub events: Vec<String>,
     /// Headers of the tenant's own, sealed as one.
-    pub sealed_headers: String,
+    pub sealed_headers: Secret,
     /// Its secret as it is stored.
-    pub sealed_secret: String,
+    pub sealed_secret: Secret,
     /// When it is made.
     pub created_at: Timestamp,
 }
@@ -97,9 +97,9 @@ pub struct WebhookEndpointChanges {
     /// What it wants to hear.
     pub events: Option<Vec<String>>,
     /// Headers of the tenant's own, sealed as one.
-    pub sealed_headers: Option<String>,
+    pub sealed_headers: Option<Secret>,
     /// The newest secret as it is stored, and those that sign beside it.
-    pub secrets: Option<(String, Vec<PreviousSecret>)>,
+    pub secrets: Option<(Secret, Vec<PreviousSecret>)>,
     /// Whether deliveries go there, and why not if the server decided it.
     pub is_active: Option<(bool, Option<String>)>,
 }
@@ -132,13 +132,14 @@ impl TryFrom<EndpointRow> for WebhookEndpoint {
 
     fn try_from(row: EndpointRow) -> Result<Self> {
         let corrupt = |what: &str| StorageError::Corrupt(format!("{what} of webhook endpoint {}", row.id));
+        let stored = |text: &str| Secret::new(text.to_owned());
         let texts = |value: &Value| -> Option<Vec<String>> {
             value.as_array()?.iter().map(|text| text.as_str().map(str::to_owned)).collect()
         };
         let previous = |value: &Value| -> Option<Vec<PreviousSecret>> {
             let secret = |item: &Value| {
                 let (sealed, until) = (item["secret"].as_str()?.to_owned(), item["until"].as_i64()?);
-                Some(PreviousSecret { sealed, until: Timestamp::from_micros(until) })
+                Some(PreviousSecret { sealed: Secret::new(sealed), until: Timestamp::from_micros(until) })
             };
             value.as_array()?.iter().map(secret).collect()
         };
@@ -147,11 +148,11 @@ impl TryFrom<EndpointRow> for WebhookEndpoint {
             workspace_id: WorkspaceId(row.workspace_id),
             environment: row.environment.parse().map_err(|_| corrupt("environment"))?,
             events: texts(&row.events.0).ok_or_else(|| corrupt("events"))?,
-            sealed_headers: row.headers.0.as_str().ok_or_else(|| corrupt("headers"))?.to_owned(),
+            sealed_headers: row.headers.0.as_str().map(stored).ok_or_else(|| corrupt("headers"))?,
             previous_secrets: previous(&row.previous_secrets.0).ok_or_else(|| corrupt("previous_secrets"))?,
             url: row.url,
             description: row.description,
-            sealed_secret: row.secret,
+            sealed_secret: Secret::new(row.secret),
             is_active: row.is_active,
             disabled_reason: row.disabled_reason,
             success_count: row.success_count.unsigned_abs(),
@@ -165,6 +166,16 @@ impl TryFrom<EndpointRow> for WebhookEndpoint {
     }
 }
 
+fn readable(row: EndpointRow) -> Option<WebhookEndpoint> {
+    match row.try_into() {
+        Ok(endpoint) => Some(endpoint),
+        Err(error) => {
+            tracing::error!(error = %error, "a webhook endpoint is skipped");
+            None
+        }
+    }
+}
+
 fn texts_json(texts: &[String]) -> DbJson {
     DbJson(texts.iter().cloned().map(Value::from).collect())
 }
@@ -172,7 +183,7 @@ fn texts_json(texts: &[String]) -> DbJson {
 fn previous_json(secrets: &[PreviousSecret]) -> DbJson {
     let object = |secret: &PreviousSecret| {
         let mut members = Map::new();
-        members.insert("secret".to_owned(), json!(secret.sealed));
+        members.insert("secret".to_owned(), json!(secret.sealed.expose()));
         members.insert("until".to_owned(), json!(secret.until.as_micros()));
         Value::Object(members)
     };
@@ -223,8 +234,8 @@ impl Tx<'_> {
             url: &new.url,
             description: new.description.as_deref(),
             events: texts_json(&new.events),
-            headers: DbJson(Value::from(new.sealed_headers.as_str())),
-            secret: &new.sealed_secret,
+            headers: DbJson(Value::from(new.sealed_headers.expose())),
+            secret: new.sealed_secret.expose(),
             previous_secrets: DbJson(Value::Array(Vec::new())),
             is_active: true,
             success_count: 0,
@@ -284,35 +295,35 @@ impl Tx<'_> {
         self.webhook_endpoint_get(workspace, environment, id).await
     }
 
-    /// An endpoint by its number, deleted or not, for whoever delivers.
-    pub async fn webhook_endpoint_target(
+    /// Endpoints by their numbers, deleted or not, for whoever delivers. A row that cannot be read is left out and told to the
+    /// log: it must not keep the others waiting.
+    pub async fn webhook_endpoint_targets(
         &mut self,
-        id: WebhookEndpointId,
-    ) -> Result<Option<WebhookEndpoint>> {
-        let row: Option<EndpointRow> = on_conn!(self, |c| webhook_endpoints::table
-            .find(id.0)
+        ids: &[WebhookEndpointId],
+    ) -> Result<Vec<WebhookEndpoint>> {
+        let ids: Vec<i64> = ids.iter().map(|id| id.0).collect();
+        let rows: Vec<EndpointRow> = on_conn!(self, |c| webhook_endpoints::table
+            .filter(webhook_endpoints::id.eq_any(&ids))
             .select(EndpointRow::as_select())
-            .first(c)
-            .await
-            .optional())?;
-        row.map(TryInto::try_into).transpose()
+            .load(c)
+            .await?);
+        Ok(rows.into_iter().filter_map(readable).collect())
     }
 
-    /// The active endpoints of a workspace and world.
+    /// The active endpoints of workspaces, in both worlds, by number.
     pub async fn webhook_endpoint_active(
         &mut self,
-        workspace: WorkspaceId,
-        environment: Environment,
+        workspaces: &[WorkspaceId],
     ) -> Result<Vec<WebhookEndpoint>> {
+        let workspaces: Vec<i64> = workspaces.iter().map(|id| id.0).collect();
         let rows: Vec<EndpointRow> = on_conn!(self, |c| webhook_endpoints::table
-            .filter(webhook_endpoints::workspace_id.eq(workspace.0))
-            .filter(webhook_endpoints::environment.eq(environment.as_str()))
+            .filter(webhook_endpoints::workspace_id.eq_any(&workspaces))
             .filter(webhook_endpoints::deleted_at.is_null().and(webhook_endpoints::is_active.eq(true)))
             .order(webhook_endpoints::id)
             .select(EndpointRow::as_select())
             .load(c)
             .await?);
-        rows.into_iter().map(TryInto::try_into).collect()
+        Ok(rows.into_iter().filter_map(readable).collect())
     }
 
     /// One page of a workspace's endpoints in one world, by number.
@@ -357,8 +368,8 @@ impl Tx<'_> {
             url: changes.url,
             description: changes.description,
             events: changes.events.as_deref().map(texts_json),
-            headers: changes.sealed_headers.map(|sealed| DbJson(Value::from(sealed))),
-            secret,
+            headers: changes.sealed_headers.map(|sealed| DbJson(Value::from(sealed.expose()))),
+            secret: secret.map(|secret| secret.expose().to_owned()),
             previous_secrets: previous.as_deref().map(previous_json),
             is_active: activates,
             disabled_reason: changes.is_active.map(|(_, reason)| reason),
@@ -378,11 +389,11 @@ impl Tx<'_> {
         row.try_into()
     }
 
-    /// Deletes an endpoint; what was on its way there has failed.
-    pub async fn webhook_endpoint_delete(&mut self, id: WebhookEndpointId, now: Timestamp) -> Result<()> {
-        let now = DbTime::from(now);
+    /// Deletes endpoints; what was on its way there has failed.
+    pub async fn webhook_endpoint_delete(&mut self, ids: &[WebhookEndpointId], now: Timestamp) -> Result<()> {
+        let (ids, now) = (ids.iter().map(|id| id.0).collect::<Vec<_>>(), DbTime::from(now));
         on_conn!(self, |c| {
-            diesel::update(webhook_endpoints::table.find(id.0))
+            diesel::update(webhook_endpoints::table.filter(webhook_endpoints::id.eq_any(&ids)))
                 .set((
                     webhook_endpoints::deleted_at.eq(now),
                     webhook_endpoints::updated_at.eq(now),
@@ -392,7 +403,7 @@ impl Tx<'_> {
                 .await?;
             diesel::update(
                 webhook_deliveries::table
-                    .filter(webhook_deliveries::endpoint_id.eq(id.0))
+                    .filter(webhook_deliveries::endpoint_id.eq_any(&ids))
                     .filter(webhook_deliveries::status.eq_any(["pending", "retrying"])),
             )
             .set((
@@ -406,6 +417,17 @@ impl Tx<'_> {
             .await?;
         });
         Ok(())
+    }
+
+    /// The endpoints of a workspace that are not deleted, in both worlds.
+    pub async fn webhook_endpoint_ids(&mut self, workspace: WorkspaceId) -> Result<Vec<WebhookEndpointId>> {
+        let ids: Vec<i64> = on_conn!(self, |c| webhook_endpoints::table
+            .filter(webhook_endpoints::workspace_id.eq(workspace.0))
+            .filter(webhook_endpoints::deleted_at.is_null())
+            .select(webhook_endpoints::id)
+            .load(c)
+            .await?);
+        Ok(ids.into_iter().map(WebhookEndpointId).collect())
     }
 
     /// Lets what is on its way to an endpoint wait, or makes it due.

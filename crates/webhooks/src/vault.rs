@@ -50,17 +50,17 @@ impl Vault {
     }
 
     /// The text as it is to be stored.
-    pub fn seal(&self, text: &str) -> String {
-        let Some(key) = self.keys.first() else { return format!("{PLAIN}{text}") };
+    pub fn seal(&self, text: &str) -> Secret {
+        let Some(key) = self.keys.first() else { return Secret::new(format!("{PLAIN}{text}")) };
         let mut nonce = [0u8; NONCE_LEN];
         random::rng().fill_bytes(&mut nonce);
         match key.cipher.encrypt(&XNonce::from(nonce), text.as_bytes()) {
             Ok(sealed) => {
                 let bytes = [&nonce[..], &sealed].concat();
-                format!("{SEALED}{}{}", key.name, BASE64_STANDARD.encode(bytes))
+                Secret::new(format!("{SEALED}{}{}", key.name, BASE64_STANDARD.encode(bytes)))
             }
             // Only a text of many gigabytes cannot be sealed; storing nothing then fails where it is read.
-            Err(_) => SEALED.to_owned(),
+            Err(_) => Secret::new(SEALED.to_owned()),
         }
     }
 
@@ -68,7 +68,8 @@ impl Vault {
     ///
     /// # Errors
     /// [`VaultError`].
-    pub fn open(&self, stored: &str) -> Result<Secret, VaultError> {
+    pub fn open(&self, stored: &Secret) -> Result<Secret, VaultError> {
+        let stored = stored.expose();
         if let Some(text) = stored.strip_prefix(PLAIN) {
             return Ok(Secret::new(text.to_owned()));
         }
@@ -95,8 +96,8 @@ mod tests {
         let (old, both, new) =
             (Vault::new(&[[1; 32]]), Vault::new(&[[2; 32], [1; 32]]), Vault::new(&[[2; 32]]));
         let stored = old.seal("whsec_secret");
-        assert!(stored.starts_with("sealed:") && !stored.contains("secret"));
-        assert_ne!(stored, old.seal("whsec_secret"), "each time with a nonce of its own");
+        assert!(stored.expose().starts_with("sealed:") && !stored.expose().contains("secret"));
+        assert_ne!(stored.expose(), old.seal("whsec_secret").expose(), "each time with a nonce of its own");
         assert_eq!(both.open(&stored).expect("the text").expose(), "whsec_secret");
         assert_eq!(new.open(&stored).map(|_| ()), Err(VaultError));
         let resealed = both.seal("whsec_secret");
@@ -109,12 +110,12 @@ mod tests {
         assert_eq!(none.open(&none.seal("x")).expect("the text").expose(), "x");
         let vault = Vault::new(&[[1; 32]]);
         assert_eq!(vault.open(&none.seal("x")).expect("written before there was a key").expose(), "x");
-        let mut stored = vault.seal("whsec_secret").into_bytes();
+        let mut stored = vault.seal("whsec_secret").expose().to_owned().into_bytes();
         let last = stored.len() - 5;
         stored[last] = if stored[last] == b'A' { b'B' } else { b'A' };
         let stored = String::from_utf8(stored).expect("text");
         for bad in [stored.as_str(), "", "sealed:", "sealed:abc", "sealed:00000000AAAA", "nonsense"] {
-            assert_eq!(vault.open(bad).map(|_| ()), Err(VaultError), "{bad}");
+            assert_eq!(vault.open(&Secret::new(bad.to_owned())).map(|_| ()), Err(VaultError), "{bad}");
         }
     }
 }

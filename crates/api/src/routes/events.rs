@@ -46,11 +46,15 @@ async fn list_events(call: Call<EventsRead, ListEventsQuery>) -> Result<HttpResp
 #[post("/events")]
 async fn create_event(call: Call<EventsWrite, NoQuery, CreateEventBody>) -> Result<HttpResponse, ApiError> {
     let (body, call) = call.into_body();
-    call.mutate(async move |unit: &mut UnitOfWork<'_>| {
-        let id = events::publish(unit, body?.into()).await?;
-        Ok(Accepted(AcceptedEventView::from(id)))
-    })
-    .await
+    if call.caller().can_repeat() {
+        let publish = async move |unit: &mut UnitOfWork<'_>| {
+            let mut ids = events::publish_all(unit, vec![body?.into()]).await?;
+            Ok(Accepted(AcceptedEventView::from(ids.remove(0))))
+        };
+        return call.mutate(publish).await;
+    }
+    let id = events::publish(call.app(), call.caller(), body?.into()).await?;
+    call.done(Accepted(AcceptedEventView::from(id)))
 }
 
 /// Create several events
@@ -67,7 +71,7 @@ async fn create_event_batch(
 ) -> Result<HttpResponse, ApiError> {
     let (body, call) = call.into_body();
     call.mutate(async move |unit: &mut UnitOfWork<'_>| {
-        let ids = events::publish_batch(unit, body?.into_events()).await?;
+        let ids = events::publish_all(unit, body?.into_events()).await?;
         Ok(Accepted(ids.into_iter().map(AcceptedEventView::from).collect::<Vec<_>>()))
     })
     .await

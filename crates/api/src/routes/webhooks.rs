@@ -231,13 +231,9 @@ async fn get_webhook_delivery(call: Call<WebhooksRead>) -> Result<HttpResponse, 
 async fn retry_webhook_delivery(call: Call<WebhooksWrite>) -> Result<HttpResponse, ApiError> {
     let (endpoint, id) =
         (WebhookEndpointId(call.path_id()?), WebhookDeliveryId(call.path_number("delivery_id")?));
-    let app = call.app().clone();
-    let answer = call
-        .mutate(async move |unit: &mut UnitOfWork<'_>| {
-            let delivery = webhooks::retry_delivery(unit, endpoint, id).await?;
-            Ok(Message::done("Delivery queued for retry.", WebhookDeliveryView::from(delivery)))
-        })
-        .await;
-    app.wake_deliveries();
-    answer
+    call.mutate(async move |unit: &mut UnitOfWork<'_>| {
+        let delivery = webhooks::retry_delivery(unit, endpoint, id).await?;
+        Ok(Message::done("Delivery queued for retry.", WebhookDeliveryView::from(delivery)))
+    })
+    .await
 }

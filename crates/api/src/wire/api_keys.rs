@@ -8,7 +8,7 @@ use gatepost_keys::{ApiKey, IpAllowlist, KeyStatus, Scope, ScopeSet};
 use serde::Serialize;
 use utoipa::{IntoParams, ToSchema};
 
-use super::envelopes;
+use super::{envelopes, page_request};
 use crate::{
     body::{Context, Fields, Null, ReadBody},
     query::{Parameters, ReadQuery},
@@ -237,11 +237,7 @@ pub struct ListApiKeysQuery {
 impl ListApiKeysQuery {
     /// The page that is asked for.
     pub fn page(&self) -> PageRequest {
-        let default = PageRequest::default();
-        PageRequest {
-            page: self.page.unwrap_or(default.page),
-            per_page: self.per_page.unwrap_or(default.per_page),
-        }
+        page_request(self.page, self.per_page)
     }
 
     /// One status only.

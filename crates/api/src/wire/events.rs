@@ -10,7 +10,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 use utoipa::{IntoParams, ToSchema};
 
-use super::envelopes;
+use super::{envelopes, page_request};
 use crate::{
     body::{Context, Fields, ReadBody},
     query::{Parameters, ReadQuery},
@@ -160,11 +160,7 @@ impl ListEventsQuery {
 
     /// The page that is asked for.
     pub fn page(&self) -> PageRequest {
-        let default = PageRequest::default();
-        PageRequest {
-            page: self.page.unwrap_or(default.page),
-            per_page: self.per_page.unwrap_or(default.per_page),
-        }
+        page_request(self.page, self.per_page)
     }
 }
 

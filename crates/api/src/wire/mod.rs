@@ -198,14 +198,16 @@ pub struct PageQuery {
     per_page: Option<u32>,
 }
 
+/// The page that a query asks for.
+fn page_request(page: Option<u32>, per_page: Option<u32>) -> PageRequest {
+    let default = PageRequest::default();
+    PageRequest { page: page.unwrap_or(default.page), per_page: per_page.unwrap_or(default.per_page) }
+}
+
 impl PageQuery {
     /// The page that is asked for.
     pub fn page(&self) -> PageRequest {
-        let default = PageRequest::default();
-        PageRequest {
-            page: self.page.unwrap_or(default.page),
-            per_page: self.per_page.unwrap_or(default.per_page),
-        }
+        page_request(self.page, self.per_page)
     }
 }
 

@@ -11,7 +11,7 @@ use gatepost_webhooks::{CustomHeader, DeliveryStatus, EndpointSecret, Subscripti
 use serde::Serialize;
 use utoipa::{IntoParams, ToSchema};
 
-use super::envelopes;
+use super::{envelopes, page_request};
 use crate::{
     body::{Context, Fields, Null, ReadBody},
     query::{Parameters, ReadQuery},
@@ -36,9 +36,9 @@ pub struct WebhookView {
     /// What it wants to hear.
     #[schema(example = json!(["post.created", "post.updated"]))]
     events: Vec<String>,
-    /// Headers that go with each delivery.
-    #[schema(example = json!({"X-Team": "orders"}))]
-    headers: BTreeMap<String, String>,
+    /// Headers that go with each delivery; null if they cannot be decrypted with the server's present key.
+    #[schema(required, example = json!({"X-Team": "orders"}))]
+    headers: Option<BTreeMap<String, String>>,
     /// Whether deliveries go there.
     #[schema(example = true)]
     is_active: bool,
@@ -67,13 +67,13 @@ pub struct WebhookView {
 
 impl WebhookView {
     /// An endpoint with its own headers.
-    pub fn new(endpoint: WebhookEndpoint, headers: Vec<(String, String)>) -> Self {
+    pub fn new(endpoint: WebhookEndpoint, headers: Option<Vec<(String, String)>>) -> Self {
         Self {
             id: endpoint.id,
             url: endpoint.url,
             description: endpoint.description,
             events: endpoint.events,
-            headers: headers.into_iter().collect(),
+            headers: headers.map(|headers| headers.into_iter().collect()),
             is_active: endpoint.is_active,
             disabled_reason: endpoint.disabled_reason,
             success_count: endpoint.success_count,
@@ -432,11 +432,7 @@ impl ListDeliveriesQuery {
 
     /// The page that is asked for.
     pub fn page(&self) -> PageRequest {
-        let default = PageRequest::default();
-        PageRequest {
-            page: self.page.unwrap_or(default.page),
-            per_page: self.per_page.unwrap_or(default.per_page),
-        }
+        page_request(self.page, self.per_page)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use gatepost_kernel::{ClaimId, Clock};
+use gatepost_kernel::{ClaimId, Clock, WebhookEndpointId};
 use gatepost_storage::{StorageError, Tx};
 use gatepost_test_support::{
     Receiver, TestApp, both_engines,
@@ -505,8 +505,11 @@ async fn what_a_dead_process_had_waits_too(app: TestApp) {
     delivery(&app, id, "retrying").await;
     let now = app.clock.now();
     let (due, lease_end) = (now.plus(Duration::from_secs(10)), now.plus(Duration::from_secs(30)));
-    let claim =
-        async move |mut tx: Tx<'_>| tx.webhook_delivery_claim(ClaimId(7), due, lease_end, &[], 10).await;
+    let claim = async move |mut tx: Tx<'_>| {
+        let locked = tx.webhook_delivery_lock_due(WebhookEndpointId(id), due, None, 10).await?;
+        let ids: Vec<_> = locked.into_iter().map(|(id, _)| id).collect();
+        tx.webhook_delivery_claim(ClaimId(7), &ids, lease_end).await
+    };
     let claimed = app.storage.transaction::<_, StorageError, _>(claim).await.expect("a claim");
     assert_eq!(claimed.len(), 1);
     let path = format!("/webhooks/{id}");

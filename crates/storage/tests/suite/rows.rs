@@ -214,14 +214,14 @@ async fn audit_entries_and_events_are_kept(db: Db) {
 
         for (second, environment) in [(1, Environment::Live), (2, Environment::Live), (3, Environment::Test)]
         {
-            tx.event_insert(&NewEvent {
+            tx.event_insert(&[NewEvent {
                 id: EventId::generate(&mut rng),
                 workspace_id: WorkspaceId::ROOT,
                 environment,
                 event_type: "api_key.created".into(),
                 payload: second.to_string(),
                 created_at: at(second),
-            })
+            }])
             .await?;
         }
         let page = PageRequest::default();
@@ -236,13 +236,18 @@ async fn audit_entries_and_events_are_kept(db: Db) {
             payload: "first".into(),
             created_at: at(4),
         };
-        assert!(tx.event_insert(&event).await?.is_some());
+        let twice = [event.clone(), NewEvent { payload: "zeroth".into(), ..event.clone() }];
+        assert!(
+            matches!(tx.event_insert(&twice).await?[..], [Some(_), None]),
+            "the first of two with one id"
+        );
         event.payload = "second".into();
-        assert_eq!(tx.event_insert(&event).await?, None, "an id is one event");
+        assert_eq!(tx.event_insert(std::slice::from_ref(&event)).await?, [None], "an id is one event");
         let kept = tx.event_get(WorkspaceId::ROOT, Environment::Live, &own).await?;
         assert_eq!(kept.map(|event| event.payload).as_deref(), Some("first"));
         event.environment = Environment::Test;
-        assert!(tx.event_insert(&event).await?.is_some(), "another world is another place");
+        let elsewhere = tx.event_insert(&[event]).await?;
+        assert!(elsewhere[0].is_some(), "another world is another place");
         Ok::<_, StorageError>(())
     };
     db.storage.transaction(check).await.expect("the checks");

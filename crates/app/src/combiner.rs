@@ -1,0 +1,178 @@
+//! Many callers, one transaction, and to each its own answer.
+//!
+//! Whoever comes while a transaction is under way waits, with all others who do, for the next one. An idle server answers the
+//! first at once; a busy one has the more to gain. The transaction runs in a task of its own, so a caller that goes away
+//! takes nothing from the others.
+
+use std::{
+    collections::VecDeque,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use gatepost_kernel::{Error, Result};
+use tokio::{runtime::Handle, sync::oneshot};
+
+/// How many may wait; beyond that the database is far behind.
+const MAX_WAITING: usize = 4_096;
+
+/// What the transactions of one kind have in common.
+pub(crate) struct Combiner<R, A> {
+    queue: Mutex<Queue<R, A>>,
+    limits: Limits<R>,
+}
+
+/// How much goes into one transaction, and how many run at a time.
+pub(crate) struct Limits<R> {
+    /// Transactions at a time.
+    pub lanes: usize,
+    /// Requests in one.
+    pub requests: usize,
+    /// The sum of the requests' weights in one; a single one may weigh more.
+    pub weight: usize,
+    /// What a request weighs.
+    pub weigh: fn(&R) -> usize,
+}
+
+struct Queue<R, A> {
+    waiting: VecDeque<(R, oneshot::Sender<Result<A>>)>,
+    running: usize,
+}
+
+impl<R: Send + 'static, A: Send + 'static> Combiner<R, A> {
+    pub(crate) fn new(limits: Limits<R>) -> Arc<Self> {
+        Arc::new(Self { queue: Mutex::new(Queue { waiting: VecDeque::new(), running: 0 }), limits })
+    }
+
+    /// Puts a request into the next transaction. `work` runs transactions, if none is running that would take the request
+    /// along; it answers each of its requests, in their order.
+    pub(crate) async fn submit<W, F>(self: &Arc<Self>, runtime: &Handle, request: R, work: W) -> Result<A>
+    where
+        W: Fn(Vec<R>) -> F + Send + 'static,
+        F: Future<Output = Vec<Result<A>>> + Send,
+    {
+        let (reply, answer) = oneshot::channel();
+        let start = {
+            let mut queue = self.queue();
+            if queue.waiting.len() >= MAX_WAITING {
+                return Err(Error::Unavailable("too many requests are waiting for the database".to_owned()));
+            }
+            queue.waiting.push_back((request, reply));
+            let start = queue.running < self.limits.lanes;
+            queue.running += usize::from(start);
+            start
+        };
+        if start {
+            let lane = Lane(self.clone());
+            runtime.spawn(async move {
+                while let Some((requests, replies)) = lane.0.next() {
+                    let mut answers = work(requests).await.into_iter();
+                    for reply in replies {
+                        let answer = answers
+                            .next()
+                            .unwrap_or_else(|| Err(Error::Internal("a request was not answered".to_owned())));
+                        // Who has gone away needs no answer.
+                        let _ = reply.send(answer);
+                    }
+                }
+            });
+        }
+        answer.await.map_err(|_| Error::Unavailable("a group of requests was given up".to_owned()))?
+    }
+
+    /// What goes into the next transaction; nothing if nobody waits.
+    fn next(&self) -> Option<(Vec<R>, Vec<oneshot::Sender<Result<A>>>)> {
+        let mut queue = self.queue();
+        let (mut requests, mut replies, mut weight) = (Vec::new(), Vec::new(), 0);
+        while let Some((request, _)) = queue.waiting.front() {
+            weight += (self.limits.weigh)(request);
+            if !requests.is_empty() && (requests.len() >= self.limits.requests || weight > self.limits.weight)
+            {
+                break;
+            }
+            let Some((request, reply)) = queue.waiting.pop_front() else { break };
+            // Who has gone away has not asked for anything that was begun.
+            if !reply.is_closed() {
+                requests.push(request);
+                replies.push(reply);
+            }
+        }
+        (!requests.is_empty()).then_some((requests, replies))
+    }
+
+    fn queue(&self) -> MutexGuard<'_, Queue<R, A>> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// One of the transactions that may run at a time; another may run when it ends, however it ends.
+struct Lane<R: Send + 'static, A: Send + 'static>(Arc<Combiner<R, A>>);
+
+impl<R: Send + 'static, A: Send + 'static> Drop for Lane<R, A> {
+    fn drop(&mut self) {
+        self.0.queue().running -= 1;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use tokio::sync::Notify;
+
+    use super::*;
+
+    fn combiner(lanes: usize) -> Arc<Combiner<usize, usize>> {
+        Combiner::new(Limits { lanes, requests: 10, weight: 100, weigh: |request| *request })
+    }
+
+    #[tokio::test]
+    async fn those_who_come_meanwhile_go_together_and_each_gets_its_own_answer() {
+        let (combiner, gate, groups) =
+            (combiner(1), Arc::new(Notify::new()), Arc::new(Mutex::new(Vec::new())));
+        let submit = |request: usize| {
+            let (combiner, gate, groups) = (combiner.clone(), gate.clone(), groups.clone());
+            tokio::spawn(async move {
+                let work = move |requests: Vec<usize>| {
+                    let (gate, groups) = (gate.clone(), groups.clone());
+                    async move {
+                        groups.lock().expect("no panic").push(requests.clone());
+                        gate.notified().await;
+                        requests.into_iter().map(|request| Ok(request * 2)).collect()
+                    }
+                };
+                combiner.submit(&Handle::current(), request, work).await
+            })
+        };
+        let first = submit(1);
+        while groups.lock().expect("no panic").is_empty() {
+            tokio::task::yield_now().await;
+        }
+        let others: Vec<_> = [2, 3, 90, 90, 1].into_iter().map(submit).collect();
+        while combiner.queue().waiting.len() < 5 {
+            tokio::task::yield_now().await;
+        }
+        let opener = tokio::spawn(async move {
+            loop {
+                gate.notify_one();
+                tokio::task::yield_now().await;
+            }
+        });
+        assert_eq!(first.await.expect("no panic").ok(), Some(2));
+        for (other, expected) in others.into_iter().zip([4, 6, 180, 180, 2]) {
+            assert_eq!(other.await.expect("no panic").ok(), Some(expected));
+        }
+        opener.abort();
+        assert_eq!(*groups.lock().expect("no panic"), [vec![1], vec![2, 3, 90], vec![90, 1]]);
+    }
+
+    #[tokio::test]
+    async fn a_group_that_panics_fails_alone() {
+        let combiner = combiner(1);
+        let handle = Handle::current();
+        let failed = combiner.submit(&handle, 1, async |_| panic!("as planned")).await;
+        assert!(matches!(failed, Err(Error::Unavailable(_))));
+        let fine = combiner.submit(&handle, 1, async |all: Vec<usize>| all.into_iter().map(Ok).collect());
+        let fine = tokio::time::timeout(Duration::from_secs(60), fine).await.expect("another lane");
+        assert_eq!(fine.ok(), Some(1));
+    }
+}

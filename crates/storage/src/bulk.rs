@@ -1,0 +1,44 @@
+//! Statements that write many rows of PostgreSQL at once: one array for each column, which the server unrolls. However many
+//! rows there are, the text is the same, so each connection prepares it once.
+
+/// Declares such a statement: its text around `unnest(…)`, and the arrays in the order of the columns.
+macro_rules! bulk_statement {
+    (
+        $(#[$doc:meta])*
+        $name:ident returning $returned:ty = $before:literal unnest $after:literal
+        { $($field:ident: $rust:ty => $sql:ty),+ $(,)? }
+    ) => {
+        $(#[$doc])*
+        #[derive(Default)]
+        struct $name<'a> {
+            $($field: Vec<$rust>,)+
+        }
+
+        impl ::diesel::query_builder::QueryFragment<::diesel::pg::Pg> for $name<'_> {
+            fn walk_ast<'b>(
+                &'b self,
+                mut out: ::diesel::query_builder::AstPass<'_, 'b, ::diesel::pg::Pg>,
+            ) -> ::diesel::QueryResult<()> {
+                out.push_sql($before);
+                let mut separator = " unnest(";
+                $(
+                    out.push_sql(::std::mem::replace(&mut separator, ", "));
+                    out.push_bind_param::<::diesel::sql_types::Array<$sql>, _>(&self.$field)?;
+                )+
+                let _ = separator;
+                out.push_sql(") ");
+                out.push_sql($after);
+                Ok(())
+            }
+        }
+
+        impl ::diesel::query_builder::QueryId for $name<'_> {
+            type QueryId = $name<'static>;
+            const HAS_STATIC_QUERY_ID: bool = true;
+        }
+
+        impl ::diesel::query_builder::Query for $name<'_> {
+            type SqlType = $returned;
+        }
+    };
+}
