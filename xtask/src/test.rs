@@ -12,7 +12,7 @@ use std::{
 
 use gatepost_keys::count_tokens;
 
-use crate::{Failure, files, say};
+use crate::{Failure, clients, files, say};
 
 /// A program that tests run, and Debian's package that brings it.
 const NEEDED: [(&str, &str); 5] = [
@@ -29,6 +29,7 @@ const STREAMS_END: Duration = Duration::from_secs(20);
 /// Runs the tests.
 pub fn run(install: bool, full: bool, filter: Option<&str>) -> Result<(), Failure> {
     provide(install)?;
+    clients::provide()?;
     let mut cargo = Command::new(env!("CARGO"));
     cargo.args(["test", "--locked", "--workspace", "--no-fail-fast"]).args(filter);
     if full {

@@ -26,7 +26,7 @@ use gatepost_kernel::{ApiKeyId, ChangeId, Error, Result, Timestamp, WorkspaceId}
 use gatepost_keys::TokenDigest;
 use gatepost_limits::Meter;
 use gatepost_storage::{ApiKeyOwner, ChangeSubject, Tx};
-use tokio::sync::oneshot;
+use tokio::sync::{Notify, oneshot};
 
 use crate::{
     App, Principal,
@@ -60,6 +60,8 @@ pub(crate) struct AuthCache {
     /// The last entry of the feed that was seen; none before the first look.
     seen: tokio::sync::Mutex<Option<ChangeId>>,
     looks: AtomicU64,
+    /// Told when another process says that the feed has grown.
+    announced: Notify,
     waiting: Mutex<Waiting>,
 }
 
@@ -109,6 +111,7 @@ impl AuthCache {
             },
             seen: tokio::sync::Mutex::new(None),
             looks: AtomicU64::new(0),
+            announced: Notify::new(),
             waiting: Mutex::default(),
         }
     }
@@ -281,7 +284,10 @@ impl App {
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let mut failing = false;
         loop {
-            ticks.tick().await;
+            tokio::select! {
+                _ = ticks.tick() => {}
+                () = self.auth_cache().announced.notified() => {}
+            }
             match self.catch_up().await {
                 Ok(()) if failing => tracing::info!("the change feed is read again"),
                 Err(error) if !failing => {
@@ -299,6 +305,11 @@ impl App {
                 .since_last_look(self.now())
                 .is_none_or(|since| since > LOOK_EVERY * 2);
         }
+    }
+
+    /// Says that another process has changed something: the feed is read at once.
+    pub fn wake_follower(&self) {
+        self.auth_cache().announced.notify_one();
     }
 
     /// Reads the feed to its end and forgets what has changed.

@@ -21,4 +21,4 @@ pub use ids::{
 };
 pub use page::{Page, PageRequest};
 pub use secret::Secret;
-pub use time::{Clock, ManualClock, SystemClock, Timestamp};
+pub use time::{AdjustedClock, Clock, ManualClock, SystemClock, Timestamp};

@@ -1,8 +1,10 @@
 //! What has to be done from time to time.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use gatepost_app::App;
+use gatepost_kernel::{AdjustedClock, SystemClock};
+use gatepost_storage::{Notice, Storage, StorageError};
 
 /// How far the counts of requests may lag behind …
 const WRITE_USAGE_EVERY: Duration = Duration::from_secs(5);
@@ -10,6 +12,9 @@ const WRITE_USAGE_EVERY: Duration = Duration::from_secs(5);
 const WRITE_MANY_EVERY: Duration = Duration::from_secs(30);
 const MANY: usize = 10_000;
 const EVERY: Duration = Duration::from_secs(600);
+const READ_CLOCK_EVERY: Duration = Duration::from_secs(60);
+/// A machine's clock that is further off is worth a line in the log.
+const CLOCK_OFF_MICROS: i64 = 1_000_000;
 
 /// Runs the jobs until the task is dropped.
 pub async fn run(app: App) {
@@ -40,5 +45,38 @@ pub async fn write_usage(app: App) {
             }
         };
         tokio::time::sleep(wait).await;
+    }
+}
+
+/// Looks at once when another process announces something, until the task is dropped.
+pub async fn hear_notices(app: App) {
+    let Some(mut notices) = app.storage().notices() else { return };
+    while let Some(notice) = notices.recv().await {
+        match notice {
+            Notice::Due => app.wake_deliveries(),
+            Notice::Changes => app.wake_follower(),
+        }
+    }
+}
+
+/// Sets the clock to the database's.
+pub async fn read_database_clock(storage: &Storage, clock: &AdjustedClock) -> Result<(), StorageError> {
+    let ahead = storage.clock_ahead_by(&SystemClock).await?;
+    if ahead.abs() > CLOCK_OFF_MICROS {
+        tracing::warn!(
+            database.clock.ahead_ms = ahead / 1_000,
+            "this machine's clock differs from the database's, which is used"
+        );
+    }
+    clock.adjust(ahead);
+    Ok(())
+}
+
+/// Keeps the clock at the database's until the task is dropped.
+pub async fn follow_database_clock(storage: Storage, clock: Arc<AdjustedClock>) {
+    loop {
+        tokio::time::sleep(READ_CLOCK_EVERY).await;
+        // While the database does not answer, the last reading is as good as any.
+        let _ = read_database_clock(&storage, &clock).await;
     }
 }

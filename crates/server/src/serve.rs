@@ -6,7 +6,7 @@ use gatepost_api::{Listeners, PlainHttp, Settings, State, serve};
 use gatepost_app::{App, first_start};
 use gatepost_delivery::Dispatcher;
 use gatepost_egress::Egress;
-use gatepost_kernel::{Secret, SystemClock};
+use gatepost_kernel::{AdjustedClock, Secret, SystemClock};
 use gatepost_storage::{Engine, Storage};
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -58,14 +58,16 @@ pub async fn run(config: &Config) -> Result<(), Failure> {
     let storage = open_storage(config).await?;
     let _lock = storage.lock_for_serving()?;
     let migrations = storage.migrate().await?;
-    let app = App::new(storage, config.app_settings(), Arc::new(SystemClock));
+    let clock = Arc::new(AdjustedClock::default());
+    jobs::read_database_clock(&storage, &clock).await?;
+    let app = App::new(storage, config.app_settings(), clock.clone());
 
     let delivers = config.roles.contains(&Role::Delivery);
     let in_flight = if delivers { config.delivery.in_flight } else { 0 };
     let delivery = gatepost_delivery::Settings { in_flight, ..config.delivery.clone() };
     let egress = Egress::new(config.egress.clone())?;
-    let clock = Arc::new(SystemClock);
-    let dispatcher = Dispatcher::new(app.storage().clone(), egress, config.vault.clone(), delivery, clock);
+    let dispatcher =
+        Dispatcher::new(app.storage().clone(), egress, config.vault.clone(), delivery, clock.clone());
     if app.storage().engine() == Engine::Sqlite {
         // This process alone serves the file, so whoever had them is gone.
         dispatcher.release_all().await?;
@@ -91,6 +93,8 @@ pub async fn run(config: &Config) -> Result<(), Failure> {
     let deliveries = delivers.then(|| tokio::spawn(dispatcher.clone().run()));
     let usage = tokio::spawn(jobs::write_usage(app.clone()));
     let follower = tokio::spawn(app.clone().follow_changes());
+    let listener = tokio::spawn(jobs::hear_notices(app.clone()));
+    let timekeeper = tokio::spawn(jobs::follow_database_clock(app.storage().clone(), clock));
     let sweeper = tokio::spawn(app.clone().sweep());
     tracing::info!(
         server.address = %address, server.scheme = scheme, database = %config.database_url, engine = app.storage().engine().as_str(),
@@ -117,6 +121,8 @@ pub async fn run(config: &Config) -> Result<(), Failure> {
     usage.abort();
     sweeper.abort();
     follower.abort();
+    listener.abort();
+    timekeeper.abort();
     if let Some(jobs) = jobs {
         jobs.abort();
     }

@@ -2,10 +2,10 @@
 
 use diesel::{QueryableByName, sql_types::Text};
 use diesel_async::RunQueryDsl;
-use gatepost_kernel::Timestamp;
+use gatepost_kernel::{Clock, Timestamp};
 
 use crate::{
-    Result, Storage, StorageError, Tx,
+    Engine, Result, Storage, StorageError, Tx,
     engine::Conn,
     types::{DbTime, Instant},
 };
@@ -63,5 +63,19 @@ impl Storage {
             })
             .await?;
         Ok(Health { version: row.version, now: row.now.into() })
+    }
+
+    /// By how many microseconds the database's clock is ahead of `clock`; 0 on SQLite, which has none of its own.
+    ///
+    /// # Errors
+    /// [`StorageError::Unavailable`] if it does not answer in time.
+    pub async fn clock_ahead_by(&self, clock: &dyn Clock) -> Result<i64> {
+        if self.engine() == Engine::Sqlite {
+            return Ok(0);
+        }
+        let before = clock.now().as_micros();
+        let there = self.health().await?.now.as_micros();
+        // Half of the round trip has passed since the database looked.
+        Ok(there - (before + (clock.now().as_micros() - before) / 2))
     }
 }

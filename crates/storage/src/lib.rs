@@ -31,7 +31,7 @@ mod workspaces;
 pub use api_keys::{ApiKeyChanges, ApiKeyFilter, ApiKeyOwner, NewApiKey};
 pub use audit_log::{Actor, AuditEntry, NewAuditEntry};
 pub use changes::{Change, ChangeSubject};
-pub use engine::{DatabaseUrl, Engine, Op, ServeLock, Storage, Tx};
+pub use engine::{DatabaseUrl, Engine, Notice, Op, ServeLock, Storage, Tx};
 pub use error::{Result, StorageError};
 pub use events::{NewEvent, StoredEvent};
 pub use health::Health;

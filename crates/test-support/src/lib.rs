@@ -4,6 +4,7 @@
 mod app;
 mod database;
 mod http;
+mod name_server;
 mod postgres;
 pub mod receiver;
 mod watch;
@@ -13,6 +14,7 @@ pub use database::TestDatabase;
 pub use gatepost_keys::count_tokens;
 pub use gatepost_storage::Engine;
 pub use http::{certificate, http_client};
+pub use name_server::NameServer;
 pub use postgres::PostgresServer;
 pub use receiver::Receiver;
 pub use watch::server_panics;

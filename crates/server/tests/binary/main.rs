@@ -6,5 +6,7 @@ mod crashes;
 mod deliveries;
 mod forward_auth;
 mod life;
+mod name_servers;
 mod readme;
 mod running;
+mod verifiers;

@@ -22,6 +22,7 @@ pub use op::Op;
 pub(crate) use postgres::PostgresConn;
 pub use sqlite::ServeLock;
 pub(crate) use sqlite::SqliteConn;
+use tokio::sync::mpsc;
 pub use url::DatabaseUrl;
 
 use self::{postgres::PostgresEngine, sqlite::SqliteEngine};
@@ -70,6 +71,15 @@ pub enum Engine {
     Sqlite,
     /// A server.
     Postgres,
+}
+
+/// What another process says that it has done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Notice {
+    /// Deliveries are due.
+    Due,
+    /// The change feed has grown.
+    Changes,
 }
 
 impl Engine {
@@ -194,6 +204,15 @@ impl Storage {
         match &self.0 {
             Inner::Sqlite(engine) => engine.transaction(body).await,
             Inner::Postgres(engine) => engine.transaction(body).await,
+        }
+    }
+
+    /// What other processes announce: hints to look now, not promises; whoever uses them looks from time to time as well.
+    /// None on SQLite, whose file one process serves.
+    pub fn notices(&self) -> Option<mpsc::UnboundedReceiver<Notice>> {
+        match &self.0 {
+            Inner::Sqlite(_) => None,
+            Inner::Postgres(engine) => Some(engine.notices()),
         }
     }
 

@@ -4,7 +4,7 @@
 //! connections do not depend on the worker that happened to open them. A unit that misses its deadline, or
 //! panics, takes its connection out of the pool with it: closing it makes the server roll back.
 
-use std::{panic::AssertUnwindSafe, time::Duration};
+use std::{future::poll_fn, panic::AssertUnwindSafe, time::Duration};
 
 use diesel_async::{
     AsyncConnection, AsyncPgConnection, SimpleAsyncConnection, TransactionManager,
@@ -16,9 +16,10 @@ use diesel_async::{
 };
 use futures_util::FutureExt;
 use gatepost_kernel::Secret;
-use tokio::runtime::Handle;
+use tokio::{runtime::Handle, sync::mpsc};
+use tokio_postgres::AsyncMessage;
 
-use super::{Conn, DEADLINE, Op, Tx, deadline_passed};
+use super::{Conn, DEADLINE, Notice, Op, Tx, deadline_passed};
 use crate::{Result, StorageError, migrations};
 
 pub(crate) type PostgresConn = AsyncPgConnection;
@@ -30,6 +31,8 @@ const CONNECT_TIMEOUT: Duration = Duration::from_millis(3_000);
 /// The server's own limits are backstops: it ends what this process no longer waits for.
 const SESSION: &str = "SET TIME ZONE 'UTC'; SET statement_timeout = '10s'; SET lock_timeout = '3s'; \
                        SET idle_in_transaction_session_timeout = '15s'; SET application_name = 'gatepost'";
+/// How long it waits before it listens again.
+const LISTEN_AGAIN: Duration = Duration::from_secs(1);
 /// The key of the advisory lock that migrations run under.
 const MIGRATION_LOCK: &str = "SELECT pg_advisory_lock(7272740001)";
 
@@ -155,6 +158,21 @@ impl PostgresEngine {
         task.await.map_err(|e| StorageError::Unavailable(format!("the runtime is shutting down: {e}")))?
     }
 
+    /// Hands on what other processes announce, over a connection of its own, until the receiver is gone.
+    pub(super) fn notices(&self) -> mpsc::UnboundedReceiver<Notice> {
+        let (sender, receiver) = mpsc::unbounded_channel();
+        let url = self.url.clone();
+        self.runtime.spawn(async move {
+            while !sender.is_closed() {
+                if let Err(error) = listen(&url, &sender).await {
+                    tracing::warn!(error = %error, "announcements of other processes are not heard; trying again");
+                }
+                tokio::time::sleep(LISTEN_AGAIN).await;
+            }
+        });
+        receiver
+    }
+
     pub(super) async fn migrate(&self) -> Result<usize> {
         self.blocking(|mut conn| {
             conn.batch_execute_blocking(MIGRATION_LOCK)?;
@@ -183,6 +201,37 @@ impl PostgresEngine {
         });
         task.await.map_err(|e| StorageError::Unavailable(format!("the runtime is shutting down: {e}")))?
     }
+}
+
+/// Listens until the connection breaks or nobody wants to hear.
+async fn listen(url: &Secret, sender: &mpsc::UnboundedSender<Notice>) -> Result<(), tokio_postgres::Error> {
+    let (client, mut connection) = tokio_postgres::connect(url.expose(), tokio_postgres::NoTls).await?;
+    let listening = async {
+        client.batch_execute("LISTEN gatepost_due; LISTEN gatepost_changes").await?;
+        // What was announced before, nobody has heard.
+        for notice in [Notice::Due, Notice::Changes] {
+            let _ = sender.send(notice);
+        }
+        Ok::<_, tokio_postgres::Error>(())
+    };
+    let hearing = async {
+        loop {
+            let message = tokio::select! {
+                message = poll_fn(|context| connection.poll_message(context)) => message,
+                () = sender.closed() => return Ok(()),
+            };
+            let heard = match message.transpose()? {
+                Some(AsyncMessage::Notification(heard)) => heard,
+                Some(_) => continue,
+                None => return Ok(()),
+            };
+            let notice = if heard.channel() == "gatepost_due" { Notice::Due } else { Notice::Changes };
+            let _ = sender.send(notice);
+        }
+    };
+    // The client must live as long as the connection is to.
+    let (listening, hearing) = tokio::join!(listening, hearing);
+    listening.and(hearing)
 }
 
 trait BatchExecuteBlocking {

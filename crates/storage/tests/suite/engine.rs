@@ -2,7 +2,8 @@
 
 use std::{future::Future, pin::pin, task::Poll};
 
-use gatepost_storage::{Engine, Storage, StorageError, Tx};
+use gatepost_kernel::{Clock, SystemClock, WorkspaceId};
+use gatepost_storage::{ChangeSubject, Engine, Notice, Storage, StorageError, Tx};
 use gatepost_test_support::both_engines;
 
 use super::{Db, insert_key, key};
@@ -13,6 +14,7 @@ both_engines! { Db:
     a_panic_is_contained,
     migrating_twice_at_once_is_harmless,
     health_is_told,
+    other_processes_are_told,
 }
 
 async fn fifty_writers_commit_or_undo_as_a_whole(db: Db) {
@@ -154,7 +156,7 @@ trait WithRoot {
 impl WithRoot for Storage {
     async fn with_root(&self) -> Storage {
         let insert = async |mut tx: Tx<'_>| {
-            tx.workspace_insert(&super::workspace("root", Some(gatepost_kernel::WorkspaceId::ROOT))).await
+            tx.workspace_insert(&super::workspace("root", Some(WorkspaceId::ROOT))).await
         };
         self.transaction::<_, StorageError, _>(insert).await.expect("the root");
         self.clone()
@@ -176,4 +178,29 @@ async fn two_processes_write_one_sqlite_file() {
         writer.await.expect("a writer").expect("a write");
     }
     assert_eq!(db.key_count().await, 100);
+}
+
+/// What is announced is heard once the transaction is committed, and not if it is undone.
+async fn other_processes_are_told(db: Db) {
+    let db = db.with_root().await;
+    let Some(mut notices) = db.storage.notices() else {
+        assert_eq!(db.storage.engine(), Engine::Sqlite, "a file has one process that serves it");
+        return;
+    };
+    // As soon as it listens, it looks for itself.
+    assert_eq!((notices.recv().await, notices.recv().await), (Some(Notice::Due), Some(Notice::Changes)));
+    let undone = async |mut tx: Tx<'_>| {
+        tx.announce_due().await?;
+        Err::<(), _>(StorageError::Query("told to fail".into()))
+    };
+    assert!(db.storage.transaction(undone).await.is_err());
+    let change = async |mut tx: Tx<'_>| {
+        tx.change_append(&[ChangeSubject::Workspace(WorkspaceId::ROOT)], SystemClock.now()).await
+    };
+    db.storage.transaction(change).await.expect("a change");
+    assert_eq!(notices.recv().await, Some(Notice::Changes));
+    db.storage.transaction(async |mut tx: Tx<'_>| tx.announce_due().await).await.expect("an announcement");
+    assert_eq!(notices.recv().await, Some(Notice::Due));
+    let ahead = db.storage.clock_ahead_by(&SystemClock).await.expect("both clocks");
+    assert!(ahead.abs() < 60_000_000, "one machine, one clock: {ahead}");
 }
