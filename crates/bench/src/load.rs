@@ -183,8 +183,8 @@ impl Answer {
 }
 
 /// Status and length of the answer, once its head is there.
-fn parse(bytes: &[u8]) -> Option<(u16, usize)> {
-    let head = bytes.windows(4).rposition(|window| window == b"\r\n\r\n")? + 4;
+pub fn parse(bytes: &[u8]) -> Option<(u16, usize)> {
+    let head = bytes.windows(4).position(|window| window == b"\r\n\r\n")? + 4;
     let status = std::str::from_utf8(bytes.get(9..12)?).ok()?.parse().ok()?;
     if status == 204 {
         return Some((status, head));

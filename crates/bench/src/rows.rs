@@ -10,6 +10,7 @@ use crate::{
     Failure, Options, library,
     load::{self, Kind, Requests},
     population::{self, SCOPE},
+    post,
     report::{Ratios, Row, table},
     say,
     server::Server,
@@ -71,6 +72,7 @@ pub async fn run(options: &Options) -> Result<(), Failure> {
             rows.push(bad_tokens(options, &gate, &tokens).await?);
         }
     }
+    rows.extend(post::run(options, wanted).await?);
     rows.sort_by_key(|row| row.number);
     let table = table(&rows);
     say(&table);

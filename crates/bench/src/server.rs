@@ -11,7 +11,7 @@ use crate::Failure;
 
 /// The core for servers; the load has the other.
 const SERVER_CORE: &str = "0";
-const MICROS_PER_TICK: f64 = 10_000.0;
+pub const MICROS_PER_TICK: f64 = 10_000.0;
 
 /// A running server, ended when dropped.
 pub struct Server {
@@ -38,11 +38,27 @@ impl Server {
     pub async fn gatepost(program: &Path, dir: &Path) -> Result<Self, Failure> {
         let mut command = pinned(program);
         command.current_dir(dir).args(["serve", "--bind", "127.0.0.1:0", "--config", "gatepost.toml"]);
-        Self::start(command, |line| {
-            let line: serde_json::Value = serde_json::from_str(line).ok()?;
-            (line["message"] == "ready").then(|| line["server.address"].as_str().map(str::to_owned))?
-        })
-        .await
+        Self::start(command, ready).await
+    }
+
+    /// Starts Gatepost on any database with some of its roles, on whatever core is free.
+    pub async fn on(program: &Path, dir: &Path, database_url: &str, roles: &str) -> Result<Self, Failure> {
+        let mut command = anywhere(program);
+        command.current_dir(dir).env("DATABASE_URL", database_url);
+        command.args(["serve", "--bind", "127.0.0.1:0", "--config", "gatepost.toml", "--roles", roles]);
+        Self::start(command, ready).await
+    }
+
+    /// Makes a key on a database that no server uses.
+    pub async fn first_key(program: &Path, dir: &Path, database_url: &str) -> Result<String, Failure> {
+        let mut command = anywhere(program);
+        command.current_dir(dir).env("DATABASE_URL", database_url);
+        let args =
+            ["keys", "create", "--name", "bench", "--scope", "*", "--config", "gatepost.toml", "--json"];
+        let output = command.args(args).output().await?;
+        let made: serde_json::Value = serde_json::from_slice(&output.stdout)
+            .map_err(|_| String::from_utf8_lossy(&output.stderr).into_owned())?;
+        Ok(made["key"].as_str().ok_or("no key")?.to_owned())
     }
 
     async fn start(mut command: Command, address: impl Fn(&str) -> Option<String>) -> Result<Self, Failure> {
@@ -61,10 +77,7 @@ impl Server {
     /// What it has used so far.
     pub fn used(&self) -> Result<Used, Failure> {
         let stat = fs::read_to_string(format!("/proc/{}/stat", self.pid()?))?;
-        // Behind the name, which may hold spaces: utime and stime are the 12th and 13th.
-        let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
-        let ticks = |place: usize| fields.get(place).and_then(|text| text.parse::<f64>().ok());
-        let (user, system) = ticks(11).zip(ticks(12)).ok_or("no CPU times in /proc")?;
+        let (user, system) = ticks(&stat, 11).zip(ticks(&stat, 12)).ok_or("no CPU times in /proc")?;
         Ok(Used { cpu_micros: (user + system) * MICROS_PER_TICK })
     }
 
@@ -79,6 +92,26 @@ impl Server {
     fn pid(&self) -> Result<u32, Failure> {
         self.child.id().ok_or_else(|| "the server has ended".into())
     }
+}
+
+/// A number in `/proc/PID/stat`, counted from behind the name, which may hold spaces: 11 and 12 are the ticks that the process
+/// spent itself, 13 and 14 those of its children that have ended.
+pub fn ticks(stat: &str, place: usize) -> Option<f64> {
+    stat.rsplit(')').next()?.split_whitespace().nth(place)?.parse().ok()
+}
+
+/// The address in the line that says that Gatepost is ready.
+fn ready(line: &str) -> Option<String> {
+    let line: serde_json::Value = serde_json::from_str(line).ok()?;
+    (line["message"] == "ready").then(|| line["server.address"].as_str().map(str::to_owned))?
+}
+
+/// A program that may use every core, although this one may not.
+fn anywhere(program: &Path) -> Command {
+    let mut command = Command::new("taskset");
+    let cores = fs::read_to_string("/sys/devices/system/cpu/online").unwrap_or_else(|_| "0".to_owned());
+    command.args(["-c", cores.trim()]).arg(program).env("GATEPOST_LOG", "info");
+    command
 }
 
 fn pinned(program: &Path) -> Command {

@@ -15,7 +15,7 @@ pub use gatepost_keys::count_tokens;
 pub use gatepost_storage::Engine;
 pub use http::{certificate, http_client};
 pub use name_server::NameServer;
-pub use postgres::PostgresServer;
+pub use postgres::{PostgresServer, postgres_program};
 pub use receiver::Receiver;
 pub use watch::server_panics;
 

@@ -40,6 +40,9 @@ rm -rf "$dir"
 const SETTINGS: &str = "listen_addresses = '127.0.0.1'\nfsync = off\nfull_page_writes = off\nmax_connections = 300\n\
                         shared_buffers = 32MB\nmax_wal_size = 256MB\n";
 
+const DURABLE: &str =
+    "listen_addresses = '127.0.0.1'\nmax_connections = 300\nshared_buffers = 256MB\nmax_wal_size = 4GB\n";
+
 /// A running server; stopped when dropped.
 #[derive(Debug)]
 pub struct PostgresServer {
@@ -56,6 +59,18 @@ impl PostgresServer {
     /// # Panics
     /// If PostgreSQL is not installed, or does not start.
     pub fn start() -> Self {
+        Self::start_with(SETTINGS)
+    }
+
+    /// Starts a server that keeps its data as one in production does.
+    ///
+    /// # Panics
+    /// If PostgreSQL is not installed, or does not start.
+    pub fn start_durable() -> Self {
+        Self::start_with(DURABLE)
+    }
+
+    fn start_with(settings: &str) -> Self {
         let bin = installed();
         let dir =
             tempfile::Builder::new().prefix("gatepost-pg-").tempdir().expect("a temporary directory").keep();
@@ -72,7 +87,7 @@ impl PostgresServer {
             .expect("running initdb");
         assert!(initdb.status.success(), "initdb: {}", String::from_utf8_lossy(&initdb.stderr));
         let config = data.join("postgresql.conf");
-        let settings = fs::read_to_string(&config).expect("postgresql.conf") + SETTINGS;
+        let settings = fs::read_to_string(&config).expect("postgresql.conf") + settings;
         fs::write(&config, settings).expect("postgresql.conf");
 
         // Another process may take the port between our look and the server's; then try another.
@@ -146,6 +161,11 @@ impl PostgresServer {
         }
     }
 
+    /// Its processes, the first of which started the others.
+    pub fn pids(&self) -> Vec<i32> {
+        self.processes().into_iter().map(Pid::as_raw).collect()
+    }
+
     /// The postmaster, so that it starts no more of them, and then its children.
     fn processes(&self) -> Vec<Pid> {
         let postmaster = self.pid();
@@ -213,6 +233,14 @@ fn installed() -> &'static Path {
             .and_then(|place| fs::canonicalize(place.join("initdb")).ok()?.parent().map(Path::to_owned))
             .expect("PostgreSQL is not installed; `cargo xtask test` installs it")
     })
+}
+
+/// One of PostgreSQL's own programs.
+///
+/// # Panics
+/// If PostgreSQL is not installed.
+pub fn postgres_program(name: &str) -> PathBuf {
+    installed().join(name)
 }
 
 /// PostgreSQL refuses to run as root; then the user that its package made runs it.
