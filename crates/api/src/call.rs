@@ -78,6 +78,7 @@ impl<S: RequiredScope, Q: ReadQuery, B: ReadBody> Call<S, Q, B> {
             caller = caller.acting_on(state.app(), id).await?;
         }
 
+        state.app().meter_request(&caller, S::scope()).await?;
         let mut parameters = Parameters::new(req.query_string());
         let query = Q::read(&mut parameters);
         let faults = parameters.into_errors();

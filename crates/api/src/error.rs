@@ -70,7 +70,7 @@ impl ResponseError for ApiError {
                 }
                 Error::RateLimited { .. } => StatusCode::TOO_MANY_REQUESTS,
                 Error::CannotRetry(_) => StatusCode::BAD_REQUEST,
-                Error::NotFound => StatusCode::NOT_FOUND,
+                Error::NotFound | Error::FeatureNotFound { .. } => StatusCode::NOT_FOUND,
                 Error::Conflict(_) | Error::IdempotencyInProgress => StatusCode::CONFLICT,
                 Error::Validation(_) | Error::IdempotencyKeyReused => StatusCode::UNPROCESSABLE_ENTITY,
                 Error::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,

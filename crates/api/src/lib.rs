@@ -175,5 +175,6 @@ fn operations(config: &mut ServiceConfig<'_>) {
         routes::audit_log::configure(config);
         routes::events::configure(config);
         routes::webhooks::configure(config);
+        routes::entitlements::configure(config);
     }));
 }

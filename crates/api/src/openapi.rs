@@ -315,6 +315,13 @@ fn example(schema: &Value, schemas: &Value) -> Option<Value> {
     if let Some(choice) = schema["oneOf"].as_array() {
         return choice.iter().find_map(|schema| example(schema, schemas));
     }
+    if let Some(parts) = schema["allOf"].as_array() {
+        let objects = parts.iter().filter_map(|part| match example(part, schemas)? {
+            Value::Object(members) => Some(members),
+            _ => None,
+        });
+        return Some(Value::Object(objects.flatten().collect()));
+    }
     let is = |kind: &str| {
         schema["type"] == kind || schema["type"].as_array().is_some_and(|k| k.contains(&json!(kind)))
     };

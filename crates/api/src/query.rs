@@ -69,6 +69,21 @@ impl Parameters {
         value
     }
 
+    /// A text of a certain form that must be there.
+    pub fn required_text<T>(
+        &mut self,
+        name: &'static str,
+        read: impl Fn(&str) -> Option<T>,
+        form: &str,
+    ) -> Option<T> {
+        if !self.pairs.iter().any(|(key, _)| key == name) {
+            self.known.push(name);
+            self.errors.add(name, format!("The {name} field is required."));
+            return None;
+        }
+        self.text(name, read, form)
+    }
+
     /// All faults, those of parameters that nobody asked for included.
     pub fn into_errors(mut self) -> FieldErrors {
         for (name, _) in self.pairs.iter().take(FieldErrors::MAX_FIELDS) {

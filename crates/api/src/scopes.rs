@@ -35,6 +35,8 @@ required_scopes! {
     ApiKeysDelete = "api-keys:delete";
     ApiKeysVerify = "api-keys:verify";
     AuditRead = "audit:read";
+    EntitlementsRead = "entitlements:read";
+    EntitlementsWrite = "entitlements:write";
     EventsRead = "events:read";
     EventsWrite = "events:write";
     WebhooksRead = "webhooks:read";

@@ -8,10 +8,10 @@ use std::time::Duration;
 
 use gatepost_kernel::{ApiKeyId, Environment, Error, Page, PageRequest, Result, Secret, Timestamp, random};
 use gatepost_keys::{ApiKey, IpAllowlist, KeyStatus, ScopeSet, Token, grace_end};
-use gatepost_storage::{ApiKeyChanges, ApiKeyFilter, ChangeSubject, NewApiKey, Workspace};
+use gatepost_storage::{ApiKeyChanges, ApiKeyFilter, ChangeSubject, NewApiKey};
 use serde_json::{Map, Value, json};
 
-use crate::{App, Caller, UnitOfWork, workspaces::changed_fields};
+use crate::{App, Caller, UnitOfWork, entitlements::grow, workspaces::changed_fields};
 
 const TARGET: &str = "api_key";
 
@@ -121,7 +121,7 @@ pub async fn create(unit: &mut UnitOfWork<'_>, input: CreateApiKey) -> Result<Ne
         let check = unit.catalog().check_key_tier(tier, &workspace.tier);
         check.map_err(|fault| Error::invalid("rate_limit_tier", fault))?;
     }
-    check_room_for_key(unit, &workspace).await?;
+    grow(unit, &workspace, "api_keys").await?;
     let new = insert(unit, environment, |token, now| NewApiKey {
         workspace_id,
         environment,
@@ -157,7 +157,7 @@ pub async fn update(unit: &mut UnitOfWork<'_>, id: ApiKeyId, input: UpdateApiKey
     if before.status(unit.now) == KeyStatus::Expired && input.expires_at.is_some() {
         // To give a dead key a new life is to have one more.
         let workspace = unit.tx.workspace_lock(before.workspace_id).await?.ok_or(Error::NotFound)?;
-        check_room_for_key(unit, &workspace).await?;
+        grow(unit, &workspace, "api_keys").await?;
     }
     let fields = changed_fields(&[
         ("name", input.name.is_some()),
@@ -227,17 +227,6 @@ pub async fn revoke(unit: &mut UnitOfWork<'_>, id: ApiKeyId) -> Result<()> {
     unit.changed(ChangeSubject::ApiKey(id));
     record(unit, &key, "api_key.revoked", Map::new());
     Ok(())
-}
-
-/// Refuses one more key than the plan allows. The workspace is locked, so that new keys are judged one at a time.
-async fn check_room_for_key(unit: &mut UnitOfWork<'_>, workspace: &Workspace) -> Result<()> {
-    let max_keys = unit.catalog().plan_or_default(&workspace.tier).and_then(|plan| plan.max_keys);
-    let Some(max_keys) = max_keys else { return Ok(()) };
-    let now = unit.now;
-    if unit.tx.api_key_count_active(workspace.id, now).await? < max_keys {
-        return Ok(());
-    }
-    Err(Error::FeatureLimitReached { feature: "api_keys".to_owned(), upgrade_url: unit.upgrade_url() })
 }
 
 fn manages(caller: &Caller, key: &ApiKey) -> bool {

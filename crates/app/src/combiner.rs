@@ -33,8 +33,10 @@ pub(crate) struct Limits<R> {
     pub weigh: fn(&R) -> usize,
 }
 
+type Reply<A> = oneshot::Sender<Result<A>>;
+
 struct Queue<R, A> {
-    waiting: VecDeque<(R, oneshot::Sender<Result<A>>)>,
+    waiting: VecDeque<(R, Reply<A>)>,
     running: usize,
 }
 
@@ -80,7 +82,7 @@ impl<R: Send + 'static, A: Send + 'static> Combiner<R, A> {
     }
 
     /// What goes into the next transaction; nothing if nobody waits.
-    fn next(&self) -> Option<(Vec<R>, Vec<oneshot::Sender<Result<A>>>)> {
+    fn next(&self) -> Option<(Vec<R>, Vec<Reply<A>>)> {
         let mut queue = self.queue();
         let (mut requests, mut replies, mut weight) = (Vec::new(), Vec::new(), 0);
         while let Some((request, _)) = queue.waiting.front() {
@@ -101,6 +103,29 @@ impl<R: Send + 'static, A: Send + 'static> Combiner<R, A> {
 
     fn queue(&self) -> MutexGuard<'_, Queue<R, A>> {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Tries all requests in one transaction. If that is undone by one of them, each is tried alone, so that the others do not
+/// suffer for it.
+pub(crate) async fn each_alone<R: Clone, A, F>(
+    requests: Vec<R>,
+    attempt: impl Fn(Vec<R>) -> F,
+) -> Vec<Result<A>>
+where
+    F: Future<Output = Result<Vec<Result<A>>>>,
+{
+    match attempt(requests.clone()).await {
+        Ok(answers) => answers,
+        Err(error @ Error::Unavailable(_)) => requests.iter().map(|_| Err(error.clone())).collect(),
+        Err(error) if requests.len() == 1 => vec![Err(error)],
+        Err(_) => {
+            let mut answers = Vec::with_capacity(requests.len());
+            for request in requests {
+                answers.push(attempt(vec![request]).await.and_then(|mut answers| answers.remove(0)));
+            }
+            answers
+        }
     }
 }
 

@@ -1,6 +1,6 @@
 //! Events: what tenants and Gatepost itself say has happened.
 
-use std::{collections::HashMap, sync::Arc};
+use std::sync::Arc;
 
 use gatepost_kernel::{Error, EventId, Page, PageRequest, Result, Timestamp, random};
 use gatepost_storage::{NewEvent, StoredEvent, Tx};
@@ -8,8 +8,9 @@ use gatepost_webhooks::{EventType, event_data, event_payload};
 use serde_json::Value;
 
 use crate::{
-    App, Caller, Principal, UnitOfWork,
-    combiner::{Combiner, Limits},
+    App, Caller, UnitOfWork,
+    caller::Rights,
+    combiner::{Combiner, Limits, each_alone},
 };
 
 /// The largest `data` in bytes.
@@ -88,50 +89,27 @@ pub(crate) type Publications = Combiner<Publication, EventId>;
 /// What goes into one transaction of [`publish`].
 pub(crate) fn publications() -> Arc<Publications> {
     let weigh = |publication: &Publication| publication.event.payload.len();
-    Combiner::new(Limits { lanes: 2, requests: 128, weight: 4 << 20, weigh })
+    Combiner::new(Limits { lanes: 4, requests: 128, weight: 4 << 20, weigh })
 }
 
 async fn publish_group(app: App, requests: Vec<Publication>) -> Vec<Result<EventId>> {
     let ids: Vec<EventId> = requests.iter().map(|request| request.event.id.clone()).collect();
-    match try_group(&app, requests.clone()).await {
-        Ok(answers) => answers.into_iter().zip(ids).map(|(answer, id)| answer.map(|()| id)).collect(),
-        Err(error @ Error::Unavailable(_)) => ids.into_iter().map(|_| Err(error.clone())).collect(),
-        Err(error) if requests.len() == 1 => vec![Err(error)],
-        // One of them breaks the whole; the others are not to suffer for it.
-        Err(_) => {
-            let mut answers = Vec::with_capacity(requests.len());
-            for (request, id) in requests.into_iter().zip(ids) {
-                let alone = try_group(&app, vec![request]).await;
-                answers.push(alone.and_then(|mut answers| answers.remove(0)).map(|()| id));
-            }
-            answers
-        }
-    }
+    let answers = each_alone(requests, |requests| try_group(app.clone(), requests)).await;
+    answers.into_iter().zip(ids).map(|(answer, id)| answer.map(|()| id)).collect()
 }
 
 /// One transaction; what each request is told.
-async fn try_group(app: &App, requests: Vec<Publication>) -> Result<Vec<Result<()>>> {
+async fn try_group(app: App, requests: Vec<Publication>) -> Result<Vec<Result<()>>> {
     let dispatcher = app.dispatcher().ok().cloned();
     let work = {
         let app = app.clone();
         async move |mut tx: Tx<'_>| {
             let now = app.now();
             // Each key is looked up once more inside, like in any unit of work.
-            let mut known = HashMap::new();
+            let mut rights = Rights::default();
             let (mut answers, mut events) = (Vec::with_capacity(requests.len()), Vec::new());
             for Publication { caller, event } in requests {
-                let who = (caller.principal().map(Principal::key_id), caller.address());
-                let right = match known.get(&who) {
-                    Some(right) => Result::clone(right),
-                    None => {
-                        let right = caller.refreshed(&app, &mut tx, now).await.map(|_| ());
-                        if let Err(error @ Error::Unavailable(_)) = right {
-                            return Err(error);
-                        }
-                        known.insert(who, right.clone());
-                        right
-                    }
-                };
+                let right = rights.of(&caller, &app, &mut tx, now).await?;
                 if right.is_ok() {
                     events.push(event);
                 }

@@ -41,7 +41,7 @@ pub struct Answer {
 /// The key of a request, and what it was used for.
 #[derive(Debug)]
 pub struct IdempotencyRequest {
-    key: String,
+    pub(crate) key: String,
     fingerprint: [u8; 32],
 }
 

@@ -10,6 +10,7 @@ mod auth;
 mod auth_cache;
 mod caller;
 mod combiner;
+pub mod entitlements;
 pub mod events;
 pub mod first_start;
 mod gate;
@@ -47,7 +48,8 @@ pub use plans::PlanLimits;
 pub use unit_of_work::UnitOfWork;
 
 use crate::{
-    auth_cache::AuthCache, events::Publications, limiter::Limiter, plans::Plans, usage::UsageRecorder,
+    auth_cache::AuthCache, entitlements::Counters, events::Publications, limiter::Limiter, plans::Plans,
+    usage::UsageRecorder,
 };
 
 /// The application: the database, the plans and the clock. Cloning is cheap.
@@ -64,6 +66,7 @@ struct Parts {
     auth_cache: AuthCache,
     dispatcher: OnceLock<Dispatcher>,
     publications: Arc<Publications>,
+    counters: Counters,
     runtime: tokio::runtime::Handle,
 }
 
@@ -76,6 +79,8 @@ pub struct Settings {
     pub anonymous_per_minute: u64,
     /// Where a refused caller is sent to buy more.
     pub upgrade_url: Option<String>,
+    /// The feature that one's own API requests count as.
+    pub meter_requests: Option<String>,
     /// How long events are kept, those on their way excepted.
     pub events_kept: Duration,
     /// How long deliveries are kept after their end.
@@ -91,6 +96,7 @@ impl Default for Settings {
             catalog: Catalog::built_in(),
             anonymous_per_minute: 300,
             upgrade_url: None,
+            meter_requests: None,
             events_kept: KEPT,
             deliveries_kept: KEPT,
         }
@@ -113,6 +119,7 @@ impl App {
             auth_cache,
             dispatcher: OnceLock::new(),
             publications: events::publications(),
+            counters: entitlements::counters(),
             runtime,
         }))
     }
@@ -177,6 +184,10 @@ impl App {
         &self.0.publications
     }
 
+    fn counters(&self) -> &Counters {
+        &self.0.counters
+    }
+
     fn limiter(&self) -> &Limiter {
         &self.0.limiter
     }
@@ -209,6 +220,8 @@ impl App {
         const BATCH: u32 = 500;
         /// Readers of the change feed are seconds behind; one that is further behind trusts nothing it knows.
         const CHANGES_KEPT: Duration = Duration::from_secs(24 * 3_600);
+        /// Single uses; what they add up to is kept for good.
+        const USES_KEPT: Duration = Duration::from_secs(90 * 86_400);
         let mut total = 0;
         loop {
             let now = self.now();
@@ -221,7 +234,8 @@ impl App {
                 let changes = tx.change_delete_before(now.minus(CHANGES_KEPT), BATCH).await?;
                 let deliveries = tx.webhook_delivery_delete_before(deliveries_before, BATCH).await?;
                 let events = tx.event_delete_before(events_before, BATCH).await?;
-                Ok::<_, Error>([records, changes, deliveries, events])
+                let uses = tx.entitlement_use_delete_before(now.minus(USES_KEPT), BATCH).await?;
+                Ok::<_, Error>([records, changes, deliveries, events, uses])
             };
             let deleted = self.0.storage.transaction(clean).await?;
             total += deleted.iter().sum::<usize>();

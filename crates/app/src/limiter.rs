@@ -116,6 +116,19 @@ impl App {
         }
     }
 
+    /// Takes back what a request of `principal` that was let in at `then` has spent: what it was for did not happen.
+    pub(crate) fn give_back(&self, principal: &Principal, cost: u64, then: Timestamp) {
+        let (now, allowance) = (self.now(), principal.allowance());
+        self.auth_cache()
+            .with_state(principal, |_, memory| memory.meter.give_back(then, now, allowance, cost));
+    }
+
+    /// How `principal` stands against its limits; counts nothing.
+    pub(crate) fn peek(&self, principal: &Principal) -> Verdict {
+        let (now, allowance) = (self.now(), principal.allowance());
+        self.auth_cache().with_state(principal, |_, memory| memory.meter.check(now, allowance, 0))
+    }
+
     /// Leases more of a key's day before it is needed, where the verdict says so and nobody does it already.
     pub(crate) fn lease_ahead(&self, state: &Arc<KeyState>, verdict: &Verdict, allowance: &Allowance) {
         let Some(limit) = allowance.per_day else { return };

@@ -86,6 +86,11 @@ impl<'c> UnitOfWork<'c> {
         });
     }
 
+    /// An event to be stored at the end.
+    pub(crate) fn store_later(&mut self, event: NewEvent) {
+        self.events.push(event);
+    }
+
     /// Notes in the log of `workspace_id` that the caller did `action` to a thing.
     pub(crate) fn audit(
         &mut self,

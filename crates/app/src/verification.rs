@@ -8,7 +8,10 @@ use gatepost_kernel::{Error, Result, Secret};
 use gatepost_keys::{KeyStatus, ScopeSet, Token};
 use gatepost_limits::Verdict;
 
-use crate::{App, Caller, Principal};
+use crate::{
+    App, Caller, Principal,
+    entitlements::{FeatureStanding, UseFeature, check_usable},
+};
 
 /// What to decide on.
 #[derive(Debug)]
@@ -21,6 +24,8 @@ pub struct Verification {
     pub client_ip: Option<IpAddr>,
     /// What to count against its limits.
     pub cost: u64,
+    /// What its workspace is to use, and how much of it.
+    pub feature: Option<(String, u64)>,
 }
 
 /// The decision.
@@ -40,6 +45,8 @@ pub enum Code {
     InsufficientScope,
     /// One of its limits is reached.
     RateLimited,
+    /// The workspace's plan does not allow the feature, or no more of it.
+    FeatureLimitReached,
 }
 
 impl Code {
@@ -53,6 +60,7 @@ impl Code {
             Self::IpNotAllowed => "IP_NOT_ALLOWED",
             Self::InsufficientScope => "INSUFFICIENT_SCOPE",
             Self::RateLimited => "RATE_LIMITED",
+            Self::FeatureLimitReached => "FEATURE_LIMIT_REACHED",
         }
     }
 }
@@ -66,6 +74,8 @@ pub struct Verified {
     pub principal: Option<Principal>,
     /// How the key stands against its limits; none if the decision fell before.
     pub limits: Option<Verdict>,
+    /// How its workspace stands with the feature; none if the decision fell before, or none was asked for.
+    pub entitlement: Option<FeatureStanding>,
 }
 
 /// Decides.
@@ -73,7 +83,10 @@ pub struct Verified {
 /// # Errors
 /// [`Error::Unavailable`]; never a refusal, which is an answer here.
 pub async fn verify(app: &App, caller: &Caller, input: Verification) -> Result<Verified> {
-    let none = Verified { code: Code::NotFound, principal: None, limits: None };
+    if let Some((feature, _)) = &input.feature {
+        check_usable(app.catalog(), feature)?;
+    }
+    let none = Verified { code: Code::NotFound, principal: None, limits: None, entitlement: None };
     let Some(token) = Token::parse(input.token.expose()) else { return Ok(none) };
     let Some(principal) = app.principal(token.digest()).await? else { return Ok(none) };
     // The platform sees every tenant's keys, unless it acts on one of them.
@@ -83,25 +96,46 @@ pub async fn verify(app: &App, caller: &Caller, input: Verification) -> Result<V
     if !sees {
         return Ok(none);
     }
-    let (code, limits) = decide(app, &principal, &input).await?;
+    let (code, limits, entitlement) = decide(app, caller, &principal, input).await?;
     let status = if code == Code::Valid { 200 } else { 403 };
     app.record_use(&principal, status);
-    Ok(Verified { code, principal: Some(principal), limits })
+    Ok(Verified { code, principal: Some(principal), limits, entitlement })
 }
 
-async fn decide(app: &App, principal: &Principal, input: &Verification) -> Result<(Code, Option<Verdict>)> {
+type Decision = (Code, Option<Verdict>, Option<FeatureStanding>);
+
+async fn decide(app: &App, caller: &Caller, principal: &Principal, input: Verification) -> Result<Decision> {
     match principal.status(app.now()) {
         KeyStatus::Active => {}
-        KeyStatus::Expired => return Ok((Code::Expired, None)),
-        KeyStatus::Revoked => return Ok((Code::Revoked, None)),
+        KeyStatus::Expired => return Ok((Code::Expired, None, None)),
+        KeyStatus::Revoked => return Ok((Code::Revoked, None, None)),
     }
     if !principal.allows_address(input.client_ip) {
-        return Ok((Code::IpNotAllowed, None));
+        return Ok((Code::IpNotAllowed, None, None));
     }
     if input.scopes.iter().any(|scope| matches!(principal.may(scope), Err(Error::AccessDenied(_)))) {
-        return Ok((Code::InsufficientScope, None));
+        return Ok((Code::InsufficientScope, None, None));
     }
-    let verdict = app.admit(principal, input.cost).await?;
-    let code = if verdict.refusal.is_some() { Code::RateLimited } else { Code::Valid };
-    Ok((code, Some(verdict)))
+    let admitted_at = app.now();
+    let cost = input.cost;
+    let verdict = app.admit(principal, cost).await?;
+    if verdict.refusal.is_some() {
+        return Ok((Code::RateLimited, Some(verdict), None));
+    }
+    let Some((feature, quantity)) = input.feature else { return Ok((Code::Valid, Some(verdict), None)) };
+    let (workspace, environment) = (principal.workspace_id(), principal.environment());
+    let input = UseFeature { feature, quantity, idempotency_key: None, metadata: None };
+    let counted = app.count(caller, workspace, environment, input).await;
+    if !counted.as_ref().is_ok_and(|standing| standing.refused.is_none()) {
+        // Nothing is spent when any part refuses, or fails.
+        app.give_back(principal, cost, admitted_at);
+    }
+    let standing = counted?;
+    match standing.refused {
+        None => Ok((Code::Valid, Some(verdict), Some(standing))),
+        Some(_) => {
+            let limits = app.peek(principal);
+            Ok((Code::FeatureLimitReached, Some(limits), Some(standing)))
+        }
+    }
 }

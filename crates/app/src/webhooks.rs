@@ -14,7 +14,7 @@ use gatepost_storage::{
 use gatepost_webhooks::{CustomHeader, DeliveryStatus, EndpointSecret, Subscription, event_payload};
 use serde_json::{Map, json};
 
-use crate::{App, Caller, UnitOfWork, workspaces::changed_fields};
+use crate::{App, Caller, UnitOfWork, entitlements::grow, workspaces::changed_fields};
 
 const TARGET: &str = "webhook";
 /// How many secrets may sign at once.
@@ -129,7 +129,8 @@ pub async fn create(unit: &mut UnitOfWork<'_>, input: CreateWebhook) -> Result<(
     dispatcher.egress().check(&input.url).map_err(url_fault)?;
     let (workspace_id, environment) = (unit.caller().workspace_id(), unit.caller().environment());
     // Held until the commit: an endpoint of a workspace that is being deleted would be nobody's.
-    unit.tx.workspace_lock(workspace_id).await?.ok_or(Error::NotFound)?;
+    let workspace = unit.tx.workspace_lock(workspace_id).await?.ok_or(Error::NotFound)?;
+    grow(unit, &workspace, "webhooks").await?;
     let secret = input.secret.unwrap_or_else(|| EndpointSecret::generate(&mut random::rng()));
     let vault = dispatcher.vault();
     let endpoint = unit

@@ -8,7 +8,7 @@ use gatepost_kernel::{Environment, Error, Page, PageRequest, Result, WorkspaceId
 use gatepost_storage::{ChangeSubject, NewWorkspace, StorageError, Workspace, WorkspaceChanges};
 use serde_json::{Map, Value, json};
 
-use crate::{App, Caller, UnitOfWork};
+use crate::{App, Caller, UnitOfWork, entitlements::grow};
 
 const TARGET: &str = "workspace";
 const MAX_SLUG_LEN: usize = 255;
@@ -122,6 +122,9 @@ pub async fn create(unit: &mut UnitOfWork<'_>, input: CreateWorkspace) -> Result
     unit.caller().require_root()?;
     let tier = input.tier.unwrap_or_else(|| Catalog::DEFAULT_TIER.to_owned());
     unit.catalog().check_tier("tier", &tier).map_err(|fault| Error::invalid("tier", fault))?;
+    // Held until the commit, so that new workspaces are judged one at a time.
+    let root = unit.tx.workspace_lock(WorkspaceId::ROOT).await?.ok_or(Error::NotFound)?;
+    grow(unit, &root, "workspaces").await?;
     let new = NewWorkspace {
         id: None,
         slug: String::new(),

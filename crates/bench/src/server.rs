@@ -43,7 +43,8 @@ impl Server {
 
     /// Starts Gatepost on any database with some of its roles, on whatever core is free.
     pub async fn on(program: &Path, dir: &Path, database_url: &str, roles: &str) -> Result<Self, Failure> {
-        let mut command = anywhere(program);
+        let mut command = Command::new(program);
+        command.env("GATEPOST_LOG", "info");
         command.current_dir(dir).env("DATABASE_URL", database_url);
         command.args(["serve", "--bind", "127.0.0.1:0", "--config", "gatepost.toml", "--roles", roles]);
         Self::start(command, ready).await
@@ -51,7 +52,8 @@ impl Server {
 
     /// Makes a key on a database that no server uses.
     pub async fn first_key(program: &Path, dir: &Path, database_url: &str) -> Result<String, Failure> {
-        let mut command = anywhere(program);
+        let mut command = Command::new(program);
+        command.env("GATEPOST_LOG", "info");
         command.current_dir(dir).env("DATABASE_URL", database_url);
         let args =
             ["keys", "create", "--name", "bench", "--scope", "*", "--config", "gatepost.toml", "--json"];
@@ -104,14 +106,6 @@ pub fn ticks(stat: &str, place: usize) -> Option<f64> {
 fn ready(line: &str) -> Option<String> {
     let line: serde_json::Value = serde_json::from_str(line).ok()?;
     (line["message"] == "ready").then(|| line["server.address"].as_str().map(str::to_owned))?
-}
-
-/// A program that may use every core, although this one may not.
-fn anywhere(program: &Path) -> Command {
-    let mut command = Command::new("taskset");
-    let cores = fs::read_to_string("/sys/devices/system/cpu/online").unwrap_or_else(|_| "0".to_owned());
-    command.args(["-c", cores.trim()]).arg(program).env("GATEPOST_LOG", "info");
-    command
 }
 
 fn pinned(program: &Path) -> Command {

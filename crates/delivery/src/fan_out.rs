@@ -111,8 +111,11 @@ pub async fn store(
     Ok((is_new, handovers))
 }
 
+/// An endpoint, and what it wants to hear.
+type Listener = (Arc<WebhookEndpoint>, Vec<Subscription>);
+
 /// Endpoints by where they listen.
-struct Listeners(HashMap<(WorkspaceId, Environment), Vec<(Arc<WebhookEndpoint>, Vec<Subscription>)>>);
+struct Listeners(HashMap<(WorkspaceId, Environment), Vec<Listener>>);
 
 impl Listeners {
     fn new(endpoints: Vec<WebhookEndpoint>) -> Self {

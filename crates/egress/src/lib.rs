@@ -19,6 +19,8 @@ pub use target::{Target, TargetFault};
 
 use crate::resolver::FilteringResolver;
 
+/// How long a connection that nobody uses is kept.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long a connection, with its TLS, may take to be made.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const USER_AGENT: &str = concat!("Gatepost/", env!("CARGO_PKG_VERSION"));
@@ -77,7 +79,9 @@ impl Egress {
             .redirect(Policy::none())
             .no_proxy()
             .user_agent(USER_AGENT)
-            .pool_max_idle_per_host(8)
+            // As many as may be in flight: making a connection anew costs more than all the rest of a request.
+            .pool_max_idle_per_host(1024)
+            .pool_idle_timeout(IDLE_TIMEOUT)
             .build()?;
         Ok(Self { rules, client })
     }

@@ -61,33 +61,38 @@ impl Catalog {
 
     /// The plans of the core contract, and the features that every installation has.
     pub fn built_in() -> Self {
-        let plan = |name: &str, requests_per_minute, burst_percent, access| Plan {
-            requests_per_minute: Some(requests_per_minute),
-            burst_percent,
-            access,
-            ..Plan::unlimited(name)
+        const GIB: u64 = 1 << 30;
+        let plan = |name: &str, requests_per_minute, burst_percent, access, figures: Option<[u64; 3]>| {
+            let value = |place: usize| match figures {
+                Some(figures) => FeatureValue::Limit(figures[place]),
+                None => FeatureValue::Unlimited,
+            };
+            let features = ["posts", "api_calls", "storage"].into_iter().enumerate();
+            Plan {
+                requests_per_minute: Some(requests_per_minute),
+                burst_percent,
+                access,
+                features: features.map(|(place, name)| (name.to_owned(), value(place))).collect(),
+                ..Plan::unlimited(name)
+            }
         };
         let plans = [
-            plan("free", 60, 0, Access::Write),
-            plan("starter", 1_000, 20, Access::Write),
-            plan("pro", 5_000, 30, Access::Write),
-            plan("business", 10_000, 40, Access::Write),
-            plan("agency", 20_000, 50, Access::Write),
-            plan("enterprise", 100_000, 100, Access::Admin),
+            plan("free", 60, 0, Access::Write, Some([100, 1_000, GIB])),
+            plan("starter", 1_000, 20, Access::Write, Some([500, 5_000, 2 * GIB])),
+            plan("pro", 5_000, 30, Access::Write, Some([1_000, 10_000, 5 * GIB])),
+            plan("business", 10_000, 40, Access::Write, Some([5_000, 50_000, 20 * GIB])),
+            plan("agency", 20_000, 50, Access::Write, Some([20_000, 200_000, 100 * GIB])),
+            plan("enterprise", 100_000, 100, Access::Admin, None),
         ];
-        let feature = |kind, reset, unit: Option<&str>| Feature {
-            kind,
-            reset,
-            soft: false,
-            unit: unit.map(str::to_owned),
-        };
+        let limit =
+            |label: &str| Feature { label: Some(label.to_owned()), ..Feature::new(FeatureKind::Limit) };
         let features = [
-            ("posts", feature(FeatureKind::Limit, Reset::Never, None)),
-            ("api_calls", feature(FeatureKind::Metered, Reset::Monthly, None)),
-            ("storage", feature(FeatureKind::Limit, Reset::Never, Some("bytes"))),
-            ("api_keys", feature(FeatureKind::Limit, Reset::Never, None)),
-            ("webhooks", feature(FeatureKind::Limit, Reset::Never, None)),
-            ("workspaces", feature(FeatureKind::Limit, Reset::Never, None)),
+            ("posts", limit("Post")),
+            ("api_calls", Feature { kind: FeatureKind::Metered, reset: Reset::Monthly, ..limit("API call") }),
+            ("storage", Feature { unit: Some("bytes".to_owned()), ..limit("Storage") }),
+            ("api_keys", limit("API key")),
+            ("webhooks", limit("Webhook")),
+            ("workspaces", limit("Workspace")),
         ];
         Self {
             plans: plans.into_iter().map(|plan| (plan.name.clone(), plan)).collect(),
@@ -113,6 +118,11 @@ impl Catalog {
     /// Every feature.
     pub fn features(&self) -> impl Iterator<Item = (&str, &Feature)> {
         self.features.iter().map(|(name, feature)| (name.as_str(), feature))
+    }
+
+    /// The feature of this name.
+    pub fn feature(&self, name: &str) -> Option<&Feature> {
+        self.features.get(name)
     }
 
     /// Checks the name of a tier.

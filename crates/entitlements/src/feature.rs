@@ -2,6 +2,8 @@
 
 use std::str::FromStr;
 
+use crate::Anchor;
+
 /// How a feature is counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FeatureKind {
@@ -16,6 +18,15 @@ pub enum FeatureKind {
 impl FeatureKind {
     /// The accepted words.
     pub const NAMES: [&str; 3] = ["boolean", "limit", "metered"];
+
+    /// The word.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Boolean => "boolean",
+            Self::Limit => "limit",
+            Self::Metered => "metered",
+        }
+    }
 }
 
 /// When the count of a metered feature starts again.
@@ -58,13 +69,52 @@ impl FromStr for Reset {
 pub struct Feature {
     /// How it is counted.
     pub kind: FeatureKind,
+    /// What it is called in messages, e.g. `Post`; by its name without one.
+    pub label: Option<String>,
+    /// Whether anybody may use it.
+    pub enabled: bool,
     /// When its count starts again.
     pub reset: Reset,
+    /// What its periods are counted from.
+    pub anchor: Anchor,
     /// Whether use beyond the limit is recorded instead of refused.
     pub soft: bool,
     /// What is counted, e.g. `bytes`.
     pub unit: Option<String>,
+    /// At which percentages of a limit an event is sent, in rising order.
+    pub thresholds: Vec<u32>,
 }
+
+impl Feature {
+    /// A hard feature that is never reset, with the usual thresholds.
+    pub fn new(kind: FeatureKind) -> Self {
+        Self {
+            kind,
+            label: None,
+            enabled: true,
+            reset: Reset::Never,
+            anchor: Anchor::Calendar,
+            soft: false,
+            unit: None,
+            thresholds: DEFAULT_THRESHOLDS.to_vec(),
+        }
+    }
+
+    /// What it is called in messages: its label, or its name as words.
+    pub fn label(&self, name: &str) -> String {
+        match &self.label {
+            Some(label) => label.clone(),
+            None => {
+                let words = name.replace(['_', '.', '-'], " ");
+                let mut letters = words.chars();
+                letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
+            }
+        }
+    }
+}
+
+/// The thresholds of a feature that names none.
+pub const DEFAULT_THRESHOLDS: [u32; 3] = [80, 90, 100];
 
 /// What a plan says of a feature.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -71,6 +71,12 @@ impl Plan {
         }
     }
 
+    /// What it says of a feature; nothing if it does not list it. `max_keys` is another way to write `api_keys`.
+    pub fn value(&self, feature: &str) -> Option<FeatureValue> {
+        let max_keys = self.max_keys.filter(|_| feature == "api_keys").map(FeatureValue::Limit);
+        self.features.get(feature).copied().or(max_keys)
+    }
+
     /// The most requests in any 60 seconds, burst included.
     pub fn minute_cap(&self) -> Option<u64> {
         self.requests_per_minute

@@ -57,6 +57,12 @@ pub enum Error {
     /// It does not exist, or the caller may not know that it does.
     #[error("Resource not found.")]
     NotFound,
+    /// There is no such feature; the text names those that there are.
+    #[error("Feature not found. Known features: {}.", known.join(", "))]
+    FeatureNotFound {
+        /// The features that there are.
+        known: Vec<String>,
+    },
     /// The request is sound, but not in the present state of the resource; the text says why.
     #[error("{0}")]
     Conflict(String),
@@ -108,7 +114,7 @@ impl Error {
             Self::KeyExpired => "key_expired",
             Self::AccessDenied(_) => "access_denied",
             Self::IpNotAllowed => "ip_not_allowed",
-            Self::NotFound => "not_found",
+            Self::NotFound | Self::FeatureNotFound { .. } => "not_found",
             Self::Conflict(_) => "conflict",
             Self::CannotRetry(_) => "cannot_retry",
             Self::IdempotencyInProgress => "idempotency_in_progress",

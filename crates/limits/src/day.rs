@@ -60,6 +60,13 @@ impl DayLease {
         }
     }
 
+    /// Takes back what was spent on a day that is not over.
+    pub fn give_back(&mut self, day: i64, cost: u64) {
+        if self.day == day {
+            self.held = self.held.saturating_add(cost);
+        }
+    }
+
     /// Takes in what the database gave: `granted` more, and the day's total for everyone. What came for a day that
     /// is over is lost with it.
     pub fn grant(&mut self, day: i64, granted: u64, leased: u64) {

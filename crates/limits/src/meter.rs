@@ -76,6 +76,16 @@ impl Meter {
         self.verdict(now, allowance, cost, None)
     }
 
+    /// Takes back what a request that was let in at `then` has spent, because what it was for did not happen.
+    pub fn give_back(&mut self, then: Timestamp, now: Timestamp, allowance: &Allowance, cost: u64) {
+        if allowance.minute_cap.is_some() {
+            self.minute.give_back(then, now, cost);
+        }
+        if allowance.per_day.is_some() {
+            self.day.give_back(day_of(then), cost);
+        }
+    }
+
     /// The lease on the day.
     pub fn day_mut(&mut self) -> &mut DayLease {
         &mut self.day
@@ -284,6 +294,27 @@ mod tests {
         );
         meter.day_mut().grant(day_of(tomorrow), 1, 1);
         assert_eq!(meter.take(tomorrow, &allowance, 1).refusal, None);
+    }
+
+    #[test]
+    fn what_is_given_back_can_be_taken_again() {
+        let allowance = Allowance { per_day: Some(10), ..per_minute(3, 3) };
+        let mut meter = Meter::new();
+        meter.day_mut().grant(day_of(at(0)), 10, 10);
+        assert_eq!(meter.take(at(0), &allowance, 1).refusal, None);
+        assert_eq!(meter.take(at(2_000), &allowance, 2).refusal, None);
+        assert_eq!(meter.take(at(2_500), &allowance, 1).refusal, Some(Refusal::Minute));
+        meter.give_back(at(2_000), at(3_000), &allowance, 2);
+        assert_eq!(meter.day_mut().held(day_of(at(0))), 9);
+        assert_eq!(meter.take(at(3_000), &allowance, 2).refusal, None);
+        assert_eq!(meter.take(at(3_000), &allowance, 1).refusal, Some(Refusal::Minute));
+        // What is forgotten already is not given back twice.
+        meter.give_back(at(0), at(62_000), &allowance, 1);
+        assert_eq!(
+            meter.take(at(62_000), &allowance, 3).refusal,
+            Some(Refusal::Minute),
+            "two of them still count"
+        );
     }
 
     #[test]

@@ -42,6 +42,14 @@ impl Slots {
         }
     }
 
+    fn take(&mut self, second: u32, count: u64) {
+        match self {
+            // What is taken was counted, so it fits.
+            Self::Small(slots) => slots[place(second)] -= u8::try_from(count).unwrap_or(0),
+            Self::Large(slots) => slots[place(second)] -= count,
+        }
+    }
+
     fn add(&mut self, second: u32, count: u64) {
         if let Self::Small(slots) = self {
             let slot = &mut slots[place(second)];
@@ -86,6 +94,21 @@ impl MinuteWindow {
         self.sum += cost;
     }
 
+    /// Takes back `cost` requests that were counted at `then`: what they were for did not happen.
+    pub fn give_back(&mut self, then: Timestamp, now: Timestamp, cost: u64) {
+        self.advance(now);
+        let second = second_of(then);
+        if cost == 0 || self.sum == 0 || !(self.oldest..=self.newest).contains(&second) {
+            return;
+        }
+        let count = self.slots.get(second).min(cost);
+        self.slots.take(second, count);
+        self.sum -= count;
+        while self.sum > 0 && self.slots.get(self.oldest) == 0 {
+            self.oldest += 1;
+        }
+    }
+
     /// When the oldest request that counts at `now` stops counting; `now`'s own second if there is none.
     pub fn reset_at(&mut self, now: Timestamp) -> Timestamp {
         self.advance(now);
@@ -116,7 +139,7 @@ impl MinuteWindow {
     /// Forgets what is too old. A clock that goes back does not bring back what was used: time stands still
     /// until it has caught up.
     fn advance(&mut self, now: Timestamp) {
-        let second = u32::try_from(now.as_seconds().max(0)).unwrap_or(u32::MAX);
+        let second = second_of(now);
         if second <= self.newest {
             return;
         }
@@ -148,6 +171,10 @@ impl Default for MinuteWindow {
     fn default() -> Self {
         Self::new()
     }
+}
+
+fn second_of(at: Timestamp) -> u32 {
+    u32::try_from(at.as_seconds().max(0)).unwrap_or(u32::MAX)
 }
 
 fn seconds(second: u32) -> Timestamp {

@@ -203,3 +203,53 @@ diesel::table! {
         leased -> BigInt,
     }
 }
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use super::Instant;
+
+    entitlement_counters (workspace_id, environment, feature, period_start) {
+        workspace_id -> BigInt,
+        environment -> Text,
+        feature -> Text,
+        period_start -> Instant,
+        used -> BigInt,
+        updated_at -> Instant,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use super::{Instant, JsonDoc};
+
+    entitlement_usage (id) {
+        id -> BigInt,
+        workspace_id -> BigInt,
+        environment -> Text,
+        feature -> Text,
+        quantity -> BigInt,
+        period_start -> Instant,
+        reset_at -> Nullable<Instant>,
+        used -> BigInt,
+        limit_value -> Nullable<BigInt>,
+        soft -> Bool,
+        plan -> Text,
+        reason -> Nullable<Text>,
+        metadata -> Nullable<JsonDoc>,
+        idempotency_key -> Nullable<Text>,
+        created_at -> Instant,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use super::Instant;
+
+    entitlement_alerts (workspace_id, environment, feature, period_start, threshold) {
+        workspace_id -> BigInt,
+        environment -> Text,
+        feature -> Text,
+        period_start -> Instant,
+        threshold -> BigInt,
+    }
+}

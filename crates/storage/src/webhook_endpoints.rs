@@ -419,6 +419,17 @@ impl Tx<'_> {
         Ok(())
     }
 
+    /// How many endpoints a workspace has, in both worlds.
+    pub async fn webhook_endpoint_count(&mut self, workspace: WorkspaceId) -> Result<u64> {
+        let count: i64 = on_conn!(self, |c| webhook_endpoints::table
+            .filter(webhook_endpoints::workspace_id.eq(workspace.0))
+            .filter(webhook_endpoints::deleted_at.is_null())
+            .count()
+            .get_result(c)
+            .await?);
+        Ok(count.unsigned_abs())
+    }
+
     /// The endpoints of a workspace that are not deleted, in both worlds.
     pub async fn webhook_endpoint_ids(&mut self, workspace: WorkspaceId) -> Result<Vec<WebhookEndpointId>> {
         let ids: Vec<i64> = on_conn!(self, |c| webhook_endpoints::table

@@ -166,6 +166,16 @@ impl Tx<'_> {
         row.optional()?.map(Workspace::try_from).transpose()
     }
 
+    /// How many workspaces there are.
+    pub async fn workspace_count(&mut self) -> Result<u64> {
+        let count: i64 = on_conn!(self, |c| workspaces::table
+            .filter(workspaces::deleted_at.is_null())
+            .count()
+            .get_result(c)
+            .await?);
+        Ok(count.unsigned_abs())
+    }
+
     /// One page of all workspaces, or of the one that `only` names, by number.
     pub async fn workspace_list(
         &mut self,

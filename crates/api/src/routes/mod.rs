@@ -2,6 +2,7 @@
 
 pub mod api_keys;
 pub mod audit_log;
+pub mod entitlements;
 pub mod events;
 pub mod probes;
 pub mod verification;

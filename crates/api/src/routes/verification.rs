@@ -27,8 +27,8 @@ pub fn configure_forward_auth(config: &mut web::ServiceConfig) {
 
 /// Verify an API key
 ///
-/// Decides over status, address, scopes and limits in one step, and counts the request; nothing is counted when any
-/// part refuses. The answer is 200 either way: look at `valid`. Keys of the root workspace verify the keys of all
+/// Decides over status, address, scopes, limits and, if a feature is named, the workspace's entitlement in one step, and
+/// counts; nothing is counted when any part refuses. The answer is 200 either way: look at `valid`. Keys of the root workspace verify the keys of all
 /// workspaces, or of the one that `X-Workspace-ID` names.
 #[utoipa::path(
     tag = "API keys", operation_id = "verify_api_key", request_body = VerifyApiKeyBody,
@@ -41,7 +41,7 @@ async fn verify_api_key(
 ) -> Result<HttpResponse, ApiError> {
     let (body, call) = call.into_body();
     let verified = verification::verify(call.app(), call.caller(), body?.into()).await?;
-    call.plain(&VerificationView::new(&verified, call.app().now()))
+    call.plain(&VerificationView::new(verified, call.app().now()))
 }
 
 /// Forward auth

@@ -4,6 +4,7 @@
 pub mod api_key_usage;
 pub mod api_keys;
 pub mod audit_log;
+pub mod entitlements;
 pub mod events;
 pub mod verification;
 pub mod webhooks;

@@ -11,6 +11,7 @@ use gatepost_keys::{Scope, ScopeSet};
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::entitlements::{EntitlementCheckView, quantity};
 use crate::body::{Context, Fields, Null, ReadBody};
 
 const MAX_COST: i64 = 1_000_000;
@@ -30,6 +31,12 @@ pub struct VerifyApiKeyBody {
     /// What to count against its limits
     #[schema(minimum = 0, maximum = 1_000_000, default = 1, example = 1)]
     cost: Option<u64>,
+    /// A feature that its workspace is to use
+    #[schema(max_length = 128, example = "api_calls")]
+    feature: Option<String>,
+    /// How much of the feature
+    #[schema(minimum = 1, maximum = 9_007_199_254_740_991_u64, default = 1, example = 1)]
+    quantity: Option<u64>,
 }
 
 impl ReadBody for VerifyApiKeyBody {
@@ -41,14 +48,28 @@ impl ReadBody for VerifyApiKeyBody {
         });
         let cost =
             fields.integer("cost", Null::IsAbsent, 0..=MAX_COST).and_then(|cost| u64::try_from(cost).ok());
-        Some(Self { key: key?, scopes, client_ip, cost })
+        let feature = fields.text("feature", Null::IsAbsent, |text| match text.len() {
+            1..=128 => Ok(text.to_owned()),
+            _ => Err("The feature may not be greater than 128 characters.".to_owned()),
+        });
+        let quantity = quantity(fields);
+        if quantity.is_some() && feature.is_none() {
+            fields.require("feature");
+        }
+        Some(Self { key: key?, scopes, client_ip, cost, feature, quantity })
     }
 }
 
 impl From<VerifyApiKeyBody> for Verification {
     fn from(body: VerifyApiKeyBody) -> Self {
-        let VerifyApiKeyBody { key, scopes, client_ip, cost } = body;
-        Self { token: key, scopes: scopes.unwrap_or_default(), client_ip, cost: cost.unwrap_or(1) }
+        let VerifyApiKeyBody { key, scopes, client_ip, cost, feature, quantity } = body;
+        Self {
+            token: key,
+            scopes: scopes.unwrap_or_default(),
+            client_ip,
+            cost: cost.unwrap_or(1),
+            feature: feature.map(|feature| (feature, quantity.unwrap_or(1))),
+        }
     }
 }
 
@@ -58,7 +79,8 @@ pub struct VerificationView {
     /// Whether the key may pass.
     #[schema(example = true)]
     valid: bool,
-    /// `VALID`, `NOT_FOUND`, `REVOKED`, `EXPIRED`, `IP_NOT_ALLOWED`, `INSUFFICIENT_SCOPE` or `RATE_LIMITED`
+    /// `VALID`, `NOT_FOUND`, `REVOKED`, `EXPIRED`, `IP_NOT_ALLOWED`, `INSUFFICIENT_SCOPE`, `RATE_LIMITED` or
+    /// `FEATURE_LIMIT_REACHED`
     #[schema(example = "VALID")]
     code: &'static str,
     /// The key.
@@ -76,6 +98,9 @@ pub struct VerificationView {
     /// How it stands against its limits; null if the decision fell before.
     #[schema(required)]
     rate_limit: Option<RateLimitView>,
+    /// How its workspace stands with the feature; null if the decision fell before, or none was asked for.
+    #[schema(required)]
+    entitlement: Option<EntitlementCheckView>,
 }
 
 /// How a key stands against its limits.
@@ -115,7 +140,7 @@ impl From<Standing> for StandingView {
 
 impl VerificationView {
     /// The decision as it stands at `now`.
-    pub fn new(verified: &Verified, now: Timestamp) -> Self {
+    pub fn new(verified: Verified, now: Timestamp) -> Self {
         let principal = verified.principal.as_ref();
         Self {
             valid: verified.code == gatepost_app::verification::Code::Valid,
@@ -131,6 +156,7 @@ impl VerificationView {
                     .retry_at
                     .map(|at| at.since(now).as_micros().div_ceil(1_000_000).max(1) as u64),
             }),
+            entitlement: verified.entitlement.map(Into::into),
         }
     }
 }

@@ -5,6 +5,7 @@ mod audit_log;
 mod auth_cache;
 mod authentication;
 mod bodies;
+mod entitlements;
 mod hostile_clients;
 mod idempotency;
 mod limits;

@@ -42,7 +42,8 @@ async fn every_decision(small: Small) {
         "valid": true, "code": "VALID", "key_id": id, "workspace_id": 1, "environment": "live", "scopes": ["posts:*"],
         "rate_limit": {
             "minute": { "limit": 60, "remaining": 59, "reset_at": "2026-01-15T10:31:01Z" }, "day": null, "retry_after": null
-        }
+        },
+        "entitlement": null
     });
     assert_eq!(valid, expected);
     let code = async |body: Value| small.verify(root, body).await["code"].take();
@@ -52,7 +53,7 @@ async fn every_decision(small: Small) {
     );
     let nothing = json!({
         "valid": false, "code": "NOT_FOUND", "key_id": null, "workspace_id": null, "environment": null, "scopes": null,
-        "rate_limit": null
+        "rate_limit": null, "entitlement": null
     });
     for unknown in ["", "x", "sk_live_x", &key.replacen("live", "test", 1)] {
         assert_eq!(small.verify(root, json!({ "key": unknown })).await, nothing);

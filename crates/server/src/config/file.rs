@@ -8,7 +8,7 @@ use std::{
 };
 
 use gatepost_api::{PlainHttp, TlsIdentity};
-use gatepost_entitlements::{Catalog, Feature, FeatureKind, Plan, Reset};
+use gatepost_entitlements::{Anchor, Catalog, DEFAULT_THRESHOLDS, Feature, FeatureKind, Plan, Reset, is_own};
 use indexmap::IndexMap;
 use ipnet::IpNet;
 use serde::Deserialize;
@@ -16,7 +16,7 @@ use toml::Spanned;
 
 use super::values::{
     AccessSetting, AtLeastOne, AttemptTimeout, DatabaseUrlSetting, FeatureSetting, Lifetime, LimitMode,
-    Percent, PlainHttpSetting, PublicUrl, RedisUrlSetting, ResetSetting,
+    Percent, PlainHttpSetting, PublicUrl, RedisUrlSetting, ResetSetting, ThresholdSetting,
 };
 use crate::Failure;
 
@@ -128,15 +128,36 @@ pub struct PlanSection {
 pub struct FeatureSection {
     /// `"boolean"`, `"limit"` or `"metered"`.
     pub r#type: FeatureTypeSetting,
+    /// What it is called in messages, e.g. `"Post"`. Default: its name as words.
+    #[serde(default)]
+    pub label: Option<String>,
+    /// Whether anybody may use it. Default `true`.
+    #[serde(default)]
+    pub enabled: Option<bool>,
     /// `"never"`, `"monthly"`, `"yearly"`, `"every N days"` or `"rolling N days"`. Default `"never"`.
     #[serde(default)]
     pub reset: ResetSetting,
+    /// What periods are counted from: `"calendar"` or `"workspace"`, the instant in which it was made. Default `"calendar"`.
+    #[serde(default)]
+    pub anchor: AnchorSetting,
     /// Whether use beyond the limit is recorded instead of refused. Default `false`.
     #[serde(default)]
     pub soft: bool,
     /// What is counted, e.g. `"bytes"`. Default: none.
     #[serde(default)]
     pub unit: Option<String>,
+    /// At which percentages of a limit `entitlement.threshold_reached` is sent, 1 to 1000. Default `[80, 90, 100]`.
+    #[serde(default)]
+    pub thresholds: Option<Vec<ThresholdSetting>>,
+}
+
+/// What the periods of a feature are counted from.
+#[derive(Debug, Clone, Copy, Default, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AnchorSetting {
+    #[default]
+    Calendar,
+    Workspace,
 }
 
 /// How a feature is counted.
@@ -180,12 +201,17 @@ impl ConfigFile {
             let value = self.plans.get(&error.plan).and_then(|plan| plan.features.get(&error.feature));
             format!("{}: {error}", position(text, value.map_or(0, |value| value.span().start)))
         })?;
-        if let Some(name) = &self.entitlements.meter_requests
-            && !catalog.features().any(|(known, _)| known == name.get_ref())
-        {
-            let known: Vec<_> = catalog.features().map(|(name, _)| name).collect();
+        if let Some(name) = &self.entitlements.meter_requests {
             let place = position(text, name.span().start);
-            return Err(format!("{place}: unknown feature; known are: {}", known.join(", ")).into());
+            let Some(feature) = catalog.feature(name.get_ref()) else {
+                let known: Vec<_> = catalog.features().map(|(name, _)| name).collect();
+                return Err(format!("{place}: unknown feature; known are: {}", known.join(", ")).into());
+            };
+            if feature.kind == FeatureKind::Boolean || is_own(name.get_ref()) {
+                return Err(
+                    format!("{place}: requests can only be counted as a limit or metered feature").into()
+                );
+            }
         }
         Ok(catalog)
     }
@@ -266,6 +292,25 @@ impl FeatureSection {
             FeatureTypeSetting::Metered => FeatureKind::Metered,
         };
         let reset: Reset = self.reset.0;
-        Feature { kind, reset, soft: self.soft, unit: self.unit.clone() }
+        let anchor = match self.anchor {
+            AnchorSetting::Calendar => Anchor::Calendar,
+            AnchorSetting::Workspace => Anchor::Workspace,
+        };
+        let mut thresholds = match &self.thresholds {
+            Some(thresholds) => thresholds.iter().map(|percent| percent.0).collect(),
+            None => DEFAULT_THRESHOLDS.to_vec(),
+        };
+        thresholds.sort_unstable();
+        thresholds.dedup();
+        Feature {
+            kind,
+            label: self.label.clone(),
+            enabled: self.enabled.unwrap_or(true),
+            reset,
+            anchor,
+            soft: self.soft,
+            unit: self.unit.clone(),
+            thresholds,
+        }
     }
 }

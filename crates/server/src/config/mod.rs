@@ -68,6 +68,8 @@ pub struct Config {
     pub anonymous_per_minute: Option<u64>,
     /// Where a refused caller is sent to buy more.
     pub upgrade_url: Option<String>,
+    /// The feature that one's own API requests count as.
+    pub meter_requests: Option<String>,
     /// How long events are kept.
     pub events_kept: Option<Duration>,
     /// How long deliveries are kept.
@@ -127,6 +129,7 @@ impl Config {
             events_kept: file.retention.events.map(|kept| kept.0),
             deliveries_kept: file.retention.deliveries.map(|kept| kept.0),
             upgrade_url: file.entitlements.upgrade_url.map(|url| url.0),
+            meter_requests: file.entitlements.meter_requests.map(|name| name.into_inner()),
             file: global.config.clone(),
         })
     }
@@ -146,6 +149,7 @@ impl Config {
             catalog: self.catalog.clone(),
             anonymous_per_minute: self.anonymous_per_minute.unwrap_or(default.anonymous_per_minute),
             upgrade_url: self.upgrade_url.clone(),
+            meter_requests: self.meter_requests.clone(),
             events_kept: self.events_kept.unwrap_or(default.events_kept),
             deliveries_kept: self.deliveries_kept.unwrap_or(default.deliveries_kept),
         }

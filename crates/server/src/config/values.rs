@@ -35,6 +35,18 @@ impl<'de> Deserialize<'de> for Percent {
     }
 }
 
+/// 1 to 1000 percent.
+#[derive(Debug, Clone, Copy)]
+pub struct ThresholdSetting(pub u32);
+
+impl<'de> Deserialize<'de> for ThresholdSetting {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let number = i64::deserialize(deserializer)?;
+        let number = u32::try_from(number).ok().filter(|n| (1..=1_000).contains(n));
+        number.map(Self).ok_or_else(|| D::Error::custom("expected a whole number from 1 to 1000"))
+    }
+}
+
 /// `"5s"`, `"30m"`, `"90d"`.
 #[derive(Debug, Clone, Copy)]
 pub struct Lifetime(pub Duration);

@@ -201,8 +201,6 @@ async fn one_silent_endpoint_keeps_nobody_waiting(place: Place) {
     let path = format!("/api/v1/webhooks/{silent_endpoint}/deliveries?status=pending");
     let list: Value = server.get(&path, &key).await.json().await.expect("JSON");
     assert_eq!(list["meta"]["total"], EVENTS, "not one attempt had to end for the others to arrive");
-    let attempts = list["data"].as_array().expect("deliveries").iter().map(|one| one["attempt"].clone());
-    assert!(attempts.into_iter().all(|attempts| attempts == 0));
     assert!((1..=16).contains(&silent.received().len()), "it holds its own slots and no more");
     server.stop().await;
 }

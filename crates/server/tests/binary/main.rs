@@ -4,6 +4,7 @@ mod commands;
 mod configuration;
 mod crashes;
 mod deliveries;
+mod entitlements;
 mod forward_auth;
 mod life;
 mod name_servers;

@@ -1,0 +1,92 @@
+//! `/entitlements`
+
+use actix_web::{HttpResponse, get, post};
+use gatepost_app::entitlements;
+use utoipa_actix_web::service_config::ServiceConfig;
+
+use crate::{
+    call::Call,
+    error::ApiError,
+    query::NoQuery,
+    scopes::{EntitlementsRead, EntitlementsWrite},
+    wire::entitlements::{
+        CheckEntitlementQuery, EntitlementCheckView, EntitlementSummaryItem, EntitlementSummaryView,
+        RecordedUsageView, UseEntitlementBody,
+    },
+};
+
+pub fn configure(config: &mut ServiceConfig<'_>) {
+    config
+        .service(check_entitlement)
+        .service(record_usage)
+        .service(consume_entitlement)
+        .service(get_entitlement_summary);
+}
+
+/// Check feature access
+///
+/// Whether the workspace may use so much of a feature now. Nothing is counted: between a check and a use somebody else may
+/// take what is left. `consume` does both in one step.
+#[utoipa::path(
+    tag = "Entitlements", operation_id = "check_entitlement", params(CheckEntitlementQuery),
+    extensions(("x-required-scope" = json!("entitlements:read"))),
+    responses((status = 200, description = "The decision: look at `allowed`", body = EntitlementCheckView))
+)]
+#[get("/entitlements/check")]
+async fn check_entitlement(
+    call: Call<EntitlementsRead, CheckEntitlementQuery>,
+) -> Result<HttpResponse, ApiError> {
+    let (feature, quantity) = call.query().wanted();
+    let standing = entitlements::check(call.app(), call.caller(), feature, quantity).await?;
+    call.plain(&EntitlementCheckView::from(standing))
+}
+
+/// Record usage
+///
+/// Counts a use. Beyond a hard limit it is refused and not counted; beyond a soft one it is counted as `overage`.
+#[utoipa::path(
+    tag = "Entitlements", operation_id = "record_usage", request_body = UseEntitlementBody,
+    extensions(("x-required-scope" = json!("entitlements:write"))),
+    responses((status = 200, description = "It is counted", body = RecordedUsageView))
+)]
+#[post("/entitlements/usage")]
+async fn record_usage(
+    call: Call<EntitlementsWrite, NoQuery, UseEntitlementBody>,
+) -> Result<HttpResponse, ApiError> {
+    count(call).await
+}
+
+/// Check and record in one step
+///
+/// However many callers ask at once, a hard limit is never passed. The same `idempotency_key` is counted once, and gets the
+/// same decision again.
+#[utoipa::path(
+    tag = "Entitlements", operation_id = "consume_entitlement", request_body = UseEntitlementBody,
+    extensions(("x-required-scope" = json!("entitlements:write"))),
+    responses((status = 200, description = "It is allowed and counted", body = RecordedUsageView))
+)]
+#[post("/entitlements/consume")]
+async fn consume_entitlement(
+    call: Call<EntitlementsWrite, NoQuery, UseEntitlementBody>,
+) -> Result<HttpResponse, ApiError> {
+    count(call).await
+}
+
+async fn count(call: Call<EntitlementsWrite, NoQuery, UseEntitlementBody>) -> Result<HttpResponse, ApiError> {
+    let (body, call) = call.into_body();
+    let standing = entitlements::consume(call.app(), call.caller(), body?.into()).await?;
+    call.plain(&RecordedUsageView::from(standing))
+}
+
+/// Get the usage summary
+///
+/// How the workspace stands with every feature of its plan.
+#[utoipa::path(
+    tag = "Entitlements", operation_id = "get_entitlement_summary",
+    extensions(("x-required-scope" = json!("entitlements:read"))),
+    responses((status = 200, description = "The summary", body = EntitlementSummaryItem))
+)]
+#[get("/entitlements/summary")]
+async fn get_entitlement_summary(call: Call<EntitlementsRead>) -> Result<HttpResponse, ApiError> {
+    call.item(&EntitlementSummaryView::from(entitlements::summary(call.app(), call.caller()).await?))
+}

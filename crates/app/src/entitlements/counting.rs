@@ -1,0 +1,260 @@
+//! Counting uses, many in one transaction.
+
+use std::{
+    collections::{
+        HashMap,
+        hash_map::{Entry, RandomState},
+    },
+    hash::BuildHasher,
+    sync::Arc,
+    time::Duration,
+};
+
+use gatepost_entitlements::{FeatureKind, Grant, crossed};
+use gatepost_kernel::{Environment, Error, EventId, Result, Timestamp, WorkspaceId, random};
+use gatepost_storage::{EntitlementUse, NewEvent, Tx};
+use gatepost_webhooks::event_payload;
+use serde_json::json;
+
+use super::{ByCounter, FeatureStanding, Place, UseFeature, kept};
+use crate::{
+    App, Caller,
+    caller::Rights,
+    combiner::{Combiner, Limits, each_alone},
+};
+
+/// How long a decision is kept under its idempotency key.
+const KEPT: Duration = Duration::from_secs(32 * 86_400);
+/// Transactions at a time; the uses of one counter are always in the same.
+const LANES: usize = 4;
+const MAX_REQUESTS: usize = 256;
+
+/// A use that waits for the next transaction.
+#[derive(Clone)]
+pub(crate) struct Request {
+    caller: Caller,
+    workspace_id: WorkspaceId,
+    environment: Environment,
+    input: UseFeature,
+}
+
+/// Where uses wait, by what they count for.
+pub(crate) struct Counters {
+    lanes: Vec<Arc<Combiner<Request, FeatureStanding>>>,
+    hasher: RandomState,
+}
+
+pub(crate) fn counters() -> Counters {
+    let lane =
+        || Combiner::new(Limits { lanes: 1, requests: MAX_REQUESTS, weight: usize::MAX, weigh: |_| 1 });
+    Counters { lanes: (0..LANES).map(|_| lane()).collect(), hasher: RandomState::new() }
+}
+
+impl App {
+    /// Counts a use, or says why not. The caller's key is looked up once more in the transaction.
+    pub(crate) async fn count(
+        &self,
+        caller: &Caller,
+        workspace_id: WorkspaceId,
+        environment: Environment,
+        input: UseFeature,
+    ) -> Result<FeatureStanding> {
+        let hash = self.counters().hasher.hash_one((workspace_id, environment, &input.feature));
+        let lane = &self.counters().lanes[usize::try_from(hash % LANES as u64).unwrap_or(0)];
+        let app = self.clone();
+        let work = move |requests| count_group(app.clone(), requests);
+        let request = Request { caller: caller.clone(), workspace_id, environment, input };
+        lane.submit(self.runtime(), request, work).await
+    }
+}
+
+async fn count_group(app: App, requests: Vec<Request>) -> Vec<Result<FeatureStanding>> {
+    each_alone(requests, |requests| try_group(app.clone(), requests)).await
+}
+
+/// One transaction; what each request is told.
+async fn try_group(app: App, requests: Vec<Request>) -> Result<Vec<Result<FeatureStanding>>> {
+    let dispatcher = app.dispatcher().ok().cloned();
+    let work = {
+        let app = app.clone();
+        async move |mut tx: Tx<'_>| {
+            let mut group = Group::new(&app, &requests);
+            group.count(&mut tx).await?;
+            let Group { answers, uses, events, .. } = group;
+            tx.entitlement_use_insert(&uses).await?;
+            let (_, handovers) = gatepost_delivery::store(&mut tx, &events, dispatcher.as_ref()).await?;
+            let unanswered = || Err(Error::Internal("a use was not decided".to_owned()));
+            let answers: Vec<_> =
+                answers.into_iter().map(|answer| answer.unwrap_or_else(unanswered)).collect();
+            Ok((answers, handovers))
+        }
+    };
+    let (answers, handovers) = app.storage().transaction::<_, Error, _>(work).await?;
+    if let Ok(dispatcher) = app.dispatcher() {
+        dispatcher.hand_over(handovers);
+    }
+    Ok(answers)
+}
+
+/// The requests of one transaction, and what they came to so far.
+struct Group<'a> {
+    app: &'a App,
+    now: Timestamp,
+    requests: &'a [Request],
+    answers: Vec<Option<Result<FeatureStanding>>>,
+    uses: Vec<EntitlementUse>,
+    events: Vec<NewEvent>,
+    /// What was decided under idempotency keys, before or in this very transaction.
+    kept: HashMap<(WorkspaceId, Environment, String), EntitlementUse>,
+}
+
+impl<'a> Group<'a> {
+    fn new(app: &'a App, requests: &'a [Request]) -> Self {
+        Self {
+            app,
+            now: app.now(),
+            requests,
+            answers: requests.iter().map(|_| None).collect(),
+            uses: Vec::new(),
+            events: Vec::new(),
+            kept: HashMap::new(),
+        }
+    }
+
+    async fn count(&mut self, tx: &mut Tx<'_>) -> Result<()> {
+        let (mut rights, mut workspaces) = (Rights::default(), HashMap::new());
+        for (place, request) in self.requests.iter().enumerate() {
+            if let Err(refused) = rights.of(&request.caller, self.app, tx, self.now).await? {
+                self.answers[place] = Some(Err(refused));
+            } else if let Entry::Vacant(entry) = workspaces.entry(request.workspace_id) {
+                entry.insert(tx.workspace_get(request.workspace_id).await?);
+            }
+        }
+        let mut counters = ByCounter::new();
+        for (number, request) in self.requests.iter().enumerate() {
+            if self.answers[number].is_some() {
+                continue;
+            }
+            let workspace = workspaces.get(&request.workspace_id).and_then(Option::as_ref);
+            let feature = &request.input.feature;
+            match workspace
+                .and_then(|workspace| Place::of(self.app, workspace, request.environment, feature, self.now))
+            {
+                // On or off: there is nothing to count.
+                Some(place) if place.feature.kind == FeatureKind::Boolean => {
+                    let refused = place.grant.decide(0, 0).err();
+                    self.answers[number] = Some(Ok(place.standing(self.app, 0, refused, 0)));
+                }
+                Some(place) => counters.entry(place.key()).or_default().push((number, place)),
+                None => self.answers[number] = Some(Err(Error::NotFound)),
+            }
+        }
+        for requests in counters.values() {
+            self.count_one(tx, requests).await?;
+        }
+        Ok(())
+    }
+
+    /// Decides all uses of one counter, one after the other.
+    async fn count_one(&mut self, tx: &mut Tx<'_>, requests: &[(usize, Place<'_>)]) -> Result<()> {
+        let Some((_, place)) = requests.first() else { return Ok(()) };
+        let key = place.key();
+        if place.cycle.rolling_since(place.feature, place.period).is_some() {
+            // Whoever still counts for yesterday, by a clock that is a little behind, holds that day.
+            let period_start = place.cycle.days_after(key.period_start, -1);
+            let yesterday = gatepost_storage::CounterKey { period_start, ..key.clone() };
+            tx.entitlement_counter_lock(&yesterday, self.now).await?;
+        }
+        let held = tx.entitlement_counter_lock(&key, self.now).await?;
+        let before = place.before(tx, &key).await?;
+        // Only now: whoever was first with an idempotency key has committed, or waits for us.
+        self.learn_kept(tx, requests).await?;
+        let mut added = 0u64;
+        for (number, place) in requests {
+            let Request { workspace_id, environment, input, .. } = &self.requests[*number];
+            let by_key = input.idempotency_key.clone().map(|key| (*workspace_id, *environment, key));
+            if let Some(earlier) = by_key.as_ref().and_then(|key| self.kept.get(key)) {
+                let same = earlier.counter.feature == input.feature && earlier.quantity == input.quantity;
+                self.answers[*number] = Some(match same {
+                    true => Ok(kept(self.app, earlier.clone())),
+                    false => Err(Error::IdempotencyKeyReused),
+                });
+                continue;
+            }
+            let used = before.saturating_add(held).saturating_add(added);
+            let refused = place.grant.decide(used, input.quantity).err();
+            if refused.is_none() {
+                added = added.saturating_add(input.quantity);
+            }
+            let used = if refused.is_none() { used.saturating_add(input.quantity) } else { used };
+            self.answers[*number] = Some(Ok(place.standing(self.app, used, refused, input.quantity)));
+            // A refusal without a key leaves no trace: nobody can ask for it again.
+            if refused.is_none() || by_key.is_some() {
+                let one = EntitlementUse {
+                    counter: key.clone(),
+                    quantity: input.quantity,
+                    reset_at: place.period.end,
+                    used,
+                    limit: place.grant.limit(),
+                    soft: matches!(place.grant, Grant::UpTo { soft: true, .. }),
+                    plan: place.plan.to_owned(),
+                    reason: refused.map(|reason| reason.as_str().to_owned()),
+                    metadata: input.metadata.clone(),
+                    idempotency_key: input.idempotency_key.clone(),
+                    created_at: self.now,
+                };
+                if let Some(by_key) = by_key {
+                    self.kept.insert(by_key, one.clone());
+                }
+                self.uses.push(one);
+            }
+        }
+        if added == 0 {
+            return Ok(());
+        }
+        tx.entitlement_counter_set(&key, held.saturating_add(added), self.now).await?;
+        let (from, to) = (before.saturating_add(held), before.saturating_add(held).saturating_add(added));
+        for threshold in crossed(place.feature, place.grant, from, to) {
+            if tx.entitlement_alert_insert(&key, threshold).await? {
+                self.events.push(threshold_event(place, threshold, to, self.now));
+            }
+        }
+        Ok(())
+    }
+
+    /// Looks up what was decided under the idempotency keys of these requests.
+    async fn learn_kept(&mut self, tx: &mut Tx<'_>, requests: &[(usize, Place<'_>)]) -> Result<()> {
+        let keys: Vec<String> = requests
+            .iter()
+            .filter_map(|(number, _)| self.requests[*number].input.idempotency_key.clone())
+            .collect();
+        let Some((_, place)) = requests.first().filter(|_| !keys.is_empty()) else { return Ok(()) };
+        let (workspace, environment) = (place.workspace_id, place.environment);
+        let too_old = self.now.minus(KEPT);
+        let found = tx.entitlement_use_kept(workspace, environment, &keys).await?;
+        if found.values().any(|one| one.created_at < too_old) {
+            tx.entitlement_use_forget_keys(workspace, environment, &keys, too_old).await?;
+        }
+        let found = found.into_iter().filter(|(_, one)| one.created_at >= too_old);
+        self.kept.extend(found.map(|(key, one)| ((workspace, environment, key), one)));
+        Ok(())
+    }
+}
+
+/// Tells that a threshold of a limit was reached.
+pub(super) fn threshold_event(place: &Place<'_>, threshold: u32, used: u64, now: Timestamp) -> NewEvent {
+    let id = EventId::generate(&mut random::rng());
+    let event_type = "entitlement.threshold_reached";
+    let data = json!({
+        "feature": place.name,
+        "threshold": threshold,
+        "used": used,
+        "limit": place.grant.limit(),
+        "percentage": place.grant.percentage(used),
+        "period_start": place.period.end.map(|_| place.period.start),
+        "period_end": place.period.end,
+    });
+    let (workspace_id, environment) = (place.workspace_id, place.environment);
+    let payload = event_payload(&id, event_type, now, workspace_id, environment, &data);
+    NewEvent { id, workspace_id, environment, event_type: event_type.to_owned(), payload, created_at: now }
+}

@@ -1,0 +1,53 @@
+//! Features that Gatepost counts itself: keys, webhook endpoints, workspaces. What is used is what there is, so nothing is
+//! counted twice, and what is deleted is free again.
+
+use gatepost_entitlements::Grant;
+use gatepost_kernel::{Error, Result, Timestamp, WorkspaceId};
+use gatepost_storage::{Tx, Workspace};
+
+use super::{Place, counting::threshold_event};
+use crate::UnitOfWork;
+
+/// How many there are.
+pub(super) async fn count(
+    tx: &mut Tx<'_>,
+    workspace: WorkspaceId,
+    feature: &str,
+    now: Timestamp,
+) -> Result<u64> {
+    Ok(match feature {
+        "api_keys" => tx.api_key_count_active(workspace, now).await?,
+        "webhooks" => tx.webhook_endpoint_count(workspace).await?,
+        // The platform's own workspace is not one that it sells.
+        "workspaces" if workspace.is_root() => tx.workspace_count().await?.saturating_sub(1),
+        _ => 0,
+    })
+}
+
+/// Makes room for one more of a feature of a workspace that this unit holds, or refuses it.
+///
+/// # Errors
+/// [`Error::FeatureLimitReached`].
+pub(crate) async fn grow(
+    unit: &mut UnitOfWork<'_>,
+    workspace: &Workspace,
+    feature: &'static str,
+) -> Result<()> {
+    let (app, now, environment) = (unit.app().clone(), unit.now, unit.caller().environment());
+    let place = Place::of(&app, workspace, environment, feature, now)
+        .ok_or_else(|| Error::Internal(format!("the feature {feature} is not declared")))?;
+    if place.grant == Grant::Unlimited {
+        return Ok(());
+    }
+    let used = count(&mut unit.tx, workspace.id, feature, now).await?;
+    if place.grant.decide(used, 1).is_err() {
+        let (feature, upgrade_url) = (feature.to_owned(), unit.upgrade_url());
+        return Err(Error::FeatureLimitReached { feature, upgrade_url });
+    }
+    for threshold in gatepost_entitlements::crossed(place.feature, place.grant, used, used + 1) {
+        if unit.tx.entitlement_alert_insert(&place.key(), threshold).await? {
+            unit.store_later(threshold_event(&place, threshold, used + 1, now));
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,370 @@
+//! How much of each feature is used, every use of it, and which thresholds were told of.
+
+use std::collections::HashMap;
+
+use diesel::{
+    BoolExpressionMethods, ExpressionMethods, Insertable, NullableExpressionMethods, OptionalExtension,
+    QueryDsl, Queryable, Selectable, SelectableHelper,
+    sql_types::{BigInt, Bool, Nullable, Text},
+};
+use diesel_async::RunQueryDsl;
+use gatepost_kernel::{Environment, Timestamp, WorkspaceId};
+use serde_json::Value;
+
+use crate::{
+    Result, StorageError, Tx,
+    engine::Conn,
+    schema::{entitlement_alerts, entitlement_counters, entitlement_usage},
+    types::{DbJson, DbTime, Instant, JsonDoc, to_i64},
+};
+
+/// What counts together: a feature of a workspace in one world and one period.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct CounterKey {
+    /// The tenant.
+    pub workspace_id: WorkspaceId,
+    /// The world.
+    pub environment: Environment,
+    /// The feature.
+    pub feature: String,
+    /// The first instant of the period.
+    pub period_start: Timestamp,
+}
+
+/// A use of a feature, or a refusal that has an idempotency key, as it was decided.
+#[derive(Debug, Clone, PartialEq)]
+pub struct EntitlementUse {
+    /// What it counted for.
+    pub counter: CounterKey,
+    /// How much.
+    pub quantity: u64,
+    /// When the period ends; none if never.
+    pub reset_at: Option<Timestamp>,
+    /// The count after it, over the whole period.
+    pub used: u64,
+    /// What was allowed then; none if there was no limit.
+    pub limit: Option<u64>,
+    /// Whether more than that was allowed.
+    pub soft: bool,
+    /// The plan that said so.
+    pub plan: String,
+    /// Why it was refused; none if it was counted.
+    pub reason: Option<String>,
+    /// What the caller wants to remember of it.
+    pub metadata: Option<Value>,
+    /// By which a repetition is known.
+    pub idempotency_key: Option<String>,
+    /// When.
+    pub created_at: Timestamp,
+}
+
+#[derive(Insertable, Queryable, Selectable)]
+#[diesel(table_name = entitlement_usage)]
+struct UseRow {
+    workspace_id: i64,
+    environment: String,
+    feature: String,
+    quantity: i64,
+    period_start: DbTime,
+    reset_at: Option<DbTime>,
+    used: i64,
+    limit_value: Option<i64>,
+    soft: bool,
+    plan: String,
+    reason: Option<String>,
+    metadata: Option<DbJson>,
+    idempotency_key: Option<String>,
+    created_at: DbTime,
+}
+
+impl From<&EntitlementUse> for UseRow {
+    fn from(one: &EntitlementUse) -> Self {
+        Self {
+            workspace_id: one.counter.workspace_id.0,
+            environment: one.counter.environment.as_str().to_owned(),
+            feature: one.counter.feature.clone(),
+            quantity: to_i64(one.quantity),
+            period_start: one.counter.period_start.into(),
+            reset_at: one.reset_at.map(Into::into),
+            used: to_i64(one.used),
+            limit_value: one.limit.map(to_i64),
+            soft: one.soft,
+            plan: one.plan.clone(),
+            reason: one.reason.clone(),
+            metadata: one.metadata.clone().map(DbJson),
+            idempotency_key: one.idempotency_key.clone(),
+            created_at: one.created_at.into(),
+        }
+    }
+}
+
+impl TryFrom<UseRow> for EntitlementUse {
+    type Error = StorageError;
+
+    fn try_from(row: UseRow) -> Result<Self> {
+        let corrupt = |_| StorageError::Corrupt("environment of an entitlement's use".to_owned());
+        Ok(Self {
+            counter: CounterKey {
+                workspace_id: WorkspaceId(row.workspace_id),
+                environment: row.environment.parse().map_err(corrupt)?,
+                feature: row.feature,
+                period_start: row.period_start.into(),
+            },
+            quantity: row.quantity.unsigned_abs(),
+            reset_at: row.reset_at.map(Into::into),
+            used: row.used.unsigned_abs(),
+            limit: row.limit_value.map(i64::unsigned_abs),
+            soft: row.soft,
+            plan: row.plan,
+            reason: row.reason,
+            metadata: row.metadata.map(|json| json.0),
+            idempotency_key: row.idempotency_key,
+            created_at: row.created_at.into(),
+        })
+    }
+}
+
+bulk_statement! {
+    /// Uses of features.
+    InsertUses returning () =
+    "INSERT INTO entitlement_usage (workspace_id, environment, feature, quantity, period_start, reset_at, used, limit_value, \
+     soft, plan, reason, metadata, idempotency_key, created_at) SELECT * FROM"
+    unnest ""
+    {
+        workspace_id: i64 => BigInt,
+        environment: &'a str => Text,
+        feature: &'a str => Text,
+        quantity: i64 => BigInt,
+        period_start: DbTime => Instant,
+        reset_at: Option<DbTime> => Nullable<Instant>,
+        used: i64 => BigInt,
+        limit_value: Option<i64> => Nullable<BigInt>,
+        soft: bool => Bool,
+        plan: &'a str => Text,
+        reason: Option<&'a str> => Nullable<Text>,
+        metadata: Option<DbJson> => Nullable<JsonDoc>,
+        idempotency_key: Option<&'a str> => Nullable<Text>,
+        created_at: DbTime => Instant,
+    }
+}
+
+/// The rows of one counter.
+macro_rules! counter {
+    ($key:expr) => {
+        entitlement_counters::table.find((
+            $key.workspace_id.0,
+            $key.environment.as_str(),
+            $key.feature.as_str(),
+            DbTime::from($key.period_start),
+        ))
+    };
+}
+
+impl Tx<'_> {
+    /// How much is counted, held against changes by others until the transaction ends; the counter is made if there is none.
+    pub async fn entitlement_counter_lock(&mut self, key: &CounterKey, now: Timestamp) -> Result<u64> {
+        let found: Option<i64> = match &mut self.0 {
+            // SQLite's one writer is already alone.
+            Conn::Sqlite(c) => counter!(key).select(entitlement_counters::used).first(*c).await.optional()?,
+            Conn::Postgres(c) => {
+                let counter = counter!(key).select(entitlement_counters::used).for_no_key_update();
+                counter.first(*c).await.optional()?
+            }
+        };
+        if let Some(used) = found {
+            return Ok(used.unsigned_abs());
+        }
+        // Of several that make it at once, the others wait here for the first, and get what it has counted.
+        let used: i64 = on_conn!(self, |c| diesel::insert_into(entitlement_counters::table)
+            .values((
+                entitlement_counters::workspace_id.eq(key.workspace_id.0),
+                entitlement_counters::environment.eq(key.environment.as_str()),
+                entitlement_counters::feature.eq(key.feature.as_str()),
+                entitlement_counters::period_start.eq(DbTime::from(key.period_start)),
+                entitlement_counters::used.eq(0),
+                entitlement_counters::updated_at.eq(DbTime::from(now)),
+            ))
+            .on_conflict((
+                entitlement_counters::workspace_id,
+                entitlement_counters::environment,
+                entitlement_counters::feature,
+                entitlement_counters::period_start,
+            ))
+            .do_update()
+            .set(entitlement_counters::updated_at.eq(DbTime::from(now)))
+            .returning(entitlement_counters::used)
+            .get_result(c)
+            .await?);
+        Ok(used.unsigned_abs())
+    }
+
+    /// Sets a counter that this transaction holds.
+    pub async fn entitlement_counter_set(
+        &mut self,
+        key: &CounterKey,
+        used: u64,
+        now: Timestamp,
+    ) -> Result<()> {
+        on_conn!(self, |c| diesel::update(counter!(key))
+            .set((
+                entitlement_counters::used.eq(to_i64(used)),
+                entitlement_counters::updated_at.eq(DbTime::from(now)),
+            ))
+            .execute(c)
+            .await?);
+        Ok(())
+    }
+
+    /// How much is counted, without holding it.
+    pub async fn entitlement_counter_get(&mut self, key: &CounterKey) -> Result<u64> {
+        let used: Option<i64> =
+            on_conn!(self, |c| counter!(key).select(entitlement_counters::used).first(c).await.optional())?;
+        Ok(used.unwrap_or(0).unsigned_abs())
+    }
+
+    /// What was counted in the periods from `since` on, but before this one.
+    pub async fn entitlement_counter_sum(&mut self, key: &CounterKey, since: Timestamp) -> Result<u64> {
+        let counted: Vec<i64> = on_conn!(self, |c| entitlement_counters::table
+            .filter(entitlement_counters::workspace_id.eq(key.workspace_id.0))
+            .filter(entitlement_counters::environment.eq(key.environment.as_str()))
+            .filter(entitlement_counters::feature.eq(key.feature.as_str()))
+            .filter(
+                entitlement_counters::period_start
+                    .ge(DbTime::from(since))
+                    .and(entitlement_counters::period_start.lt(DbTime::from(key.period_start))),
+            )
+            .select(entitlement_counters::used)
+            .load(c)
+            .await?);
+        Ok(counted.into_iter().fold(0, |sum, used| sum.saturating_add(used.unsigned_abs())))
+    }
+
+    /// What was decided under idempotency keys of a workspace and world.
+    pub async fn entitlement_use_kept(
+        &mut self,
+        workspace: WorkspaceId,
+        environment: Environment,
+        keys: &[String],
+    ) -> Result<HashMap<String, EntitlementUse>> {
+        let rows: Vec<UseRow> = on_conn!(self, |c| entitlement_usage::table
+            .filter(entitlement_usage::workspace_id.eq(workspace.0))
+            .filter(entitlement_usage::environment.eq(environment.as_str()))
+            .filter(entitlement_usage::idempotency_key.is_not_null())
+            .filter(entitlement_usage::idempotency_key.assume_not_null().eq_any(keys))
+            .select(UseRow::as_select())
+            .load(c)
+            .await?);
+        let kept = |row: UseRow| {
+            let key = row.idempotency_key.clone().unwrap_or_default();
+            Ok((key, row.try_into()?))
+        };
+        rows.into_iter().map(kept).collect()
+    }
+
+    /// Lets idempotency keys of decisions from before `before` be used anew.
+    pub async fn entitlement_use_forget_keys(
+        &mut self,
+        workspace: WorkspaceId,
+        environment: Environment,
+        keys: &[String],
+        before: Timestamp,
+    ) -> Result<usize> {
+        Ok(on_conn!(self, |c| diesel::update(
+            entitlement_usage::table
+                .filter(entitlement_usage::workspace_id.eq(workspace.0))
+                .filter(entitlement_usage::environment.eq(environment.as_str()))
+                .filter(entitlement_usage::idempotency_key.is_not_null())
+                .filter(entitlement_usage::idempotency_key.assume_not_null().eq_any(keys))
+                .filter(entitlement_usage::created_at.lt(DbTime::from(before))),
+        )
+        .set(entitlement_usage::idempotency_key.eq(None::<String>))
+        .execute(c)
+        .await?))
+    }
+
+    /// Keeps uses.
+    pub async fn entitlement_use_insert(&mut self, uses: &[EntitlementUse]) -> Result<()> {
+        match &mut self.0 {
+            Conn::Sqlite(c) => {
+                for one in uses {
+                    let row = UseRow::from(one);
+                    diesel::insert_into(entitlement_usage::table).values(&row).execute(*c).await?;
+                }
+            }
+            Conn::Postgres(c) => {
+                let mut insert = InsertUses::default();
+                for one in uses {
+                    insert.workspace_id.push(one.counter.workspace_id.0);
+                    insert.environment.push(one.counter.environment.as_str());
+                    insert.feature.push(&one.counter.feature);
+                    insert.quantity.push(to_i64(one.quantity));
+                    insert.period_start.push(one.counter.period_start.into());
+                    insert.reset_at.push(one.reset_at.map(Into::into));
+                    insert.used.push(to_i64(one.used));
+                    insert.limit_value.push(one.limit.map(to_i64));
+                    insert.soft.push(one.soft);
+                    insert.plan.push(&one.plan);
+                    insert.reason.push(one.reason.as_deref());
+                    insert.metadata.push(one.metadata.clone().map(DbJson));
+                    insert.idempotency_key.push(one.idempotency_key.as_deref());
+                    insert.created_at.push(one.created_at.into());
+                }
+                insert.execute(*c).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Notes that a threshold was reached in a period; whether nobody had noted it before.
+    pub async fn entitlement_alert_insert(&mut self, key: &CounterKey, threshold: u32) -> Result<bool> {
+        let inserted = on_conn!(self, |c| diesel::insert_into(entitlement_alerts::table)
+            .values((
+                entitlement_alerts::workspace_id.eq(key.workspace_id.0),
+                entitlement_alerts::environment.eq(key.environment.as_str()),
+                entitlement_alerts::feature.eq(key.feature.as_str()),
+                entitlement_alerts::period_start.eq(DbTime::from(key.period_start)),
+                entitlement_alerts::threshold.eq(i64::from(threshold)),
+            ))
+            .on_conflict_do_nothing()
+            .execute(c)
+            .await?);
+        Ok(inserted > 0)
+    }
+
+    /// The sum of the quantities that were counted for a feature of a workspace, over all periods.
+    pub async fn entitlement_use_sum(
+        &mut self,
+        workspace: WorkspaceId,
+        environment: Environment,
+        feature: &str,
+    ) -> Result<u64> {
+        let quantities: Vec<i64> = on_conn!(self, |c| entitlement_usage::table
+            .filter(entitlement_usage::workspace_id.eq(workspace.0))
+            .filter(entitlement_usage::environment.eq(environment.as_str()))
+            .filter(entitlement_usage::feature.eq(feature))
+            .filter(entitlement_usage::reason.is_null())
+            .select(entitlement_usage::quantity)
+            .load(c)
+            .await?);
+        Ok(quantities.into_iter().fold(0, |sum, quantity| sum.saturating_add(quantity.unsigned_abs())))
+    }
+
+    /// Deletes uses from before `before`, at most `limit`; how many. The counters stay.
+    pub async fn entitlement_use_delete_before(&mut self, before: Timestamp, limit: u32) -> Result<usize> {
+        Ok(on_conn!(self, |c| {
+            let old: Vec<i64> = entitlement_usage::table
+                .filter(entitlement_usage::created_at.lt(DbTime::from(before)))
+                .order(entitlement_usage::created_at)
+                .limit(limit.into())
+                .select(entitlement_usage::id)
+                .load(c)
+                .await?;
+            if old.is_empty() {
+                return Ok(0);
+            }
+            diesel::delete(entitlement_usage::table.filter(entitlement_usage::id.eq_any(&old)))
+                .execute(c)
+                .await?
+        }))
+    }
+}
