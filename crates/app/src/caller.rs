@@ -1,8 +1,8 @@
 //! Who calls a use-case, on whose behalf, and in which request.
 
-use std::{collections::HashMap, net::IpAddr, sync::Arc};
+use std::{net::IpAddr, sync::Arc};
 
-use gatepost_kernel::{ApiKeyId, Environment, Error, RequestId, Result, Secret, Timestamp, WorkspaceId};
+use gatepost_kernel::{Environment, Error, RequestId, Result, Secret, Timestamp, WorkspaceId};
 use gatepost_keys::{Scope, ScopeSet};
 use gatepost_storage::{Actor, Tx};
 
@@ -217,35 +217,5 @@ impl Caller {
 
     pub(crate) fn idempotency(&self) -> Option<&Arc<IdempotencyRequest>> {
         self.idempotency.as_ref()
-    }
-}
-
-/// What the keys of several callers are told inside one transaction; each is looked up once.
-#[derive(Default)]
-pub(crate) struct Rights(HashMap<Who, Result<()>>);
-
-/// The key that calls, from where, and what it must hold.
-type Who = (Option<ApiKeyId>, Option<IpAddr>, Option<String>);
-
-impl Rights {
-    /// Whether the caller may still do what it asks for; like [`Caller::refreshed`].
-    pub(crate) async fn of(
-        &mut self,
-        caller: &Caller,
-        app: &App,
-        tx: &mut Tx<'_>,
-        now: Timestamp,
-    ) -> Result<Result<()>> {
-        let required = caller.required.map(ToString::to_string);
-        let who = (caller.principal().map(Principal::key_id), caller.address, required);
-        if let Some(known) = self.0.get(&who) {
-            return Ok(known.clone());
-        }
-        let right = caller.clone().refreshed(app, tx, now).await.map(|_| ());
-        if let Err(error @ (Error::Unavailable(_) | Error::Internal(_))) = right {
-            return Err(error);
-        }
-        self.0.insert(who, right.clone());
-        Ok(right)
     }
 }

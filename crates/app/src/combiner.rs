@@ -107,7 +107,7 @@ impl<R: Send + 'static, A: Send + 'static> Combiner<R, A> {
 }
 
 /// Tries all requests in one transaction. If that is undone by one of them, each is tried alone, so that the others do not
-/// suffer for it.
+/// suffer for it; also one that was alone, since whatever it ran into in another transaction is committed by now.
 pub(crate) async fn each_alone<R: Clone, A, F>(
     requests: Vec<R>,
     attempt: impl Fn(Vec<R>) -> F,
@@ -118,7 +118,6 @@ where
     match attempt(requests.clone()).await {
         Ok(answers) => answers,
         Err(error @ Error::Unavailable(_)) => requests.iter().map(|_| Err(error.clone())).collect(),
-        Err(error) if requests.len() == 1 => vec![Err(error)],
         Err(_) => {
             let mut answers = Vec::with_capacity(requests.len());
             for request in requests {

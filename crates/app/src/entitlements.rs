@@ -160,7 +160,7 @@ pub async fn consume(app: &App, caller: &Caller, input: UseFeature) -> Result<Fe
     };
     let idempotency_key = input.idempotency_key.map(|key| format!("body/{key}")).or_else(in_header);
     let input = UseFeature { idempotency_key, ..input };
-    app.count(caller, workspace, environment, input).await?.into_result()
+    app.count(workspace, environment, input).await?.into_result()
 }
 
 impl App {
@@ -177,7 +177,7 @@ impl App {
         }
         let input =
             UseFeature { feature: feature.clone(), quantity: 1, idempotency_key: None, metadata: None };
-        let standing = self.count(caller, caller.home(), caller.environment(), input).await?;
+        let standing = self.count(caller.home(), caller.environment(), input).await?;
         match standing.refused {
             None | Some(Reason::NotInPlan | Reason::FeatureNotFound) => Ok(()),
             Some(_) if required.starts_with("api-keys:") => Ok(()),

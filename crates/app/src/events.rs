@@ -9,7 +9,6 @@ use serde_json::Value;
 
 use crate::{
     App, Caller, UnitOfWork,
-    caller::Rights,
     combiner::{Combiner, Limits, each_alone},
 };
 
@@ -33,15 +32,15 @@ pub struct PublishEvent {
 /// there already, with the same id, type and data, is not stored again.
 ///
 /// # Errors
-/// [`Error::Conflict`] if there is another event with its id; [`Error::Unavailable`]; what the caller's key is told if it may
-/// not do this any more.
+/// [`Error::Conflict`] if there is another event with its id; [`Error::Unavailable`].
 pub async fn publish(app: &App, caller: &Caller, input: PublishEvent) -> Result<EventId> {
-    let request = Publication { event: input.prepare(caller, app.now()), caller: caller.clone() };
+    let event = input.prepare(caller, app.now());
+    let id = event.id.clone();
     let work = {
         let app = app.clone();
-        move |requests| publish_group(app.clone(), requests)
+        move |events| publish_group(app.clone(), events)
     };
-    app.publications().submit(app.runtime(), request, work).await
+    app.publications().submit(app.runtime(), event, work).await.map(|()| id)
 }
 
 /// Stores several events in one transaction, all or none; their ids. With several, each is treated as by [`publish`].
@@ -77,54 +76,34 @@ async fn check_same(tx: &mut Tx<'_>, event: &NewEvent) -> Result<()> {
     if same { Ok(()) } else { Err(Error::Conflict("Another event has this id.".to_owned())) }
 }
 
-/// An event that waits for the next transaction.
-#[derive(Clone)]
-pub(crate) struct Publication {
-    caller: Caller,
-    event: NewEvent,
-}
-
-pub(crate) type Publications = Combiner<Publication, EventId>;
+pub(crate) type Publications = Combiner<NewEvent, ()>;
 
 /// What goes into one transaction of [`publish`].
 pub(crate) fn publications() -> Arc<Publications> {
-    let weigh = |publication: &Publication| publication.event.payload.len();
-    Combiner::new(Limits { lanes: 4, requests: 128, weight: 4 << 20, weigh })
+    let weigh = |event: &NewEvent| event.payload.len();
+    Combiner::new(Limits { lanes: 2, requests: 128, weight: 4 << 20, weigh })
 }
 
-async fn publish_group(app: App, requests: Vec<Publication>) -> Vec<Result<EventId>> {
-    let ids: Vec<EventId> = requests.iter().map(|request| request.event.id.clone()).collect();
-    let answers = each_alone(requests, |requests| try_group(app.clone(), requests)).await;
-    answers.into_iter().zip(ids).map(|(answer, id)| answer.map(|()| id)).collect()
+async fn publish_group(app: App, events: Vec<NewEvent>) -> Vec<Result<()>> {
+    each_alone(events, |events| try_group(app.clone(), events)).await
 }
 
 /// One transaction; what each request is told.
-async fn try_group(app: App, requests: Vec<Publication>) -> Result<Vec<Result<()>>> {
+async fn try_group(app: App, events: Vec<NewEvent>) -> Result<Vec<Result<()>>> {
     let dispatcher = app.dispatcher().ok().cloned();
-    let work = {
-        let app = app.clone();
-        async move |mut tx: Tx<'_>| {
-            let now = app.now();
-            // Each key is looked up once more inside, like in any unit of work.
-            let mut rights = Rights::default();
-            let (mut answers, mut events) = (Vec::with_capacity(requests.len()), Vec::new());
-            for Publication { caller, event } in requests {
-                let right = rights.of(&caller, &app, &mut tx, now).await?;
-                if right.is_ok() {
-                    events.push(event);
-                }
-                answers.push(right);
-            }
-            let (is_new, handovers) = gatepost_delivery::store(&mut tx, &events, dispatcher.as_ref()).await?;
-            let stored = answers.iter_mut().filter(|answer| answer.is_ok());
-            for ((answer, event), _) in stored.zip(&events).zip(is_new).filter(|(_, is_new)| !is_new) {
-                match check_same(&mut tx, event).await {
+    let work = async move |mut tx: Tx<'_>| {
+        let (is_new, handovers) = gatepost_delivery::store(&mut tx, &events, dispatcher.as_ref()).await?;
+        let mut answers = Vec::with_capacity(events.len());
+        for (event, is_new) in events.iter().zip(is_new) {
+            answers.push(match is_new {
+                true => Ok(()),
+                false => match check_same(&mut tx, event).await {
                     Err(error @ (Error::Unavailable(_) | Error::Internal(_))) => return Err(error),
-                    said => *answer = said,
-                }
-            }
-            Ok((answers, handovers))
+                    said => said,
+                },
+            });
         }
+        Ok((answers, handovers))
     };
     let (answers, handovers) = app.storage().transaction::<_, Error, _>(work).await?;
     if let Ok(dispatcher) = app.dispatcher() {

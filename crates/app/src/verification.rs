@@ -96,7 +96,7 @@ pub async fn verify(app: &App, caller: &Caller, input: Verification) -> Result<V
     if !sees {
         return Ok(none);
     }
-    let (code, limits, entitlement) = decide(app, caller, &principal, input).await?;
+    let (code, limits, entitlement) = decide(app, &principal, input).await?;
     let status = if code == Code::Valid { 200 } else { 403 };
     app.record_use(&principal, status);
     Ok(Verified { code, principal: Some(principal), limits, entitlement })
@@ -104,7 +104,7 @@ pub async fn verify(app: &App, caller: &Caller, input: Verification) -> Result<V
 
 type Decision = (Code, Option<Verdict>, Option<FeatureStanding>);
 
-async fn decide(app: &App, caller: &Caller, principal: &Principal, input: Verification) -> Result<Decision> {
+async fn decide(app: &App, principal: &Principal, input: Verification) -> Result<Decision> {
     match principal.status(app.now()) {
         KeyStatus::Active => {}
         KeyStatus::Expired => return Ok((Code::Expired, None, None)),
@@ -125,7 +125,7 @@ async fn decide(app: &App, caller: &Caller, principal: &Principal, input: Verifi
     let Some((feature, quantity)) = input.feature else { return Ok((Code::Valid, Some(verdict), None)) };
     let (workspace, environment) = (principal.workspace_id(), principal.environment());
     let input = UseFeature { feature, quantity, idempotency_key: None, metadata: None };
-    let counted = app.count(caller, workspace, environment, input).await;
+    let counted = app.count(workspace, environment, input).await;
     if !counted.as_ref().is_ok_and(|standing| standing.refused.is_none()) {
         // Nothing is spent when any part refuses, or fails.
         app.give_back(principal, cost, admitted_at);

@@ -3,6 +3,7 @@
 //! Servers are pinned to one core and the load to another. Every figure is a median of alternating runs, and a
 //! ratio: the machine is small and shared, and what it can do in a second says nothing about another.
 
+mod counting;
 mod database;
 mod http;
 mod library;

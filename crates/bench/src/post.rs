@@ -62,7 +62,7 @@ pub async fn run(options: &Options, wanted: impl Fn(u32) -> bool) -> Result<Vec<
 }
 
 /// Lets this process, and what it starts, use every core: where three programs work together, none can be set apart.
-fn unpin() -> Result<(), Failure> {
+pub fn unpin() -> Result<(), Failure> {
     let mut all = CpuSet::new();
     for core in 0..CpuSet::count() {
         // A core that is not there is left out by the system.
@@ -72,14 +72,18 @@ fn unpin() -> Result<(), Failure> {
 }
 
 /// A running Gatepost with its first key.
-struct Gatepost {
-    server: Server,
-    key: String,
-    client: Client,
+pub struct Gatepost {
+    /// The process.
+    pub server: Server,
+    /// A key that may do everything.
+    pub key: String,
+    /// Calls it with that key.
+    pub client: Client,
 }
 
 impl Gatepost {
-    async fn start(options: &Options, database: &Database, roles: &str) -> Result<Self, Failure> {
+    /// Makes a key and starts a server.
+    pub async fn start(options: &Options, database: &Database, roles: &str) -> Result<Self, Failure> {
         let key = Server::first_key(&options.gatepost, &database.dir(), &database.url).await?;
         let server = Server::on(&options.gatepost, &database.dir(), &database.url, roles).await?;
         let client = Client::new(&server.address, &key);
@@ -178,6 +182,11 @@ async fn pgbench(database: &Database, options: &Options) -> Result<f64, Failure>
         .stdin(Stdio::null())
         .output()
         .await?;
+    transactions_per_second(output)
+}
+
+/// What `pgbench` printed.
+pub fn transactions_per_second(output: std::process::Output) -> Result<f64, Failure> {
     let text = String::from_utf8(output.stdout)?;
     let tps = text.lines().find_map(|line| line.strip_prefix("tps = ")?.split(' ').next()?.parse().ok());
     tps.ok_or_else(|| format!("pgbench: {text}{}", String::from_utf8_lossy(&output.stderr)).into())

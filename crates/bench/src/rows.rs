@@ -7,7 +7,7 @@ use gatepost_keys::Token;
 use rand::{Rng, RngExt, SeedableRng, rngs::StdRng};
 
 use crate::{
-    Failure, Options, library,
+    Failure, Options, counting, library,
     load::{self, Kind, Requests},
     population::{self, SCOPE},
     post,
@@ -73,6 +73,9 @@ pub async fn run(options: &Options) -> Result<(), Failure> {
         }
     }
     rows.extend(post::run(options, wanted).await?);
+    if wanted(14) {
+        rows.push(counting::hot_counter(options).await?);
+    }
     rows.sort_by_key(|row| row.number);
     let table = table(&rows);
     say(&table);

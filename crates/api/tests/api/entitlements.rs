@@ -305,6 +305,15 @@ async fn the_same_key_is_counted_once(app: Sold) {
     for (feature, quantity) in [("seats", 61), ("traffic", 60)] {
         use_of(feature, quantity, "a").await.expect_error(422, "idempotency_key_reused");
     }
+    // Two uses with one key at the same time: one is counted, and the other is told so.
+    for number in 0..20 {
+        let idempotency_key = format!("race-{number}");
+        let (one, other) =
+            tokio::join!(use_of("free", 1, &idempotency_key), use_of("traffic", 1, &idempotency_key));
+        let mut both = [one.status.as_u16(), other.status.as_u16()];
+        both.sort_unstable();
+        assert_eq!(both, [200, 422]);
+    }
     // The header says the same, for this key alone.
     let by_header = async || {
         let request = app.0.request(reqwest::Method::POST, "/api/v1/entitlements/usage").bearer_auth(&key);

@@ -18,8 +18,7 @@ use serde_json::json;
 
 use super::{ByCounter, FeatureStanding, Place, UseFeature, kept};
 use crate::{
-    App, Caller,
-    caller::Rights,
+    App,
     combiner::{Combiner, Limits, each_alone},
 };
 
@@ -32,7 +31,6 @@ const MAX_REQUESTS: usize = 256;
 /// A use that waits for the next transaction.
 #[derive(Clone)]
 pub(crate) struct Request {
-    caller: Caller,
     workspace_id: WorkspaceId,
     environment: Environment,
     input: UseFeature,
@@ -51,10 +49,9 @@ pub(crate) fn counters() -> Counters {
 }
 
 impl App {
-    /// Counts a use, or says why not. The caller's key is looked up once more in the transaction.
+    /// Counts a use, or says why not.
     pub(crate) async fn count(
         &self,
-        caller: &Caller,
         workspace_id: WorkspaceId,
         environment: Environment,
         input: UseFeature,
@@ -63,7 +60,7 @@ impl App {
         let lane = &self.counters().lanes[usize::try_from(hash % LANES as u64).unwrap_or(0)];
         let app = self.clone();
         let work = move |requests| count_group(app.clone(), requests);
-        let request = Request { caller: caller.clone(), workspace_id, environment, input };
+        let request = Request { workspace_id, environment, input };
         lane.submit(self.runtime(), request, work).await
     }
 }
@@ -122,19 +119,14 @@ impl<'a> Group<'a> {
     }
 
     async fn count(&mut self, tx: &mut Tx<'_>) -> Result<()> {
-        let (mut rights, mut workspaces) = (Rights::default(), HashMap::new());
-        for (place, request) in self.requests.iter().enumerate() {
-            if let Err(refused) = rights.of(&request.caller, self.app, tx, self.now).await? {
-                self.answers[place] = Some(Err(refused));
-            } else if let Entry::Vacant(entry) = workspaces.entry(request.workspace_id) {
+        let mut workspaces = HashMap::new();
+        for request in self.requests {
+            if let Entry::Vacant(entry) = workspaces.entry(request.workspace_id) {
                 entry.insert(tx.workspace_get(request.workspace_id).await?);
             }
         }
         let mut counters = ByCounter::new();
         for (number, request) in self.requests.iter().enumerate() {
-            if self.answers[number].is_some() {
-                continue;
-            }
             let workspace = workspaces.get(&request.workspace_id).and_then(Option::as_ref);
             let feature = &request.input.feature;
             match workspace

@@ -1,0 +1,99 @@
+//! The figure of entitlements: one counter that everybody wants.
+
+use std::{process::Stdio, rc::Rc, time::Duration};
+
+use serde_json::Value;
+
+use crate::{
+    Failure, Options,
+    database::Database,
+    load::{self, Kind, Requests},
+    post::{Gatepost, unpin},
+    report::{Ratios, Row},
+    say,
+};
+
+const CONNECTIONS: usize = 64;
+
+/// Uses one of a feature without a limit that is ever reached.
+struct Consume {
+    key: Rc<str>,
+}
+
+impl Requests for Consume {
+    fn next(&mut self, buffer: &mut Vec<u8>) -> Kind {
+        const BODY: &str = "{\"feature\":\"api_calls\",\"quantity\":1}";
+        let head = format!(
+            "POST /api/v1/entitlements/consume HTTP/1.1\r\nHost: gatepost\r\nAuthorization: Bearer {}\r\n\
+             Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{BODY}",
+            self.key,
+            BODY.len()
+        );
+        buffer.extend_from_slice(head.as_bytes());
+        Kind::Valid
+    }
+}
+
+/// `consume` by 64 callers against one UPDATE of one row per transaction.
+pub async fn hot_counter(options: &Options) -> Result<Row, Failure> {
+    unpin()?;
+    let database = Database::postgres()?;
+    let gatepost = Gatepost::start(options, &database, "api").await?;
+    let (client, connection) = tokio_postgres::connect(&database.url, tokio_postgres::NoTls).await?;
+    let connection = tokio::spawn(connection);
+    client
+        .batch_execute(
+            "CREATE TABLE hot (id int PRIMARY KEY, used bigint NOT NULL); INSERT INTO hot VALUES (1, 0)",
+        )
+        .await?;
+    let length = Duration::from_secs(options.seconds);
+    let mut ratios = Vec::new();
+    for round in 0..options.rounds {
+        let alone = pgbench(&database, options).await?;
+        let requests = |_| Consume { key: gatepost.key.as_str().into() };
+        let outcome = load::run(&gatepost.server, CONNECTIONS, length, requests).await?;
+        let uses = outcome.requests as f64 / length.as_secs_f64();
+        ratios.push(uses / alone);
+        say(&format!("row 14, round {}: {alone:.0} transactions/s, {uses:.0} uses/s", round + 1));
+    }
+    // The same final sum: every use that was answered is a row and a part of the counter.
+    let sums = client
+        .query_one(
+            "SELECT (SELECT sum(used)::bigint FROM entitlement_counters), \
+             (SELECT sum(quantity)::bigint FROM entitlement_usage WHERE reason IS NULL)",
+            &[],
+        )
+        .await?;
+    let (counter, uses): (i64, i64) = (sums.get(0), sums.get(1));
+    let check =
+        gatepost.client.send("GET", "/api/v1/entitlements/check?feature=api_calls", &Value::Null).await?;
+    if counter != uses || check["current_usage"] != counter {
+        return Err(format!("the counter is {counter}, its uses are {uses}, the check says {check}").into());
+    }
+    drop(client);
+    connection.await??;
+    let ratios = Ratios::new(ratios);
+    Ok(Row {
+        number: 14,
+        what: "`consume` on one hot counter, PostgreSQL, 64 connections",
+        against: "one UPDATE per transaction on one row by `pgbench -c 64`",
+        reach: "≥ 10×, the same final sum",
+        measured: format!("{:.1}×; the sums agree", ratios.median()),
+        spread: ratios.spread(),
+        reached: ratios.median() >= 10.0,
+    })
+}
+
+async fn pgbench(database: &Database, options: &Options) -> Result<f64, Failure> {
+    let script = database.dir().join("update.sql");
+    std::fs::write(&script, "UPDATE hot SET used = used + 1 WHERE id = 1;\n")?;
+    let seconds = options.seconds.to_string();
+    let output = tokio::process::Command::new(gatepost_test_support::postgres_program("pgbench"))
+        .args(["-n", "-M", "prepared", "-c", "64", "-j", "2", "-T", &seconds, "-f"])
+        .arg(script)
+        .arg(&database.url)
+        .stdin(Stdio::null())
+        .output()
+        .await?;
+    crate::post::transactions_per_second(output)
+}
