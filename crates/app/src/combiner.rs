@@ -6,9 +6,11 @@
 
 use std::{
     collections::VecDeque,
+    panic::AssertUnwindSafe,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
+use futures_util::FutureExt;
 use gatepost_kernel::{Error, Result};
 use tokio::{runtime::Handle, sync::oneshot};
 
@@ -64,10 +66,12 @@ impl<R: Send + 'static, A: Send + 'static> Combiner<R, A> {
             start
         };
         if start {
-            let lane = Lane(self.clone());
+            let combiner = self.clone();
             runtime.spawn(async move {
-                while let Some((requests, replies)) = lane.0.next() {
-                    let mut answers = work(requests).await.into_iter();
+                while let Some((requests, replies)) = combiner.next() {
+                    // Whoever waits behind a group that panics is not to wait for ever.
+                    let Ok(answers) = AssertUnwindSafe(work(requests)).catch_unwind().await else { continue };
+                    let mut answers = answers.into_iter();
                     for reply in replies {
                         let answer = answers
                             .next()
@@ -81,7 +85,8 @@ impl<R: Send + 'static, A: Send + 'static> Combiner<R, A> {
         answer.await.map_err(|_| Error::Unavailable("a group of requests was given up".to_owned()))?
     }
 
-    /// What goes into the next transaction; nothing if nobody waits.
+    /// What goes into the next transaction; nothing if nobody waits, and then another lane may run: whoever comes from now on
+    /// starts one.
     fn next(&self) -> Option<(Vec<R>, Vec<Reply<A>>)> {
         let mut queue = self.queue();
         let (mut requests, mut replies, mut weight) = (Vec::new(), Vec::new(), 0);
@@ -98,7 +103,11 @@ impl<R: Send + 'static, A: Send + 'static> Combiner<R, A> {
                 replies.push(reply);
             }
         }
-        (!requests.is_empty()).then_some((requests, replies))
+        if requests.is_empty() {
+            queue.running -= 1;
+            return None;
+        }
+        Some((requests, replies))
     }
 
     fn queue(&self) -> MutexGuard<'_, Queue<R, A>> {
@@ -117,7 +126,10 @@ where
 {
     match attempt(requests.clone()).await {
         Ok(answers) => answers,
-        Err(error @ Error::Unavailable(_)) => requests.iter().map(|_| Err(error.clone())).collect(),
+        // Whether it was committed is not known, unless the database says that it was undone.
+        Err(error @ Error::Unavailable(_)) if !was_undone(&error) => {
+            requests.iter().map(|_| Err(error.clone())).collect()
+        }
         Err(_) => {
             let mut answers = Vec::with_capacity(requests.len());
             for request in requests {
@@ -128,19 +140,13 @@ where
     }
 }
 
-/// One of the transactions that may run at a time; another may run when it ends, however it ends.
-struct Lane<R: Send + 'static, A: Send + 'static>(Arc<Combiner<R, A>>);
-
-impl<R: Send + 'static, A: Send + 'static> Drop for Lane<R, A> {
-    fn drop(&mut self) {
-        self.0.queue().running -= 1;
-    }
+/// Whether another transaction was in the way, and this one was undone for it.
+fn was_undone(error: &Error) -> bool {
+    matches!(error, Error::Unavailable(context) if context.contains("deadlock detected"))
 }
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use tokio::sync::Notify;
 
     use super::*;
@@ -193,10 +199,15 @@ mod tests {
     async fn a_group_that_panics_fails_alone() {
         let combiner = combiner(1);
         let handle = Handle::current();
-        let failed = combiner.submit(&handle, 1, async |_| panic!("as planned")).await;
+        let work = async |all: Vec<usize>| match all[0] {
+            0 => panic!("as planned"),
+            _ => all.into_iter().map(Ok).collect(),
+        };
+        // The second waits behind the first, and is answered although nobody comes after it.
+        let (failed, fine) =
+            tokio::join!(combiner.submit(&handle, 0, work), combiner.submit(&handle, 101, work));
         assert!(matches!(failed, Err(Error::Unavailable(_))));
-        let fine = combiner.submit(&handle, 1, async |all: Vec<usize>| all.into_iter().map(Ok).collect());
-        let fine = tokio::time::timeout(Duration::from_secs(60), fine).await.expect("another lane");
-        assert_eq!(fine.ok(), Some(1));
+        assert_eq!(fine.ok(), Some(101), "it weighs too much to go along");
+        assert_eq!(combiner.queue().running, 0);
     }
 }

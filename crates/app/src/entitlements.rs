@@ -15,7 +15,7 @@ use gatepost_keys::Scope;
 use gatepost_storage::{CounterKey, EntitlementUse, Tx, Workspace};
 use serde_json::Value;
 
-use crate::{App, Caller};
+use crate::{App, Caller, UnitOfWork};
 
 pub(crate) use counting::{Counters, counters};
 pub(crate) use own::grow;
@@ -153,14 +153,18 @@ fn listed(catalog: &Catalog, tier: &str) -> Vec<String> {
 pub async fn consume(app: &App, caller: &Caller, input: UseFeature) -> Result<FeatureStanding> {
     check_countable(app.catalog(), &input.feature)?;
     let (workspace, environment) = (caller.workspace_id(), caller.environment());
-    // The header says the same as the member; a key in it is the API key's own, one in the body the workspace's.
-    let in_header = || {
-        let (request, principal) = (caller.idempotency()?, caller.principal()?);
-        Some(format!("header/{}/{}", principal.key_id(), request.key))
-    };
-    let idempotency_key = input.idempotency_key.map(|key| format!("body/{key}")).or_else(in_header);
-    let input = UseFeature { idempotency_key, ..input };
     app.count(workspace, environment, input).await?.into_result()
+}
+
+/// The same inside a unit of work, whose request can be repeated by its own key: a refusal leaves nothing behind.
+///
+/// # Errors
+/// As [`consume`].
+pub async fn consume_in(unit: &mut UnitOfWork<'_>, input: UseFeature) -> Result<FeatureStanding> {
+    let app = unit.app().clone();
+    check_countable(app.catalog(), &input.feature)?;
+    let (workspace, environment) = (unit.caller().workspace_id(), unit.caller().environment());
+    counting::count_in(unit, &app, workspace, environment, input).await?.into_result()
 }
 
 impl App {

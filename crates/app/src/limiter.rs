@@ -101,6 +101,11 @@ impl App {
     /// # Errors
     /// [`Error::Unavailable`] if it had to be asked and does not answer.
     pub async fn admit(&self, principal: &Principal, cost: u64) -> Result<Verdict> {
+        self.admit_at(principal, cost).await.map(|(verdict, _)| verdict)
+    }
+
+    /// The same, with the instant that it was counted at.
+    pub(crate) async fn admit_at(&self, principal: &Principal, cost: u64) -> Result<(Verdict, Timestamp)> {
         let allowance = principal.allowance();
         loop {
             let now = self.now();
@@ -111,7 +116,7 @@ impl App {
             });
             match (verdict.refusal, allowance.per_day) {
                 (Some(Refusal::NeedsLease), Some(limit)) => self.lease(principal, limit, cost).await?,
-                _ => return Ok(verdict),
+                _ => return Ok((verdict, now)),
             }
         }
     }

@@ -116,9 +116,8 @@ async fn decide(app: &App, principal: &Principal, input: Verification) -> Result
     if input.scopes.iter().any(|scope| matches!(principal.may(scope), Err(Error::AccessDenied(_)))) {
         return Ok((Code::InsufficientScope, None, None));
     }
-    let admitted_at = app.now();
     let cost = input.cost;
-    let verdict = app.admit(principal, cost).await?;
+    let (verdict, admitted_at) = app.admit_at(principal, cost).await?;
     if verdict.refusal.is_some() {
         return Ok((Code::RateLimited, Some(verdict), None));
     }

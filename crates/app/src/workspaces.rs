@@ -84,7 +84,8 @@ pub fn check_settings(settings: &Map<String, Value>) -> Result<(), Vec<(String, 
     if faults.is_empty() { Ok(()) } else { Err(faults) }
 }
 
-fn has_null_character(value: &Value) -> bool {
+/// Whether a null character is somewhere in it, which PostgreSQL cannot store.
+pub fn has_null_character(value: &Value) -> bool {
     match value {
         Value::String(text) => text.contains('\0'),
         Value::Array(items) => items.iter().any(has_null_character),
@@ -161,6 +162,11 @@ pub async fn update(unit: &mut UnitOfWork<'_>, id: WorkspaceId, input: UpdateWor
         unit.caller().require_root()?;
         unit.catalog().check_tier("tier", tier).map_err(|fault| Error::invalid("tier", fault))?;
     }
+    let zone = input.settings.as_ref().and_then(|settings| settings.get("timezone"));
+    if zone.is_some_and(|zone| before.settings.get("timezone").unwrap_or(&Value::Null) != zone) {
+        // Periods begin at midnight there: who could move it would begin a new one at will.
+        unit.caller().require_root()?;
+    }
     let settings = input.settings.map(|changes| {
         let mut settings = before.settings.clone();
         settings.extend(changes);
@@ -207,7 +213,9 @@ pub async fn delete(unit: &mut UnitOfWork<'_>, id: WorkspaceId) -> Result<()> {
         return Err(Error::NotFound);
     }
     let endpoints = unit.tx.webhook_endpoint_ids(id).await?;
-    unit.tx.webhook_endpoint_delete(&endpoints, now).await?;
+    for some in endpoints.chunks(1_000) {
+        unit.tx.webhook_endpoint_delete(some, now).await?;
+    }
     unit.changed(ChangeSubject::Workspace(id));
     record(unit, &workspace, unit.caller().home(), "workspace.deleted", Map::new());
     Ok(())

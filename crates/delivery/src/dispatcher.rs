@@ -30,6 +30,8 @@ const BATCH: usize = 256;
 /// How many test sends may be in flight over all, and to one endpoint. They have slots of their own, so that nobody's
 /// deliveries wait for somebody's tests.
 const TESTS: (usize, usize) = (64, 2);
+/// For how long new deliveries may overtake those that wait.
+const YIELD_AFTER: Duration = Duration::from_millis(250);
 /// What a lease is longer than an attempt.
 const LEASE_MARGIN: Duration = Duration::from_secs(5);
 
@@ -76,19 +78,40 @@ struct Parts {
     runtime: tokio::runtime::Handle,
 }
 
+/// What is due for an endpoint.
+#[derive(Debug, Clone, Copy)]
+struct Due {
+    /// Since when there has always been something.
+    since: Instant,
+    /// Before this instant this process has taken everything. PostgreSQL would step over what was taken, again and again,
+    /// until it is cleared away.
+    taken_until: Option<Timestamp>,
+}
+
+impl Due {
+    /// From the beginning: what came last may be due earlier than what was taken last.
+    fn now() -> Self {
+        Self { since: Instant::now(), taken_until: None }
+    }
+}
+
 /// What this process knows to be due.
 #[derive(Debug, Default)]
 struct Agenda {
     /// Whether the table has to be looked at.
     look: bool,
-    /// Endpoints that something is due for, each with the instant before which this process has taken everything. PostgreSQL
-    /// would step over what was taken, again and again, until it is cleared away.
-    due: BTreeMap<WebhookEndpointId, Option<Timestamp>>,
+    /// Endpoints that something is due for.
+    due: BTreeMap<WebhookEndpointId, Due>,
     /// Whose turn it was last.
     last: Option<WebhookEndpointId>,
 }
 
 impl Agenda {
+    /// Notes that something is due for an endpoint.
+    fn note(&mut self, endpoint: WebhookEndpointId) {
+        self.due.entry(endpoint).or_insert_with(Due::now).taken_until = None;
+    }
+
     /// The endpoints, those first whose turn comes next.
     fn in_turn(&self) -> impl Iterator<Item = WebhookEndpointId> {
         let after = |id: &&WebhookEndpointId| self.last.is_none_or(|last| **id > last);
@@ -100,8 +123,8 @@ impl Agenda {
 /// What one claim brought.
 struct Claimed {
     handovers: Vec<Handover>,
-    /// How far each endpoint's deliveries were taken; none if that were all.
-    taken: Vec<(WebhookEndpointId, Option<Timestamp>)>,
+    /// What is left for each endpoint; nothing if those were all.
+    taken: Vec<(WebhookEndpointId, Option<Due>)>,
 }
 
 impl std::fmt::Debug for Dispatcher {
@@ -191,8 +214,7 @@ impl Dispatcher {
         if !handovers.waiting.is_empty() && self.delivers() {
             let mut agenda = self.agenda();
             for endpoint in handovers.waiting {
-                // What comes later may be due earlier than what was taken last.
-                agenda.due.insert(endpoint, None);
+                agenda.note(endpoint);
             }
             drop(agenda);
             self.0.wake.notify_one();
@@ -245,8 +267,10 @@ impl Dispatcher {
         &self.0.storage
     }
 
+    /// A slot for a delivery that is being made. None while older ones have been waiting for long: it queues behind them.
     pub(crate) fn take_slot(&self, endpoint: WebhookEndpointId) -> Option<Slot> {
-        if self.is_stopping() { None } else { self.0.slots.take(endpoint) }
+        let behind = self.agenda().due.get(&endpoint).is_some_and(|due| due.since.elapsed() > YIELD_AFTER);
+        if behind || self.is_stopping() { None } else { self.0.slots.take(endpoint) }
     }
 
     pub(crate) fn new_claim(&self) -> ClaimId {
@@ -277,8 +301,7 @@ impl Dispatcher {
             self.0.storage.read(async move |mut tx: Tx<'_>| tx.webhook_endpoint_list_due(now).await).await?;
         let mut agenda = self.agenda();
         for endpoint in due {
-            // From the beginning: a retry may have become due before what was taken last.
-            agenda.due.insert(endpoint, None);
+            agenda.note(endpoint);
         }
         Ok(())
     }
@@ -304,7 +327,8 @@ impl Dispatcher {
                 }
                 room -= taken.len();
                 agenda.last = Some(endpoint);
-                wanted.push((endpoint, agenda.due.remove(&endpoint).flatten(), taken.len()));
+                let due = agenda.due.remove(&endpoint).unwrap_or_else(Due::now);
+                wanted.push((endpoint, due, taken.len()));
                 slots.insert(endpoint, taken);
                 if room == 0 {
                     break;
@@ -316,10 +340,10 @@ impl Dispatcher {
         }
         let Claimed { handovers, taken } = self.claim_for(wanted, slots).await?;
         let mut more = false;
-        for (endpoint, until) in taken {
-            if let Some(until) = until {
+        for (endpoint, rest) in taken {
+            if let Some(rest) = rest {
                 // If something was noted meanwhile, that stays: it may be due earlier.
-                self.agenda().due.entry(endpoint).or_insert(Some(until));
+                self.agenda().due.entry(endpoint).or_insert(rest).since = rest.since;
                 more = true;
             }
         }
@@ -329,7 +353,7 @@ impl Dispatcher {
 
     async fn claim_for(
         &self,
-        wanted: Vec<(WebhookEndpointId, Option<Timestamp>, usize)>,
+        wanted: Vec<(WebhookEndpointId, Due, usize)>,
         mut slots: HashMap<WebhookEndpointId, Vec<Slot>>,
     ) -> Result<Claimed, StorageError> {
         let (claim, now, until, leased_at) = (self.new_claim(), self.now(), self.lease_end(), Instant::now());
@@ -343,17 +367,21 @@ impl Dispatcher {
                 .map(|endpoint| (endpoint.id, Arc::new(endpoint)))
                 .collect();
             let (mut due, mut taken) = (Vec::new(), Vec::new());
-            for (endpoint, since, count) in wanted {
+            for (endpoint, earlier, count) in wanted {
                 if !endpoints.contains_key(&endpoint) {
-                    // Made inactive while somebody had a delivery who then died.
-                    tx.webhook_delivery_park(endpoint, now).await?;
+                    // Made inactive, or deleted, while somebody had a delivery who then died; or made active again just now.
+                    match tx.webhook_endpoint_hold(&[endpoint]).await?.get(&endpoint) {
+                        None => tx.webhook_delivery_fail_due(endpoint, now).await?,
+                        Some(false) => tx.webhook_delivery_park(endpoint, now).await?,
+                        Some(true) => 0,
+                    };
                     taken.push((endpoint, None));
                     continue;
                 }
                 let limit = u32::try_from(count).unwrap_or(u32::MAX);
-                let locked = tx.webhook_delivery_lock_due(endpoint, now, since, limit).await?;
-                let last = locked.last().map(|(_, due_at)| *due_at);
-                taken.push((endpoint, last.filter(|_| locked.len() == count)));
+                let locked = tx.webhook_delivery_lock_due(endpoint, now, earlier.taken_until, limit).await?;
+                let taken_until = locked.last().map(|(_, due_at)| *due_at).filter(|_| locked.len() == count);
+                taken.push((endpoint, taken_until.map(|_| Due { taken_until, ..earlier })));
                 due.extend(locked.into_iter().map(|(id, _)| id));
             }
             let claimed = match due.is_empty() {

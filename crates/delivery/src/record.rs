@@ -66,9 +66,11 @@ impl Dispatcher {
             let mut gone = BTreeSet::new();
             let mut endpoints: Vec<_> = batch.iter().map(|(result, _)| result.endpoint_id).collect();
             endpoints.dedup();
-            let active = tx.webhook_endpoint_filter_active(&endpoints).await?;
+            // Held, so that nobody makes one active between this look and what is written.
+            let held = tx.webhook_endpoint_hold(&endpoints).await?;
+            let inactive = held.iter().filter(|(_, active)| !**active).map(|(id, _)| *id).collect();
             let (results, disables): (Vec<_>, Vec<_>) = batch.into_iter().unzip();
-            let recorded = tx.webhook_delivery_record(&results, &active).await?;
+            let recorded = tx.webhook_delivery_record(&results, &inactive).await?;
             for (result, disables) in results.iter().zip(disables) {
                 // Otherwise somebody else has it by now; what we know of it is old.
                 if !recorded.contains(&result.id) {
@@ -83,7 +85,7 @@ impl Dispatcher {
                     tally.failures += 1;
                     tally.failures_at_end += 1;
                 }
-                if disables && active.contains(&result.endpoint_id) {
+                if disables && held.get(&result.endpoint_id) == Some(&true) {
                     gone.insert(result.endpoint_id);
                 }
             }

@@ -222,7 +222,8 @@ impl Tx<'_> {
         Ok(used.unwrap_or(0).unsigned_abs())
     }
 
-    /// What was counted in the periods from `since` on, but before this one.
+    /// What was counted in the periods from `since` on, this one left out; also in later ones, which another process may have
+    /// begun by a clock that is a little ahead.
     pub async fn entitlement_counter_sum(&mut self, key: &CounterKey, since: Timestamp) -> Result<u64> {
         let counted: Vec<i64> = on_conn!(self, |c| entitlement_counters::table
             .filter(entitlement_counters::workspace_id.eq(key.workspace_id.0))
@@ -231,7 +232,7 @@ impl Tx<'_> {
             .filter(
                 entitlement_counters::period_start
                     .ge(DbTime::from(since))
-                    .and(entitlement_counters::period_start.lt(DbTime::from(key.period_start))),
+                    .and(entitlement_counters::period_start.ne(DbTime::from(key.period_start))),
             )
             .select(entitlement_counters::used)
             .load(c)

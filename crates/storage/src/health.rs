@@ -27,6 +27,9 @@ struct HealthRow {
     now: DbTime,
 }
 
+/// A reading that took longer says too little.
+const MAX_ROUND_TRIP_MICROS: i64 = 100_000;
+
 impl Storage {
     /// Asks the database for a sign of life.
     ///
@@ -65,17 +68,19 @@ impl Storage {
         Ok(Health { version: row.version, now: row.now.into() })
     }
 
-    /// By how many microseconds the database's clock is ahead of `clock`; 0 on SQLite, which has none of its own.
+    /// By how many microseconds the database's clock is ahead of `clock`; 0 on SQLite, which has none of its own. None
+    /// if the answer took too long to say.
     ///
     /// # Errors
     /// [`StorageError::Unavailable`] if it does not answer in time.
-    pub async fn clock_ahead_by(&self, clock: &dyn Clock) -> Result<i64> {
+    pub async fn clock_ahead_by(&self, clock: &dyn Clock) -> Result<Option<i64>> {
         if self.engine() == Engine::Sqlite {
-            return Ok(0);
+            return Ok(Some(0));
         }
         let before = clock.now().as_micros();
         let there = self.health().await?.now.as_micros();
-        // Half of the round trip has passed since the database looked.
-        Ok(there - (before + (clock.now().as_micros() - before) / 2))
+        let round_trip = clock.now().as_micros() - before;
+        // Half of the round trip has passed since the database looked; of a long one, nobody knows.
+        Ok((0..=MAX_ROUND_TRIP_MICROS).contains(&round_trip).then_some(there - (before + round_trip / 2)))
     }
 }

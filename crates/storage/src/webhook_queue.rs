@@ -375,14 +375,14 @@ impl Tx<'_> {
     }
 
     /// Writes down what attempts came to; those deliveries that their claims still had. Of the others nothing is written:
-    /// somebody else has them by now. What is to be tried again waits, if its endpoint is not among the `active`.
+    /// somebody else has them by now. What is to be tried again waits, if its endpoint is among the `inactive`.
     pub async fn webhook_delivery_record(
         &mut self,
         results: &[DeliveryResult],
-        active: &HashSet<WebhookEndpointId>,
+        inactive: &HashSet<WebhookEndpointId>,
     ) -> Result<HashSet<WebhookDeliveryId>> {
         let due_at = |result: &DeliveryResult| {
-            result.next_attempt_at.filter(|_| active.contains(&result.endpoint_id)).map(DbTime::from)
+            result.next_attempt_at.filter(|_| !inactive.contains(&result.endpoint_id)).map(DbTime::from)
         };
         let delivered_at =
             |result: &DeliveryResult| (result.status == "success").then_some(DbTime::from(result.ended_at));
@@ -473,19 +473,47 @@ impl Tx<'_> {
         Ok(())
     }
 
-    /// Those of these endpoints that deliveries go to.
-    pub async fn webhook_endpoint_filter_active(
+    /// Holds endpoints that are not deleted against changes until the transaction ends; whether deliveries go to each.
+    pub async fn webhook_endpoint_hold(
         &mut self,
         ids: &[WebhookEndpointId],
-    ) -> Result<HashSet<WebhookEndpointId>> {
+    ) -> Result<HashMap<WebhookEndpointId, bool>> {
         let ids: Vec<i64> = ids.iter().map(|id| id.0).collect();
-        let active: Vec<i64> = on_conn!(self, |c| webhook_endpoints::table
+        let wanted = webhook_endpoints::table
             .filter(webhook_endpoints::id.eq_any(&ids))
-            .filter(webhook_endpoints::is_active.eq(true))
-            .select(webhook_endpoints::id)
-            .load(c)
-            .await?);
-        Ok(active.into_iter().map(WebhookEndpointId).collect())
+            .filter(webhook_endpoints::deleted_at.is_null())
+            .order(webhook_endpoints::id)
+            .select((webhook_endpoints::id, webhook_endpoints::is_active));
+        let found: Vec<(i64, bool)> = match &mut self.0 {
+            // SQLite's one writer is already alone.
+            Conn::Sqlite(c) => wanted.load(*c).await?,
+            Conn::Postgres(c) => wanted.for_no_key_update().load(*c).await?,
+        };
+        Ok(found.into_iter().map(|(id, active)| (WebhookEndpointId(id), active)).collect())
+    }
+
+    /// What is due at `now` for an endpoint that was deleted has failed.
+    pub async fn webhook_delivery_fail_due(
+        &mut self,
+        endpoint: WebhookEndpointId,
+        now: Timestamp,
+    ) -> Result<usize> {
+        let now = DbTime::from(now);
+        Ok(on_conn!(self, |c| diesel::update(
+            webhook_deliveries::table
+                .filter(webhook_deliveries::endpoint_id.eq(endpoint.0))
+                .filter(webhook_deliveries::due_at.is_not_null())
+                .filter(webhook_deliveries::due_at.assume_not_null().le(now)),
+        )
+        .set((
+            webhook_deliveries::status.eq("failed"),
+            webhook_deliveries::error.eq("The endpoint was deleted."),
+            webhook_deliveries::claim_id.eq(None::<i64>),
+            webhook_deliveries::due_at.eq(None::<DbTime>),
+            webhook_deliveries::updated_at.eq(now),
+        ))
+        .execute(c)
+        .await?))
     }
 
     /// Adds the results of one endpoint to its counts; its consecutive failures afterwards.

@@ -116,6 +116,16 @@ impl<T: Serialize> IntoAnswer for Accepted<T> {
     }
 }
 
+/// A thing that has no envelope in any contract: 200.
+pub struct Plain<T>(pub T);
+
+impl<T: Serialize> IntoAnswer for Plain<T> {
+    fn into_answer(self, _: Contract) -> Result<Answer> {
+        let (content_type, body) = (JSON.to_owned(), to_json(&self.0)?);
+        Ok(Answer { status: 200, content_type, body, holds_secret: false, replayed: false })
+    }
+}
+
 /// Nothing to say: 204.
 pub struct NoContent;
 

@@ -1,11 +1,12 @@
 //! `/entitlements`
 
 use actix_web::{HttpResponse, get, post};
-use gatepost_app::entitlements;
+use gatepost_app::{UnitOfWork, entitlements};
 use utoipa_actix_web::service_config::ServiceConfig;
 
 use crate::{
     call::Call,
+    contract::Plain,
     error::ApiError,
     query::NoQuery,
     scopes::{EntitlementsRead, EntitlementsWrite},
@@ -74,6 +75,13 @@ async fn consume_entitlement(
 
 async fn count(call: Call<EntitlementsWrite, NoQuery, UseEntitlementBody>) -> Result<HttpResponse, ApiError> {
     let (body, call) = call.into_body();
+    // A use with a key of its own is counted once by that; others are repeated like any request.
+    if call.caller().can_repeat() && !body.as_ref().is_ok_and(UseEntitlementBody::has_idempotency_key) {
+        let consume = async move |unit: &mut UnitOfWork<'_>| {
+            Ok(Plain(RecordedUsageView::from(entitlements::consume_in(unit, body?.into()).await?)))
+        };
+        return call.mutate(consume).await;
+    }
     let standing = entitlements::consume(call.app(), call.caller(), body?.into()).await?;
     call.plain(&RecordedUsageView::from(standing))
 }

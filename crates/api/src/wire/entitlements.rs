@@ -2,7 +2,10 @@
 
 use std::fmt::Write;
 
-use gatepost_app::entitlements::{FeatureStanding, MAX_QUANTITY, Summary, UseFeature};
+use gatepost_app::{
+    entitlements::{FeatureStanding, MAX_QUANTITY, Summary, UseFeature},
+    workspaces::has_null_character,
+};
 use gatepost_entitlements::{FeatureKind, Grant, Reason};
 use gatepost_kernel::{Timestamp, WorkspaceId};
 use indexmap::IndexMap;
@@ -89,10 +92,17 @@ impl ReadBody for UseEntitlementBody {
             fields.fault("metadata", "The metadata may not be greater than 16 kilobytes.");
         }
         // PostgreSQL cannot store it, and what one engine refuses the other must too.
-        if metadata.as_ref().is_some_and(|data| Value::from(data.clone()).to_string().contains("\\u0000")) {
+        if metadata.as_ref().is_some_and(|data| has_null_character(&Value::from(data.clone()))) {
             fields.fault("metadata", "The metadata may not contain null characters.");
         }
         Some(Self { feature: feature?, quantity, idempotency_key, metadata })
+    }
+}
+
+impl UseEntitlementBody {
+    /// Whether a repetition is known by the body.
+    pub fn has_idempotency_key(&self) -> bool {
+        self.idempotency_key.is_some()
     }
 }
 

@@ -314,18 +314,15 @@ async fn the_same_key_is_counted_once(app: Sold) {
         both.sort_unstable();
         assert_eq!(both, [200, 422]);
     }
-    // The header says the same, for this key alone.
-    let by_header = async || {
-        let request = app.0.request(reqwest::Method::POST, "/api/v1/entitlements/usage").bearer_auth(&key);
-        app.0
-            .send(request.header("Idempotency-Key", "a").json(&json!({ "feature": "seats" })))
-            .await
-            .expect(200)
+    // The header is that of any request: the same answer again.
+    let by_header = async |key: &str| {
+        let request = app.0.request(reqwest::Method::POST, "/api/v1/entitlements/usage").bearer_auth(key);
+        app.0.send(request.header("Idempotency-Key", "a").json(&json!({ "feature": "seats" }))).await
     };
-    assert_eq!(
-        (&by_header().await["current_usage"], &by_header().await["current_usage"]),
-        (&json!(61), &json!(61))
-    );
+    let (once, again) = (by_header(&key).await, by_header(&key).await);
+    assert_eq!((once.header("idempotent-replayed"), again.header("idempotent-replayed")), ("", "true"));
+    assert_eq!(once.expect(200)["current_usage"], 61);
+    assert_eq!(again.expect(200)["current_usage"], 61);
     // After 32 days it is another use.
     app.0.clock.advance(Duration::from_secs(2 * 86_400));
     assert_eq!(use_of("seats", 1, "a").await.expect(200)["current_usage"], 62);
@@ -342,9 +339,10 @@ async fn periods_begin_anew(app: Sold) {
     app.0.clock.advance(Duration::from_secs(1));
     let anew = app.consume(&key, "calls", 1).await.expect(200);
     assert_eq!((&anew["current_usage"], &anew["reset_at"]), (&json!(1), &json!("2026-03-15T10:30:00Z")));
-    // The calendar is that of the workspace's time zone.
+    // The calendar is that of the workspace's time zone, which is not the tenant's to move.
     let (workspace, key) = app.tenant("free").await;
     let body = json!({ "settings": { "timezone": "Australia/Lord_Howe" } });
+    app.0.patch(&key, &format!("/workspaces/{workspace}"), &body).await.expect_error(403, "access_denied");
     app.0.patch(&app.0.root_key, &format!("/workspaces/{workspace}"), &body).await.expect(200);
     let there = app.consume(&key, "api_calls", 1).await.expect(200);
     assert_eq!(there["reset_at"], "2026-02-28T13:00:00Z", "midnight at 11 hours before UTC");

@@ -18,7 +18,7 @@ use serde_json::json;
 
 use super::{ByCounter, FeatureStanding, Place, UseFeature, kept};
 use crate::{
-    App,
+    App, UnitOfWork,
     combiner::{Combiner, Limits, each_alone},
 };
 
@@ -80,7 +80,6 @@ async fn try_group(app: App, requests: Vec<Request>) -> Result<Vec<Result<Featur
             let Group { answers, uses, events, .. } = group;
             tx.entitlement_use_insert(&uses).await?;
             let (_, handovers) = gatepost_delivery::store(&mut tx, &events, dispatcher.as_ref()).await?;
-            let unanswered = || Err(Error::Internal("a use was not decided".to_owned()));
             let answers: Vec<_> =
                 answers.into_iter().map(|answer| answer.unwrap_or_else(unanswered)).collect();
             Ok((answers, handovers))
@@ -91,6 +90,27 @@ async fn try_group(app: App, requests: Vec<Request>) -> Result<Vec<Result<Featur
         dispatcher.hand_over(handovers);
     }
     Ok(answers)
+}
+
+/// Counts a use in a unit of work.
+pub(super) async fn count_in(
+    unit: &mut UnitOfWork<'_>,
+    app: &App,
+    workspace_id: WorkspaceId,
+    environment: Environment,
+    input: UseFeature,
+) -> Result<FeatureStanding> {
+    let requests = [Request { workspace_id, environment, input }];
+    let mut group = Group::new(app, &requests);
+    group.count(&mut unit.tx).await?;
+    let Group { mut answers, uses, events, .. } = group;
+    unit.tx.entitlement_use_insert(&uses).await?;
+    events.into_iter().for_each(|event| unit.store_later(event));
+    answers.pop().flatten().unwrap_or_else(unanswered)
+}
+
+fn unanswered() -> Result<FeatureStanding> {
+    Err(Error::Internal("a use was not decided".to_owned()))
 }
 
 /// The requests of one transaction, and what they came to so far.

@@ -230,8 +230,7 @@ async fn listen(url: &Secret, sender: &mpsc::UnboundedSender<Notice>) -> Result<
         }
     };
     // The client must live as long as the connection is to.
-    let (listening, hearing) = tokio::join!(listening, hearing);
-    listening.and(hearing)
+    tokio::try_join!(listening, hearing).map(|_| ())
 }
 
 trait BatchExecuteBlocking {

@@ -202,5 +202,5 @@ async fn other_processes_are_told(db: Db) {
     db.storage.transaction(async |mut tx: Tx<'_>| tx.announce_due().await).await.expect("an announcement");
     assert_eq!(notices.recv().await, Some(Notice::Due));
     let ahead = db.storage.clock_ahead_by(&SystemClock).await.expect("both clocks");
-    assert!(ahead.abs() < 60_000_000, "one machine, one clock: {ahead}");
+    assert!(ahead.is_none_or(|ahead| ahead.abs() < 60_000_000), "one machine, one clock: {ahead:?}");
 }
