@@ -7,6 +7,10 @@ use std::net::TcpListener;
 use actix_web::{App, HttpResponse, HttpServer, web};
 use serde_json::Value;
 
+/// The same as Gatepost's: what is compared is what the servers do.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// As long as the answer that a verification of the bench's keys gets.
 const VERIFIED: &str = include_str!("../verified.json");
 
