@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
-use gatepost_kernel::{Error, EventId, Page, PageRequest, Result, Timestamp, random};
+use gatepost_delivery::Handovers;
+use gatepost_kernel::{Error, EventId, Page, PageRequest, Result, Timestamp};
 use gatepost_storage::{NewEvent, StoredEvent, Tx};
-use gatepost_webhooks::{EventType, event_data, event_payload};
+use gatepost_webhooks::{EventType, event_data};
 use serde_json::Value;
 
 use crate::{
@@ -60,10 +61,14 @@ pub async fn publish_all(unit: &mut UnitOfWork<'_>, inputs: Vec<PublishEvent>) -
 impl PublishEvent {
     fn prepare(self, caller: &Caller, now: Timestamp) -> NewEvent {
         let (workspace_id, environment) = (caller.workspace_id(), caller.environment());
-        let id = self.id.unwrap_or_else(|| EventId::generate(&mut random::rng()));
-        let event_type = self.event_type.as_str().to_owned();
-        let payload = event_payload(&id, &event_type, now, workspace_id, environment, &self.data);
-        NewEvent { id, workspace_id, environment, event_type, payload, created_at: now }
+        gatepost_delivery::event(
+            self.id,
+            self.event_type.as_str(),
+            now,
+            workspace_id,
+            environment,
+            &self.data,
+        )
     }
 }
 
@@ -106,9 +111,7 @@ async fn try_group(app: App, events: Vec<NewEvent>) -> Result<Vec<Result<()>>> {
         Ok((answers, handovers))
     };
     let (answers, handovers) = app.storage().transaction::<_, Error, _>(work).await?;
-    if let Ok(dispatcher) = app.dispatcher() {
-        dispatcher.hand_over(handovers);
-    }
+    app.hand_over(handovers);
     Ok(answers)
 }
 
@@ -138,6 +141,15 @@ pub async fn get(app: &App, caller: &Caller, id: EventId) -> Result<StoredEvent>
     let (workspace, environment) = (caller.workspace_id(), caller.environment());
     app.read(async move |mut tx| tx.event_get(workspace, environment, &id).await?.ok_or(Error::NotFound))
         .await
+}
+
+impl App {
+    /// Lets what a transaction leaves be sent, once it is committed.
+    pub(crate) fn hand_over(&self, handovers: Handovers) {
+        if let Ok(dispatcher) = self.dispatcher() {
+            dispatcher.hand_over(handovers);
+        }
+    }
 }
 
 impl UnitOfWork<'_> {

@@ -7,9 +7,8 @@
 
 use gatepost_delivery::Handovers;
 use gatepost_entitlements::Catalog;
-use gatepost_kernel::{Environment, Error, EventId, Result, Timestamp, WorkspaceId, random};
+use gatepost_kernel::{Environment, Error, Result, Timestamp, WorkspaceId};
 use gatepost_storage::{ChangeSubject, NewAuditEntry, NewEvent, Op, Tx};
-use gatepost_webhooks::event_payload;
 use serde_json::{Map, Value};
 
 use crate::{
@@ -74,16 +73,14 @@ impl<'c> UnitOfWork<'c> {
         event_type: &'static str,
         data: Value,
     ) {
-        let id = EventId::generate(&mut random::rng());
-        let payload = event_payload(&id, event_type, self.now, workspace_id, environment, &data);
-        self.events.push(NewEvent {
-            id,
+        self.events.push(gatepost_delivery::event(
+            None,
+            event_type,
+            self.now,
             workspace_id,
             environment,
-            event_type: event_type.to_owned(),
-            payload,
-            created_at: self.now,
-        });
+            &data,
+        ));
     }
 
     /// An event to be stored at the end.
@@ -156,9 +153,7 @@ impl App {
             Ok((value, others_must_forget, handovers))
         };
         let (value, others_must_forget, handovers) = self.storage().transaction::<_, Error, _>(work).await?;
-        if let Ok(dispatcher) = self.dispatcher() {
-            dispatcher.hand_over(handovers);
-        }
+        self.hand_over(handovers);
         if others_must_forget {
             self.learn_own_change().await;
         }

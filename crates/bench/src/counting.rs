@@ -1,6 +1,6 @@
 //! The figure of entitlements: one counter that everybody wants.
 
-use std::{process::Stdio, rc::Rc, time::Duration};
+use std::{rc::Rc, time::Duration};
 
 use serde_json::Value;
 
@@ -8,7 +8,7 @@ use crate::{
     Failure, Options,
     database::Database,
     load::{self, Kind, Requests},
-    post::{Gatepost, unpin},
+    post::{Gatepost, pgbench, unpin},
     report::{Ratios, Row},
     say,
 };
@@ -49,7 +49,7 @@ pub async fn hot_counter(options: &Options) -> Result<Row, Failure> {
     let length = Duration::from_secs(options.seconds);
     let mut ratios = Vec::new();
     for round in 0..options.rounds {
-        let alone = pgbench(&database, options).await?;
+        let alone = pgbench(&database, options, "UPDATE hot SET used = used + 1 WHERE id = 1;\n").await?;
         let requests = |_| Consume { key: gatepost.key.as_str().into() };
         let outcome = load::run(&gatepost.server, CONNECTIONS, length, requests).await?;
         let uses = outcome.requests as f64 / length.as_secs_f64();
@@ -91,18 +91,4 @@ pub async fn hot_counter(options: &Options) -> Result<Row, Failure> {
         spread: ratios.spread(),
         reached: ratios.median() >= 10.0,
     })
-}
-
-async fn pgbench(database: &Database, options: &Options) -> Result<f64, Failure> {
-    let script = database.dir().join("update.sql");
-    std::fs::write(&script, "UPDATE hot SET used = used + 1 WHERE id = 1;\n")?;
-    let seconds = options.seconds.to_string();
-    let output = tokio::process::Command::new(gatepost_test_support::postgres_program("pgbench"))
-        .args(["-n", "-M", "prepared", "-c", "64", "-j", "2", "-T", &seconds, "-f"])
-        .arg(script)
-        .arg(&database.url)
-        .stdin(Stdio::null())
-        .output()
-        .await?;
-    crate::post::transactions_per_second(output)
 }

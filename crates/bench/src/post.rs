@@ -140,7 +140,7 @@ async fn events_postgres(options: &Options) -> Result<Row, Failure> {
     let length = Duration::from_secs(options.seconds);
     let mut ratios = Vec::new();
     for round in 0..options.rounds {
-        let alone = pgbench(&database, options).await?;
+        let alone = pgbench(&database, options, &insert_event()).await?;
         let outcome = load::run(&gatepost.server, CONNECTIONS, length, |_| Post::new(&gatepost.key)).await?;
         let events = outcome.requests as f64 / length.as_secs_f64();
         ratios.push(events / alone);
@@ -158,35 +158,31 @@ async fn events_postgres(options: &Options) -> Result<Row, Failure> {
     })
 }
 
-/// Transactions per second of `pgbench`, each with one event.
-async fn pgbench(database: &Database, options: &Options) -> Result<f64, Failure> {
-    let script = database.dir().join("insert.sql");
+/// One event, as a script for `pgbench`.
+fn insert_event() -> String {
     let payload = json!({
         "id": "evt_000000000000000000000000", "type": "post.created", "created_at": "2026-01-15T10:30:00.000000Z",
         "workspace_id": 1, "environment": "live", "data": { "filler": "x".repeat(DATA_BYTES) },
     });
-    std::fs::write(
-        &script,
-        format!(
-            "\\set a random(0, 1000000000000000000)\n\\set b random(0, 1000000000000000000)\n\
+    format!(
+        "\\set a random(0, 1000000000000000000)\n\\set b random(0, 1000000000000000000)\n\
              INSERT INTO events (workspace_id, environment, id, event_type, payload, created_at) VALUES \
              (1, 'live', 'evt_' || :a || '_' || :b, 'post.created', '{payload}', now());\n"
-        ),
-    )?;
-    let program = gatepost_test_support::postgres_program("pgbench");
+    )
+}
+
+/// Transactions per second of `pgbench` with 64 clients, each of which is `script`.
+pub async fn pgbench(database: &Database, options: &Options, script: &str) -> Result<f64, Failure> {
+    let file = database.dir().join("pgbench.sql");
+    std::fs::write(&file, script)?;
     let seconds = options.seconds.to_string();
-    let output = tokio::process::Command::new(program)
+    let output = tokio::process::Command::new(gatepost_test_support::postgres_program("pgbench"))
         .args(["-n", "-M", "prepared", "-c", "64", "-j", "2", "-T", &seconds, "-f"])
-        .arg(script)
+        .arg(file)
         .arg(&database.url)
         .stdin(Stdio::null())
         .output()
         .await?;
-    transactions_per_second(output)
-}
-
-/// What `pgbench` printed.
-pub fn transactions_per_second(output: std::process::Output) -> Result<f64, Failure> {
     let text = String::from_utf8(output.stdout)?;
     let tps = text.lines().find_map(|line| line.strip_prefix("tps = ")?.split(' ').next()?.parse().ok());
     tps.ok_or_else(|| format!("pgbench: {text}{}", String::from_utf8_lossy(&output.stderr)).into())

@@ -367,17 +367,19 @@ impl Dispatcher {
                 .map(|endpoint| (endpoint.id, Arc::new(endpoint)))
                 .collect();
             let (mut due, mut taken) = (Vec::new(), Vec::new());
+            let (wanted, others): (Vec<_>, Vec<_>) =
+                wanted.into_iter().partition(|(endpoint, ..)| endpoints.contains_key(endpoint));
+            // First, while no delivery is locked: whoever records holds endpoints and then waits for deliveries.
+            for (endpoint, ..) in others {
+                // Made inactive, or deleted, while somebody had a delivery who then died; or made active again just now.
+                match tx.webhook_endpoint_hold(&[endpoint]).await?.get(&endpoint) {
+                    None => tx.webhook_delivery_fail_due(endpoint, now).await?,
+                    Some(false) => tx.webhook_delivery_park(endpoint, now).await?,
+                    Some(true) => 0,
+                };
+                taken.push((endpoint, None));
+            }
             for (endpoint, earlier, count) in wanted {
-                if !endpoints.contains_key(&endpoint) {
-                    // Made inactive, or deleted, while somebody had a delivery who then died; or made active again just now.
-                    match tx.webhook_endpoint_hold(&[endpoint]).await?.get(&endpoint) {
-                        None => tx.webhook_delivery_fail_due(endpoint, now).await?,
-                        Some(false) => tx.webhook_delivery_park(endpoint, now).await?,
-                        Some(true) => 0,
-                    };
-                    taken.push((endpoint, None));
-                    continue;
-                }
                 let limit = u32::try_from(count).unwrap_or(u32::MAX);
                 let locked = tx.webhook_delivery_lock_due(endpoint, now, earlier.taken_until, limit).await?;
                 let taken_until = locked.last().map(|(_, due_at)| *due_at).filter(|_| locked.len() == count);

@@ -6,9 +6,10 @@ use std::{
     time::Instant,
 };
 
-use gatepost_kernel::{ClaimId, Environment, WebhookEndpointId, WorkspaceId};
+use gatepost_kernel::{ClaimId, Environment, EventId, Timestamp, WebhookEndpointId, WorkspaceId, random};
 use gatepost_storage::{ClaimedDelivery, NewEvent, NewWebhookDelivery, Result, Tx, WebhookEndpoint};
-use gatepost_webhooks::Subscription;
+use gatepost_webhooks::{Subscription, event_payload};
+use serde_json::Value;
 
 use crate::{Dispatcher, slots::Slot};
 
@@ -41,6 +42,20 @@ impl Handovers {
         self.leased.extend(others.leased);
         self.waiting.extend(others.waiting);
     }
+}
+
+/// An event as it is stored, signed and sent; without an id, with a fresh one.
+pub fn event(
+    id: Option<EventId>,
+    event_type: &str,
+    created_at: Timestamp,
+    workspace_id: WorkspaceId,
+    environment: Environment,
+    data: &Value,
+) -> NewEvent {
+    let id = id.unwrap_or_else(|| EventId::generate(&mut random::rng()));
+    let payload = event_payload(&id, event_type, created_at, workspace_id, environment, data);
+    NewEvent { id, workspace_id, environment, event_type: event_type.to_owned(), payload, created_at }
 }
 
 /// Stores events with a delivery to each active endpoint that wants them, and answers which are new. One whose id its

@@ -15,5 +15,5 @@ mod send;
 mod slots;
 
 pub use dispatcher::{Dispatcher, Settings};
-pub use fan_out::{Handovers, store};
+pub use fan_out::{Handovers, event, store};
 pub use send::Sent;

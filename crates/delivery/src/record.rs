@@ -5,13 +5,12 @@ use std::{
     time::Duration,
 };
 
-use gatepost_kernel::{EventId, WebhookEndpointId, random};
-use gatepost_storage::{DeliveryResult, EndpointTally, NewEvent, StorageError, Tx, WebhookEndpointChanges};
-use gatepost_webhooks::event_payload;
+use gatepost_kernel::WebhookEndpointId;
+use gatepost_storage::{DeliveryResult, EndpointTally, StorageError, Tx, WebhookEndpointChanges};
 use serde_json::json;
 use tokio::sync::mpsc;
 
-use crate::{Dispatcher, Handovers, slots::Slot, store};
+use crate::{Dispatcher, Handovers, event, slots::Slot, store};
 
 const BATCH: usize = 256;
 /// For how long results are held while the database is away; after that the leases have ended, and somebody sends again.
@@ -103,13 +102,9 @@ impl Dispatcher {
                     ..Default::default()
                 };
                 tx.webhook_endpoint_update(endpoint.id, changes, now).await?;
-                let id = EventId::generate(&mut random::rng());
-                let (workspace_id, environment) = (endpoint.workspace_id, endpoint.environment);
-                let event_type = "webhook.disabled";
                 let data = json!({ "id": endpoint.id, "url": endpoint.url, "reason": reason });
-                let payload = event_payload(&id, event_type, now, workspace_id, environment, &data);
-                let event_type = event_type.to_owned();
-                events.push(NewEvent { id, workspace_id, environment, event_type, payload, created_at: now });
+                let (workspace_id, environment) = (endpoint.workspace_id, endpoint.environment);
+                events.push(event(None, "webhook.disabled", now, workspace_id, environment, &data));
             }
             let (_, handovers) = store(&mut tx, &events, Some(&dispatcher)).await?;
             Ok::<_, StorageError>(handovers)

@@ -11,9 +11,8 @@ use std::{
 };
 
 use gatepost_entitlements::{FeatureKind, Grant, crossed};
-use gatepost_kernel::{Environment, Error, EventId, Result, Timestamp, WorkspaceId, random};
+use gatepost_kernel::{Environment, Error, Result, Timestamp, WorkspaceId};
 use gatepost_storage::{EntitlementUse, NewEvent, Tx};
-use gatepost_webhooks::event_payload;
 use serde_json::json;
 
 use super::{ByCounter, FeatureStanding, Place, UseFeature, kept};
@@ -86,9 +85,7 @@ async fn try_group(app: App, requests: Vec<Request>) -> Result<Vec<Result<Featur
         }
     };
     let (answers, handovers) = app.storage().transaction::<_, Error, _>(work).await?;
-    if let Ok(dispatcher) = app.dispatcher() {
-        dispatcher.hand_over(handovers);
-    }
+    app.hand_over(handovers);
     Ok(answers)
 }
 
@@ -255,8 +252,6 @@ impl<'a> Group<'a> {
 
 /// Tells that a threshold of a limit was reached.
 pub(super) fn threshold_event(place: &Place<'_>, threshold: u32, used: u64, now: Timestamp) -> NewEvent {
-    let id = EventId::generate(&mut random::rng());
-    let event_type = "entitlement.threshold_reached";
     let data = json!({
         "feature": place.name,
         "threshold": threshold,
@@ -266,7 +261,6 @@ pub(super) fn threshold_event(place: &Place<'_>, threshold: u32, used: u64, now:
         "period_start": place.period.end.map(|_| place.period.start),
         "period_end": place.period.end,
     });
-    let (workspace_id, environment) = (place.workspace_id, place.environment);
-    let payload = event_payload(&id, event_type, now, workspace_id, environment, &data);
-    NewEvent { id, workspace_id, environment, event_type: event_type.to_owned(), payload, created_at: now }
+    let event_type = "entitlement.threshold_reached";
+    gatepost_delivery::event(None, event_type, now, place.workspace_id, place.environment, &data)
 }
