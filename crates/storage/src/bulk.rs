@@ -1,16 +1,20 @@
 //! Statements that write many rows of PostgreSQL at once: one array for each column, which the server unrolls. However many
 //! rows there are, the text is the same, so each connection prepares it once.
 
-/// Declares such a statement: its text around `unnest(…)`, and the arrays in the order of the columns.
+/// Declares such a statement: what it is given once (each value behind the text that leads to it), its text around
+/// `unnest(…)`, and the arrays in the order of the columns.
 macro_rules! bulk_statement {
     (
         $(#[$doc:meta])*
-        $name:ident returning $returned:ty = $before:literal unnest $after:literal
+        $name:ident returning $returned:ty =
+        $(given { $($lead:literal $given:ident: $given_rust:ty => $given_sql:ty),+ $(,)? })?
+        $before:literal unnest $after:literal
         { $($field:ident: $rust:ty => $sql:ty),+ $(,)? }
     ) => {
         $(#[$doc])*
         #[derive(Default)]
         struct $name<'a> {
+            $($($given: $given_rust,)+)?
             $($field: Vec<$rust>,)+
         }
 
@@ -19,6 +23,10 @@ macro_rules! bulk_statement {
                 &'b self,
                 mut out: ::diesel::query_builder::AstPass<'_, 'b, ::diesel::pg::Pg>,
             ) -> ::diesel::QueryResult<()> {
+                $($(
+                    out.push_sql($lead);
+                    out.push_bind_param::<$given_sql, _>(&self.$given)?;
+                )+)?
                 out.push_sql($before);
                 let mut separator = " unnest(";
                 $(

@@ -148,6 +148,60 @@ bulk_statement! {
     }
 }
 
+impl<'a> InsertUses<'a> {
+    fn new(uses: &'a [EntitlementUse]) -> Self {
+        let mut insert = Self::default();
+        for one in uses {
+            insert.workspace_id.push(one.counter.workspace_id.0);
+            insert.environment.push(one.counter.environment.as_str());
+            insert.feature.push(&one.counter.feature);
+            insert.quantity.push(to_i64(one.quantity));
+            insert.period_start.push(one.counter.period_start.into());
+            insert.reset_at.push(one.reset_at.map(Into::into));
+            insert.used.push(to_i64(one.used));
+            insert.limit_value.push(one.limit.map(to_i64));
+            insert.soft.push(one.soft);
+            insert.plan.push(&one.plan);
+            insert.reason.push(one.reason.as_deref());
+            insert.metadata.push(one.metadata.clone().map(DbJson));
+            insert.idempotency_key.push(one.idempotency_key.as_deref());
+            insert.created_at.push(one.created_at.into());
+        }
+        insert
+    }
+}
+
+bulk_statement! {
+    /// Uses of one feature, which were all counted and differ in little, and its counter; nothing unless the counter and the
+    /// workspace are as expected.
+    CountUses returning () =
+    given {
+        "WITH counted AS (UPDATE entitlement_counters c SET used = " used: i64 => BigInt,
+        ", updated_at = " updated_at: DbTime => Instant,
+        " WHERE c.workspace_id = " workspace_id: i64 => BigInt,
+        " AND c.environment = " environment: &'a str => Text,
+        " AND c.feature = " feature: &'a str => Text,
+        " AND c.period_start = " period_start: DbTime => Instant,
+        " AND c.used = " expected: i64 => BigInt,
+        " AND EXISTS (SELECT 1 FROM workspaces w WHERE w.id = c.workspace_id AND w.deleted_at IS NULL AND w.tier = "
+            tier: &'a str => Text,
+        " AND w.settings ->> 'timezone' IS NOT DISTINCT FROM " time_zone: Option<&'a str> => Nullable<Text>,
+        ") RETURNING c.*, " reset_at: Option<DbTime> => Nullable<Instant>,
+        " AS reset_at, " limit_value: Option<i64> => Nullable<BigInt>,
+        " AS limit_value, " soft: bool => Bool,
+        " AS soft, " plan: &'a str => Text,
+    }
+    " AS plan) INSERT INTO entitlement_usage (workspace_id, environment, feature, period_start, reset_at, limit_value, soft, plan, \
+     created_at, quantity, used, metadata) SELECT c.workspace_id, c.environment, c.feature, c.period_start, c.reset_at, \
+     c.limit_value, c.soft, c.plan, c.updated_at, u.* FROM counted c,"
+    unnest "u"
+    {
+        quantities: i64 => BigInt,
+        counts: i64 => BigInt,
+        metadata: Option<DbJson> => Nullable<JsonDoc>,
+    }
+}
+
 /// The rows of one counter.
 macro_rules! counter {
     ($key:expr) => {
@@ -213,6 +267,25 @@ impl Tx<'_> {
             .execute(c)
             .await?);
         Ok(())
+    }
+
+    /// Sets a counter to what it is after a use, if it holds `held`; whether it did.
+    async fn entitlement_counter_move(
+        &mut self,
+        key: &CounterKey,
+        held: u64,
+        last: &EntitlementUse,
+    ) -> Result<bool> {
+        let rows = on_conn!(self, |c| diesel::update(
+            counter!(key).filter(entitlement_counters::used.eq(to_i64(held)))
+        )
+        .set((
+            entitlement_counters::used.eq(to_i64(last.used)),
+            entitlement_counters::updated_at.eq(DbTime::from(last.created_at)),
+        ))
+        .execute(c)
+        .await?);
+        Ok(rows > 0)
     }
 
     /// How much is counted, without holding it.
@@ -293,27 +366,58 @@ impl Tx<'_> {
                 }
             }
             Conn::Postgres(c) => {
-                let mut insert = InsertUses::default();
-                for one in uses {
-                    insert.workspace_id.push(one.counter.workspace_id.0);
-                    insert.environment.push(one.counter.environment.as_str());
-                    insert.feature.push(&one.counter.feature);
-                    insert.quantity.push(to_i64(one.quantity));
-                    insert.period_start.push(one.counter.period_start.into());
-                    insert.reset_at.push(one.reset_at.map(Into::into));
-                    insert.used.push(to_i64(one.used));
-                    insert.limit_value.push(one.limit.map(to_i64));
-                    insert.soft.push(one.soft);
-                    insert.plan.push(&one.plan);
-                    insert.reason.push(one.reason.as_deref());
-                    insert.metadata.push(one.metadata.clone().map(DbJson));
-                    insert.idempotency_key.push(one.idempotency_key.as_deref());
-                    insert.created_at.push(one.created_at.into());
-                }
-                insert.execute(*c).await?;
+                InsertUses::new(uses).execute(*c).await?;
             }
         }
         Ok(())
+    }
+
+    /// Counts uses of one counter that holds `held`, all of which were decided by this plan and time zone of its workspace and
+    /// none of which was refused or has an idempotency key. Whether that is so; if not, nothing is written.
+    pub async fn entitlement_count(
+        &mut self,
+        uses: &[EntitlementUse],
+        held: u64,
+        tier: &str,
+        time_zone: Option<&str>,
+    ) -> Result<bool> {
+        let Some(last) = uses.last() else { return Ok(true) };
+        let key = &last.counter;
+        match &mut self.0 {
+            Conn::Sqlite(_) => {
+                let workspace = self.workspace_get(key.workspace_id).await?;
+                let as_decided = workspace.is_some_and(|workspace| {
+                    workspace.tier == tier
+                        && workspace.settings.get("timezone").and_then(Value::as_str) == time_zone
+                });
+                if !as_decided || !self.entitlement_counter_move(key, held, last).await? {
+                    return Ok(false);
+                }
+                self.entitlement_use_insert(uses).await?;
+                Ok(true)
+            }
+            Conn::Postgres(c) => {
+                let statement = CountUses {
+                    used: to_i64(last.used),
+                    updated_at: last.created_at.into(),
+                    workspace_id: key.workspace_id.0,
+                    environment: key.environment.as_str(),
+                    feature: &key.feature,
+                    period_start: key.period_start.into(),
+                    expected: to_i64(held),
+                    tier,
+                    time_zone,
+                    reset_at: last.reset_at.map(Into::into),
+                    limit_value: last.limit.map(to_i64),
+                    soft: last.soft,
+                    plan: &last.plan,
+                    quantities: uses.iter().map(|one| to_i64(one.quantity)).collect(),
+                    counts: uses.iter().map(|one| to_i64(one.used)).collect(),
+                    metadata: uses.iter().map(|one| one.metadata.clone().map(DbJson)).collect(),
+                };
+                Ok(statement.execute(*c).await? == uses.len())
+            }
+        }
     }
 
     /// Notes that a threshold was reached in a period; whether nobody had noted it before.

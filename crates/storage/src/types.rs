@@ -28,7 +28,7 @@ impl SqlOrd for Instant {}
 pub struct JsonDoc;
 
 /// A [`Timestamp`] on its way to or from a row.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, AsExpression, FromSqlRow)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, AsExpression, FromSqlRow)]
 #[diesel(sql_type = Instant)]
 pub struct DbTime(pub i64);
 

@@ -6,14 +6,14 @@ use std::{
         hash_map::{Entry, RandomState},
     },
     hash::BuildHasher,
-    sync::Arc,
+    sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
 use gatepost_entitlements::{FeatureKind, Grant, crossed};
 use gatepost_kernel::{Environment, Error, Result, Timestamp, WorkspaceId};
-use gatepost_storage::{EntitlementUse, NewEvent, Tx};
-use serde_json::json;
+use gatepost_storage::{EntitlementUse, NewEvent, StorageError, Tx, Workspace};
+use serde_json::{Value, json};
 
 use super::{ByCounter, FeatureStanding, Place, UseFeature, kept};
 use crate::{
@@ -26,6 +26,8 @@ const KEPT: Duration = Duration::from_secs(32 * 86_400);
 /// Transactions at a time; the uses of one counter are always in the same.
 const LANES: usize = 4;
 const MAX_REQUESTS: usize = 256;
+/// Counters that a lane remembers.
+const MAX_REMEMBERED: usize = 1_024;
 
 /// A use that waits for the next transaction.
 #[derive(Clone)]
@@ -37,13 +39,59 @@ pub(crate) struct Request {
 
 /// Where uses wait, by what they count for.
 pub(crate) struct Counters {
-    lanes: Vec<Arc<Combiner<Request, FeatureStanding>>>,
+    lanes: Vec<Lane>,
     hasher: RandomState,
 }
 
+#[derive(Clone)]
+struct Lane {
+    combiner: Arc<Combiner<Request, FeatureStanding>>,
+    /// Where a counter stood when this process last counted on it. Others may have moved it since: what is decided by it is
+    /// written only if it still stands there.
+    last: Arc<Mutex<HashMap<Subject, LastCount>>>,
+}
+
+/// What is counted for whom.
+type Subject = (WorkspaceId, Environment, String);
+
+/// What was seen when a counter was counted on.
+#[derive(Clone)]
+struct LastCount {
+    workspace: Workspace,
+    period_start: Timestamp,
+    used: u64,
+}
+
+impl Lane {
+    fn last(&self, subject: &Subject) -> Option<LastCount> {
+        self.last.lock().unwrap_or_else(PoisonError::into_inner).get(subject).cloned()
+    }
+
+    fn remember(&self, counts: impl IntoIterator<Item = (Subject, LastCount)>) {
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        if last.len() > MAX_REMEMBERED {
+            last.clear();
+        }
+        last.extend(counts);
+    }
+}
+
+impl Request {
+    fn subject(&self) -> Subject {
+        (self.workspace_id, self.environment, self.input.feature.clone())
+    }
+}
+
 pub(crate) fn counters() -> Counters {
-    let lane =
-        || Combiner::new(Limits { lanes: 1, requests: MAX_REQUESTS, weight: usize::MAX, weigh: |_| 1 });
+    let lane = || Lane {
+        combiner: Combiner::new(Limits {
+            lanes: 1,
+            requests: MAX_REQUESTS,
+            weight: usize::MAX,
+            weigh: |_| 1,
+        }),
+        last: Arc::default(),
+    };
     Counters { lanes: (0..LANES).map(|_| lane()).collect(), hasher: RandomState::new() }
 }
 
@@ -56,37 +104,79 @@ impl App {
         input: UseFeature,
     ) -> Result<FeatureStanding> {
         let hash = self.counters().hasher.hash_one((workspace_id, environment, &input.feature));
-        let lane = &self.counters().lanes[usize::try_from(hash % LANES as u64).unwrap_or(0)];
-        let app = self.clone();
-        let work = move |requests| count_group(app.clone(), requests);
+        let lane = self.counters().lanes[usize::try_from(hash % LANES as u64).unwrap_or(0)].clone();
+        let (app, combiner) = (self.clone(), lane.combiner.clone());
+        let work = move |requests| count_group(app.clone(), lane.clone(), requests);
         let request = Request { workspace_id, environment, input };
-        lane.submit(self.runtime(), request, work).await
+        combiner.submit(self.runtime(), request, work).await
     }
 }
 
-async fn count_group(app: App, requests: Vec<Request>) -> Vec<Result<FeatureStanding>> {
-    each_alone(requests, |requests| try_group(app.clone(), requests)).await
+async fn count_group(app: App, lane: Lane, requests: Vec<Request>) -> Vec<Result<FeatureStanding>> {
+    each_alone(requests, |requests| try_group(app.clone(), lane.clone(), requests)).await
 }
 
 /// One transaction; what each request is told.
-async fn try_group(app: App, requests: Vec<Request>) -> Result<Vec<Result<FeatureStanding>>> {
+async fn try_group(app: App, lane: Lane, requests: Vec<Request>) -> Result<Vec<Result<FeatureStanding>>> {
+    if let Some(answers) = try_by_last(&app, &lane, &requests).await? {
+        return Ok(answers);
+    }
     let dispatcher = app.dispatcher().ok().cloned();
     let work = {
         let app = app.clone();
         async move |mut tx: Tx<'_>| {
             let mut group = Group::new(&app, &requests);
             group.count(&mut tx).await?;
-            let Group { answers, uses, events, .. } = group;
+            let Group { answers, uses, events, last, .. } = group;
             tx.entitlement_use_insert(&uses).await?;
             let (_, handovers) = gatepost_delivery::store(&mut tx, &events, dispatcher.as_ref()).await?;
-            let answers: Vec<_> =
-                answers.into_iter().map(|answer| answer.unwrap_or_else(unanswered)).collect();
-            Ok((answers, handovers))
+            Ok((answered(answers), handovers, last))
         }
     };
-    let (answers, handovers) = app.storage().transaction::<_, Error, _>(work).await?;
+    let (answers, handovers, last) = app.storage().transaction::<_, Error, _>(work).await?;
+    lane.remember(last);
     app.hand_over(handovers);
     Ok(answers)
+}
+
+/// Decides uses of one counter by where it stood last, and writes them in one statement if it still does. None if it moved, or if
+/// there is more to do than to count: a refusal, a threshold, an idempotency key.
+async fn try_by_last(
+    app: &App,
+    lane: &Lane,
+    requests: &[Request],
+) -> Result<Option<Vec<Result<FeatureStanding>>>> {
+    let Some(first) = requests.first() else { return Ok(None) };
+    let subject = first.subject();
+    let simple = |request: &Request| request.input.idempotency_key.is_none() && request.subject() == subject;
+    let Some(last) = lane.last(&subject).filter(|_| requests.iter().all(simple)) else { return Ok(None) };
+    let mut group = Group::new(app, requests);
+    let place = |_| Place::of(app, &last.workspace, first.environment, &first.input.feature, group.now);
+    let places: Vec<(usize, Place<'_>)> =
+        (0..requests.len()).filter_map(|number| Some((number, place(number)?))).collect();
+    let Some((_, place)) = places.first() else { return Ok(None) };
+    if place.period.start != last.period_start {
+        return Ok(None);
+    }
+    let added = group.decide(&places, last.used);
+    let used = last.used.saturating_add(added);
+    if group.uses.len() < requests.len() || !crossed(place.feature, place.grant, last.used, used).is_empty() {
+        return Ok(None);
+    }
+    let Group { answers, uses, .. } = group;
+    let (held, tier) = (last.used, last.workspace.tier.clone());
+    let time_zone = last.workspace.settings.get("timezone").and_then(Value::as_str).map(str::to_owned);
+    let count =
+        async move |mut tx: Tx<'_>| tx.entitlement_count(&uses, held, &tier, time_zone.as_deref()).await;
+    if !app.storage().statement::<_, StorageError, _>(count).await? {
+        return Ok(None);
+    }
+    lane.remember([(subject, LastCount { used, ..last })]);
+    Ok(Some(answered(answers)))
+}
+
+fn answered(answers: Vec<Option<Result<FeatureStanding>>>) -> Vec<Result<FeatureStanding>> {
+    answers.into_iter().map(|answer| answer.unwrap_or_else(unanswered)).collect()
 }
 
 /// Counts a use in a unit of work.
@@ -120,6 +210,8 @@ struct Group<'a> {
     events: Vec<NewEvent>,
     /// What was decided under idempotency keys, before or in this very transaction.
     kept: HashMap<(WorkspaceId, Environment, String), EntitlementUse>,
+    /// Where the counters stand now.
+    last: Vec<(Subject, LastCount)>,
 }
 
 impl<'a> Group<'a> {
@@ -132,6 +224,7 @@ impl<'a> Group<'a> {
             uses: Vec::new(),
             events: Vec::new(),
             kept: HashMap::new(),
+            last: Vec::new(),
         }
     }
 
@@ -159,14 +252,23 @@ impl<'a> Group<'a> {
             }
         }
         for requests in counters.values() {
-            self.count_one(tx, requests).await?;
+            let used = self.count_one(tx, requests).await?;
+            let Some((number, place)) = requests.first() else { continue };
+            // What rolls depends on more than its counter.
+            if place.cycle.rolling_since(place.feature, place.period).is_some() {
+                continue;
+            }
+            if let Some(workspace) = workspaces.get(&place.workspace_id).cloned().flatten() {
+                let last = LastCount { workspace, period_start: place.period.start, used };
+                self.last.push((self.requests[*number].subject(), last));
+            }
         }
         Ok(())
     }
 
-    /// Decides all uses of one counter, one after the other.
-    async fn count_one(&mut self, tx: &mut Tx<'_>, requests: &[(usize, Place<'_>)]) -> Result<()> {
-        let Some((_, place)) = requests.first() else { return Ok(()) };
+    /// Decides all uses of one counter, and writes what the counter holds then, which is the answer.
+    async fn count_one(&mut self, tx: &mut Tx<'_>, requests: &[(usize, Place<'_>)]) -> Result<u64> {
+        let Some((_, place)) = requests.first() else { return Ok(0) };
         let key = place.key();
         if place.cycle.rolling_since(place.feature, place.period).is_some() {
             // Whoever still counts for yesterday, by a clock that is a little behind, holds that day.
@@ -178,6 +280,24 @@ impl<'a> Group<'a> {
         let before = place.before(tx, &key).await?;
         // Only now: whoever was first with an idempotency key has committed, or waits for us.
         self.learn_kept(tx, requests).await?;
+        let from = before.saturating_add(held);
+        let added = self.decide(requests, from);
+        if added == 0 {
+            return Ok(held);
+        }
+        let held = held.saturating_add(added);
+        tx.entitlement_counter_set(&key, held, self.now).await?;
+        let to = from.saturating_add(added);
+        for threshold in crossed(place.feature, place.grant, from, to) {
+            if tx.entitlement_alert_insert(&key, threshold).await? {
+                self.events.push(threshold_event(place, threshold, to, self.now));
+            }
+        }
+        Ok(held)
+    }
+
+    /// Decides uses of one feature of which `from` are used, one after the other; how many are used more then.
+    fn decide(&mut self, requests: &[(usize, Place<'_>)], from: u64) -> u64 {
         let mut added = 0u64;
         for (number, place) in requests {
             let Request { workspace_id, environment, input, .. } = &self.requests[*number];
@@ -190,7 +310,7 @@ impl<'a> Group<'a> {
                 });
                 continue;
             }
-            let used = before.saturating_add(held).saturating_add(added);
+            let used = from.saturating_add(added);
             let refused = place.grant.decide(used, input.quantity).err();
             if refused.is_none() {
                 added = added.saturating_add(input.quantity);
@@ -200,7 +320,7 @@ impl<'a> Group<'a> {
             // A refusal without a key leaves no trace: nobody can ask for it again.
             if refused.is_none() || by_key.is_some() {
                 let one = EntitlementUse {
-                    counter: key.clone(),
+                    counter: place.key(),
                     quantity: input.quantity,
                     reset_at: place.period.end,
                     used,
@@ -218,17 +338,7 @@ impl<'a> Group<'a> {
                 self.uses.push(one);
             }
         }
-        if added == 0 {
-            return Ok(());
-        }
-        tx.entitlement_counter_set(&key, held.saturating_add(added), self.now).await?;
-        let (from, to) = (before.saturating_add(held), before.saturating_add(held).saturating_add(added));
-        for threshold in crossed(place.feature, place.grant, from, to) {
-            if tx.entitlement_alert_insert(&key, threshold).await? {
-                self.events.push(threshold_event(place, threshold, to, self.now));
-            }
-        }
-        Ok(())
+        added
     }
 
     /// Looks up what was decided under the idempotency keys of these requests.

@@ -207,6 +207,24 @@ impl Storage {
         }
     }
 
+    /// Runs `body`, all of whose writing is one statement on PostgreSQL: there that is a transaction by itself, and needs no word
+    /// to begin or end it.
+    ///
+    /// # Errors
+    /// Those of [`Storage::transaction`].
+    pub async fn statement<R, E, F>(&self, body: F) -> Result<R, E>
+    where
+        for<'c> F: AsyncFnOnce(Tx<'c>) -> Result<R, E> + Op<Tx<'c>, Result<R, E>, Fut: Send> + Send + 'static,
+        R: Send + 'static,
+        E: From<StorageError> + Send + 'static,
+    {
+        self.1.fetch_add(1, Ordering::Relaxed);
+        match &self.0 {
+            Inner::Sqlite(engine) => engine.transaction(body).await,
+            Inner::Postgres(engine) => engine.read(body).await,
+        }
+    }
+
     /// What other processes announce: hints to look now, not promises; whoever uses them looks from time to time as well.
     /// None on SQLite, whose file one process serves.
     pub fn notices(&self) -> Option<mpsc::UnboundedReceiver<Notice>> {

@@ -2,6 +2,7 @@
 
 mod changes;
 mod engine;
+mod entitlements;
 mod outage;
 mod rows;
 mod schema;

@@ -1,0 +1,85 @@
+//! Uses that are counted by where the counter stood last are counted only if it still stands there.
+
+use gatepost_kernel::{Environment, WorkspaceId};
+use gatepost_storage::{CounterKey, EntitlementUse, Storage, StorageError, Tx, WorkspaceChanges};
+use gatepost_test_support::both_engines;
+use serde_json::{Map, json};
+
+use super::{Db, at};
+
+both_engines! { Db: uses_are_counted_only_as_decided }
+
+fn counter() -> CounterKey {
+    CounterKey {
+        workspace_id: WorkspaceId::ROOT,
+        environment: Environment::Live,
+        feature: "posts".to_owned(),
+        period_start: at(0),
+    }
+}
+
+/// Two uses, after `held`.
+fn uses(held: u64) -> Vec<EntitlementUse> {
+    let one = |used| EntitlementUse {
+        counter: counter(),
+        quantity: 1,
+        reset_at: Some(at(100)),
+        used,
+        limit: Some(10),
+        soft: true,
+        plan: "free".to_owned(),
+        reason: None,
+        metadata: (used % 2 == 0).then(|| json!({ "n": used })),
+        idempotency_key: None,
+        created_at: at(1),
+    };
+    vec![one(held + 1), one(held + 2)]
+}
+
+/// Whether two uses are counted after `held`, as decided by `tier` and `time_zone`.
+async fn count(storage: &Storage, held: u64, tier: &'static str, time_zone: Option<&'static str>) -> bool {
+    let count = async move |mut tx: Tx<'_>| tx.entitlement_count(&uses(held), held, tier, time_zone).await;
+    storage.statement::<_, StorageError, _>(count).await.expect("an answer")
+}
+
+/// What the counter holds, and the sum of its uses.
+async fn sums(storage: &Storage) -> (u64, u64) {
+    let sums = async |mut tx: Tx<'_>| {
+        let counted = tx.entitlement_counter_get(&counter()).await?;
+        let used = tx.entitlement_use_sum(WorkspaceId::ROOT, Environment::Live, "posts").await?;
+        Ok::<_, StorageError>((counted, used))
+    };
+    storage.read(sums).await.expect("the sums")
+}
+
+async fn set(storage: &Storage, changes: WorkspaceChanges) {
+    let update = async move |mut tx: Tx<'_>| tx.workspace_update(WorkspaceId::ROOT, changes, at(2)).await;
+    storage.transaction::<_, StorageError, _>(update).await.expect("an answer").expect("the workspace");
+}
+
+async fn uses_are_counted_only_as_decided(db: Db) {
+    let db = db.with_root().await;
+    let storage = &db.storage;
+    assert!(!count(storage, 0, "free", None).await, "there is no counter");
+    let make = async |mut tx: Tx<'_>| tx.entitlement_counter_lock(&counter(), at(0)).await;
+    assert_eq!(storage.transaction::<_, StorageError, _>(make).await.expect("a counter"), 0);
+
+    assert!(count(storage, 0, "free", None).await);
+    assert_eq!(sums(storage).await, (2, 2));
+    assert!(!count(storage, 0, "free", None).await, "others have counted");
+    assert!(!count(storage, 2, "pro", None).await, "another plan");
+    assert!(!count(storage, 2, "free", Some("Europe/London")).await, "another time zone");
+    assert_eq!(sums(storage).await, (2, 2), "nothing was written");
+
+    let mut settings = Map::new();
+    settings.insert("timezone".to_owned(), json!("Europe/London"));
+    set(storage, WorkspaceChanges { settings: Some(settings), ..WorkspaceChanges::default() }).await;
+    assert!(!count(storage, 2, "free", None).await);
+    assert!(count(storage, 2, "free", Some("Europe/London")).await);
+    assert_eq!(sums(storage).await, (4, 4));
+
+    let delete = async |mut tx: Tx<'_>| tx.workspace_delete(WorkspaceId::ROOT, at(3)).await;
+    assert!(storage.transaction::<_, StorageError, _>(delete).await.expect("an answer"));
+    assert!(!count(storage, 4, "free", Some("Europe/London")).await, "the workspace is gone");
+    assert_eq!(sums(storage).await, (4, 4));
+}

@@ -1,0 +1,2 @@
+-- Nothing to do: a reference costs little within the file.
+SELECT 1;
