@@ -15,9 +15,10 @@ use actix_web::{
 };
 use futures_util::StreamExt;
 use gatepost_app::{
-    Admitted, Answer, App, Caller, IdempotencyRequest, Op, Principal, Refused, UnitOfWork, presented,
+    Admitted, Answer, App, Caller, IdempotencyRequest, IfMatch, Op, Principal, Refused, UnitOfWork,
+    lists::ListRequest, presented,
 };
-use gatepost_kernel::{Error, Page, RequestId, Result, WorkspaceId};
+use gatepost_kernel::{Error, Page, RequestId, Result, Timestamp, Window, WorkspaceId};
 use gatepost_keys::Token;
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -28,6 +29,7 @@ use crate::{
     client,
     contract::{ErrorFormat, IntoAnswer, PageUrl},
     error::ApiError,
+    lists::{ItemQuery, ListQuery, Listed},
     middleware::{Authenticated, Limited, Rendered},
     query::{NoQuery, Parameters, ReadQuery},
     scopes::RequiredScope,
@@ -83,6 +85,7 @@ impl<S: RequiredScope, Q: ReadQuery, B: ReadBody> Call<S, Q, B> {
         let query = Q::read(&mut parameters);
         let faults = parameters.into_errors();
         let query = query.filter(|_| faults.is_empty()).ok_or(Error::Validation(faults))?;
+        query.check(&caller)?;
 
         let (body, bytes) = read_body::<B>(&req, payload, &state).await?;
         if B::TAKEN {
@@ -100,6 +103,11 @@ impl<S: RequiredScope, Q: ReadQuery, B: ReadBody> Call<S, Q, B> {
             let request =
                 IdempotencyRequest::new(value.as_bytes(), req.method().as_str(), path, &workspace, &bytes)?;
             caller = caller.with_idempotency(request);
+        }
+        if is_mutating(req.method())
+            && let Some(if_match) = if_match(req.headers())
+        {
+            caller = caller.with_precondition(if_match);
         }
         Ok(Self { req, state, request_id, caller, query, body, scope: std::marker::PhantomData })
     }
@@ -136,17 +144,91 @@ impl<S: RequiredScope, Q: ReadQuery, B: ReadBody> Call<S, Q, B> {
         let body = self.state.contract().item(data)?;
         Ok(HttpResponse::Ok().content_type(header::ContentType::json()).body(body))
     }
+}
 
-    /// Answers with a page of things.
-    pub fn page<T: Serialize>(&self, page: &Page<T>) -> Result<HttpResponse, ApiError> {
+impl<S: RequiredScope, R: Listed, B: ReadBody> Call<S, ListQuery<R>, B> {
+    /// What is asked of the list.
+    pub async fn list_request(&self) -> Result<ListRequest, ApiError> {
+        let mut request = self.query.request().clone();
+        if let Some(cursor) = self.query.cursor() {
+            let position = self.app().cursors().await?.open(cursor, &self.list_name());
+            let position = position.ok_or_else(|| {
+                Error::invalid(
+                    "cursor",
+                    "The cursor is not one of this list with this sort and these filters.",
+                )
+            })?;
+            request.window = Window::After { position, per_page: request.window.per_page() };
+        }
+        Ok(request)
+    }
+
+    /// What tells the list from every other: a cursor belongs to one.
+    fn list_name(&self) -> String {
+        const NO_MATTER: [&str; 5] = ["page", "per_page", "cursor", "fields", "include"];
+        let name = |pair: &str| pair.split('=').next().unwrap_or_default().to_owned();
+        let pairs = self.req.query_string().split('&').filter(|pair| !pair.is_empty());
+        let mut pairs: Vec<&str> = pairs.filter(|pair| !NO_MATTER.contains(&name(pair).as_str())).collect();
+        pairs.sort_unstable();
+        let (workspace, environment) = (self.caller.workspace_id(), self.caller.environment());
+        format!("{workspace} {environment} {} {}", self.req.path(), pairs.join("&"))
+    }
+
+    /// Answers with a page of the list.
+    pub async fn page<T: Serialize>(&self, page: Page<T>) -> Result<HttpResponse, ApiError> {
+        let next_cursor = match page.next {
+            Some(position) => Some(self.app().cursors().await?.seal(position, &self.list_name())?),
+            None => None,
+        };
+        let page = page.try_map(|row| self.query.shape().apply(&row))?;
         let base = client::base_url(&self.req, &self.state) + self.req.path();
         let url = PageUrl { base, query: self.req.query_string() };
-        let (body, link) = self.state.contract().page(page, &url)?;
+        let cursors = R::LIST.is_log.then_some(next_cursor);
+        let (body, link) = self.state.contract().page(&page, cursors, &url)?;
         Ok(HttpResponse::Ok()
             .content_type(header::ContentType::json())
             .insert_header((header::LINK, link))
             .body(body))
     }
+}
+
+impl<S: RequiredScope, R: Listed, B: ReadBody> Call<S, ItemQuery<R>, B> {
+    /// Answers with one thing that was last changed at `updated_at`, if it ever is.
+    pub fn resource<T: Serialize>(
+        &self,
+        data: &T,
+        updated_at: Option<Timestamp>,
+    ) -> Result<HttpResponse, ApiError> {
+        let body = self.state.contract().item(&self.query.shape().apply(data)?)?;
+        let mut response = HttpResponse::Ok();
+        response.content_type(header::ContentType::json());
+        if let Some(updated_at) = updated_at {
+            response.insert_header((header::ETAG, entity_tag(updated_at)));
+        }
+        Ok(response.body(body))
+    }
+}
+
+/// What a resource is known by that was last changed then.
+fn entity_tag(updated_at: Timestamp) -> String {
+    format!("\"{:x}\"", updated_at.as_micros())
+}
+
+/// What the caller thinks that the resource is. A tag that is not one of ours is that of no resource.
+fn if_match(headers: &HeaderMap) -> Option<IfMatch> {
+    let mut given = headers.get_all(header::IF_MATCH).peekable();
+    given.peek()?;
+    let mut known = Vec::new();
+    for tag in given.flat_map(|value| value.to_str().unwrap_or_default().split(',')).map(str::trim) {
+        if tag == "*" {
+            return Some(IfMatch::Anything);
+        }
+        let micros = tag.strip_prefix('"').and_then(|tag| tag.strip_suffix('"'));
+        known.extend(
+            micros.and_then(|micros| i64::from_str_radix(micros, 16).ok()).map(Timestamp::from_micros),
+        );
+    }
+    Some(IfMatch::OneOf(known))
 }
 
 impl<S, Q, B> Call<S, Q, B> {

@@ -55,8 +55,12 @@ impl ApiError {
     /// Whether the refusal may be kept for a repetition with the same idempotency key. What depends on the
     /// caller's rights, on its rate or on our own state may not.
     pub fn can_be_kept(&self) -> bool {
-        !matches!(self, Self::UseCase(Error::IdempotencyInProgress | Error::IdempotencyKeyReused))
-            && matches!(self.status_code().as_u16(), 400 | 404 | 409 | 422)
+        !matches!(
+            self,
+            Self::UseCase(
+                Error::IdempotencyInProgress | Error::IdempotencyKeyReused | Error::PreconditionFailed
+            )
+        ) && matches!(self.status_code().as_u16(), 400 | 404 | 409 | 422)
     }
 }
 
@@ -72,6 +76,7 @@ impl ResponseError for ApiError {
                 Error::CannotRetry(_) => StatusCode::BAD_REQUEST,
                 Error::NotFound | Error::FeatureNotFound { .. } => StatusCode::NOT_FOUND,
                 Error::Conflict(_) | Error::IdempotencyInProgress => StatusCode::CONFLICT,
+                Error::PreconditionFailed => StatusCode::PRECONDITION_FAILED,
                 Error::Validation(_) | Error::IdempotencyKeyReused => StatusCode::UNPROCESSABLE_ENTITY,
                 Error::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
                 Error::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,

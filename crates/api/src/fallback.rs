@@ -1,6 +1,9 @@
-//! Requests that no operation takes: 405 where the path has other methods, else 404.
+//! Requests that no operation takes: 405 where the path has other methods, else 404; and `OPTIONS`, which asks for them.
 
-use actix_web::{HttpRequest, HttpResponse};
+use actix_web::{
+    HttpRequest, HttpResponse,
+    http::{Method, header},
+};
 use gatepost_kernel::Error;
 use serde_json::Value;
 
@@ -14,12 +17,17 @@ impl RouteTable {
     pub fn from_document(document: &Value) -> Self {
         let methods = |item: &Value| {
             let methods = METHODS.iter().filter(|method| item.get(**method).is_some());
-            methods.map(|method| method.to_uppercase()).collect::<Vec<_>>().join(", ")
+            let mut methods: Vec<_> = methods.map(|method| method.to_uppercase()).collect();
+            if methods.iter().any(|method| method == "GET") {
+                methods.push("HEAD".to_owned());
+            }
+            methods.push("OPTIONS".to_owned());
+            methods.join(", ")
         };
         let segments = |path: &str| path.split('/').map(str::to_owned).collect();
         let operations = document["paths"].as_object().into_iter().flatten();
         let operations = operations.map(|(path, item)| (segments(path), methods(item)));
-        let beside = PATHS.map(|path| (segments(path), "GET, HEAD".to_owned()));
+        let beside = PATHS.map(|path| (segments(path), "GET, HEAD, OPTIONS".to_owned()));
         Self(operations.chain(beside).collect())
     }
 
@@ -47,6 +55,9 @@ pub async fn no_such_operation(req: HttpRequest) -> Result<HttpResponse, ApiErro
         return Err(refused);
     }
     Err(match state.routes().allow(req.path()) {
+        Some(allow) if req.method() == Method::OPTIONS => {
+            return Ok(HttpResponse::NoContent().insert_header((header::ALLOW, allow)).finish());
+        }
         Some(allow) => {
             ApiError::MethodNotAllowed { method: req.method().to_string(), allow: allow.to_owned() }
         }

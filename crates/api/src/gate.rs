@@ -16,7 +16,7 @@ use actix_web::{
     body::{EitherBody, MessageBody, None as NoBody},
     dev::{AppConfig, ServiceResponse},
     http::{
-        StatusCode,
+        Method, StatusCode,
         header::{self, HeaderMap, HeaderValue},
     },
 };
@@ -85,23 +85,26 @@ where
         self.behind.poll_ready(context)
     }
 
-    fn call(&self, req: Request) -> Self::Future {
+    fn call(&self, mut req: Request) -> Self::Future {
         match self.answer(&req) {
             Some(response) => Either::Left(ready(Ok(response.map_body(|_, body| EitherBody::right(body))))),
-            None => Either::Right(
+            None => Either::Right({
+                // The framework leaves the body of the answer out by itself.
+                if req.method() == Method::HEAD && !is_forward_auth(req.path()) {
+                    req.head_mut().method = Method::GET;
+                }
                 self.behind
                     .call(req)
-                    .map_ok(|response| Response::from(response).map_body(|_, body| EitherBody::left(body))),
-            ),
+                    .map_ok(|response| Response::from(response).map_body(|_, body| EitherBody::left(body)))
+            }),
         }
     }
 }
 
 impl<S> GateService<S> {
     fn answer(&self, req: &Request) -> Option<Response<NoBody>> {
-        let rest = req.path().strip_prefix(BASE_PATH)?.strip_prefix("/auth")?;
         let settings = self.state.settings();
-        if !(rest.is_empty() || rest.starts_with('/')) || settings.probes_only {
+        if !is_forward_auth(req.path()) || settings.probes_only {
             return None;
         }
         let peer = req.peer_addr().map(|peer| peer.ip());
@@ -144,6 +147,11 @@ impl<S> GateService<S> {
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
         headers.insert(contract.workspace_header(), number(passed.workspace_id.0));
     }
+}
+
+fn is_forward_auth(path: &str) -> bool {
+    let rest = path.strip_prefix(BASE_PATH).and_then(|path| path.strip_prefix("/auth"));
+    rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
 /// The scopes that the route needs, none for each that is not one; nothing at all if anything has to be decoded.

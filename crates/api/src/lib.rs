@@ -8,9 +8,11 @@ mod body;
 mod call;
 mod client;
 mod contract;
+mod cors;
 mod error;
 mod fallback;
 mod gate;
+mod lists;
 mod metrics;
 mod middleware;
 mod openapi;
@@ -64,6 +66,8 @@ pub struct Settings {
     /// Whether browsers are told to come with TLS only from now on: where the server has a certificate, or takes nothing
     /// else.
     pub strict_transport: bool,
+    /// The origins whose pages may call the API from a browser, or `*` for all.
+    pub cors_origins: Vec<String>,
     /// Whether to serve the probes alone, as a process does that does not answer the API.
     pub probes_only: bool,
 }

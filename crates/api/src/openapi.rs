@@ -7,7 +7,11 @@ use serde_json::{Map, Value, json};
 use utoipa::OpenApi;
 use utoipa_actix_web::AppExt;
 
-use crate::{operations, wire};
+use crate::{
+    lists::Listed,
+    operations,
+    wire::{self, api_keys::ApiKeyList, webhooks::WebhookList, workspaces::WorkspaceList},
+};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -287,6 +291,12 @@ fn is_request_body(schema: &str) -> bool {
     ["Create", "Update", "Rotate"].iter().any(|verb| schema.starts_with(verb)) && schema.ends_with("Body")
 }
 
+/// Whether a member is there only if it is included.
+fn is_included(name: &str) -> bool {
+    let includes = [WorkspaceList::LIST.includes, ApiKeyList::LIST.includes, WebhookList::LIST.includes];
+    includes.into_iter().flatten().any(|include| include.name == name)
+}
+
 fn reference(kind: &str, name: &str) -> Value {
     json!({ "$ref": format!("#/components/{kind}/{name}") })
 }
@@ -326,8 +336,9 @@ fn example(schema: &Value, schemas: &Value) -> Option<Value> {
         schema["type"] == kind || schema["type"].as_array().is_some_and(|k| k.contains(&json!(kind)))
     };
     if let Some(properties) = schema["properties"].as_object() {
-        let known =
-            properties.iter().filter_map(|(name, schema)| Some((name.clone(), example(schema, schemas)?)));
+        // What is included leads back to where it is included in.
+        let own = properties.iter().filter(|(name, _)| !is_included(name));
+        let known = own.filter_map(|(name, schema)| Some((name.clone(), example(schema, schemas)?)));
         return Some(Value::Object(known.collect::<Map<_, _>>()));
     }
     if is("array") {

@@ -1,12 +1,18 @@
 //! Reading query strings: what is not declared is refused, naming what is.
 
 use actix_web::web;
+use gatepost_app::Caller;
 use gatepost_kernel::{FieldErrors, PageRequest};
 
 /// The query of an operation.
 pub trait ReadQuery: Sized + 'static {
     /// Reads the parameters; faults go to `parameters`. The answer counts only if there was none.
     fn read(parameters: &mut Parameters) -> Option<Self>;
+
+    /// Whether the caller may ask for it.
+    fn check(&self, _: &Caller) -> gatepost_kernel::Result<()> {
+        Ok(())
+    }
 }
 
 /// No parameters.
@@ -57,6 +63,47 @@ impl Parameters {
             );
         }
         choice
+    }
+
+    /// Words with commas between, each one that is known; repeated ones count once.
+    pub fn words<T: PartialEq>(
+        &mut self,
+        name: &'static str,
+        read: impl Fn(&str) -> Option<T>,
+        known: impl Fn() -> String,
+    ) -> Option<Vec<T>> {
+        let text = self.take(name)?;
+        let mut words = Vec::new();
+        for word in text.split(',').map(str::trim) {
+            match read(word) {
+                Some(word) if words.contains(&word) => {}
+                Some(word) => words.push(word),
+                None => {
+                    let known = known();
+                    self.errors.add(
+                        name,
+                        format!("The selected {name} is invalid. It must be one or more of: {known}."),
+                    );
+                    return None;
+                }
+            }
+        }
+        Some(words)
+    }
+
+    /// Whether it was given.
+    pub fn has(&self, name: &str) -> bool {
+        self.pairs.iter().any(|(key, _)| key == name)
+    }
+
+    /// Any text.
+    pub fn any_text(&mut self, name: &'static str) -> Option<String> {
+        self.take(name)
+    }
+
+    /// Notes a fault.
+    pub fn fault(&mut self, name: &str, message: impl Into<String>) {
+        self.errors.add(name, message);
     }
 
     /// A text of a certain form.

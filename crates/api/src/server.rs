@@ -3,9 +3,13 @@
 use std::{future::Future, io, net::TcpListener, time::Duration};
 
 use actix_service::IntoServiceFactory;
-use actix_web::{App, HttpServer, dev::ServerHandle, middleware::from_fn};
+use actix_web::{
+    App, HttpServer,
+    dev::ServerHandle,
+    middleware::{Compress, Condition, from_fn},
+};
 
-use crate::{State, configure, gate::ForwardAuthGate, respond, tls::TlsIdentity};
+use crate::{State, configure, cors::cors, gate::ForwardAuthGate, respond, tls::TlsIdentity};
 
 /// How long answers in progress may take after the server was told to stop.
 const SHUTDOWN_SECONDS: u64 = 6;
@@ -54,7 +58,12 @@ pub fn serve(
     let for_workers = state.clone();
     let mut server = HttpServer::new(move || {
         let state = for_workers.clone();
-        let app = App::new().wrap(from_fn(respond)).configure(|config| configure(config, &state));
+        let origins = &state.settings().cors_origins;
+        let app = App::new()
+            .wrap(Condition::new(!origins.is_empty(), cors(origins)))
+            .wrap(from_fn(respond))
+            .wrap(Compress::default())
+            .configure(|config| configure(config, &state));
         ForwardAuthGate { state, behind: app.into_factory() }
     })
     .workers(workers.max(1))

@@ -6,12 +6,14 @@
 
 use std::time::Duration;
 
-use gatepost_kernel::{ApiKeyId, Environment, Error, Page, PageRequest, Result, Secret, Timestamp, random};
+use gatepost_kernel::{ApiKeyId, Environment, Error, Page, Result, Secret, Timestamp, random};
 use gatepost_keys::{ApiKey, IpAllowlist, KeyStatus, ScopeSet, Token, grace_end};
-use gatepost_storage::{ApiKeyChanges, ApiKeyFilter, ChangeSubject, NewApiKey};
+use gatepost_storage::{ApiKeyChanges, ApiKeyFilter, ChangeSubject, NewApiKey, Tx};
 use serde_json::{Map, Value, json};
 
-use crate::{App, Caller, UnitOfWork, entitlements::grow, workspaces::changed_fields};
+use crate::{
+    App, Caller, UnitOfWork, Workspace, entitlements::grow, lists::ListRequest, workspaces::changed_fields,
+};
 
 const TARGET: &str = "api_key";
 
@@ -71,34 +73,64 @@ pub fn check_expiry(expires_at: Timestamp, now: Timestamp) -> Result<(), String>
     if expires_at > now { Ok(()) } else { Err("The expires at must be a date in the future.".to_owned()) }
 }
 
-/// One page of the keys that the caller manages; without a status, all that are not revoked.
+/// Which keys to list.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct ListApiKeys {
+    /// One status only; without it, all that are not revoked.
+    pub status: Option<KeyStatus>,
+    /// One world only.
+    pub environment: Option<Environment>,
+    /// Whether to answer their workspace too.
+    pub with_workspace: bool,
+}
+
+/// One page of the keys that the caller manages, and their workspace if asked for.
 ///
 /// # Errors
 /// [`Error::Unavailable`].
 pub async fn list(
     app: &App,
     caller: &Caller,
-    status: Option<KeyStatus>,
-    environment: Option<Environment>,
-    page: PageRequest,
-) -> Result<Page<ApiKey>> {
-    let own = caller.environment();
-    if environment.is_some_and(|asked| !own.manages(asked)) {
-        return Ok(Page { items: Vec::new(), request: page, total: 0 });
-    }
+    query: ListApiKeys,
+    request: ListRequest,
+) -> Result<(Page<ApiKey>, Option<Workspace>)> {
+    let (own, workspace_id) = (caller.environment(), caller.workspace_id());
+    let ListApiKeys { status, environment, with_workspace } = query;
+    let hidden = environment.is_some_and(|asked| !own.manages(asked));
     let environment = environment.or((own == Environment::Test).then_some(own));
-    let filter = ApiKeyFilter { workspace_id: caller.workspace_id(), environment, status, now: app.now() };
-    app.read_snapshot(async move |mut tx| Ok(tx.api_key_list(filter, page).await?)).await
+    let filter = ApiKeyFilter { workspace_id, environment, status, now: app.now() };
+    app.read_snapshot(async move |mut tx| {
+        let page = match hidden {
+            true => Page::empty(request.window),
+            false => tx.api_key_list(filter, &request).await?,
+        };
+        let workspace = if with_workspace { tx.workspace_get(workspace_id).await? } else { None };
+        Ok((page, workspace))
+    })
+    .await
 }
 
-/// One key that is not revoked.
+/// One key that is not revoked, and its workspace if asked for.
 ///
 /// # Errors
 /// [`Error::NotFound`], also if the caller may not see it; [`Error::Unavailable`].
-pub async fn get(app: &App, caller: &Caller, id: ApiKeyId) -> Result<ApiKey> {
-    let workspace = caller.workspace_id();
-    let key = app.read(async move |mut tx| Ok(tx.api_key_get(workspace, id).await?)).await?;
-    key.filter(|key| manages(caller, key) && key.revoked_at.is_none()).ok_or(Error::NotFound)
+pub async fn get(
+    app: &App,
+    caller: &Caller,
+    id: ApiKeyId,
+    with_workspace: bool,
+) -> Result<(ApiKey, Option<Workspace>)> {
+    let workspace_id = caller.workspace_id();
+    let read = async move |mut tx: Tx<'_>| {
+        let key = tx.api_key_get(workspace_id, id).await?.ok_or(Error::NotFound)?;
+        let workspace = if with_workspace { tx.workspace_get(workspace_id).await? } else { None };
+        Ok((key, workspace))
+    };
+    let (key, workspace) = app.read(read).await?;
+    match manages(caller, &key) && key.revoked_at.is_none() {
+        true => Ok((key, workspace)),
+        false => Err(Error::NotFound),
+    }
 }
 
 /// Makes a key.
@@ -151,6 +183,7 @@ pub async fn update(unit: &mut UnitOfWork<'_>, id: ApiKeyId, input: UpdateApiKey
         return Err(Error::NotFound);
     }
     unit.caller().require_all(&before.scopes)?;
+    unit.check_match(before.updated_at)?;
     if let Some(scopes) = &input.scopes {
         unit.caller().require_all(scopes)?;
     }
@@ -171,7 +204,7 @@ pub async fn update(unit: &mut UnitOfWork<'_>, id: ApiKeyId, input: UpdateApiKey
         allowed_ips: input.allowed_ips,
         expires_at: input.expires_at,
     };
-    let now = unit.now;
+    let now = unit.now_after(before.updated_at);
     let key = unit.tx.api_key_update(id, changes, now).await?;
     unit.changed(ChangeSubject::ApiKey(id));
     record(unit, &key, "api_key.updated", fields);
@@ -187,6 +220,7 @@ pub async fn update(unit: &mut UnitOfWork<'_>, id: ApiKeyId, input: UpdateApiKey
 pub async fn rotate(unit: &mut UnitOfWork<'_>, id: ApiKeyId, grace: Duration) -> Result<RotatedKey> {
     let old = lock(unit, id).await?;
     unit.caller().require_all(&old.scopes)?;
+    unit.check_match(old.updated_at)?;
     old.rotatable(unit.now)?;
     let grace_period_ends_at = grace_end(unit.now, grace, old.expires_at);
     let new = insert(unit, old.environment, |token, now| NewApiKey {
@@ -203,7 +237,7 @@ pub async fn rotate(unit: &mut UnitOfWork<'_>, id: ApiKeyId, grace: Duration) ->
         created_at: now,
     })
     .await?;
-    let now = unit.now;
+    let now = unit.now_after(old.updated_at);
     unit.tx.api_key_set_rotated(id, new.key.id, grace_period_ends_at, now).await?;
     unit.changed(ChangeSubject::ApiKey(id));
     let details = Map::from_iter([
@@ -220,6 +254,9 @@ pub async fn rotate(unit: &mut UnitOfWork<'_>, id: ApiKeyId, grace: Duration) ->
 /// [`Error::NotFound`], also if it is revoked already.
 pub async fn revoke(unit: &mut UnitOfWork<'_>, id: ApiKeyId) -> Result<()> {
     let key = lock(unit, id).await?;
+    if key.revoked_at.is_none() {
+        unit.check_match(key.updated_at)?;
+    }
     let now = unit.now;
     if !unit.tx.api_key_revoke(id, now).await? {
         return Err(Error::NotFound);

@@ -1,14 +1,33 @@
 //! Reading the audit log.
 
-use gatepost_kernel::{Page, PageRequest, Result};
+use gatepost_kernel::{Page, Result};
+use gatepost_storage::AuditFilter;
 
-use crate::{App, AuditEntry, Caller};
+use crate::{App, AuditEntry, Caller, lists::ListRequest};
 
-/// One page of the log of the workspace that is acted on, in the caller's world, the newest first.
+/// Which entries to list.
+#[derive(Debug, Clone, Default)]
+pub struct ListAuditLog {
+    /// One action only.
+    pub action: Option<String>,
+    /// Done to one kind of thing only.
+    pub target_type: Option<String>,
+    /// Done to the things of one number only.
+    pub target_id: Option<i64>,
+}
+
+/// One page of the log of the workspace that is acted on, in the caller's world.
 ///
 /// # Errors
 /// [`gatepost_kernel::Error::Unavailable`].
-pub async fn list(app: &App, caller: &Caller, page: PageRequest) -> Result<Page<AuditEntry>> {
-    let (workspace, environment) = (caller.workspace_id(), caller.environment());
-    app.read_snapshot(async move |mut tx| Ok(tx.audit_entry_list(workspace, environment, page).await?)).await
+pub async fn list(
+    app: &App,
+    caller: &Caller,
+    query: ListAuditLog,
+    request: ListRequest,
+) -> Result<Page<AuditEntry>> {
+    let ListAuditLog { action, target_type, target_id } = query;
+    let (workspace_id, environment) = (caller.workspace_id(), caller.environment());
+    let filter = AuditFilter { workspace_id, environment, action, target_type, target_id };
+    app.read_snapshot(async move |mut tx| Ok(tx.audit_entry_list(&filter, &request).await?)).await
 }

@@ -26,6 +26,16 @@ pub struct Caller {
     address: Option<IpAddr>,
     required: Option<&'static Scope>,
     idempotency: Option<Arc<IdempotencyRequest>>,
+    if_match: Option<IfMatch>,
+}
+
+/// What the caller thinks that a resource is, which it changes only if it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum IfMatch {
+    /// Anything that is there.
+    Anything,
+    /// What was last changed at one of these instants.
+    OneOf(Vec<Timestamp>),
 }
 
 impl Caller {
@@ -38,6 +48,7 @@ impl Caller {
             address: None,
             required: None,
             idempotency: None,
+            if_match: None,
         }
     }
 
@@ -51,6 +62,7 @@ impl Caller {
             address,
             required: None,
             idempotency: None,
+            if_match: None,
         }
     }
 
@@ -76,6 +88,17 @@ impl Caller {
     pub fn with_idempotency(mut self, request: IdempotencyRequest) -> Self {
         self.idempotency = Some(Arc::new(request));
         self
+    }
+
+    /// The same caller, who changes a resource only if it is what they think it is.
+    pub fn with_precondition(mut self, if_match: IfMatch) -> Self {
+        self.if_match = Some(if_match);
+        self
+    }
+
+    /// What the caller thinks that the resource is.
+    pub(crate) fn if_match(&self) -> Option<&IfMatch> {
+        self.if_match.as_ref()
     }
 
     /// Whether the request has an idempotency key.
@@ -154,6 +177,14 @@ impl Caller {
             self.check_required()?;
         }
         Ok(self)
+    }
+
+    /// Refuses a caller that may not do what takes `scope`.
+    ///
+    /// # Errors
+    /// [`Error::AccessDenied`] in the contract's words.
+    pub fn require(&self, scope: &Scope) -> Result<()> {
+        self.principal().map_or(Ok(()), |principal| principal.may(scope))
     }
 
     /// Refuses a caller that does not itself hold all of `scopes`.

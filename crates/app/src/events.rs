@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use gatepost_delivery::Handovers;
-use gatepost_kernel::{Error, EventId, Page, PageRequest, Result, Timestamp};
+use gatepost_kernel::{Error, EventId, Page, Result, Timestamp};
 use gatepost_storage::{NewEvent, StoredEvent, Tx};
 use gatepost_webhooks::{EventType, event_data};
 use serde_json::Value;
@@ -11,6 +11,7 @@ use serde_json::Value;
 use crate::{
     App, Caller, UnitOfWork,
     combiner::{Combiner, Limits, each_alone},
+    lists::ListRequest,
 };
 
 /// The largest `data` in bytes.
@@ -115,7 +116,7 @@ async fn try_group(app: App, events: Vec<NewEvent>) -> Result<Vec<Result<()>>> {
     Ok(answers)
 }
 
-/// One page of the caller's events, the newest first.
+/// One page of the caller's events; all, or those of one type.
 ///
 /// # Errors
 /// [`Error::Unavailable`].
@@ -123,12 +124,12 @@ pub async fn list(
     app: &App,
     caller: &Caller,
     event_type: Option<EventType>,
-    page: PageRequest,
+    request: ListRequest,
 ) -> Result<Page<StoredEvent>> {
     let (workspace, environment) = (caller.workspace_id(), caller.environment());
     app.read_snapshot(async move |mut tx| {
         let event_type = event_type.as_ref().map(EventType::as_str);
-        Ok(tx.event_list(workspace, environment, event_type, page).await?)
+        Ok(tx.event_list(workspace, environment, event_type, &request).await?)
     })
     .await
 }

@@ -17,6 +17,7 @@ mod gate;
 mod idempotency;
 mod key_state;
 pub mod limiter;
+pub mod lists;
 mod plans;
 pub mod presented;
 mod unit_of_work;
@@ -37,7 +38,7 @@ use gatepost_limits::day_of;
 use gatepost_storage::{Storage, Tx};
 
 pub use auth::Principal;
-pub use caller::{Authority, Caller};
+pub use caller::{Authority, Caller, IfMatch};
 pub use gate::{Admitted, Passed, Refused};
 pub use gatepost_limits::{Allowance, Refusal, Standing, Verdict};
 pub use gatepost_storage::{
@@ -48,8 +49,8 @@ pub use plans::PlanLimits;
 pub use unit_of_work::UnitOfWork;
 
 use crate::{
-    auth_cache::AuthCache, entitlements::Counters, events::Publications, limiter::Limiter, plans::Plans,
-    usage::UsageRecorder,
+    auth_cache::AuthCache, entitlements::Counters, events::Publications, limiter::Limiter, lists::Cursors,
+    plans::Plans, usage::UsageRecorder,
 };
 
 /// The application: the database, the plans and the clock. Cloning is cheap.
@@ -67,6 +68,7 @@ struct Parts {
     dispatcher: OnceLock<Dispatcher>,
     publications: Arc<Publications>,
     counters: Counters,
+    cursors: tokio::sync::OnceCell<Cursors>,
     runtime: tokio::runtime::Handle,
 }
 
@@ -120,6 +122,7 @@ impl App {
             dispatcher: OnceLock::new(),
             publications: events::publications(),
             counters: entitlements::counters(),
+            cursors: tokio::sync::OnceCell::new(),
             runtime,
         }))
     }
@@ -182,6 +185,10 @@ impl App {
 
     fn publications(&self) -> &Arc<Publications> {
         &self.0.publications
+    }
+
+    fn cursor_cell(&self) -> &tokio::sync::OnceCell<Cursors> {
+        &self.0.cursors
     }
 
     fn counters(&self) -> &Counters {

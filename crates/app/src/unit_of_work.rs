@@ -5,6 +5,8 @@
 //! and [`UnitOfWork::audit`]; these are written at the end, the change feed last, because appending to it makes
 //! other writers wait.
 
+use std::time::Duration;
+
 use gatepost_delivery::Handovers;
 use gatepost_entitlements::Catalog;
 use gatepost_kernel::{Environment, Error, Result, Timestamp, WorkspaceId};
@@ -12,7 +14,7 @@ use gatepost_storage::{ChangeSubject, NewAuditEntry, NewEvent, Op, Tx};
 use serde_json::{Map, Value};
 
 use crate::{
-    Answer, App, Caller,
+    Answer, App, Caller, IfMatch,
     idempotency::{self, Begun},
 };
 
@@ -48,6 +50,19 @@ impl<'c> UnitOfWork<'c> {
     /// Who calls.
     pub(crate) fn caller(&self) -> &Caller {
         &self.caller
+    }
+
+    /// Refuses to change a resource that is not what the caller thinks it is: one that was last changed at another instant.
+    pub(crate) fn check_match(&self, updated_at: Timestamp) -> Result<()> {
+        match self.caller.if_match() {
+            Some(IfMatch::OneOf(known)) if !known.contains(&updated_at) => Err(Error::PreconditionFailed),
+            _ => Ok(()),
+        }
+    }
+
+    /// The instant of a change to a resource that was last changed at `before`: never the same, so that the two can be told apart.
+    pub(crate) fn now_after(&self, before: Timestamp) -> Timestamp {
+        self.now.max(before.plus(Duration::from_micros(1)))
     }
 
     /// Where a refused caller is sent to buy more.

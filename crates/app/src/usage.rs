@@ -105,7 +105,7 @@ pub fn day_start(day: i64) -> Timestamp {
 pub async fn of_key(app: &App, caller: &Caller, id: ApiKeyId, days: u32) -> Result<KeyUsage> {
     // What this process knows and has not written is part of the answer.
     app.write_usage().await?;
-    let key = api_keys::get(app, caller, id).await?;
+    let (key, _) = api_keys::get(app, caller, id, false).await?;
     let first_day = day_of(app.now()) - i64::from(days) + 1;
     let (workspace, replaced) = (key.workspace_id, key.rotated_from_id);
     app.read_snapshot(async move |mut tx| {

@@ -1,20 +1,25 @@
 //! Webhook endpoints and their deliveries.
 
-use std::time::Duration;
+use std::{collections::HashMap, time::Duration};
 
 use gatepost_egress::TargetFault;
 use gatepost_kernel::{
-    Environment, Error, EventId, FieldErrors, Page, PageRequest, Result, Secret, WebhookDeliveryId,
-    WebhookEndpointId, random,
+    Environment, Error, EventId, FieldErrors, Page, Result, Secret, WebhookDeliveryId, WebhookEndpointId,
+    random,
 };
 use gatepost_storage::{
-    NewWebhookEndpoint, PreviousSecret, WebhookAttempt, WebhookDelivery, WebhookEndpoint,
-    WebhookEndpointChanges,
+    NewWebhookEndpoint, PreviousSecret, Tx, WebhookAttempt, WebhookDelivery, WebhookDeliveryFilter,
+    WebhookEndpoint, WebhookEndpointChanges,
 };
 use gatepost_webhooks::{CustomHeader, DeliveryStatus, EndpointSecret, Subscription, event_payload};
 use serde_json::{Map, json};
 
-use crate::{App, Caller, UnitOfWork, entitlements::grow, workspaces::changed_fields};
+use crate::{
+    App, Caller, UnitOfWork,
+    entitlements::grow,
+    lists::{INCLUDED, ListRequest},
+    workspaces::changed_fields,
+};
 
 const TARGET: &str = "webhook";
 /// How many secrets may sign at once.
@@ -89,24 +94,77 @@ fn url_fault(fault: TargetFault) -> Error {
     Error::invalid("url", fault.to_string())
 }
 
+/// Which endpoints to list.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct ListWebhooks {
+    /// Those that are active, or those that are not.
+    pub is_active: Option<bool>,
+    /// Whether to answer their newest deliveries too.
+    pub with_deliveries: bool,
+}
+
+/// An endpoint, with its newest deliveries if they were asked for.
+pub type WebhookWithDeliveries = (WebhookEndpoint, Option<Vec<WebhookDelivery>>);
+
 /// One page of the caller's endpoints.
 ///
 /// # Errors
 /// [`Error::Unavailable`].
-pub async fn list(app: &App, caller: &Caller, page: PageRequest) -> Result<Page<WebhookEndpoint>> {
+pub async fn list(
+    app: &App,
+    caller: &Caller,
+    query: ListWebhooks,
+    request: ListRequest,
+) -> Result<Page<WebhookWithDeliveries>> {
     let (workspace, environment) = (caller.workspace_id(), caller.environment());
-    app.read_snapshot(async move |mut tx| Ok(tx.webhook_endpoint_list(workspace, environment, page).await?))
-        .await
+    let ListWebhooks { is_active, with_deliveries } = query;
+    app.read_snapshot(async move |mut tx| {
+        let page = tx.webhook_endpoint_list(workspace, environment, is_active, &request).await?;
+        let mut deliveries = match with_deliveries {
+            true => {
+                let ids: Vec<WebhookEndpointId> = page.items.iter().map(|endpoint| endpoint.id).collect();
+                Some(newest_deliveries(&mut tx, &ids).await?)
+            }
+            false => None,
+        };
+        Ok(page.map(|endpoint| {
+            let own = deliveries.as_mut().map(|all| all.remove(&endpoint.id).unwrap_or_default());
+            (endpoint, own)
+        }))
+    })
+    .await
 }
 
-/// One endpoint.
+/// The newest deliveries of some endpoints.
+async fn newest_deliveries(
+    tx: &mut Tx<'_>,
+    endpoints: &[WebhookEndpointId],
+) -> Result<HashMap<WebhookEndpointId, Vec<WebhookDelivery>>> {
+    let mut deliveries: HashMap<_, Vec<WebhookDelivery>> = HashMap::new();
+    for delivery in tx.webhook_delivery_newest_of_each(endpoints, INCLUDED).await? {
+        deliveries.entry(delivery.endpoint_id).or_default().push(delivery);
+    }
+    Ok(deliveries)
+}
+
+/// One endpoint, with its newest deliveries if asked for.
 ///
 /// # Errors
 /// [`Error::NotFound`], also if the caller may not see it; [`Error::Unavailable`].
-pub async fn get(app: &App, caller: &Caller, id: WebhookEndpointId) -> Result<WebhookEndpoint> {
+pub async fn get(
+    app: &App,
+    caller: &Caller,
+    id: WebhookEndpointId,
+    with_deliveries: bool,
+) -> Result<WebhookWithDeliveries> {
     let (workspace, environment) = (caller.workspace_id(), caller.environment());
     app.read(async move |mut tx| {
-        tx.webhook_endpoint_get(workspace, environment, id).await?.ok_or(Error::NotFound)
+        let endpoint = tx.webhook_endpoint_get(workspace, environment, id).await?.ok_or(Error::NotFound)?;
+        let deliveries = match with_deliveries {
+            true => Some(newest_deliveries(&mut tx, &[id]).await?.remove(&id).unwrap_or_default()),
+            false => None,
+        };
+        Ok((endpoint, deliveries))
     })
     .await
 }
@@ -163,8 +221,9 @@ pub async fn update(
     if let Some(url) = &input.url {
         dispatcher.egress().check(url).map_err(url_fault)?;
     }
-    let now = unit.now;
     let before = lock(unit, id).await?;
+    unit.check_match(before.updated_at)?;
+    let now = unit.now_after(before.updated_at);
     let changes = WebhookEndpointChanges {
         url: input.url,
         description: input.description,
@@ -195,6 +254,7 @@ pub async fn update(
 /// [`Error::NotFound`].
 pub async fn delete(unit: &mut UnitOfWork<'_>, id: WebhookEndpointId) -> Result<()> {
     let endpoint = lock(unit, id).await?;
+    unit.check_match(endpoint.updated_at)?;
     let now = unit.now;
     unit.tx.webhook_endpoint_delete(&[id], now).await?;
     record(unit, &endpoint, "webhook.deleted", Map::new());
@@ -211,7 +271,9 @@ pub async fn rotate_secret(
     grace: Duration,
 ) -> Result<Secret> {
     let dispatcher = unit.app().dispatcher()?.clone();
-    let (now, before) = (unit.now, lock(unit, id).await?);
+    let before = lock(unit, id).await?;
+    unit.check_match(before.updated_at)?;
+    let (now, changed_at) = (unit.now, unit.now_after(before.updated_at));
     let mut previous: Vec<PreviousSecret> =
         before.previous_secrets.into_iter().filter(|secret| secret.until > now).collect();
     if !grace.is_zero() {
@@ -224,7 +286,7 @@ pub async fn rotate_secret(
     let secret = EndpointSecret::generate(&mut random::rng());
     let sealed = dispatcher.vault().seal(secret.expose());
     let changes = WebhookEndpointChanges { secrets: Some((sealed, previous)), ..Default::default() };
-    let endpoint = unit.tx.webhook_endpoint_update(id, changes, now).await?;
+    let endpoint = unit.tx.webhook_endpoint_update(id, changes, changed_at).await?;
     record(unit, &endpoint, "webhook.secret_rotated", Map::new());
     Ok(Secret::new(secret.expose().to_owned()))
 }
@@ -234,7 +296,7 @@ pub async fn rotate_secret(
 /// # Errors
 /// [`Error::NotFound`], [`Error::Unavailable`].
 pub async fn test(app: &App, caller: &Caller, id: WebhookEndpointId) -> Result<TestedWebhook> {
-    let endpoint = get(app, caller, id).await?;
+    let (endpoint, _) = get(app, caller, id, false).await?;
     let event_id = EventId::generate(&mut random::rng());
     let data = json!({ "message": "This is a test." });
     let payload = event_payload(
@@ -265,7 +327,18 @@ pub async fn test(app: &App, caller: &Caller, id: WebhookEndpointId) -> Result<T
     })
 }
 
-/// One page of an endpoint's deliveries, the newest first.
+/// Which deliveries of an endpoint to list.
+#[derive(Debug, Clone, Default)]
+pub struct ListDeliveries {
+    /// One status only.
+    pub status: Option<DeliveryStatus>,
+    /// Of one type of event only.
+    pub event_type: Option<String>,
+    /// Of one event only.
+    pub event_id: Option<EventId>,
+}
+
+/// One page of an endpoint's deliveries.
 ///
 /// # Errors
 /// [`Error::NotFound`], [`Error::Unavailable`].
@@ -273,14 +346,16 @@ pub async fn list_deliveries(
     app: &App,
     caller: &Caller,
     id: WebhookEndpointId,
-    status: Option<DeliveryStatus>,
-    page: PageRequest,
+    query: ListDeliveries,
+    request: ListRequest,
 ) -> Result<Page<WebhookDelivery>> {
     let (workspace, environment) = (caller.workspace_id(), caller.environment());
+    let ListDeliveries { status, event_type, event_id } = query;
     let status = status.map(DeliveryStatus::as_str);
+    let filter = WebhookDeliveryFilter { endpoint_id: id, status, event_type, event_id };
     app.read_snapshot(async move |mut tx| {
         tx.webhook_endpoint_get(workspace, environment, id).await?.ok_or(Error::NotFound)?;
-        Ok(tx.webhook_delivery_list(id, status, page).await?)
+        Ok(tx.webhook_delivery_list(&filter, &request).await?)
     })
     .await
 }

@@ -3,12 +3,21 @@
 //! A key of the root sees and manages all of them; any other key sees its own alone, and may change only what
 //! is its own to choose (not its slug and tier).
 
+use std::collections::HashMap;
+
 use gatepost_entitlements::{Catalog, is_time_zone};
-use gatepost_kernel::{Environment, Error, Page, PageRequest, Result, WorkspaceId};
-use gatepost_storage::{ChangeSubject, NewWorkspace, StorageError, Workspace, WorkspaceChanges};
+use gatepost_kernel::{Environment, Error, Page, Result, WorkspaceId};
+use gatepost_keys::ApiKey;
+use gatepost_storage::{
+    ChangeSubject, NewWorkspace, StorageError, Tx, Workspace, WorkspaceChanges, WorkspaceFilter,
+};
 use serde_json::{Map, Value, json};
 
-use crate::{App, Caller, UnitOfWork, entitlements::grow};
+use crate::{
+    App, Caller, UnitOfWork,
+    entitlements::grow,
+    lists::{INCLUDED, ListRequest},
+};
 
 const TARGET: &str = "workspace";
 const MAX_SLUG_LEN: usize = 255;
@@ -96,22 +105,82 @@ pub fn has_null_character(value: &Value) -> bool {
     }
 }
 
-/// One page of the workspaces that the caller may see.
+/// Which workspaces to list.
+#[derive(Debug, Clone, Default)]
+pub struct ListWorkspaces {
+    /// One plan only.
+    pub tier: Option<String>,
+    /// Whether to answer their first keys too.
+    pub with_api_keys: bool,
+}
+
+/// A workspace, with its first keys if they were asked for.
+pub type WorkspaceWithKeys = (Workspace, Option<Vec<ApiKey>>);
+
+/// One page of the workspaces that the caller sees.
 ///
 /// # Errors
 /// [`Error::Unavailable`].
-pub async fn list(app: &App, caller: &Caller, page: PageRequest) -> Result<Page<Workspace>> {
+pub async fn list(
+    app: &App,
+    caller: &Caller,
+    query: ListWorkspaces,
+    request: ListRequest,
+) -> Result<Page<WorkspaceWithKeys>> {
     let only = (!caller.is_root()).then(|| caller.home());
-    app.read_snapshot(async move |mut tx| Ok(tx.workspace_list(only, page).await?)).await
+    let environment = (caller.environment() == Environment::Test).then_some(Environment::Test);
+    let ListWorkspaces { tier, with_api_keys } = query;
+    app.read_snapshot(async move |mut tx| {
+        let page = tx.workspace_list(&WorkspaceFilter { only, tier }, &request).await?;
+        let mut keys = match with_api_keys {
+            true => {
+                let ids: Vec<WorkspaceId> = page.items.iter().map(|workspace| workspace.id).collect();
+                Some(first_keys(&mut tx, &ids, environment).await?)
+            }
+            false => None,
+        };
+        Ok(page.map(|workspace| {
+            let own = keys.as_mut().map(|keys| keys.remove(&workspace.id).unwrap_or_default());
+            (workspace, own)
+        }))
+    })
+    .await
 }
 
-/// One workspace.
+/// The first keys of some workspaces that are not revoked.
+async fn first_keys(
+    tx: &mut Tx<'_>,
+    workspaces: &[WorkspaceId],
+    environment: Option<Environment>,
+) -> Result<HashMap<WorkspaceId, Vec<ApiKey>>> {
+    let mut keys: HashMap<_, Vec<ApiKey>> = HashMap::new();
+    for key in tx.api_key_first_of_each(workspaces, environment, INCLUDED).await? {
+        keys.entry(key.workspace_id).or_default().push(key);
+    }
+    Ok(keys)
+}
+
+/// One workspace, with its first keys if asked for.
 ///
 /// # Errors
 /// [`Error::NotFound`], also if the caller may not see it; [`Error::Unavailable`].
-pub async fn get(app: &App, caller: &Caller, id: WorkspaceId) -> Result<Workspace> {
+pub async fn get(
+    app: &App,
+    caller: &Caller,
+    id: WorkspaceId,
+    with_api_keys: bool,
+) -> Result<WorkspaceWithKeys> {
     visible(caller, id)?;
-    app.read(async move |mut tx| tx.workspace_get(id).await?.ok_or(Error::NotFound)).await
+    let environment = (caller.environment() == Environment::Test).then_some(Environment::Test);
+    app.read(async move |mut tx| {
+        let workspace = tx.workspace_get(id).await?.ok_or(Error::NotFound)?;
+        let keys = match with_api_keys {
+            true => Some(first_keys(&mut tx, &[id], environment).await?.remove(&id).unwrap_or_default()),
+            false => None,
+        };
+        Ok((workspace, keys))
+    })
+    .await
 }
 
 /// Makes a workspace.
@@ -152,8 +221,9 @@ pub async fn create(unit: &mut UnitOfWork<'_>, input: CreateWorkspace) -> Result
 pub async fn update(unit: &mut UnitOfWork<'_>, id: WorkspaceId, input: UpdateWorkspace) -> Result<Workspace> {
     visible(unit.caller(), id)?;
     unit.caller().require_live()?;
-    let now = unit.now;
     let before = unit.tx.workspace_lock(id).await?.ok_or(Error::NotFound)?;
+    unit.check_match(before.updated_at)?;
+    let now = unit.now_after(before.updated_at);
     if input.slug.is_some() {
         // Slugs are unique among all tenants: to let one choose would let it find out who else is here.
         unit.caller().require_root()?;
@@ -209,6 +279,7 @@ pub async fn delete(unit: &mut UnitOfWork<'_>, id: WorkspaceId) -> Result<()> {
     }
     let now = unit.now;
     let workspace = unit.tx.workspace_lock(id).await?.ok_or(Error::NotFound)?;
+    unit.check_match(workspace.updated_at)?;
     if !unit.tx.workspace_delete(id, now).await? {
         return Err(Error::NotFound);
     }

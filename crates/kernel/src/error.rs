@@ -69,6 +69,9 @@ pub enum Error {
     /// A delivery that cannot be tried again; the text says why.
     #[error("{0}")]
     CannotRetry(String),
+    /// The resource is not what the caller thinks it is: it has changed since it was read.
+    #[error("The resource has changed since it was read.")]
+    PreconditionFailed,
     /// A request with the same idempotency key has not been answered yet.
     #[error("A request with this Idempotency-Key is still being processed.")]
     IdempotencyInProgress,
@@ -117,6 +120,7 @@ impl Error {
             Self::NotFound | Self::FeatureNotFound { .. } => "not_found",
             Self::Conflict(_) => "conflict",
             Self::CannotRetry(_) => "cannot_retry",
+            Self::PreconditionFailed => "precondition_failed",
             Self::IdempotencyInProgress => "idempotency_in_progress",
             Self::IdempotencyKeyReused => "idempotency_key_reused",
             Self::Validation(_) => "validation_failed",

@@ -7,7 +7,7 @@
 mod environment;
 mod error;
 mod ids;
-mod page;
+mod list;
 pub mod random;
 mod secret;
 pub mod text;
@@ -19,6 +19,6 @@ pub use ids::{
     ApiKeyId, AuditEntryId, ChangeId, ClaimId, EventId, RequestId, WebhookDeliveryId, WebhookEndpointId,
     WorkspaceId,
 };
-pub use page::{Page, PageRequest};
+pub use list::{Page, PageRequest, Position, TimeRange, Window};
 pub use secret::Secret;
 pub use time::{AdjustedClock, Clock, ManualClock, SystemClock, Timestamp};

@@ -2,12 +2,12 @@
 
 use std::{process::ExitCode, time::Duration};
 
-use gatepost_app::{App, Caller, workspaces};
+use gatepost_app::{App, Caller};
 use gatepost_kernel::{Clock, SystemClock, WorkspaceId};
 use gatepost_storage::{DatabaseUrl, Storage};
 use serde_json::json;
 
-use crate::{Failure, config::Config, output, paging, serve};
+use crate::{Failure, config::Config, output, serve, workspaces};
 
 /// A clock that differs by more than this from the database's is worth a word.
 const CLOCK_TOLERANCE: Duration = Duration::from_secs(2);
@@ -135,7 +135,7 @@ async fn database(config: &Config, findings: &mut Vec<Finding>) {
 async fn unknown_tiers(config: &Config, storage: Storage) -> Result<Vec<String>, Failure> {
     let app = App::new(storage, config.app_settings(), std::sync::Arc::new(SystemClock));
     let caller = Caller::command_line(WorkspaceId::ROOT);
-    let all = paging::every(async |request| workspaces::list(&app, &caller, request).await).await?;
+    let all = workspaces::every(&app, &caller).await?;
     let mut unknown: Vec<String> =
         all.into_iter().map(|w| w.tier).filter(|tier| config.catalog.plan(tier).is_none()).collect();
     unknown.sort();

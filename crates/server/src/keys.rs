@@ -84,7 +84,9 @@ fn create_input(
 
 async fn list(app: &App, workspace: WorkspaceId, json: bool) -> Result<(), Failure> {
     let caller = Caller::command_line(workspace);
-    let keys = paging::every(async |request| api_keys::list(app, &caller, None, None, request).await).await?;
+    let query = api_keys::ListApiKeys::default();
+    let keys =
+        paging::every(async |request| Ok(api_keys::list(app, &caller, query, request).await?.0)).await?;
     if json {
         let keys: Vec<Value> = keys.iter().map(describe).collect();
         output::json(&json!({ "data": keys }))?;

@@ -78,6 +78,7 @@ pub async fn run(config: &Config) -> Result<(), Failure> {
     let answers_the_api = config.roles.contains(&Role::Api);
     let settings = Settings {
         public_url: config.public_url.clone(),
+        cors_origins: config.cors_origins.clone(),
         trusted_proxies: config.trusted_proxies.clone(),
         plain_http: config.plain_http,
         strict_transport: config.tls.is_some() || config.plain_http != PlainHttp::Allow,

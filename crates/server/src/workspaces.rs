@@ -1,6 +1,6 @@
 //! `gatepost workspaces …`
 
-use gatepost_app::{Caller, UnitOfWork, Workspace, workspaces};
+use gatepost_app::{App, Caller, UnitOfWork, Workspace, workspaces};
 use gatepost_kernel::{WorkspaceId, text};
 use serde_json::{Map, Value, json};
 
@@ -26,7 +26,7 @@ pub async fn run(config: &Config, command: WorkspacesCommand) -> Result<(), Fail
             }
         }
         WorkspacesCommand::List { json } => {
-            let all = paging::every(async |request| workspaces::list(&app, &caller, request).await).await?;
+            let all = every(&app, &caller).await?;
             if json {
                 output::json(&json!({ "data": all.iter().map(describe).collect::<Vec<_>>() }))?;
             } else {
@@ -38,6 +38,19 @@ pub async fn run(config: &Config, command: WorkspacesCommand) -> Result<(), Fail
         }
     }
     Ok(())
+}
+
+/// All workspaces.
+///
+/// # Errors
+/// Those of [`workspaces::list`].
+pub async fn every(app: &App, caller: &Caller) -> gatepost_kernel::Result<Vec<Workspace>> {
+    let query = workspaces::ListWorkspaces::default();
+    paging::every(async |request| {
+        let page = workspaces::list(app, caller, query.clone(), request).await?;
+        Ok(page.map(|(workspace, _)| workspace))
+    })
+    .await
 }
 
 fn describe(workspace: &Workspace) -> Value {

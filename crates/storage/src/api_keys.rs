@@ -5,16 +5,27 @@ use diesel::{
     OptionalExtension, QueryDsl, Queryable, Selectable, SelectableHelper,
 };
 use diesel_async::RunQueryDsl;
-use gatepost_kernel::{ApiKeyId, Environment, Page, PageRequest, Timestamp, WorkspaceId};
+use gatepost_kernel::{ApiKeyId, Environment, Page, Timestamp, WorkspaceId};
 use gatepost_keys::{ApiKey, IpAllowlist, KeyStatus, ScopeSet, TokenDigest};
 use serde_json::Value;
 
 use crate::{
     Result, StorageError, Tx,
     engine::Conn,
+    list::{self, FirstOfEach, HoldsWords, ListRequest, SortKey, load_list, narrow},
     schema::{api_keys, workspaces},
     types::{DbJson, DbTime},
 };
+
+/// What keys can be sorted by.
+pub const API_KEY_SORTS: &[SortKey] = &[
+    SortKey::new("id", "api_keys.id"),
+    SortKey::new("name", "api_keys.name"),
+    SortKey::new("created_at", "api_keys.created_at"),
+    SortKey::new("updated_at", "api_keys.updated_at"),
+    SortKey::nullable("last_used_at", "api_keys.last_used_at"),
+    SortKey::nullable("expires_at", "api_keys.expires_at"),
+];
 
 /// A key to be made.
 #[derive(Debug, Clone)]
@@ -303,11 +314,15 @@ impl Tx<'_> {
         row.optional()?.map(ApiKey::try_from).transpose()
     }
 
-    /// One page of a workspace's keys, by number.
-    pub async fn api_key_list(&mut self, filter: ApiKeyFilter, page: PageRequest) -> Result<Page<ApiKey>> {
+    /// One page of a workspace's keys.
+    pub async fn api_key_list(
+        &mut self,
+        filter: ApiKeyFilter,
+        request: &ListRequest,
+    ) -> Result<Page<ApiKey>> {
         let now = DbTime::from(filter.now);
-        let (rows, total): (Vec<ApiKeyRow>, i64) = on_conn!(self, |c, Db| {
-            let matching = || {
+        let (rows, total): (Vec<ApiKeyRow>, Option<i64>) = on_conn!(self, |c, Db| {
+            load_list!(c, request, api_keys.id, ApiKeyRow, || {
                 let mut query = api_keys::table
                     .filter(api_keys::workspace_id.eq(filter.workspace_id.0))
                     .into_boxed::<Db>();
@@ -320,7 +335,7 @@ impl Tx<'_> {
                             .is_not_null()
                             .and(api_keys::grace_period_ends_at.assume_not_null().le(now)))
                 };
-                match filter.status {
+                query = match filter.status {
                     None => query.filter(api_keys::revoked_at.is_null()),
                     Some(KeyStatus::Revoked) => query.filter(api_keys::revoked_at.is_not_null()),
                     Some(KeyStatus::Expired) => {
@@ -329,20 +344,42 @@ impl Tx<'_> {
                     Some(KeyStatus::Active) => {
                         query.filter(api_keys::revoked_at.is_null()).filter(diesel::dsl::not(expired()))
                     }
+                };
+                if let Some(words) = &request.search {
+                    query = query.filter(HoldsWords::new("api_keys", "api_keys.name", words));
                 }
-            };
-            let total = matching().count().get_result(c).await?;
-            let rows = matching()
-                .order(api_keys::id)
-                .limit(page.limit())
-                .offset(page.offset())
-                .select(ApiKeyRow::as_select())
-                .load(c)
-                .await?;
-            (rows, total)
+                narrow!(query, request, api_keys::created_at, updated api_keys::updated_at);
+                query
+            })
         });
         let items = rows.into_iter().map(ApiKey::try_from).collect::<Result<_>>()?;
-        Ok(Page { items, request: page, total: total.unsigned_abs() })
+        Ok(list::page(items, total, request, |_| None))
+    }
+
+    /// The first keys of each of some workspaces that are not revoked, by number, at most `limit` each; of one world, or of both.
+    pub async fn api_key_first_of_each(
+        &mut self,
+        workspaces: &[WorkspaceId],
+        environment: Option<Environment>,
+        limit: u32,
+    ) -> Result<Vec<ApiKey>> {
+        let condition = match environment {
+            None => "revoked_at IS NULL",
+            Some(Environment::Live) => "revoked_at IS NULL AND environment = 'live'",
+            Some(Environment::Test) => "revoked_at IS NULL AND environment = 'test'",
+        };
+        let owners = workspaces.iter().map(|id| id.0).collect();
+        let first = FirstOfEach::new(("api_keys", "workspace_id"), condition, "id", limit, owners);
+        let rows: Vec<ApiKeyRow> = on_conn!(self, |c| {
+            let ids: Vec<i64> = first.load(c).await?;
+            api_keys::table
+                .filter(api_keys::id.eq_any(ids))
+                .order(api_keys::id)
+                .select(ApiKeyRow::as_select())
+                .load(c)
+                .await?
+        });
+        rows.into_iter().map(ApiKey::try_from).collect()
     }
 
     /// Changes a key.

@@ -2,18 +2,39 @@
 
 use std::net::IpAddr;
 
-use diesel::{ExpressionMethods, Insertable, QueryDsl, Queryable, Selectable, SelectableHelper};
+use diesel::{
+    BoolExpressionMethods, ExpressionMethods, Insertable, QueryDsl, Queryable, Selectable, SelectableHelper,
+};
 use diesel_async::RunQueryDsl;
 use gatepost_kernel::{
-    ApiKeyId, AuditEntryId, Environment, Page, PageRequest, RequestId, Timestamp, WorkspaceId,
+    ApiKeyId, AuditEntryId, Environment, Page, Position, RequestId, Timestamp, WorkspaceId,
 };
 use serde_json::{Map, Value};
 
 use crate::{
     Result, StorageError, Tx,
+    list::{self, ListRequest, SortKey, load_list, narrow},
     schema::audit_log,
     types::{DbJson, DbTime},
 };
+
+/// What the log can be sorted by.
+pub const AUDIT_SORTS: &[SortKey] = &[SortKey::new("created_at", "audit_log.created_at")];
+
+/// Which rows to list.
+#[derive(Debug, Clone)]
+pub struct AuditFilter {
+    /// In whose log they stand.
+    pub workspace_id: WorkspaceId,
+    /// In which world.
+    pub environment: Environment,
+    /// One action only.
+    pub action: Option<String>,
+    /// Done to one kind of thing only.
+    pub target_type: Option<String>,
+    /// Done to the things of one number only.
+    pub target_id: Option<i64>,
+}
 
 /// Who did it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -179,30 +200,33 @@ impl Tx<'_> {
         Ok(())
     }
 
-    /// One page of a workspace's log in one world, the newest first.
+    /// One page of a workspace's log in one world.
     pub async fn audit_entry_list(
         &mut self,
-        workspace: WorkspaceId,
-        environment: Environment,
-        page: PageRequest,
+        filter: &AuditFilter,
+        request: &ListRequest,
     ) -> Result<Page<AuditEntry>> {
-        let (rows, total): (Vec<AuditRow>, i64) = on_conn!(self, |c| {
-            let matching = || {
-                audit_log::table
-                    .filter(audit_log::workspace_id.eq(workspace.0))
-                    .filter(audit_log::environment.eq(environment.as_str()))
-            };
-            let total = matching().count().get_result(c).await?;
-            let rows = matching()
-                .order(audit_log::id.desc())
-                .limit(page.limit())
-                .offset(page.offset())
-                .select(AuditRow::as_select())
-                .load(c)
-                .await?;
-            (rows, total)
+        let (rows, total): (Vec<AuditRow>, Option<i64>) = on_conn!(self, |c, Db| {
+            load_list!(c, request, audit_log.id, AuditRow, || {
+                let mut query = audit_log::table
+                    .filter(audit_log::workspace_id.eq(filter.workspace_id.0))
+                    .filter(audit_log::environment.eq(filter.environment.as_str()))
+                    .into_boxed::<Db>();
+                if let Some(action) = &filter.action {
+                    query = query.filter(audit_log::action.eq(action));
+                }
+                if let Some(target_type) = &filter.target_type {
+                    query = query.filter(audit_log::target_type.eq(target_type));
+                }
+                if let Some(target_id) = filter.target_id {
+                    query = query.filter(audit_log::target_id.eq(target_id));
+                }
+                narrow!(query, request, audit_log::created_at, log audit_log::id);
+                query
+            })
         });
         let items = rows.into_iter().map(AuditEntry::try_from).collect::<Result<_>>()?;
-        Ok(Page { items, request: page, total: total.unsigned_abs() })
+        let position = |row: &AuditEntry| Some(Position { at: row.created_at, id: row.id.0 });
+        Ok(list::page(items, total, request, position))
     }
 }

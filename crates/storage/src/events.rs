@@ -3,18 +3,23 @@
 use std::collections::HashMap;
 
 use diesel::{
-    ExpressionMethods, Insertable, OptionalExtension, QueryDsl, Queryable, Selectable, SelectableHelper,
+    BoolExpressionMethods, ExpressionMethods, Insertable, OptionalExtension, QueryDsl, Queryable, Selectable,
+    SelectableHelper,
     sql_types::{BigInt, Text},
 };
 use diesel_async::RunQueryDsl;
-use gatepost_kernel::{Environment, EventId, Page, PageRequest, Timestamp, WorkspaceId};
+use gatepost_kernel::{Environment, EventId, Page, Position, Timestamp, WorkspaceId};
 
 use crate::{
     Result, Tx,
     engine::Conn,
+    list::{self, ListRequest, SortKey, load_list, narrow},
     schema::{events, webhook_deliveries},
     types::{DbTime, Instant},
 };
+
+/// What events can be sorted by.
+pub const EVENT_SORTS: &[SortKey] = &[SortKey::new("created_at", "events.created_at")];
 
 /// An event to be kept.
 #[derive(Debug, Clone)]
@@ -162,37 +167,30 @@ impl Tx<'_> {
         Ok(row.map(Into::into))
     }
 
-    /// One page of a workspace's events in one world, the newest first.
+    /// One page of a workspace's events in one world; all, or those of one type.
     pub async fn event_list(
         &mut self,
         workspace: WorkspaceId,
         environment: Environment,
         event_type: Option<&str>,
-        page: PageRequest,
+        request: &ListRequest,
     ) -> Result<Page<StoredEvent>> {
-        let (rows, total): (Vec<EventRow>, i64) = on_conn!(self, |c, Db| {
-            let matching = || {
-                let query = events::table
+        let (rows, total): (Vec<EventRow>, Option<i64>) = on_conn!(self, |c, Db| {
+            load_list!(c, request, events.sequence, EventRow, || {
+                let mut query = events::table
                     .filter(events::workspace_id.eq(workspace.0))
                     .filter(events::environment.eq(environment.as_str()))
                     .into_boxed::<Db>();
-                match event_type {
-                    Some(event_type) => query.filter(events::event_type.eq(event_type)),
-                    None => query,
+                if let Some(event_type) = event_type {
+                    query = query.filter(events::event_type.eq(event_type));
                 }
-            };
-            let total = matching().count().get_result(c).await?;
-            let rows = matching()
-                .order(events::sequence.desc())
-                .limit(page.limit())
-                .offset(page.offset())
-                .select(EventRow::as_select())
-                .load(c)
-                .await?;
-            (rows, total)
+                narrow!(query, request, events::created_at, log events::sequence);
+                query
+            })
         });
-        let items = rows.into_iter().map(Into::into).collect();
-        Ok(Page { items, request: page, total: total.unsigned_abs() })
+        let items: Vec<StoredEvent> = rows.into_iter().map(Into::into).collect();
+        let position = |row: &StoredEvent| Some(Position { at: row.created_at, id: row.sequence });
+        Ok(list::page(items, total, request, position))
     }
 
     /// Deletes events from before `before` that no delivery tells of any more, at most `limit`; how many.

@@ -20,8 +20,10 @@ mod error;
 mod events;
 mod health;
 mod idempotency;
+mod list;
 mod migrations;
 mod schema;
+mod server_secrets;
 mod types;
 mod usage;
 mod webhook_deliveries;
@@ -29,17 +31,22 @@ mod webhook_endpoints;
 mod webhook_queue;
 mod workspaces;
 
-pub use api_keys::{ApiKeyChanges, ApiKeyFilter, ApiKeyOwner, NewApiKey};
-pub use audit_log::{Actor, AuditEntry, NewAuditEntry};
+pub use api_keys::{API_KEY_SORTS, ApiKeyChanges, ApiKeyFilter, ApiKeyOwner, NewApiKey};
+pub use audit_log::{AUDIT_SORTS, Actor, AuditEntry, AuditFilter, NewAuditEntry};
 pub use changes::{Change, ChangeSubject};
 pub use engine::{DatabaseUrl, Engine, Notice, Op, ServeLock, Storage, Tx};
 pub use entitlements::{CounterKey, EntitlementUse};
 pub use error::{Result, StorageError};
-pub use events::{NewEvent, StoredEvent};
+pub use events::{EVENT_SORTS, NewEvent, StoredEvent};
 pub use health::Health;
 pub use idempotency::IdempotencyRecord;
+pub use list::{Direction, ListRequest, SortKey};
 pub use usage::{DayUsage, RequestCounts, UsageDelta};
-pub use webhook_deliveries::{WebhookAttempt, WebhookDelivery};
-pub use webhook_endpoints::{NewWebhookEndpoint, PreviousSecret, WebhookEndpoint, WebhookEndpointChanges};
+pub use webhook_deliveries::{
+    WEBHOOK_DELIVERY_SORTS, WebhookAttempt, WebhookDelivery, WebhookDeliveryFilter,
+};
+pub use webhook_endpoints::{
+    NewWebhookEndpoint, PreviousSecret, WEBHOOK_SORTS, WebhookEndpoint, WebhookEndpointChanges,
+};
 pub use webhook_queue::{ClaimedDelivery, DeliveryResult, EndpointTally, NewWebhookDelivery};
-pub use workspaces::{NewWorkspace, Workspace, WorkspaceChanges};
+pub use workspaces::{NewWorkspace, WORKSPACE_SORTS, Workspace, WorkspaceChanges, WorkspaceFilter};

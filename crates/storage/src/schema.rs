@@ -45,6 +45,17 @@ diesel::table! {
 
 diesel::table! {
     use diesel::sql_types::*;
+    use super::Instant;
+
+    server_secrets (name) {
+        name -> Text,
+        value -> Binary,
+        created_at -> Instant,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
     use super::{Instant, JsonDoc};
 
     audit_log (id) {

@@ -1,18 +1,38 @@
 //! Deliveries as people see them, and retention. Who may send what now is in `webhook_queue`.
 
-use diesel::{ExpressionMethods, OptionalExtension, QueryDsl, Queryable, Selectable, SelectableHelper};
+use diesel::{
+    BoolExpressionMethods, ExpressionMethods, OptionalExtension, QueryDsl, Queryable, Selectable,
+    SelectableHelper,
+};
 use diesel_async::RunQueryDsl;
 use gatepost_kernel::{
-    ClaimId, Environment, EventId, Page, PageRequest, Timestamp, WebhookDeliveryId, WebhookEndpointId,
+    ClaimId, Environment, EventId, Page, Position, Timestamp, WebhookDeliveryId, WebhookEndpointId,
     WorkspaceId,
 };
 
 use crate::{
     Result, StorageError, Tx,
     engine::Conn,
+    list::{self, FirstOfEach, ListRequest, SortKey, load_list, narrow},
     schema::{webhook_attempts, webhook_deliveries},
     types::{DbTime, to_u32},
 };
+
+/// What deliveries can be sorted by.
+pub const WEBHOOK_DELIVERY_SORTS: &[SortKey] = &[SortKey::new("created_at", "webhook_deliveries.created_at")];
+
+/// Which deliveries to list.
+#[derive(Debug, Clone)]
+pub struct WebhookDeliveryFilter {
+    /// Of this endpoint.
+    pub endpoint_id: WebhookEndpointId,
+    /// One status only.
+    pub status: Option<&'static str>,
+    /// Of one type of event only.
+    pub event_type: Option<String>,
+    /// Of one event only.
+    pub event_id: Option<EventId>,
+}
 
 /// One event on its way to one endpoint.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -161,35 +181,55 @@ impl Tx<'_> {
         Ok(rows.into_iter().map(attempt).collect())
     }
 
-    /// One page of an endpoint's deliveries, the newest first.
+    /// One page of an endpoint's deliveries.
     pub async fn webhook_delivery_list(
         &mut self,
-        endpoint: WebhookEndpointId,
-        status: Option<&str>,
-        page: PageRequest,
+        filter: &WebhookDeliveryFilter,
+        request: &ListRequest,
     ) -> Result<Page<WebhookDelivery>> {
-        let (rows, total): (Vec<DeliveryRow>, i64) = on_conn!(self, |c, Db| {
-            let matching = || {
-                let query = webhook_deliveries::table
-                    .filter(webhook_deliveries::endpoint_id.eq(endpoint.0))
+        let (rows, total): (Vec<DeliveryRow>, Option<i64>) = on_conn!(self, |c, Db| {
+            load_list!(c, request, webhook_deliveries.id, DeliveryRow, || {
+                let mut query = webhook_deliveries::table
+                    .filter(webhook_deliveries::endpoint_id.eq(filter.endpoint_id.0))
                     .into_boxed::<Db>();
-                match status {
-                    Some(status) => query.filter(webhook_deliveries::status.eq(status)),
-                    None => query,
+                if let Some(status) = filter.status {
+                    query = query.filter(webhook_deliveries::status.eq(status));
                 }
-            };
-            let total = matching().count().get_result(c).await?;
-            let rows = matching()
-                .order(webhook_deliveries::id.desc())
-                .limit(page.limit())
-                .offset(page.offset())
-                .select(DeliveryRow::as_select())
-                .load(c)
-                .await?;
-            (rows, total)
+                if let Some(event_type) = &filter.event_type {
+                    query = query.filter(webhook_deliveries::event_type.eq(event_type));
+                }
+                if let Some(event_id) = &filter.event_id {
+                    query = query.filter(webhook_deliveries::event_id.eq(event_id.as_str()));
+                }
+                narrow!(query, request, webhook_deliveries::created_at, log webhook_deliveries::id);
+                query
+            })
         });
         let items = rows.into_iter().map(TryInto::try_into).collect::<Result<_>>()?;
-        Ok(Page { items, request: page, total: total.unsigned_abs() })
+        let position = |row: &WebhookDelivery| Some(Position { at: row.created_at, id: row.id.0 });
+        Ok(list::page(items, total, request, position))
+    }
+
+    /// The newest deliveries of each of some endpoints, at most `limit` each.
+    pub async fn webhook_delivery_newest_of_each(
+        &mut self,
+        endpoints: &[WebhookEndpointId],
+        limit: u32,
+    ) -> Result<Vec<WebhookDelivery>> {
+        let owners = endpoints.iter().map(|id| id.0).collect();
+        let order = "created_at DESC, id DESC";
+        let newest =
+            FirstOfEach::new(("webhook_deliveries", "endpoint_id"), "id IS NOT NULL", order, limit, owners);
+        let rows: Vec<DeliveryRow> = on_conn!(self, |c| {
+            let ids: Vec<i64> = newest.load(c).await?;
+            webhook_deliveries::table
+                .filter(webhook_deliveries::id.eq_any(ids))
+                .order((webhook_deliveries::created_at.desc(), webhook_deliveries::id.desc()))
+                .select(DeliveryRow::as_select())
+                .load(c)
+                .await?
+        });
+        rows.into_iter().map(TryInto::try_into).collect()
     }
 
     /// Makes a delivery that has ended, or waits for its next attempt, due once more by hand.

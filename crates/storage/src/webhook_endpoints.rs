@@ -6,15 +6,25 @@ use diesel::{
     Queryable, Selectable, SelectableHelper,
 };
 use diesel_async::RunQueryDsl;
-use gatepost_kernel::{Environment, Page, PageRequest, Secret, Timestamp, WebhookEndpointId, WorkspaceId};
+use gatepost_kernel::{Environment, Page, Secret, Timestamp, WebhookEndpointId, WorkspaceId};
 use serde_json::{Map, Value, json};
 
 use crate::{
     Result, StorageError, Tx,
     engine::Conn,
+    list::{self, HoldsWords, ListRequest, SortKey, load_list, narrow},
     schema::{webhook_deliveries, webhook_endpoints},
     types::{DbJson, DbTime},
 };
+
+/// What endpoints can be sorted by.
+pub const WEBHOOK_SORTS: &[SortKey] = &[
+    SortKey::new("id", "webhook_endpoints.id"),
+    SortKey::new("url", "webhook_endpoints.url"),
+    SortKey::new("created_at", "webhook_endpoints.created_at"),
+    SortKey::new("updated_at", "webhook_endpoints.updated_at"),
+    SortKey::nullable("last_delivery_at", "webhook_endpoints.last_delivery_at"),
+];
 
 /// A secret that signs beside the newest until a rotation's grace is over; as it is stored, perhaps sealed.
 #[derive(Debug, Clone)]
@@ -326,33 +336,37 @@ impl Tx<'_> {
         Ok(rows.into_iter().filter_map(readable).collect())
     }
 
-    /// One page of a workspace's endpoints in one world, by number.
+    /// One page of a workspace's endpoints in one world; all, or those that are active or not.
     pub async fn webhook_endpoint_list(
         &mut self,
         workspace: WorkspaceId,
         environment: Environment,
-        page: PageRequest,
+        is_active: Option<bool>,
+        request: &ListRequest,
     ) -> Result<Page<WebhookEndpoint>> {
-        let (rows, total): (Vec<EndpointRow>, i64) = on_conn!(self, |c, Db| {
-            let matching = || {
-                webhook_endpoints::table
+        let (rows, total): (Vec<EndpointRow>, Option<i64>) = on_conn!(self, |c, Db| {
+            load_list!(c, request, webhook_endpoints.id, EndpointRow, || {
+                let mut query = webhook_endpoints::table
                     .filter(webhook_endpoints::workspace_id.eq(workspace.0))
                     .filter(webhook_endpoints::environment.eq(environment.as_str()))
                     .filter(webhook_endpoints::deleted_at.is_null())
-                    .into_boxed::<Db>()
-            };
-            let total = matching().count().get_result(c).await?;
-            let rows = matching()
-                .order(webhook_endpoints::id)
-                .limit(page.limit())
-                .offset(page.offset())
-                .select(EndpointRow::as_select())
-                .load(c)
-                .await?;
-            (rows, total)
+                    .into_boxed::<Db>();
+                if let Some(is_active) = is_active {
+                    query = query.filter(webhook_endpoints::is_active.eq(is_active));
+                }
+                if let Some(words) = &request.search {
+                    let columns =
+                        "webhook_endpoints.url || ' ' || coalesce(webhook_endpoints.description, '')";
+                    query = query.filter(HoldsWords::new("webhook_endpoints", columns, words));
+                }
+                narrow!(
+                    query, request, webhook_endpoints::created_at, updated webhook_endpoints::updated_at
+                );
+                query
+            })
         });
         let items = rows.into_iter().map(TryInto::try_into).collect::<Result<_>>()?;
-        Ok(Page { items, request: page, total: total.unsigned_abs() })
+        Ok(list::page(items, total, request, |_| None))
     }
 
     /// Changes an endpoint. One that is active again starts without failures, and what waited for it is due.

@@ -6,15 +6,34 @@ use diesel::{
     TextExpressionMethods,
 };
 use diesel_async::RunQueryDsl;
-use gatepost_kernel::{Page, PageRequest, Timestamp, WorkspaceId};
+use gatepost_kernel::{Page, Timestamp, WorkspaceId};
 use serde_json::{Map, Value};
 
 use crate::{
     Result, StorageError, Tx,
     engine::Conn,
+    list::{self, HoldsWords, ListRequest, SortKey, load_list, narrow},
     schema::workspaces,
     types::{DbJson, DbTime},
 };
+
+/// What workspaces can be sorted by.
+pub const WORKSPACE_SORTS: &[SortKey] = &[
+    SortKey::new("id", "workspaces.id"),
+    SortKey::new("name", "workspaces.name"),
+    SortKey::new("slug", "workspaces.slug"),
+    SortKey::new("created_at", "workspaces.created_at"),
+    SortKey::new("updated_at", "workspaces.updated_at"),
+];
+
+/// Which workspaces to list.
+#[derive(Debug, Clone, Default)]
+pub struct WorkspaceFilter {
+    /// This one only.
+    pub only: Option<WorkspaceId>,
+    /// One plan only.
+    pub tier: Option<String>,
+}
 
 /// A tenant.
 #[derive(Debug, Clone, PartialEq)]
@@ -176,32 +195,31 @@ impl Tx<'_> {
         Ok(count.unsigned_abs())
     }
 
-    /// One page of all workspaces, or of the one that `only` names, by number.
+    /// One page of all workspaces, or of the one that `only` names.
     pub async fn workspace_list(
         &mut self,
-        only: Option<WorkspaceId>,
-        page: PageRequest,
+        filter: &WorkspaceFilter,
+        request: &ListRequest,
     ) -> Result<Page<Workspace>> {
-        let (rows, total): (Vec<WorkspaceRow>, i64) = on_conn!(self, |c, Db| {
-            let matching = || {
-                let query = workspaces::table.filter(workspaces::deleted_at.is_null()).into_boxed::<Db>();
-                match only {
-                    Some(id) => query.filter(workspaces::id.eq(id.0)),
-                    None => query,
+        let (rows, total): (Vec<WorkspaceRow>, Option<i64>) = on_conn!(self, |c, Db| {
+            load_list!(c, request, workspaces.id, WorkspaceRow, || {
+                let mut query = workspaces::table.filter(workspaces::deleted_at.is_null()).into_boxed::<Db>();
+                if let Some(id) = filter.only {
+                    query = query.filter(workspaces::id.eq(id.0));
                 }
-            };
-            let total = matching().count().get_result(c).await?;
-            let rows = matching()
-                .order(workspaces::id)
-                .limit(page.limit())
-                .offset(page.offset())
-                .select(WorkspaceRow::as_select())
-                .load(c)
-                .await?;
-            (rows, total)
+                if let Some(tier) = &filter.tier {
+                    query = query.filter(workspaces::tier.eq(tier));
+                }
+                if let Some(words) = &request.search {
+                    let columns = "workspaces.name || ' ' || workspaces.slug";
+                    query = query.filter(HoldsWords::new("workspaces", columns, words));
+                }
+                narrow!(query, request, workspaces::created_at, updated workspaces::updated_at);
+                query
+            })
         });
         let items = rows.into_iter().map(Workspace::try_from).collect::<Result<_>>()?;
-        Ok(Page { items, request: page, total: total.unsigned_abs() })
+        Ok(list::page(items, total, request, |_| None))
     }
 
     /// Changes a workspace; `None` if there is none. A slug that is taken is a [`StorageError::Duplicate`].

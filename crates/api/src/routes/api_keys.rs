@@ -9,14 +9,15 @@ use crate::{
     call::Call,
     contract::{Message, NoContent},
     error::ApiError,
+    lists::{ItemQuery, ListQuery},
     query::NoQuery,
     scopes::{ApiKeysDelete, ApiKeysRead, ApiKeysWrite},
     wire::{
         api_key_usage::{ApiKeyUsageItem, ApiKeyUsageQuery, ApiKeyUsageView},
         api_keys::{
-            ApiKeyItem, ApiKeyMessage, ApiKeyPage, ApiKeyView, CreateApiKeyBody, CreatedApiKeyMessage,
-            CreatedApiKeyView, ListApiKeysQuery, RotateApiKeyBody, RotatedApiKeyMessage, RotatedApiKeyView,
-            UpdateApiKeyBody,
+            ApiKeyItem, ApiKeyList, ApiKeyMessage, ApiKeyPage, ApiKeyView, CreateApiKeyBody,
+            CreatedApiKeyMessage, CreatedApiKeyView, RotateApiKeyBody, RotatedApiKeyMessage,
+            RotatedApiKeyView, UpdateApiKeyBody,
         },
     },
 };
@@ -36,16 +37,16 @@ pub fn configure(config: &mut ServiceConfig<'_>) {
 ///
 /// Without `status`, all keys that are not revoked. A test key sees test keys, a live key both.
 #[utoipa::path(
-    tag = "API keys", operation_id = "list_api_keys", params(ListApiKeysQuery),
+    tag = "API keys", operation_id = "list_api_keys", params(ListQuery<ApiKeyList>),
     extensions(("x-required-scope" = json!("api-keys:read"))),
     responses((status = 200, description = "One page of API keys", body = ApiKeyPage))
 )]
 #[get("/api-keys")]
-async fn list_api_keys(call: Call<ApiKeysRead, ListApiKeysQuery>) -> Result<HttpResponse, ApiError> {
-    let (query, caller) = (call.query(), call.caller());
-    let page = api_keys::list(call.app(), caller, query.status(), query.environment(), query.page()).await?;
+async fn list_api_keys(call: Call<ApiKeysRead, ListQuery<ApiKeyList>>) -> Result<HttpResponse, ApiError> {
+    let request = call.list_request().await?;
+    let (page, workspace) = api_keys::list(call.app(), call.caller(), call.query().into(), request).await?;
     let now = call.app().now();
-    call.page(&page.map(|key| ApiKeyView::new(key, now)))
+    call.page(page.map(|key| ApiKeyView::new(key, now).with_workspace(workspace.clone()))).await
 }
 
 /// Create an API key
@@ -70,15 +71,19 @@ async fn create_api_key(
 
 /// Get an API key
 #[utoipa::path(
-    tag = "API keys", operation_id = "get_api_key", params(("id" = i64, Path, description = "API key ID")),
+    tag = "API keys", operation_id = "get_api_key",
+    params(("id" = i64, Path, description = "API key ID"), ItemQuery<ApiKeyList>),
     extensions(("x-required-scope" = json!("api-keys:read"))),
     responses((status = 200, description = "The key, without its secret", body = ApiKeyItem))
 )]
 #[get("/api-keys/{id}")]
-async fn get_api_key(call: Call<ApiKeysRead>) -> Result<HttpResponse, ApiError> {
+async fn get_api_key(call: Call<ApiKeysRead, ItemQuery<ApiKeyList>>) -> Result<HttpResponse, ApiError> {
     let id = ApiKeyId(call.path_id()?);
-    let key = api_keys::get(call.app(), call.caller(), id).await?;
-    call.item(&ApiKeyView::new(key, call.app().now()))
+    let with_workspace = call.query().includes("workspace");
+    let (key, workspace) = api_keys::get(call.app(), call.caller(), id, with_workspace).await?;
+    let updated_at = key.updated_at;
+    let view = ApiKeyView::new(key, call.app().now()).with_workspace(workspace);
+    call.resource(&view, Some(updated_at))
 }
 
 /// Update an API key

@@ -7,11 +7,9 @@ use utoipa_actix_web::service_config::ServiceConfig;
 use crate::{
     call::Call,
     error::ApiError,
+    lists::ListQuery,
     scopes::AuditRead,
-    wire::{
-        PageQuery,
-        audit_log::{AuditEntryPage, AuditEntryView},
-    },
+    wire::audit_log::{AuditEntryPage, AuditEntryView, AuditList},
 };
 
 pub fn configure(config: &mut ServiceConfig<'_>) {
@@ -22,12 +20,13 @@ pub fn configure(config: &mut ServiceConfig<'_>) {
 ///
 /// Every change in the workspace, the newest first, with who made it and in which request.
 #[utoipa::path(
-    tag = "Audit log", operation_id = "list_audit_log", params(PageQuery),
+    tag = "Audit log", operation_id = "list_audit_log", params(ListQuery<AuditList>),
     extensions(("x-required-scope" = json!("audit:read"))),
     responses((status = 200, description = "One page of the audit log", body = AuditEntryPage))
 )]
 #[get("/audit-log")]
-async fn list_audit_log(call: Call<AuditRead, PageQuery>) -> Result<HttpResponse, ApiError> {
-    let page = audit_log::list(call.app(), call.caller(), call.query().page()).await?;
-    call.page(&page.map(AuditEntryView::from))
+async fn list_audit_log(call: Call<AuditRead, ListQuery<AuditList>>) -> Result<HttpResponse, ApiError> {
+    let request = call.list_request().await?;
+    let page = audit_log::list(call.app(), call.caller(), call.query().into(), request).await?;
+    call.page(page.map(AuditEntryView::from)).await
 }

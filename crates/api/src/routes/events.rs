@@ -3,17 +3,19 @@
 use actix_web::{HttpResponse, get, post};
 use gatepost_app::{UnitOfWork, events};
 use gatepost_kernel::{Error, EventId};
+use gatepost_webhooks::EventType;
 use utoipa_actix_web::service_config::ServiceConfig;
 
 use crate::{
     call::Call,
     contract::Accepted,
     error::ApiError,
+    lists::{ItemQuery, ListQuery},
     query::NoQuery,
     scopes::{EventsRead, EventsWrite},
     wire::events::{
         AcceptedEventItem, AcceptedEventList, AcceptedEventView, CreateEventBatchBody, CreateEventBody,
-        EventItem, EventPage, EventView, ListEventsQuery,
+        EventItem, EventList, EventPage, EventView,
     },
 };
 
@@ -23,15 +25,16 @@ pub fn configure(config: &mut ServiceConfig<'_>) {
 
 /// List events
 #[utoipa::path(
-    tag = "Events", operation_id = "list_events", params(ListEventsQuery),
+    tag = "Events", operation_id = "list_events", params(ListQuery<EventList>),
     extensions(("x-required-scope" = json!("events:read"))),
     responses((status = 200, description = "One page of events, the newest first", body = EventPage))
 )]
 #[get("/events")]
-async fn list_events(call: Call<EventsRead, ListEventsQuery>) -> Result<HttpResponse, ApiError> {
-    let query = call.query();
-    let page = events::list(call.app(), call.caller(), query.event_type(), query.page()).await?;
-    call.page(&page.map(EventView::from))
+async fn list_events(call: Call<EventsRead, ListQuery<EventList>>) -> Result<HttpResponse, ApiError> {
+    let request = call.list_request().await?;
+    let event_type = call.query().filter("type").and_then(EventType::parse);
+    let page = events::list(call.app(), call.caller(), event_type, request).await?;
+    call.page(page.map(EventView::from)).await
 }
 
 /// Create an event
@@ -79,12 +82,13 @@ async fn create_event_batch(
 
 /// Get an event
 #[utoipa::path(
-    tag = "Events", operation_id = "get_event", params(("id" = String, Path, description = "Event ID")),
+    tag = "Events", operation_id = "get_event",
+    params(("id" = String, Path, description = "Event ID"), ItemQuery<EventList>),
     extensions(("x-required-scope" = json!("events:read"))),
     responses((status = 200, description = "The event", body = EventItem))
 )]
 #[get("/events/{id}")]
-async fn get_event(call: Call<EventsRead>) -> Result<HttpResponse, ApiError> {
+async fn get_event(call: Call<EventsRead, ItemQuery<EventList>>) -> Result<HttpResponse, ApiError> {
     let id = EventId::parse(call.path_text("id")).ok_or(Error::NotFound)?;
-    call.item(&EventView::from(events::get(call.app(), call.caller(), id).await?))
+    call.resource(&EventView::from(events::get(call.app(), call.caller(), id).await?), None)
 }

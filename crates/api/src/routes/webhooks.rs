@@ -1,7 +1,7 @@
 //! `/webhooks`
 
 use actix_web::{HttpResponse, delete, get, patch, post};
-use gatepost_app::{UnitOfWork, webhooks};
+use gatepost_app::{App, UnitOfWork, WebhookDelivery, WebhookEndpoint, webhooks};
 use gatepost_kernel::{WebhookDeliveryId, WebhookEndpointId};
 use utoipa_actix_web::service_config::ServiceConfig;
 
@@ -9,17 +9,15 @@ use crate::{
     call::Call,
     contract::{Message, NoContent},
     error::ApiError,
+    lists::{ItemQuery, ListQuery},
     query::NoQuery,
     scopes::{WebhooksDelete, WebhooksRead, WebhooksWrite},
-    wire::{
-        PageQuery,
-        webhooks::{
-            CreateWebhookBody, CreatedWebhookMessage, CreatedWebhookView, ListDeliveriesQuery,
-            RotateWebhookSecretBody, RotatedWebhookSecretMessage, RotatedWebhookSecretView,
-            UpdateWebhookBody, WebhookDeliveryHistoryView, WebhookDeliveryItem, WebhookDeliveryMessage,
-            WebhookDeliveryPage, WebhookDeliveryView, WebhookItem, WebhookMessage, WebhookPage,
-            WebhookTestView, WebhookView,
-        },
+    wire::webhooks::{
+        CreateWebhookBody, CreatedWebhookMessage, CreatedWebhookView, RotateWebhookSecretBody,
+        RotatedWebhookSecretMessage, RotatedWebhookSecretView, UpdateWebhookBody, WebhookDeliveryHistoryView,
+        WebhookDeliveryItem, WebhookDeliveryList, WebhookDeliveryMessage, WebhookDeliveryPage,
+        WebhookDeliveryView, WebhookItem, WebhookList, WebhookMessage, WebhookPage, WebhookTestView,
+        WebhookView,
     },
 };
 
@@ -39,17 +37,24 @@ pub fn configure(config: &mut ServiceConfig<'_>) {
 
 /// List webhook endpoints
 #[utoipa::path(
-    tag = "Webhooks", operation_id = "list_webhooks", params(PageQuery),
+    tag = "Webhooks", operation_id = "list_webhooks", params(ListQuery<WebhookList>),
     extensions(("x-required-scope" = json!("webhooks:read"))),
     responses((status = 200, description = "One page of webhook endpoints", body = WebhookPage))
 )]
 #[get("/webhooks")]
-async fn list_webhooks(call: Call<WebhooksRead, PageQuery>) -> Result<HttpResponse, ApiError> {
-    let page = webhooks::list(call.app(), call.caller(), call.query().page()).await?;
-    call.page(&page.try_map(|endpoint| {
-        let headers = webhooks::headers(call.app(), &endpoint)?;
-        Ok::<_, ApiError>(WebhookView::new(endpoint, headers))
-    })?)
+async fn list_webhooks(call: Call<WebhooksRead, ListQuery<WebhookList>>) -> Result<HttpResponse, ApiError> {
+    let request = call.list_request().await?;
+    let page = webhooks::list(call.app(), call.caller(), call.query().into(), request).await?;
+    call.page(page.try_map(|(endpoint, deliveries)| view(call.app(), endpoint, deliveries))?).await
+}
+
+fn view(
+    app: &App,
+    endpoint: WebhookEndpoint,
+    deliveries: Option<Vec<WebhookDelivery>>,
+) -> Result<WebhookView, ApiError> {
+    let headers = webhooks::headers(app, &endpoint)?;
+    Ok(WebhookView::new(endpoint, headers).with_deliveries(deliveries))
 }
 
 /// Create a webhook endpoint
@@ -81,15 +86,16 @@ async fn create_webhook(
 /// Get a webhook endpoint
 #[utoipa::path(
     tag = "Webhooks", operation_id = "get_webhook",
-    params(("id" = i64, Path, description = "Webhook endpoint ID")),
+    params(("id" = i64, Path, description = "Webhook endpoint ID"), ItemQuery<WebhookList>),
     extensions(("x-required-scope" = json!("webhooks:read"))),
     responses((status = 200, description = "The endpoint, without its secret", body = WebhookItem))
 )]
 #[get("/webhooks/{id}")]
-async fn get_webhook(call: Call<WebhooksRead>) -> Result<HttpResponse, ApiError> {
-    let endpoint = webhooks::get(call.app(), call.caller(), WebhookEndpointId(call.path_id()?)).await?;
-    let headers = webhooks::headers(call.app(), &endpoint)?;
-    call.item(&WebhookView::new(endpoint, headers))
+async fn get_webhook(call: Call<WebhooksRead, ItemQuery<WebhookList>>) -> Result<HttpResponse, ApiError> {
+    let (id, with_deliveries) = (WebhookEndpointId(call.path_id()?), call.query().includes("deliveries"));
+    let (endpoint, deliveries) = webhooks::get(call.app(), call.caller(), id, with_deliveries).await?;
+    let updated_at = endpoint.updated_at;
+    call.resource(&view(call.app(), endpoint, deliveries)?, Some(updated_at))
 }
 
 /// Update a webhook endpoint
@@ -181,18 +187,18 @@ async fn test_webhook(call: Call<WebhooksWrite>) -> Result<HttpResponse, ApiErro
 /// List a webhook endpoint's deliveries
 #[utoipa::path(
     tag = "Webhooks", operation_id = "list_webhook_deliveries",
-    params(("id" = i64, Path, description = "Webhook endpoint ID"), ListDeliveriesQuery),
+    params(("id" = i64, Path, description = "Webhook endpoint ID"), ListQuery<WebhookDeliveryList>),
     extensions(("x-required-scope" = json!("webhooks:read"))),
     responses((status = 200, description = "One page of deliveries, the newest first", body = WebhookDeliveryPage))
 )]
 #[get("/webhooks/{id}/deliveries")]
 async fn list_webhook_deliveries(
-    call: Call<WebhooksRead, ListDeliveriesQuery>,
+    call: Call<WebhooksRead, ListQuery<WebhookDeliveryList>>,
 ) -> Result<HttpResponse, ApiError> {
-    let id = WebhookEndpointId(call.path_id()?);
-    let query = call.query();
-    let page = webhooks::list_deliveries(call.app(), call.caller(), id, query.status(), query.page()).await?;
-    call.page(&page.map(WebhookDeliveryView::from))
+    let (id, request) = (WebhookEndpointId(call.path_id()?), call.list_request().await?);
+    let query = call.query().into();
+    let page = webhooks::list_deliveries(call.app(), call.caller(), id, query, request).await?;
+    call.page(page.map(WebhookDeliveryView::from)).await
 }
 
 /// Get a delivery

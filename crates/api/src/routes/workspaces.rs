@@ -9,14 +9,12 @@ use crate::{
     call::Call,
     contract::{Message, NoContent},
     error::ApiError,
+    lists::{ItemQuery, ListQuery},
     query::NoQuery,
     scopes::{WorkspacesDelete, WorkspacesRead, WorkspacesWrite},
-    wire::{
-        PageQuery,
-        workspaces::{
-            CreateWorkspaceBody, UpdateWorkspaceBody, WorkspaceItem, WorkspaceMessage, WorkspacePage,
-            WorkspaceView,
-        },
+    wire::workspaces::{
+        CreateWorkspaceBody, UpdateWorkspaceBody, WorkspaceItem, WorkspaceList, WorkspaceMessage,
+        WorkspacePage, WorkspaceView,
     },
 };
 
@@ -33,14 +31,17 @@ pub fn configure(config: &mut ServiceConfig<'_>) {
 ///
 /// A key of the root workspace sees all of them, any other key its own.
 #[utoipa::path(
-    tag = "Workspaces", operation_id = "list_workspaces", params(PageQuery),
+    tag = "Workspaces", operation_id = "list_workspaces", params(ListQuery<WorkspaceList>),
     extensions(("x-required-scope" = json!("workspaces:read"))),
     responses((status = 200, description = "One page of workspaces", body = WorkspacePage))
 )]
 #[get("/workspaces")]
-async fn list_workspaces(call: Call<WorkspacesRead, PageQuery>) -> Result<HttpResponse, ApiError> {
-    let page = workspaces::list(call.app(), call.caller(), call.query().page()).await?;
-    call.page(&page.map(WorkspaceView::from))
+async fn list_workspaces(
+    call: Call<WorkspacesRead, ListQuery<WorkspaceList>>,
+) -> Result<HttpResponse, ApiError> {
+    let (request, now) = (call.list_request().await?, call.app().now());
+    let page = workspaces::list(call.app(), call.caller(), call.query().into(), request).await?;
+    call.page(page.map(|workspace| WorkspaceView::with_api_keys(workspace, now))).await
 }
 
 /// Create a workspace
@@ -65,15 +66,20 @@ async fn create_workspace(
 
 /// Get a workspace
 #[utoipa::path(
-    tag = "Workspaces", operation_id = "get_workspace", params(("id" = i64, Path, description = "Workspace ID")),
+    tag = "Workspaces", operation_id = "get_workspace",
+    params(("id" = i64, Path, description = "Workspace ID"), ItemQuery<WorkspaceList>),
     extensions(("x-required-scope" = json!("workspaces:read"))),
     responses((status = 200, description = "The workspace", body = WorkspaceItem))
 )]
 #[get("/workspaces/{id}")]
-async fn get_workspace(call: Call<WorkspacesRead>) -> Result<HttpResponse, ApiError> {
+async fn get_workspace(
+    call: Call<WorkspacesRead, ItemQuery<WorkspaceList>>,
+) -> Result<HttpResponse, ApiError> {
     let id = WorkspaceId(call.path_id()?);
-    let workspace = workspaces::get(call.app(), call.caller(), id).await?;
-    call.item(&WorkspaceView::from(workspace))
+    let with_api_keys = call.query().includes("api_keys");
+    let workspace = workspaces::get(call.app(), call.caller(), id, with_api_keys).await?;
+    let updated_at = workspace.0.updated_at;
+    call.resource(&WorkspaceView::with_api_keys(workspace, call.app().now()), Some(updated_at))
 }
 
 /// Update a workspace

@@ -2,16 +2,21 @@
 
 use std::time::Duration;
 
-use gatepost_app::api_keys::{CreateApiKey, NewKey, RotatedKey, UpdateApiKey, check_expiry};
-use gatepost_kernel::{ApiKeyId, Environment, PageRequest, Timestamp, text};
+use gatepost_app::{
+    Workspace,
+    api_keys::{CreateApiKey, ListApiKeys, NewKey, RotatedKey, UpdateApiKey, check_expiry},
+    lists::API_KEY_SORTS,
+};
+use gatepost_kernel::{ApiKeyId, Environment, Timestamp, text};
 use gatepost_keys::{ApiKey, IpAllowlist, KeyStatus, Scope, ScopeSet};
 use serde::Serialize;
-use utoipa::{IntoParams, ToSchema};
+use utoipa::ToSchema;
 
-use super::{envelopes, page_request};
+use super::{envelopes, workspaces::WorkspaceView};
 use crate::{
     body::{Context, Fields, Null, ReadBody},
-    query::{Parameters, ReadQuery},
+    lists::{Description, Filter, Include, ListQuery, Listed, Values},
+    scopes::{RequiredScope, WorkspacesRead},
 };
 
 const DEFAULT_GRACE_PERIOD_HOURS: u16 = 24;
@@ -68,9 +73,18 @@ pub struct ApiKeyView {
     /// When it was last changed.
     #[schema(value_type = String, format = DateTime, example = "2026-01-01T00:00:00Z")]
     updated_at: Timestamp,
+    /// Its workspace; only if included.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, no_recursion)]
+    workspace: Option<WorkspaceView>,
 }
 
 impl ApiKeyView {
+    /// The key with its workspace.
+    pub fn with_workspace(self, workspace: Option<Workspace>) -> Self {
+        Self { workspace: workspace.map(WorkspaceView::from), ..self }
+    }
+
     /// The key as it stands at `now`.
     pub fn new(key: ApiKey, now: Timestamp) -> Self {
         Self {
@@ -90,6 +104,7 @@ impl ApiKeyView {
             revoked_at: key.revoked_at,
             created_at: key.created_at,
             updated_at: key.updated_at,
+            workspace: None,
         }
     }
 }
@@ -216,47 +231,61 @@ envelopes! {
     message RotatedApiKeyMessage(RotatedApiKeyView);
 }
 
-/// Which API keys.
-#[derive(IntoParams)]
-#[into_params(parameter_in = Query)]
-pub struct ListApiKeysQuery {
-    /// Page number
-    #[param(minimum = 1, default = 1)]
-    page: Option<u32>,
-    /// Items per page
-    #[param(minimum = 1, maximum = 100, default = 25)]
-    per_page: Option<u32>,
-    /// `active`, `expired` or `revoked`; all that are not revoked if not given
-    #[param(value_type = Option<String>, pattern = "^(active|expired|revoked)$")]
-    status: Option<KeyStatus>,
-    /// `live` or `test`; both if not given
-    #[param(value_type = Option<String>, pattern = "^(live|test)$")]
-    environment: Option<Environment>,
+/// What can be asked of the list of API keys.
+pub struct ApiKeyList;
+
+impl Listed for ApiKeyList {
+    const LIST: Description = Description {
+        sorts: API_KEY_SORTS,
+        default_sort: "created_at",
+        filters: &[
+            Filter {
+                name: "status",
+                values: Values::OneOf(&KeyStatus::NAMES),
+                about: "Of one status only; all that are not revoked if not given",
+            },
+            Filter {
+                name: "environment",
+                values: Values::OneOf(&Environment::NAMES),
+                about: "Of one environment only; both if not given",
+            },
+        ],
+        has_updated_at: true,
+        searched: Some("the name"),
+        fields: &[
+            "id",
+            "name",
+            "prefix",
+            "scopes",
+            "environment",
+            "status",
+            "rate_limit_tier",
+            "allowed_ips",
+            "last_used_at",
+            "expires_at",
+            "rotated_from_id",
+            "rotated_to_id",
+            "grace_period_ends_at",
+            "revoked_at",
+            "created_at",
+            "updated_at",
+        ],
+        includes: &[Include {
+            name: "workspace",
+            scope: WorkspacesRead::scope,
+            about: "the workspace, which takes `workspaces:read`",
+        }],
+        is_log: false,
+    };
 }
 
-impl ListApiKeysQuery {
-    /// The page that is asked for.
-    pub fn page(&self) -> PageRequest {
-        page_request(self.page, self.per_page)
-    }
-
-    /// One status only.
-    pub fn status(&self) -> Option<KeyStatus> {
-        self.status
-    }
-
-    /// One world only.
-    pub fn environment(&self) -> Option<Environment> {
-        self.environment
-    }
-}
-
-impl ReadQuery for ListApiKeysQuery {
-    fn read(parameters: &mut Parameters) -> Option<Self> {
-        let page = parameters.page();
-        let status = parameters.choice("status", &KeyStatus::NAMES, KeyStatus::parse);
-        let environment = parameters.choice("environment", &Environment::NAMES, |text| text.parse().ok());
-        Some(Self { page: Some(page.page), per_page: Some(page.per_page), status, environment })
+impl From<&ListQuery<ApiKeyList>> for ListApiKeys {
+    fn from(query: &ListQuery<ApiKeyList>) -> Self {
+        Self {
+            status: query.filter("status").and_then(KeyStatus::parse),
+            environment: query.filter("environment").and_then(|text| text.parse().ok()),
+            with_workspace: query.includes("workspace"),
+        }
     }
 }
 

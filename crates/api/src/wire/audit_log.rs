@@ -1,12 +1,13 @@
 //! The audit log on the wire.
 
-use gatepost_app::{Actor, AuditEntry};
+use gatepost_app::{Actor, AuditEntry, audit_log::ListAuditLog, lists::AUDIT_SORTS};
 use gatepost_kernel::{AuditEntryId, Environment, Timestamp};
 use serde::Serialize;
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
 use super::envelopes;
+use crate::lists::{Description, Filter, ListQuery, Listed, Values};
 
 /// Who did it.
 #[derive(Serialize, ToSchema)]
@@ -84,5 +85,69 @@ impl From<AuditEntry> for AuditEntryView {
 }
 
 envelopes! {
-    page AuditEntryPage(AuditEntryView);
+    log AuditEntryPage(AuditEntryView);
+}
+
+/// What can be asked of the audit log.
+pub struct AuditList;
+
+impl Listed for AuditList {
+    const LIST: Description = Description {
+        sorts: AUDIT_SORTS,
+        default_sort: "-created_at",
+        filters: &[
+            Filter {
+                name: "action",
+                values: Values::Text {
+                    form: "an action such as api_key.created",
+                    pattern: "^[a-z_]+(\\.[a-z_]+)*$",
+                    is_valid: |text| text.split('.').all(is_word),
+                },
+                about: "Of one action only",
+            },
+            Filter {
+                name: "target_type",
+                values: Values::Text {
+                    form: "a kind of thing such as api_key",
+                    pattern: "^[a-z_]+$",
+                    is_valid: is_word,
+                },
+                about: "What was done to one kind of thing only",
+            },
+            Filter {
+                name: "target_id",
+                values: Values::Id,
+                about: "What was done to things of one number only",
+            },
+        ],
+        has_updated_at: false,
+        searched: None,
+        fields: &[
+            "id",
+            "action",
+            "actor",
+            "target",
+            "environment",
+            "request_id",
+            "ip_address",
+            "details",
+            "created_at",
+        ],
+        includes: &[],
+        is_log: true,
+    };
+}
+
+fn is_word(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|b| b.is_ascii_lowercase() || b == b'_')
+}
+
+impl From<&ListQuery<AuditList>> for ListAuditLog {
+    fn from(query: &ListQuery<AuditList>) -> Self {
+        Self {
+            action: query.filter("action").map(str::to_owned),
+            target_type: query.filter("target_type").map(str::to_owned),
+            target_id: query.filter("target_id").and_then(|id| id.parse().ok()),
+        }
+    }
 }

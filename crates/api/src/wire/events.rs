@@ -3,17 +3,18 @@
 use gatepost_app::{
     StoredEvent,
     events::{MAX_BATCH, MAX_DATA_BYTES, PublishEvent},
+    lists::EVENT_SORTS,
 };
-use gatepost_kernel::{EventId, FieldErrors, PageRequest, Timestamp};
+use gatepost_kernel::{EventId, FieldErrors, Timestamp};
 use gatepost_webhooks::{EventType, event_data};
 use serde::Serialize;
 use serde_json::{Map, Value};
-use utoipa::{IntoParams, ToSchema};
+use utoipa::ToSchema;
 
-use super::{envelopes, page_request};
+use super::envelopes;
 use crate::{
     body::{Context, Fields, ReadBody},
-    query::{Parameters, ReadQuery},
+    lists::{Description, Filter, Listed, Values},
 };
 
 /// The size of a request around its data.
@@ -137,40 +138,28 @@ fn read_item(item: Map<String, Value>, context: &Context<'_>) -> Result<CreateEv
     event.filter(|_| faults.is_empty()).ok_or(faults)
 }
 
-/// Which events.
-#[derive(IntoParams)]
-#[into_params(parameter_in = Query)]
-pub struct ListEventsQuery {
-    /// One type only
-    #[param(value_type = Option<String>, example = "post.created")]
-    r#type: Option<EventType>,
-    /// Page number
-    #[param(minimum = 1, default = 1)]
-    page: Option<u32>,
-    /// Items per page
-    #[param(minimum = 1, maximum = 100, default = 25)]
-    per_page: Option<u32>,
+/// What can be asked of the list of events.
+pub struct EventList;
+
+impl Listed for EventList {
+    const LIST: Description = Description {
+        sorts: EVENT_SORTS,
+        default_sort: "-created_at",
+        filters: &[Filter { name: "type", values: EVENT_TYPE, about: "Of one type only" }],
+        has_updated_at: false,
+        searched: None,
+        fields: &["id", "type", "data", "created_at"],
+        includes: &[],
+        is_log: true,
+    };
 }
 
-impl ListEventsQuery {
-    /// One type only.
-    pub fn event_type(&self) -> Option<EventType> {
-        self.r#type.clone()
-    }
-
-    /// The page that is asked for.
-    pub fn page(&self) -> PageRequest {
-        page_request(self.page, self.per_page)
-    }
-}
-
-impl ReadQuery for ListEventsQuery {
-    fn read(parameters: &mut Parameters) -> Option<Self> {
-        let event_type = parameters.text("type", EventType::parse, "lower-case words with dots between");
-        let page = parameters.page();
-        Some(Self { r#type: event_type, page: Some(page.page), per_page: Some(page.per_page) })
-    }
-}
+/// A type of events.
+pub const EVENT_TYPE: Values = Values::Text {
+    form: "lower-case words with dots between",
+    pattern: "^[a-z0-9_]+(\\.[a-z0-9_]+)*$",
+    is_valid: |text| EventType::parse(text).is_some(),
+};
 
 /// The ids of events that were accepted.
 #[derive(ToSchema)]
@@ -182,5 +171,5 @@ pub struct AcceptedEventList {
 envelopes! {
     item AcceptedEventItem(AcceptedEventView);
     item EventItem(EventView);
-    page EventPage(EventView);
+    log EventPage(EventView);
 }

@@ -10,10 +10,7 @@ pub mod verification;
 pub mod webhooks;
 pub mod workspaces;
 
-use gatepost_kernel::PageRequest;
-use utoipa::{IntoParams, ToSchema};
-
-use crate::query::{Parameters, ReadQuery};
+use utoipa::ToSchema;
 
 /// Declares the envelopes of a resource for the document, as schemas with names of their own: generics would be
 /// copied into each user. The contract renders the real ones.
@@ -44,6 +41,16 @@ macro_rules! envelopes {
             data: Vec<$view>,
             meta: $crate::wire::PageMeta,
             links: $crate::wire::PageLinks,
+        }
+    };
+    (@log $name:ident $view:ident) => {
+        #[doc = concat!("One page of `", stringify!($view), "`s, by number or by cursor.")]
+        #[derive(utoipa::ToSchema)]
+        #[expect(dead_code, reason = "only describes what the contract renders")]
+        pub struct $name {
+            data: Vec<$view>,
+            meta: $crate::wire::LogMeta,
+            links: $crate::wire::LogLinks,
         }
     };
     ($($kind:ident $name:ident($view:ident);)*) => {
@@ -87,6 +94,51 @@ pub struct PageLinks {
     #[schema(example = "https://api.example.com/api/v1/resource?page=1")]
     last: String,
     /// The page before this one.
+    #[schema(required)]
+    prev: Option<String>,
+    /// The page after this one.
+    #[schema(required)]
+    next: Option<String>,
+}
+
+/// Where a page stands in its log. By cursor, nothing is counted: then only `per_page` and `next_cursor` are not null.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "only describes what the contract renders")]
+pub struct LogMeta {
+    /// The number of this page.
+    #[schema(required, example = 1, minimum = 1)]
+    current_page: Option<u32>,
+    /// The place of the first item of this page in the list, from 1; null when the page is empty.
+    #[schema(required, example = 1)]
+    from: Option<u64>,
+    /// The number of the last page.
+    #[schema(required, example = 1, minimum = 1)]
+    last_page: Option<u64>,
+    /// How many items a page can hold.
+    #[schema(example = 25, minimum = 1, maximum = 100)]
+    per_page: u32,
+    /// The place of the last item of this page in the list; null when the page is empty.
+    #[schema(required, example = 1)]
+    to: Option<u64>,
+    /// How many items the whole list has.
+    #[schema(required, example = 1)]
+    total: Option<u64>,
+    /// What to give as `cursor` to get what follows this page; null when nothing does.
+    #[schema(required)]
+    next_cursor: Option<String>,
+}
+
+/// The addresses of other pages of a log.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "only describes what the contract renders")]
+pub struct LogLinks {
+    /// The first page.
+    #[schema(example = "https://api.example.com/api/v1/resource?page=1")]
+    first: String,
+    /// The last page; null by cursor.
+    #[schema(required, example = "https://api.example.com/api/v1/resource?page=1")]
+    last: Option<String>,
+    /// The page before this one; null by cursor.
     #[schema(required)]
     prev: Option<String>,
     /// The page after this one.
@@ -185,36 +237,4 @@ pub struct Problem {
     /// What to quote when asking for help.
     #[schema(example = "req_abc123def456")]
     request_id: String,
-}
-
-/// Which page.
-#[derive(IntoParams)]
-#[into_params(parameter_in = Query)]
-pub struct PageQuery {
-    /// Page number
-    #[param(minimum = 1, default = 1)]
-    page: Option<u32>,
-    /// Items per page
-    #[param(minimum = 1, maximum = 100, default = 25)]
-    per_page: Option<u32>,
-}
-
-/// The page that a query asks for.
-fn page_request(page: Option<u32>, per_page: Option<u32>) -> PageRequest {
-    let default = PageRequest::default();
-    PageRequest { page: page.unwrap_or(default.page), per_page: per_page.unwrap_or(default.per_page) }
-}
-
-impl PageQuery {
-    /// The page that is asked for.
-    pub fn page(&self) -> PageRequest {
-        page_request(self.page, self.per_page)
-    }
-}
-
-impl ReadQuery for PageQuery {
-    fn read(parameters: &mut Parameters) -> Option<Self> {
-        let page = parameters.page();
-        Some(Self { page: Some(page.page), per_page: Some(page.per_page) })
-    }
 }

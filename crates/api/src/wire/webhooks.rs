@@ -3,18 +3,23 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use gatepost_app::webhooks::{
-    CreateWebhook, DeliveryHistory, TestedWebhook, UpdateWebhook, custom_headers, subscriptions,
+    CreateWebhook, DeliveryHistory, ListDeliveries, ListWebhooks, TestedWebhook, UpdateWebhook,
+    custom_headers, subscriptions,
 };
-use gatepost_app::{WebhookAttempt, WebhookDelivery, WebhookEndpoint};
-use gatepost_kernel::{EventId, PageRequest, Secret, Timestamp, WebhookDeliveryId, WebhookEndpointId};
+use gatepost_app::{
+    WebhookAttempt, WebhookDelivery, WebhookEndpoint,
+    lists::{WEBHOOK_DELIVERY_SORTS, WEBHOOK_SORTS},
+};
+use gatepost_kernel::{EventId, Secret, Timestamp, WebhookDeliveryId, WebhookEndpointId};
 use gatepost_webhooks::{CustomHeader, DeliveryStatus, EndpointSecret, Subscription};
 use serde::Serialize;
-use utoipa::{IntoParams, ToSchema};
+use utoipa::ToSchema;
 
-use super::{envelopes, page_request};
+use super::{envelopes, events::EVENT_TYPE};
 use crate::{
     body::{Context, Fields, Null, ReadBody},
-    query::{Parameters, ReadQuery},
+    lists::{Description, Filter, Include, ListQuery, Listed, Values},
+    scopes::{RequiredScope, WebhooksRead},
 };
 
 const DEFAULT_GRACE_PERIOD_HOURS: u16 = 24;
@@ -63,12 +68,22 @@ pub struct WebhookView {
     /// When it was last changed.
     #[schema(value_type = String, format = DateTime, example = "2026-01-01T00:00:00Z")]
     updated_at: Timestamp,
+    /// Its newest deliveries, at most 10; only if included.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    deliveries: Option<Vec<WebhookDeliveryView>>,
 }
 
 impl WebhookView {
+    /// The endpoint with its newest deliveries.
+    pub fn with_deliveries(self, deliveries: Option<Vec<WebhookDelivery>>) -> Self {
+        Self { deliveries: deliveries.map(|all| all.into_iter().map(Into::into).collect()), ..self }
+    }
+
     /// An endpoint with its own headers.
     pub fn new(endpoint: WebhookEndpoint, headers: Option<Vec<(String, String)>>) -> Self {
         Self {
+            deliveries: None,
             id: endpoint.id,
             url: endpoint.url,
             description: endpoint.description,
@@ -409,38 +424,105 @@ impl From<DeliveryHistory> for WebhookDeliveryHistoryView {
     }
 }
 
-/// Which deliveries.
-#[derive(IntoParams)]
-#[into_params(parameter_in = Query)]
-pub struct ListDeliveriesQuery {
-    /// `pending`, `success`, `failed` or `retrying`
-    #[param(value_type = Option<String>, example = "failed")]
-    status: Option<DeliveryStatus>,
-    /// Page number
-    #[param(minimum = 1, default = 1)]
-    page: Option<u32>,
-    /// Items per page
-    #[param(minimum = 1, maximum = 100, default = 25)]
-    per_page: Option<u32>,
+/// What can be asked of the list of endpoints.
+pub struct WebhookList;
+
+impl Listed for WebhookList {
+    const LIST: Description = Description {
+        sorts: WEBHOOK_SORTS,
+        default_sort: "created_at",
+        filters: &[Filter {
+            name: "status",
+            values: Values::OneOf(&[ACTIVE, "inactive"]),
+            about: "Those that deliveries go to, or those that they do not go to; both if not given",
+        }],
+        has_updated_at: true,
+        searched: Some("the URL and the description"),
+        fields: &[
+            "id",
+            "url",
+            "description",
+            "events",
+            "headers",
+            "is_active",
+            "disabled_reason",
+            "success_count",
+            "failure_count",
+            "consecutive_failures",
+            "last_delivery_at",
+            "created_at",
+            "updated_at",
+        ],
+        includes: &[Include {
+            name: "deliveries",
+            scope: WebhooksRead::scope,
+            about: "the newest deliveries",
+        }],
+        is_log: false,
+    };
 }
 
-impl ListDeliveriesQuery {
-    /// One status only.
-    pub fn status(&self) -> Option<DeliveryStatus> {
-        self.status
-    }
+const ACTIVE: &str = "active";
 
-    /// The page that is asked for.
-    pub fn page(&self) -> PageRequest {
-        page_request(self.page, self.per_page)
+impl From<&ListQuery<WebhookList>> for ListWebhooks {
+    fn from(query: &ListQuery<WebhookList>) -> Self {
+        Self {
+            is_active: query.filter("status").map(|status| status == ACTIVE),
+            with_deliveries: query.includes("deliveries"),
+        }
     }
 }
 
-impl ReadQuery for ListDeliveriesQuery {
-    fn read(parameters: &mut Parameters) -> Option<Self> {
-        let status = parameters.choice("status", &DeliveryStatus::NAMES, DeliveryStatus::parse);
-        let page = parameters.page();
-        Some(Self { status, page: Some(page.page), per_page: Some(page.per_page) })
+/// What can be asked of the list of an endpoint's deliveries.
+pub struct WebhookDeliveryList;
+
+impl Listed for WebhookDeliveryList {
+    const LIST: Description = Description {
+        sorts: WEBHOOK_DELIVERY_SORTS,
+        default_sort: "-created_at",
+        filters: &[
+            Filter {
+                name: "status",
+                values: Values::OneOf(&DeliveryStatus::NAMES),
+                about: "Of one status only",
+            },
+            Filter { name: "event_type", values: EVENT_TYPE, about: "Of one type of event only" },
+            Filter {
+                name: "event_id",
+                values: Values::Text {
+                    form: "the id of an event",
+                    pattern: "^evt_[A-Za-z0-9_-]{1,60}$",
+                    is_valid: |text| EventId::parse(text).is_some(),
+                },
+                about: "Of one event only",
+            },
+        ],
+        has_updated_at: false,
+        searched: None,
+        fields: &[
+            "id",
+            "event_id",
+            "event_type",
+            "status",
+            "response_code",
+            "attempt",
+            "error",
+            "delivered_at",
+            "next_retry_at",
+            "created_at",
+        ],
+        includes: &[],
+        is_log: true,
+    };
+}
+
+impl From<&ListQuery<WebhookDeliveryList>> for ListDeliveries {
+    fn from(query: &ListQuery<WebhookDeliveryList>) -> Self {
+        Self {
+            status: query.filter("status").and_then(DeliveryStatus::parse),
+            event_type: query.filter("event_type").map(str::to_owned),
+            event_id: query.filter("event_id").and_then(EventId::parse),
+        }
     }
 }
 
@@ -450,7 +532,7 @@ envelopes! {
     message WebhookMessage(WebhookView);
     message CreatedWebhookMessage(CreatedWebhookView);
     message RotatedWebhookSecretMessage(RotatedWebhookSecretView);
-    page WebhookDeliveryPage(WebhookDeliveryView);
+    log WebhookDeliveryPage(WebhookDeliveryView);
     item WebhookDeliveryItem(WebhookDeliveryHistoryView);
     message WebhookDeliveryMessage(WebhookDeliveryView);
 }

@@ -2,15 +2,21 @@
 
 use gatepost_app::{
     Workspace,
-    workspaces::{CreateWorkspace, UpdateWorkspace, check_settings, slug},
+    lists::WORKSPACE_SORTS,
+    workspaces::{CreateWorkspace, ListWorkspaces, UpdateWorkspace, WorkspaceWithKeys, check_settings, slug},
 };
 use gatepost_kernel::{Timestamp, WorkspaceId, text};
+use gatepost_keys::ApiKey;
 use serde::Serialize;
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
-use super::envelopes;
-use crate::body::{Context, Fields, Null, ReadBody};
+use super::{api_keys::ApiKeyView, envelopes};
+use crate::{
+    body::{Context, Fields, Null, ReadBody},
+    lists::{Description, Filter, Include, ListQuery, Listed, Values},
+    scopes::{ApiKeysRead, RequiredScope},
+};
 
 /// A tenant.
 #[derive(Serialize, ToSchema)]
@@ -36,13 +42,62 @@ pub struct WorkspaceView {
     /// When it was last changed.
     #[schema(value_type = String, format = DateTime, example = "2026-01-15T10:30:00Z")]
     updated_at: Timestamp,
+    /// Its first API keys that are not revoked, at most 10; only if included.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, no_recursion)]
+    api_keys: Option<Vec<ApiKeyView>>,
 }
 
 impl From<Workspace> for WorkspaceView {
     fn from(workspace: Workspace) -> Self {
         let Workspace { id, name, slug, tier, settings, created_at, updated_at } = workspace;
-        Self { id, name, slug, tier, settings, created_at, updated_at }
+        Self { id, name, slug, tier, settings, created_at, updated_at, api_keys: None }
     }
+}
+
+impl WorkspaceView {
+    /// A workspace with its first keys, as they stand at `now`.
+    pub fn with_api_keys((workspace, api_keys): WorkspaceWithKeys, now: Timestamp) -> Self {
+        let view = |keys: Vec<ApiKey>| keys.into_iter().map(|key| ApiKeyView::new(key, now)).collect();
+        Self { api_keys: api_keys.map(view), ..Self::from(workspace) }
+    }
+}
+
+impl From<&ListQuery<WorkspaceList>> for ListWorkspaces {
+    fn from(query: &ListQuery<WorkspaceList>) -> Self {
+        Self { tier: query.filter("tier").map(str::to_owned), with_api_keys: query.includes("api_keys") }
+    }
+}
+
+/// What can be asked of the list of workspaces.
+pub struct WorkspaceList;
+
+impl Listed for WorkspaceList {
+    const LIST: Description = Description {
+        sorts: WORKSPACE_SORTS,
+        default_sort: "created_at",
+        filters: &[Filter {
+            name: "tier",
+            values: Values::Text {
+                form: "the name of a plan",
+                pattern: "^[a-z0-9_-]{1,64}$",
+                is_valid: |text| {
+                    (1..=64).contains(&text.len())
+                        && text.bytes().all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'_' | b'-'))
+                },
+            },
+            about: "Of one plan only",
+        }],
+        has_updated_at: true,
+        searched: Some("the name and the slug"),
+        fields: &["id", "name", "slug", "tier", "settings", "created_at", "updated_at"],
+        includes: &[Include {
+            name: "api_keys",
+            scope: ApiKeysRead::scope,
+            about: "their first API keys, which takes `api-keys:read`",
+        }],
+        is_log: false,
+    };
 }
 
 envelopes! {

@@ -171,7 +171,7 @@ async fn queries_are_checked(app: TestApp) {
     }
     let error = app.get(&app.root_key, "/api-keys?nope=1").await.expect(422);
     let message = error["errors"]["nope"][0].as_str().expect("a message");
-    assert!(message.contains("page, per_page, status, environment"), "{message}");
+    assert!(message.contains("page, per_page, sort, status, environment"), "{message}");
     app.get(&app.root_key, "/workspaces/1?x=1").await.expect_error(422, "validation_failed");
     app.get(&app.root_key, "/api-keys?page=4294967295&per_page=100").await.expect(200);
 }
@@ -210,12 +210,12 @@ async fn routes_and_methods_that_are_none(app: TestApp) {
         assert_eq!(reply.json, json!({ "error": "not_found", "message": "Resource not found." }), "{path}");
     }
     for (method, path, allow) in [
-        (Method::DELETE, "/api/v1/workspaces", "GET, POST"),
-        (Method::PUT, "/api/v1/workspaces/1", "GET, PATCH, DELETE"),
-        (Method::GET, "/api/v1/api-keys/1/rotate", "POST"),
-        (Method::from_bytes(b"BREW").expect("a method"), "/api/v1/audit-log", "GET"),
-        (Method::POST, "/healthz", "GET, HEAD"),
-        (Method::DELETE, "/metrics", "GET, HEAD"),
+        (Method::DELETE, "/api/v1/workspaces", "GET, POST, HEAD, OPTIONS"),
+        (Method::PUT, "/api/v1/workspaces/1", "GET, PATCH, DELETE, HEAD, OPTIONS"),
+        (Method::GET, "/api/v1/api-keys/1/rotate", "POST, OPTIONS"),
+        (Method::from_bytes(b"BREW").expect("a method"), "/api/v1/audit-log", "GET, HEAD, OPTIONS"),
+        (Method::POST, "/healthz", "GET, HEAD, OPTIONS"),
+        (Method::DELETE, "/metrics", "GET, HEAD, OPTIONS"),
         (Method::POST, "/docs", "GET"),
     ] {
         let reply = app.send(app.request(method, path).bearer_auth(&app.root_key)).await;

@@ -15,8 +15,8 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use super::values::{
-    AccessSetting, AtLeastOne, AttemptTimeout, DatabaseUrlSetting, FeatureSetting, Lifetime, LimitMode,
-    Percent, PlainHttpSetting, PublicUrl, RedisUrlSetting, ResetSetting, ThresholdSetting,
+    AccessSetting, AtLeastOne, AttemptTimeout, CorsOrigin, DatabaseUrlSetting, FeatureSetting, Lifetime,
+    LimitMode, Percent, PlainHttpSetting, PublicUrl, RedisUrlSetting, ResetSetting, ThresholdSetting,
 };
 use crate::Failure;
 
@@ -46,6 +46,9 @@ pub struct ServerSection {
     pub public_url: Option<PublicUrl>,
     /// CIDRs of proxies whose `X-Forwarded-For` and `X-Forwarded-Proto` are believed. Default `[]`.
     pub trusted_proxies: Vec<IpNet>,
+    /// The origins whose pages may call the API from a browser, e.g. `["https://app.example.com"]`, or `["*"]` for all.
+    /// Default `[]`.
+    pub cors_origins: Vec<CorsOrigin>,
     /// What happens to requests without TLS, the probes' excepted: `"allow"`, `"reject"` (403) or `"redirect"` (301). The
     /// last two need `tls_cert`, or a TLS proxy in `trusted_proxies` that sends `X-Forwarded-Proto`. Default `"allow"`.
     pub plain_http: Option<Spanned<PlainHttpSetting>>,

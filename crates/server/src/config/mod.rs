@@ -60,6 +60,8 @@ pub struct Config {
     pub delivery: gatepost_delivery::Settings,
     /// The address that links begin with.
     pub public_url: Option<String>,
+    /// The origins whose pages may call the API from a browser.
+    pub cors_origins: Vec<String>,
     /// Proxies whose word on the client's address is believed.
     pub trusted_proxies: Vec<IpNet>,
     /// The plans and features.
@@ -123,6 +125,7 @@ impl Config {
                 ..defaults
             },
             public_url: file.server.public_url.map(|url| url.0),
+            cors_origins: file.server.cors_origins.into_iter().map(|origin| origin.0).collect(),
             trusted_proxies: file.server.trusted_proxies,
             catalog,
             anonymous_per_minute: file.limits.anonymous_per_minute.map(|n| n.0),
@@ -211,6 +214,8 @@ mod tests {
             ("[server]\ntls_cert = \"a.pem\"\ntls_key = \"b.pem\"", "line 2", "No such file"),
             ("[server]\nplain_bind = \"127.0.0.1:1\"", "line 2", "tls_cert"),
             ("[entitlements]\nmeter_requests = \"nope\"", "line 2", "known are: posts"),
+            ("[server]\ncors_origins = [\"app.example.com\"]", "line 2", "https://app.example.com"),
+            ("[server]\ncors_origins = [\"https://app.example.com/\"]", "line 2", "https://app.example.com"),
             ("[server]\n\ntrusted_proxies = [\"10.0.0.0/99\"]", "line 3", "invalid"),
             ("[server]\nbnid = \"127.0.0.1:1\"", "line 2", "expected one of"),
             ("[webhooks]\nretry_schedule = [\"5 parsecs\"]", "line 2", "5s"),

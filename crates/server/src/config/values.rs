@@ -91,6 +91,24 @@ impl<'de> Deserialize<'de> for PublicUrl {
     }
 }
 
+/// `scheme://host`, perhaps with a port, as browsers write an origin; or `*`.
+#[derive(Debug)]
+pub struct CorsOrigin(pub String);
+
+impl<'de> Deserialize<'de> for CorsOrigin {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
+        let in_host = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b"-.:[]".contains(&b);
+        let sound = rest.is_some_and(|rest| !rest.is_empty() && rest.bytes().all(in_host));
+        if sound || text == "*" {
+            Ok(Self(text))
+        } else {
+            Err(D::Error::custom("expected an origin such as https://app.example.com, or *"))
+        }
+    }
+}
+
 /// What happens to requests without TLS.
 #[derive(Debug, Clone, Copy, Default, Deserialize)]
 #[serde(rename_all = "snake_case")]

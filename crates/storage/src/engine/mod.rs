@@ -18,6 +18,7 @@ use std::{
     time::Duration,
 };
 
+use diesel::connection::InstrumentationEvent;
 pub use op::Op;
 pub(crate) use postgres::PostgresConn;
 pub use sqlite::ServeLock;
@@ -94,7 +95,30 @@ impl Engine {
 
 /// The database. Cloning is cheap and shares the connections.
 #[derive(Clone)]
-pub struct Storage(Inner, Arc<AtomicU64>);
+pub struct Storage(Inner, Arc<Counts>);
+
+/// What was asked of the database.
+#[derive(Default)]
+pub(crate) struct Counts {
+    /// Reads and transactions.
+    asked: AtomicU64,
+    /// Single statements.
+    statements: AtomicU64,
+}
+
+impl Counts {
+    /// Counts the statements of a connection, and logs their texts at the level of `trace`.
+    pub(crate) fn instrumentation(self: &Arc<Self>) -> impl diesel::connection::Instrumentation {
+        let counts = self.clone();
+        move |event: InstrumentationEvent<'_>| {
+            if let InstrumentationEvent::StartQuery { query, .. } = event {
+                counts.statements.fetch_add(1, Ordering::Relaxed);
+                // Diesel writes the values behind the text; among them are digests and sealed secrets.
+                tracing::trace!(target: "gatepost::sql", statement = %query.to_string().split(" -- binds").next().unwrap_or_default());
+            }
+        }
+    }
+}
 
 #[derive(Clone)]
 enum Inner {
@@ -110,17 +134,24 @@ impl Storage {
     /// [`StorageError::Configuration`] if the URL cannot be used, [`StorageError::Unavailable`] if nothing
     /// answers there.
     pub async fn open(url: &DatabaseUrl) -> Result<Self> {
-        let storage = match url {
-            DatabaseUrl::Sqlite(path) => Self(Inner::Sqlite(SqliteEngine::open(path)?), Arc::default()),
-            DatabaseUrl::Postgres(url) => Self(Inner::Postgres(PostgresEngine::open(url)?), Arc::default()),
+        let counts = Arc::<Counts>::default();
+        let engine = match url {
+            DatabaseUrl::Sqlite(path) => Inner::Sqlite(SqliteEngine::open(path, &counts)?),
+            DatabaseUrl::Postgres(url) => Inner::Postgres(PostgresEngine::open(url, &counts)?),
         };
+        let storage = Self(engine, counts);
         storage.ping().await?;
         Ok(storage)
     }
 
     /// How often the database was asked so far: reads and transactions, not single queries.
     pub fn times_asked(&self) -> u64 {
-        self.1.load(Ordering::Relaxed)
+        self.1.asked.load(Ordering::Relaxed)
+    }
+
+    /// How many statements were run so far.
+    pub fn statements(&self) -> u64 {
+        self.1.statements.load(Ordering::Relaxed)
     }
 
     /// Which engine this is.
@@ -165,7 +196,7 @@ impl Storage {
         R: Send + 'static,
         E: From<StorageError> + Send + 'static,
     {
-        self.1.fetch_add(1, Ordering::Relaxed);
+        self.1.asked.fetch_add(1, Ordering::Relaxed);
         match &self.0 {
             Inner::Sqlite(engine) => engine.read(body).await,
             Inner::Postgres(engine) => engine.read(body).await,
@@ -182,7 +213,7 @@ impl Storage {
         R: Send + 'static,
         E: From<StorageError> + Send + 'static,
     {
-        self.1.fetch_add(1, Ordering::Relaxed);
+        self.1.asked.fetch_add(1, Ordering::Relaxed);
         match &self.0 {
             Inner::Sqlite(engine) => engine.read(body).await,
             Inner::Postgres(engine) => engine.read_snapshot(body).await,
@@ -200,7 +231,7 @@ impl Storage {
         R: Send + 'static,
         E: From<StorageError> + Send + 'static,
     {
-        self.1.fetch_add(1, Ordering::Relaxed);
+        self.1.asked.fetch_add(1, Ordering::Relaxed);
         match &self.0 {
             Inner::Sqlite(engine) => engine.transaction(body).await,
             Inner::Postgres(engine) => engine.transaction(body).await,
@@ -218,7 +249,7 @@ impl Storage {
         R: Send + 'static,
         E: From<StorageError> + Send + 'static,
     {
-        self.1.fetch_add(1, Ordering::Relaxed);
+        self.1.asked.fetch_add(1, Ordering::Relaxed);
         match &self.0 {
             Inner::Sqlite(engine) => engine.transaction(body).await,
             Inner::Postgres(engine) => engine.read(body).await,

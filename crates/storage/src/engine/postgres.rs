@@ -4,7 +4,7 @@
 //! connections do not depend on the worker that happened to open them. A unit that misses its deadline, or
 //! panics, takes its connection out of the pool with it: closing it makes the server roll back.
 
-use std::{future::poll_fn, panic::AssertUnwindSafe, time::Duration};
+use std::{future::poll_fn, panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
 use diesel_async::{
     AsyncConnection, AsyncPgConnection, SimpleAsyncConnection, TransactionManager,
@@ -19,7 +19,7 @@ use gatepost_kernel::Secret;
 use tokio::{runtime::Handle, sync::mpsc};
 use tokio_postgres::AsyncMessage;
 
-use super::{Conn, DEADLINE, Notice, Op, Tx, deadline_passed};
+use super::{Conn, Counts, DEADLINE, Notice, Op, Tx, deadline_passed};
 use crate::{Result, StorageError, migrations};
 
 pub(crate) type PostgresConn = AsyncPgConnection;
@@ -41,10 +41,11 @@ pub(super) struct PostgresEngine {
     pool: Pool<PostgresConn>,
     runtime: Handle,
     url: Secret,
+    counts: Arc<Counts>,
 }
 
 impl PostgresEngine {
-    pub(super) fn open(url: &Secret) -> Result<Self> {
+    pub(super) fn open(url: &Secret, counts: &Arc<Counts>) -> Result<Self> {
         let config = url
             .expose()
             .parse::<tokio_postgres::Config>()
@@ -57,12 +58,13 @@ impl PostgresEngine {
         }
         let mut manager = ManagerConfig::<PostgresConn>::default();
         manager.recycling_method = RecyclingMethod::Fast;
-        manager.custom_setup = Box::new(|url| connect(url.to_owned()).boxed());
+        let counted = counts.clone();
+        manager.custom_setup = Box::new(move |url| connect(url.to_owned(), counted.clone()).boxed());
         let pool = Pool::builder(AsyncDieselConnectionManager::new_with_config(url.expose(), manager))
             .max_size(MAX_CONNECTIONS)
             .build()
             .map_err(|e| StorageError::Configuration(e.to_string()))?;
-        Ok(Self { pool, runtime: Handle::current(), url: url.clone() })
+        Ok(Self { pool, runtime: Handle::current(), url: url.clone(), counts: counts.clone() })
     }
 
     pub(super) async fn read<R, E, F>(&self, body: F) -> Result<R, E>
@@ -190,9 +192,10 @@ impl PostgresEngine {
         &self,
         body: impl FnOnce(AsyncConnectionWrapper<PostgresConn>) -> Result<R> + Send + 'static,
     ) -> Result<R> {
-        let url = self.url.expose().to_owned();
+        let (url, counts) = (self.url.expose().to_owned(), self.counts.clone());
         let task = self.runtime.spawn(async move {
-            let mut conn = connect(url).await.map_err(|e| StorageError::Unavailable(e.to_string()))?;
+            let mut conn =
+                connect(url, counts).await.map_err(|e| StorageError::Unavailable(e.to_string()))?;
             // A migration may take longer than a request, and may have to wait for another process's.
             conn.batch_execute("SET statement_timeout = 0; SET lock_timeout = 0").await?;
             tokio::task::spawn_blocking(move || body(AsyncConnectionWrapper::from(conn)))
@@ -243,9 +246,10 @@ impl BatchExecuteBlocking for AsyncConnectionWrapper<PostgresConn> {
     }
 }
 
-async fn connect(url: String) -> diesel::ConnectionResult<PostgresConn> {
+async fn connect(url: String, counts: Arc<Counts>) -> diesel::ConnectionResult<PostgresConn> {
     let attempt = async {
         let mut conn = PostgresConn::establish(&url).await?;
+        conn.set_instrumentation(counts.instrumentation());
         conn.batch_execute(SESSION).await.map_err(diesel::ConnectionError::CouldntSetupConfiguration)?;
         Ok(conn)
     };

@@ -26,7 +26,7 @@ use futures_util::{
 };
 use tokio::sync::oneshot;
 
-use super::{Conn, DEADLINE, Op, Tx, deadline_passed};
+use super::{Conn, Counts, DEADLINE, Op, Tx, deadline_passed};
 use crate::{Result, StorageError, migrations};
 
 pub(crate) type SqliteConn = SyncConnectionWrapper<SqliteConnection, Inline>;
@@ -56,11 +56,18 @@ impl SpawnBlocking for Inline {
 
 #[derive(Clone)]
 pub(super) struct SqliteEngine {
-    path: Arc<Path>,
+    place: Place,
     writes: Sender<Box<dyn Job>>,
     reads: Sender<Box<dyn Job>>,
     // The checkpoint thread ends when the last sender is gone.
     _alive: Sender<()>,
+}
+
+/// The file, and what its statements are counted in.
+#[derive(Clone)]
+struct Place {
+    path: Arc<Path>,
+    counts: Arc<Counts>,
 }
 
 /// Held by the process that serves a SQLite file; the operating system lets go of it when the process ends.
@@ -70,29 +77,30 @@ pub struct ServeLock {
 }
 
 impl SqliteEngine {
-    pub(super) fn open(path: &Path) -> Result<Self> {
+    pub(super) fn open(path: &Path, counts: &Arc<Counts>) -> Result<Self> {
+        let place = Place { path: path.into(), counts: counts.clone() };
         disable_memory_statistics();
         create_private(path)?;
-        let writer = connect(path, Role::Writer)?;
+        let writer = connect(&place, Role::Writer)?;
         let (writes, write_queue) = crossbeam_channel::bounded(WRITE_QUEUE);
         let (reads, read_queue) = crossbeam_channel::bounded(READ_QUEUE);
         let (alive, ended) = crossbeam_channel::bounded::<()>(0);
 
         spawn("gatepost-write", {
-            let path = path.to_owned();
-            move || write_loop(&path, writer, &write_queue)
+            let place = place.clone();
+            move || write_loop(&place, writer, &write_queue)
         })?;
         for _ in 0..READERS {
-            let (queue, conn, path) = (read_queue.clone(), connect(path, Role::Reader)?, path.to_owned());
-            spawn("gatepost-read", move || read_loop(&path, conn, &queue))?;
+            let (queue, conn, place) = (read_queue.clone(), connect(&place, Role::Reader)?, place.clone());
+            spawn("gatepost-read", move || read_loop(&place, conn, &queue))?;
         }
-        let conn = connect(path, Role::Checkpointer)?;
+        let conn = connect(&place, Role::Checkpointer)?;
         spawn("gatepost-checkpoint", move || checkpoint_loop(conn, &ended))?;
-        Ok(Self { path: path.into(), writes, reads, _alive: alive })
+        Ok(Self { place, writes, reads, _alive: alive })
     }
 
     pub(super) fn path(&self) -> &Path {
-        &self.path
+        &self.place.path
     }
 
     pub(super) async fn read<R, E, F>(&self, body: F) -> Result<R, E>
@@ -128,15 +136,15 @@ impl SqliteEngine {
     }
 
     pub(super) fn lock_for_serving(&self) -> Result<ServeLock> {
-        let file = open_lock(&self.path, "lock")?;
+        let file = open_lock(&self.place.path, "lock")?;
         match file.try_lock() {
             Ok(()) => Ok(ServeLock { _file: file }),
             Err(std::fs::TryLockError::WouldBlock) => Err(StorageError::Configuration(format!(
                 "another process already serves {}; use PostgreSQL to run several",
-                self.path.display()
+                self.place.path.display()
             ))),
             Err(std::fs::TryLockError::Error(e)) => {
-                Err(StorageError::Configuration(format!("cannot lock {}: {e}", self.path.display())))
+                Err(StorageError::Configuration(format!("cannot lock {}: {e}", self.place.path.display())))
             }
         }
     }
@@ -145,8 +153,8 @@ impl SqliteEngine {
         &self,
         body: impl FnOnce(&Path, &mut SqliteConnection) -> Result<R> + Send + 'static,
     ) -> Result<R> {
-        let path = self.path.clone();
-        tokio::task::spawn_blocking(move || body(&path, &mut connect(&path, Role::Writer)?))
+        let place = self.place.clone();
+        tokio::task::spawn_blocking(move || body(&place.path, &mut connect(&place, Role::Writer)?))
             .await
             .map_err(|e| StorageError::Query(e.to_string()))?
     }
@@ -233,13 +241,13 @@ where
     }
 }
 
-fn write_loop(path: &Path, conn: SqliteConnection, queue: &Receiver<Box<dyn Job>>) {
+fn write_loop(place: &Place, conn: SqliteConnection, queue: &Receiver<Box<dyn Job>>) {
     let mut conn = SqliteConn::new(conn);
     while let Ok(first) = queue.recv() {
         let mut group = Vec::new();
         let (fate, sound) = write_group(&mut conn, first, queue, &mut group);
         if !sound {
-            reconnect(&mut conn, path, Role::Writer);
+            reconnect(&mut conn, place, Role::Writer);
         }
         for job in group {
             job.answer(fate.clone());
@@ -307,7 +315,7 @@ fn run_in_savepoint(conn: &mut SqliteConn, job: &mut dyn Job) -> Result<Done> {
     Ok(done)
 }
 
-fn read_loop(path: &Path, conn: SqliteConnection, queue: &Receiver<Box<dyn Job>>) {
+fn read_loop(place: &Place, conn: SqliteConnection, queue: &Receiver<Box<dyn Job>>) {
     let mut conn = SqliteConn::new(conn);
     while let Ok(mut job) = queue.recv() {
         if job.is_abandoned() {
@@ -322,7 +330,7 @@ fn read_loop(path: &Path, conn: SqliteConnection, queue: &Receiver<Box<dyn Job>>
             }
         };
         if !sound {
-            reconnect(&mut conn, path, Role::Reader);
+            reconnect(&mut conn, place, Role::Reader);
         }
         job.answer(fate);
     }
@@ -341,8 +349,8 @@ fn execute(conn: &mut SqliteConn, sql: &'static str) -> Result<()> {
     Ok(done.unwrap_or(Err(diesel::result::Error::BrokenTransactionManager))?)
 }
 
-fn reconnect(conn: &mut SqliteConn, path: &Path, role: Role) {
-    match connect(path, role) {
+fn reconnect(conn: &mut SqliteConn, place: &Place, role: Role) {
+    match connect(place, role) {
         Ok(fresh) => *conn = SqliteConn::new(fresh),
         Err(error) => tracing::error!(error = %error, "the database could not be opened again"),
     }
@@ -355,7 +363,7 @@ enum Role {
     Checkpointer,
 }
 
-fn connect(path: &Path, role: Role) -> Result<SqliteConnection> {
+fn connect(Place { path, counts }: &Place, role: Role) -> Result<SqliteConnection> {
     let unusable = |e: &dyn std::fmt::Display| StorageError::Unavailable(format!("{}: {e}", path.display()));
     let path_text = path.to_str().ok_or_else(|| unusable(&"the path is not UTF-8"))?;
     let mut conn = SqliteConnection::establish(path_text).map_err(|e| unusable(&e))?;
@@ -372,6 +380,7 @@ fn connect(path: &Path, role: Role) -> Result<SqliteConnection> {
         Role::Checkpointer => Ok(()),
     }
     .map_err(|e| unusable(&e))?;
+    conn.set_instrumentation(counts.instrumentation());
     Ok(conn)
 }
 

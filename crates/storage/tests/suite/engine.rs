@@ -59,7 +59,10 @@ async fn callers_that_go_away_leave_no_open_transaction(db: Db) {
     insert_key(&db.storage, 1_000).await.expect("a later write");
     let count = db.key_count().await;
     assert!((1..=51).contains(&count), "{count}");
-    assert_eq!(open_transactions(&db).await, 0);
+    // Some may still be under way, but none stays.
+    while open_transactions(&db).await > 0 {
+        tokio::task::yield_now().await;
+    }
 }
 
 async fn a_panic_is_contained(db: Db) {

@@ -3,6 +3,7 @@
 mod changes;
 mod engine;
 mod entitlements;
+mod lists;
 mod outage;
 mod rows;
 mod schema;
@@ -35,12 +36,11 @@ impl Db {
     }
 
     async fn key_count(&self) -> u64 {
-        use gatepost_kernel::PageRequest;
-        use gatepost_storage::ApiKeyFilter;
+        use gatepost_storage::{ApiKeyFilter, ListRequest};
         let filter =
             ApiKeyFilter { workspace_id: WorkspaceId::ROOT, environment: None, status: None, now: at(0) };
-        let list = async move |mut tx: Tx<'_>| tx.api_key_list(filter, PageRequest::default()).await;
-        self.storage.read::<_, StorageError, _>(list).await.expect("a page").total
+        let list = async move |mut tx: Tx<'_>| tx.api_key_list(filter, &ListRequest::default()).await;
+        self.storage.read::<_, StorageError, _>(list).await.expect("a page").total.expect("a count")
     }
 }
 

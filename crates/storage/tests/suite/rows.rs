@@ -1,10 +1,11 @@
 //! What goes in comes out, and queries find what they should.
 
-use gatepost_kernel::{ApiKeyId, Environment, EventId, PageRequest, RequestId, WorkspaceId};
+use gatepost_kernel::{ApiKeyId, Environment, EventId, PageRequest, RequestId, Window, WorkspaceId};
 use gatepost_keys::{IpAllowlist, KeyStatus, ScopeSet};
 use gatepost_storage::{
-    Actor, ApiKeyChanges, ApiKeyFilter, IdempotencyRecord, NewApiKey, NewAuditEntry, NewEvent, StorageError,
-    Tx, WorkspaceChanges,
+    AUDIT_SORTS, Actor, ApiKeyChanges, ApiKeyFilter, AuditFilter, Direction, EVENT_SORTS, IdempotencyRecord,
+    ListRequest, NewApiKey, NewAuditEntry, NewEvent, SortKey, StorageError, Tx, WorkspaceChanges,
+    WorkspaceFilter,
 };
 use gatepost_test_support::both_engines;
 use rand::{SeedableRng, rngs::StdRng};
@@ -19,6 +20,14 @@ both_engines! { Db:
     a_deleted_workspace_is_gone_and_its_slug_free,
     audit_entries_and_events_are_kept,
     idempotency_records_expire_and_are_replaced,
+}
+
+fn page_of(page: u32, per_page: u32) -> ListRequest {
+    ListRequest::of(Window::Page(PageRequest { page, per_page }))
+}
+
+fn newest_first(sorts: &[SortKey]) -> ListRequest {
+    ListRequest { order: vec![(sorts[0], Direction::Descending)], ..ListRequest::default() }
 }
 
 async fn keys_keep_every_field(db: Db) {
@@ -98,11 +107,11 @@ async fn keys_are_listed_by_status_environment_and_page(db: Db) {
         for (status, environment, second, expected) in cases {
             let filter =
                 ApiKeyFilter { workspace_id: WorkspaceId::ROOT, environment, status, now: at(second) };
-            let page = tx.api_key_list(filter, PageRequest::default()).await?;
+            let page = tx.api_key_list(filter, &ListRequest::default()).await?;
             let ids: Vec<_> = page.items.iter().map(|key| key.id).collect();
             assert_eq!(
                 (ids.as_slice(), page.total),
-                (expected, expected.len() as u64),
+                (expected, Some(expected.len() as u64)),
                 "{status:?} at {second}"
             );
             for key in &page.items {
@@ -111,10 +120,10 @@ async fn keys_are_listed_by_status_environment_and_page(db: Db) {
         }
         let filter =
             ApiKeyFilter { workspace_id: WorkspaceId::ROOT, environment: None, status: None, now: at(0) };
-        let page = tx.api_key_list(filter, PageRequest { page: 2, per_page: 3 }).await?;
-        assert_eq!((page.items.len(), page.items[0].id, page.total), (1, test, 4));
+        let page = tx.api_key_list(filter, &page_of(2, 3)).await?;
+        assert_eq!((page.items.len(), page.items[0].id, page.total), (1, test, Some(4)));
         let other = ApiKeyFilter { workspace_id: WorkspaceId(9), ..filter };
-        assert_eq!(tx.api_key_list(other, PageRequest::default()).await?.total, 0);
+        assert_eq!(tx.api_key_list(other, &ListRequest::default()).await?.total, Some(0));
         Ok::<_, StorageError>(())
     };
     db.storage.transaction(check).await.expect("the checks");
@@ -151,9 +160,10 @@ async fn workspaces_keep_every_field_and_slugs_are_unique(db: Db) {
         );
         assert_eq!((changed.settings.clone(), changed.updated_at), (new.settings.clone(), at(3)));
         assert_eq!(tx.workspace_lock(made.id).await?, Some(changed));
-        let page = tx.workspace_list(None, PageRequest { page: 1, per_page: 2 }).await?;
-        assert_eq!((page.items.len(), page.total), (2, 4));
-        assert_eq!(tx.workspace_list(Some(second.id), PageRequest::default()).await?.total, 1);
+        let page = tx.workspace_list(&WorkspaceFilter::default(), &page_of(1, 2)).await?;
+        assert_eq!((page.items.len(), page.total), (2, Some(4)));
+        let only = WorkspaceFilter { only: Some(second.id), ..WorkspaceFilter::default() };
+        assert_eq!(tx.workspace_list(&only, &ListRequest::default()).await?.total, Some(1));
         Ok::<_, StorageError>(made.id)
     };
     let id = db.storage.transaction(check).await.expect("the checks");
@@ -174,7 +184,8 @@ async fn a_deleted_workspace_is_gone_and_its_slug_free(db: Db) {
         assert!(!tx.workspace_delete(id, at(2)).await?, "only once");
         assert!(tx.workspace_get(id).await?.is_none() && tx.workspace_lock(id).await?.is_none());
         assert!(tx.workspace_update(id, WorkspaceChanges::default(), at(3)).await?.is_none());
-        assert_eq!(tx.workspace_list(None, PageRequest::default()).await?.total, 1);
+        let all = tx.workspace_list(&WorkspaceFilter::default(), &ListRequest::default()).await?;
+        assert_eq!(all.total, Some(1));
         assert!(tx.workspace_insert(&workspace("acme", None)).await?.is_some());
         assert!(tx.api_key_by_digest(&new.digest).await?.expect("the key").workspace_deleted);
         assert!(tx.api_key_any(id).await? && !tx.api_key_any(WorkspaceId::ROOT).await?);
@@ -206,7 +217,14 @@ async fn audit_entries_and_events_are_kept(db: Db) {
             ..entry(3, Actor::CommandLine)
         })
         .await?;
-        let page = tx.audit_entry_list(WorkspaceId::ROOT, Environment::Live, PageRequest::default()).await?;
+        let filter = AuditFilter {
+            workspace_id: WorkspaceId::ROOT,
+            environment: Environment::Live,
+            action: None,
+            target_type: None,
+            target_id: None,
+        };
+        let page = tx.audit_entry_list(&filter, &newest_first(AUDIT_SORTS)).await?;
         assert_eq!(page.items.iter().map(|e| e.target_id).collect::<Vec<_>>(), [2, 1], "the newest first");
         assert_eq!(page.items[1].actor, Actor::ApiKey(ApiKeyId(7), WorkspaceId::ROOT));
         assert_eq!((page.items[1].details["n"].as_i64(), page.items[1].created_at), (Some(1), at(1)));
@@ -224,8 +242,8 @@ async fn audit_entries_and_events_are_kept(db: Db) {
             }])
             .await?;
         }
-        let page = PageRequest::default();
-        let events = tx.event_list(WorkspaceId::ROOT, Environment::Live, None, page).await?;
+        let newest = newest_first(EVENT_SORTS);
+        let events = tx.event_list(WorkspaceId::ROOT, Environment::Live, None, &newest).await?;
         assert_eq!(events.items.iter().map(|e| e.payload.as_str()).collect::<Vec<_>>(), ["2", "1"]);
         let own = EventId::parse("evt_own").expect("an id");
         let mut event = NewEvent {

@@ -60,7 +60,8 @@ async fn sqlite_has_what_is_declared() {
     let rows: Vec<SqliteColumn> = diesel::sql_query(
         "SELECT m.name AS \"table\", c.name AS \"column\", c.type AS kind, NOT c.\"notnull\" AS nullable \
          FROM sqlite_master m, pragma_table_info(m.name) c \
-         WHERE m.type = 'table' AND m.name NOT LIKE 'sqlite%' AND m.name NOT LIKE '\\_\\_%' ESCAPE '\\'",
+         WHERE m.type = 'table' AND m.name NOT LIKE 'sqlite%' AND m.name NOT LIKE '\\_\\_%' ESCAPE '\\' \
+         AND m.name NOT LIKE '%\\_search%' ESCAPE '\\'",
     )
     .load(&mut conn)
     .expect("the columns");

@@ -1,0 +1,411 @@
+//! What can be asked of a list, declared once for each resource. From it come the reading of the query, the words of its
+//! faults, and the parameters in the OpenAPI document.
+
+use std::marker::PhantomData;
+
+use gatepost_app::{
+    Caller,
+    lists::{Direction, ListRequest, SortKey},
+};
+use gatepost_kernel::{PageRequest, TimeRange, Timestamp, Window};
+use gatepost_keys::Scope;
+use serde::Serialize;
+use serde_json::{Map, Value, json};
+use utoipa::{
+    IntoParams,
+    openapi::{
+        Required,
+        path::{Parameter, ParameterBuilder, ParameterIn},
+    },
+};
+
+use crate::query::{Parameters, ReadQuery};
+
+/// The most words that can be searched for at once.
+const MAX_WORDS: usize = 10;
+
+/// What can be asked of the list of a resource.
+pub struct Description {
+    /// What the rows can be sorted by.
+    pub sorts: &'static [SortKey],
+    /// How they are sorted if nothing is asked.
+    pub default_sort: &'static str,
+    /// What they can be filtered by, beside their time.
+    pub filters: &'static [Filter],
+    /// Whether they say when they were last changed.
+    pub has_updated_at: bool,
+    /// What is searched for words, in words; nothing if it cannot be searched.
+    pub searched: Option<&'static str>,
+    /// The members of a row.
+    pub fields: &'static [&'static str],
+    /// What can be shown beside a row.
+    pub includes: &'static [Include],
+    /// Whether rows are only ever added: then the list can be followed by cursor.
+    pub is_log: bool,
+}
+
+/// Something that a list can be filtered by.
+pub struct Filter {
+    /// The parameter.
+    pub name: &'static str,
+    /// What it can be.
+    pub values: Values,
+    /// What it does, for the document.
+    pub about: &'static str,
+}
+
+/// The values of a filter.
+pub enum Values {
+    /// One of some words.
+    OneOf(&'static [&'static str]),
+    /// A text.
+    Text {
+        /// What a fault calls it.
+        form: &'static str,
+        /// The same for machines.
+        pattern: &'static str,
+        /// Whether a text is one.
+        is_valid: fn(&str) -> bool,
+    },
+    /// A number of a thing.
+    Id,
+}
+
+/// Something that can be shown beside a row.
+pub struct Include {
+    /// The member that it is shown in.
+    pub name: &'static str,
+    /// What reading it takes.
+    pub scope: fn() -> &'static Scope,
+    /// What it is, for the document.
+    pub about: &'static str,
+}
+
+/// A resource that has a list.
+pub trait Listed: 'static {
+    /// What can be asked of it.
+    const LIST: Description;
+}
+
+/// What is shown of a row.
+pub struct Shape {
+    fields: Option<Vec<&'static str>>,
+    includes: Vec<&'static str>,
+    /// What it takes to read what is included.
+    scopes: Vec<&'static Scope>,
+}
+
+impl Shape {
+    fn read<R: Listed>(parameters: &mut Parameters) -> Self {
+        let fields = parameters.words(
+            "fields",
+            |word| R::LIST.fields.iter().copied().find(|field| *field == word),
+            || R::LIST.fields.join(", "),
+        );
+        let known = names(R::LIST.includes);
+        let includes = match known.is_empty() {
+            true => None,
+            false => parameters.words(
+                "include",
+                |word| known.iter().copied().find(|include| *include == word),
+                || known.join(", "),
+            ),
+        };
+        let includes = includes.unwrap_or_default();
+        let included = R::LIST.includes.iter().filter(|include| includes.contains(&include.name));
+        let scopes = included.map(|include| (include.scope)()).collect();
+        Self { fields, includes, scopes }
+    }
+
+    fn includes(&self, name: &str) -> bool {
+        self.includes.contains(&name)
+    }
+
+    /// A row with what was asked for of it; the number and what was included are always there.
+    pub fn apply<T: Serialize>(&self, row: &T) -> gatepost_kernel::Result<Value> {
+        let mut row = serde_json::to_value(row)
+            .map_err(|e| gatepost_kernel::Error::Internal(format!("rendering an answer: {e}")))?;
+        if let (Some(fields), Value::Object(members)) = (&self.fields, &mut row) {
+            let kept = |name: &String| name == "id" || fields.contains(&name.as_str()) || self.includes(name);
+            *members =
+                std::mem::take(members).into_iter().filter(|(name, _)| kept(name)).collect::<Map<_, _>>();
+        }
+        Ok(row)
+    }
+
+    fn check(&self, caller: &Caller) -> gatepost_kernel::Result<()> {
+        self.scopes.iter().try_for_each(|scope| caller.require(scope))
+    }
+}
+
+fn names(includes: &[Include]) -> Vec<&'static str> {
+    includes.iter().map(|include| include.name).collect()
+}
+
+/// The query of a list.
+pub struct ListQuery<R> {
+    shape: Shape,
+    filters: Vec<(&'static str, String)>,
+    request: ListRequest,
+    cursor: Option<String>,
+    list: PhantomData<R>,
+}
+
+impl<R: Listed> ListQuery<R> {
+    /// What was asked of it, but for the cursor.
+    pub fn request(&self) -> &ListRequest {
+        &self.request
+    }
+
+    /// The cursor.
+    pub fn cursor(&self) -> Option<&str> {
+        self.cursor.as_deref()
+    }
+
+    /// What is shown of a row.
+    pub fn shape(&self) -> &Shape {
+        &self.shape
+    }
+
+    /// The value of a filter.
+    pub fn filter(&self, name: &str) -> Option<&str> {
+        self.filters.iter().find(|(filter, _)| *filter == name).map(|(_, value)| value.as_str())
+    }
+
+    /// Whether something is to be shown beside the rows.
+    pub fn includes(&self, name: &str) -> bool {
+        self.shape.includes(name)
+    }
+}
+
+impl<R: Listed> ReadQuery for ListQuery<R> {
+    fn read(parameters: &mut Parameters) -> Option<Self> {
+        let list = &R::LIST;
+        let pages = parameters.has("page");
+        let page = parameters.page();
+        let cursor = list.is_log.then(|| parameters.any_text("cursor")).flatten();
+        if cursor.is_some() && pages {
+            parameters.fault("cursor", "The cursor cannot be combined with page.");
+        }
+        let sort = parameters.words("sort", sort_word::<R>, || {
+            let names: Vec<&str> = list.sorts.iter().map(|key| key.name).collect();
+            format!("{}, each with - in front for descending order", names.join(", "))
+        });
+        let order = sort.unwrap_or_else(|| sort_word::<R>(list.default_sort).into_iter().collect());
+        let filters = list.filters.iter().filter_map(|filter| {
+            let value = match filter.values {
+                Values::OneOf(words) => parameters
+                    .choice(filter.name, words, |text| words.contains(&text).then(|| text.to_owned())),
+                Values::Text { form, is_valid, .. } => {
+                    parameters.text(filter.name, |text| is_valid(text).then(|| text.to_owned()), form)
+                }
+                Values::Id => parameters.text(
+                    filter.name,
+                    |text| {
+                        let is_id = text.bytes().all(|b| b.is_ascii_digit())
+                            && text.parse::<i64>().is_ok_and(|id| id > 0);
+                        is_id.then(|| text.to_owned())
+                    },
+                    "a positive integer",
+                ),
+            };
+            value.map(|value| (filter.name, value))
+        });
+        let filters = filters.collect();
+        let created = TimeRange {
+            from: instant(parameters, "created_after"),
+            to: last_instant(parameters, "created_before"),
+        };
+        let updated = match list.has_updated_at {
+            true => TimeRange {
+                from: instant(parameters, "updated_after"),
+                to: last_instant(parameters, "updated_before"),
+            },
+            false => TimeRange::default(),
+        };
+        let search = list
+            .searched
+            .and_then(|_| parameters.text("search", words, "1 to 10 words of letters and digits"));
+        let shape = Shape::read::<R>(parameters);
+        let request = ListRequest { order, created, updated, search, window: Window::Page(page) };
+        Some(Self { shape, filters, request, cursor, list: PhantomData })
+    }
+
+    fn check(&self, caller: &Caller) -> gatepost_kernel::Result<()> {
+        self.shape.check(caller)
+    }
+}
+
+/// The query of one thing.
+pub struct ItemQuery<R> {
+    shape: Shape,
+    list: PhantomData<R>,
+}
+
+impl<R> ItemQuery<R> {
+    /// What is shown of it.
+    pub fn shape(&self) -> &Shape {
+        &self.shape
+    }
+
+    /// Whether something is to be shown beside it.
+    pub fn includes(&self, name: &str) -> bool {
+        self.shape.includes(name)
+    }
+}
+
+impl<R: Listed> ReadQuery for ItemQuery<R> {
+    fn read(parameters: &mut Parameters) -> Option<Self> {
+        Some(Self { shape: Shape::read::<R>(parameters), list: PhantomData })
+    }
+
+    fn check(&self, caller: &Caller) -> gatepost_kernel::Result<()> {
+        self.shape.check(caller)
+    }
+}
+
+/// `name`, or `-name` for descending order.
+fn sort_word<R: Listed>(word: &str) -> Option<(SortKey, Direction)> {
+    let (name, direction) = match word.strip_prefix('-') {
+        Some(name) => (name, Direction::Descending),
+        None => (word, Direction::Ascending),
+    };
+    R::LIST.sorts.iter().find(|key| key.name == name).map(|key| (*key, direction))
+}
+
+const INSTANT: &str = "a date or a date-time such as 2026-01-15T10:30:00Z";
+
+fn instant(parameters: &mut Parameters, name: &'static str) -> Option<Timestamp> {
+    parameters.text(name, parse_instant, INSTANT)
+}
+
+/// A date alone means all of its day.
+fn last_instant(parameters: &mut Parameters, name: &'static str) -> Option<Timestamp> {
+    const DAY_MICROS: i64 = 86_400_000_000;
+    let last = |text: &str| {
+        let at = parse_instant(text)?;
+        let is_date = !text.contains(['T', 't']);
+        Some(if is_date { Timestamp::from_micros(at.as_micros() + DAY_MICROS - 1) } else { at })
+    };
+    parameters.text(name, last, INSTANT)
+}
+
+fn parse_instant(text: &str) -> Option<Timestamp> {
+    // The + of an offset is a blank in a query unless it is escaped; there is no other blank in an instant.
+    Timestamp::parse(text).or_else(|| Timestamp::parse(&text.replace(' ', "+")))
+}
+
+fn words(text: &str) -> Option<Vec<String>> {
+    let words: Vec<String> = text
+        .split(|c: char| !c.is_alphanumeric())
+        .filter(|word| !word.is_empty())
+        .map(str::to_lowercase)
+        .collect();
+    (1..=MAX_WORDS).contains(&words.len()).then_some(words)
+}
+
+impl<R: Listed> IntoParams for ListQuery<R> {
+    fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        let list = &R::LIST;
+        let number = |maximum: Option<u32>, default: u32| {
+            let mut schema =
+                json!({ "type": "integer", "format": "int32", "minimum": 1, "default": default });
+            if let Some(maximum) = maximum {
+                schema["maximum"] = json!(maximum);
+            }
+            schema
+        };
+        let default = PageRequest::default();
+        let mut parameters = vec![
+            parameter("page", "Page number", number(None, default.page)),
+            parameter(
+                "per_page",
+                "Items per page",
+                number(Some(PageRequest::MAX_PER_PAGE), default.per_page),
+            ),
+        ];
+        if list.is_log {
+            let about = "What follows the item that this cursor was made for, which is `meta.next_cursor` of another page of the \
+                         same list; no item is shown twice or left out, however many come meanwhile. Instead of `page`";
+            parameters.push(parameter(
+                "cursor",
+                about,
+                json!({ "type": "string", "pattern": "^[A-Za-z0-9_-]+$" }),
+            ));
+        }
+        let sorts: Vec<&str> = list.sorts.iter().map(|key| key.name).collect();
+        let about = format!(
+            "By what to sort, with commas between, and `-` in front for descending order: `{}`. `{}` if not given; items that \
+             are alike are in the order of their ids",
+            sorts.join("`, `"),
+            list.default_sort
+        );
+        parameters.push(parameter("sort", &about, word_list(&sorts, "-?")));
+        for filter in list.filters {
+            let schema = match filter.values {
+                Values::OneOf(words) => json!({ "type": "string", "enum": words }),
+                Values::Text { pattern, .. } => json!({ "type": "string", "pattern": pattern }),
+                Values::Id => json!({ "type": "integer", "format": "int64", "minimum": 1 }),
+            };
+            parameters.push(parameter(filter.name, filter.about, schema));
+        }
+        let mut ranges =
+            vec![("created_after", "Made then or later"), ("created_before", "Made then or earlier")];
+        if list.has_updated_at {
+            ranges.extend([
+                ("updated_after", "Last changed then or later"),
+                ("updated_before", "Last changed then or earlier"),
+            ]);
+        }
+        for (name, about) in ranges {
+            let about = format!("{about}; a date alone means all of its day");
+            parameters.push(parameter(name, &about, json!({ "type": "string", "format": "date-time" })));
+        }
+        if let Some(searched) = list.searched {
+            let about =
+                format!("Words in {searched}, or the beginnings of words; their case does not matter");
+            parameters.push(parameter(
+                "search",
+                &about,
+                json!({ "type": "string", "pattern": "[A-Za-z0-9]" }),
+            ));
+        }
+        parameters.extend(shape_parameters::<R>());
+        parameters
+    }
+}
+
+impl<R: Listed> IntoParams for ItemQuery<R> {
+    fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        shape_parameters::<R>()
+    }
+}
+
+fn shape_parameters<R: Listed>() -> Vec<Parameter> {
+    let list = &R::LIST;
+    let about = "The members to show, with commas between; the id always is. All if not given";
+    let mut parameters = vec![parameter("fields", about, word_list(list.fields, ""))];
+    if !list.includes.is_empty() {
+        let each: Vec<String> =
+            list.includes.iter().map(|include| format!("`{}` ({})", include.name, include.about)).collect();
+        let about = format!("What to show beside, with commas between: {}", each.join(", "));
+        parameters.push(parameter("include", &about, word_list(&names(list.includes), "")));
+    }
+    parameters
+}
+
+fn word_list(words: &[&str], before: &str) -> Value {
+    let one = format!("{before}({})", words.join("|"));
+    json!({ "type": "string", "pattern": format!("^{one}(,{one})*$") })
+}
+
+fn parameter(name: &str, about: &str, schema: Value) -> Parameter {
+    let schema: Option<utoipa::openapi::RefOr<utoipa::openapi::Schema>> = serde_json::from_value(schema).ok();
+    ParameterBuilder::new()
+        .name(name)
+        .parameter_in(ParameterIn::Query)
+        .required(Required::False)
+        .description(Some(about))
+        .schema(schema)
+        .build()
+}

@@ -1,0 +1,317 @@
+//! What all lists have in common: their order, the time of their rows, searching, and the part that is asked for.
+//!
+//! The rows of a page are chosen by number first: that is read from an index alone, however far into the list the page is.
+
+use diesel::{
+    Expression, QueryResult,
+    expression::{AppearsOnTable, SelectableExpression, ValidGrouping, is_aggregate},
+    pg::Pg,
+    query_builder::{AstPass, QueryFragment, QueryId},
+    sql_types::{Bool, Text},
+    sqlite::Sqlite,
+};
+use gatepost_kernel::{Position, TimeRange, Window};
+
+/// Something that a list can be sorted by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SortKey {
+    /// Its name on the wire.
+    pub name: &'static str,
+    /// The column, with its table.
+    column: &'static str,
+    /// Whether rows may have none; those come last.
+    nullable: bool,
+}
+
+impl SortKey {
+    pub(crate) const fn new(name: &'static str, column: &'static str) -> Self {
+        Self { name, column, nullable: false }
+    }
+
+    pub(crate) const fn nullable(name: &'static str, column: &'static str) -> Self {
+        Self { name, column, nullable: true }
+    }
+}
+
+/// In which direction.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Direction {
+    /// The least first.
+    Ascending,
+    /// The greatest first.
+    Descending,
+}
+
+/// What is asked of a list beside what is its own.
+#[derive(Debug, Clone, Default)]
+pub struct ListRequest {
+    /// By what it is sorted; rows that are alike in that are sorted by number.
+    pub order: Vec<(SortKey, Direction)>,
+    /// When the rows were made.
+    pub created: TimeRange,
+    /// When they were last changed.
+    pub updated: TimeRange,
+    /// Words that the row holds, each at least as the beginning of a word.
+    pub search: Option<Vec<String>>,
+    /// Which part.
+    pub window: Window,
+}
+
+impl ListRequest {
+    /// A part of the list in its simplest order.
+    pub fn of(window: Window) -> Self {
+        Self { window, ..Self::default() }
+    }
+
+    /// The order in SQL, ending in the number, so that no two rows are alike. The last direction counts for the number too: an
+    /// index that has both can be read from either end.
+    pub(crate) fn order_sql(&self, id: &str) -> String {
+        let mut sql = String::new();
+        let mut last = Direction::Ascending;
+        for (key, direction) in &self.order {
+            let word = if *direction == Direction::Descending { " DESC" } else { "" };
+            let nulls = if key.nullable { " NULLS LAST" } else { "" };
+            sql.push_str(&format!("{}{word}{nulls}, ", key.column));
+            last = *direction;
+        }
+        sql.push_str(id);
+        if last == Direction::Descending {
+            sql.push_str(" DESC");
+        }
+        sql
+    }
+
+    pub(crate) fn limit(&self) -> i64 {
+        match self.window {
+            Window::Page(page) => page.limit(),
+            // One more, to know whether there is more.
+            Window::After { per_page, .. } => i64::from(per_page) + 1,
+        }
+    }
+
+    pub(crate) fn offset(&self) -> i64 {
+        match self.window {
+            Window::Page(page) => page.offset(),
+            Window::After { .. } => 0,
+        }
+    }
+
+    /// The row that a page of a log begins after, and whether the log goes back in time.
+    pub(crate) fn after(&self) -> Option<(Position, bool)> {
+        match self.window {
+            Window::Page(_) => None,
+            Window::After { position, .. } => {
+                let back =
+                    self.order.last().is_some_and(|(_, direction)| *direction == Direction::Descending);
+                Some((position, back))
+            }
+        }
+    }
+}
+
+/// Whether a row holds words. Each engine keeps an index of words for it: a table beside it on SQLite, an expression on
+/// PostgreSQL.
+#[derive(Debug)]
+pub(crate) struct HoldsWords {
+    /// The table, whose words are in `{table}_search` and `{table}_words(…)`.
+    pub table: &'static str,
+    /// What the words are taken from.
+    pub columns: &'static str,
+    /// Letters and digits alone.
+    sqlite_query: String,
+    postgres_query: String,
+}
+
+impl HoldsWords {
+    pub(crate) fn new(table: &'static str, columns: &'static str, words: &[String]) -> Self {
+        let sqlite_query = words.iter().map(|word| format!("\"{word}\"*")).collect::<Vec<_>>().join(" ");
+        Self { table, columns, sqlite_query, postgres_query: words.join(" ") }
+    }
+}
+
+impl Expression for HoldsWords {
+    type SqlType = Bool;
+}
+
+impl<QS> AppearsOnTable<QS> for HoldsWords {}
+impl<QS> SelectableExpression<QS> for HoldsWords {}
+
+impl ValidGrouping<()> for HoldsWords {
+    type IsAggregate = is_aggregate::Never;
+}
+
+impl QueryId for HoldsWords {
+    type QueryId = ();
+    const HAS_STATIC_QUERY_ID: bool = false;
+}
+
+impl QueryFragment<Sqlite> for HoldsWords {
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Sqlite>) -> QueryResult<()> {
+        let table = self.table;
+        out.push_sql(&format!("{table}.id IN (SELECT rowid FROM {table}_search WHERE {table}_search MATCH "));
+        out.push_bind_param::<Text, _>(&self.sqlite_query)?;
+        out.push_sql(")");
+        Ok(())
+    }
+}
+
+impl QueryFragment<Pg> for HoldsWords {
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        out.push_sql(&format!("gatepost_words({}) @@ gatepost_words_query(", self.columns));
+        out.push_bind_param::<Text, _>(&self.postgres_query)?;
+        out.push_sql(")");
+        Ok(())
+    }
+}
+
+/// The first rows that belong to each of several others, by number: for what is shown beside a page.
+#[derive(Debug)]
+pub(crate) struct FirstOfEach {
+    /// The table, and its column that says to whom a row belongs.
+    pub table: &'static str,
+    pub owner: &'static str,
+    /// What else they must be; text of this program.
+    pub condition: &'static str,
+    /// `id`, or `id DESC`.
+    pub order: &'static str,
+    pub limit: u32,
+    /// The numbers of the owners, as JSON and as an array: each engine unrolls one of them.
+    owners: Vec<i64>,
+    owners_json: String,
+}
+
+impl FirstOfEach {
+    pub(crate) fn new(
+        (table, owner): (&'static str, &'static str),
+        condition: &'static str,
+        order: &'static str,
+        limit: u32,
+        owners: Vec<i64>,
+    ) -> Self {
+        let owners_json = serde_json::Value::from(owners.clone()).to_string();
+        Self { table, owner, condition, order, limit, owners, owners_json }
+    }
+
+    fn chosen(&self, of: &str) -> String {
+        let Self { table, owner, condition, order, limit, .. } = self;
+        format!("SELECT id FROM {table} WHERE {owner} = {of} AND {condition} ORDER BY {order} LIMIT {limit}")
+    }
+}
+
+impl QueryFragment<Sqlite> for FirstOfEach {
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Sqlite>) -> QueryResult<()> {
+        let chosen = self.chosen("o.value");
+        out.push_sql("SELECT r.id FROM json_each(");
+        out.push_bind_param::<Text, _>(&self.owners_json)?;
+        out.push_sql(&format!(") o CROSS JOIN {} r WHERE r.id IN ({chosen})", self.table));
+        Ok(())
+    }
+}
+
+impl QueryFragment<Pg> for FirstOfEach {
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        out.push_sql("SELECT r.id FROM unnest(");
+        out.push_bind_param::<diesel::sql_types::Array<diesel::sql_types::BigInt>, _>(&self.owners)?;
+        out.push_sql(&format!(") o (value) CROSS JOIN LATERAL ({}) r", self.chosen("o.value")));
+        Ok(())
+    }
+}
+
+impl QueryId for FirstOfEach {
+    type QueryId = ();
+    const HAS_STATIC_QUERY_ID: bool = false;
+}
+
+impl diesel::query_builder::Query for FirstOfEach {
+    type SqlType = diesel::sql_types::BigInt;
+}
+
+/// Narrows a query to what a [`ListRequest`] asks of the time of its rows, and to what follows a row of a log.
+macro_rules! narrow {
+    ($query:ident, $request:ident, $created:expr) => {
+        if let Some(from) = $request.created.from {
+            $query = $query.filter($created.ge($crate::types::DbTime::from(from)));
+        }
+        if let Some(to) = $request.created.to {
+            $query = $query.filter($created.le($crate::types::DbTime::from(to)));
+        }
+    };
+    ($query:ident, $request:ident, $created:expr, updated $updated:expr) => {
+        $crate::list::narrow!($query, $request, $created);
+        if let Some(from) = $request.updated.from {
+            $query = $query.filter($updated.ge($crate::types::DbTime::from(from)));
+        }
+        if let Some(to) = $request.updated.to {
+            $query = $query.filter($updated.le($crate::types::DbTime::from(to)));
+        }
+    };
+    ($query:ident, $request:ident, $created:expr, log $id:expr) => {
+        $crate::list::narrow!($query, $request, $created);
+        if let Some((position, back)) = $request.after() {
+            let at = $crate::types::DbTime::from(position.at);
+            // The first condition lets the index be entered in the right place.
+            $query = match back {
+                true => $query.filter($created.le(at)).filter($created.lt(at).or($id.lt(position.id))),
+                false => $query.filter($created.ge(at)).filter($created.gt(at).or($id.gt(position.id))),
+            };
+        }
+    };
+}
+pub(crate) use narrow;
+
+/// Counts and loads what `$matching` finds, as a [`ListRequest`] asks.
+macro_rules! load_list {
+    ($c:ident, $request:ident, $table:ident . $id:ident, $row:ty, $matching:expr) => {{
+        let matching = $matching;
+        let total: Option<i64> = match $request.window {
+            gatepost_kernel::Window::Page(_) => Some(matching().count().get_result($c).await?),
+            gatepost_kernel::Window::After { .. } => None,
+        };
+        let order = $request.order_sql(concat!(stringify!($table), ".", stringify!($id)));
+        let order = || diesel::dsl::sql::<diesel::sql_types::BigInt>(&order);
+        let chosen =
+            matching().order(order()).limit($request.limit()).offset($request.offset()).select($table::$id);
+        let rows: Vec<$row> = $table::table
+            .filter($table::$id.eq_any(chosen))
+            .order(order())
+            .select(<$row>::as_select())
+            .load($c)
+            .await?;
+        (rows, total)
+    }};
+}
+pub(crate) use load_list;
+
+/// Makes a page of rows; `position` is that of a row in a log.
+pub(crate) fn page<T>(
+    mut items: Vec<T>,
+    total: Option<i64>,
+    request: &ListRequest,
+    position: impl Fn(&T) -> Option<Position>,
+) -> gatepost_kernel::Page<T> {
+    let total = total.map(i64::unsigned_abs);
+    let more = match (request.window, total) {
+        (Window::Page(page), Some(total)) => page.offset().unsigned_abs() + (items.len() as u64) < total,
+        (window, _) => items.len() > window.per_page() as usize,
+    };
+    items.truncate(request.window.per_page() as usize);
+    let next = items.last().filter(|_| more).and_then(position);
+    gatepost_kernel::Page { items, window: request.window, total, next }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_order_ends_in_the_number() {
+        let (name, used) = (SortKey::new("name", "t.name"), SortKey::nullable("used", "t.used"));
+        let order = |order| ListRequest { order, ..ListRequest::default() }.order_sql("t.id");
+        assert_eq!(order(vec![]), "t.id");
+        assert_eq!(order(vec![(name, Direction::Ascending)]), "t.name, t.id");
+        assert_eq!(
+            order(vec![(name, Direction::Ascending), (used, Direction::Descending)]),
+            "t.name, t.used DESC NULLS LAST, t.id DESC"
+        );
+    }
+}

@@ -1,0 +1,13 @@
+DROP TABLE server_secrets;
+DROP INDEX webhook_endpoints_search;
+DROP INDEX api_keys_search;
+DROP INDEX workspaces_search;
+DROP FUNCTION gatepost_words_query(text);
+DROP FUNCTION gatepost_words(text);
+DROP INDEX webhook_deliveries_endpoint;
+CREATE INDEX webhook_deliveries_endpoint ON webhook_deliveries (endpoint_id, id);
+DROP INDEX audit_log_workspace;
+CREATE INDEX audit_log_workspace ON audit_log (workspace_id, environment, id);
+DROP INDEX events_workspace;
+DROP INDEX api_keys_created;
+DROP INDEX workspaces_created;
