@@ -43,12 +43,17 @@ enum Command {
     },
     /// Check the invariants of docs/ARCHITECTURE.md
     Tidy,
-    /// Write openapi/openapi.json
+    /// Write openapi/
     Openapi {
         /// Only say whether it is up to date
         #[arg(long)]
         check: bool,
+        /// Say what would break a client of the last tag instead
+        #[arg(long, conflicts_with = "check")]
+        breaking: bool,
     },
+    /// Check the documents with the generators' own tools, and let generated clients and a fuzzer use a running server
+    Clients,
     /// Write docs/CONFIGURATION.md
     Docs {
         /// Only say whether it is up to date
@@ -62,7 +67,9 @@ fn main() -> ExitCode {
         Command::Test { install, full, filter } => test::run(install, full, filter.as_deref()),
         Command::Bench { rows, seconds, rounds } => bench::run(&rows, seconds, rounds),
         Command::Tidy => tidy::run(),
-        Command::Openapi { check } => openapi::run(check),
+        Command::Openapi { breaking: true, .. } => openapi::breaking(),
+        Command::Openapi { check, .. } => openapi::run(check),
+        Command::Clients => clients::provide(),
         Command::Docs { check } => docs::run(check),
     };
     match done {

@@ -32,20 +32,23 @@ use std::{
 };
 
 use actix_web::{
+    HttpRequest, HttpResponse,
     http::header::{self, HeaderMap, HeaderValue},
     web,
 };
 use gatepost_app::App;
+use gatepost_kernel::Error;
 use ipnet::IpNet;
 use utoipa_actix_web::service_config::ServiceConfig;
 use utoipa_swagger_ui::SwaggerUi;
 
-pub use openapi::document;
+pub use openapi::{document, document_3_0};
 pub use server::{Listeners, Stopper, serve};
 pub use tls::{PlainHttp, TlsIdentity};
 
 use crate::{
     contract::{Contract, PlanHeaders},
+    error::ApiError,
     fallback::RouteTable,
     metrics::Metrics,
     middleware::respond,
@@ -84,6 +87,7 @@ struct Parts {
     routes: RouteTable,
     plan_headers: Vec<PlanHeaders>,
     document: serde_json::Value,
+    document_3_0: serde_json::Value,
     draining: AtomicBool,
 }
 
@@ -102,6 +106,7 @@ impl State {
             routes,
             plan_headers,
             document,
+            document_3_0: document_3_0(),
             draining: AtomicBool::new(false),
         }))
     }
@@ -166,8 +171,15 @@ fn configure(config: &mut web::ServiceConfig, state: &State) {
         config.service(
             SwaggerUi::new("/docs/{_:.*}").external_url_unchecked("/openapi.json", state.0.document.clone()),
         );
+        config.service(web::resource("/openapi-3.0.json").get(openapi_3_0));
     }
     config.default_service(web::to(fallback::no_such_operation));
+}
+
+/// `/openapi-3.0.json`
+async fn openapi_3_0(req: HttpRequest) -> Result<HttpResponse, ApiError> {
+    let Some(state) = req.app_data::<State>() else { return Err(Error::NotFound.into()) };
+    Ok(HttpResponse::Ok().json(&state.0.document_3_0))
 }
 
 /// The contract's operations, once for the server and once for the document.

@@ -110,6 +110,8 @@ pub enum Command {
 pub enum OpenapiFormat {
     #[value(name = "3.1")]
     V31,
+    #[value(name = "3.0")]
+    V30,
 }
 
 #[derive(Debug, Subcommand)]

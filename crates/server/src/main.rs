@@ -14,7 +14,7 @@ mod workspaces;
 use std::process::ExitCode;
 
 use crate::{
-    cli::{Cli, Command},
+    cli::{Cli, Command, OpenapiFormat},
     config::Config,
 };
 
@@ -39,8 +39,11 @@ fn main() -> ExitCode {
 
 async fn run(cli: Cli) -> Result<ExitCode, Failure> {
     telemetry::start(cli.global.log.as_deref())?;
-    if let Some(Command::Openapi { .. }) = cli.command {
-        output::json_pretty(&gatepost_api::document())?;
+    if let Some(Command::Openapi { format }) = cli.command {
+        output::json_pretty(&match format {
+            OpenapiFormat::V31 => gatepost_api::document(),
+            OpenapiFormat::V30 => gatepost_api::document_3_0(),
+        })?;
         return Ok(ExitCode::SUCCESS);
     }
     let serve_args = if let Some(Command::Serve(args)) = &cli.command { args } else { &cli.serve };

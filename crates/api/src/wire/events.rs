@@ -44,7 +44,7 @@ pub struct EventView {
     #[schema(example = "post.created")]
     r#type: String,
     /// To what.
-    #[schema(value_type = Object, example = json!({"id": 7}))]
+    #[schema(value_type = Value, required, example = json!({"id": 7}))]
     data: Value,
     /// When it was accepted.
     #[schema(value_type = String, format = DateTime, example = "2026-01-15T10:30:00Z")]
@@ -68,7 +68,7 @@ pub struct CreateEventBody {
     #[schema(value_type = String, pattern = "^[a-z0-9_]+(\\.[a-z0-9_]+)*$", max_length = 128, example = "post.created")]
     r#type: EventType,
     /// To what; up to 1 MiB
-    #[schema(value_type = Object, example = json!({"id": 7, "title": "Hello"}))]
+    #[schema(value_type = Value, required, example = json!({"id": 7, "title": "Hello"}))]
     data: Value,
 }
 

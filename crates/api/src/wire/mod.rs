@@ -7,6 +7,7 @@ pub mod audit_log;
 pub mod entitlements;
 pub mod events;
 pub mod verification;
+pub mod webhook_events;
 pub mod webhooks;
 pub mod workspaces;
 
@@ -237,4 +238,22 @@ pub struct Problem {
     /// What to quote when asking for help.
     #[schema(example = "req_abc123def456")]
     request_id: String,
+    /// With status 429: seconds to wait.
+    #[schema(nullable = false)]
+    retry_after: Option<u64>,
+    /// With status 429: the figure that was reached.
+    #[schema(nullable = false)]
+    limit: Option<u64>,
+    /// With status 429: what is left, 0.
+    #[schema(nullable = false)]
+    remaining: Option<u64>,
+    /// With status 429: when to come again.
+    #[schema(nullable = false, format = DateTime)]
+    reset_at: Option<String>,
+    /// With code `feature_limit_reached`: the feature.
+    #[schema(nullable = false)]
+    feature: Option<String>,
+    /// With code `feature_limit_reached`: where to get more.
+    #[schema(nullable = false)]
+    upgrade_url: Option<String>,
 }

@@ -7,11 +7,14 @@ use serde_json::{Map, Value, json};
 use utoipa::OpenApi;
 use utoipa_actix_web::AppExt;
 
-use crate::{
-    lists::Listed,
-    operations,
-    wire::{self, api_keys::ApiKeyList, webhooks::WebhookList, workspaces::WorkspaceList},
-};
+use self::examples::add_examples;
+use crate::{operations, wire};
+
+mod events;
+mod examples;
+mod version_3_0;
+
+pub use version_3_0::document as document_3_0;
 
 #[derive(OpenApi)]
 #[openapi(
@@ -24,10 +27,16 @@ use crate::{
     tags(
         (name = "Workspaces", description = "The tenants."),
         (name = "API keys", description = "Keys, their scopes and their life."),
+        (name = "Events", description = "What happened, to be told to endpoints."),
+        (name = "Webhooks", description = "Endpoints, and the deliveries on their way there."),
+        (name = "Entitlements", description = "What the plan allows, and how much of it is used."),
         (name = "Audit log", description = "Who changed what."),
     ),
     paths(crate::routes::verification::forward_auth),
-    components(schemas(wire::ErrorBody, wire::RateLimitErrorBody, wire::ValidationErrorBody, wire::ServerErrorBody, wire::Problem))
+    components(schemas(wire::ErrorBody, wire::RateLimitErrorBody, wire::ValidationErrorBody, wire::ServerErrorBody, wire::Problem,
+        wire::webhook_events::ApiKeyEventData, wire::webhook_events::RotatedApiKeyEventData,
+        wire::webhook_events::WorkspaceEventData, wire::webhook_events::ThresholdReachedEventData,
+        wire::webhook_events::WebhookTestEventData))
 )]
 struct Skeleton;
 
@@ -35,7 +44,7 @@ struct Skeleton;
 pub const METHODS: [&str; 5] = ["get", "post", "put", "patch", "delete"];
 
 /// The error answers that operations share: name, status, description, schema.
-const SHARED: [(&str, &str, &str, &str); 11] = [
+const SHARED: [(&str, &str, &str, &str); 12] = [
     ("BadRequest", "400", "The request cannot be read", "ErrorBody"),
     ("Unauthorized", "401", "No API key, or one that cannot be used", "ErrorBody"),
     ("Forbidden", "403", "The API key may not do this", "ErrorBody"),
@@ -44,6 +53,12 @@ const SHARED: [(&str, &str, &str, &str); 11] = [
         "Conflict",
         "409",
         "Not possible in the present state, or a request with the same Idempotency-Key is still being processed",
+        "ErrorBody",
+    ),
+    (
+        "PreconditionFailed",
+        "412",
+        "The resource is not what `If-Match` says: it has changed since it was read",
         "ErrorBody",
     ),
     ("PayloadTooLarge", "413", "The body is too large", "ErrorBody"),
@@ -121,6 +136,8 @@ pub fn document() -> Value {
         components["responses"][name] = response;
     }
     components["headers"] = headers();
+    events::add(&mut document);
+    let components = &mut document["components"];
     for (name, parameter) in shared_parameters() {
         components["parameters"][name] = parameter;
     }
@@ -132,21 +149,32 @@ pub fn document() -> Value {
     }
     let schemas = components["schemas"].clone();
     for item in members(&mut document["paths"]) {
+        let is_versioned = item.get("patch").is_some();
         if let Value::Object(operations) = item {
             for (method, operation) in
                 operations.iter_mut().filter(|(method, _)| METHODS.contains(&method.as_str()))
             {
-                complete(operation, method, &schemas);
+                complete(operation, method, is_versioned, &schemas);
             }
         }
     }
     document
 }
 
-/// Fills in what follows from the shape of an operation.
-fn complete(operation: &mut Value, method: &str, schemas: &Value) {
+/// Fills in what follows from the shape of an operation, and of the path that it is on: whether that is of one thing that can be
+/// changed.
+fn complete(operation: &mut Value, method: &str, is_versioned: bool, schemas: &Value) {
     let id = operation["operationId"].as_str().unwrap_or_default().to_owned();
     let changes = method != "get" && id != "verify_api_key";
+    let takes_version = changes && (is_versioned || id.starts_with("rotate_"));
+    if operation.get("description").is_none()
+        && let Some((_, response)) = operation["responses"]
+            .as_object()
+            .and_then(|responses| responses.iter().find(|(status, _)| status.starts_with('2')))
+    {
+        let text = response["description"].as_str().unwrap_or_default();
+        operation["description"] = json!(format!("{text}."));
+    }
     operation["security"] = json!([{ "bearer": [] }, { "basic": [] }]);
     let mut parameters = operation["parameters"].as_array().cloned().unwrap_or_default();
     if id != "forward_auth" {
@@ -155,12 +183,16 @@ fn complete(operation: &mut Value, method: &str, schemas: &Value) {
     if changes {
         parameters.push(reference("parameters", "IdempotencyKey"));
     }
+    if takes_version {
+        parameters.push(reference("parameters", "IfMatch"));
+    }
     operation["parameters"] = Value::Array(parameters);
     let takes_body = operation.get("requestBody").is_some();
     for (name, status, ..) in SHARED {
         let applies = match status {
             "400" | "413" | "415" => takes_body,
             "409" => changes,
+            "412" => takes_version,
             _ => true,
         };
         if applies && operation["responses"].get(status).is_none() {
@@ -179,6 +211,9 @@ fn complete(operation: &mut Value, method: &str, schemas: &Value) {
             response.as_object_mut().map(|response| response.remove("content"));
         } else if example.get("links").is_some() {
             response["headers"]["Link"] = reference("headers", "Link");
+        }
+        if method == "get" && is_versioned {
+            response["headers"]["ETag"] = reference("headers", "EntityTag");
         }
         response["headers"]["X-Request-ID"] = reference("headers", "RequestId");
         response["headers"]["X-Gatepost-Workspace"] = reference("headers", "Workspace");
@@ -207,6 +242,7 @@ fn example_error(name: &str) -> (&'static str, &'static str) {
         "Forbidden" => ("access_denied", "Insufficient permissions. Required scope: api-keys:write"),
         "NotFound" => ("not_found", "Resource not found."),
         "Conflict" => ("conflict", "This API key was already rotated."),
+        "PreconditionFailed" => ("precondition_failed", "The resource has changed since it was read."),
         "PayloadTooLarge" => ("payload_too_large", "The request body may not be greater than 1048576 bytes."),
         "UnsupportedMediaType" => ("unsupported_media_type", "The Content-Type must be application/json."),
         "UnprocessableEntity" => ("validation_failed", "The given data was invalid."),
@@ -254,6 +290,7 @@ fn headers() -> Value {
             "example": 1,
         },
         "Link": text("The other pages (RFC 8288).", "<https://api.example.com/api/v1/api-keys?page=2>; rel=\"next\""),
+        "EntityTag": text("What the resource is known by until it changes; for `If-Match`.", "\"64869e8b5c680\""),
         "Replayed": text("`true` when this is the kept answer of an earlier request.", "true"),
         "Authenticate": text("How to authenticate.", "Bearer realm=\"gatepost\""),
         "RateLimitLimit": number("Requests per minute that the plan allows.", 5000),
@@ -269,7 +306,7 @@ fn headers() -> Value {
     })
 }
 
-fn shared_parameters() -> [(&'static str, Value); 2] {
+fn shared_parameters() -> [(&'static str, Value); 3] {
     let acting = json!({
         "name": "X-Workspace-ID",
         "in": "header",
@@ -284,17 +321,18 @@ fn shared_parameters() -> [(&'static str, Value); 2] {
         "description": "Makes a repetition of this request safe for 24 hours: it gets the same answer again.",
         "schema": { "type": "string", "minLength": 1, "maxLength": 255 },
     });
-    [("ActingWorkspace", acting), ("IdempotencyKey", idempotency)]
+    let if_match = json!({
+        "name": "If-Match",
+        "in": "header",
+        "required": false,
+        "description": "The `ETag` of the resource as it was read: if it has changed since, nothing is done, and the answer is 412.",
+        "schema": { "type": "string" },
+    });
+    [("ActingWorkspace", acting), ("IdempotencyKey", idempotency), ("IfMatch", if_match)]
 }
 
 fn is_request_body(schema: &str) -> bool {
     ["Create", "Update", "Rotate"].iter().any(|verb| schema.starts_with(verb)) && schema.ends_with("Body")
-}
-
-/// Whether a member is there only if it is included.
-fn is_included(name: &str) -> bool {
-    let includes = [WorkspaceList::LIST.includes, ApiKeyList::LIST.includes, WebhookList::LIST.includes];
-    includes.into_iter().flatten().any(|include| include.name == name)
 }
 
 fn reference(kind: &str, name: &str) -> Value {
@@ -303,46 +341,4 @@ fn reference(kind: &str, name: &str) -> Value {
 
 fn members(value: &mut Value) -> impl Iterator<Item = &mut Value> {
     value.as_object_mut().into_iter().flat_map(Map::values_mut)
-}
-
-fn add_examples(holder: &mut Value, schemas: &Value) {
-    let Some(Value::Object(content)) = holder.get_mut("content") else { return };
-    for media in content.values_mut() {
-        if let Some(example) = example(&media["schema"], schemas) {
-            media["example"] = example;
-        }
-    }
-}
-
-/// An example of a schema, put together from the examples of its fields.
-fn example(schema: &Value, schemas: &Value) -> Option<Value> {
-    if let Some(own) = schema.get("example") {
-        return Some(own.clone());
-    }
-    if let Some(name) = schema["$ref"].as_str().and_then(|path| path.rsplit('/').next()) {
-        return example(&schemas[name], schemas);
-    }
-    if let Some(choice) = schema["oneOf"].as_array() {
-        return choice.iter().find_map(|schema| example(schema, schemas));
-    }
-    if let Some(parts) = schema["allOf"].as_array() {
-        let objects = parts.iter().filter_map(|part| match example(part, schemas)? {
-            Value::Object(members) => Some(members),
-            _ => None,
-        });
-        return Some(Value::Object(objects.flatten().collect()));
-    }
-    let is = |kind: &str| {
-        schema["type"] == kind || schema["type"].as_array().is_some_and(|k| k.contains(&json!(kind)))
-    };
-    if let Some(properties) = schema["properties"].as_object() {
-        // What is included leads back to where it is included in.
-        let own = properties.iter().filter(|(name, _)| !is_included(name));
-        let known = own.filter_map(|(name, schema)| Some((name.clone(), example(schema, schemas)?)));
-        return Some(Value::Object(known.collect::<Map<_, _>>()));
-    }
-    if is("array") {
-        return Some(Value::Array(example(&schema["items"], schemas).into_iter().collect()));
-    }
-    is("null").then_some(Value::Null)
 }

@@ -1,0 +1,87 @@
+//! What endpoints receive: the `webhooks` of the document, one for each type of event that Gatepost itself sends, and one for the
+//! tenants' own.
+
+use serde_json::{Value, json};
+
+/// Type of the event, when it is sent, and the schema of its `data`.
+pub const EVENTS: [(&str, &str, &str); 9] = [
+    ("api_key.created", "An API key was made", "ApiKeyEventData"),
+    ("api_key.updated", "An API key was changed", "ApiKeyEventData"),
+    ("api_key.rotated", "An API key was replaced; the data is the new one's", "RotatedApiKeyEventData"),
+    ("api_key.revoked", "An API key was revoked", "ApiKeyEventData"),
+    ("workspace.created", "A workspace was made", "WorkspaceEventData"),
+    ("workspace.updated", "A workspace was changed", "WorkspaceEventData"),
+    ("workspace.deleted", "A workspace was deleted", "WorkspaceEventData"),
+    (
+        "entitlement.threshold_reached",
+        "So much of a feature is used in its period",
+        "ThresholdReachedEventData",
+    ),
+    ("webhook.test", "Somebody asked for a test", "WebhookTestEventData"),
+];
+
+/// Adds the section, and the schemas that it needs.
+pub fn add(document: &mut Value) {
+    let mut webhooks = serde_json::Map::new();
+    for (event_type, about, data) in EVENTS {
+        let name = format!("{}Event", data.trim_end_matches("EventData"));
+        let schemas = &mut document["components"]["schemas"];
+        if schemas.get(&name).is_none() {
+            schemas[&name] = event(&format!("#/components/schemas/{data}"));
+        }
+        let enumeration = &mut schemas[&name]["properties"]["type"]["enum"];
+        match enumeration.as_array_mut() {
+            Some(types) => types.push(json!(event_type)),
+            None => *enumeration = json!([event_type]),
+        }
+        webhooks.insert(event_type.to_owned(), webhook(event_type, about, &name));
+    }
+    let mut own = event("");
+    own["properties"]["data"] = json!({ "description": "What the event was published with." });
+    document["components"]["schemas"]["PublishedEvent"] = own;
+    let about = "An event that a tenant has published, of whatever type";
+    webhooks.insert("published".to_owned(), webhook("published", about, "PublishedEvent"));
+    document["webhooks"] = Value::Object(webhooks);
+}
+
+/// What every event looks like.
+fn event(data: &str) -> Value {
+    json!({
+        "type": "object",
+        "description": "What is sent to endpoints.",
+        "required": ["id", "type", "created_at", "workspace_id", "environment", "data"],
+        "properties": {
+            "id": { "type": "string", "description": "The event's id, the same in every delivery and attempt.", "example": "evt_abc123def456" },
+            "type": { "type": "string", "description": "What happened." },
+            "created_at": { "type": "string", "format": "date-time", "description": "When.", "example": "2026-01-15T10:30:00Z" },
+            "workspace_id": { "type": "integer", "format": "int64", "description": "The tenant.", "example": 1 },
+            "environment": { "type": "string", "enum": ["live", "test"], "description": "The world.", "example": "live" },
+            "data": { "$ref": data },
+        },
+    })
+}
+
+fn webhook(event_type: &str, about: &str, schema: &str) -> Value {
+    let header = |name: &str, about: &str| json!({ "name": name, "in": "header", "required": true, "description": about, "schema": { "type": "string" } });
+    let id = event_type.replace('.', "_");
+    json!({
+        "post": {
+            "operationId": format!("on_{id}"),
+            "tags": ["Webhooks"],
+            "summary": about,
+            "description": "Signed by Standard Webhooks, with the endpoint's secret. Any answer from 200 to 299 counts as received.",
+            "security": [],
+            "parameters": [
+                header("webhook-id", "The event's id; the same when a delivery is repeated."),
+                header("webhook-timestamp", "When this attempt was signed, in Unix seconds."),
+                header("webhook-signature", "One or more signatures, `v1,` and base64, with blanks between."),
+                header("X-Webhook-Signature", "`sha256=` and the HMAC of the body in hexadecimal."),
+            ],
+            "requestBody": {
+                "required": true,
+                "content": { "application/json": { "schema": { "$ref": format!("#/components/schemas/{schema}") } } },
+            },
+            "responses": { "200": { "description": "Received" } },
+        },
+    })
+}

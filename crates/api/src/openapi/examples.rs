@@ -1,0 +1,60 @@
+//! Examples of whole bodies, put together from the examples of their fields.
+
+use serde_json::{Map, Value, json};
+
+use crate::{
+    lists::Listed,
+    wire::{api_keys::ApiKeyList, webhooks::WebhookList, workspaces::WorkspaceList},
+};
+
+pub(super) fn add_examples(holder: &mut Value, schemas: &Value) {
+    let Some(Value::Object(content)) = holder.get_mut("content") else { return };
+    for media in content.values_mut() {
+        if let Some(example) = example(&media["schema"], schemas) {
+            media["example"] = example;
+        }
+    }
+}
+
+/// An example of a schema, put together from the examples of its fields.
+fn example(schema: &Value, schemas: &Value) -> Option<Value> {
+    if let Some(own) = schema.get("example") {
+        return Some(own.clone());
+    }
+    if let Some(name) = schema["$ref"].as_str().and_then(|path| path.rsplit('/').next()) {
+        return example(&schemas[name], schemas);
+    }
+    if let Some(choice) = schema["oneOf"].as_array() {
+        return choice.iter().find_map(|schema| example(schema, schemas));
+    }
+    if let Some(parts) = schema["allOf"].as_array() {
+        let objects = parts.iter().filter_map(|part| match example(part, schemas)? {
+            Value::Object(members) => Some(members),
+            _ => None,
+        });
+        return Some(Value::Object(objects.flatten().collect()));
+    }
+    let is = |kind: &str| {
+        schema["type"] == kind || schema["type"].as_array().is_some_and(|k| k.contains(&json!(kind)))
+    };
+    if let Some(properties) = schema["properties"].as_object() {
+        // What is included leads back to where it is included in.
+        let own = properties.iter().filter(|(name, _)| !is_included(name));
+        let known = own.filter_map(|(name, schema)| Some((name.clone(), example(schema, schemas)?)));
+        return Some(Value::Object(known.collect::<Map<_, _>>()));
+    }
+    if is("array") {
+        return Some(Value::Array(example(&schema["items"], schemas).into_iter().collect()));
+    }
+    if is("null") {
+        return Some(Value::Null);
+    }
+    // What can be anything is often an object.
+    schema.get("type").is_none().then(|| json!({ "id": 7 }))
+}
+
+/// Whether a member is there only if it is included.
+fn is_included(name: &str) -> bool {
+    let includes = [WorkspaceList::LIST.includes, ApiKeyList::LIST.includes, WebhookList::LIST.includes];
+    includes.into_iter().flatten().any(|include| include.name == name)
+}

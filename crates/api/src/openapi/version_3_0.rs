@@ -1,0 +1,149 @@
+//! The same document in OpenAPI 3.0, for generators that know nothing newer. What 3.0 cannot say (`webhooks`) is left out; the
+//! rest is said in its words: `nullable` instead of a type `null`, `allOf` around a reference that has something beside it.
+
+use serde_json::{Map, Value, json};
+
+/// The whole document, OpenAPI 3.0.
+pub fn document() -> Value {
+    let mut document = super::document();
+    if let Value::Object(members) = &mut document {
+        members.remove("webhooks");
+        members.remove("jsonSchemaDialect");
+    }
+    document["openapi"] = json!("3.0.3");
+    if let Some(license) = document["info"]["license"].as_object_mut() {
+        license.remove("identifier");
+        license.insert("url".to_owned(), json!("https://spdx.org/licenses/"));
+    }
+    if let Some(schemas) = document["components"]["schemas"].as_object_mut() {
+        // Only what endpoints receive uses these.
+        schemas.retain(|name, _| !name.ends_with("Event") && !name.ends_with("EventData"));
+    }
+    one_error(&mut document);
+    lower(&mut document);
+    document
+}
+
+/// Errors that have members of their own.
+const SPECIAL: [&str; 3] = ["ValidationErrorBody", "RateLimitErrorBody", "ServerErrorBody"];
+
+/// Generators for 3.0 want all errors of an operation to be of one type: one that has the members of all.
+fn one_error(document: &mut Value) {
+    let schemas = &mut document["components"]["schemas"];
+    for special in SPECIAL {
+        let Some(special) = schemas.as_object_mut().and_then(|schemas| schemas.remove(special)) else {
+            continue;
+        };
+        for (name, member) in special["properties"].as_object().into_iter().flatten() {
+            let common = &mut schemas["ErrorBody"]["properties"];
+            if common.get(name).is_none() {
+                common[name] = member.clone();
+            }
+        }
+    }
+    refer_to_one_error(document);
+}
+
+fn refer_to_one_error(value: &mut Value) {
+    match value {
+        Value::String(text) => {
+            if let Some(name) = text.strip_prefix("#/components/schemas/")
+                && SPECIAL.contains(&name)
+            {
+                *text = "#/components/schemas/ErrorBody".to_owned();
+            }
+        }
+        Value::Array(items) => items.iter_mut().for_each(refer_to_one_error),
+        Value::Object(members) => members.values_mut().for_each(refer_to_one_error),
+        _ => {}
+    }
+}
+
+fn lower(value: &mut Value) {
+    match value {
+        Value::Array(items) => items.iter_mut().for_each(lower),
+        Value::Object(members) => {
+            for (name, member) in members.iter_mut() {
+                // Examples are data: a member of theirs that is called `type` is no type.
+                if !matches!(name.as_str(), "example" | "default" | "enum" | "required") {
+                    lower(member);
+                }
+            }
+            lower_schema(members);
+        }
+        _ => {}
+    }
+}
+
+fn lower_schema(schema: &mut Map<String, Value>) {
+    if let Some(Value::Array(types)) = schema.get("type") {
+        let mut types: Vec<Value> = types.clone();
+        let before = types.len();
+        types.retain(|kind| kind != "null");
+        if types.len() < before {
+            schema.insert("nullable".to_owned(), json!(true));
+        }
+        match types.as_slice() {
+            [one] => schema.insert("type".to_owned(), one.clone()),
+            _ => schema.remove("type"),
+        };
+    }
+    if let Some(Value::Array(choices)) = schema.get("oneOf") {
+        let (nulls, others): (Vec<Value>, Vec<Value>) =
+            choices.iter().cloned().partition(|choice| *choice == json!({ "type": "null" }));
+        if !nulls.is_empty() {
+            schema.insert("nullable".to_owned(), json!(true));
+            let word = if others.len() == 1 { "allOf" } else { "oneOf" };
+            schema.remove("oneOf");
+            // A type must stand beside it; what is referred to is always an object.
+            schema.insert("type".to_owned(), json!("object"));
+            schema.insert(word.to_owned(), Value::Array(others));
+        }
+    }
+    if let Some(constant) = schema.remove("const") {
+        schema.insert("enum".to_owned(), json!([constant]));
+    }
+    for word in ["propertyNames", "contentMediaType", "contentEncoding"] {
+        // Not a member of a thing that happens to be called so.
+        if schema.contains_key("type") {
+            schema.remove(word);
+        }
+    }
+    let is_schema = schema.len() > 1 && schema.get("$ref").is_some_and(Value::is_string);
+    if is_schema && let Some(reference) = schema.remove("$ref") {
+        schema.insert("allOf".to_owned(), json!([{ "$ref": reference }]));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn lowered(mut value: Value) -> Value {
+        lower(&mut value);
+        value
+    }
+
+    #[test]
+    fn null_is_said_in_the_old_words() {
+        assert_eq!(
+            lowered(json!({ "type": ["string", "null"] })),
+            json!({ "type": "string", "nullable": true })
+        );
+        assert_eq!(
+            lowered(json!({ "oneOf": [{ "$ref": "#/a" }, { "type": "null" }] })),
+            json!({ "type": "object", "allOf": [{ "$ref": "#/a" }], "nullable": true })
+        );
+        assert_eq!(
+            lowered(json!({ "$ref": "#/a", "description": "b" })),
+            json!({ "allOf": [{ "$ref": "#/a" }], "description": "b" })
+        );
+        assert_eq!(lowered(json!({ "$ref": "#/a" })), json!({ "$ref": "#/a" }));
+        assert_eq!(
+            lowered(json!({ "type": "string", "const": "x" })),
+            json!({ "type": "string", "enum": ["x"] })
+        );
+        let example = json!({ "example": { "type": ["string", "null"] } });
+        assert_eq!(lowered(example.clone()), example, "data is left alone");
+    }
+}
