@@ -26,6 +26,73 @@ pub fn provide() -> Result<(), Failure> {
     })
 }
 
+/// Checks the documents with the linters and the validator that generators' users know, and generates and compiles the clients of
+/// `clients/examples`. The tests then let them use a running server.
+pub fn generate() -> Result<(), Failure> {
+    let (sources, installed) = (files::root().join("clients"), files::root().join("target/clients"));
+    let (tools, python) = (installed.join("tools"), installed.join("python-tools"));
+    once(&python, &[sources.join("tools/requirements.txt")], |to, wanted| {
+        run(Command::new("python3").args(["-m", "venv"]).arg(to))?;
+        let pip = to.join("bin/pip");
+        run(Command::new(pip).args(["install", "-q", "--disable-pip-version-check", "-r"]).arg(&wanted[0]))
+    })?;
+    let wanted =
+        ["package.json", "package-lock.json", ".spectral.yaml"].map(|name| sources.join("tools").join(name));
+    once(&tools, &wanted, |to, wanted| {
+        for file in wanted {
+            fs::copy(file, to.join(file.file_name().ok_or("a file without a name")?))?;
+        }
+        run(Command::new("npm").args(["ci", "--no-audit", "--no-fund", "--loglevel=error"]).current_dir(to))
+    })?;
+    let node = |name: &str| Command::new(tools.join("node_modules/.bin").join(name));
+    let document = |name: &str| files::root().join("openapi").join(name);
+
+    for name in ["openapi.json", "openapi-3.0.json"] {
+        say(&format!("checking {name}"));
+        // It has no switch that makes warnings count.
+        let lint = run_clean(node("redocly").args(["lint", "--max-problems=50"]).arg(document(name)))?;
+        if lint.contains("warnings.") || lint.contains("1 warning") {
+            return Err(format!("redocly warns of {name}:\n{lint}").into());
+        }
+        let rules = tools.join(".spectral.yaml");
+        let fail = ["lint", "--fail-severity=hint", "--ruleset"];
+        run_clean(node("spectral").args(fail).arg(rules).arg(document(name)))?;
+        run_clean(Command::new(python.join("bin/openapi-spec-validator")).arg(document(name)))?;
+    }
+
+    say("generating clients");
+    let typescript = fresh(&installed.join("typescript"))?;
+    for file in ["example.ts", "tsconfig.json"] {
+        fs::copy(sources.join("examples/typescript").join(file), typescript.join(file))?;
+    }
+    fs::copy(sources.join("tools/package.json"), typescript.join("package.json"))?;
+    std::os::unix::fs::symlink(tools.join("node_modules"), typescript.join("node_modules"))?;
+    let output = typescript.join("gatepost.ts");
+    run_clean(node("openapi-typescript").arg(document("openapi.json")).arg("-o").arg(output))?;
+    run_clean(node("tsc").arg("-p").arg(&typescript))?;
+
+    let generated = fresh(&installed.join("python-client"))?;
+    let path = std::env::join_paths([python.join("bin"), PathBuf::from("/usr/bin"), PathBuf::from("/bin")])?;
+    let mut generate = Command::new(python.join("bin/openapi-python-client"));
+    generate.args(["generate", "--fail-on-warning", "--overwrite", "--path"]).arg(document("openapi.json"));
+    // Its own formatter is beside it.
+    run_clean(generate.arg("--output-path").arg(&generated).env("PATH", path))?;
+
+    let manifest = sources.join("examples/rust/Cargo.toml");
+    let mut cargo = Command::new(env!("CARGO"));
+    cargo.args(["build", "--quiet", "--locked", "--manifest-path"]).arg(manifest);
+    run(cargo.arg("--target-dir").arg(installed.join("rust")))
+}
+
+/// An empty directory.
+fn fresh(path: &Path) -> Result<PathBuf, Failure> {
+    if path.exists() {
+        fs::remove_dir_all(path)?;
+    }
+    fs::create_dir_all(path)?;
+    Ok(path.to_owned())
+}
+
 /// Runs `install` into an empty directory, unless it was run for the same files.
 fn once(
     to: &Path,
@@ -53,4 +120,12 @@ fn once(
 fn run(command: &mut Command) -> Result<(), Failure> {
     let status = command.status().map_err(|error| format!("{command:?}: {error}"))?;
     if status.success() { Ok(()) } else { Err(format!("{command:?}: {status}").into()) }
+}
+
+/// Runs a command that prints much, and shows it only if it fails.
+fn run_clean(command: &mut Command) -> Result<String, Failure> {
+    let output = command.output().map_err(|error| format!("{command:?}: {error}"))?;
+    let text = [output.stdout, output.stderr].concat();
+    let text = String::from_utf8_lossy(&text).into_owned();
+    if output.status.success() { Ok(text) } else { Err(format!("{command:?}:\n{text}").into()) }
 }

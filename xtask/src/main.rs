@@ -23,7 +23,7 @@ enum Command {
         /// Install what is missing by `sudo -n`, when not root
         #[arg(long)]
         install: bool,
-        /// Also what takes long: ten times as many events through servers that are killed
+        /// Also what takes long: generated clients, a fuzzer, lists of a million rows, servers that are killed often
         #[arg(long)]
         full: bool,
         /// Only tests whose name contains this
@@ -52,7 +52,7 @@ enum Command {
         #[arg(long, conflicts_with = "check")]
         breaking: bool,
     },
-    /// Check the documents with the generators' own tools, and let generated clients and a fuzzer use a running server
+    /// Check the documents with linters, and generate and compile the clients of clients/examples
     Clients,
     /// Write docs/CONFIGURATION.md
     Docs {
@@ -69,7 +69,7 @@ fn main() -> ExitCode {
         Command::Tidy => tidy::run(),
         Command::Openapi { breaking: true, .. } => openapi::breaking(),
         Command::Openapi { check, .. } => openapi::run(check),
-        Command::Clients => clients::provide(),
+        Command::Clients => clients::generate(),
         Command::Docs { check } => docs::run(check),
     };
     match done {

@@ -30,6 +30,9 @@ const STREAMS_END: Duration = Duration::from_secs(20);
 pub fn run(install: bool, full: bool, filter: Option<&str>) -> Result<(), Failure> {
     provide(install)?;
     clients::provide()?;
+    if full {
+        clients::generate()?;
+    }
     let mut cargo = Command::new(env!("CARGO"));
     cargo.args(["test", "--locked", "--workspace", "--no-fail-fast"]).args(filter);
     if full {

@@ -8,6 +8,9 @@ use gatepost_entitlements::Catalog;
 use gatepost_kernel::{FieldErrors, Timestamp};
 use serde_json::{Map, Value};
 
+/// The largest integer of those that a floating-point number holds without a gap.
+const MAX_EXACT: f64 = 9_007_199_254_740_991.0;
+
 /// What the reading of a body may depend on.
 pub struct Context<'a> {
     /// The present instant.
@@ -131,7 +134,10 @@ impl Fields {
     /// A whole number that may be left out.
     pub fn integer(&mut self, name: &'static str, null: Null, range: RangeInclusive<i64>) -> Option<i64> {
         let value = self.present(name, null)?;
-        let number = value.as_i64();
+        // `24.0` is the integer 24, as JSON Schema has it; beyond 2^53 nobody knows which integer was meant.
+        let whole =
+            |number: f64| (number.fract() == 0.0 && number.abs() <= MAX_EXACT).then_some(number as i64);
+        let number = value.as_i64().or_else(|| value.as_f64().filter(|_| value.is_f64()).and_then(whole));
         if number.is_none() && !value.is_u64() {
             self.errors.add(name, format!("The {} must be an integer.", label(name)));
             return None;

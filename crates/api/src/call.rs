@@ -124,7 +124,15 @@ impl<S: RequiredScope, Q: ReadQuery, B: ReadBody> Call<S, Q, B> {
 
     /// Another number in the path.
     pub fn path_number(&self, name: &str) -> Result<i64, ApiError> {
-        Ok(self.req.match_info().get(name).and_then(positive_id).ok_or(Error::NotFound)?)
+        self.req.match_info().get(name).and_then(positive_id).ok_or_else(|| {
+            match self.state.routes().allow_exactly(self.req.path()) {
+                Some(allow) => {
+                    let method = self.req.method().to_string();
+                    ApiError::MethodNotAllowed { method, allow: allow.to_owned() }
+                }
+                None => Error::NotFound.into(),
+            }
+        })
     }
 
     /// A text in the path; empty if there is none.

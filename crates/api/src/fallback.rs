@@ -31,6 +31,12 @@ impl RouteTable {
         Self(operations.chain(beside).collect())
     }
 
+    /// The methods of a path that is one by itself, and not one of a thing that is called so.
+    pub fn allow_exactly(&self, path: &str) -> Option<&str> {
+        let is = |segments: &[String]| segments.iter().map(String::as_str).eq(path.split('/'));
+        self.0.iter().find(|(segments, _)| is(segments)).map(|(_, allow)| allow.as_str())
+    }
+
     /// The methods of the path, separated by commas.
     fn allow(&self, path: &str) -> Option<&str> {
         let asked: Vec<&str> = path.split('/').collect();

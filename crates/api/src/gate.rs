@@ -104,7 +104,7 @@ where
 impl<S> GateService<S> {
     fn answer(&self, req: &Request) -> Option<Response<NoBody>> {
         let settings = self.state.settings();
-        if !is_forward_auth(req.path()) || settings.probes_only {
+        if !is_forward_auth(req.path()) || req.method() == Method::TRACE || settings.probes_only {
             return None;
         }
         let peer = req.peer_addr().map(|peer| peer.ip());

@@ -21,8 +21,8 @@ use utoipa::{
 
 use crate::query::{Parameters, ReadQuery};
 
-/// The most words that can be searched for at once.
-const MAX_WORDS: usize = 10;
+/// The longest text that can be searched for.
+const MAX_SEARCH_CHARS: usize = 200;
 
 /// What can be asked of the list of a resource.
 pub struct Description {
@@ -64,6 +64,8 @@ pub enum Values {
         form: &'static str,
         /// The same for machines.
         pattern: &'static str,
+        /// The most characters.
+        max_length: usize,
         /// Whether a text is one.
         is_valid: fn(&str) -> bool,
     },
@@ -196,8 +198,9 @@ impl<R: Listed> ReadQuery for ListQuery<R> {
             let value = match filter.values {
                 Values::OneOf(words) => parameters
                     .choice(filter.name, words, |text| words.contains(&text).then(|| text.to_owned())),
-                Values::Text { form, is_valid, .. } => {
-                    parameters.text(filter.name, |text| is_valid(text).then(|| text.to_owned()), form)
+                Values::Text { form, is_valid, max_length, .. } => {
+                    let fits = |text: &str| text.chars().count() <= max_length && is_valid(text);
+                    parameters.text(filter.name, |text| fits(text).then(|| text.to_owned()), form)
                 }
                 Values::Id => parameters.text(
                     filter.name,
@@ -223,9 +226,8 @@ impl<R: Listed> ReadQuery for ListQuery<R> {
             },
             false => TimeRange::default(),
         };
-        let search = list
-            .searched
-            .and_then(|_| parameters.text("search", words, "1 to 10 words of letters and digits"));
+        let search =
+            list.searched.and_then(|_| parameters.text("search", words, "a text of 1 to 200 characters"));
         let shape = Shape::read::<R>(parameters);
         let request = ListRequest { order, created, updated, search, window: Window::Page(page) };
         Some(Self { shape, filters, request, cursor, list: PhantomData })
@@ -295,34 +297,20 @@ fn parse_instant(text: &str) -> Option<Timestamp> {
     Timestamp::parse(text).or_else(|| Timestamp::parse(&text.replace(' ', "+")))
 }
 
+/// The words of a search; none if there is neither a letter nor a digit, which nothing holds then.
 fn words(text: &str) -> Option<Vec<String>> {
-    let words: Vec<String> = text
-        .split(|c: char| !c.is_alphanumeric())
-        .filter(|word| !word.is_empty())
-        .map(str::to_lowercase)
-        .collect();
-    (1..=MAX_WORDS).contains(&words.len()).then_some(words)
+    let words = text.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty());
+    (1..=MAX_SEARCH_CHARS).contains(&text.chars().count()).then(|| words.map(str::to_lowercase).collect())
 }
 
 impl<R: Listed> IntoParams for ListQuery<R> {
     fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
         let list = &R::LIST;
-        let number = |maximum: Option<u32>, default: u32| {
-            let mut schema =
-                json!({ "type": "integer", "format": "int32", "minimum": 1, "default": default });
-            if let Some(maximum) = maximum {
-                schema["maximum"] = json!(maximum);
-            }
-            schema
-        };
+        let number = |maximum: u32, default: u32| json!({ "type": "integer", "format": "int32", "minimum": 1, "maximum": maximum, "default": default });
         let default = PageRequest::default();
         let mut parameters = vec![
-            parameter("page", "Page number", number(None, default.page)),
-            parameter(
-                "per_page",
-                "Items per page",
-                number(Some(PageRequest::MAX_PER_PAGE), default.per_page),
-            ),
+            parameter("page", "Page number", number(PageRequest::MAX_PAGE, default.page)),
+            parameter("per_page", "Items per page", number(PageRequest::MAX_PER_PAGE, default.per_page)),
         ];
         if list.is_log {
             let about = "What follows the item that this cursor was made for, which is `meta.next_cursor` of another page of the \
@@ -344,7 +332,9 @@ impl<R: Listed> IntoParams for ListQuery<R> {
         for filter in list.filters {
             let schema = match filter.values {
                 Values::OneOf(words) => json!({ "type": "string", "enum": words }),
-                Values::Text { pattern, .. } => json!({ "type": "string", "pattern": pattern }),
+                Values::Text { pattern, max_length, .. } => {
+                    json!({ "type": "string", "pattern": pattern, "maxLength": max_length })
+                }
                 Values::Id => json!({ "type": "integer", "format": "int64", "minimum": 1 }),
             };
             parameters.push(parameter(filter.name, filter.about, schema));
@@ -367,7 +357,7 @@ impl<R: Listed> IntoParams for ListQuery<R> {
             parameters.push(parameter(
                 "search",
                 &about,
-                json!({ "type": "string", "pattern": "[A-Za-z0-9]" }),
+                json!({ "type": "string", "minLength": 1, "maxLength": MAX_SEARCH_CHARS }),
             ));
         }
         parameters.extend(shape_parameters::<R>());

@@ -42,7 +42,7 @@ impl Parameters {
     /// `page` and `per_page`.
     pub fn page(&mut self) -> PageRequest {
         let default = PageRequest::default();
-        let page = self.integer("page", 1, u32::MAX).unwrap_or(default.page);
+        let page = self.integer("page", 1, PageRequest::MAX_PAGE).unwrap_or(default.page);
         let per_page = self.integer("per_page", 1, PageRequest::MAX_PER_PAGE).unwrap_or(default.per_page);
         PageRequest { page, per_page }
     }

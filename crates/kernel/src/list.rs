@@ -2,7 +2,7 @@
 
 use crate::Timestamp;
 
-/// Which page of a list: `page` from 1, `per_page` from 1 to 100.
+/// Which page of a list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PageRequest {
     /// From 1.
@@ -14,7 +14,9 @@ pub struct PageRequest {
 impl PageRequest {
     /// What a caller gets who does not ask.
     pub const DEFAULT_PER_PAGE: u32 = 25;
-    /// The most that a caller can ask for.
+    /// The last page that can be asked for: what fits the integers of every language.
+    pub const MAX_PAGE: u32 = i32::MAX as u32;
+    /// The most rows that a caller can ask for.
     pub const MAX_PER_PAGE: u32 = 100;
 
     /// How many rows come before this page.

@@ -147,6 +147,11 @@ impl QueryId for HoldsWords {
 
 impl QueryFragment<Sqlite> for HoldsWords {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Sqlite>) -> QueryResult<()> {
+        if self.sqlite_query.is_empty() {
+            // Nothing holds no words; the engine would take it for a fault.
+            out.push_sql("1 = 0");
+            return Ok(());
+        }
         let table = self.table;
         out.push_sql(&format!("{table}.id IN (SELECT rowid FROM {table}_search WHERE {table}_search MATCH "));
         out.push_bind_param::<Text, _>(&self.sqlite_query)?;

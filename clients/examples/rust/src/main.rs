@@ -29,7 +29,7 @@ async fn main() -> Result<(), Failure> {
     // A workspace, and a key of its own.
     let body = types::CreateWorkspaceBody::builder().name("Rust").tier("enterprise".to_owned());
     let workspace = root.create_workspace().body(body).send().await?.into_inner().data;
-    let body = types::CreateApiKeyBody::builder().name("First").scopes(vec!["*".to_owned()]);
+    let body = types::CreateApiKeyBody::builder().name("First").scopes(vec!["*".parse()?]);
     let first = root.create_api_key().x_workspace_id(workspace.id as u64).body(body).send().await?;
     let client = client(&url, &first.into_inner().data.key)?;
 
@@ -37,7 +37,7 @@ async fn main() -> Result<(), Failure> {
     for number in 1..60 {
         let body = types::CreateApiKeyBody::builder()
             .name(format!("Key {number}"))
-            .scopes(vec!["posts:read".to_owned()]);
+            .scopes(vec!["posts:read".parse()?]);
         client.create_api_key().idempotency_key(format!("key-{number}")).body(body).send().await?;
     }
     let mut keys = Vec::new();
@@ -63,7 +63,7 @@ async fn main() -> Result<(), Failure> {
     }
 
     // An event, and what became of it.
-    let body = types::CreateWebhookBody::builder().url(webhook_url).events(vec!["post.*".to_owned()]);
+    let body = types::CreateWebhookBody::builder().url(webhook_url).events(vec!["post.*".parse()?]);
     let webhook = client.create_webhook().body(body).send().await?.into_inner().data;
     let body = types::CreateEventBody::builder().type_("post.created").data(serde_json::json!({ "id": 7 }));
     let event = client.create_event().body(body).send().await?.into_inner().data;

@@ -40,6 +40,18 @@ pub use version_3_0::document as document_3_0;
 )]
 struct Skeleton;
 
+/// What a scope looks like.
+const SCOPE_PATTERN: &str = "^(\\*|admin|read|write|delete|([a-z][a-z0-9_-]*|\\*):([a-z][a-z0-9_-]*|\\*))$";
+/// Several, with commas between.
+const SCOPES_PATTERN: &str = "^(\\*|admin|read|write|delete|([a-z][a-z0-9_-]*|\\*):([a-z][a-z0-9_-]*|\\*))(,(\\*|admin|read|write|delete|([a-z][a-z0-9_-]*|\\*):([a-z][a-z0-9_-]*|\\*)))*$";
+/// No control characters.
+const TEXT_PATTERN: &str = "^[^\\u0000-\\u001F\\u007F-\\u009F]*$";
+/// Neither those, nor what is invisible, and something beside white space.
+const NAME_PATTERN: &str = "^[^\\u0000-\\u001F\\u007F-\\u009F\\u200B\\u200E\\u200F\\u202A-\\u202E\\u2060-\\u2069\\uFEFF]*[^\\s\\u0000-\\u001F\\u007F-\\u009F\\u200B\\u200E\\u200F\\u202A-\\u202E\\u2060-\\u2069\\uFEFF][^\\u0000-\\u001F\\u007F-\\u009F\\u200B\\u200E\\u200F\\u202A-\\u202E\\u2060-\\u2069\\uFEFF]*$";
+
+/// What an endpoint can subscribe to.
+const SUBSCRIPTION_PATTERN: &str = "^(\\*|[a-z0-9_]+(\\.[a-z0-9_]+)*(\\.\\*)?)$";
+
 /// The methods that operations have.
 pub const METHODS: [&str; 5] = ["get", "post", "put", "patch", "delete"];
 
@@ -142,10 +154,7 @@ pub fn document() -> Value {
         components["parameters"][name] = parameter;
     }
     if let Some(schemas) = components["schemas"].as_object_mut() {
-        // Unknown members are refused, so a misspelt one cannot be lost.
-        for (_, schema) in schemas.iter_mut().filter(|(name, _)| is_request_body(name)) {
-            schema["additionalProperties"] = json!(false);
-        }
+        add_rules(schemas);
     }
     let schemas = components["schemas"].clone();
     for item in members(&mut document["paths"]) {
@@ -159,6 +168,32 @@ pub fn document() -> Value {
         }
     }
     document
+}
+
+/// What the readers of bodies ask for and the descriptions of their fields cannot say.
+fn add_rules(schemas: &mut Map<String, Value>) {
+    for (_, schema) in schemas.iter_mut().filter(|(name, _)| is_request_body(name)) {
+        // Unknown members are refused, so a misspelt one cannot be lost.
+        schema["additionalProperties"] = json!(false);
+        for (place, pattern) in [
+            ("/properties/name", NAME_PATTERN),
+            ("/properties/description", TEXT_PATTERN),
+            ("/properties/scopes/items", SCOPE_PATTERN),
+            ("/properties/events/items", SUBSCRIPTION_PATTERN),
+        ] {
+            if let Some(member) = schema.pointer_mut(place).filter(|member| member.get("$ref").is_none()) {
+                member["pattern"] = json!(pattern);
+            }
+        }
+        for (place, max_length) in [("/properties/scopes/items", 100), ("/properties/events/items", 128)] {
+            if let Some(member) = schema.pointer_mut(place).filter(|member| member.get("$ref").is_none()) {
+                member["maxLength"] = json!(max_length);
+            }
+        }
+    }
+    if let Some(verify) = schemas.get_mut("VerifyApiKeyBody") {
+        verify["dependentRequired"] = json!({ "quantity": ["feature"] });
+    }
 }
 
 /// Fills in what follows from the shape of an operation, and of the path that it is on: whether that is of one thing that can be
@@ -185,6 +220,11 @@ fn complete(operation: &mut Value, method: &str, is_versioned: bool, schemas: &V
     }
     if takes_version {
         parameters.push(reference("parameters", "IfMatch"));
+    }
+    for parameter in parameters.iter_mut().filter(|_| id == "forward_auth") {
+        if parameter["name"] == "scope" {
+            parameter["schema"] = json!({ "type": "string", "pattern": SCOPES_PATTERN });
+        }
     }
     operation["parameters"] = Value::Array(parameters);
     let takes_body = operation.get("requestBody").is_some();
@@ -332,7 +372,8 @@ fn shared_parameters() -> [(&'static str, Value); 3] {
 }
 
 fn is_request_body(schema: &str) -> bool {
-    ["Create", "Update", "Rotate"].iter().any(|verb| schema.starts_with(verb)) && schema.ends_with("Body")
+    ["Create", "Update", "Rotate", "Use", "Verify"].iter().any(|verb| schema.starts_with(verb))
+        && schema.ends_with("Body")
 }
 
 fn reference(kind: &str, name: &str) -> Value {

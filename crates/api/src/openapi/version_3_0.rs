@@ -103,7 +103,7 @@ fn lower_schema(schema: &mut Map<String, Value>) {
     if let Some(constant) = schema.remove("const") {
         schema.insert("enum".to_owned(), json!([constant]));
     }
-    for word in ["propertyNames", "contentMediaType", "contentEncoding"] {
+    for word in ["propertyNames", "dependentRequired", "contentMediaType", "contentEncoding"] {
         // Not a member of a thing that happens to be called so.
         if schema.contains_key("type") {
             schema.remove(word);

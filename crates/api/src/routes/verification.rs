@@ -1,6 +1,6 @@
 //! `/api-keys/verify` and `/auth`: deciding about keys for somebody else's API.
 
-use actix_web::{HttpRequest, HttpResponse, post, web};
+use actix_web::{HttpRequest, HttpResponse, http::Method, post, web};
 use gatepost_app::verification;
 use gatepost_kernel::Error;
 use gatepost_keys::Scope;
@@ -47,7 +47,7 @@ async fn verify_api_key(
 /// Forward auth
 ///
 /// For `auth_request` of nginx, `forward_auth` of Caddy, and the like: 204 with the limit headers, or 401, 403 or 429.
-/// Takes any method, and any path below. The key is the request's own, in `Authorization`.
+/// Takes any method but TRACE, and any path below. The key is the request's own, in `Authorization`.
 #[utoipa::path(
     get, path = "/api/v1/auth", tag = "API keys", operation_id = "forward_auth",
     params(
@@ -57,6 +57,10 @@ async fn verify_api_key(
     responses((status = 204, description = "The request may pass, and was counted"))
 )]
 pub async fn forward_auth(req: HttpRequest) -> Result<HttpResponse, ApiError> {
+    if req.method() == Method::TRACE {
+        let allow = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS".to_owned();
+        return Err(ApiError::MethodNotAllowed { method: req.method().to_string(), allow });
+    }
     let deny_by_403 = parameter(&req, "deny").is_some_and(|value| value == "403");
     decide(&req).await.map_err(|error| match error {
         limited @ ApiError::UseCase(Error::RateLimited { .. }) if deny_by_403 => {

@@ -101,6 +101,7 @@ impl Listed for AuditList {
                 values: Values::Text {
                     form: "an action such as api_key.created",
                     pattern: "^[a-z_]+(\\.[a-z_]+)*$",
+                    max_length: 128,
                     is_valid: |text| text.split('.').all(is_word),
                 },
                 about: "Of one action only",
@@ -110,6 +111,7 @@ impl Listed for AuditList {
                 values: Values::Text {
                     form: "a kind of thing such as api_key",
                     pattern: "^[a-z_]+$",
+                    max_length: 128,
                     is_valid: is_word,
                 },
                 about: "What was done to one kind of thing only",

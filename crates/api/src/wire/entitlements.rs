@@ -28,7 +28,7 @@ const MAX_METADATA_BYTES: usize = 16 << 10;
 #[into_params(parameter_in = Query)]
 pub struct CheckEntitlementQuery {
     /// Feature key to check
-    #[param(max_length = 128, example = "posts")]
+    #[param(min_length = 1, max_length = 128, example = "posts")]
     feature: String,
     /// Amount to check
     #[param(minimum = 1, maximum = 9_007_199_254_740_991_u64, default = 1)]
@@ -44,7 +44,8 @@ impl CheckEntitlementQuery {
 
 impl ReadQuery for CheckEntitlementQuery {
     fn read(parameters: &mut Parameters) -> Option<Self> {
-        let short = |text: &str| (!text.is_empty() && text.len() <= MAX_FEATURE_LEN).then(|| text.to_owned());
+        let short =
+            |text: &str| (1..=MAX_FEATURE_LEN).contains(&text.chars().count()).then(|| text.to_owned());
         let feature = parameters.required_text("feature", short, "a feature of at most 128 characters");
         let quantity =
             |text: &str| text.parse().ok().filter(|quantity| (1..=MAX_QUANTITY).contains(quantity));
@@ -58,7 +59,7 @@ impl ReadQuery for CheckEntitlementQuery {
 #[derive(ToSchema)]
 pub struct UseEntitlementBody {
     /// Feature key
-    #[schema(max_length = 128, example = "api_calls")]
+    #[schema(min_length = 1, max_length = 128, example = "api_calls")]
     feature: String,
     /// How much
     #[schema(minimum = 1, maximum = 9_007_199_254_740_991_u64, default = 1, example = 1)]
@@ -73,7 +74,7 @@ pub struct UseEntitlementBody {
 
 impl ReadBody for UseEntitlementBody {
     fn read(fields: &mut Fields, _: &Context<'_>) -> Option<Self> {
-        let feature = fields.required_text("feature", |text| match text.len() {
+        let feature = fields.required_text("feature", |text| match text.chars().count() {
             1..=MAX_FEATURE_LEN => Ok(text.to_owned()),
             _ => Err("The feature may not be greater than 128 characters.".to_owned()),
         });

@@ -158,6 +158,7 @@ impl Listed for EventList {
 pub const EVENT_TYPE: Values = Values::Text {
     form: "lower-case words with dots between",
     pattern: "^[a-z0-9_]+(\\.[a-z0-9_]+)*$",
+    max_length: 128,
     is_valid: |text| EventType::parse(text).is_some(),
 };
 

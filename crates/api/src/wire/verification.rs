@@ -20,7 +20,7 @@ const MAX_COST: i64 = 1_000_000;
 #[derive(ToSchema)]
 pub struct VerifyApiKeyBody {
     /// The key that was presented
-    #[schema(value_type = String, example = "sk_live_abc123def456ghi789...")]
+    #[schema(value_type = String, min_length = 1, example = "sk_live_abc123def456ghi789...")]
     key: Secret,
     /// Scopes that it must allow, all of them
     #[schema(value_type = Option<Vec<String>>, max_items = 100, example = json!(["posts:write"]))]
@@ -32,7 +32,7 @@ pub struct VerifyApiKeyBody {
     #[schema(minimum = 0, maximum = 1_000_000, default = 1, example = 1)]
     cost: Option<u64>,
     /// A feature that its workspace is to use
-    #[schema(max_length = 128, example = "api_calls")]
+    #[schema(min_length = 1, max_length = 128, example = "api_calls")]
     feature: Option<String>,
     /// How much of the feature
     #[schema(minimum = 1, maximum = 9_007_199_254_740_991_u64, default = 1, example = 1)]
@@ -41,14 +41,17 @@ pub struct VerifyApiKeyBody {
 
 impl ReadBody for VerifyApiKeyBody {
     fn read(fields: &mut Fields, _: &Context<'_>) -> Option<Self> {
-        let key = fields.required_text("key", |key| Ok(Secret::new(key.to_owned())));
+        let key = fields.required_text("key", |key| match key {
+            "" => Err("The key field is required.".to_owned()),
+            key => Ok(Secret::new(key.to_owned())),
+        });
         let scopes = fields.texts("scopes", Null::IsAbsent, ScopeSet::parse);
         let client_ip = fields.text("client_ip", Null::IsAbsent, |ip| {
             ip.parse().map_err(|_| "The client ip must be an IPv4 or IPv6 address.".to_owned())
         });
         let cost =
             fields.integer("cost", Null::IsAbsent, 0..=MAX_COST).and_then(|cost| u64::try_from(cost).ok());
-        let feature = fields.text("feature", Null::IsAbsent, |text| match text.len() {
+        let feature = fields.text("feature", Null::IsAbsent, |text| match text.chars().count() {
             1..=128 => Ok(text.to_owned()),
             _ => Err("The feature may not be greater than 128 characters.".to_owned()),
         });

@@ -155,7 +155,7 @@ pub struct CreateWebhookBody {
     #[schema(value_type = Vec<String>, min_items = 1, max_items = 100, example = json!(["post.created", "post.*"]))]
     events: Vec<Subscription>,
     /// What deliveries are signed with; generated if not given
-    #[schema(value_type = Option<String>, min_length = 16, max_length = 256)]
+    #[schema(value_type = Option<String>, pattern = "^[!-~]*$", min_length = 16, max_length = 256)]
     secret: Option<EndpointSecret>,
     /// A label for people
     #[schema(max_length = 255, example = "Order service")]
@@ -492,6 +492,7 @@ impl Listed for WebhookDeliveryList {
                 values: Values::Text {
                     form: "the id of an event",
                     pattern: "^evt_[A-Za-z0-9_-]{1,60}$",
+                    max_length: 64,
                     is_valid: |text| EventId::parse(text).is_some(),
                 },
                 about: "Of one event only",

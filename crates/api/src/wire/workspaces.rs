@@ -81,6 +81,7 @@ impl Listed for WorkspaceList {
             values: Values::Text {
                 form: "the name of a plan",
                 pattern: "^[a-z0-9_-]{1,64}$",
+                max_length: 64,
                 is_valid: |text| {
                     (1..=64).contains(&text.len())
                         && text.bytes().all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'_' | b'-'))

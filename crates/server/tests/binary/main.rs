@@ -6,6 +6,7 @@ mod crashes;
 mod deliveries;
 mod entitlements;
 mod forward_auth;
+mod generated_clients;
 mod life;
 mod name_servers;
 mod readme;

@@ -1,0 +1,83 @@
+//! Clients that were generated from the OpenAPI documents, unedited, and a fuzzer that knows nothing but the document, against a
+//! running server. `cargo xtask test --full` generates them.
+
+use std::{fs, path::PathBuf};
+
+use gatepost_test_support::{Receiver, both_engines};
+use tokio::process::Command;
+
+use crate::running::{Place, Running};
+
+both_engines! { Place:
+    generated_clients_do_what_people_do,
+    nothing_that_the_document_allows_breaks_the_server,
+}
+
+const CONFIG: &str = "[webhooks]\nallow_http = true\n[egress]\nallow = [\"127.0.0.1/32\"]\n\
+                      [limits]\nanonymous_per_minute = 1000000\n[plans.enterprise]\naccess = \"admin\"\n";
+const SERVE: [&str; 5] = ["serve", "--config", "gatepost.toml", "--bind", "127.0.0.1:0"];
+/// Requests that the fuzzer makes up for each operation, beside those that it finds at the edges of the schemas.
+const EXAMPLES: &str = "30";
+
+fn is_full() -> bool {
+    std::env::var_os("GATEPOST_TEST_FULL").is_some()
+}
+
+fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../..")
+}
+
+async fn start(place: &Place) -> (Running, String) {
+    fs::write(place.dir.path().join("gatepost.toml"), CONFIG).expect("the configuration");
+    let server = Running::start(place.command(&SERVE)).await;
+    let key = server.first_key().await;
+    (server, key)
+}
+
+async fn generated_clients_do_what_people_do(place: Place) {
+    if !is_full() {
+        return;
+    }
+    let (server, key) = start(&place).await;
+    let receiver = Receiver::start().await;
+    let clients = root().join("target/clients");
+    let mut typescript = Command::new("node");
+    typescript.arg(clients.join("typescript/out/example.js"));
+    let mut python = Command::new(clients.join("python-tools/bin/python"));
+    python.arg(root().join("clients/examples/python/example.py"));
+    python.env("PYTHONPATH", clients.join("python-client"));
+    let rust = Command::new(clients.join("rust/debug/gatepost-example"));
+    for mut client in [typescript, python, rust] {
+        client.env("GATEPOST_URL", server.url("")).env("GATEPOST_KEY", &key);
+        let output = client.env("WEBHOOK_URL", receiver.url("/")).output().await.expect("the client");
+        let (said, complaint) =
+            (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        assert!(output.status.success(), "{client:?}: {complaint}");
+        assert!(said.contains("a workspace, 60 keys, an event and its delivery"), "{said}");
+    }
+    server.stop().await;
+}
+
+async fn nothing_that_the_document_allows_breaks_the_server(place: Place) {
+    if !is_full() {
+        return;
+    }
+    let (server, key) = start(&place).await;
+    let tools = root().join("target/clients/python-tools/bin");
+    let mut fuzzer = Command::new(tools.join("schemathesis"));
+    fuzzer.args(["--config-file", "schemathesis.toml", "run", &server.url("/openapi.json")]);
+    fuzzer.arg("--header").arg(format!("Authorization: Bearer {key}"));
+    fuzzer.args(["--checks", "all", "--continue-on-failure", "--no-color", "--max-examples", EXAMPLES]);
+    // The same requests each time: what fails must fail again.
+    fuzzer.arg("--generation-deterministic");
+    fuzzer
+        .current_dir(root().join("clients/fuzz"))
+        .env("PYTHONPATH", ".")
+        .env("PYTHONDONTWRITEBYTECODE", "1");
+    // The first key of an empty database.
+    let output = fuzzer.env("GATEPOST_KEY_ID", "1").output().await.expect("the fuzzer");
+    // Its report repeats requests, and with them the key.
+    let report = String::from_utf8_lossy(&output.stdout).replace(&key, "sk_…");
+    assert!(output.status.success(), "{report}{}", String::from_utf8_lossy(&output.stderr));
+    server.stop().await;
+}
