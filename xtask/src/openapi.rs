@@ -270,7 +270,7 @@ mod tests {
             ("/components/schemas/Body/properties/kind/enum", json!(["a"]), "no longer one of"),
             ("/components/schemas/View/properties/id/type", json!("string"), "the type was"),
             ("/components/schemas/View/required", json!([]), ".id may be missing"),
-            ("/components/schemas/View/properties/own", Value::Null, "the type was"),
+            ("/components/schemas/View/properties/own", Value::Null, ".own[].id is gone"),
         ];
         for (place, value, expected) in changes {
             let mut now = document();

@@ -80,7 +80,7 @@ impl PostgresServer {
         }
         let data = dir.join("data");
         let initdb = as_service_user(bin, &bin.join("initdb"))
-            .args(["--no-sync", "--auth=trust", "--username=postgres", "--encoding=UTF8", "--locale=C"])
+            .args(["--no-sync", "--auth=trust", "--username=postgres", "--encoding=UTF8", "--locale=C.UTF-8"])
             .arg(&data)
             .current_dir(&dir)
             .output()

@@ -4,6 +4,7 @@ DROP INDEX api_keys_search;
 DROP INDEX workspaces_search;
 DROP FUNCTION gatepost_words_query(text);
 DROP FUNCTION gatepost_words(text);
+ALTER TABLE webhook_endpoints ALTER COLUMN url TYPE TEXT COLLATE "default";
 DROP INDEX webhook_deliveries_endpoint;
 CREATE INDEX webhook_deliveries_endpoint ON webhook_deliveries (endpoint_id, id);
 DROP INDEX audit_log_workspace;

@@ -7,15 +7,18 @@ CREATE INDEX audit_log_workspace ON audit_log (workspace_id, environment, create
 DROP INDEX webhook_deliveries_endpoint;
 CREATE INDEX webhook_deliveries_endpoint ON webhook_deliveries (endpoint_id, created_at, id);
 
+-- Like other texts that are sorted.
+ALTER TABLE webhook_endpoints ALTER COLUMN url TYPE TEXT COLLATE "C";
+
 -- The words that are searched for: runs of letters and digits, whatever their case. Not the parser of full-text search, which
--- takes host names and addresses for one word each.
+-- takes host names and addresses for one word each. By the database's own collation on both sides, whatever the column's.
 CREATE FUNCTION gatepost_words(text) RETURNS tsvector LANGUAGE sql IMMUTABLE PARALLEL SAFE
-    RETURN array_to_tsvector(array_remove(regexp_split_to_array(lower($1), '[^[:alnum:]]+'), ''));
+    RETURN array_to_tsvector(array_remove(regexp_split_to_array(lower($1 COLLATE "default"), '[^[:alnum:]]+'), ''));
 -- Every word, or the beginning of one.
 CREATE FUNCTION gatepost_words_query(text) RETURNS tsquery LANGUAGE sql IMMUTABLE PARALLEL SAFE
     RETURN (
         SELECT string_agg(quote_literal(word) || ':*', ' & ')::tsquery
-        FROM unnest(array_remove(regexp_split_to_array(lower($1), '[^[:alnum:]]+'), '')) word
+        FROM unnest(array_remove(regexp_split_to_array(lower($1 COLLATE "default"), '[^[:alnum:]]+'), '')) word
     );
 CREATE INDEX workspaces_search ON workspaces USING gin (gatepost_words(name || ' ' || slug));
 CREATE INDEX api_keys_search ON api_keys USING gin (gatepost_words(name));

@@ -20,7 +20,7 @@ const MAX_COST: i64 = 1_000_000;
 #[derive(ToSchema)]
 pub struct VerifyApiKeyBody {
     /// The key that was presented
-    #[schema(value_type = String, min_length = 1, example = "sk_live_abc123def456ghi789...")]
+    #[schema(value_type = String, example = "sk_live_abc123def456ghi789...")]
     key: Secret,
     /// Scopes that it must allow, all of them
     #[schema(value_type = Option<Vec<String>>, max_items = 100, example = json!(["posts:write"]))]
@@ -41,10 +41,7 @@ pub struct VerifyApiKeyBody {
 
 impl ReadBody for VerifyApiKeyBody {
     fn read(fields: &mut Fields, _: &Context<'_>) -> Option<Self> {
-        let key = fields.required_text("key", |key| match key {
-            "" => Err("The key field is required.".to_owned()),
-            key => Ok(Secret::new(key.to_owned())),
-        });
+        let key = fields.required_text("key", |key| Ok(Secret::new(key.to_owned())));
         let scopes = fields.texts("scopes", Null::IsAbsent, ScopeSet::parse);
         let client_ip = fields.text("client_ip", Null::IsAbsent, |ip| {
             ip.parse().map_err(|_| "The client ip must be an IPv4 or IPv6 address.".to_owned())

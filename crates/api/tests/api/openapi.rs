@@ -2,7 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use serde_json::Value;
+use gatepost_test_support::{TestApp, both_engines};
+use serde_json::{Value, json};
+
+both_engines! { TestApp: what_endpoints_receive_is_what_is_described }
 
 /// Operations that any key may call; this list may only shrink.
 pub const NEEDS_NO_SCOPE: [&str; 1] = ["forward_auth"];
@@ -115,4 +118,95 @@ fn what_generators_stumble_over_is_not_there() {
             "{name} is a reserved word"
         );
     }
+}
+
+#[test]
+fn the_older_document_speaks_the_older_language() {
+    let (document, older) = (gatepost_api::document(), gatepost_api::document_3_0());
+    assert_eq!(older["openapi"], "3.0.3");
+    assert!(older.get("webhooks").is_none());
+    let ids = |document: &Value| {
+        let all = operations(document).into_iter();
+        all.map(|(_, _, operation)| operation["operationId"].to_string()).collect::<BTreeSet<_>>()
+    };
+    assert_eq!(ids(&older), ids(&document));
+    walk(&older, &mut |value| {
+        assert!(!value["type"].is_array(), "{value}");
+        assert!(value.get("const").is_none() && value.get("dependentRequired").is_none(), "{value}");
+        if let Some(reference) = value.get("$ref").and_then(Value::as_str) {
+            let pointer = reference.strip_prefix('#').expect("a reference within the document");
+            assert!(older.pointer(pointer).is_some(), "{reference}");
+            assert_eq!(value.as_object().map(serde_json::Map::len), Some(1), "nothing is beside {reference}");
+        }
+    });
+    // Its generators want one type for all errors of an operation.
+    for (path, method, operation) in operations(&older) {
+        for (status, response) in operation["responses"].as_object().expect("responses") {
+            let pointer = response["$ref"].as_str().map(|r| older.pointer(&r[1..]).expect("a component"));
+            let schema = &pointer.unwrap_or(response)["content"]["application/json"]["schema"]["$ref"];
+            if status.starts_with(['4', '5']) {
+                assert_eq!(schema, "#/components/schemas/ErrorBody", "{method} {path} {status}");
+            }
+        }
+    }
+}
+
+async fn what_endpoints_receive_is_what_is_described(app: TestApp) {
+    let root = &app.root_key;
+    let (key, _) = app.create_key(root, 0, json!({})).await;
+    app.patch(root, &format!("/api-keys/{key}"), &json!({ "name": "Changed" })).await.expect(200);
+    app.post(root, &format!("/api-keys/{key}/rotate"), &json!({})).await.expect(200);
+    app.delete(root, &format!("/api-keys/{key}")).await.expect(204);
+    let workspace = app.post(root, "/workspaces", &json!({ "name": "Described" })).await.expect(201)["data"]
+        ["id"]
+        .clone();
+    app.patch(root, &format!("/workspaces/{workspace}"), &json!({ "name": "Changed" })).await.expect(200);
+    let (tenant, _, tenants_key) = app.create_tenant("Thresholds").await;
+    app.patch(root, &format!("/workspaces/{tenant}"), &json!({ "tier": "free" })).await.expect(200);
+    let limit = app.get(&tenants_key, "/entitlements/check?feature=posts").await.expect(200)["limit"].clone();
+    let usage = json!({ "feature": "posts", "quantity": limit });
+    app.post(&tenants_key, "/entitlements/usage", &usage).await.expect(200);
+    app.delete(root, &format!("/workspaces/{workspace}")).await.expect(204);
+
+    let document = gatepost_api::document();
+    let resolve = |value: &Value| {
+        let reference =
+            value["$ref"].as_str().expect("a reference").strip_prefix('#').expect("within").to_owned();
+        document.pointer(&reference).expect("a component").clone()
+    };
+    let members =
+        |value: &Value| value.as_object().expect("members").keys().cloned().collect::<BTreeSet<_>>();
+    let mut seen = BTreeSet::new();
+    for key in [root, &tenants_key] {
+        let own = app.get(key, "/events?per_page=100").await.expect(200);
+        for event in own["data"].as_array().expect("events") {
+            let event_type = event["type"].as_str().expect("a type");
+            let body =
+                &document["webhooks"][event_type]["post"]["requestBody"]["content"]["application/json"];
+            assert!(body.is_object(), "{event_type} is not described");
+            let payload = resolve(&body["schema"]);
+            assert!(
+                payload["properties"]["type"]["enum"]
+                    .as_array()
+                    .is_some_and(|types| types.contains(&event["type"]))
+            );
+            let data = resolve(&payload["properties"]["data"]);
+            assert_eq!(members(&event["data"]), members(&data["properties"]), "{event_type}");
+            let required: BTreeSet<String> = data["required"]
+                .as_array()
+                .expect("all")
+                .iter()
+                .map(|name| name.as_str().expect("a name").to_owned())
+                .collect();
+            assert_eq!(required, members(&data["properties"]), "{event_type}: all are always there");
+            seen.insert(event_type.to_owned());
+        }
+    }
+    let described = members(&document["webhooks"]);
+    // Tests are no events, and what tenants publish is theirs.
+    let expected: BTreeSet<String> = described
+        .into_iter()
+        .filter(|name| !["webhook.test", "published"].contains(&name.as_str()))
+        .collect();
+    assert_eq!(seen, expected);
 }

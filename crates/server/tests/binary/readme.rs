@@ -88,3 +88,18 @@ async fn every_line_of_the_quick_start_works(place: Place) {
         .expect("a signature that fits");
     server.stop().await;
 }
+
+/// What the README shows of the examples is what they do, and the generated clients' tests run it.
+#[test]
+fn what_is_shown_of_generated_clients_is_in_their_examples() {
+    let root = std::path::PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let readme = std::fs::read_to_string(root.join("README.md")).expect("the README");
+    for (language, file) in
+        [("ts", "typescript/example.ts"), ("python", "python/example.py"), ("rust", "rust/src/main.rs")]
+    {
+        let block = readme.split_once(&format!("```{language}\n")).expect(language).1;
+        let shown = block.split_once("\n```").expect("its end").0;
+        let example = std::fs::read_to_string(root.join("clients/examples").join(file)).expect(file);
+        assert!(example.contains(shown.trim()), "{file} holds\n{shown}");
+    }
+}
