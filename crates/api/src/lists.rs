@@ -314,7 +314,7 @@ impl<R: Listed> IntoParams for ListQuery<R> {
         ];
         if list.is_log {
             let about = "What follows the item that this cursor was made for, which is `meta.next_cursor` of another page of the \
-                         same list; no item is shown twice or left out, however many come meanwhile. Instead of `page`";
+                         same list; no item that was there before is shown twice or left out, however many come meanwhile. Instead of `page`";
             parameters.push(parameter(
                 "cursor",
                 about,

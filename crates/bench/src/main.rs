@@ -7,6 +7,7 @@ mod counting;
 mod database;
 mod http;
 mod library;
+mod lists;
 mod load;
 mod population;
 mod post;

@@ -7,7 +7,7 @@ use gatepost_keys::Token;
 use rand::{Rng, RngExt, SeedableRng, rngs::StdRng};
 
 use crate::{
-    Failure, Options, counting, library,
+    Failure, Options, counting, library, lists,
     load::{self, Kind, Requests},
     population::{self, SCOPE},
     post,
@@ -73,6 +73,9 @@ pub async fn run(options: &Options) -> Result<(), Failure> {
         }
     }
     rows.extend(post::run(options, wanted).await?);
+    if wanted(13) {
+        rows.push(lists::far_pages(options).await?);
+    }
     if wanted(14) {
         rows.push(counting::hot_counter(options).await?);
     }

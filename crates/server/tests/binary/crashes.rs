@@ -16,7 +16,11 @@ use crate::running::{Place, Running, command};
 /// What the caller of the API is promised; a generous bound, not a measurement.
 const PROMISE: Duration = Duration::from_secs(5);
 
-both_engines! { Place: what_was_answered_survives_kill_9, a_day_is_never_over_admitted }
+both_engines! { Place:
+    what_was_answered_survives_kill_9,
+    what_was_not_answered_is_done_once,
+    a_day_is_never_over_admitted,
+}
 
 async fn what_was_answered_survives_kill_9(place: Place) {
     let mut key = String::new();
@@ -67,6 +71,64 @@ async fn what_was_answered_survives_kill_9(place: Place) {
     let list: Value = server.get("/api/v1/api-keys?per_page=1", &key).await.json().await.expect("JSON");
     // Each key was made in one transaction with its audit row; the root workspace has the one more.
     assert_eq!(log["meta"]["total"].as_u64(), list["meta"]["total"].as_u64().map(|keys| keys + 1));
+    server.stop().await;
+}
+
+/// Requests whose answer was cut off by `kill -9`, before their effect or after it, are sent again with the same idempotency key:
+/// each has one effect, and gets the answer of it from then on.
+async fn what_was_not_answered_is_done_once(place: Place) {
+    let client = gatepost_test_support::http_client(None);
+    let send = async |server: &Running, key: &str, number: usize| {
+        let request = client.post(server.url("/api/v1/api-keys")).bearer_auth(key);
+        let request = request.header("Idempotency-Key", format!("request-{number}"));
+        let answer = request.json(&json!({ "name": format!("Key {number}") })).send().await.ok()?;
+        let replayed = answer.headers().contains_key("idempotent-replayed");
+        let status = answer.status().as_u16();
+        let body: Value = answer.json().await.ok()?;
+        Some((status, replayed, body["data"]["id"].as_i64(), body["data"]["key"].as_str().map(str::len)))
+    };
+    let (mut key, mut sent, mut cut_off, mut replays) = (String::new(), 0, 0, 0);
+    for round in 0..6 {
+        let mut server = place.serve().await;
+        if round == 0 {
+            key = server.first_key().await;
+        }
+        let numbers = sent..sent + 24 + round * 3;
+        sent = numbers.end;
+        let killed_at = numbers.start + 8 + round * 3;
+        let requests = numbers.clone().map(|number| {
+            let (send, server, key) = (&send, &server, &key);
+            async move {
+                let answer = send(server, key, number).await;
+                if number == killed_at {
+                    server.signal(Signal::SIGKILL);
+                }
+                (number, answer)
+            }
+        });
+        let answers = futures(requests).await;
+        server.child.wait().await.expect("its end");
+        let server = place.serve().await;
+        for (number, answer) in answers {
+            let again = send(&server, &key, number).await.expect("an answer");
+            let (status, replayed, id, secret) = again;
+            assert_eq!((status, secret), (201, Some(44)), "request {number}");
+            match answer {
+                Some((201, _, first, _)) => assert_eq!((replayed, id), (true, first), "request {number}"),
+                other => {
+                    assert!(other.is_none(), "request {number}: {other:?}");
+                    cut_off += 1;
+                    replays += usize::from(replayed);
+                }
+            }
+            assert_eq!(send(&server, &key, number).await, Some((201, true, id, secret)));
+        }
+        server.stop().await;
+    }
+    assert!(cut_off > 0, "some were cut off; {replays} of {cut_off} had had their effect");
+    let server = place.serve().await;
+    let list: Value = server.get("/api/v1/api-keys?per_page=1", &key).await.json().await.expect("JSON");
+    assert_eq!(list["meta"]["total"], sent + 1, "one key for each request, and the first");
     server.stop().await;
 }
 
