@@ -231,6 +231,8 @@ fn if_match(headers: &HeaderMap) -> Option<IfMatch> {
         if tag == "*" {
             return Some(IfMatch::Anything);
         }
+        // Proxies that compress mark the tag as weak; it is the version's and not the bytes'.
+        let tag = tag.strip_prefix("W/").unwrap_or(tag);
         let micros = tag.strip_prefix('"').and_then(|tag| tag.strip_suffix('"'));
         known.extend(
             micros.and_then(|micros| i64::from_str_radix(micros, 16).ok()).map(Timestamp::from_micros),

@@ -93,6 +93,9 @@ where
                 if req.method() == Method::HEAD && !is_forward_auth(req.path()) {
                     req.head_mut().method = Method::GET;
                 }
+                if rules_out_plain_answers(req.headers()) {
+                    req.headers_mut().remove(header::ACCEPT_ENCODING);
+                }
                 self.behind
                     .call(req)
                     .map_ok(|response| Response::from(response).map_body(|_, body| EitherBody::left(body)))
@@ -149,7 +152,18 @@ impl<S> GateService<S> {
     }
 }
 
-fn is_forward_auth(path: &str) -> bool {
+/// Whether the caller wants no answer rather than one that is not compressed. It gets that all the same: errors have no other form.
+fn rules_out_plain_answers(headers: &HeaderMap) -> bool {
+    let rules_out = |coding: &str| {
+        let weight = coding.split_once(";").and_then(|(_, weight)| weight.trim().strip_prefix("q="));
+        weight.is_some_and(|weight| weight.trim().parse() == Ok(0.0))
+    };
+    let mut given = headers.get_all(header::ACCEPT_ENCODING);
+    given.any(|value| value.to_str().map_or(true, |value| value.split(',').any(rules_out)))
+}
+
+/// Whether a path is one of forward auth.
+pub fn is_forward_auth(path: &str) -> bool {
     let rest = path.strip_prefix(BASE_PATH).and_then(|path| path.strip_prefix("/auth"));
     rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }

@@ -193,7 +193,16 @@ impl<R: Listed> ReadQuery for ListQuery<R> {
             let names: Vec<&str> = list.sorts.iter().map(|key| key.name).collect();
             format!("{}, each with - in front for descending order", names.join(", "))
         });
-        let order = sort.unwrap_or_else(|| sort_word::<R>(list.default_sort).into_iter().collect());
+        let mut order: Vec<(SortKey, Direction)> =
+            sort.unwrap_or_else(|| sort_word::<R>(list.default_sort).into_iter().collect());
+        // The second time, whatever the direction, a key sorts nothing any more.
+        let mut seen = Vec::new();
+        order.retain(|(key, _)| {
+            !seen.contains(&key.name) && {
+                seen.push(key.name);
+                true
+            }
+        });
         let filters = list.filters.iter().filter_map(|filter| {
             let value = match filter.values {
                 Values::OneOf(words) => parameters
@@ -300,7 +309,7 @@ fn parse_instant(text: &str) -> Option<Timestamp> {
 /// The words of a search; none if there is neither a letter nor a digit, which nothing holds then.
 fn words(text: &str) -> Option<Vec<String>> {
     let words = text.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty());
-    (1..=MAX_SEARCH_CHARS).contains(&text.chars().count()).then(|| words.map(str::to_lowercase).collect())
+    (1..=MAX_SEARCH_CHARS).contains(&text.chars().count()).then(|| words.map(str::to_owned).collect())
 }
 
 impl<R: Listed> IntoParams for ListQuery<R> {

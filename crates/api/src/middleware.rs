@@ -15,7 +15,10 @@ use actix_web::{
 use gatepost_app::{Principal, Verdict};
 use gatepost_kernel::{Error as UseCaseError, RequestId, random};
 
-use crate::{BASE_PATH, PlainHttp, State, client, contract::ErrorFormat, error::ApiError, routes};
+use crate::{
+    BASE_PATH, PlainHttp, State, client, contract::ErrorFormat, error::ApiError, gate::is_forward_auth,
+    routes,
+};
 
 /// Ties an answer to its log lines and audit rows.
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -59,6 +62,13 @@ pub async fn respond<B: MessageBody + 'static>(
     state.metrics().request_started();
     let mut in_flight = InFlight { state: state.clone(), ended: false };
 
+    let mut req = req;
+    if is_forward_auth(req.match_info().as_str()) {
+        // What a proxy asks about is none of the browser's business: a preflight would be let through unseen.
+        for name in [header::ORIGIN, header::ACCESS_CONTROL_REQUEST_METHOD] {
+            req.headers_mut().remove(name);
+        }
+    }
     let response = match wrong_way(&req, &state) {
         Some(answer) => ServiceResponse::new(req.into_parts().0, answer).map_into_right_body(),
         None => next.call(req).await?.map_into_left_body(),

@@ -346,7 +346,12 @@ impl Tx<'_> {
                     }
                 };
                 if let Some(words) = &request.search {
-                    query = query.filter(HoldsWords::new("api_keys", "api_keys.name", words));
+                    query = query.filter(HoldsWords::new(
+                        "api_keys",
+                        "api_keys.name",
+                        Some(filter.workspace_id.0),
+                        words,
+                    ));
                 }
                 narrow!(query, request, api_keys::created_at, updated api_keys::updated_at);
                 query

@@ -123,8 +123,19 @@ pub(crate) struct HoldsWords {
 }
 
 impl HoldsWords {
-    pub(crate) fn new(table: &'static str, columns: &'static str, words: &[String]) -> Self {
-        let sqlite_query = words.iter().map(|word| format!("\"{word}\"*")).collect::<Vec<_>>().join(" ");
+    pub(crate) fn new(
+        table: &'static str,
+        columns: &'static str,
+        owner: Option<i64>,
+        words: &[String],
+    ) -> Self {
+        let words_query = words.iter().map(|word| format!("\"{word}\"*")).collect::<Vec<_>>().join(" AND ");
+        let sqlite_query = match owner {
+            _ if words.is_empty() => String::new(),
+            // Whatever others have is not looked through.
+            Some(owner) => format!("owner : \"w{owner}\" AND - owner : ({words_query})"),
+            None => words_query,
+        };
         Self { table, columns, sqlite_query, postgres_query: words.join(" ") }
     }
 }

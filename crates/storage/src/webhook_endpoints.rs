@@ -357,7 +357,8 @@ impl Tx<'_> {
                 if let Some(words) = &request.search {
                     let columns =
                         "webhook_endpoints.url || ' ' || coalesce(webhook_endpoints.description, '')";
-                    query = query.filter(HoldsWords::new("webhook_endpoints", columns, words));
+                    query =
+                        query.filter(HoldsWords::new("webhook_endpoints", columns, Some(workspace.0), words));
                 }
                 narrow!(
                     query, request, webhook_endpoints::created_at, updated webhook_endpoints::updated_at

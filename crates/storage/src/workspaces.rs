@@ -212,7 +212,7 @@ impl Tx<'_> {
                 }
                 if let Some(words) = &request.search {
                     let columns = "workspaces.name || ' ' || workspaces.slug";
-                    query = query.filter(HoldsWords::new("workspaces", columns, words));
+                    query = query.filter(HoldsWords::new("workspaces", columns, None, words));
                 }
                 narrow!(query, request, workspaces::created_at, updated workspaces::updated_at);
                 query

@@ -117,6 +117,17 @@ async fn answers_are_compressed_for_those_who_ask(app: TestApp) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nobody_is_refused_for_a_compression_that_there_is_not() {
+    let app = TestApp::start(Engine::Sqlite).await;
+    for accept in ["identity;q=0", "*;q=0", "zstd, *; q=0", "\u{e9}"] {
+        let request = app.request(Method::GET, "/api/v1/workspaces/1").header("Accept-Encoding", accept);
+        let reply = app.send(request).await;
+        assert!(!reply.header("x-request-id").is_empty(), "{accept}");
+        reply.expect_error(401, "unauthorized");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn pages_of_named_origins_may_call() {
     let settings = Settings { cors_origins: vec!["https://app.example.com".into()], ..Settings::default() };
     let app = TestApp::start_with(Engine::Sqlite, settings, gatepost_app::Settings::default()).await;
@@ -136,6 +147,13 @@ async fn pages_of_named_origins_may_call() {
     assert_eq!(reply.header("access-control-allow-credentials"), "");
     let other = preflight("https://evil.example.com").await;
     assert_eq!(other.header("access-control-allow-origin"), "");
+
+    // Forward auth lets nothing through without a key, whatever it looks like.
+    for path in ["/api/v1/auth", "/api/v1/auth/posts", "/api/v1/%61uth"] {
+        let request = app.request(Method::OPTIONS, path).header("Origin", "https://app.example.com");
+        let reply = app.send(request.header("Access-Control-Request-Method", "GET")).await;
+        assert_eq!((reply.status.as_u16(), reply.header("access-control-allow-origin")), (401, ""), "{path}");
+    }
 
     let get = async |origin: &str, key: &str| {
         let request =

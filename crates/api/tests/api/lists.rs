@@ -279,6 +279,14 @@ async fn cursors_are_bound_to_their_list(app: TestApp) {
         let followed = body["links"]["next"].as_str().expect("a link").to_owned();
         assert!(followed.contains("page=2"), "a page by number leads to the next by number");
         let changed = format!("{}{}", &cursor[1..], &cursor[..1]);
+        // A key that comes twice sorts nothing the second time.
+        let twice = one.get(&app, "per_page=5&sort=created_at,-created_at").await.expect(200);
+        let cursor_of_twice = twice["meta"]["next_cursor"].as_str().expect("a cursor");
+        let followed_twice =
+            one.rows(&app, &format!("sort=created_at,-created_at&cursor={cursor_of_twice}")).await;
+        let first_rows = ids(twice["data"].as_array().expect("rows"));
+        assert!(!followed_twice.is_empty());
+        assert!(ids(&followed_twice).iter().all(|id| !first_rows.contains(id)), "{}", one.path);
         for query in [
             format!("cursor={cursor}"),
             format!("sort=-created_at&cursor={cursor}"),

@@ -258,7 +258,10 @@ impl<'a> Group<'a> {
             if place.cycle.rolling_since(place.feature, place.period).is_some() {
                 continue;
             }
-            if let Some(workspace) = workspaces.get(&place.workspace_id).cloned().flatten() {
+            if let Some(Some(workspace)) = workspaces.get(&place.workspace_id) {
+                // Of the settings, only this one matters here; they can be large.
+                let mut workspace = workspace.clone();
+                workspace.settings.retain(|name, _| name == "timezone");
                 let last = LastCount { workspace, period_start: place.period.start, used };
                 self.last.push((self.requests[*number].subject(), last));
             }
