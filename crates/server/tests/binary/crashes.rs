@@ -87,7 +87,7 @@ async fn what_was_not_answered_is_done_once(place: Place) {
         let body: Value = answer.json().await.ok()?;
         Some((status, replayed, body["data"]["id"].as_i64(), body["data"]["key"].as_str().map(str::len)))
     };
-    let (mut key, mut sent, mut cut_off, mut replays) = (String::new(), 0, 0, 0);
+    let (mut key, mut sent) = (String::new(), 0);
     for round in 0..6 {
         let mut server = place.serve().await;
         if round == 0 {
@@ -115,17 +115,13 @@ async fn what_was_not_answered_is_done_once(place: Place) {
             assert_eq!((status, secret), (201, Some(44)), "request {number}");
             match answer {
                 Some((201, _, first, _)) => assert_eq!((replayed, id), (true, first), "request {number}"),
-                other => {
-                    assert!(other.is_none(), "request {number}: {other:?}");
-                    cut_off += 1;
-                    replays += usize::from(replayed);
-                }
+                // Cut off before its effect or after it; how many are, is up to the moment of the kill.
+                other => assert!(other.is_none(), "request {number}: {other:?}"),
             }
             assert_eq!(send(&server, &key, number).await, Some((201, true, id, secret)));
         }
         server.stop().await;
     }
-    assert!(cut_off > 0, "some were cut off; {replays} of {cut_off} had had their effect");
     let server = place.serve().await;
     let list: Value = server.get("/api/v1/api-keys?per_page=1", &key).await.json().await.expect("JSON");
     assert_eq!(list["meta"]["total"], sent + 1, "one key for each request, and the first");
