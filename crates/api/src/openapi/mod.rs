@@ -41,14 +41,12 @@ pub use version_3_0::document as document_3_0;
 struct Skeleton;
 
 /// What a scope looks like.
-const SCOPE_PATTERN: &str = "^(\\*|admin|read|write|delete|([a-z][a-z0-9_-]*|\\*):([a-z][a-z0-9_-]*|\\*))$";
-/// Several, with commas between.
-const SCOPES_PATTERN: &str = "^(\\*|admin|read|write|delete|([a-z][a-z0-9_-]*|\\*):([a-z][a-z0-9_-]*|\\*))(,(\\*|admin|read|write|delete|([a-z][a-z0-9_-]*|\\*):([a-z][a-z0-9_-]*|\\*)))*$";
+const SCOPE: &str = "(\\*|admin|read|write|delete|([a-z][a-z0-9_-]*|\\*):([a-z][a-z0-9_-]*|\\*))";
 /// No control characters.
 const TEXT_PATTERN: &str = "^[^\\u0000-\\u001F\\u007F-\\u009F]*$";
-/// Neither those, nor what is invisible, and something beside white space.
-const NAME_PATTERN: &str = "^[^\\u0000-\\u001F\\u007F-\\u009F\\u200B\\u200E\\u200F\\u202A-\\u202E\\u2060-\\u2069\\uFEFF]*[^\\s\\u0000-\\u001F\\u007F-\\u009F\\u200B\\u200E\\u200F\\u202A-\\u202E\\u2060-\\u2069\\uFEFF][^\\u0000-\\u001F\\u007F-\\u009F\\u200B\\u200E\\u200F\\u202A-\\u202E\\u2060-\\u2069\\uFEFF]*$";
-
+/// Those, and what is invisible: for a class of characters that a name has none of.
+const NOT_IN_NAMES: &str =
+    "\\u0000-\\u001F\\u007F-\\u009F\\u200B\\u200E\\u200F\\u202A-\\u202E\\u2060-\\u2069\\uFEFF";
 /// What an endpoint can subscribe to.
 const SUBSCRIPTION_PATTERN: &str = "^(\\*|[a-z0-9_]+(\\.[a-z0-9_]+)*(\\.\\*)?)$";
 
@@ -172,13 +170,16 @@ pub fn document() -> Value {
 
 /// What the readers of bodies ask for and the descriptions of their fields cannot say.
 fn add_rules(schemas: &mut Map<String, Value>) {
+    let scope = format!("^{SCOPE}$");
+    // Something beside white space is in a name.
+    let name = format!("^[^{NOT_IN_NAMES}]*[^\\s{NOT_IN_NAMES}][^{NOT_IN_NAMES}]*$");
     for (_, schema) in schemas.iter_mut().filter(|(name, _)| is_request_body(name)) {
         // Unknown members are refused, so a misspelt one cannot be lost.
         schema["additionalProperties"] = json!(false);
         for (place, pattern) in [
-            ("/properties/name", NAME_PATTERN),
+            ("/properties/name", name.as_str()),
             ("/properties/description", TEXT_PATTERN),
-            ("/properties/scopes/items", SCOPE_PATTERN),
+            ("/properties/scopes/items", scope.as_str()),
             ("/properties/events/items", SUBSCRIPTION_PATTERN),
         ] {
             if let Some(member) = schema.pointer_mut(place).filter(|member| member.get("$ref").is_none()) {
@@ -223,7 +224,7 @@ fn complete(operation: &mut Value, method: &str, is_versioned: bool, schemas: &V
     }
     for parameter in parameters.iter_mut().filter(|_| id == "forward_auth") {
         if parameter["name"] == "scope" {
-            parameter["schema"] = json!({ "type": "string", "pattern": SCOPES_PATTERN });
+            parameter["schema"] = json!({ "type": "string", "pattern": format!("^{SCOPE}(,{SCOPE})*$") });
         }
     }
     operation["parameters"] = Value::Array(parameters);

@@ -10,6 +10,7 @@ use std::{
 use gatepost_test_support::{PostgresServer, both_engines};
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
+use tokio::io::AsyncWriteExt;
 
 use crate::running::{Place, Running, command};
 
@@ -19,6 +20,7 @@ const PROMISE: Duration = Duration::from_secs(5);
 both_engines! { Place:
     what_was_answered_survives_kill_9,
     what_was_not_answered_is_done_once,
+    an_effect_whose_answer_was_lost_is_answered_again,
     a_day_is_never_over_admitted,
 }
 
@@ -125,6 +127,44 @@ async fn what_was_not_answered_is_done_once(place: Place) {
     let server = place.serve().await;
     let list: Value = server.get("/api/v1/api-keys?per_page=1", &key).await.json().await.expect("JSON");
     assert_eq!(list["meta"]["total"], sent + 1, "one key for each request, and the first");
+    server.stop().await;
+}
+
+/// Killed surely between effect and answer: the caller never reads, and the server dies once another process sees the effect.
+async fn an_effect_whose_answer_was_lost_is_answered_again(place: Place) {
+    const BODY: &str = r#"{"name":"Lost"}"#;
+    let mut server = place.serve().await;
+    let key = server.first_key().await;
+    let mut caller = tokio::net::TcpStream::connect(&server.address).await.expect("a connection");
+    let request = format!(
+        "POST /api/v1/api-keys HTTP/1.1\r\nHost: gatepost\r\nAuthorization: Bearer {key}\r\nIdempotency-Key: lost\r\n\
+         Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{BODY}",
+        BODY.len()
+    );
+    caller.write_all(request.as_bytes()).await.expect("the request");
+    let keys = async || place.json(&["keys", "list", "--json"]).await["data"].clone();
+    let mut seen = keys().await;
+    while seen.as_array().map(Vec::len) != Some(2) {
+        seen = keys().await;
+    }
+    server.signal(Signal::SIGKILL);
+    server.child.wait().await.expect("its end");
+    drop(caller);
+
+    let server = place.serve().await;
+    let again = gatepost_test_support::http_client(None).post(server.url("/api/v1/api-keys"));
+    let again =
+        again.bearer_auth(&key).header("Idempotency-Key", "lost").header("Content-Type", "application/json");
+    let answer = again.body(BODY).send().await.expect("an answer");
+    assert_eq!((answer.status().as_u16(), answer.headers().contains_key("idempotent-replayed")), (201, true));
+    let made: Value = answer.json().await.expect("JSON");
+    assert_eq!(made["data"]["id"], seen[1]["id"], "the one that was made");
+    assert_eq!(
+        made["data"]["key"].as_str().map(str::len),
+        Some(44),
+        "with its secret, which nobody has seen yet"
+    );
+    assert_eq!(keys().await.as_array().map(Vec::len), Some(2), "and no other");
     server.stop().await;
 }
 
