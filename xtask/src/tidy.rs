@@ -13,7 +13,7 @@ const LAYERS: [&[&str]; 7] = [
     &["app"],
     &["delivery", "mcp", "limits-redis"],
     &["storage", "egress"],
-    &["keys", "limits", "entitlements", "webhooks", "seo", "pixel"],
+    &["keys", "limits", "entitlements", "webhooks", "seo", "pixel", "analytics"],
     &["kernel"],
 ];
 
@@ -39,7 +39,7 @@ const FRAMEWORKS: [(&str, &[&str]); 14] = [
 ];
 
 /// Crates of rules, which do no input or output and so need no runtime.
-const PURE: [&str; 7] = ["kernel", "keys", "limits", "entitlements", "webhooks", "seo", "pixel"];
+const PURE: [&str; 8] = ["kernel", "keys", "limits", "entitlements", "webhooks", "seo", "pixel", "analytics"];
 const IMPURE: [&str; 3] = ["tokio", "futures-util", "tracing"];
 
 const MAX_LINES_OF_CODE: usize = 600;

@@ -37,6 +37,10 @@ integer_ids! {
     ClaimId;
     /// A place in the change feed; grows in the order of commits.
     ChangeId;
+    /// What was found out about a page.
+    SeoReportId;
+    /// One thing of it.
+    SeoIssueId;
 }
 
 impl WorkspaceId {

@@ -16,8 +16,8 @@ mod time;
 pub use environment::Environment;
 pub use error::{Error, FieldErrors, Result};
 pub use ids::{
-    ApiKeyId, AuditEntryId, ChangeId, ClaimId, EventId, RequestId, WebhookDeliveryId, WebhookEndpointId,
-    WorkspaceId,
+    ApiKeyId, AuditEntryId, ChangeId, ClaimId, EventId, RequestId, SeoIssueId, SeoReportId,
+    WebhookDeliveryId, WebhookEndpointId, WorkspaceId,
 };
 pub use list::{Page, PageRequest, Position, TimeRange, Window};
 pub use secret::Secret;

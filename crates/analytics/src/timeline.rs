@@ -1,0 +1,344 @@
+//! The hours or days of a time zone, as runs of slots.
+//!
+//! Between two changes of the clocks an hour or a day is found by a division, which a database can do while it adds up. So a
+//! timeline is cut into segments of one offset each; there are few. A day on which the clocks change lies in two of them and
+//! is one period; an hour that the clocks go through twice is two.
+
+use std::{collections::HashMap, time::Duration};
+
+use gatepost_kernel::Timestamp;
+use jiff::{
+    ToSpan,
+    civil::Date,
+    tz::{Disambiguation, Offset, TimeZone},
+};
+
+use crate::Slot;
+
+/// The length of a period.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Interval {
+    /// An hour of the clock.
+    Hour,
+    /// A day of the calendar.
+    Day,
+}
+
+impl Interval {
+    /// The accepted words.
+    pub const NAMES: [&str; 2] = ["hour", "day"];
+
+    /// The word.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Hour => "hour",
+            Self::Day => "day",
+        }
+    }
+
+    /// What a word means.
+    pub fn parse(word: &str) -> Option<Self> {
+        match word {
+            "hour" => Some(Self::Hour),
+            "day" => Some(Self::Day),
+            _ => None,
+        }
+    }
+
+    /// The most of them in one timeline.
+    pub fn max_periods(self) -> usize {
+        match self {
+            Self::Hour => 31 * 24 + 2,
+            Self::Day => 400,
+        }
+    }
+
+    fn slots(self) -> i64 {
+        match self {
+            Self::Hour => 4,
+            Self::Day => 96,
+        }
+    }
+}
+
+/// Where a timeline begins or ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Moment {
+    /// In the period of an instant.
+    At(Timestamp),
+    /// On a day, whatever the time zone is: with its beginning, or its end.
+    On(Date),
+}
+
+impl Moment {
+    /// Reads a date, or a date-time with any offset.
+    pub fn parse(text: &str) -> Option<Self> {
+        match text.contains(['T', 't']) {
+            true => Timestamp::parse(text).map(Self::At),
+            false => Timestamp::parse(text).and(text.parse().ok()).map(Self::On),
+        }
+    }
+
+    fn first(self, zone: &TimeZone) -> Timestamp {
+        match self {
+            Self::At(at) => at,
+            Self::On(date) => midnight(date, zone).start(),
+        }
+    }
+
+    fn last(self, zone: &TimeZone) -> Timestamp {
+        match self {
+            Self::At(at) => at,
+            Self::On(date) => Slot(midnight(date.saturating_add(1.day()), zone).0 - 1).start(),
+        }
+    }
+
+    /// So much earlier, for where a timeline begins that has an end only.
+    pub fn minus(self, duration: Duration) -> Self {
+        match self {
+            Self::At(at) => Self::At(at.minus(duration)),
+            Self::On(date) => Self::On(date.saturating_sub((duration.as_secs() as i64 / 86_400).days())),
+        }
+    }
+}
+
+/// Slots between which the clocks do not change. The period of a slot is `(slot + shift) / slots_per_period`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Segment {
+    /// The first slot.
+    pub first: Slot,
+    /// The first slot behind it.
+    pub end: Slot,
+    /// How many slots the clocks are ahead of UTC.
+    pub shift: i64,
+    /// How many slots make a period.
+    pub slots_per_period: i64,
+}
+
+impl Segment {
+    /// The number by which it knows the period of a slot.
+    pub fn number(&self, slot: Slot) -> i64 {
+        (slot.0 + self.shift).div_euclid(self.slots_per_period)
+    }
+}
+
+/// Periods, one after the other.
+#[derive(Debug, Clone)]
+pub struct Timeline {
+    segments: Vec<Segment>,
+    starts: Vec<Timestamp>,
+    /// Place by segment and number.
+    places: HashMap<(usize, i64), usize>,
+}
+
+impl Timeline {
+    /// The periods from the one that `from` lies in to the one that `to` lies in, both whole, by the clocks of a time zone; UTC
+    /// if there is none of this IANA name.
+    ///
+    /// # Errors
+    /// How many there would be, if more than [`Interval::max_periods`].
+    pub fn new(interval: Interval, from: Moment, to: Moment, time_zone: Option<&str>) -> Result<Self, usize> {
+        let zone = time_zone.and_then(|name| TimeZone::get(name).ok()).unwrap_or(TimeZone::UTC);
+        let first = start_of(interval, from.first(&zone), &zone);
+        let end = end_of(interval, to.last(&zone), &zone);
+        let rough = usize::try_from((end.0 - first.0).max(0) / interval.slots()).unwrap_or(usize::MAX);
+        if rough > interval.max_periods() + 1 {
+            return Err(rough);
+        }
+        let mut timeline = Self { segments: Vec::new(), starts: Vec::new(), places: HashMap::new() };
+        let mut next = first;
+        while next < end {
+            let at = instant(next.start());
+            let change = zone.following(at).map(|change| slot(change.timestamp())).find(|slot| *slot > next);
+            let segment_end = change.map_or(end, |change| change.min(end));
+            timeline.add(interval, next, segment_end, shift(zone.to_offset(at)));
+            next = segment_end;
+        }
+        match timeline.starts.len() {
+            fits if fits <= interval.max_periods() => Ok(timeline),
+            many => Err(many),
+        }
+    }
+
+    fn add(&mut self, interval: Interval, first: Slot, end: Slot, shift: i64) {
+        let segment = Segment { first, end, shift, slots_per_period: interval.slots() };
+        let continues = self.segments.last().is_some_and(|last| last.shift == shift);
+        // A day goes on while its date does, whatever the clocks do; an hour does not.
+        let last_number = self.segments.last().map(|last| last.number(Slot(first.0 - 1)));
+        let place = self.segments.len();
+        self.segments.push(segment);
+        for number in segment.number(first)..=segment.number(Slot(end.0 - 1)) {
+            let same = Some(number) == last_number && (continues || interval == Interval::Day);
+            if !same {
+                let start = (number * segment.slots_per_period - shift).max(first.0);
+                self.starts.push(Slot(start).start());
+            }
+            self.places.insert((place, number), self.starts.len() - 1);
+        }
+    }
+
+    /// What is to be added up, segment by segment.
+    pub fn segments(&self) -> &[Segment] {
+        &self.segments
+    }
+
+    /// The first instants of the periods.
+    pub fn starts(&self) -> &[Timestamp] {
+        &self.starts
+    }
+
+    /// Which period a number in a segment stands for.
+    pub fn place(&self, segment: usize, number: i64) -> Option<usize> {
+        self.places.get(&(segment, number)).copied()
+    }
+
+    /// The first slot, and the first behind the last.
+    pub fn slots(&self) -> (Slot, Slot) {
+        let first = self.segments.first().map_or(Slot(0), |segment| segment.first);
+        (first, self.segments.last().map_or(first, |segment| segment.end))
+    }
+}
+
+fn instant(at: Timestamp) -> jiff::Timestamp {
+    jiff::Timestamp::from_microsecond(at.as_micros()).unwrap_or_default()
+}
+
+fn slot(at: jiff::Timestamp) -> Slot {
+    Slot::of(Timestamp::from_micros(at.as_microsecond()))
+}
+
+fn shift(offset: Offset) -> i64 {
+    i64::from(offset.seconds()).div_euclid(900)
+}
+
+fn start_of(interval: Interval, at: Timestamp, zone: &TimeZone) -> Slot {
+    match interval {
+        Interval::Day => midnight(zone.to_datetime(instant(at)).date(), zone),
+        Interval::Hour => {
+            let shift = shift(zone.to_offset(instant(at)));
+            Slot((Slot::of(at).0 + shift).div_euclid(4) * 4 - shift)
+        }
+    }
+}
+
+/// The first slot behind the period.
+fn end_of(interval: Interval, at: Timestamp, zone: &TimeZone) -> Slot {
+    match interval {
+        Interval::Day => {
+            let next = zone.to_datetime(instant(at)).date().tomorrow();
+            next.map_or(Slot::of(at), |next| midnight(next, zone))
+        }
+        Interval::Hour => Slot(start_of(interval, at, zone).0 + 4),
+    }
+}
+
+/// The first slot of a day: where the clocks skip midnight, where they go on.
+fn midnight(of: Date, zone: &TimeZone) -> Slot {
+    let at = zone.to_ambiguous_timestamp(of.at(0, 0, 0, 0)).disambiguate(Disambiguation::Compatible);
+    at.map_or(Slot(0), slot)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn at(text: &str) -> Timestamp {
+        Timestamp::parse(text).expect("an instant")
+    }
+
+    fn moment(text: &str) -> Moment {
+        Moment::parse(text).expect("a moment")
+    }
+
+    fn timeline(interval: Interval, from: &str, to: &str, zone: &str) -> Timeline {
+        Timeline::new(interval, moment(from), moment(to), Some(zone)).expect("not too long")
+    }
+
+    fn place_of(timeline: &Timeline, slot: Slot) -> Option<usize> {
+        let segment = timeline.segments().iter().position(|s| s.first <= slot && slot < s.end)?;
+        timeline.place(segment, timeline.segments()[segment].number(slot))
+    }
+
+    #[test]
+    fn days_of_a_time_zone_with_daylight_saving() {
+        let days = timeline(Interval::Day, "2026-03-28T12:00:00Z", "2026-03-30T12:00:00Z", "Europe/London");
+        let starts: Vec<String> = days.starts().iter().map(ToString::to_string).collect();
+        assert_eq!(starts, ["2026-03-28T00:00:00Z", "2026-03-29T00:00:00Z", "2026-03-29T23:00:00Z"]);
+        assert_eq!(days.segments().len(), 2, "one before the change of the clocks, one behind it");
+        assert_eq!(days.slots(), (Slot::of(at("2026-03-28")), Slot::of(at("2026-03-30T23:00:00Z"))));
+        let last_of_the_short_day = Slot::of(at("2026-03-29T22:59:59Z"));
+        assert_eq!(place_of(&days, last_of_the_short_day), Some(1));
+    }
+
+    #[test]
+    fn an_hour_that_comes_twice_is_two() {
+        let hours = timeline(Interval::Hour, "2026-10-25T00:30:00Z", "2026-10-25T02:30:00Z", "Europe/London");
+        let starts: Vec<String> = hours.starts().iter().map(ToString::to_string).collect();
+        assert_eq!(starts, ["2026-10-25T00:00:00Z", "2026-10-25T01:00:00Z", "2026-10-25T02:00:00Z"]);
+    }
+
+    #[test]
+    fn offsets_of_quarter_hours() {
+        let hours =
+            timeline(Interval::Hour, "2026-01-01T00:00:00Z", "2026-01-01T01:00:00Z", "Asia/Kathmandu");
+        assert_eq!(hours.starts()[0], at("2025-12-31T23:15:00Z"));
+        let days =
+            timeline(Interval::Day, "2026-01-01T00:00:00Z", "2026-01-01T00:00:00Z", "Australia/Lord_Howe");
+        assert_eq!(days.starts(), [at("2025-12-31T13:00:00Z")]);
+    }
+
+    #[test]
+    fn a_date_is_a_day_of_the_time_zone() {
+        let days = timeline(Interval::Day, "2026-01-01", "2026-01-02", "America/New_York");
+        assert_eq!(days.starts(), [at("2026-01-01T05:00:00Z"), at("2026-01-02T05:00:00Z")]);
+        let hours = timeline(Interval::Hour, "2026-01-01", "2026-01-01", "America/New_York");
+        assert_eq!((hours.starts().len(), hours.starts()[0]), (24, at("2026-01-01T05:00:00Z")));
+        assert_eq!(Moment::parse("2026-02-30"), None);
+        assert_eq!(Moment::parse("2026-01-01T00:00:00+02:00"), Some(Moment::At(at("2025-12-31T22:00:00Z"))));
+    }
+
+    #[test]
+    fn what_is_too_long_is_refused() {
+        let many = Timeline::new(Interval::Hour, moment("2026-01-01"), moment("2027-01-01"), None);
+        assert!(many.is_err_and(|many| many > 8_000));
+        assert!(
+            Timeline::new(Interval::Day, moment("0001-01-01"), moment("9999-12-31"), Some("Asia/Tokyo"))
+                .is_err()
+        );
+        assert!(
+            Timeline::new(Interval::Day, moment("9999-12-31"), moment("9999-12-31"), Some("Asia/Tokyo"))
+                .is_ok()
+        );
+        let backwards = Timeline::new(Interval::Day, moment("2026-01-02"), moment("2026-01-01"), None);
+        assert!(backwards.is_ok_and(|timeline| timeline.starts().is_empty()));
+    }
+
+    proptest! {
+        /// Every slot lies in the period that begins last before it, and none is left out or counted twice.
+        #[test]
+        fn every_slot_lies_in_one_period(
+            day in 0i64..3_650, minutes in 0i64..1_440, length in 1i64..20, is_day: bool,
+            zone in prop::sample::select(vec!["UTC", "Europe/London", "America/New_York", "Australia/Lord_Howe", "Asia/Kathmandu", "America/Sao_Paulo"]),
+        ) {
+            let from = Timestamp::from_micros((1_767_225_600 + day * 86_400 + minutes * 60) * 1_000_000);
+            let to = from.plus(Duration::from_secs(length as u64 * 86_400));
+            let interval = if is_day { Interval::Day } else { Interval::Hour };
+            let timeline = Timeline::new(interval, Moment::At(from), Moment::At(to), Some(zone)).expect("not too long");
+            let starts = timeline.starts();
+            prop_assert!(starts.windows(2).all(|pair| pair[0] < pair[1]));
+            let (first, end) = timeline.slots();
+            prop_assert!(first.start() <= from && to < end.start());
+            prop_assert_eq!(starts[0], first.start());
+            for slot in (first.0..end.0).map(Slot) {
+                let expected = starts.partition_point(|start| *start <= slot.start()) - 1;
+                prop_assert_eq!(place_of(&timeline, slot), Some(expected));
+            }
+            let local = |start: &Timestamp| TimeZone::get(zone).expect("a zone").to_datetime(instant(*start));
+            // Whole hours and midnights, but for those that the clocks skip.
+            let odd = starts.iter().filter(|start| local(start).minute() != 0 || (is_day && local(start).hour() != 0));
+            prop_assert!(odd.count() <= 1);
+        }
+    }
+}
