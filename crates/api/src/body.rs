@@ -193,16 +193,40 @@ impl Fields {
         name: &'static str,
         lengths: RangeInclusive<usize>,
     ) -> Option<Vec<Map<String, Value>>> {
-        let items = match self.take(name) {
+        match self.take(name) {
             None | Some(Value::Null) => {
                 self.require(name);
-                return None;
+                None
             }
-            Some(Value::Array(items)) => items,
-            Some(_) => {
-                self.errors.add(name, format!("The {} must be an array.", label(name)));
-                return None;
-            }
+            Some(value) => self.objects_value(name, value, lengths),
+        }
+    }
+
+    /// A list of objects that may be left out, with at most so many items.
+    pub fn optional_objects(
+        &mut self,
+        name: &'static str,
+        null: Null,
+        most: usize,
+    ) -> Option<Vec<Map<String, Value>>> {
+        let value = self.present(name, null)?;
+        self.objects_value(name, value, 0..=most)
+    }
+
+    /// All members that were not asked for, whatever they are.
+    pub fn rest(&mut self) -> Map<String, Value> {
+        std::mem::take(&mut self.members)
+    }
+
+    fn objects_value(
+        &mut self,
+        name: &'static str,
+        value: Value,
+        lengths: RangeInclusive<usize>,
+    ) -> Option<Vec<Map<String, Value>>> {
+        let Value::Array(items) = value else {
+            self.errors.add(name, format!("The {} must be an array.", label(name)));
+            return None;
         };
         if !lengths.contains(&items.len()) {
             let (low, high) = lengths.into_inner();

@@ -365,7 +365,8 @@ pub fn token(headers: &HeaderMap) -> Option<Cow<'_, str>> {
     presented::token(headers.get_all(header::AUTHORIZATION).map(header::HeaderValue::as_bytes))
 }
 
-async fn read_body<B: ReadBody>(
+/// Reads the body, or its faults, and answers its bytes too.
+pub async fn read_body<B: ReadBody>(
     req: &HttpRequest,
     payload: Payload,
     state: &State,

@@ -1,7 +1,17 @@
-//! Which pages of browsers may call the API. None, unless the operator names their origins.
+//! Which pages of browsers may call the API. None, unless the operator names their origins; but any page may tell of a visit,
+//! for which no key is needed.
 
 use actix_cors::Cors;
-use actix_web::http::{Method, header};
+use actix_web::{
+    HttpResponse,
+    dev::ServiceRequest,
+    http::{
+        Method,
+        header::{self, HeaderMap, HeaderValue},
+    },
+};
+
+use crate::routes::pixel::{CONFIG_PATH, TRACK_PATH};
 
 /// Every origin.
 const ANY: &str = "*";
@@ -45,4 +55,32 @@ pub fn cors(origins: &[String]) -> Cors {
         return cors.allow_any_origin().send_wildcard();
     }
     origins.iter().fold(cors, |cors, origin| cors.allowed_origin(origin))
+}
+
+/// Whether any page may call what is at a path, whatever the operator says.
+pub fn is_for_any_page(path: &str) -> bool {
+    matches!(path, CONFIG_PATH | TRACK_PATH)
+}
+
+/// What a browser is told that asks before it calls such a path.
+pub fn preflight_of_any_page(req: &ServiceRequest) -> Option<HttpResponse> {
+    let asks =
+        req.method() == Method::OPTIONS && req.headers().contains_key(header::ACCESS_CONTROL_REQUEST_METHOD);
+    if !(asks && is_for_any_page(req.path())) {
+        return None;
+    }
+    let method = if req.path() == TRACK_PATH { "POST" } else { "GET" };
+    let answer = HttpResponse::NoContent()
+        .insert_header((header::ACCESS_CONTROL_ALLOW_METHODS, method))
+        .insert_header((header::ACCESS_CONTROL_ALLOW_HEADERS, "content-type"))
+        .insert_header((header::ACCESS_CONTROL_MAX_AGE, "86400"))
+        .finish();
+    Some(answer)
+}
+
+/// Lets every page read the answer: nothing of it depends on who asks with which cookies.
+pub fn let_any_page_read(headers: &mut HeaderMap) {
+    let exposed = "x-request-id, retry-after, x-ratelimit-limit, x-ratelimit-remaining, x-ratelimit-reset";
+    headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static(ANY));
+    headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static(exposed));
 }

@@ -7,7 +7,13 @@ use actix_web::{
 use gatepost_kernel::Error;
 use serde_json::Value;
 
-use crate::{BASE_PATH, State, call::anonymous, error::ApiError, openapi::METHODS, routes::probes::PATHS};
+use crate::{
+    BASE_PATH, State,
+    call::anonymous,
+    error::ApiError,
+    openapi::METHODS,
+    routes::{pixel::SCRIPT_PATH, probes::PATHS},
+};
 
 /// The paths of the document with their methods.
 pub struct RouteTable(Vec<(Vec<String>, String)>);
@@ -27,7 +33,9 @@ impl RouteTable {
         let segments = |path: &str| path.split('/').map(str::to_owned).collect();
         let operations = document["paths"].as_object().into_iter().flatten();
         let operations = operations.map(|(path, item)| (segments(path), methods(item)));
-        let beside = PATHS.map(|path| (segments(path), "GET, HEAD, OPTIONS".to_owned()));
+        let script = document.is_object().then_some(SCRIPT_PATH);
+        let beside = PATHS.into_iter().chain(script);
+        let beside = beside.map(|path| (segments(path), "GET, HEAD, OPTIONS".to_owned()));
         Self(operations.chain(beside).collect())
     }
 

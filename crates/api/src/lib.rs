@@ -21,6 +21,7 @@ mod routes;
 mod scopes;
 mod server;
 mod tls;
+mod visit;
 mod wire;
 
 use std::{
@@ -172,6 +173,7 @@ fn configure(config: &mut web::ServiceConfig, state: &State) {
             SwaggerUi::new("/docs/{_:.*}").external_url_unchecked("/openapi.json", state.0.document.clone()),
         );
         config.service(web::resource("/openapi-3.0.json").get(openapi_3_0));
+        routes::pixel::configure_script(config);
     }
     config.default_service(web::to(fallback::no_such_operation));
 }
@@ -192,5 +194,8 @@ fn operations(config: &mut ServiceConfig<'_>) {
         routes::events::configure(config);
         routes::webhooks::configure(config);
         routes::entitlements::configure(config);
+        routes::seo::configure(config);
+        routes::pixel::configure(config);
+        routes::analytics::configure(config);
     }));
 }

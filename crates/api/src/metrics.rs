@@ -21,6 +21,11 @@ struct RouteLabels {
     route: String,
 }
 
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct PixelLabels {
+    outcome: &'static str,
+}
+
 const FORWARD_AUTH: &str = "/api/v1/auth";
 const METHODS: [&str; 8] = ["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS", "OTHER"];
 
@@ -39,6 +44,7 @@ pub struct Metrics {
     in_flight: Gauge,
     database_up: Gauge<i64>,
     failures: Counter<u64, AtomicU64>,
+    pixel_events: Family<PixelLabels, Counter>,
 }
 
 fn buckets() -> Histogram {
@@ -71,13 +77,24 @@ impl Metrics {
         registry.register("http_requests_in_flight", "Requests being answered", in_flight.clone());
         registry.register("database_up", "Whether the database answered the last probe", database_up.clone());
         registry.register("server_errors", "Answers with status 500", failures.clone());
+        let pixel_events = Family::<PixelLabels, Counter>::default();
+        registry.register(
+            "pixel_events",
+            "Events of pages: stored, ignored because nobody wants them, refused because too many wait",
+            pixel_events.clone(),
+        );
         let passed = |method: &str| {
             let labels =
                 RequestLabels { method: method.to_owned(), route: FORWARD_AUTH.to_owned(), status: 204 };
             requests.get_or_create(&labels).clone()
         };
         let forward_auth = METHODS.map(passed);
-        Self { registry, requests, duration, forward_auth, in_flight, database_up, failures }
+        Self { registry, requests, duration, forward_auth, in_flight, database_up, failures, pixel_events }
+    }
+
+    /// An event of a page came to this: `stored`, `ignored` or `refused`.
+    pub fn pixel_event(&self, outcome: &'static str) {
+        self.pixel_events.get_or_create(&PixelLabels { outcome }).inc();
     }
 
     pub fn request_started(&self) {

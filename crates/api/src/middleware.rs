@@ -16,7 +16,7 @@ use gatepost_app::{Principal, Verdict};
 use gatepost_kernel::{Error as UseCaseError, RequestId, random};
 
 use crate::{
-    BASE_PATH, PlainHttp, State, client, contract::ErrorFormat, error::ApiError, gate::is_forward_auth,
+    BASE_PATH, PlainHttp, State, client, contract::ErrorFormat, cors, error::ApiError, gate::is_forward_auth,
     routes,
 };
 
@@ -69,7 +69,8 @@ pub async fn respond<B: MessageBody + 'static>(
             req.headers_mut().remove(name);
         }
     }
-    let response = match wrong_way(&req, &state) {
+    let early = wrong_way(&req, &state).or_else(|| cors::preflight_of_any_page(&req));
+    let response = match early {
         Some(answer) => ServiceResponse::new(req.into_parts().0, answer).map_into_right_body(),
         None => next.call(req).await?.map_into_left_body(),
     };
@@ -193,6 +194,9 @@ fn add_headers<B>(response: &mut ServiceResponse<B>, state: &State, request_id: 
     }
     if let Some(Limited(verdict)) = limited {
         state.contract().add_limits(headers, &verdict, state.app().now(), None);
+    }
+    if cors::is_for_any_page(request.path()) {
+        cors::let_any_page_read(headers);
     }
     if of_the_contract {
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));

@@ -34,11 +34,14 @@ required_scopes! {
     ApiKeysWrite = "api-keys:write";
     ApiKeysDelete = "api-keys:delete";
     ApiKeysVerify = "api-keys:verify";
+    AnalyticsRead = "analytics:read";
     AuditRead = "audit:read";
     EntitlementsRead = "entitlements:read";
     EntitlementsWrite = "entitlements:write";
     EventsRead = "events:read";
     EventsWrite = "events:write";
+    SeoRead = "seo:read";
+    SeoWrite = "seo:write";
     WebhooksRead = "webhooks:read";
     WebhooksWrite = "webhooks:write";
     WebhooksDelete = "webhooks:delete";

@@ -328,6 +328,7 @@ impl App {
             let Some(last) = *seen else {
                 let end = self.read(async |mut tx| Ok(tx.change_last_id().await?)).await?;
                 cache.forget_all();
+                self.sites().forget();
                 *seen = Some(end);
                 break;
             };
@@ -351,6 +352,9 @@ impl App {
                 )
                 .collect();
             cache.forget(&digests, &workspaces);
+            if !workspaces.is_empty() {
+                self.sites().forget();
+            }
             *seen = Some(end);
             if changes.len() < FEED_BATCH as usize {
                 break;

@@ -84,6 +84,21 @@ impl Caller {
         Ok(self)
     }
 
+    /// The workspace that a path names, if the caller may see it: the one that is acted on; for a key of the root that names
+    /// none beside, any.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] for any other, whether or not it exists; [`Error::Unavailable`].
+    pub(crate) async fn workspace_in_path(&self, app: &App, id: WorkspaceId) -> Result<WorkspaceId> {
+        if id == self.workspace_id {
+            return Ok(id);
+        }
+        if !self.is_root() || self.workspace_id != self.home() {
+            return Err(Error::NotFound);
+        }
+        app.read(async move |mut tx| tx.workspace_get(id).await?.map(|_| id).ok_or(Error::NotFound)).await
+    }
+
     /// The same caller, whose request can be repeated safely.
     pub fn with_idempotency(mut self, request: IdempotencyRequest) -> Self {
         self.idempotency = Some(Arc::new(request));

@@ -14,8 +14,8 @@ use futures_util::FutureExt;
 use gatepost_kernel::{Error, Result};
 use tokio::{runtime::Handle, sync::oneshot};
 
-/// How many may wait; beyond that the database is far behind.
-const MAX_WAITING: usize = 4_096;
+/// How many may usually wait; beyond that the database is far behind.
+pub(crate) const MAX_WAITING: usize = 4_096;
 
 /// What the transactions of one kind have in common.
 pub(crate) struct Combiner<R, A> {
@@ -25,6 +25,8 @@ pub(crate) struct Combiner<R, A> {
 
 /// How much goes into one transaction, and how many run at a time.
 pub(crate) struct Limits<R> {
+    /// How many may wait; whoever comes then is sent away.
+    pub waiting: usize,
     /// Transactions at a time.
     pub lanes: usize,
     /// Requests in one.
@@ -57,7 +59,7 @@ impl<R: Send + 'static, A: Send + 'static> Combiner<R, A> {
         let (reply, answer) = oneshot::channel();
         let start = {
             let mut queue = self.queue();
-            if queue.waiting.len() >= MAX_WAITING {
+            if queue.waiting.len() >= self.limits.waiting {
                 return Err(Error::Unavailable("too many requests are waiting for the database".to_owned()));
             }
             queue.waiting.push_back((request, reply));
@@ -152,7 +154,13 @@ mod tests {
     use super::*;
 
     fn combiner(lanes: usize) -> Arc<Combiner<usize, usize>> {
-        Combiner::new(Limits { lanes, requests: 10, weight: 100, weigh: |request| *request })
+        Combiner::new(Limits {
+            waiting: MAX_WAITING,
+            lanes,
+            requests: 10,
+            weight: 100,
+            weigh: |request| *request,
+        })
     }
 
     #[tokio::test]

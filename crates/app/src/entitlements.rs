@@ -9,7 +9,9 @@ mod own;
 
 use std::collections::BTreeMap;
 
-use gatepost_entitlements::{Catalog, Cycle, Feature, FeatureKind, Grant, Period, Reason, is_own};
+use gatepost_entitlements::{
+    Catalog, Cycle, Feature, FeatureKind, Grant, Period, Reason, is_own, is_resource,
+};
 use gatepost_kernel::{Environment, Error, Result, Timestamp, WorkspaceId};
 use gatepost_keys::Scope;
 use gatepost_storage::{CounterKey, EntitlementUse, Tx, Workspace};
@@ -17,8 +19,8 @@ use serde_json::Value;
 
 use crate::{App, Caller, UnitOfWork};
 
-pub(crate) use counting::{Counters, counters};
-pub(crate) use own::grow;
+pub(crate) use counting::{Counters, Request, count_all, counters};
+pub(crate) use own::{act, grow};
 
 /// The most that can be used at once: the largest whole number that every JSON reader keeps exact.
 pub const MAX_QUANTITY: u64 = (1 << 53) - 1;
@@ -266,7 +268,7 @@ impl<'a> Place<'a> {
         if self.feature.kind == FeatureKind::Boolean {
             return Ok(0);
         }
-        if is_own(self.name) {
+        if is_resource(self.name) {
             return own::count(tx, self.workspace_id, self.name, now).await;
         }
         let key = self.key();

@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use crate::{
     App, Caller, UnitOfWork,
-    combiner::{Combiner, Limits, each_alone},
+    combiner::{Combiner, Limits, MAX_WAITING, each_alone},
     lists::ListRequest,
 };
 
@@ -87,7 +87,7 @@ pub(crate) type Publications = Combiner<NewEvent, ()>;
 /// What goes into one transaction of [`publish`].
 pub(crate) fn publications() -> Arc<Publications> {
     let weigh = |event: &NewEvent| event.payload.len();
-    Combiner::new(Limits { lanes: 2, requests: 128, weight: 4 << 20, weigh })
+    Combiner::new(Limits { waiting: MAX_WAITING, lanes: 2, requests: 128, weight: 4 << 20, weigh })
 }
 
 async fn publish_group(app: App, events: Vec<NewEvent>) -> Vec<Result<()>> {

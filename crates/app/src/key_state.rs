@@ -13,10 +13,11 @@ use std::{
     },
 };
 
+use gatepost_analytics::Slot;
 use gatepost_entitlements::Access;
 use gatepost_kernel::{ApiKeyId, Environment, Error, Result, Timestamp, WorkspaceId};
 use gatepost_keys::{IpAllowlist, KeyStatus, ScopeRef, ScopeSet, TokenDigest};
-use gatepost_limits::{Meter, day_of};
+use gatepost_limits::Meter;
 use gatepost_storage::{RequestCounts, UsageDelta};
 
 use crate::plans::PlanLimits;
@@ -146,7 +147,7 @@ impl KeyState {
             api_key_id: self.key_id,
             workspace_id: self.workspace_id,
             environment: self.environment,
-            day: use_.day(),
+            slot: use_.slot(),
             counts: RequestCounts {
                 successes: use_.successes.into(),
                 redirects: use_.redirects.into(),
@@ -170,9 +171,9 @@ impl UnwrittenUse {
         self.last_used_at == 0
     }
 
-    /// The UTC day of what is counted here.
-    pub fn day(&self) -> i64 {
-        day_of(Timestamp::from_micros(self.last_used_at))
+    /// The quarter hour of what is counted here.
+    pub fn slot(&self) -> Slot {
+        Slot::of(Timestamp::from_micros(self.last_used_at))
     }
 
     pub fn add(&mut self, now: Timestamp, status: u16) {

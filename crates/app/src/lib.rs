@@ -4,6 +4,7 @@
 //! audit entries, the idempotency record and the change feed are written in one transaction, whoever calls:
 //! the HTTP API through [`App::answer`], the command line through [`App::transact`].
 
+pub mod analytics;
 pub mod api_keys;
 pub mod audit_log;
 mod auth;
@@ -18,8 +19,10 @@ mod idempotency;
 mod key_state;
 pub mod limiter;
 pub mod lists;
+pub mod pixel;
 mod plans;
 pub mod presented;
+pub mod seo;
 mod unit_of_work;
 pub mod usage;
 pub mod verification;
@@ -31,6 +34,7 @@ use std::{
     time::Duration,
 };
 
+use gatepost_analytics::Slot;
 use gatepost_delivery::Dispatcher;
 use gatepost_entitlements::Catalog;
 use gatepost_kernel::{ApiKeyId, Clock, Error, Result, Timestamp, WorkspaceId};
@@ -42,15 +46,22 @@ pub use caller::{Authority, Caller, IfMatch};
 pub use gate::{Admitted, Passed, Refused};
 pub use gatepost_limits::{Allowance, Refusal, Standing, Verdict};
 pub use gatepost_storage::{
-    Actor, AuditEntry, Op, StoredEvent, WebhookAttempt, WebhookDelivery, WebhookEndpoint, Workspace,
+    Actor, AuditEntry, CountedBy, Op, SeoIssue, SeoReport, StoredEvent, WebhookAttempt, WebhookDelivery,
+    WebhookEndpoint, Workspace,
 };
 pub use idempotency::{Answer, IdempotencyRequest};
 pub use plans::PlanLimits;
 pub use unit_of_work::UnitOfWork;
 
 use crate::{
-    auth_cache::AuthCache, entitlements::Counters, events::Publications, limiter::Limiter, lists::Cursors,
-    plans::Plans, usage::UsageRecorder,
+    auth_cache::AuthCache,
+    entitlements::Counters,
+    events::Publications,
+    limiter::Limiter,
+    lists::Cursors,
+    pixel::{Sites, Tracking},
+    plans::Plans,
+    usage::UsageRecorder,
 };
 
 /// The application: the database, the plans and the clock. Cloning is cheap.
@@ -68,6 +79,8 @@ struct Parts {
     dispatcher: OnceLock<Dispatcher>,
     publications: Arc<Publications>,
     counters: Counters,
+    sites: Sites,
+    tracking: Arc<Tracking>,
     cursors: tokio::sync::OnceCell<Cursors>,
     runtime: tokio::runtime::Handle,
 }
@@ -87,10 +100,22 @@ pub struct Settings {
     pub events_kept: Duration,
     /// How long deliveries are kept after their end.
     pub deliveries_kept: Duration,
+    /// Requests per minute and address of those whose visits are tracked.
+    pub pixel_per_minute: u64,
+    /// How many pixel events may wait to be stored.
+    pub pixel_queue: usize,
+    /// How long pixel events are kept; their counts are kept longer.
+    pub pixel_events_kept: Duration,
+    /// How long the counts of pixel events and requests are kept.
+    pub counts_kept: Duration,
+    /// How long SEO reports are kept.
+    pub seo_reports_kept: Duration,
 }
 
 /// How long events and deliveries are kept, unless the operator says otherwise.
 const KEPT: Duration = Duration::from_secs(30 * 86_400);
+/// How long what is compared with last year is kept.
+const KEPT_LONG: Duration = Duration::from_secs(400 * 86_400);
 
 impl Default for Settings {
     fn default() -> Self {
@@ -101,6 +126,11 @@ impl Default for Settings {
             meter_requests: None,
             events_kept: KEPT,
             deliveries_kept: KEPT,
+            pixel_per_minute: 300,
+            pixel_queue: 10_000,
+            pixel_events_kept: KEPT,
+            counts_kept: KEPT_LONG,
+            seo_reports_kept: KEPT_LONG,
         }
     }
 }
@@ -111,6 +141,7 @@ impl App {
         let (usage, limiter) = (UsageRecorder::default(), Limiter::default());
         let (auth_cache, runtime) = (AuthCache::new(), tokio::runtime::Handle::current());
         let plans = Plans::new(&settings.catalog);
+        let tracking = pixel::tracking(settings.pixel_queue);
         Self(Arc::new(Parts {
             storage,
             settings,
@@ -122,6 +153,8 @@ impl App {
             dispatcher: OnceLock::new(),
             publications: events::publications(),
             counters: entitlements::counters(),
+            sites: Sites::default(),
+            tracking,
             cursors: tokio::sync::OnceCell::new(),
             runtime,
         }))
@@ -195,6 +228,14 @@ impl App {
         &self.0.counters
     }
 
+    fn sites(&self) -> &Sites {
+        &self.0.sites
+    }
+
+    fn tracking(&self) -> &Arc<Tracking> {
+        &self.0.tracking
+    }
+
     fn limiter(&self) -> &Limiter {
         &self.0.limiter
     }
@@ -234,6 +275,10 @@ impl App {
             let now = self.now();
             let events_before = now.minus(self.settings().events_kept);
             let deliveries_before = now.minus(self.settings().deliveries_kept);
+            let settings = self.settings();
+            let pixel_before = now.minus(settings.pixel_events_kept);
+            let counts_before = Slot::of(now.minus(settings.counts_kept));
+            let reports_before = now.minus(settings.seo_reports_kept);
             let clean = async move |mut tx: Tx<'_>| {
                 let records = tx.idempotency_delete_expired(now, BATCH).await?;
                 // Yesterday's, because clocks of nodes differ.
@@ -242,7 +287,10 @@ impl App {
                 let deliveries = tx.webhook_delivery_delete_before(deliveries_before, BATCH).await?;
                 let events = tx.event_delete_before(events_before, BATCH).await?;
                 let uses = tx.entitlement_use_delete_before(now.minus(USES_KEPT), BATCH).await?;
-                Ok::<_, Error>([records, changes, deliveries, events, uses])
+                let pixel = tx.pixel_event_delete_before(pixel_before, BATCH).await?;
+                let counts = tx.count_delete_before(counts_before, BATCH).await?;
+                let reports = tx.seo_report_delete_before(reports_before, BATCH).await?;
+                Ok::<_, Error>([records, changes, deliveries, events, uses, pixel, counts, reports])
             };
             let deleted = self.0.storage.transaction(clean).await?;
             total += deleted.iter().sum::<usize>();

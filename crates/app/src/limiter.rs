@@ -16,10 +16,12 @@ use crate::{App, Principal, key_state::KeyState};
 /// How many meters are kept before those that hold nothing are dropped.
 const SWEEP_ABOVE: usize = 100_000;
 
-/// The meters of addresses, and whether days are still being leased. Those of keys are part of their state.
+/// The meters of addresses and visitors, and whether days are still being leased. Those of keys are part of their state.
 #[derive(Default)]
 pub(crate) struct Limiter {
     addresses: Meters<IpAddr>,
+    /// Those of addresses whose visits are tracked.
+    visitors: Meters<IpAddr>,
     /// Leases are taken under its read side; `true` once they have been given back.
     closed: tokio::sync::RwLock<bool>,
 }
@@ -166,6 +168,14 @@ impl App {
         self.limiter().addresses.with(network_of(address), |meter| meter.take(now, &allowance, 1))
     }
 
+    /// Counts a request of a page's visitor from `address`, or refuses it.
+    pub fn admit_visitor(&self, address: Option<IpAddr>) -> Verdict {
+        let per_minute = Some(self.settings().pixel_per_minute);
+        let allowance = Allowance { per_minute, minute_cap: per_minute, per_day: None };
+        let now = self.now();
+        self.limiter().visitors.with(network_of(address), |meter| meter.take(now, &allowance, 1))
+    }
+
     /// Drops what memory need not hold, from time to time: idle meters, and keys that nobody uses.
     pub async fn sweep(self) {
         const EVERY: Duration = Duration::from_secs(10);
@@ -174,6 +184,7 @@ impl App {
             ticks.tick().await;
             let now = self.now();
             self.limiter().addresses.sweep(now, SWEEP_ABOVE);
+            self.limiter().visitors.sweep(now, SWEEP_ABOVE);
             self.auth_cache().sweep(now);
         }
     }

@@ -7,6 +7,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
+use gatepost_analytics::Slot;
 use gatepost_kernel::{ApiKeyId, Error, Result, Timestamp};
 use gatepost_keys::ApiKey;
 use gatepost_limits::{day_end, day_of};
@@ -25,8 +26,8 @@ const BATCH: usize = 500;
 pub(crate) struct UsageRecorder {
     /// Keys whose state holds some.
     counted: Mutex<Vec<Arc<KeyState>>>,
-    /// Those of a day that is over, and those that could not be written.
-    rest: Mutex<HashMap<(ApiKeyId, i64), UsageDelta>>,
+    /// Those of a quarter hour that is over, and those that could not be written.
+    rest: Mutex<HashMap<(ApiKeyId, Slot), UsageDelta>>,
 }
 
 impl UsageRecorder {
@@ -40,7 +41,7 @@ impl UsageRecorder {
     ) {
         if unwritten.is_empty() {
             lock(&self.counted).push(state.clone());
-        } else if unwritten.day() != day_of(now)
+        } else if unwritten.slot() != Slot::of(now)
             && let Some(delta) = state.take_unwritten(unwritten)
         {
             // It stays on the list.
@@ -51,7 +52,7 @@ impl UsageRecorder {
 
     fn keep(&self, delta: UsageDelta) {
         lock(&self.rest)
-            .entry((delta.api_key_id, delta.day))
+            .entry((delta.api_key_id, delta.slot))
             .and_modify(|sum| {
                 sum.counts = plus(sum.counts, delta.counts);
                 sum.last_used_at = sum.last_used_at.max(delta.last_used_at);
@@ -127,14 +128,14 @@ impl App {
         });
     }
 
-    /// Writes down what was counted; for how many keys and days. What cannot be written is tried again later.
+    /// Writes down what was counted; for how many keys and quarter hours. What cannot be written is tried again later.
     ///
     /// # Errors
     /// [`Error::Unavailable`].
     pub async fn write_usage(&self) -> Result<usize> {
         let mut pending = self.usage().take();
         // In one order everywhere, so that two nodes cannot wait for each other.
-        pending.sort_by_key(|delta| (delta.api_key_id, delta.day));
+        pending.sort_by_key(|delta| (delta.api_key_id, delta.slot));
         let mut outcome = Ok(pending.len());
         for batch in pending.chunks(BATCH) {
             let deltas = batch.to_vec();

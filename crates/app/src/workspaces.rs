@@ -8,6 +8,7 @@ use std::collections::HashMap;
 use gatepost_entitlements::{Catalog, is_time_zone};
 use gatepost_kernel::{Environment, Error, Page, Result, WorkspaceId};
 use gatepost_keys::ApiKey;
+use gatepost_pixel::PixelSettings;
 use gatepost_storage::{
     ChangeSubject, NewWorkspace, StorageError, Tx, Workspace, WorkspaceChanges, WorkspaceFilter,
 };
@@ -69,7 +70,7 @@ pub fn slug(text: &str) -> Result<String, String> {
     }
 }
 
-/// Checks settings: at most 64 KiB as JSON, and a time zone that exists.
+/// Checks settings: at most 64 KiB as JSON, a time zone that exists, and a pixel as [`PixelSettings::read`] takes it.
 ///
 /// # Errors
 /// Each fault with the field that it is about.
@@ -90,7 +91,28 @@ pub fn check_settings(settings: &Map<String, Value>) -> Result<(), Vec<(String, 
             "The settings.timezone must be a time zone name such as Europe/London.".to_owned(),
         )),
     }
+    if let Some(pixel) = settings.get("pixel").filter(|pixel| !pixel.is_null())
+        && let Err(of_pixel) = PixelSettings::read(pixel)
+    {
+        faults.extend(of_pixel.into_iter().map(|(field, fault)| (format!("settings.{field}"), fault)));
+    }
     if faults.is_empty() { Ok(()) } else { Err(faults) }
+}
+
+/// The domains that settings name.
+fn domains(settings: &Map<String, Value>) -> Vec<String> {
+    let pixel = settings.get("pixel").and_then(|pixel| PixelSettings::read(pixel).ok());
+    pixel.map(|pixel| pixel.domains).unwrap_or_default()
+}
+
+/// Gives a workspace the domains that its settings name, whose pages are its own from then on.
+async fn set_domains(unit: &mut UnitOfWork<'_>, id: WorkspaceId, domains: &[String]) -> Result<()> {
+    let taken = unit.tx.pixel_domain_set(id, domains).await?;
+    let mut errors = gatepost_kernel::FieldErrors::default();
+    for domain in taken {
+        errors.add("settings.pixel.domains", format!("The domain {domain} belongs to another workspace."));
+    }
+    if errors.is_empty() { Ok(()) } else { Err(errors.into()) }
 }
 
 /// Whether a null character is somewhere in it, which PostgreSQL cannot store.
@@ -209,6 +231,11 @@ pub async fn create(unit: &mut UnitOfWork<'_>, input: CreateWorkspace) -> Result
         }
         None => insert_with_free_slug(unit, new).await?,
     };
+    let domains = domains(&workspace.settings);
+    if !domains.is_empty() {
+        set_domains(unit, workspace.id, &domains).await?;
+        unit.changed(ChangeSubject::Workspace(workspace.id));
+    }
     record(unit, &workspace, unit.caller().home(), "workspace.created", Map::new());
     Ok(workspace)
 }
@@ -246,6 +273,12 @@ pub async fn update(unit: &mut UnitOfWork<'_>, id: WorkspaceId, input: UpdateWor
         let mut errors = gatepost_kernel::FieldErrors::default();
         faults.into_iter().for_each(|(field, fault)| errors.add(field, fault));
         return Err(errors.into());
+    }
+    let owned = settings.as_ref().map(domains).filter(|owned| *owned != domains(&before.settings));
+    if let Some(owned) = owned {
+        // Whose a domain is nobody here can prove: to claim somebody else's would be to have their visits.
+        unit.caller().require_root()?;
+        set_domains(unit, id, &owned).await?;
     }
     let changes = WorkspaceChanges { name: input.name, slug: input.slug, tier: input.tier, settings };
     let fields = changed_fields(&[
@@ -287,6 +320,7 @@ pub async fn delete(unit: &mut UnitOfWork<'_>, id: WorkspaceId) -> Result<()> {
     for some in endpoints.chunks(1_000) {
         unit.tx.webhook_endpoint_delete(some, now).await?;
     }
+    unit.tx.pixel_domain_set(id, &[]).await?;
     unit.changed(ChangeSubject::Workspace(id));
     record(unit, &workspace, unit.caller().home(), "workspace.deleted", Map::new());
     Ok(())

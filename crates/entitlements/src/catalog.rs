@@ -86,13 +86,18 @@ impl Catalog {
         ];
         let limit =
             |label: &str| Feature { label: Some(label.to_owned()), ..Feature::new(FeatureKind::Limit) };
+        let monthly =
+            |label: &str| Feature { kind: FeatureKind::Metered, reset: Reset::Monthly, ..limit(label) };
         let features = [
             ("posts", limit("Post")),
-            ("api_calls", Feature { kind: FeatureKind::Metered, reset: Reset::Monthly, ..limit("API call") }),
+            ("api_calls", monthly("API call")),
             ("storage", Feature { unit: Some("bytes".to_owned()), ..limit("Storage") }),
             ("api_keys", limit("API key")),
             ("webhooks", limit("Webhook")),
             ("workspaces", limit("Workspace")),
+            ("seo_reports", monthly("SEO report")),
+            ("pixel_events", monthly("Pixel event")),
+            ("mcp_calls", monthly("MCP call")),
         ];
         Self {
             plans: plans.into_iter().map(|plan| (plan.name.clone(), plan)).collect(),
@@ -123,6 +128,11 @@ impl Catalog {
     /// The feature of this name.
     pub fn feature(&self, name: &str) -> Option<&Feature> {
         self.features.get(name)
+    }
+
+    /// Whether the plan of this name says something of a feature.
+    pub fn lists(&self, plan: &str, feature: &str) -> bool {
+        self.plan_or_default(plan).is_some_and(|plan| plan.value(feature).is_some())
     }
 
     /// Checks the name of a tier.

@@ -140,8 +140,13 @@ impl Catalog {
     }
 }
 
-/// Whether Gatepost counts the feature itself: keys, webhook endpoints, workspaces.
+/// Whether Gatepost counts the feature itself: what there is of it, or what is done with it.
 pub fn is_own(feature: &str) -> bool {
+    is_resource(feature) || matches!(feature, "seo_reports" | "pixel_events" | "mcp_calls")
+}
+
+/// Whether what is used of the feature is what there is: keys, webhook endpoints, workspaces.
+pub fn is_resource(feature: &str) -> bool {
     matches!(feature, "api_keys" | "webhooks" | "workspaces")
 }
 

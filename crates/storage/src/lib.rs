@@ -12,6 +12,7 @@ mod bulk;
 #[macro_use]
 mod engine;
 
+mod analytics;
 mod api_keys;
 mod audit_log;
 mod changes;
@@ -22,7 +23,10 @@ mod health;
 mod idempotency;
 mod list;
 mod migrations;
+mod pixel;
 mod schema;
+mod seo_issues;
+mod seo_reports;
 mod server_secrets;
 mod types;
 mod usage;
@@ -31,6 +35,7 @@ mod webhook_endpoints;
 mod webhook_queue;
 mod workspaces;
 
+pub use analytics::{CountedBy, GroupCount};
 pub use api_keys::{API_KEY_SORTS, ApiKeyChanges, ApiKeyFilter, ApiKeyOwner, NewApiKey};
 pub use audit_log::{AUDIT_SORTS, Actor, AuditEntry, AuditFilter, NewAuditEntry};
 pub use changes::{Change, ChangeSubject};
@@ -41,6 +46,9 @@ pub use events::{EVENT_SORTS, NewEvent, StoredEvent};
 pub use health::Health;
 pub use idempotency::IdempotencyRecord;
 pub use list::{Direction, ListRequest, SortKey};
+pub use pixel::{NewPixelEvent, PixelOwner};
+pub use seo_issues::{SEO_ISSUE_SORTS, SeoIssue, SeoIssueFilter};
+pub use seo_reports::{NewSeoReport, SEO_REPORT_SORTS, SeoReport};
 pub use usage::{DayUsage, RequestCounts, UsageDelta};
 pub use webhook_deliveries::{
     WEBHOOK_DELIVERY_SORTS, WebhookAttempt, WebhookDelivery, WebhookDeliveryFilter,

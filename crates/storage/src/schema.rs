@@ -264,3 +264,94 @@ diesel::table! {
         threshold -> BigInt,
     }
 }
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use super::Instant;
+
+    seo_reports (id) {
+        id -> BigInt,
+        workspace_id -> BigInt,
+        environment -> Text,
+        url -> Text,
+        performance -> BigInt,
+        accessibility -> BigInt,
+        best_practices -> BigInt,
+        seo -> BigInt,
+        errors -> BigInt,
+        warnings -> BigInt,
+        infos -> BigInt,
+        created_at -> Instant,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use super::{Instant, JsonDoc};
+
+    seo_issues (id) {
+        id -> BigInt,
+        workspace_id -> BigInt,
+        environment -> Text,
+        report_id -> BigInt,
+        url -> Text,
+        issue_type -> Text,
+        severity -> BigInt,
+        details -> JsonDoc,
+        created_at -> Instant,
+    }
+}
+
+diesel::joinable!(seo_issues -> seo_reports (report_id));
+diesel::allow_tables_to_appear_in_same_query!(seo_issues, seo_reports);
+
+diesel::table! {
+    pixel_domains (domain) {
+        domain -> Text,
+        workspace_id -> BigInt,
+    }
+}
+
+diesel::joinable!(pixel_domains -> workspaces (workspace_id));
+diesel::allow_tables_to_appear_in_same_query!(pixel_domains, workspaces);
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use super::{Instant, JsonDoc};
+
+    pixel_events (id) {
+        id -> BigInt,
+        workspace_id -> BigInt,
+        environment -> Text,
+        event -> Text,
+        url -> Text,
+        referrer -> Nullable<Text>,
+        user_agent -> Nullable<Text>,
+        network -> Nullable<Text>,
+        properties -> JsonDoc,
+        created_at -> Instant,
+    }
+}
+
+diesel::table! {
+    pixel_counts (workspace_id, environment, dimension, slot, event, value) {
+        workspace_id -> BigInt,
+        environment -> Text,
+        dimension -> Text,
+        slot -> BigInt,
+        event -> Text,
+        value -> Text,
+        count -> BigInt,
+    }
+}
+
+diesel::table! {
+    request_counts (workspace_id, environment, slot, api_key_id, status_class) {
+        workspace_id -> BigInt,
+        environment -> Text,
+        slot -> BigInt,
+        api_key_id -> BigInt,
+        status_class -> BigInt,
+        count -> BigInt,
+    }
+}

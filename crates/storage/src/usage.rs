@@ -5,11 +5,12 @@ use diesel::{
     upsert::excluded,
 };
 use diesel_async::RunQueryDsl;
+use gatepost_analytics::Slot;
 use gatepost_kernel::{ApiKeyId, Environment, Timestamp, WorkspaceId};
 
 use crate::{
     Result, Tx,
-    schema::{api_key_day_leases, api_key_usage, api_keys},
+    schema::{api_key_day_leases, api_key_usage, api_keys, request_counts},
     types::{DbTime, to_i64},
 };
 
@@ -35,8 +36,8 @@ pub struct UsageDelta {
     pub workspace_id: WorkspaceId,
     /// Its world.
     pub environment: Environment,
-    /// The UTC day, counted from 1970.
-    pub day: i64,
+    /// The quarter hour.
+    pub slot: Slot,
     /// How many requests.
     pub counts: RequestCounts,
     /// The last of them.
@@ -70,7 +71,7 @@ impl Tx<'_> {
     pub async fn usage_add(&mut self, delta: &UsageDelta) -> Result<()> {
         let row = UsageRow {
             api_key_id: delta.api_key_id.0,
-            day: delta.day,
+            day: delta.slot.day(),
             workspace_id: delta.workspace_id.0,
             environment: delta.environment.as_str().to_owned(),
             successes: to_i64(delta.counts.successes),
@@ -79,6 +80,7 @@ impl Tx<'_> {
             failures: to_i64(delta.counts.failures),
         };
         let last_used_at = DbTime::from(delta.last_used_at);
+        let classes = [(2, row.successes), (3, row.redirects), (4, row.refusals), (5, row.failures)];
         on_conn!(self, |c| {
             diesel::insert_into(api_key_usage::table)
                 .values(&row)
@@ -94,6 +96,28 @@ impl Tx<'_> {
                 ))
                 .execute(c)
                 .await?;
+            for (class, count) in classes.into_iter().filter(|(_, count)| *count > 0) {
+                diesel::insert_into(request_counts::table)
+                    .values((
+                        request_counts::workspace_id.eq(row.workspace_id),
+                        request_counts::environment.eq(&row.environment),
+                        request_counts::slot.eq(delta.slot.0),
+                        request_counts::api_key_id.eq(row.api_key_id),
+                        request_counts::status_class.eq(class),
+                        request_counts::count.eq(count),
+                    ))
+                    .on_conflict((
+                        request_counts::workspace_id,
+                        request_counts::environment,
+                        request_counts::slot,
+                        request_counts::api_key_id,
+                        request_counts::status_class,
+                    ))
+                    .do_update()
+                    .set(request_counts::count.eq(request_counts::count + excluded(request_counts::count)))
+                    .execute(c)
+                    .await?;
+            }
             // Several nodes write; the latest use wins, whoever comes last.
             diesel::update(api_keys::table.find(row.api_key_id))
                 .filter(diesel::BoolExpressionMethods::or(

@@ -4,7 +4,7 @@
 use serde_json::{Value, json};
 
 /// Type of the event, when it is sent, and the schema of its `data`.
-pub const EVENTS: [(&str, &str, &str); 9] = [
+pub const EVENTS: [(&str, &str, &str); 11] = [
     ("api_key.created", "An API key was made", "ApiKeyEventData"),
     ("api_key.updated", "An API key was changed", "ApiKeyEventData"),
     ("api_key.rotated", "An API key was replaced; the data is the new one's", "RotatedApiKeyEventData"),
@@ -16,6 +16,12 @@ pub const EVENTS: [(&str, &str, &str); 9] = [
         "entitlement.threshold_reached",
         "So much of a feature is used in its period",
         "ThresholdReachedEventData",
+    ),
+    ("seo.report.created", "An SEO report was submitted", "SeoReportEventData"),
+    (
+        "seo.score.dropped",
+        "A score is 10 points or more below what it was in the last report on the page",
+        "SeoScoreDroppedEventData",
     ),
     ("webhook.test", "Somebody asked for a test", "WebhookTestEventData"),
 ];

@@ -30,12 +30,16 @@ pub use version_3_0::document as document_3_0;
         (name = "Events", description = "What happened, to be told to endpoints."),
         (name = "Webhooks", description = "Endpoints, and the deliveries on their way there."),
         (name = "Entitlements", description = "What the plan allows, and how much of it is used."),
+        (name = "SEO", description = "What was found out about pages."),
+        (name = "Pixel", description = "Visits of pages, told without a key by the pages themselves."),
+        (name = "Analytics", description = "How much happened when."),
         (name = "Audit log", description = "Who changed what."),
     ),
     paths(crate::routes::verification::forward_auth),
     components(schemas(wire::ErrorBody, wire::RateLimitErrorBody, wire::ValidationErrorBody, wire::ServerErrorBody, wire::Problem,
         wire::webhook_events::ApiKeyEventData, wire::webhook_events::RotatedApiKeyEventData,
         wire::webhook_events::WorkspaceEventData, wire::webhook_events::ThresholdReachedEventData,
+        wire::webhook_events::SeoReportEventData, wire::webhook_events::SeoScoreDroppedEventData,
         wire::webhook_events::WebhookTestEventData))
 )]
 struct Skeleton;
@@ -49,6 +53,9 @@ const NOT_IN_NAMES: &str =
     "\\u0000-\\u001F\\u007F-\\u009F\\u200B\\u200E\\u200F\\u202A-\\u202E\\u2060-\\u2069\\uFEFF";
 /// What an endpoint can subscribe to.
 const SUBSCRIPTION_PATTERN: &str = "^(\\*|[a-z0-9_]+(\\.[a-z0-9_]+)*(\\.\\*)?)$";
+
+/// Operations that take no key: pages of the web call them, and tell whose they are by their domain.
+const PUBLIC: [&str; 2] = ["get_pixel_config", "track_pixel_event"];
 
 /// The methods that operations have.
 pub const METHODS: [&str; 5] = ["get", "post", "put", "patch", "delete"];
@@ -201,7 +208,8 @@ fn add_rules(schemas: &mut Map<String, Value>) {
 /// changed.
 fn complete(operation: &mut Value, method: &str, is_versioned: bool, schemas: &Value) {
     let id = operation["operationId"].as_str().unwrap_or_default().to_owned();
-    let changes = method != "get" && id != "verify_api_key";
+    let is_public = PUBLIC.contains(&id.as_str());
+    let changes = method != "get" && id != "verify_api_key" && !is_public;
     let takes_version = changes && (is_versioned || id.starts_with("rotate_"));
     if operation.get("description").is_none()
         && let Some((_, response)) = operation["responses"]
@@ -211,9 +219,9 @@ fn complete(operation: &mut Value, method: &str, is_versioned: bool, schemas: &V
         let text = response["description"].as_str().unwrap_or_default();
         operation["description"] = json!(format!("{text}."));
     }
-    operation["security"] = json!([{ "bearer": [] }, { "basic": [] }]);
+    operation["security"] = if is_public { json!([]) } else { json!([{ "bearer": [] }, { "basic": [] }]) };
     let mut parameters = operation["parameters"].as_array().cloned().unwrap_or_default();
-    if id != "forward_auth" {
+    if id != "forward_auth" && !is_public {
         parameters.push(reference("parameters", "ActingWorkspace"));
     }
     if changes {
@@ -232,6 +240,7 @@ fn complete(operation: &mut Value, method: &str, is_versioned: bool, schemas: &V
     for (name, status, ..) in SHARED {
         let applies = match status {
             "400" | "413" | "415" => takes_body,
+            "401" | "403" | "404" => !is_public,
             "409" => changes,
             "412" => takes_version,
             _ => true,
@@ -257,7 +266,9 @@ fn complete(operation: &mut Value, method: &str, is_versioned: bool, schemas: &V
             response["headers"]["ETag"] = reference("headers", "EntityTag");
         }
         response["headers"]["X-Request-ID"] = reference("headers", "RequestId");
-        response["headers"]["X-Gatepost-Workspace"] = reference("headers", "Workspace");
+        if !is_public {
+            response["headers"]["X-Gatepost-Workspace"] = reference("headers", "Workspace");
+        }
         for (header, component) in LIMIT_HEADERS {
             response["headers"][header] = reference("headers", component);
         }
@@ -306,9 +317,11 @@ fn sentence(operation_id: &str) -> String {
     let resource = match resource {
         "api_key" => "API key",
         "workspace" => "Workspace",
+        "seo_report" => "SEO report",
         other => other,
     };
-    format!("{resource} {}d successfully.", verb)
+    let done = if verb == "submit" { "submitted".to_owned() } else { format!("{verb}d") };
+    format!("{resource} {done} successfully.")
 }
 
 /// The headers that say how a caller stands, and their components.
@@ -373,7 +386,9 @@ fn shared_parameters() -> [(&'static str, Value); 3] {
 }
 
 fn is_request_body(schema: &str) -> bool {
-    ["Create", "Update", "Rotate", "Use", "Verify"].iter().any(|verb| schema.starts_with(verb))
+    ["Create", "Update", "Rotate", "Use", "Verify", "Submit", "Track"]
+        .iter()
+        .any(|verb| schema.starts_with(verb))
         && schema.ends_with("Body")
 }
 

@@ -1,11 +1,14 @@
 //! What travels: bodies that come in (`…Body`), things that go out (`…View`), and their descriptions for the
 //! OpenAPI document.
 
+pub mod analytics;
 pub mod api_key_usage;
 pub mod api_keys;
 pub mod audit_log;
 pub mod entitlements;
 pub mod events;
+pub mod pixel;
+pub mod seo;
 pub mod verification;
 pub mod webhook_events;
 pub mod webhooks;

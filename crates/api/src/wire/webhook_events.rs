@@ -2,6 +2,8 @@
 
 use utoipa::ToSchema;
 
+use super::seo::{SeoIssueCountsView, SeoScoresView};
+
 /// An API key that something happened to.
 #[derive(ToSchema)]
 #[expect(dead_code, reason = "only describes what the use-cases write")]
@@ -105,6 +107,46 @@ pub struct ThresholdReachedEventData {
     /// When it ends.
     #[schema(required, format = DateTime, example = "2026-02-01T00:00:00Z")]
     period_end: Option<String>,
+}
+
+/// An SEO report that was submitted.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "only describes what the use-cases write")]
+pub struct SeoReportEventData {
+    /// Its number.
+    #[schema(example = 1)]
+    id: i64,
+    /// The page.
+    #[schema(example = "https://example.com/page")]
+    url: String,
+    /// Its scores.
+    scores: SeoScoresView,
+    /// How many issues were found on it.
+    issue_counts: SeoIssueCountsView,
+}
+
+/// A score that has dropped.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "only describes what the use-cases write")]
+pub struct SeoScoreDroppedEventData {
+    /// The report in which it is lower.
+    #[schema(example = 2)]
+    report_id: i64,
+    /// The last report on the page before that.
+    #[schema(example = 1)]
+    previous_report_id: i64,
+    /// The page.
+    #[schema(example = "https://example.com/page")]
+    url: String,
+    /// `performance`, `accessibility`, `best_practices` or `seo`
+    #[schema(example = "performance")]
+    score: String,
+    /// What it was.
+    #[schema(example = 85)]
+    from: u8,
+    /// What it is.
+    #[schema(example = 70)]
+    to: u8,
 }
 
 /// A test.

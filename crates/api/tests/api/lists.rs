@@ -24,7 +24,7 @@ both_engines! { TestApp:
 /// A list under test.
 struct List {
     operation_id: &'static str,
-    /// `{webhook}` is an endpoint of the tenant.
+    /// `{webhook}` is an endpoint of the tenant, `{workspace}` its number.
     path: &'static str,
     /// Sort keys whose order can be checked by the members of a row.
     sorts: &'static [&'static str],
@@ -35,7 +35,7 @@ struct List {
 
 const ROWS: usize = 12;
 
-const LISTS: [List; 6] = [
+const LISTS: [List; 8] = [
     List {
         operation_id: "list_workspaces",
         path: "/workspaces",
@@ -70,6 +70,20 @@ const LISTS: [List; 6] = [
         sorts: &["created_at"],
         is_log: true,
         filter: ("type=even.one", 6),
+    },
+    List {
+        operation_id: "list_seo_reports",
+        path: "/seo/reports",
+        sorts: &["created_at"],
+        is_log: true,
+        filter: ("url=https://Example.com/even%23top", 6),
+    },
+    List {
+        operation_id: "list_seo_issues",
+        path: "/seo/issues/{workspace}",
+        sorts: &["id", "created_at", "issue_type", "url"],
+        is_log: false,
+        filter: ("severity=error", 6),
     },
     List {
         operation_id: "list_audit_log",
@@ -116,9 +130,9 @@ impl Filled {
 async fn fill(app: &TestApp) -> Vec<Filled> {
     let mut filled = Vec::new();
     for list in &LISTS {
-        let (_, _, tenant) = app.create_tenant("Lists").await;
+        let (workspace, _, tenant) = app.create_tenant("Lists").await;
         let key = if list.operation_id == "list_workspaces" { app.root_key.clone() } else { tenant };
-        let mut path = list.path.to_owned();
+        let mut path = list.path.replace("{workspace}", &workspace.to_string());
         if path.contains("{webhook}") {
             let body = json!({ "url": "http://127.0.0.1:1/", "events": ["*"] });
             let id = app.post(&key, "/webhooks", &body).await.expect(201)["data"]["id"].clone();
@@ -165,6 +179,15 @@ async fn make_row(app: &TestApp, one: &Filled, number: usize) {
         "list_webhook_deliveries" | "list_events" => {
             let body = json!({ "type": if even { "even.one" } else { "odd.one" }, "data": { "n": number } });
             app.post(&one.key, "/events", &body).await.expect(202);
+        }
+        "list_seo_reports" | "list_seo_issues" => {
+            let (page, severity) = if even { ("even", "error") } else { ("odd", "info") };
+            let body = json!({
+                "url": format!("https://example.com/{page}"),
+                "scores": { "performance": 50, "accessibility": 50, "best_practices": 50, "seo": 50 },
+                "issues": [{ "type": format!("kind-{}", number / 3), "severity": severity, "element": name }],
+            });
+            app.post(&one.key, "/seo/report", &body).await.expect(201);
         }
         "list_audit_log" => {
             app.post(&one.key, "/api-keys", &json!({ "name": name })).await.expect(201);

@@ -1,5 +1,6 @@
 //! The API through a real listening server, on both engines; the files mirror the routes.
 
+mod analytics;
 mod api_keys;
 mod audit_log;
 mod auth_cache;
@@ -12,7 +13,9 @@ mod idempotency;
 mod limits;
 mod lists;
 mod openapi;
+mod pixel;
 mod probes;
+mod seo;
 mod tenancy;
 mod tls;
 mod verification;

@@ -7,8 +7,8 @@ use serde_json::{Value, json};
 
 both_engines! { TestApp: what_endpoints_receive_is_what_is_described }
 
-/// Operations that any key may call; this list may only shrink.
-pub const NEEDS_NO_SCOPE: [&str; 1] = ["forward_auth"];
+/// Operations that any key may call, and those that need none; this list may only shrink.
+pub const NEEDS_NO_SCOPE: [&str; 3] = ["forward_auth", "get_pixel_config", "track_pixel_event"];
 
 /// Path, method and operation of everything in the document.
 pub fn operations(document: &Value) -> Vec<(String, String, Value)> {
@@ -60,7 +60,12 @@ fn every_operation_is_described() {
         assert!(scope.map_or(NEEDS_NO_SCOPE.contains(&id), |s| s.contains(':')), "{what}: scope");
         assert!(operation["tags"].as_array().is_some_and(|t| t.len() == 1), "{what}: tag");
         let responses = operation["responses"].as_object().expect(&what);
-        let mut expected = vec!["401", "403", "404", "422", "429", "500", "503"];
+        let is_public = operation["security"].as_array().is_some_and(Vec::is_empty);
+        assert_eq!(is_public, path.starts_with("/api/v1/pixel/"), "{what}: only pages need no key");
+        let mut expected = vec!["422", "429", "500", "503"];
+        if !is_public {
+            expected.extend(["401", "403", "404"]);
+        }
         if operation.get("requestBody").is_some() {
             expected.extend(["400", "413", "415"]);
             let media = &operation["requestBody"]["content"]["application/json"];
@@ -69,7 +74,7 @@ fn every_operation_is_described() {
                 "{what}: example of the body"
             );
         }
-        if method != "GET" && id != "verify_api_key" {
+        if method != "GET" && id != "verify_api_key" && !is_public {
             expected.push("409");
         }
         for status in expected {
@@ -94,6 +99,34 @@ fn every_operation_is_described() {
             operation["parameters"].as_array().into_iter().flatten().filter(|p| p["in"] == "path").count();
         assert_eq!(in_path, declared, "{what}: path parameters");
     }
+}
+
+/// Every operation of the core contract is there, with the scope that it names; those that are marked as coming are not.
+#[test]
+fn the_core_contract_is_complete() {
+    let document = gatepost_api::document();
+    let mut there = operations(&document);
+    there.iter_mut().for_each(|(path, ..)| *path = path.trim_start_matches("/api/v1").to_owned());
+    // Names of parameters are ours to choose.
+    let shape = |path: &str| -> Vec<String> {
+        path.split('/')
+            .map(|part| if part.starts_with('{') { "{}".to_owned() } else { part.to_owned() })
+            .collect()
+    };
+    let rows = include_str!("core-operations.txt").lines().filter(|line| !line.starts_with('#'));
+    let mut count = 0;
+    for row in rows {
+        let words: Vec<&str> = row.split_whitespace().collect();
+        let (method, path, scope) = (words[0], words[1], words[2]);
+        let operation = there.iter().find(|(p, m, _)| m == method && shape(p) == shape(path));
+        assert_eq!(operation.is_some(), words.get(3) != Some(&"coming"), "{method} {path}");
+        if let Some((_, _, operation)) = operation {
+            let expected = if scope == "-" { Value::Null } else { json!(scope) };
+            assert_eq!(operation["x-required-scope"], expected, "{method} {path}");
+        }
+        count += 1;
+    }
+    assert_eq!(count, 30);
 }
 
 #[test]
@@ -167,6 +200,11 @@ async fn what_endpoints_receive_is_what_is_described(app: TestApp) {
     let usage = json!({ "feature": "posts", "quantity": limit });
     app.post(&tenants_key, "/entitlements/usage", &usage).await.expect(200);
     app.delete(root, &format!("/workspaces/{workspace}")).await.expect(204);
+    for score in [80, 70] {
+        let scores = json!({ "performance": score, "accessibility": 90, "best_practices": 90, "seo": 90 });
+        let report = json!({ "url": "https://example.com/page", "scores": scores });
+        app.post(root, "/seo/report", &report).await.expect(201);
+    }
 
     let document = gatepost_api::document();
     let resolve = |value: &Value| {

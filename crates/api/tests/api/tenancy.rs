@@ -23,6 +23,8 @@ enum Case {
     OnWebhook(Value),
     /// `{id}` is an event.
     OnEvent,
+    /// `{workspace_id}` is a workspace whose issues are listed.
+    OnIssues,
     /// A list, or something made anew: there is no id to forge.
     Collection(Value),
 }
@@ -43,6 +45,9 @@ fn case(operation_id: &str) -> Case {
         "list_webhooks" | "list_events" | "check_entitlement" | "get_entitlement_summary" => {
             Case::Collection(none)
         }
+        "list_seo_reports" | "get_pixel_analytics" | "get_api_analytics" => Case::Collection(none),
+        "submit_seo_report" => Case::Collection(seo_report("https://forged.test/")),
+        "list_seo_issues" => Case::OnIssues,
         "record_usage" | "consume_entitlement" => Case::Collection(json!({ "feature": "posts" })),
         "create_webhook" => Case::Collection(json!({ "url": "http://127.0.0.1:1/", "events": ["forged"] })),
         "create_event" => Case::Collection(json!({ "type": "forged", "data": {} })),
@@ -67,7 +72,7 @@ impl Case {
             | Self::OnApiKey(body)
             | Self::OnWebhook(body)
             | Self::Collection(body) => body,
-            Self::OnEvent => &Value::Null,
+            Self::OnEvent | Self::OnIssues => &Value::Null,
         }
     }
 }
@@ -109,6 +114,7 @@ async fn send(
 ) -> Reply {
     // The first delivery that is made at all is the victim's.
     let path = operation.path.replace("{id}", &id.to_string()).replace("{delivery_id}", "1");
+    let path = path.replace("{workspace_id}", &id.to_string());
     let mut request = app.request(operation.method.clone(), &path);
     if !key.is_empty() {
         request = request.bearer_auth(key);
@@ -133,6 +139,7 @@ async fn snapshot(app: &TestApp, key: &str) -> Vec<Value> {
         "/webhooks",
         "/events",
         "/entitlements/summary",
+        "/seo/reports",
     ] {
         let mut rows = app.get(key, path).await.expect(200)["data"].take();
         // Looking is a use of the key that looks, and nobody else's doing.
@@ -150,12 +157,21 @@ async fn snapshot(app: &TestApp, key: &str) -> Vec<Value> {
     seen
 }
 
-/// Makes a webhook endpoint with a delivery, and an event whose id is `evt_victim`.
+fn seo_report(url: &str) -> Value {
+    json!({
+        "url": url,
+        "scores": { "performance": 1, "accessibility": 2, "best_practices": 3, "seo": 4 },
+        "issues": [{ "type": "victim", "severity": "error", "element": "Victim" }],
+    })
+}
+
+/// Makes a webhook endpoint with a delivery, an SEO report, and an event whose id is `evt_victim`.
 async fn make_webhook(app: &TestApp, key: &str) -> i64 {
     let body = json!({ "url": "http://127.0.0.1:1/Victim", "events": ["*"] });
     let made = app.post(key, "/webhooks", &body).await.expect(201);
     let event = json!({ "id": "evt_victim", "type": "victim", "data": "Victim" });
     app.post(key, "/events", &event).await.expect(202);
+    app.post(key, "/seo/report", &seo_report("https://example.com/Victim")).await.expect(201);
     made["data"]["id"].as_i64().expect("an id")
 }
 
@@ -188,7 +204,7 @@ async fn no_operation_reaches_another_tenant(app: TestApp) {
                 .expect_error(403, "access_denied");
         }
         let id = match &operation.case {
-            Case::OnWorkspace(_) => victim,
+            Case::OnWorkspace(_) | Case::OnIssues => victim,
             Case::OnApiKey(_) => target,
             Case::OnWebhook(_) => webhook,
             Case::OnEvent => {
@@ -262,6 +278,7 @@ async fn no_operation_reaches_the_live_world_from_the_test_world(app: TestApp) {
                 send(&app, &test, &operation, "evt_victim", None).await.expect_error(404, "not_found");
                 continue;
             }
+            Case::OnIssues => send(&app, &test, &operation, own, None).await,
             Case::Collection(_) => send(&app, &test, &operation, 0, None).await,
         };
         for row in reply.json["data"].as_array().into_iter().flatten() {

@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 use super::{ByCounter, FeatureStanding, Place, UseFeature, kept};
 use crate::{
     App, UnitOfWork,
-    combiner::{Combiner, Limits, each_alone},
+    combiner::{Combiner, Limits, MAX_WAITING, each_alone},
 };
 
 /// How long a decision is kept under its idempotency key.
@@ -32,9 +32,9 @@ const MAX_REMEMBERED: usize = 1_024;
 /// A use that waits for the next transaction.
 #[derive(Clone)]
 pub(crate) struct Request {
-    workspace_id: WorkspaceId,
-    environment: Environment,
-    input: UseFeature,
+    pub workspace_id: WorkspaceId,
+    pub environment: Environment,
+    pub input: UseFeature,
 }
 
 /// Where uses wait, by what they count for.
@@ -85,6 +85,7 @@ impl Request {
 pub(crate) fn counters() -> Counters {
     let lane = || Lane {
         combiner: Combiner::new(Limits {
+            waiting: MAX_WAITING,
             lanes: 1,
             requests: MAX_REQUESTS,
             weight: usize::MAX,
@@ -188,12 +189,22 @@ pub(super) async fn count_in(
     input: UseFeature,
 ) -> Result<FeatureStanding> {
     let requests = [Request { workspace_id, environment, input }];
-    let mut group = Group::new(app, &requests);
-    group.count(&mut unit.tx).await?;
-    let Group { mut answers, uses, events, .. } = group;
-    unit.tx.entitlement_use_insert(&uses).await?;
+    let (mut answers, events) = count_all(&mut unit.tx, app, &requests).await?;
     events.into_iter().for_each(|event| unit.store_later(event));
-    answers.pop().flatten().unwrap_or_else(unanswered)
+    answers.pop().unwrap_or_else(unanswered)
+}
+
+/// Counts uses in a transaction; what each is told, and the events that are to be stored with them.
+pub(crate) async fn count_all(
+    tx: &mut Tx<'_>,
+    app: &App,
+    requests: &[Request],
+) -> Result<(Vec<Result<FeatureStanding>>, Vec<NewEvent>)> {
+    let mut group = Group::new(app, requests);
+    group.count(tx).await?;
+    let Group { answers, uses, events, .. } = group;
+    tx.entitlement_use_insert(&uses).await?;
+    Ok((answered(answers), events))
 }
 
 fn unanswered() -> Result<FeatureStanding> {

@@ -1,11 +1,15 @@
-//! Features that Gatepost counts itself: keys, webhook endpoints, workspaces. What is used is what there is, so nothing is
-//! counted twice, and what is deleted is free again.
+//! Features that Gatepost counts itself. Of keys, webhook endpoints and workspaces, what is used is what there is, so nothing
+//! is counted twice, and what is deleted is free again. What is done (reports, calls of tools) has counters like the features
+//! of tenants, but only where a plan lists it.
 
 use gatepost_entitlements::Grant;
 use gatepost_kernel::{Error, Result, Timestamp, WorkspaceId};
 use gatepost_storage::{Tx, Workspace};
 
-use super::{Place, counting::threshold_event};
+use super::{
+    Place, UseFeature,
+    counting::{count_in, threshold_event},
+};
 use crate::UnitOfWork;
 
 /// How many there are.
@@ -50,4 +54,20 @@ pub(crate) async fn grow(
         }
     }
     Ok(())
+}
+
+/// Counts something that the caller's workspace does, in the unit that does it, if its plan lists the feature.
+///
+/// # Errors
+/// [`Error::FeatureLimitReached`].
+pub(crate) async fn act(unit: &mut UnitOfWork<'_>, feature: &'static str) -> Result<()> {
+    let (workspace, environment) = (unit.caller().workspace_id(), unit.caller().environment());
+    let app = unit.app().clone();
+    let tier = unit.tx.workspace_get(workspace).await?.ok_or(Error::NotFound)?.tier;
+    if !app.catalog().lists(&tier, feature) {
+        return Ok(());
+    }
+    let input =
+        UseFeature { feature: feature.to_owned(), quantity: 1, idempotency_key: None, metadata: None };
+    count_in(unit, &app, workspace, environment, input).await?.into_result().map(|_| ())
 }

@@ -33,6 +33,7 @@ pub struct ConfigFile {
     pub plans: IndexMap<String, PlanSection>,
     pub features: IndexMap<String, FeatureSection>,
     pub entitlements: EntitlementsSection,
+    pub pixel: PixelSection,
     pub retention: RetentionSection,
 }
 
@@ -182,6 +183,16 @@ pub struct EntitlementsSection {
     pub meter_requests: Option<Spanned<String>>,
 }
 
+/// `[pixel]`
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct PixelSection {
+    /// Requests per minute and address of visitors. Default `300`.
+    pub requests_per_minute: Option<AtLeastOne>,
+    /// How many events may wait to be stored; beyond that the answer is 503. Default `10000`.
+    pub queue: Option<AtLeastOne>,
+}
+
 /// `[retention]`
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -190,6 +201,12 @@ pub struct RetentionSection {
     pub events: Option<Lifetime>,
     /// How long deliveries are kept. Default `"30d"`.
     pub deliveries: Option<Lifetime>,
+    /// How long pixel events are kept; their counts are part of `analytics`. Default `"30d"`.
+    pub pixel_events: Option<Lifetime>,
+    /// How long the counts are kept that `/analytics` shows. Default `"400d"`.
+    pub analytics: Option<Lifetime>,
+    /// How long SEO reports are kept. Default `"400d"`.
+    pub seo_reports: Option<Lifetime>,
 }
 
 impl ConfigFile {

@@ -76,6 +76,16 @@ pub struct Config {
     pub events_kept: Option<Duration>,
     /// How long deliveries are kept.
     pub deliveries_kept: Option<Duration>,
+    /// Requests per minute and address of visitors.
+    pub pixel_per_minute: Option<u64>,
+    /// How many pixel events may wait to be stored.
+    pub pixel_queue: Option<u64>,
+    /// How long pixel events are kept.
+    pub pixel_events_kept: Option<Duration>,
+    /// How long counts are kept.
+    pub counts_kept: Option<Duration>,
+    /// How long SEO reports are kept.
+    pub seo_reports_kept: Option<Duration>,
 }
 
 impl Config {
@@ -131,6 +141,11 @@ impl Config {
             anonymous_per_minute: file.limits.anonymous_per_minute.map(|n| n.0),
             events_kept: file.retention.events.map(|kept| kept.0),
             deliveries_kept: file.retention.deliveries.map(|kept| kept.0),
+            pixel_per_minute: file.pixel.requests_per_minute.map(|n| n.0),
+            pixel_queue: file.pixel.queue.map(|n| n.0),
+            pixel_events_kept: file.retention.pixel_events.map(|kept| kept.0),
+            counts_kept: file.retention.analytics.map(|kept| kept.0),
+            seo_reports_kept: file.retention.seo_reports.map(|kept| kept.0),
             upgrade_url: file.entitlements.upgrade_url.map(|url| url.0),
             meter_requests: file.entitlements.meter_requests.map(|name| name.into_inner()),
             file: global.config.clone(),
@@ -155,6 +170,13 @@ impl Config {
             meter_requests: self.meter_requests.clone(),
             events_kept: self.events_kept.unwrap_or(default.events_kept),
             deliveries_kept: self.deliveries_kept.unwrap_or(default.deliveries_kept),
+            pixel_per_minute: self.pixel_per_minute.unwrap_or(default.pixel_per_minute),
+            pixel_queue: self
+                .pixel_queue
+                .map_or(default.pixel_queue, |n| usize::try_from(n).unwrap_or(usize::MAX)),
+            pixel_events_kept: self.pixel_events_kept.unwrap_or(default.pixel_events_kept),
+            counts_kept: self.counts_kept.unwrap_or(default.counts_kept),
+            seo_reports_kept: self.seo_reports_kept.unwrap_or(default.seo_reports_kept),
         }
     }
 }

@@ -1,0 +1,222 @@
+//! Pixel tracking: visits of pages, which nobody shows a key for.
+//!
+//! Whose page it is follows from its domain. That is remembered for a few seconds, and forgotten as soon as the change feed
+//! tells of a workspace; what is remembered is bounded, since anybody can name any domain. Events that come at the same time
+//! are stored and counted in one transaction, and answered when they are there.
+
+use std::{
+    collections::HashMap,
+    net::IpAddr,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use gatepost_kernel::{Environment, Error, Result, Timestamp, WorkspaceId, random};
+use gatepost_pixel::{PixelSettings, Visit, names_of, network_of, page_of, referrer_of};
+use gatepost_storage::{NewPixelEvent, Tx};
+use rand::RngExt;
+use serde_json::{Map, Value};
+use url::Url;
+
+use crate::{
+    App,
+    combiner::{Combiner, Limits, each_alone},
+    entitlements::{Request, UseFeature, count_all},
+};
+
+/// The feature that counts events, where a plan lists it.
+const FEATURE: &str = "pixel_events";
+/// How long it is remembered whose a domain is; the same as of keys, for when the change feed cannot be read.
+const TRUST: Duration = Duration::from_secs(4);
+/// How many domains are remembered.
+const MAX_REMEMBERED: usize = 10_000;
+/// Events of one transaction.
+const MAX_EVENTS: usize = 500;
+/// How many bytes of them.
+const MAX_BYTES: usize = 4 << 20;
+
+/// The pages of a workspace.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Site {
+    workspace_id: WorkspaceId,
+    /// Whether the plan counts its events.
+    metered: bool,
+    /// What the workspace says about its pixel.
+    pub settings: PixelSettings,
+}
+
+/// What happened on a page, as it is told.
+#[derive(Debug)]
+pub struct TrackEvent {
+    /// What, as [`gatepost_pixel::event_name`] accepts it.
+    pub event: String,
+    /// On which page.
+    pub url: Url,
+    /// From which page the visitor came.
+    pub referrer: Option<Url>,
+    /// With what.
+    pub user_agent: Option<String>,
+    /// Whatever else is said about it.
+    pub properties: Map<String, Value>,
+}
+
+/// Whose a domain is, and until when that is believed.
+type Remembered = (Option<Arc<Site>>, Timestamp);
+
+/// Whose domains are whose, as far as this process remembers.
+#[derive(Default)]
+pub(crate) struct Sites {
+    known: Mutex<HashMap<String, Remembered>>,
+    /// Grows with each forgetting: what was read before is not put down after it.
+    version: AtomicU64,
+}
+
+impl Sites {
+    pub(crate) fn forget(&self) {
+        self.version.fetch_add(1, Ordering::SeqCst);
+        self.known.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+
+    fn get(&self, domain: &str, now: Timestamp) -> Option<Option<Arc<Site>>> {
+        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        known.get(domain).filter(|(_, until)| now < *until).map(|(site, _)| site.clone())
+    }
+
+    fn put(&self, domain: String, site: Option<Arc<Site>>, now: Timestamp, version: u64) {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.version.load(Ordering::SeqCst) != version {
+            return;
+        }
+        if known.len() >= MAX_REMEMBERED {
+            known.clear();
+        }
+        known.insert(domain, (site, now.plus(TRUST)));
+    }
+}
+
+/// Events that wait to be stored; whether each was.
+pub(crate) type Tracking = Combiner<Tracked, bool>;
+
+/// An event, and whether the plan counts it.
+#[derive(Clone)]
+pub(crate) struct Tracked {
+    event: NewPixelEvent,
+    metered: bool,
+}
+
+pub(crate) fn tracking(waiting: usize) -> Arc<Tracking> {
+    let weigh = |tracked: &Tracked| tracked.event.visit.url.len() + tracked.event.page.len() + 1_024;
+    Combiner::new(Limits { waiting, lanes: 1, requests: MAX_EVENTS, weight: MAX_BYTES, weigh })
+}
+
+/// The pages that a domain belongs to; none if it is nobody's.
+///
+/// # Errors
+/// [`Error::Unavailable`].
+pub async fn site(app: &App, domain: Option<String>) -> Result<Option<Arc<Site>>> {
+    let Some(domain) = domain else { return Ok(None) };
+    let now = app.now();
+    if let Some(known) = app.sites().get(&domain, now) {
+        return Ok(known);
+    }
+    let version = app.sites().version.load(Ordering::SeqCst);
+    let names = names_of(&domain);
+    let owner = app.read(async move |mut tx| Ok(tx.pixel_owner(&names).await?)).await?;
+    let site = owner.map(|owner| {
+        let settings = owner.settings.get("pixel").and_then(|pixel| PixelSettings::read(pixel).ok());
+        Arc::new(Site {
+            workspace_id: owner.workspace_id,
+            metered: app.catalog().lists(&owner.tier, FEATURE),
+            settings: settings.unwrap_or_default(),
+        })
+    });
+    app.sites().put(domain, site.clone(), now, version);
+    Ok(site)
+}
+
+/// Keeps what happened on a page of a domain, and answers whether it was kept: not if the domain is nobody's, if its workspace
+/// does not want it or may have no more, or if it is not one of the sample.
+///
+/// # Errors
+/// [`Error::Unavailable`], also if too many events wait.
+pub async fn track(
+    app: &App,
+    domain: Option<String>,
+    address: Option<IpAddr>,
+    input: TrackEvent,
+) -> Result<bool> {
+    let Some(site) = site(app, domain).await? else { return Ok(false) };
+    if !site.settings.takes(&input.event) || !site.settings.samples(random::rng().random::<f64>()) {
+        return Ok(false);
+    }
+    let event = NewPixelEvent {
+        workspace_id: site.workspace_id,
+        // A page shows no key, so it is always of the world that counts.
+        environment: Environment::Live,
+        page: page_of(&input.url),
+        referring_site: referrer_of(&input.url, input.referrer.as_ref()),
+        visit: Visit {
+            event: input.event,
+            url: input.url.into(),
+            referrer: input.referrer.map(Into::into),
+            user_agent: input.user_agent,
+            network: address.and_then(network_of),
+            properties: input.properties,
+        },
+        created_at: app.now(),
+    };
+    let work = {
+        let app = app.clone();
+        move |tracked| store_group(app.clone(), tracked)
+    };
+    app.tracking().submit(app.runtime(), Tracked { event, metered: site.metered }, work).await
+}
+
+async fn store_group(app: App, tracked: Vec<Tracked>) -> Vec<Result<bool>> {
+    each_alone(tracked, |tracked| try_group(app.clone(), tracked)).await
+}
+
+/// One transaction; what was kept.
+async fn try_group(app: App, tracked: Vec<Tracked>) -> Result<Vec<Result<bool>>> {
+    let dispatcher = app.dispatcher().ok().cloned();
+    let own = app.clone();
+    let work = async move |mut tx: Tx<'_>| {
+        let metered: Vec<Request> = tracked.iter().filter(|tracked| tracked.metered).map(use_of).collect();
+        let (decisions, thresholds) = match metered.is_empty() {
+            true => (Vec::new(), Vec::new()),
+            false => count_all(&mut tx, &own, &metered).await?,
+        };
+        let mut decisions = decisions.into_iter();
+        let (mut kept, mut answers) = (Vec::with_capacity(tracked.len()), Vec::with_capacity(tracked.len()));
+        for Tracked { event, metered } in tracked {
+            let decision = if metered { decisions.next() } else { None };
+            let allowed = match decision {
+                None => true,
+                // A workspace that is gone, or may have no more, keeps nothing.
+                Some(Ok(standing)) => standing.refused.is_none(),
+                Some(Err(Error::NotFound)) => false,
+                Some(Err(error)) => return Err(error),
+            };
+            answers.push(Ok(allowed));
+            if allowed {
+                kept.push(event);
+            }
+        }
+        tx.pixel_event_insert(&kept).await?;
+        let (_, handovers) = gatepost_delivery::store(&mut tx, &thresholds, dispatcher.as_ref()).await?;
+        Ok((answers, handovers))
+    };
+    let (answers, handovers) = app.storage().transaction::<_, Error, _>(work).await?;
+    app.hand_over(handovers);
+    Ok(answers)
+}
+
+fn use_of(tracked: &Tracked) -> Request {
+    let input =
+        UseFeature { feature: FEATURE.to_owned(), quantity: 1, idempotency_key: None, metadata: None };
+    let NewPixelEvent { workspace_id, environment, .. } = tracked.event;
+    Request { workspace_id, environment, input }
+}

@@ -1,0 +1,106 @@
+//! SEO reports: what was found out about pages, and how that changes.
+
+use gatepost_kernel::{Page, Result, SeoReportId, WorkspaceId};
+use gatepost_seo::{Dropped, Issue, SCORES, Scores, Severity};
+use gatepost_storage::{NewSeoReport, SeoIssue, SeoIssueFilter, SeoReport};
+use serde_json::{Map, Value, json};
+
+use crate::{App, Caller, UnitOfWork, entitlements::act, lists::ListRequest};
+
+/// What was found out about a page.
+#[derive(Debug)]
+pub struct SubmitSeoReport {
+    /// The page, as [`gatepost_seo::page_url`] gives it.
+    pub url: String,
+    /// Its scores.
+    pub scores: Scores,
+    /// What was found on it.
+    pub issues: Vec<Issue>,
+}
+
+/// Which issues to list.
+#[derive(Debug, Default)]
+pub struct ListSeoIssues {
+    /// Of one report only.
+    pub report_id: Option<SeoReportId>,
+    /// Of one page only.
+    pub url: Option<String>,
+    /// Of one kind only.
+    pub issue_type: Option<String>,
+    /// Of one severity only.
+    pub severity: Option<Severity>,
+}
+
+/// Keeps a report, and tells of it, and of each score that has dropped against the last report on the page.
+///
+/// # Errors
+/// [`gatepost_kernel::Error::FeatureLimitReached`] if the plan limits `seo_reports`.
+pub async fn submit(unit: &mut UnitOfWork<'_>, input: SubmitSeoReport) -> Result<SeoReport> {
+    act(unit, "seo_reports").await?;
+    let (workspace_id, environment) = (unit.caller().workspace_id(), unit.caller().environment());
+    let SubmitSeoReport { url, scores, issues } = input;
+    let new = NewSeoReport { workspace_id, environment, url, scores, issues, created_at: unit.now };
+    unit.tx.seo_url_lock(&new).await?;
+    let before = unit.tx.seo_report_last(workspace_id, environment, &new.url).await?;
+    let report = unit.tx.seo_report_insert(&new).await?;
+    let issues = report.issues;
+    let data = json!({
+        "id": report.id,
+        "url": report.url,
+        "scores": by_name(report.scores),
+        "issue_counts": { "error": issues.error, "warning": issues.warning, "info": issues.info },
+    });
+    unit.happened(workspace_id, environment, "seo.report.created", data);
+    let Some(before) = before else { return Ok(report) };
+    for Dropped { score, from, to } in report.scores.dropped(before.scores) {
+        let data = json!({
+            "report_id": report.id,
+            "previous_report_id": before.id,
+            "url": report.url,
+            "score": score,
+            "from": from,
+            "to": to,
+        });
+        unit.happened(workspace_id, environment, "seo.score.dropped", data);
+    }
+    Ok(report)
+}
+
+fn by_name(scores: Scores) -> Map<String, Value> {
+    SCORES.into_iter().zip(scores.0).map(|(name, score)| (name.to_owned(), score.into())).collect()
+}
+
+/// One page of the caller's reports; all, or those on one page of the web.
+///
+/// # Errors
+/// [`gatepost_kernel::Error::Unavailable`].
+pub async fn list_reports(
+    app: &App,
+    caller: &Caller,
+    url: Option<String>,
+    request: ListRequest,
+) -> Result<Page<SeoReport>> {
+    let (workspace, environment) = (caller.workspace_id(), caller.environment());
+    app.read_snapshot(async move |mut tx| {
+        Ok(tx.seo_report_list(workspace, environment, url.as_deref(), &request).await?)
+    })
+    .await
+}
+
+/// One page of the issues of a workspace.
+///
+/// # Errors
+/// [`gatepost_kernel::Error::NotFound`] if the caller may not see the workspace; [`gatepost_kernel::Error::Unavailable`].
+pub async fn list_issues(
+    app: &App,
+    caller: &Caller,
+    workspace: WorkspaceId,
+    query: ListSeoIssues,
+    request: ListRequest,
+) -> Result<Page<SeoIssue>> {
+    let workspace_id = caller.workspace_in_path(app, workspace).await?;
+    let ListSeoIssues { report_id, url, issue_type, severity } = query;
+    let environment = caller.environment();
+    let filter = SeoIssueFilter { workspace_id, environment, report_id, url, issue_type, severity };
+    app.read_snapshot(async move |mut tx| Ok(tx.seo_issue_list(&filter, &request).await?)).await
+}

@@ -1,0 +1,257 @@
+//! What happens on pages, and whose pages they are.
+
+use std::collections::BTreeMap;
+
+use diesel::{
+    ExpressionMethods, Insertable, QueryDsl,
+    sql_types::{BigInt, Nullable, Text},
+    upsert::excluded,
+};
+use diesel_async::RunQueryDsl;
+use gatepost_analytics::Slot;
+use gatepost_kernel::{Environment, Timestamp, WorkspaceId};
+use gatepost_pixel::Visit;
+use serde_json::Value;
+
+use crate::{
+    Result, Tx,
+    engine::Conn,
+    schema::{pixel_counts, pixel_domains, pixel_events, workspaces},
+    types::{DbJson, DbTime, Instant, JsonDoc, to_i64},
+};
+
+/// Something that happened on a page of a tenant.
+#[derive(Debug, Clone)]
+pub struct NewPixelEvent {
+    /// The tenant.
+    pub workspace_id: WorkspaceId,
+    /// The world.
+    pub environment: Environment,
+    /// What happened.
+    pub visit: Visit,
+    /// The page as it is counted.
+    pub page: String,
+    /// The site that the visitor came from, as it is counted; none from nowhere.
+    pub referring_site: Option<String>,
+    /// When.
+    pub created_at: Timestamp,
+}
+
+/// Who owns a domain.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PixelOwner {
+    /// By which name.
+    pub domain: String,
+    /// The tenant.
+    pub workspace_id: WorkspaceId,
+    /// Its plan.
+    pub tier: String,
+    /// All its settings.
+    pub settings: Value,
+}
+
+#[derive(Insertable)]
+#[diesel(table_name = pixel_events)]
+struct NewEventRow<'a> {
+    workspace_id: i64,
+    environment: &'a str,
+    event: &'a str,
+    url: &'a str,
+    referrer: Option<&'a str>,
+    user_agent: Option<&'a str>,
+    network: Option<String>,
+    properties: DbJson,
+    created_at: DbTime,
+}
+
+bulk_statement! {
+    /// New events.
+    InsertEvents returning () =
+    "INSERT INTO pixel_events (workspace_id, environment, event, url, referrer, user_agent, network, properties, created_at) SELECT * FROM"
+    unnest ""
+    {
+        workspace_id: i64 => BigInt,
+        environment: &'a str => Text,
+        event: &'a str => Text,
+        url: &'a str => Text,
+        referrer: Option<&'a str> => Nullable<Text>,
+        user_agent: Option<&'a str> => Nullable<Text>,
+        network: Option<String> => Nullable<Text>,
+        properties: DbJson => JsonDoc,
+        created_at: DbTime => Instant,
+    }
+}
+
+bulk_statement! {
+    /// Adds to counts.
+    AddCounts returning () =
+    "INSERT INTO pixel_counts AS c (workspace_id, environment, dimension, slot, event, value, count) SELECT * FROM"
+    unnest "ON CONFLICT (workspace_id, environment, dimension, slot, event, value) DO UPDATE SET count = c.count + excluded.count"
+    {
+        workspace_id: i64 => BigInt,
+        environment: &'a str => Text,
+        dimension: &'a str => Text,
+        slot: i64 => BigInt,
+        event: &'a str => Text,
+        value: &'a str => Text,
+        count: i64 => BigInt,
+    }
+}
+
+/// What is counted together: workspace, world, dimension, slot, event and value.
+type CountKey<'a> = (i64, &'a str, &'static str, i64, &'a str, &'a str);
+
+/// Adds up what new events add to the counts, in the order of the table's key: so two processes never wait for each other.
+fn counts(new: &[NewPixelEvent]) -> BTreeMap<CountKey<'_>, u64> {
+    let mut counts = BTreeMap::new();
+    for one in new {
+        let slot = Slot::of(one.created_at).0;
+        let referrer = one.referring_site.as_deref().unwrap_or_default();
+        for (dimension, value) in [("event", ""), ("url", one.page.as_str()), ("referrer", referrer)] {
+            let (workspace, environment) = (one.workspace_id.0, one.environment.as_str());
+            let key = (workspace, environment, dimension, slot, one.visit.event.as_str(), value);
+            *counts.entry(key).or_insert(0) += 1;
+        }
+    }
+    counts
+}
+
+impl Tx<'_> {
+    /// Keeps events, and counts them.
+    pub async fn pixel_event_insert(&mut self, new: &[NewPixelEvent]) -> Result<()> {
+        let properties = |visit: &Visit| DbJson(Value::Object(visit.properties.clone()));
+        let network = |visit: &Visit| visit.network.map(|network| network.to_string());
+        let counts = counts(new);
+        match &mut self.0 {
+            Conn::Sqlite(c) => {
+                for one in new {
+                    let row = NewEventRow {
+                        workspace_id: one.workspace_id.0,
+                        environment: one.environment.as_str(),
+                        event: &one.visit.event,
+                        url: &one.visit.url,
+                        referrer: one.visit.referrer.as_deref(),
+                        user_agent: one.visit.user_agent.as_deref(),
+                        network: network(&one.visit),
+                        properties: properties(&one.visit),
+                        created_at: one.created_at.into(),
+                    };
+                    diesel::insert_into(pixel_events::table).values(&row).execute(*c).await?;
+                }
+                for ((workspace, environment, dimension, slot, event, value), count) in counts {
+                    diesel::insert_into(pixel_counts::table)
+                        .values((
+                            pixel_counts::workspace_id.eq(workspace),
+                            pixel_counts::environment.eq(environment),
+                            pixel_counts::dimension.eq(dimension),
+                            pixel_counts::slot.eq(slot),
+                            pixel_counts::event.eq(event),
+                            pixel_counts::value.eq(value),
+                            pixel_counts::count.eq(to_i64(count)),
+                        ))
+                        .on_conflict((
+                            pixel_counts::workspace_id,
+                            pixel_counts::environment,
+                            pixel_counts::dimension,
+                            pixel_counts::slot,
+                            pixel_counts::event,
+                            pixel_counts::value,
+                        ))
+                        .do_update()
+                        .set(pixel_counts::count.eq(pixel_counts::count + excluded(pixel_counts::count)))
+                        .execute(*c)
+                        .await?;
+                }
+            }
+            Conn::Postgres(c) => {
+                let mut insert = InsertEvents::default();
+                for one in new {
+                    insert.workspace_id.push(one.workspace_id.0);
+                    insert.environment.push(one.environment.as_str());
+                    insert.event.push(&one.visit.event);
+                    insert.url.push(&one.visit.url);
+                    insert.referrer.push(one.visit.referrer.as_deref());
+                    insert.user_agent.push(one.visit.user_agent.as_deref());
+                    insert.network.push(network(&one.visit));
+                    insert.properties.push(properties(&one.visit));
+                    insert.created_at.push(one.created_at.into());
+                }
+                insert.execute(*c).await?;
+                let mut add = AddCounts::default();
+                for ((workspace, environment, dimension, slot, event, value), count) in counts {
+                    add.workspace_id.push(workspace);
+                    add.environment.push(environment);
+                    add.dimension.push(dimension);
+                    add.slot.push(slot);
+                    add.event.push(event);
+                    add.value.push(value);
+                    add.count.push(to_i64(count));
+                }
+                add.execute(*c).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Whose a domain is, of which these are the names by which it can be owned, the most specific first.
+    pub async fn pixel_owner(&mut self, names: &[String]) -> Result<Option<PixelOwner>> {
+        let rows: Vec<(String, i64, String, DbJson)> = on_conn!(self, |c| pixel_domains::table
+            .inner_join(workspaces::table)
+            .filter(pixel_domains::domain.eq_any(names))
+            .filter(workspaces::deleted_at.is_null())
+            .select((pixel_domains::domain, workspaces::id, workspaces::tier, workspaces::settings))
+            .load(c)
+            .await?);
+        let place = |domain: &String| names.iter().position(|name| name == domain);
+        let owner = rows.into_iter().min_by_key(|(domain, ..)| place(domain));
+        Ok(owner.map(|(domain, id, tier, settings)| PixelOwner {
+            domain,
+            workspace_id: WorkspaceId(id),
+            tier,
+            settings: settings.0,
+        }))
+    }
+
+    /// Gives a workspace these domains and takes all others from it; those of them that are another's, if there are any, and then
+    /// nothing has become true that may stay.
+    pub async fn pixel_domain_set(
+        &mut self,
+        workspace: WorkspaceId,
+        domains: &[String],
+    ) -> Result<Vec<String>> {
+        on_conn!(self, |c| {
+            diesel::delete(pixel_domains::table.filter(pixel_domains::workspace_id.eq(workspace.0)))
+                .execute(c)
+                .await?;
+        });
+        let mut taken = Vec::new();
+        for domain in domains {
+            let rows = on_conn!(self, |c| diesel::insert_into(pixel_domains::table)
+                .values((pixel_domains::domain.eq(domain), pixel_domains::workspace_id.eq(workspace.0)))
+                .on_conflict_do_nothing()
+                .execute(c)
+                .await?);
+            if rows == 0 {
+                taken.push(domain.clone());
+            }
+        }
+        Ok(taken)
+    }
+
+    /// Deletes events from before `before`, at most `limit`; how many. The counts stay.
+    pub async fn pixel_event_delete_before(&mut self, before: Timestamp, limit: u32) -> Result<usize> {
+        Ok(on_conn!(self, |c| {
+            let old: Vec<i64> = pixel_events::table
+                .filter(pixel_events::created_at.lt(DbTime::from(before)))
+                .order(pixel_events::created_at)
+                .limit(limit.into())
+                .select(pixel_events::id)
+                .load(c)
+                .await?;
+            if old.is_empty() {
+                return Ok(0);
+            }
+            diesel::delete(pixel_events::table.filter(pixel_events::id.eq_any(&old))).execute(c).await?
+        }))
+    }
+}

@@ -1,0 +1,196 @@
+//! What was found on pages, each thing by itself.
+
+use diesel::{
+    ExpressionMethods, Insertable, QueryDsl, Queryable, Selectable, SelectableHelper,
+    sql_types::{BigInt, Text},
+};
+use diesel_async::RunQueryDsl;
+use gatepost_kernel::{Environment, Page, SeoIssueId, SeoReportId, Timestamp, WorkspaceId};
+use gatepost_seo::Severity;
+use serde_json::{Map, Value};
+
+use crate::{
+    NewSeoReport, Result, StorageError, Tx,
+    engine::Conn,
+    list::{self, ListRequest, SortKey, load_list, narrow},
+    schema::seo_issues,
+    types::{DbJson, DbTime, Instant, JsonDoc},
+};
+
+/// What issues can be sorted by.
+pub const SEO_ISSUE_SORTS: &[SortKey] = &[
+    SortKey::new("id", "seo_issues.id"),
+    SortKey::new("created_at", "seo_issues.created_at"),
+    SortKey::new("issue_type", "seo_issues.issue_type"),
+    SortKey::new("severity", "seo_issues.severity"),
+    SortKey::new("url", "seo_issues.url"),
+];
+
+/// An issue that was kept.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SeoIssue {
+    /// Its number.
+    pub id: SeoIssueId,
+    /// The report that it is part of.
+    pub report_id: SeoReportId,
+    /// The page.
+    pub url: String,
+    /// What kind of issue.
+    pub issue_type: String,
+    /// How bad.
+    pub severity: Severity,
+    /// Whatever else was said about it.
+    pub details: Map<String, Value>,
+    /// When.
+    pub created_at: Timestamp,
+}
+
+/// Which issues.
+#[derive(Debug, Clone)]
+pub struct SeoIssueFilter {
+    /// The tenant.
+    pub workspace_id: WorkspaceId,
+    /// The world.
+    pub environment: Environment,
+    /// Of one report only.
+    pub report_id: Option<SeoReportId>,
+    /// Of one page only.
+    pub url: Option<String>,
+    /// Of one kind only.
+    pub issue_type: Option<String>,
+    /// Of one severity only.
+    pub severity: Option<Severity>,
+}
+
+#[derive(Insertable)]
+#[diesel(table_name = seo_issues)]
+struct NewIssueRow<'a> {
+    workspace_id: i64,
+    environment: &'a str,
+    report_id: i64,
+    url: &'a str,
+    issue_type: &'a str,
+    severity: i64,
+    details: DbJson,
+    created_at: DbTime,
+}
+
+#[derive(Queryable, Selectable)]
+#[diesel(table_name = seo_issues)]
+struct IssueRow {
+    id: i64,
+    report_id: i64,
+    url: String,
+    issue_type: String,
+    severity: i64,
+    details: DbJson,
+    created_at: DbTime,
+}
+
+impl TryFrom<IssueRow> for SeoIssue {
+    type Error = StorageError;
+
+    fn try_from(row: IssueRow) -> Result<Self> {
+        let corrupt = |what: &str| StorageError::Corrupt(format!("{what} of SEO issue {}", row.id));
+        let Value::Object(details) = row.details.0 else { return Err(corrupt("details")) };
+        Ok(Self {
+            id: SeoIssueId(row.id),
+            report_id: SeoReportId(row.report_id),
+            severity: Severity::of_rank(row.severity).ok_or_else(|| corrupt("severity"))?,
+            url: row.url,
+            issue_type: row.issue_type,
+            details,
+            created_at: row.created_at.into(),
+        })
+    }
+}
+
+bulk_statement! {
+    /// The issues of a report.
+    InsertIssues returning () =
+    given {
+        "INSERT INTO seo_issues (workspace_id, environment, report_id, url, created_at, issue_type, severity, details) SELECT "
+            workspace_id: i64 => BigInt,
+        ", " environment: &'a str => Text,
+        ", " report_id: i64 => BigInt,
+        ", " url: &'a str => Text,
+        ", " created_at: DbTime => Instant,
+    }
+    ", i.* FROM" unnest "i"
+    {
+        issue_type: &'a str => Text,
+        severity: i64 => BigInt,
+        details: DbJson => JsonDoc,
+    }
+}
+
+impl Tx<'_> {
+    /// Keeps the issues of a report.
+    pub(crate) async fn seo_issue_insert(&mut self, new: &NewSeoReport, report: SeoReportId) -> Result<()> {
+        let details = |details: &Map<String, Value>| DbJson(Value::Object(details.clone()));
+        match &mut self.0 {
+            Conn::Sqlite(c) => {
+                for issue in &new.issues {
+                    let row = NewIssueRow {
+                        workspace_id: new.workspace_id.0,
+                        environment: new.environment.as_str(),
+                        report_id: report.0,
+                        url: &new.url,
+                        issue_type: &issue.issue_type,
+                        severity: issue.severity.rank(),
+                        details: details(&issue.details),
+                        created_at: new.created_at.into(),
+                    };
+                    diesel::insert_into(seo_issues::table).values(&row).execute(*c).await?;
+                }
+            }
+            Conn::Postgres(c) if !new.issues.is_empty() => {
+                let insert = InsertIssues {
+                    workspace_id: new.workspace_id.0,
+                    environment: new.environment.as_str(),
+                    report_id: report.0,
+                    url: &new.url,
+                    created_at: new.created_at.into(),
+                    issue_type: new.issues.iter().map(|issue| issue.issue_type.as_str()).collect(),
+                    severity: new.issues.iter().map(|issue| issue.severity.rank()).collect(),
+                    details: new.issues.iter().map(|issue| details(&issue.details)).collect(),
+                };
+                insert.execute(*c).await?;
+            }
+            Conn::Postgres(_) => {}
+        }
+        Ok(())
+    }
+
+    /// One page of a workspace's issues in one world.
+    pub async fn seo_issue_list(
+        &mut self,
+        filter: &SeoIssueFilter,
+        request: &ListRequest,
+    ) -> Result<Page<SeoIssue>> {
+        let (rows, total): (Vec<IssueRow>, Option<i64>) = on_conn!(self, |c, Db| {
+            load_list!(c, request, seo_issues.id, IssueRow, || {
+                let mut query = seo_issues::table
+                    .filter(seo_issues::workspace_id.eq(filter.workspace_id.0))
+                    .filter(seo_issues::environment.eq(filter.environment.as_str()))
+                    .into_boxed::<Db>();
+                if let Some(report) = filter.report_id {
+                    query = query.filter(seo_issues::report_id.eq(report.0));
+                }
+                if let Some(url) = &filter.url {
+                    query = query.filter(seo_issues::url.eq(url));
+                }
+                if let Some(issue_type) = &filter.issue_type {
+                    query = query.filter(seo_issues::issue_type.eq(issue_type));
+                }
+                if let Some(severity) = filter.severity {
+                    query = query.filter(seo_issues::severity.eq(severity.rank()));
+                }
+                narrow!(query, request, seo_issues::created_at);
+                query
+            })
+        });
+        let items = rows.into_iter().map(SeoIssue::try_from).collect::<Result<_>>()?;
+        Ok(list::page(items, total, request, |_| None))
+    }
+}
