@@ -15,10 +15,11 @@ use gatepost_keys::count_tokens;
 use crate::{Failure, clients, files, say};
 
 /// A program that tests run, and Debian's package that brings it.
-const NEEDED: [(&str, &str); 5] = [
+const NEEDED: [(&str, &str); 6] = [
     ("initdb", "postgresql"),
     ("nginx", "nginx-light"),
     ("curl", "curl"),
+    ("chromium", "chromium"),
     ("bash", "bash"),
     ("prlimit", "util-linux"),
 ];
