@@ -9,6 +9,7 @@ use rand::{Rng, RngExt, SeedableRng, rngs::StdRng};
 use crate::{
     Failure, Options, counting, library, lists,
     load::{self, Kind, Requests},
+    pixel,
     population::{self, SCOPE},
     post,
     report::{Ratios, Row, table},
@@ -78,6 +79,9 @@ pub async fn run(options: &Options) -> Result<(), Failure> {
     }
     if wanted(14) {
         rows.push(counting::hot_counter(options).await?);
+    }
+    if wanted(17) {
+        rows.push(pixel::events(options).await?);
     }
     rows.sort_by_key(|row| row.number);
     let table = table(&rows);
