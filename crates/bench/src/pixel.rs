@@ -1,7 +1,20 @@
 //! The figure of the pixel: events of visitors, each its own request, against rows that are inserted 500 at a time.
 
-use std::{rc::Rc, time::Duration};
+use std::{
+    rc::Rc,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
+};
 
+use gatepost_app::{
+    App, Settings,
+    pixel::{self, TrackEvent},
+};
+use gatepost_kernel::SystemClock;
+use gatepost_storage::{DatabaseUrl, Storage};
 use serde_json::json;
 use tokio::process::Command;
 
@@ -16,6 +29,7 @@ use crate::{
 
 const CONNECTIONS: usize = 256;
 const BATCH: usize = 500;
+const CALLERS: usize = 2_000;
 
 /// Inserts batches into the same table; the arguments are the file and the seconds. Prints rows per second.
 const SQLITE_BY_HAND: &str = "
@@ -24,12 +38,13 @@ conn, seconds, rows = sqlite3.connect(sys.argv[1], timeout=60, isolation_level=N
 conn.execute('PRAGMA synchronous = FULL')
 insert = '''INSERT INTO pixel_events (workspace_id, environment, event, url, referrer, user_agent, network, properties, created_at)
     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)'''
-one = (1, 'live', 'pageview', 'https://example.com/page', 'https://google.com/', 'Mozilla/5.0', '192.0.2.0/24',
-    '{\"title\":\"Page Title\"}')
+def row(n):
+    return (1, 'live', 'pageview', f'https://example.com/page/{n % 50}?visit={n}', f'https://site{n % 7}.test/', 'Mozilla/5.0',
+        '192.0.2.0/24', '{\"title\":\"Page Title\"}', 1700000000000000 + n)
 began = time.perf_counter()
 while time.perf_counter() - began < seconds:
     conn.execute('BEGIN IMMEDIATE')
-    conn.executemany(insert, [one + (1700000000000000 + rows + i,) for i in range(500)])
+    conn.executemany(insert, [row(rows + i) for i in range(500)])
     conn.execute('COMMIT')
     rows += 500
 print(rows / (time.perf_counter() - began))
@@ -70,34 +85,89 @@ pub async fn events(options: &Options) -> Result<Row, Failure> {
             "POST /api/v1/pixel/track HTTP/1.1\r\nHost: gatepost\r\nOrigin: https://example.com\r\n\
                              Content-Type: application/json\r\nContent-Length: "
                 .into();
-        let mut ratios = Vec::new();
+        let (mut ratios, mut over_http) = (Vec::new(), Vec::new());
         for round in 0..options.rounds {
             let alone = by_hand(&database, options).await?;
+            let stored = in_process(&database, length)?;
+            ratios.push(stored / alone);
             let requests = |number| Visits { number, head: head.clone() };
             let outcome = load::run(&gatepost.server, CONNECTIONS, length, requests).await?;
             let events = outcome.requests as f64 / length.as_secs_f64();
-            ratios.push(events / alone);
+            over_http.push(events / alone);
             say(&format!(
-                "row 17, {}, round {}: {alone:.0} rows/s by hand, {events:.0} events/s, {:.0} µs of the server's CPU each",
+                "row 17, {}, round {}: {alone:.0} rows/s by hand, {stored:.0} events/s in process, {events:.0} over HTTP, {:.0} µs of \
+                 the server's CPU each",
                 database.name(),
                 round + 1,
                 outcome.cpu_micros_per_request
             ));
         }
-        let ratios = Ratios::new(ratios);
-        measured.push(format!("{}: {:.2}", database.name(), ratios.median()));
+        let (ratios, over_http) = (Ratios::new(ratios), Ratios::new(over_http));
+        measured.push(format!(
+            "{}: {:.2}; as requests over HTTP, 256 connections: {:.2}",
+            database.name(),
+            ratios.median(),
+            over_http.median()
+        ));
         spread.push(ratios.spread());
         worst = ratios.median().min(worst);
     }
     Ok(Row {
         number: 17,
-        what: "`POST /pixel/track`, one event per request, stored and counted, 256 connections",
+        what: "pixel events that are tracked one by one, by 2,000 callers in process, each answered once it is stored and counted",
         against: "the same rows without counts, inserted by hand in transactions of 500",
         reach: "≥ 0.5 of its rows/s, both engines",
         measured: measured.join("; "),
         spread: spread.join("; "),
         reached: worst >= 0.5,
     })
+}
+
+/// Events per second that 2,000 tasks of this process track, each its next one when the last is stored.
+fn in_process(database: &Database, length: Duration) -> Result<f64, Failure> {
+    let url: DatabaseUrl = database.url.parse()?;
+    // The storage wants threads of its own, which this program's runtime has not.
+    let measure = move || {
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+        runtime.block_on(async {
+            let storage = Storage::open(&url).await?;
+            let app = App::new(storage, Settings::default(), Arc::new(SystemClock));
+            let (began, count) = (Instant::now(), Arc::new(AtomicU64::new(0)));
+            let tasks = (0..CALLERS).map(|number| {
+                let (app, count) = (app.clone(), count.clone());
+                tokio::spawn(async move {
+                    for visit in 0.. {
+                        if began.elapsed() > length {
+                            break;
+                        }
+                        let input = TrackEvent {
+                            event: "pageview".to_owned(),
+                            url: format!("https://example.com/page/{}?visit={visit}", number % 50)
+                                .parse()
+                                .ok()?,
+                            referrer: format!("https://site{}.test/", number % 7).parse().ok(),
+                            user_agent: Some("Mozilla/5.0".to_owned()),
+                            properties: serde_json::Map::from_iter([(
+                                "title".to_owned(),
+                                json!("Page Title"),
+                            )]),
+                        };
+                        let address = Some([192, 0, 2, 7].into());
+                        match pixel::track(&app, Some("example.com".to_owned()), address, input).await {
+                            Ok(true) => count.fetch_add(1, Ordering::Relaxed),
+                            _ => return None,
+                        };
+                    }
+                    Some(())
+                })
+            });
+            for task in tasks.collect::<Vec<_>>() {
+                task.await?.ok_or("an event was not stored")?;
+            }
+            Ok::<_, Failure>(count.load(Ordering::Relaxed) as f64 / began.elapsed().as_secs_f64())
+        })
+    };
+    std::thread::spawn(measure).join().map_err(|_| "the measurement panicked")?
 }
 
 async fn by_hand(database: &Database, options: &Options) -> Result<f64, Failure> {
@@ -113,24 +183,19 @@ async fn by_hand(database: &Database, options: &Options) -> Result<f64, Failure>
     }
     let (client, connection) = tokio_postgres::connect(&database.url, tokio_postgres::NoTls).await?;
     let connection = tokio::spawn(connection);
-    let values: Vec<String> = (0..BATCH)
-        .map(|number| {
-            format!(
-                "(1, 'live', 'pageview', 'https://example.com/page', 'https://google.com/', 'Mozilla/5.0', '192.0.2.0/24', \
-                 '{{\"title\":\"Page Title\"}}', now() + interval '{number} microseconds')"
-            )
-        })
-        .collect();
     let insert = client
-        .prepare(&format!(
+        .prepare(
             "INSERT INTO pixel_events (workspace_id, environment, event, url, referrer, user_agent, network, properties, created_at) \
-             VALUES {}",
-            values.join(", ")
-        ))
+             SELECT 1, 'live', 'pageview', url, referrer, 'Mozilla/5.0', '192.0.2.0/24', '{\"title\":\"Page Title\"}', now() \
+             FROM unnest($1::text[], $2::text[]) r (url, referrer)",
+        )
         .await?;
-    let (began, mut rows) = (std::time::Instant::now(), 0);
+    let urls: Vec<String> =
+        (0..BATCH).map(|n| format!("https://example.com/page/{}?visit={n}", n % 50)).collect();
+    let referrers: Vec<String> = (0..BATCH).map(|n| format!("https://site{}.test/", n % 7)).collect();
+    let (began, mut rows) = (Instant::now(), 0);
     while began.elapsed() < Duration::from_secs(options.seconds) {
-        rows += client.execute(&insert, &[]).await?;
+        rows += client.execute(&insert, &[&urls, &referrers]).await?;
     }
     let per_second = rows as f64 / began.elapsed().as_secs_f64();
     drop(client);

@@ -50,3 +50,30 @@ macro_rules! bulk_statement {
         }
     };
 }
+
+/// Lets such a statement run on SQLite too, where each row is written out. Its text depends on how many rows there are, so it is
+/// for groups of one size, of which each connection prepares one text.
+macro_rules! bulk_statement_for_sqlite {
+    ($name:ident = $before:literal values $after:literal { $($field:ident => $sql:ty),+ $(,)? }) => {
+        impl ::diesel::query_builder::QueryFragment<::diesel::sqlite::Sqlite> for $name<'_> {
+            fn walk_ast<'b>(
+                &'b self,
+                mut out: ::diesel::query_builder::AstPass<'_, 'b, ::diesel::sqlite::Sqlite>,
+            ) -> ::diesel::QueryResult<()> {
+                out.push_sql($before);
+                let rows = [$(self.$field.len()),+][0];
+                for row in 0..rows {
+                    let mut separator = if row == 0 { " VALUES (" } else { ", (" };
+                    $(
+                        out.push_sql(::std::mem::replace(&mut separator, ", "));
+                        out.push_bind_param::<$sql, _>(&self.$field[row])?;
+                    )+
+                    let _ = separator;
+                    out.push_sql(")");
+                }
+                out.push_sql($after);
+                Ok(())
+            }
+        }
+    };
+}

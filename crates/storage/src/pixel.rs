@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use diesel::{
-    ExpressionMethods, Insertable, QueryDsl,
+    ExpressionMethods, QueryDsl,
     sql_types::{BigInt, Nullable, Text},
     upsert::excluded,
 };
@@ -50,19 +50,8 @@ pub struct PixelOwner {
     pub settings: Value,
 }
 
-#[derive(Insertable)]
-#[diesel(table_name = pixel_events)]
-struct NewEventRow<'a> {
-    workspace_id: i64,
-    environment: &'a str,
-    event: &'a str,
-    url: &'a str,
-    referrer: Option<&'a str>,
-    user_agent: Option<&'a str>,
-    network: Option<String>,
-    properties: DbJson,
-    created_at: DbTime,
-}
+/// How many events one statement of SQLite inserts; the rest of a group goes one by one.
+const SQLITE_ROWS: usize = 50;
 
 bulk_statement! {
     /// New events.
@@ -79,6 +68,41 @@ bulk_statement! {
         network: Option<String> => Nullable<Text>,
         properties: DbJson => JsonDoc,
         created_at: DbTime => Instant,
+    }
+}
+
+bulk_statement_for_sqlite! {
+    InsertEvents =
+    "INSERT INTO pixel_events (workspace_id, environment, event, url, referrer, user_agent, network, properties, created_at)"
+    values ""
+    {
+        workspace_id => BigInt,
+        environment => Text,
+        event => Text,
+        url => Text,
+        referrer => Nullable<Text>,
+        user_agent => Nullable<Text>,
+        network => Nullable<Text>,
+        properties => JsonDoc,
+        created_at => Instant,
+    }
+}
+
+impl<'a> InsertEvents<'a> {
+    fn new(new: &'a [NewPixelEvent]) -> Self {
+        let mut insert = Self::default();
+        for one in new {
+            insert.workspace_id.push(one.workspace_id.0);
+            insert.environment.push(one.environment.as_str());
+            insert.event.push(&one.visit.event);
+            insert.url.push(&one.visit.url);
+            insert.referrer.push(one.visit.referrer.as_deref());
+            insert.user_agent.push(one.visit.user_agent.as_deref());
+            insert.network.push(one.visit.network.map(|network| network.to_string()));
+            insert.properties.push(DbJson(Value::Object(one.visit.properties.clone())));
+            insert.created_at.push(one.created_at.into());
+        }
+        insert
     }
 }
 
@@ -119,24 +143,12 @@ fn counts(new: &[NewPixelEvent]) -> BTreeMap<CountKey<'_>, u64> {
 impl Tx<'_> {
     /// Keeps events, and counts them.
     pub async fn pixel_event_insert(&mut self, new: &[NewPixelEvent]) -> Result<()> {
-        let properties = |visit: &Visit| DbJson(Value::Object(visit.properties.clone()));
-        let network = |visit: &Visit| visit.network.map(|network| network.to_string());
         let counts = counts(new);
         match &mut self.0 {
             Conn::Sqlite(c) => {
-                for one in new {
-                    let row = NewEventRow {
-                        workspace_id: one.workspace_id.0,
-                        environment: one.environment.as_str(),
-                        event: &one.visit.event,
-                        url: &one.visit.url,
-                        referrer: one.visit.referrer.as_deref(),
-                        user_agent: one.visit.user_agent.as_deref(),
-                        network: network(&one.visit),
-                        properties: properties(&one.visit),
-                        created_at: one.created_at.into(),
-                    };
-                    diesel::insert_into(pixel_events::table).values(&row).execute(*c).await?;
+                let (groups, rest) = new.split_at(new.len() - new.len() % SQLITE_ROWS);
+                for group in groups.chunks(SQLITE_ROWS).chain(rest.chunks(1)) {
+                    InsertEvents::new(group).execute(*c).await?;
                 }
                 for ((workspace, environment, dimension, slot, event, value), count) in counts {
                     diesel::insert_into(pixel_counts::table)
@@ -164,19 +176,7 @@ impl Tx<'_> {
                 }
             }
             Conn::Postgres(c) => {
-                let mut insert = InsertEvents::default();
-                for one in new {
-                    insert.workspace_id.push(one.workspace_id.0);
-                    insert.environment.push(one.environment.as_str());
-                    insert.event.push(&one.visit.event);
-                    insert.url.push(&one.visit.url);
-                    insert.referrer.push(one.visit.referrer.as_deref());
-                    insert.user_agent.push(one.visit.user_agent.as_deref());
-                    insert.network.push(network(&one.visit));
-                    insert.properties.push(properties(&one.visit));
-                    insert.created_at.push(one.created_at.into());
-                }
-                insert.execute(*c).await?;
+                InsertEvents::new(new).execute(*c).await?;
                 let mut add = AddCounts::default();
                 for ((workspace, environment, dimension, slot, event, value), count) in counts {
                     add.workspace_id.push(workspace);
