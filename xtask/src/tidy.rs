@@ -21,7 +21,7 @@ const LAYERS: [&[&str]; 7] = [
 const TOOLS: [&str; 3] = ["gatepost-test-support", "gatepost-bench", "xtask"];
 
 /// Who may name a framework. Tests may name any.
-const FRAMEWORKS: [(&str, &[&str]); 14] = [
+const FRAMEWORKS: [(&str, &[&str]); 16] = [
     ("actix-http", &["api"]),
     ("actix-service", &["api"]),
     ("actix-web", &["api", "actix"]),
@@ -34,6 +34,8 @@ const FRAMEWORKS: [(&str, &[&str]); 14] = [
     ("libsqlite3-sys", &["storage"]),
     ("tokio-postgres", &["storage"]),
     ("reqwest", &["egress", "actix"]),
+    ("rmcp", &["mcp", "api"]),
+    ("jsonschema", &["mcp"]),
     ("clap", &["server"]),
     ("toml", &["server"]),
 ];

@@ -69,9 +69,9 @@ impl<S: RequiredScope, Q: ReadQuery, B: ReadBody> Call<S, Q, B> {
 
         let address = client::address(&req, &state);
         let (principal, token) =
-            authenticate_and_count(&req, &state, |principal| principal.may(S::scope())).await?;
-        let mut caller =
-            Caller::key(principal, token.into_secret(), request_id.clone(), address).requiring(S::scope())?;
+            authenticate_and_count(&req, &state, |principal| S::requirement().check(principal)).await?;
+        let mut caller = Caller::key(principal, token.into_secret(), request_id.clone(), address)
+            .requiring(S::requirement())?;
         let mut acting = req.headers().get_all(state.contract().acting_workspace_header());
         if let Some(value) = acting.next() {
             let id = value.to_str().ok().and_then(positive_id).map(WorkspaceId);

@@ -163,6 +163,9 @@ fn render<B>(
         ApiError::UseCase(UseCaseError::RateLimited { retry_after_seconds, .. }) => {
             headers.insert(header::RETRY_AFTER, (*retry_after_seconds).into());
         }
+        ApiError::UseCase(UseCaseError::UpstreamUnavailable { retry_after_seconds, .. }) => {
+            headers.insert(header::RETRY_AFTER, (*retry_after_seconds).into());
+        }
         ApiError::UseCase(UseCaseError::Unavailable(_)) => {
             headers.insert(header::RETRY_AFTER, RETRY_AFTER_SECONDS.into());
         }

@@ -3,12 +3,31 @@
 
 use std::sync::LazyLock;
 
+use gatepost_app::Requirement;
 use gatepost_keys::Scope;
 
 /// A scope as a type.
 pub trait RequiredScope: 'static {
     /// The scope.
     fn scope() -> &'static Scope;
+
+    /// What an operation takes that names it.
+    fn requirement() -> Requirement {
+        Requirement { scope: Self::scope(), or_tools: false }
+    }
+}
+
+/// `mcp:write`, or a scope for the tool that is called.
+pub struct McpCall;
+
+impl RequiredScope for McpCall {
+    fn scope() -> &'static Scope {
+        McpWrite::scope()
+    }
+
+    fn requirement() -> Requirement {
+        Requirement { scope: Self::scope(), or_tools: true }
+    }
 }
 
 macro_rules! required_scopes {
@@ -40,6 +59,8 @@ required_scopes! {
     EntitlementsWrite = "entitlements:write";
     EventsRead = "events:read";
     EventsWrite = "events:write";
+    McpRead = "mcp:read";
+    McpWrite = "mcp:write";
     SeoRead = "seo:read";
     SeoWrite = "seo:write";
     WebhooksRead = "webhooks:read";

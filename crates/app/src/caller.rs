@@ -17,6 +17,28 @@ pub enum Authority {
     CommandLine,
 }
 
+/// What an operation takes.
+#[derive(Debug, Clone, Copy)]
+pub struct Requirement {
+    /// This scope.
+    pub scope: &'static Scope,
+    /// Or any scope for tools of an MCP server: which one it must be, the body says.
+    pub or_tools: bool,
+}
+
+impl Requirement {
+    /// Refuses a key that does not meet it.
+    ///
+    /// # Errors
+    /// [`Error::AccessDenied`].
+    pub fn check(self, principal: &Principal) -> Result<()> {
+        match principal.may(self.scope) {
+            Err(_) if self.or_tools && principal.scopes().has_tools() => Ok(()),
+            checked => checked,
+        }
+    }
+}
+
 /// Who calls, the workspace that is acted on, and the circumstances that the audit log keeps.
 #[derive(Debug, Clone)]
 pub struct Caller {
@@ -24,7 +46,7 @@ pub struct Caller {
     workspace_id: WorkspaceId,
     request_id: Option<RequestId>,
     address: Option<IpAddr>,
-    required: Option<&'static Scope>,
+    required: Option<Requirement>,
     idempotency: Option<Arc<IdempotencyRequest>>,
     if_match: Option<IfMatch>,
 }
@@ -149,19 +171,19 @@ impl Caller {
         self.principal().map_or(Environment::Live, Principal::environment)
     }
 
-    /// The same caller, who must hold `scope`, now and when the transaction begins.
+    /// The same caller, who must meet a requirement, now and when the transaction begins.
     ///
     /// # Errors
     /// [`Error::AccessDenied`] in the contract's words.
-    pub fn requiring(mut self, scope: &'static Scope) -> Result<Self> {
-        self.required = Some(scope);
+    pub fn requiring(mut self, requirement: Requirement) -> Result<Self> {
+        self.required = Some(requirement);
         self.check_required()?;
         Ok(self)
     }
 
     fn check_required(&self) -> Result<()> {
         match (self.principal(), self.required) {
-            (Some(principal), Some(scope)) => principal.may(scope),
+            (Some(principal), Some(requirement)) => requirement.check(principal),
             _ => Ok(()),
         }
     }

@@ -20,6 +20,8 @@ use sha2::{Digest, Sha256};
 use crate::{Principal, UnitOfWork};
 
 const KEPT_FOR: Duration = Duration::from_secs(24 * 3600);
+/// The status of a request that is held and not answered yet.
+const UNANSWERED: u16 = 0;
 const NONCE_LEN: usize = 12;
 const MAX_KEY_LEN: usize = 255;
 
@@ -91,6 +93,9 @@ pub(crate) async fn begin(unit: &mut UnitOfWork<'_>, request: &IdempotencyReques
     if record.fingerprint != request.fingerprint {
         return Err(Error::IdempotencyKeyReused);
     }
+    if record.status == UNANSWERED {
+        return Err(Error::IdempotencyInProgress);
+    }
     let body = if record.sealed { open(&token, &request.key, &record.body)? } else { record.body };
     Ok(Begun::Replay(Answer {
         status: record.status,
@@ -125,6 +130,23 @@ pub(crate) async fn keep(
         expires_at: unit.now.plus(KEPT_FOR),
     };
     Ok(unit.tx.idempotency_insert(record).await?)
+}
+
+/// Holds the key of a request whose effect is no part of the transaction, before the effect: whoever repeats it is told that it
+/// is in progress until it is answered by [`keep`], or [`release`]d. If that never happens, because this process ended in
+/// between, nobody knows whether there was an effect, and there will be no second one.
+pub(crate) async fn hold(unit: &mut UnitOfWork<'_>, request: &IdempotencyRequest) -> Result<()> {
+    let (content_type, body) = (String::new(), Vec::new());
+    let unanswered = Answer { status: UNANSWERED, content_type, body, holds_secret: false, replayed: false };
+    keep(unit, request, &unanswered).await
+}
+
+/// Lets the key of a request be used anew that is held and has had no effect.
+pub(crate) async fn release(unit: &mut UnitOfWork<'_>, request: &IdempotencyRequest) -> Result<()> {
+    match unit.caller().principal().map(Principal::key_id) {
+        Some(key_id) => Ok(unit.tx.idempotency_delete(key_id, &request.key).await?),
+        None => Ok(()),
+    }
 }
 
 fn cipher(token: &Secret, idempotency_key: &str) -> Result<ChaCha20Poly1305> {

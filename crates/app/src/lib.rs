@@ -19,6 +19,7 @@ mod idempotency;
 mod key_state;
 pub mod limiter;
 pub mod lists;
+pub mod mcp;
 pub mod pixel;
 mod plans;
 pub mod presented;
@@ -39,10 +40,11 @@ use gatepost_delivery::Dispatcher;
 use gatepost_entitlements::Catalog;
 use gatepost_kernel::{ApiKeyId, Clock, Error, Result, Timestamp, WorkspaceId};
 use gatepost_limits::day_of;
+use gatepost_mcp::McpServers;
 use gatepost_storage::{Storage, Tx};
 
 pub use auth::Principal;
-pub use caller::{Authority, Caller, IfMatch};
+pub use caller::{Authority, Caller, IfMatch, Requirement};
 pub use gate::{Admitted, Passed, Refused};
 pub use gatepost_limits::{Allowance, Refusal, Standing, Verdict};
 pub use gatepost_storage::{
@@ -77,6 +79,7 @@ struct Parts {
     limiter: Limiter,
     auth_cache: AuthCache,
     dispatcher: OnceLock<Dispatcher>,
+    mcp_servers: OnceLock<McpServers>,
     publications: Arc<Publications>,
     counters: Counters,
     sites: Sites,
@@ -151,6 +154,7 @@ impl App {
             limiter,
             auth_cache,
             dispatcher: OnceLock::new(),
+            mcp_servers: OnceLock::new(),
             publications: events::publications(),
             counters: entitlements::counters(),
             sites: Sites::default(),
@@ -164,6 +168,16 @@ impl App {
     /// A second call changes nothing.
     pub fn deliver_by(&self, dispatcher: Dispatcher) {
         let _ = self.0.dispatcher.set(dispatcher);
+    }
+
+    /// Lets tools be called on `servers`. A second call changes nothing.
+    pub fn bridge_to(&self, servers: McpServers) {
+        let _ = self.0.mcp_servers.set(servers);
+    }
+
+    /// The MCP servers; none if the operator names none, or at the command line.
+    fn mcp_servers(&self) -> Option<&McpServers> {
+        self.0.mcp_servers.get()
     }
 
     /// Says that deliveries may be due now.

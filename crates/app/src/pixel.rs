@@ -34,7 +34,7 @@ const TRUST: Duration = Duration::from_secs(4);
 /// How many domains are remembered.
 const MAX_REMEMBERED: usize = 10_000;
 /// Events of one transaction.
-const MAX_EVENTS: usize = 500;
+const MAX_EVENTS: usize = 1_000;
 /// How many bytes of them.
 const MAX_BYTES: usize = 4 << 20;
 
@@ -98,18 +98,17 @@ impl Sites {
 }
 
 /// Events that wait to be stored; whether each was.
-pub(crate) type Tracking = Combiner<Tracked, bool>;
+pub(crate) type Tracking = Combiner<Arc<Tracked>, bool>;
 
 /// An event, and whether the plan counts it.
-#[derive(Clone)]
 pub(crate) struct Tracked {
     event: NewPixelEvent,
     metered: bool,
 }
 
 pub(crate) fn tracking(waiting: usize) -> Arc<Tracking> {
-    let weigh = |tracked: &Tracked| tracked.event.visit.url.len() + tracked.event.page.len() + 1_024;
-    Combiner::new(Limits { waiting, lanes: 1, requests: MAX_EVENTS, weight: MAX_BYTES, weigh })
+    let weigh = |tracked: &Arc<Tracked>| tracked.event.visit.url.len() + tracked.event.page.len() + 1_024;
+    Combiner::new(Limits { waiting, lanes: 2, requests: MAX_EVENTS, weight: MAX_BYTES, weigh })
 }
 
 /// The pages that a domain belongs to; none if it is nobody's.
@@ -172,27 +171,29 @@ pub async fn track(
         let app = app.clone();
         move |tracked| store_group(app.clone(), tracked)
     };
-    app.tracking().submit(app.runtime(), Tracked { event, metered: site.metered }, work).await
+    let tracked = Arc::new(Tracked { event, metered: site.metered });
+    app.tracking().submit(app.runtime(), tracked, work).await
 }
 
-async fn store_group(app: App, tracked: Vec<Tracked>) -> Vec<Result<bool>> {
+async fn store_group(app: App, tracked: Vec<Arc<Tracked>>) -> Vec<Result<bool>> {
     each_alone(tracked, |tracked| try_group(app.clone(), tracked)).await
 }
 
 /// One transaction; what was kept.
-async fn try_group(app: App, tracked: Vec<Tracked>) -> Result<Vec<Result<bool>>> {
+async fn try_group(app: App, tracked: Vec<Arc<Tracked>>) -> Result<Vec<Result<bool>>> {
     let dispatcher = app.dispatcher().ok().cloned();
     let own = app.clone();
     let work = async move |mut tx: Tx<'_>| {
-        let metered: Vec<Request> = tracked.iter().filter(|tracked| tracked.metered).map(use_of).collect();
+        let metered: Vec<Request> =
+            tracked.iter().filter(|tracked| tracked.metered).map(|tracked| use_of(tracked)).collect();
         let (decisions, thresholds) = match metered.is_empty() {
             true => (Vec::new(), Vec::new()),
             false => count_all(&mut tx, &own, &metered).await?,
         };
         let mut decisions = decisions.into_iter();
         let (mut kept, mut answers) = (Vec::with_capacity(tracked.len()), Vec::with_capacity(tracked.len()));
-        for Tracked { event, metered } in tracked {
-            let decision = if metered { decisions.next() } else { None };
+        for tracked in &tracked {
+            let decision = if tracked.metered { decisions.next() } else { None };
             let allowed = match decision {
                 None => true,
                 // A workspace that is gone, or may have no more, keeps nothing.
@@ -202,7 +203,7 @@ async fn try_group(app: App, tracked: Vec<Tracked>) -> Result<Vec<Result<bool>>>
             };
             answers.push(Ok(allowed));
             if allowed {
-                kept.push(event);
+                kept.push(&tracked.event);
             }
         }
         tx.pixel_event_insert(&kept).await?;

@@ -186,16 +186,23 @@ async fn by_hand(database: &Database, options: &Options) -> Result<f64, Failure>
     let insert = client
         .prepare(
             "INSERT INTO pixel_events (workspace_id, environment, event, url, referrer, user_agent, network, properties, created_at) \
-             SELECT 1, 'live', 'pageview', url, referrer, 'Mozilla/5.0', '192.0.2.0/24', '{\"title\":\"Page Title\"}', now() \
-             FROM unnest($1::text[], $2::text[]) r (url, referrer)",
+             SELECT w, e, n, u, r, a, k, p::jsonb, to_timestamp(t) FROM unnest($1::bigint[], $2::text[], $3::text[], $4::text[], \
+             $5::text[], $6::text[], $7::text[], $8::text[], $9::double precision[]) x (w, e, n, u, r, a, k, p, t)",
         )
         .await?;
+    let texts = |text: &str| vec![text.to_owned(); BATCH];
     let urls: Vec<String> =
         (0..BATCH).map(|n| format!("https://example.com/page/{}?visit={n}", n % 50)).collect();
     let referrers: Vec<String> = (0..BATCH).map(|n| format!("https://site{}.test/", n % 7)).collect();
+    let (workspaces, environments, events) = (vec![1i64; BATCH], texts("live"), texts("pageview"));
+    let (agents, networks) = (texts("Mozilla/5.0"), texts("192.0.2.0/24"));
+    let properties = texts("{\"title\":\"Page Title\"}");
+    let times: Vec<f64> = (0..BATCH).map(|n| 1_700_000_000.0 + n as f64).collect();
+    let values: [&(dyn tokio_postgres::types::ToSql + Sync); 9] =
+        [&workspaces, &environments, &events, &urls, &referrers, &agents, &networks, &properties, &times];
     let (began, mut rows) = (Instant::now(), 0);
     while began.elapsed() < Duration::from_secs(options.seconds) {
-        rows += client.execute(&insert, &[&urls, &referrers]).await?;
+        rows += client.execute(&insert, &values).await?;
     }
     let per_second = rows as f64 / began.elapsed().as_secs_f64();
     drop(client);

@@ -109,6 +109,12 @@ impl Egress {
         Ok(target)
     }
 
+    /// The client itself, for what speaks a protocol of its own over HTTP. Each address must have been checked; what its name
+    /// resolves to is judged when a connection is made, and no redirect is followed.
+    pub fn client(&self) -> Client {
+        self.client.clone()
+    }
+
     /// Prepares a POST. The target is checked once more when the connection is made.
     pub fn post(&self, target: &Target) -> RequestBuilder {
         self.client.post(target.url().clone())

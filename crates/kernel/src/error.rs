@@ -103,6 +103,17 @@ pub enum Error {
     /// know; the context is for the log.
     #[error("The service is temporarily unavailable. Please retry shortly.")]
     Unavailable(String),
+    /// Somebody else's server, which the answer depends on, is away or does not answer. The message is for the caller, the
+    /// context for the log.
+    #[error("{message}")]
+    UpstreamUnavailable {
+        /// What is away, in words.
+        message: String,
+        /// When to come again.
+        retry_after_seconds: u64,
+        /// What went wrong.
+        context: String,
+    },
     /// A fault of ours; the context is for the log.
     #[error("An unexpected error occurred.")]
     Internal(String),
@@ -126,7 +137,7 @@ impl Error {
             Self::Validation(_) => "validation_failed",
             Self::FeatureLimitReached { .. } => "feature_limit_reached",
             Self::RateLimited { .. } => "rate_limit_exceeded",
-            Self::Unavailable(_) => "service_unavailable",
+            Self::Unavailable(_) | Self::UpstreamUnavailable { .. } => "service_unavailable",
             Self::Internal(_) => "server_error",
         }
     }
@@ -134,7 +145,9 @@ impl Error {
     /// What only the log may hold.
     pub fn internal_context(&self) -> Option<&str> {
         match self {
-            Self::Unavailable(context) | Self::Internal(context) => Some(context),
+            Self::Unavailable(context)
+            | Self::UpstreamUnavailable { context, .. }
+            | Self::Internal(context) => Some(context),
             _ => None,
         }
     }

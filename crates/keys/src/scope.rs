@@ -2,11 +2,15 @@
 //!
 //! The bare words `read`, `write`, `delete` stand for `*:read`, `*:write`, `*:delete`, and `admin` for `*`. A
 //! scope keeps the spelling in which it was given. `*` never reaches across the colon.
+//!
+//! Tools of MCP servers have scopes of three parts, `mcp:server:tool` and `mcp:server:*`, which are parts of `mcp:write`.
 
 use std::{fmt, str::FromStr};
 
 const MAX_SCOPE_LEN: usize = 100;
 const MAX_SCOPES: usize = 100;
+/// The resource whose scopes have a third part.
+const MCP: &str = "mcp";
 
 /// One permission, as it was written.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -26,8 +30,16 @@ impl<'a> ScopeRef<'a> {
             s.starts_with(|c: char| c.is_ascii_lowercase())
                 && s.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'-' | b'_'))
         };
+        let tool = |s: &str| {
+            !s.is_empty()
+                && s.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.' | b'/'))
+        };
+        let action = |resource: &str, action: &str| match action.split_once(':') {
+            Some((server, name)) => resource == MCP && word(server) && (name == "*" || tool(name)),
+            None => action == "*" || word(action),
+        };
         let sound = matches!(text, "*" | "admin" | "read" | "write" | "delete")
-            || text.split_once(':').is_some_and(|(r, a)| (r == "*" || word(r)) && (a == "*" || word(a)));
+            || text.split_once(':').is_some_and(|(r, a)| (r == "*" || word(r)) && action(r, a));
         if sound && text.len() <= MAX_SCOPE_LEN {
             Ok(Self(text))
         } else {
@@ -48,7 +60,20 @@ impl<'a> ScopeRef<'a> {
     /// Whether whoever holds this scope also holds `other`.
     pub fn covers(self, other: ScopeRef<'_>) -> bool {
         let ((resource, action), (other_resource, other_action)) = (self.parts(), other.parts());
-        (resource == "*" || resource == other_resource) && (action == "*" || action == other_action)
+        let covers_action = match other_action.split_once(':') {
+            // To call any tool is to write.
+            Some((server, _)) => {
+                action == "write" || action.strip_suffix(":*").is_some_and(|own| own == server)
+            }
+            None => false,
+        };
+        (resource == "*" || resource == other_resource)
+            && (action == "*" || action == other_action || covers_action)
+    }
+
+    /// Whether it is for tools of an MCP server, and for nothing else.
+    pub fn is_for_tools(self) -> bool {
+        self.parts().1.contains(':')
     }
 
     /// The action that it names; `*` for all.
@@ -141,6 +166,11 @@ impl ScopeSet {
         others.0.iter().find(|scope| !self.allows(*scope))
     }
 
+    /// Whether one of these scopes is for tools of an MCP server.
+    pub fn has_tools(&self) -> bool {
+        self.0.iter().any(|held| ScopeRef::from(held).is_for_tools())
+    }
+
     /// Each scope.
     pub fn iter(&self) -> impl Iterator<Item = &Scope> {
         self.0.iter()
@@ -175,6 +205,20 @@ mod tests {
             ("write", &["posts:write"], &["posts:delete", "posts:read"]),
             ("*", &["posts:read", "*", "admin", "posts:*", "*:read", "*:*", "delete"], &[]),
             ("admin", &["posts:read", "*", "admin"], &[]),
+            ("mcp:write", &["mcp:files:read_file", "mcp:files:*", "mcp:write"], &["mcp:read", "mcp:*"]),
+            ("mcp:*", &["mcp:files:read_file", "mcp:files:*", "mcp:read"], &["*"]),
+            ("write", &["mcp:files:read_file"], &["mcp:read"]),
+            (
+                "mcp:files:*",
+                &["mcp:files:read_file", "mcp:files:*"],
+                &["mcp:write", "mcp:file:x", "mcp:files2:x", "mcp:read", "mcp:*"],
+            ),
+            (
+                "mcp:files:read_file",
+                &["mcp:files:read_file"],
+                &["mcp:files:*", "mcp:files:read", "mcp:write", "write"],
+            ),
+            ("mcp:read", &["mcp:read"], &["mcp:files:read_file"]),
             ("entitlements:admin", &["entitlements:admin"], &["entitlements:read", "admin", "*"]),
         ] {
             for text in covered {
@@ -195,6 +239,12 @@ mod tests {
             ":read",
             "posts",
             "a:b:c",
+            "*:b:c",
+            "mcp:a:",
+            "mcp::b",
+            "mcp:a:b:c",
+            "mcp:*:b",
+            "mcp:a:b c",
             "Posts:read",
             "posts:re ad",
             "po*:read",
@@ -220,7 +270,8 @@ mod tests {
             Just("admin".to_owned()),
             Just("read".to_owned()),
             Just("write".to_owned()),
-            "(\\*|[ab]):(\\*|read|write|admin)"
+            "(\\*|[ab]|mcp):(\\*|read|write|admin)",
+            "mcp:[ab]:(\\*|[xy])",
         ]
         .prop_map(|s| s.parse().expect("a scope"))
     }

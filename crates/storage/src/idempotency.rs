@@ -136,6 +136,14 @@ impl Tx<'_> {
         Ok(())
     }
 
+    /// Forgets an answer.
+    pub async fn idempotency_delete(&mut self, api_key: ApiKeyId, idempotency_key: &str) -> Result<()> {
+        on_conn!(self, |c| diesel::delete(idempotency_records::table.find((api_key.0, idempotency_key)))
+            .execute(c)
+            .await?);
+        Ok(())
+    }
+
     /// Forgets at most `limit` answers that no longer count; how many.
     pub async fn idempotency_delete_expired(&mut self, now: Timestamp, limit: u32) -> Result<usize> {
         let expired: Vec<(i64, String)> = on_conn!(self, |c| idempotency_records::table

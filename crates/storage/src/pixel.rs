@@ -51,7 +51,7 @@ pub struct PixelOwner {
 }
 
 /// How many events one statement of SQLite inserts; the rest of a group goes one by one.
-const SQLITE_ROWS: usize = 50;
+const SQLITE_ROWS: usize = 100;
 
 bulk_statement! {
     /// New events.
@@ -89,7 +89,7 @@ bulk_statement_for_sqlite! {
 }
 
 impl<'a> InsertEvents<'a> {
-    fn new(new: &'a [NewPixelEvent]) -> Self {
+    fn new(new: &[&'a NewPixelEvent]) -> Self {
         let mut insert = Self::default();
         for one in new {
             insert.workspace_id.push(one.workspace_id.0);
@@ -126,7 +126,7 @@ bulk_statement! {
 type CountKey<'a> = (i64, &'a str, &'static str, i64, &'a str, &'a str);
 
 /// Adds up what new events add to the counts, in the order of the table's key: so two processes never wait for each other.
-fn counts(new: &[NewPixelEvent]) -> BTreeMap<CountKey<'_>, u64> {
+fn counts<'a>(new: &[&'a NewPixelEvent]) -> BTreeMap<CountKey<'a>, u64> {
     let mut counts = BTreeMap::new();
     for one in new {
         let slot = Slot::of(one.created_at).0;
@@ -142,7 +142,7 @@ fn counts(new: &[NewPixelEvent]) -> BTreeMap<CountKey<'_>, u64> {
 
 impl Tx<'_> {
     /// Keeps events, and counts them.
-    pub async fn pixel_event_insert(&mut self, new: &[NewPixelEvent]) -> Result<()> {
+    pub async fn pixel_event_insert(&mut self, new: &[&NewPixelEvent]) -> Result<()> {
         let counts = counts(new);
         match &mut self.0 {
             Conn::Sqlite(c) => {

@@ -1,0 +1,86 @@
+//! Why a call was not answered.
+
+use std::time::Duration;
+
+use gatepost_kernel::{Error, FieldErrors};
+
+/// Why a call on a server was not answered.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum McpError {
+    /// The server has no such tool.
+    #[error("unknown tool")]
+    UnknownTool,
+    /// The arguments do not fit the tool's schema.
+    #[error("invalid arguments")]
+    InvalidArguments(FieldErrors),
+    /// What the server says of a tool cannot be used to check arguments.
+    #[error("unusable schema: {0}")]
+    UnusableSchema(String),
+    /// The server lists no such resource, and no template of its that it matches.
+    #[error("unknown resource")]
+    UnknownResource,
+    /// The server is not there now: nothing was sent to it.
+    #[error("server is down: {why}")]
+    Down {
+        /// When it is worth asking again.
+        retry_after: Duration,
+        /// The last thing that went wrong; for the log.
+        why: String,
+    },
+    /// The connection ended before the answer came. Nobody knows whether something was done.
+    #[error("connection lost")]
+    Lost,
+    /// The answer did not come in time. Nobody knows whether something was done.
+    #[error("no answer within {} s", .0.as_secs())]
+    TimedOut(Duration),
+}
+
+impl McpError {
+    /// Whether the server has certainly done nothing.
+    pub fn nothing_was_done(&self) -> bool {
+        !matches!(self, Self::Lost | Self::TimedOut(_))
+    }
+
+    /// A word for logs and counters.
+    pub fn outcome(&self) -> &'static str {
+        match self {
+            Self::UnknownTool | Self::UnknownResource => "unknown",
+            Self::InvalidArguments(_) | Self::UnusableSchema(_) => "refused",
+            Self::Down { .. } => "down",
+            Self::Lost => "lost",
+            Self::TimedOut(_) => "timed_out",
+        }
+    }
+}
+
+impl From<McpError> for Error {
+    fn from(error: McpError) -> Self {
+        let context = error.to_string();
+        let unavailable = |message: &str, retry_after: Duration| {
+            let seconds = retry_after.as_secs().max(1);
+            Self::UpstreamUnavailable {
+                message: message.to_owned(),
+                retry_after_seconds: seconds,
+                context: context.clone(),
+            }
+        };
+        match error {
+            McpError::UnknownTool | McpError::UnknownResource => Self::NotFound,
+            McpError::InvalidArguments(errors) => Self::Validation(errors),
+            McpError::UnusableSchema(_) => {
+                Self::Conflict("The schema of this tool cannot be used to check arguments.".to_owned())
+            }
+            McpError::Down { retry_after, .. } => {
+                unavailable("The MCP server is not available at the moment.", retry_after)
+            }
+            McpError::Lost => unavailable(
+                "The connection to the MCP server was lost before it answered.",
+                Duration::from_secs(1),
+            ),
+            McpError::TimedOut(limit) => {
+                let message = format!("The MCP server did not answer within {} seconds.", limit.as_secs());
+                unavailable(&message, Duration::from_secs(1))
+            }
+        }
+    }
+}

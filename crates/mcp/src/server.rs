@@ -1,0 +1,294 @@
+//! One server: what is known of it, and calls on it.
+
+use std::{
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU32, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use gatepost_kernel::{Environment, RequestId, WorkspaceId};
+use rmcp::{
+    Peer, RoleClient,
+    model::{CallToolRequestParams, ErrorCode, MetaObject, ReadResourceRequestParams, RequestMetaObject},
+    service::ServiceError,
+};
+use serde_json::{Map, Value};
+use tokio::{
+    sync::{Notify, Semaphore},
+    time::timeout,
+};
+
+use crate::{
+    McpError, ResourceContent, ServerConfig, Tool, ToolAnswer, connection::MAX_CALLS, known::Known, uri,
+};
+
+/// So many calls in a row without an answer, and the server counts as broken: it is ended and started anew.
+const MAX_TIMEOUTS: u32 = 3;
+
+/// Whether a server can be called.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Status {
+    /// It was never there so far.
+    Starting,
+    /// It can be called.
+    Up,
+    /// It was there, and will be again.
+    Down,
+}
+
+impl Status {
+    /// The word.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Starting => "starting",
+            Self::Up => "up",
+            Self::Down => "down",
+        }
+    }
+}
+
+/// On whose behalf a call is made. It travels beside the arguments, which the caller writes.
+#[derive(Debug, Clone)]
+pub struct CallContext {
+    /// The tenant.
+    pub workspace_id: WorkspaceId,
+    /// The world.
+    pub environment: Environment,
+    /// The request that the call is part of.
+    pub request_id: Option<RequestId>,
+}
+
+impl CallContext {
+    fn meta(&self) -> RequestMetaObject {
+        let mut meta = Map::new();
+        meta.insert("gatepost/workspaceId".to_owned(), self.workspace_id.0.into());
+        meta.insert("gatepost/environment".to_owned(), self.environment.as_str().into());
+        if let Some(id) = &self.request_id {
+            meta.insert("gatepost/requestId".to_owned(), id.as_str().into());
+        }
+        RequestMetaObject(MetaObject(meta))
+    }
+}
+
+/// A server of the operator's.
+pub struct Server {
+    config: ServerConfig,
+    state: Mutex<State>,
+    slots: Semaphore,
+    timeouts: AtomicU32,
+    /// Somebody wants it while it is down.
+    pub(crate) wanted: Notify,
+    /// It does not answer any more.
+    pub(crate) broken: Notify,
+    /// What it offers has changed.
+    pub(crate) changed: Arc<Notify>,
+}
+
+struct State {
+    peer: Option<Peer<RoleClient>>,
+    /// The last that was heard; kept while the server is down.
+    known: Arc<Known>,
+    was_up: bool,
+    why: String,
+    next_try: Instant,
+}
+
+impl Server {
+    pub(crate) fn new(config: ServerConfig) -> Self {
+        let state = State {
+            peer: None,
+            known: Arc::default(),
+            was_up: false,
+            why: "it has not started yet".to_owned(),
+            next_try: Instant::now(),
+        };
+        Self {
+            config,
+            state: Mutex::new(state),
+            slots: Semaphore::new(MAX_CALLS),
+            timeouts: AtomicU32::new(0),
+            wanted: Notify::new(),
+            broken: Notify::new(),
+            changed: Arc::default(),
+        }
+    }
+
+    /// What the operator says about it.
+    pub fn config(&self) -> &ServerConfig {
+        &self.config
+    }
+
+    /// Whether it can be called.
+    pub fn status(&self) -> Status {
+        let state = self.state();
+        match (&state.peer, state.was_up) {
+            (Some(_), _) => Status::Up,
+            (None, true) => Status::Down,
+            (None, false) => Status::Starting,
+        }
+    }
+
+    /// A name for people.
+    pub fn name(&self) -> String {
+        let named = self.config.name.clone().or_else(|| self.known().name.clone());
+        named.unwrap_or_else(|| self.config.id.clone())
+    }
+
+    /// What it is for.
+    pub fn description(&self) -> Option<String> {
+        self.config.description.clone().or_else(|| self.known().description.clone())
+    }
+
+    /// Its tools, in its own order; the last that were heard of while it is down.
+    pub fn tools(&self) -> Vec<Tool> {
+        self.known().tools.clone()
+    }
+
+    /// Whether it offers a resource of this URI, or of a template that the URI fits.
+    pub fn has_resource(&self, uri: &str) -> bool {
+        uri::is_harmless(uri) && self.known().has_resource(uri)
+    }
+
+    /// Checks a call before it is made.
+    ///
+    /// # Errors
+    /// [`McpError::Down`], [`McpError::UnknownTool`], [`McpError::InvalidArguments`], [`McpError::UnusableSchema`].
+    pub fn check(&self, tool: &str, arguments: &Map<String, Value>) -> Result<(), McpError> {
+        let known = self.known();
+        let Some(tool) = known.tool(tool) else {
+            // Whether there is such a tool, only a server that was there has said.
+            return if self.status() == Status::Starting {
+                self.peer().map(|_| ())
+            } else {
+                Err(McpError::UnknownTool)
+            };
+        };
+        tool.checker.check(arguments).map_err(|fault| match fault {
+            Ok(errors) => McpError::InvalidArguments(errors),
+            Err(fault) => McpError::UnusableSchema(fault),
+        })?;
+        self.peer().map(|_| ())
+    }
+
+    /// Calls a tool. What the tool says of its own failure is an answer.
+    ///
+    /// # Errors
+    /// Those of [`Server::check`], [`McpError::Lost`] and [`McpError::TimedOut`].
+    pub async fn call(
+        &self,
+        tool: &str,
+        arguments: Map<String, Value>,
+        context: &CallContext,
+    ) -> Result<ToolAnswer, McpError> {
+        self.check(tool, &arguments)?;
+        let peer = self.peer()?;
+        let mut params = CallToolRequestParams::new(tool.to_owned()).with_arguments(arguments);
+        params.meta = Some(context.meta());
+        match self.answered(peer.call_tool(params)).await? {
+            Ok(result) => Ok(result.into()),
+            Err(ServiceError::McpError(error)) => Ok(error.into()),
+            Err(error) => Err(self.lost(&error)),
+        }
+    }
+
+    /// Reads a resource that it offers.
+    ///
+    /// # Errors
+    /// [`McpError::UnknownResource`], [`McpError::Down`], [`McpError::Lost`], [`McpError::TimedOut`].
+    pub async fn read_resource(
+        &self,
+        uri: &str,
+        context: &CallContext,
+    ) -> Result<Vec<ResourceContent>, McpError> {
+        if !self.has_resource(uri) {
+            return Err(McpError::UnknownResource);
+        }
+        let peer = self.peer()?;
+        let params = ReadResourceRequestParams::new(uri).with_meta(context.meta());
+        match self.answered(peer.read_resource(params)).await? {
+            Ok(result) => Ok(result.contents.into_iter().filter_map(ResourceContent::new).collect()),
+            // A template fits more than there is.
+            Err(ServiceError::McpError(error)) => {
+                let refused =
+                    [ErrorCode::RESOURCE_NOT_FOUND, ErrorCode::INVALID_PARAMS].contains(&error.code);
+                if !refused {
+                    tracing::warn!(mcp.server = self.config.id, error = %error, "an MCP server cannot read a resource");
+                }
+                Err(McpError::UnknownResource)
+            }
+            Err(error) => Err(self.lost(&error)),
+        }
+    }
+
+    /// Waits for an answer, but not for ever.
+    async fn answered<T>(
+        &self,
+        answer: impl Future<Output = Result<T, ServiceError>>,
+    ) -> Result<Result<T, ServiceError>, McpError> {
+        let limit = self.config.call_timeout;
+        let in_turn = async {
+            // The semaphore is never closed.
+            let _slot = self.slots.acquire().await;
+            answer.await
+        };
+        match timeout(limit, in_turn).await {
+            Ok(answer) => {
+                self.timeouts.store(0, Ordering::Relaxed);
+                Ok(answer)
+            }
+            Err(_) => {
+                if self.timeouts.fetch_add(1, Ordering::Relaxed) + 1 >= MAX_TIMEOUTS {
+                    self.broken.notify_one();
+                }
+                Err(McpError::TimedOut(limit))
+            }
+        }
+    }
+
+    fn lost(&self, error: &ServiceError) -> McpError {
+        tracing::warn!(mcp.server = self.config.id, error = %error, "a call on an MCP server was lost");
+        McpError::Lost
+    }
+
+    fn peer(&self) -> Result<Peer<RoleClient>, McpError> {
+        let state = self.state();
+        if let Some(peer) = state.peer.as_ref() {
+            return Ok(peer.clone());
+        }
+        let retry_after =
+            state.next_try.saturating_duration_since(Instant::now()).max(Duration::from_secs(1));
+        let down = McpError::Down { retry_after, why: state.why.clone() };
+        drop(state);
+        self.wanted.notify_one();
+        Err(down)
+    }
+
+    fn known(&self) -> Arc<Known> {
+        self.state().known.clone()
+    }
+
+    pub(crate) fn set_up(&self, peer: Peer<RoleClient>, known: Known) {
+        self.timeouts.store(0, Ordering::Relaxed);
+        let mut state = self.state();
+        state.peer = Some(peer);
+        state.known = Arc::new(known);
+        state.was_up = true;
+    }
+
+    pub(crate) fn set_known(&self, known: Known) {
+        self.state().known = Arc::new(known);
+    }
+
+    pub(crate) fn set_down(&self, why: &str, next_try: Instant) {
+        let mut state = self.state();
+        state.peer = None;
+        state.why = why.to_owned();
+        state.next_try = next_try;
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
