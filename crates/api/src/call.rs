@@ -20,18 +20,19 @@ use gatepost_app::{
 };
 use gatepost_kernel::{Error, Page, RequestId, Result, Timestamp, Window, WorkspaceId};
 use gatepost_keys::Token;
+use percent_encoding::percent_decode_str;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
 use crate::{
-    State,
+    BASE_PATH, State,
     body::{Context, Fields, NoBody, ReadBody},
     client,
-    contract::{ErrorFormat, IntoAnswer, PageUrl},
+    contract::{Contract, ErrorFormat, IntoAnswer, PageUrl},
     error::ApiError,
     lists::{ItemQuery, ListQuery, Listed},
     middleware::{Authenticated, Limited, Rendered},
-    query::{NoQuery, Parameters, ReadQuery},
+    query::{NoQuery, PageQuery, Parameters, ReadQuery},
     scopes::RequiredScope,
 };
 
@@ -72,12 +73,8 @@ impl<S: RequiredScope, Q: ReadQuery, B: ReadBody> Call<S, Q, B> {
             authenticate_and_count(&req, &state, |principal| S::requirement().check(principal)).await?;
         let mut caller = Caller::key(principal, token.into_secret(), request_id.clone(), address)
             .requiring(S::requirement())?;
-        let mut acting = req.headers().get_all(state.contract().acting_workspace_header());
-        if let Some(value) = acting.next() {
-            let id = value.to_str().ok().and_then(positive_id).map(WorkspaceId);
-            // Two are none: a proxy's would otherwise lose against the client's, or the other way round.
-            let id = id.filter(|_| acting.next().is_none());
-            caller = caller.acting_on(state.app(), id).await?;
+        if let Some(id) = acting_workspace(&req, &state) {
+            caller = caller.acting_on(state.app(), id.map(WorkspaceId)).await?;
         }
 
         state.app().meter_request(&caller, S::scope()).await?;
@@ -140,6 +137,13 @@ impl<S: RequiredScope, Q: ReadQuery, B: ReadBody> Call<S, Q, B> {
         self.req.match_info().get(name).unwrap_or_default()
     }
 
+    /// Everything in the path behind `prefix`, below the base of the contract, with its escapes taken away: slashes that are
+    /// part of it may be escaped or not. None if that is no text.
+    pub fn path_behind(&self, prefix: &str) -> Option<String> {
+        let behind = self.req.uri().path().strip_prefix(BASE_PATH)?.strip_prefix(prefix)?;
+        percent_decode_str(behind).decode_utf8().ok().map(Cow::into_owned)
+    }
+
     /// Takes the body out, or its faults. They are for the use-case to return, inside its transaction, so that a
     /// repetition with the same idempotency key gets the first answer even where the rules have changed meanwhile.
     pub fn into_body(self) -> (Result<B, Error>, Call<S, Q, ()>) {
@@ -193,6 +197,19 @@ impl<S: RequiredScope, R: Listed, B: ReadBody> Call<S, ListQuery<R>, B> {
         let url = PageUrl { base, query: self.req.query_string() };
         let cursors = R::LIST.is_log.then_some(next_cursor);
         let (body, link) = self.state.contract().page(&page, cursors, &url)?;
+        Ok(HttpResponse::Ok()
+            .content_type(header::ContentType::json())
+            .insert_header((header::LINK, link))
+            .body(body))
+    }
+}
+
+impl<S: RequiredScope, B: ReadBody> Call<S, PageQuery, B> {
+    /// Answers with a page of all these items.
+    pub fn slice<T: Serialize>(&self, items: Vec<T>) -> Result<HttpResponse, ApiError> {
+        let base = client::base_url(&self.req, &self.state) + self.req.path();
+        let url = PageUrl { base, query: self.req.query_string() };
+        let (body, link) = self.state.contract().page(&self.query.slice(items), None, &url)?;
         Ok(HttpResponse::Ok()
             .content_type(header::ContentType::json())
             .insert_header((header::LINK, link))
@@ -259,6 +276,11 @@ impl<S, Q, B> Call<S, Q, B> {
         Ok(HttpResponse::Ok().content_type(header::ContentType::json()).body(body))
     }
 
+    /// How answers look.
+    pub fn contract(&self) -> Contract {
+        self.state.contract()
+    }
+
     /// Answers with what a use-case that is no unit of work ended in.
     pub fn done(&self, answer: impl IntoAnswer) -> Result<HttpResponse, ApiError> {
         Ok(respond(answer.into_answer(self.state.contract())?))
@@ -300,7 +322,8 @@ impl<S, Q, B> Call<S, Q, B> {
     }
 }
 
-fn respond(answer: Answer) -> HttpResponse {
+/// The answer over HTTP.
+pub fn respond(answer: Answer) -> HttpResponse {
     let status = actix_web::http::StatusCode::from_u16(answer.status)
         .unwrap_or(actix_web::http::StatusCode::INTERNAL_SERVER_ERROR);
     let mut response = HttpResponse::build(status);
@@ -342,6 +365,14 @@ pub async fn authenticate_and_count(
         (Ok(_), None) => Err(Error::Internal("a request without a token was let in".to_owned()).into()),
         (Err(refused), _) => Err(leave(req, *refused)),
     }
+}
+
+/// The workspace that the request asks to act on, if it does; none inside if what it names cannot be one.
+pub fn acting_workspace(req: &HttpRequest, state: &State) -> Option<Option<i64>> {
+    let mut acting = req.headers().get_all(state.contract().acting_workspace_header());
+    let id = acting.next()?.to_str().ok().and_then(positive_id);
+    // Two are none: a proxy's would otherwise lose against the client's, or the other way round.
+    Some(id.filter(|_| acting.next().is_none()))
 }
 
 /// Counts a request without a valid key; the error that it gets, or that there are too many of them.

@@ -49,7 +49,10 @@ impl RouteTable {
     fn allow(&self, path: &str) -> Option<&str> {
         let asked: Vec<&str> = path.split('/').collect();
         let fits = |segments: &[String]| {
-            segments.len() == asked.len()
+            // What is behind an address can be one with slashes.
+            let has_rest =
+                segments.last().is_some_and(|last| last == "{uri}") && asked.len() > segments.len();
+            (segments.len() == asked.len() || has_rest)
                 && segments
                     .iter()
                     .zip(&asked)

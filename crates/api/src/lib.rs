@@ -13,6 +13,7 @@ mod error;
 mod fallback;
 mod gate;
 mod lists;
+mod mcp_server;
 mod metrics;
 mod middleware;
 mod openapi;
@@ -51,6 +52,7 @@ use crate::{
     contract::{Contract, PlanHeaders},
     error::ApiError,
     fallback::RouteTable,
+    mcp_server::McpEndpoint,
     metrics::Metrics,
     middleware::respond,
 };
@@ -89,6 +91,7 @@ struct Parts {
     plan_headers: Vec<PlanHeaders>,
     document: serde_json::Value,
     document_3_0: serde_json::Value,
+    mcp_endpoint: McpEndpoint,
     draining: AtomicBool,
 }
 
@@ -98,6 +101,7 @@ impl State {
         let document = document();
         let served = if settings.probes_only { &serde_json::Value::Null } else { &document };
         let routes = RouteTable::from_document(served);
+        let mcp_endpoint = mcp_server::endpoint(app.clone());
         let plan_headers = app.plan_limits().iter().map(|plan| PlanHeaders::new(&plan.allowance)).collect();
         Self(Arc::new(Parts {
             app,
@@ -108,6 +112,7 @@ impl State {
             plan_headers,
             document,
             document_3_0: document_3_0(),
+            mcp_endpoint,
             draining: AtomicBool::new(false),
         }))
     }
@@ -149,6 +154,10 @@ impl State {
         self.0.plan_headers.get(place)
     }
 
+    fn mcp_endpoint(&self) -> &McpEndpoint {
+        &self.0.mcp_endpoint
+    }
+
     fn routes(&self) -> &RouteTable {
         &self.0.routes
     }
@@ -174,6 +183,7 @@ fn configure(config: &mut web::ServiceConfig, state: &State) {
         );
         config.service(web::resource("/openapi-3.0.json").get(openapi_3_0));
         routes::pixel::configure_script(config);
+        routes::mcp_endpoint::configure(config);
     }
     config.default_service(web::to(fallback::no_such_operation));
 }
@@ -197,5 +207,6 @@ fn operations(config: &mut ServiceConfig<'_>) {
         routes::seo::configure(config);
         routes::pixel::configure(config);
         routes::analytics::configure(config);
+        routes::mcp::configure(config);
     }));
 }

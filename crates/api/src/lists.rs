@@ -315,12 +315,7 @@ fn words(text: &str) -> Option<Vec<String>> {
 impl<R: Listed> IntoParams for ListQuery<R> {
     fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
         let list = &R::LIST;
-        let number = |maximum: u32, default: u32| json!({ "type": "integer", "format": "int32", "minimum": 1, "maximum": maximum, "default": default });
-        let default = PageRequest::default();
-        let mut parameters = vec![
-            parameter("page", "Page number", number(PageRequest::MAX_PAGE, default.page)),
-            parameter("per_page", "Items per page", number(PageRequest::MAX_PER_PAGE, default.per_page)),
-        ];
+        let mut parameters = page_parameters();
         if list.is_log {
             let about = "What follows the item that this cursor was made for, which is `meta.next_cursor` of another page of the \
                          same list; no item that was there before is shown twice or left out, however many come meanwhile. Instead of `page`";
@@ -378,6 +373,16 @@ impl<R: Listed> IntoParams for ItemQuery<R> {
     fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
         shape_parameters::<R>()
     }
+}
+
+/// `page` and `per_page`.
+pub fn page_parameters() -> Vec<Parameter> {
+    let number = |maximum: u32, default: u32| json!({ "type": "integer", "format": "int32", "minimum": 1, "maximum": maximum, "default": default });
+    let default = PageRequest::default();
+    vec![
+        parameter("page", "Page number", number(PageRequest::MAX_PAGE, default.page)),
+        parameter("per_page", "Items per page", number(PageRequest::MAX_PER_PAGE, default.per_page)),
+    ]
 }
 
 fn shape_parameters<R: Listed>() -> Vec<Parameter> {

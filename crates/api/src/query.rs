@@ -2,7 +2,13 @@
 
 use actix_web::web;
 use gatepost_app::Caller;
-use gatepost_kernel::{FieldErrors, PageRequest};
+use gatepost_kernel::{FieldErrors, Page, PageRequest, Window};
+use utoipa::{
+    IntoParams,
+    openapi::path::{Parameter, ParameterIn},
+};
+
+use crate::lists::page_parameters;
 
 /// The query of an operation.
 pub trait ReadQuery: Sized + 'static {
@@ -21,6 +27,31 @@ pub struct NoQuery;
 impl ReadQuery for NoQuery {
     fn read(_: &mut Parameters) -> Option<Self> {
         Some(Self)
+    }
+}
+
+/// `page` and `per_page`, for what is not in the database and of which there is little.
+pub struct PageQuery(PageRequest);
+
+impl PageQuery {
+    /// One page of all items.
+    pub fn slice<T>(&self, items: Vec<T>) -> Page<T> {
+        let total = items.len() as u64;
+        let (offset, limit) = (self.0.offset().unsigned_abs(), self.0.per_page as usize);
+        let items = items.into_iter().skip(usize::try_from(offset).unwrap_or(usize::MAX)).take(limit);
+        Page { items: items.collect(), window: Window::Page(self.0), total: Some(total), next: None }
+    }
+}
+
+impl ReadQuery for PageQuery {
+    fn read(parameters: &mut Parameters) -> Option<Self> {
+        Some(Self(parameters.page()))
+    }
+}
+
+impl IntoParams for PageQuery {
+    fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        page_parameters()
     }
 }
 

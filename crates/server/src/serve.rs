@@ -5,8 +5,9 @@ use std::{io, net::TcpListener, sync::Arc, thread, time::Duration};
 use gatepost_api::{Listeners, PlainHttp, Settings, State, serve};
 use gatepost_app::{App, first_start};
 use gatepost_delivery::Dispatcher;
-use gatepost_egress::Egress;
+use gatepost_egress::{Egress, Rules};
 use gatepost_kernel::{AdjustedClock, Secret, SystemClock};
+use gatepost_mcp::McpServers;
 use gatepost_storage::{Engine, Storage};
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -14,6 +15,9 @@ use crate::{Failure, cli::Role, config::Config, jobs, output};
 
 /// How long requests to webhook endpoints that are in flight may take once the server was told to stop.
 const DRAIN: Duration = Duration::from_secs(2);
+
+/// How long MCP servers may take to end.
+const MCP_PATIENCE: Duration = Duration::from_secs(1);
 
 /// Opens the database and brings it up to date.
 pub async fn open(config: &Config) -> Result<App, Failure> {
@@ -73,9 +77,13 @@ pub async fn run(config: &Config) -> Result<(), Failure> {
         dispatcher.release_all().await?;
     }
     app.deliver_by(dispatcher.clone());
+    let answers_the_api = config.roles.contains(&Role::Api);
+    let mcp_servers = answers_the_api.then(|| start_mcp_servers(config)).transpose()?;
+    if let Some(servers) = &mcp_servers {
+        app.bridge_to(servers.clone());
+    }
 
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
-    let answers_the_api = config.roles.contains(&Role::Api);
     let settings = Settings {
         public_url: config.public_url.clone(),
         cors_origins: config.cors_origins.clone(),
@@ -114,6 +122,9 @@ pub async fn run(config: &Config) -> Result<(), Failure> {
     tracing::info!("stopping");
     stopper.stop().await;
     server.await??;
+    if let Some(servers) = mcp_servers {
+        servers.stop(MCP_PATIENCE).await;
+    }
     // Before the rest of the database work: what is in flight is recorded, and nothing more is taken.
     dispatcher.drain(DRAIN).await;
     if let Some(deliveries) = deliveries {
@@ -142,6 +153,12 @@ pub async fn run(config: &Config) -> Result<(), Failure> {
     }
     tracing::info!("stopped");
     Ok(())
+}
+
+/// Starts to keep the operator's MCP servers there. Their addresses are the operator's own, so they may be without TLS.
+fn start_mcp_servers(config: &Config) -> Result<McpServers, Failure> {
+    let egress = Egress::new(Rules { allow_http: true, ..config.egress.clone() })?;
+    Ok(McpServers::start(config.mcp_servers.clone(), &egress))
 }
 
 fn greet(key: &Secret, url: &str) -> io::Result<()> {

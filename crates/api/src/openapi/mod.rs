@@ -33,6 +33,7 @@ pub use version_3_0::document as document_3_0;
         (name = "SEO", description = "What was found out about pages."),
         (name = "Pixel", description = "Visits of pages, told without a key by the pages themselves."),
         (name = "Analytics", description = "How much happened when."),
+        (name = "MCP", description = "Tools and resources of MCP servers, behind the same keys."),
         (name = "Audit log", description = "Who changed what."),
     ),
     paths(crate::routes::verification::forward_auth),
@@ -45,7 +46,8 @@ pub use version_3_0::document as document_3_0;
 struct Skeleton;
 
 /// What a scope looks like.
-const SCOPE: &str = "(\\*|admin|read|write|delete|([a-z][a-z0-9_-]*|\\*):([a-z][a-z0-9_-]*|\\*))";
+const SCOPE: &str = "(\\*|admin|read|write|delete|([a-z][a-z0-9_-]*|\\*):([a-z][a-z0-9_-]*|\\*)\
+                     |mcp:[a-z][a-z0-9_-]*:(\\*|[A-Za-z0-9_./-]+))";
 /// No control characters.
 const TEXT_PATTERN: &str = "^[^\\u0000-\\u001F\\u007F-\\u009F]*$";
 /// Those, and what is invisible: for a class of characters that a name has none of.
@@ -386,7 +388,7 @@ fn shared_parameters() -> [(&'static str, Value); 3] {
 }
 
 fn is_request_body(schema: &str) -> bool {
-    ["Create", "Update", "Rotate", "Use", "Verify", "Submit", "Track"]
+    ["Create", "Update", "Rotate", "Use", "Verify", "Submit", "Track", "Call"]
         .iter()
         .any(|verb| schema.starts_with(verb))
         && schema.ends_with("Body")

@@ -5,6 +5,8 @@ pub mod api_keys;
 pub mod audit_log;
 pub mod entitlements;
 pub mod events;
+pub mod mcp;
+pub mod mcp_endpoint;
 pub mod pixel;
 pub mod probes;
 pub mod seo;

@@ -7,6 +7,7 @@ pub mod api_keys;
 pub mod audit_log;
 pub mod entitlements;
 pub mod events;
+pub mod mcp;
 pub mod pixel;
 pub mod seo;
 pub mod verification;

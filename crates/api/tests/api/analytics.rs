@@ -179,7 +179,7 @@ async fn what_is_wrong_is_said(app: TestApp) {
 async fn counts_equal_rows(app: TestApp) {
     start_pixel(&app).await;
     let visits = (0..200).map(async |number: u64| {
-        let referrer = (number % 3 == 0).then(|| format!("https://site{}.test/", number % 5));
+        let referrer = number.is_multiple_of(3).then(|| format!("https://site{}.test/", number % 5));
         visit(
             &app,
             ["pageview", "signup", "order"][number as usize % 3],

@@ -5,18 +5,22 @@ use std::{
     fs,
     net::SocketAddr,
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use gatepost_api::{PlainHttp, TlsIdentity};
 use gatepost_entitlements::{Anchor, Catalog, DEFAULT_THRESHOLDS, Feature, FeatureKind, Plan, Reset, is_own};
+use gatepost_kernel::{Secret, WorkspaceId};
+use gatepost_mcp::{Access, ServerConfig, Transport};
 use indexmap::IndexMap;
 use ipnet::IpNet;
 use serde::Deserialize;
 use toml::Spanned;
 
 use super::values::{
-    AccessSetting, AtLeastOne, AttemptTimeout, CorsOrigin, DatabaseUrlSetting, FeatureSetting, Lifetime,
-    LimitMode, Percent, PlainHttpSetting, PublicUrl, RedisUrlSetting, ResetSetting, ThresholdSetting,
+    AccessSetting, AtLeastOne, AttemptTimeout, CallTimeout, CorsOrigin, DatabaseUrlSetting, FeatureSetting,
+    Lifetime, LimitMode, Percent, PlainHttpSetting, PublicUrl, RedisUrlSetting, ResetSetting, ScopeSetting,
+    SecretText, ThresholdSetting,
 };
 use crate::Failure;
 
@@ -34,6 +38,7 @@ pub struct ConfigFile {
     pub features: IndexMap<String, FeatureSection>,
     pub entitlements: EntitlementsSection,
     pub pixel: PixelSection,
+    pub mcp: McpSection,
     pub retention: RetentionSection,
 }
 
@@ -193,6 +198,44 @@ pub struct PixelSection {
     pub queue: Option<AtLeastOne>,
 }
 
+/// `[mcp]`
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct McpSection {
+    /// How long a call of a tool may take: `"1s"` to `"10m"`. Default `"30s"`.
+    pub call_timeout: Option<CallTimeout>,
+    /// The servers, each in a section of its own, `[mcp.servers.NAME]`.
+    pub servers: IndexMap<String, Spanned<McpServerSection>>,
+}
+
+/// `[mcp.servers.NAME]`
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct McpServerSection {
+    /// A name for people. Default: what the server calls itself.
+    pub name: Option<String>,
+    /// What it is for. Default: what the server says of itself.
+    pub description: Option<String>,
+    /// The program to start, a path or a name; it is trusted like Gatepost itself. Either this or `url`.
+    pub command: Option<String>,
+    /// Its arguments. Default `[]`.
+    pub args: Vec<String>,
+    /// Its environment; beside this it gets `PATH` alone. Default `{}`.
+    pub env: IndexMap<String, SecretText>,
+    /// Where it runs. Default: the directory of this file.
+    pub directory: Option<PathBuf>,
+    /// The address of a server over streamable HTTP. Private ones must be in `[egress] allow`. Either this or `command`.
+    pub url: Option<String>,
+    /// Headers of every request to it, such as a token. Default `{}`.
+    pub headers: IndexMap<String, SecretText>,
+    /// Only these workspaces may use it, by number. Default: all.
+    pub workspaces: Option<Vec<AtLeastOne>>,
+    /// Only keys with all of these scopes may use it. Default `[]`.
+    pub scopes: Vec<ScopeSetting>,
+    /// How long a call of a tool may take. Default: that of `[mcp]`.
+    pub call_timeout: Option<CallTimeout>,
+}
+
 /// `[retention]`
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -234,6 +277,83 @@ impl ConfigFile {
             }
         }
         Ok(catalog)
+    }
+}
+
+impl McpSection {
+    /// How long a call may take that says nothing else.
+    const CALL_TIMEOUT: Duration = Duration::from_secs(30);
+
+    /// The servers. Relative paths begin at `directory`; `path` is where programs are looked for.
+    ///
+    /// # Errors
+    /// A sentence with the line, and what is missing or too much.
+    pub fn servers(
+        &self,
+        text: &str,
+        directory: &Path,
+        path: Option<&str>,
+    ) -> Result<Vec<ServerConfig>, Failure> {
+        let usual = self.call_timeout.map_or(Self::CALL_TIMEOUT, |timeout| timeout.0);
+        let server = |(name, section): (&String, &Spanned<McpServerSection>)| {
+            let server = section.get_ref().server(name, directory, path, usual);
+            server.map_err(|fault| {
+                format!("{}: mcp.servers.{name}: {fault}", position(text, section.span().start)).into()
+            })
+        };
+        self.servers.iter().map(server).collect()
+    }
+}
+
+impl McpServerSection {
+    fn server(
+        &self,
+        id: &str,
+        directory: &Path,
+        path: Option<&str>,
+        usual_timeout: Duration,
+    ) -> Result<ServerConfig, String> {
+        let sound = id.starts_with(|c: char| c.is_ascii_lowercase())
+            && id.len() <= 64
+            && id.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'-' | b'_'));
+        if !sound {
+            return Err(
+                "a name begins with a lower-case letter and has up to 64 of those, digits, - and _".into()
+            );
+        }
+        let secrets = |texts: &IndexMap<String, SecretText>| -> Vec<(String, Secret)> {
+            texts.iter().map(|(name, value)| (name.clone(), value.0.clone())).collect()
+        };
+        let of_programs = !self.args.is_empty() || !self.env.is_empty() || self.directory.is_some();
+        let transport = match (&self.command, &self.url) {
+            (Some(command), None) if self.headers.is_empty() => {
+                let mut env = secrets(&self.env);
+                if let Some(path) = path.filter(|_| !self.env.contains_key("PATH")) {
+                    env.push(("PATH".to_owned(), Secret::new(path.to_owned())));
+                }
+                let directory = directory.join(self.directory.as_deref().unwrap_or(Path::new("")));
+                let directory = std::path::absolute(&directory).unwrap_or(directory);
+                Transport::Stdio { command: command.clone(), args: self.args.clone(), env, directory }
+            }
+            (None, Some(url)) if !of_programs => {
+                Transport::Http { url: url.clone(), headers: secrets(&self.headers) }
+            }
+            (Some(_), None) => return Err("headers are for servers with a url".into()),
+            (None, Some(_)) => return Err("args, env and directory are for servers with a command".into()),
+            _ => return Err("expected either command or url".into()),
+        };
+        let workspaces = self.workspaces.as_ref().map(|workspaces| {
+            workspaces.iter().map(|id| WorkspaceId(i64::try_from(id.0).unwrap_or(i64::MAX))).collect()
+        });
+        let scopes = self.scopes.iter().map(|scope| scope.0.clone()).collect();
+        Ok(ServerConfig {
+            id: id.to_owned(),
+            name: self.name.clone(),
+            description: self.description.clone(),
+            transport,
+            access: Access { workspaces, scopes },
+            call_timeout: self.call_timeout.map_or(usual_timeout, |timeout| timeout.0),
+        })
     }
 }
 

@@ -56,6 +56,8 @@ pub struct Config {
     pub secret_key_is_set: bool,
     /// Which private targets outgoing requests may reach, and whether without TLS.
     pub egress: Rules,
+    /// The MCP servers.
+    pub mcp_servers: Vec<gatepost_mcp::ServerConfig>,
     /// How deliveries are sent.
     pub delivery: gatepost_delivery::Settings,
     /// The address that links begin with.
@@ -94,9 +96,14 @@ impl Config {
     /// # Errors
     /// A sentence with the name of the flag or variable, or the file, the line and what is accepted there.
     pub fn load(global: &GlobalArgs, serve: &ServeArgs) -> Result<Self, Failure> {
-        let (file, catalog, tls) = match &global.config {
+        let Read { file, catalog, tls, mcp_servers } = match &global.config {
             Some(path) => read(path)?,
-            None => (ConfigFile::default(), Catalog::built_in(), None),
+            None => Read {
+                file: ConfigFile::default(),
+                catalog: Catalog::built_in(),
+                tls: None,
+                mcp_servers: Vec::new(),
+            },
         };
         let redis_url =
             serve.redis_url.as_ref().or(file.redis.url.as_ref().map(|url| &url.0)).map(Secret::expose);
@@ -129,6 +136,7 @@ impl Config {
             secret_key_is_set: !secret_keys.is_empty(),
             vault: Vault::new(&secret_keys),
             egress: Rules { allow: file.egress.allow, allow_http: file.webhooks.allow_http, resolve: None },
+            mcp_servers,
             delivery: gatepost_delivery::Settings {
                 schedule: schedule.map_or(defaults.schedule, RetrySchedule::new),
                 attempt_timeout: file.webhooks.timeout.map_or(defaults.attempt_timeout, |timeout| timeout.0),
@@ -191,7 +199,15 @@ fn read_secret_keys(text: &Secret) -> Result<Vec<[u8; SECRET_KEY_LEN]>, Failure>
     })
 }
 
-fn read(path: &Path) -> Result<(ConfigFile, Catalog, Option<TlsIdentity>), Failure> {
+/// A file that was read, with what is put together from it and the files that it names.
+struct Read {
+    file: ConfigFile,
+    catalog: Catalog,
+    tls: Option<TlsIdentity>,
+    mcp_servers: Vec<gatepost_mcp::ServerConfig>,
+}
+
+fn read(path: &Path) -> Result<Read, Failure> {
     let in_file = |fault: &dyn std::fmt::Display| format!("{}: {fault}", path.display());
     let text = fs::read_to_string(path).map_err(|e| in_file(&e))?;
     // Not the error's own words: they repeat the line, which can hold a password.
@@ -202,7 +218,9 @@ fn read(path: &Path) -> Result<(ConfigFile, Catalog, Option<TlsIdentity>), Failu
     let catalog = file.catalog(&text).map_err(|e| in_file(&e))?;
     let directory = path.parent().unwrap_or(Path::new(""));
     let tls = file.server.tls(&text, directory).map_err(|e| in_file(&e))?;
-    Ok((file, catalog, tls))
+    let search_path = std::env::var_os("PATH").and_then(|path| path.into_string().ok());
+    let mcp_servers = file.mcp.servers(&text, directory, search_path.as_deref()).map_err(|e| in_file(&e))?;
+    Ok(Read { file, catalog, tls, mcp_servers })
 }
 
 #[cfg(test)]
@@ -248,6 +266,12 @@ mod tests {
             ("[plans.pro]\nfeatures = { posts = -1 }", "line 2", "unlimited"),
             ("[plans.pro]\n\nfeatures = { nope = 1 }", "line 3", "known are: posts"),
             ("[features.x]\ntype = \"metered\"\nreset = \"weekly\"", "line 3", "every N days"),
+            ("[mcp.servers.files]\nname = \"x\"", "line 1", "command or url"),
+            ("\n[mcp.servers.files]\ncommand = \"x\"\nurl = \"y\"", "line 2", "command or url"),
+            ("[mcp.servers.files]\nurl = \"http://x\"\nargs = [\"y\"]", "line 1", "command"),
+            ("[mcp.servers.Files]\ncommand = \"x\"", "line 1", "lower-case"),
+            ("[mcp.servers.files]\ncommand = \"x\"\nscopes = [\"a:b:c\"]", "line 3", "resource:action"),
+            ("[mcp]\ncall_timeout = \"1h\"", "line 2", "10m"),
             ("[limits]\nmode = \"loose\"", "line 2", "exact"),
             ("[retention]\nevents = \"-1d\"", "line 2", "30d"),
             ("[server\n", "line 1", "]"),

@@ -6,6 +6,7 @@ use std::time::Duration;
 use gatepost_api::PlainHttp;
 use gatepost_entitlements::{Access, FeatureValue, Reset};
 use gatepost_kernel::Secret;
+use gatepost_keys::Scope;
 use serde::{Deserialize, Deserializer, de::Error};
 
 /// 2^53 − 1, the largest whole number that every JSON reader keeps.
@@ -58,6 +59,40 @@ impl<'de> Deserialize<'de> for Lifetime {
         duration
             .map(Self)
             .ok_or_else(|| D::Error::custom("expected a duration such as \"5s\", \"30m\", \"2h\" or \"30d\""))
+    }
+}
+
+/// `"1s"` to `"10m"`.
+#[derive(Debug, Clone, Copy)]
+pub struct CallTimeout(pub Duration);
+
+impl<'de> Deserialize<'de> for CallTimeout {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let duration = humantime::parse_duration(&text).ok();
+        let duration = duration.filter(|d| (Duration::from_secs(1)..=Duration::from_secs(600)).contains(d));
+        duration.map(Self).ok_or_else(|| D::Error::custom("expected a duration from \"1s\" to \"10m\""))
+    }
+}
+
+/// A text that is not for showing.
+#[derive(Debug, Clone)]
+pub struct SecretText(pub Secret);
+
+impl<'de> Deserialize<'de> for SecretText {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer).map(Secret::new).map(Self)
+    }
+}
+
+/// `resource:action` and its like.
+#[derive(Debug, Clone)]
+pub struct ScopeSetting(pub Scope);
+
+impl<'de> Deserialize<'de> for ScopeSetting {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        text.parse().map(Self).map_err(|fault: String| D::Error::custom(fault))
     }
 }
 

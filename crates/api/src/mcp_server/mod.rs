@@ -1,0 +1,107 @@
+//! Gatepost as an MCP server: what an assistant may do with the key that it was given.
+//!
+//! The tools are operations of the API under the same names, with the same use-cases behind them, so scopes, limits, the audit
+//! log and every rule are the same. A refusal is the protocol's error, with the contract's code in its data.
+
+mod tools;
+
+use std::sync::Arc;
+
+use gatepost_app::{App, Caller};
+use gatepost_kernel::Error;
+use rmcp::{
+    ErrorData, RoleServer, ServerHandler,
+    model::{
+        CallToolRequestParams, CallToolResponse, CallToolResult, ErrorCode, Implementation, ListToolsResult,
+        PaginatedRequestParams, ServerCapabilities, ServerConfig,
+    },
+    service::RequestContext,
+    transport::streamable_http_server::{
+        StreamableHttpServerConfig, StreamableHttpService, session::never::NeverSessionManager,
+    },
+};
+use serde_json::{Value, json};
+
+use self::tools::TOOLS;
+
+/// The code of a refusal that the protocol has no own code for.
+const REFUSED: ErrorCode = ErrorCode(-32_000);
+
+/// Reads and answers requests of the protocol.
+pub type McpEndpoint = StreamableHttpService<GatepostMcpServer, NeverSessionManager>;
+
+/// Each request stands for itself, so that any process can answer it. Who may send one is not decided by its `Host` or `Origin`
+/// but by its key, which no page can make a browser send.
+pub fn endpoint(app: App) -> McpEndpoint {
+    let config = StreamableHttpServerConfig::default()
+        .with_legacy_session_mode(false)
+        .with_json_response(true)
+        .disable_allowed_hosts()
+        .disable_allowed_origins();
+    let server = GatepostMcpServer { app };
+    StreamableHttpService::new(move || Ok(server.clone()), Arc::default(), config)
+}
+
+/// The server; one for each request.
+#[derive(Clone)]
+pub struct GatepostMcpServer {
+    app: App,
+}
+
+impl ServerHandler for GatepostMcpServer {
+    fn get_info(&self) -> ServerConfig {
+        let own = Implementation::new("gatepost", env!("CARGO_PKG_VERSION")).with_title("Gatepost");
+        ServerConfig::new(ServerCapabilities::builder().enable_tools().build())
+            .with_server_info(own)
+            .with_instructions("API keys, entitlements, events and webhook deliveries of one workspace.")
+    }
+
+    /// Those that the caller's key may use.
+    async fn list_tools(
+        &self,
+        _: Option<PaginatedRequestParams>,
+        context: RequestContext<RoleServer>,
+    ) -> Result<ListToolsResult, ErrorData> {
+        let caller = caller(&context)?;
+        let usable = TOOLS.iter().filter(|tool| caller.require(tool.scope()).is_ok());
+        Ok(ListToolsResult::with_all_items(usable.map(tools::Tool::describe).collect()))
+    }
+
+    async fn call_tool(
+        &self,
+        params: CallToolRequestParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<CallToolResponse, ErrorData> {
+        let caller = caller(&context)?;
+        let tool = TOOLS.iter().find(|tool| tool.name == params.name);
+        let tool =
+            tool.ok_or_else(|| ErrorData::invalid_params(format!("Unknown tool: {}", params.name), None))?;
+        let answer = tool.call(&self.app, caller, params.arguments.unwrap_or_default()).await;
+        answer.map(|answer| CallToolResult::structured(answer).into()).map_err(|error| refusal(&error))
+    }
+}
+
+/// Who calls; whoever let the request in has left it there.
+fn caller(context: &RequestContext<RoleServer>) -> Result<Caller, ErrorData> {
+    let parts = context.extensions.get::<http::request::Parts>();
+    let caller = parts.and_then(|parts| parts.extensions.get::<Caller>());
+    caller.cloned().ok_or_else(|| ErrorData::internal_error("The request has no caller.", None))
+}
+
+/// A refusal in the protocol's form, with the contract's code and what it says beside.
+fn refusal(error: &Error) -> ErrorData {
+    if let Some(context) = error.internal_context() {
+        tracing::error!(error = context, "a tool of the MCP server failed");
+    }
+    let mut data = json!({ "error": error.code() });
+    if let Error::Validation(errors) = error {
+        let errors = errors.iter().map(|(field, messages)| (field.to_owned(), json!(messages)));
+        data["errors"] = Value::Object(errors.collect());
+    }
+    let code = match error {
+        Error::Validation(_) => ErrorCode::INVALID_PARAMS,
+        Error::Internal(_) => ErrorCode::INTERNAL_ERROR,
+        _ => REFUSED,
+    };
+    ErrorData::new(code, error.to_string(), Some(data))
+}

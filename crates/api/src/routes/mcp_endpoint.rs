@@ -1,0 +1,84 @@
+//! `/mcp`: Gatepost as an MCP server, by streamable HTTP. Each request stands for itself and shows its own key; it is counted like
+//! any other. The protocol's own library reads and answers it.
+
+use std::time::Duration;
+
+use actix_web::{HttpMessage, HttpRequest, HttpResponse, http::StatusCode, web};
+use gatepost_app::Caller;
+use gatepost_kernel::{Error, RequestId, WorkspaceId};
+use http_body_util::{BodyExt, Full};
+
+use crate::{
+    State,
+    call::{acting_workspace, authenticate_and_count},
+    client,
+    error::ApiError,
+    middleware::Rendered,
+};
+
+/// The largest message.
+const MAX_BYTES: usize = 2 << 20;
+/// How long an answer may take.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// Headers that mean something between two hops only, or are ours to write.
+const NOT_HANDED_ON: [&str; 4] = ["connection", "transfer-encoding", "content-length", "authorization"];
+
+/// Where it is.
+pub const PATH: &str = "/mcp";
+
+pub fn configure(config: &mut web::ServiceConfig) {
+    let size = web::PayloadConfig::new(MAX_BYTES);
+    config.service(web::resource(PATH).app_data(size).to(endpoint));
+}
+
+async fn endpoint(req: HttpRequest, body: web::Payload) -> Result<HttpResponse, ApiError> {
+    let missing = || Error::Internal("the state is not part of the application".to_owned());
+    let state = req.app_data::<State>().cloned().ok_or_else(missing)?;
+    let request_id = req.extensions().get::<RequestId>().cloned().ok_or_else(missing)?;
+    let (principal, token) = authenticate_and_count(&req, &state, |_| Ok(())).await?;
+    let caller = Caller::key(principal, token.into_secret(), request_id, client::address(&req, &state));
+    let caller = match acting_workspace(&req, &state) {
+        Some(workspace) => caller.acting_on(state.app(), workspace.map(WorkspaceId)).await?,
+        None => caller,
+    };
+    let body = actix_web::rt::time::timeout(PATIENCE, body.to_bytes_limited(MAX_BYTES)).await;
+    let body =
+        body.map_err(|_| ApiError::BadRequest("The request body took too long to arrive.".to_owned()))?;
+    let body = body.map_err(|_| ApiError::PayloadTooLarge { limit_bytes: MAX_BYTES })?;
+    let body = body.map_err(|_| ApiError::BadRequest("The request body ended early.".to_owned()))?;
+    let caller = caller.confirmed(state.app()).await?;
+
+    let request = hand_on(&req, body, caller)?;
+    let answered = actix_web::rt::time::timeout(PATIENCE, async {
+        let (parts, body) = state.mcp_endpoint().handle(request).await.into_parts();
+        (parts, body.collect().await)
+    });
+    let (parts, body) = answered
+        .await
+        .map_err(|_| Error::Unavailable("the MCP endpoint did not answer in time".to_owned()))?;
+    let Ok(body) = body;
+    let body = body.to_bytes();
+    let status = StatusCode::from_u16(parts.status.as_u16()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let mut response = HttpResponse::build(status);
+    for (name, value) in parts.headers.iter().filter(|(name, _)| !NOT_HANDED_ON.contains(&name.as_str())) {
+        response.append_header((name.as_str(), value.as_bytes()));
+    }
+    let mut response = response.body(body);
+    // The protocol has errors of its own.
+    response.extensions_mut().insert(Rendered);
+    Ok(response)
+}
+
+/// The same request in the words of the protocol's library, with its caller.
+fn hand_on(
+    req: &HttpRequest,
+    body: web::Bytes,
+    caller: Caller,
+) -> Result<http::Request<Full<web::Bytes>>, Error> {
+    let mut request = http::Request::builder().method(req.method().as_str()).uri(PATH);
+    for (name, value) in req.headers().iter().filter(|(name, _)| !NOT_HANDED_ON.contains(&name.as_str())) {
+        request = request.header(name.as_str(), value.as_bytes());
+    }
+    let request = request.extension(caller).body(Full::new(body));
+    request.map_err(|error| Error::Internal(format!("handing a request on: {error}")))
+}
