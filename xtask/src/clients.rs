@@ -11,14 +11,29 @@ use crate::{Failure, files, say};
 /// Installs what `clients` asks for, unless that was done before.
 pub fn provide() -> Result<(), Failure> {
     let (sources, installed) = (files::root().join("clients"), files::root().join("target/clients"));
-    once(&installed.join("python"), &[sources.join("verify/requirements.txt")], |to, wanted| {
+    python(&installed.join("python"), &sources.join("verify/requirements.txt"))?;
+    node(
+        &installed.join("node"),
+        &sources.join("verify"),
+        &["package.json", "package-lock.json", "verify.mjs"],
+    )?;
+    python(&installed.join("mcp-python"), &sources.join("mcp/requirements.txt"))?;
+    node(&installed.join("mcp-node"), &sources.join("mcp"), &["package.json", "package-lock.json"])
+}
+
+/// An environment of Python's with these packages.
+fn python(to: &Path, requirements: &Path) -> Result<(), Failure> {
+    once(to, &[requirements.to_owned()], |to, wanted| {
         run(Command::new("python3").args(["-m", "venv"]).arg(to))?;
         let pip = to.join("bin/pip");
         run(Command::new(pip).args(["install", "-q", "--disable-pip-version-check", "-r"]).arg(&wanted[0]))
-    })?;
-    let wanted =
-        ["package.json", "package-lock.json", "verify.mjs"].map(|name| sources.join("verify").join(name));
-    once(&installed.join("node"), &wanted, |to, wanted| {
+    })
+}
+
+/// A directory with these files, one of which says which packages of Node.js it wants, and with those.
+fn node(to: &Path, from: &Path, files: &[&str]) -> Result<(), Failure> {
+    let wanted: Vec<PathBuf> = files.iter().map(|name| from.join(name)).collect();
+    once(to, &wanted, |to, wanted| {
         for file in wanted {
             fs::copy(file, to.join(file.file_name().ok_or("a file without a name")?))?;
         }
@@ -30,20 +45,10 @@ pub fn provide() -> Result<(), Failure> {
 /// `clients/examples`. The tests then let them use a running server.
 pub fn generate() -> Result<(), Failure> {
     let (sources, installed) = (files::root().join("clients"), files::root().join("target/clients"));
-    let (tools, python) = (installed.join("tools"), installed.join("python-tools"));
-    once(&python, &[sources.join("tools/requirements.txt")], |to, wanted| {
-        run(Command::new("python3").args(["-m", "venv"]).arg(to))?;
-        let pip = to.join("bin/pip");
-        run(Command::new(pip).args(["install", "-q", "--disable-pip-version-check", "-r"]).arg(&wanted[0]))
-    })?;
-    let wanted =
-        ["package.json", "package-lock.json", ".spectral.yaml"].map(|name| sources.join("tools").join(name));
-    once(&tools, &wanted, |to, wanted| {
-        for file in wanted {
-            fs::copy(file, to.join(file.file_name().ok_or("a file without a name")?))?;
-        }
-        run(Command::new("npm").args(["ci", "--no-audit", "--no-fund", "--loglevel=error"]).current_dir(to))
-    })?;
+    let (tools, python_tools) = (installed.join("tools"), installed.join("python-tools"));
+    python(&python_tools, &sources.join("tools/requirements.txt"))?;
+    node(&tools, &sources.join("tools"), &["package.json", "package-lock.json", ".spectral.yaml"])?;
+    let python = python_tools;
     let node = |name: &str| Command::new(tools.join("node_modules/.bin").join(name));
     let document = |name: &str| files::root().join("openapi").join(name);
 

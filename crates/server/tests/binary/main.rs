@@ -8,6 +8,7 @@ mod entitlements;
 mod forward_auth;
 mod generated_clients;
 mod life;
+mod mcp;
 mod name_servers;
 mod pixel;
 mod readme;
