@@ -80,7 +80,7 @@ pub struct Server {
     timeouts: AtomicU32,
     /// Somebody wants it while it is down.
     pub(crate) wanted: Notify,
-    /// It does not answer any more.
+    /// It does not answer any more, or cannot be reached.
     pub(crate) broken: Notify,
     /// What it offers has changed.
     pub(crate) changed: Arc<Notify>,
@@ -249,6 +249,8 @@ impl Server {
 
     fn lost(&self, error: &ServiceError) -> McpError {
         tracing::warn!(mcp.server = self.config.id, error = %error, "a call on an MCP server was lost");
+        // Over HTTP nothing else says that a server has gone away.
+        self.broken.notify_one();
         McpError::Lost
     }
 

@@ -53,7 +53,7 @@ pub(crate) async fn supervise(server: Arc<Server>, egress: Egress, mut stop: wat
                 let (end, connection) = watch(&server, connection, &mut stop).await;
                 let why = match end {
                     End::Lost => "the connection has ended",
-                    End::Broken => "it does not answer",
+                    End::Broken => "it does not answer, or cannot be reached",
                     End::Stopped => "this process is stopping",
                 };
                 server.set_down(why, Instant::now() + FIRST_WAIT);

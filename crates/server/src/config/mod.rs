@@ -216,7 +216,8 @@ fn read(path: &Path) -> Result<Read, Failure> {
         in_file(&format!("{place}: {}", e.message()))
     })?;
     let catalog = file.catalog(&text).map_err(|e| in_file(&e))?;
-    let directory = path.parent().unwrap_or(Path::new(""));
+    // Of a name alone, the parent is an empty path, which is no directory.
+    let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let tls = file.server.tls(&text, directory).map_err(|e| in_file(&e))?;
     let search_path = std::env::var_os("PATH").and_then(|path| path.into_string().ok());
     let mcp_servers = file.mcp.servers(&text, directory, search_path.as_deref()).map_err(|e| in_file(&e))?;

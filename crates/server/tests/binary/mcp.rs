@@ -9,6 +9,11 @@ use nix::{
     unistd::Pid,
 };
 use reqwest::Method;
+use rmcp::{
+    model::{CallToolRequestParams, ProtocolVersion},
+    service::{ClientLifecycleMode, ClientServiceExt, ServiceError},
+    transport::{StreamableHttpClientTransport, streamable_http_client::StreamableHttpClientTransportConfig},
+};
 use serde_json::{Value, json};
 use tokio::process::{Child, Command};
 
@@ -243,7 +248,7 @@ async fn tools_and_resources_of_programs(place: Place) {
         .bearer_auth(&key)
         .header("X-Workspace-ID", tenant["data"]["id"].to_string());
     let made: Value = made
-        .json(&json!({ "name": "Small", "scopes": ["*"] }))
+        .json(&json!({ "name": "Small", "scopes": ["mcp:*", "audit:read"] }))
         .send()
         .await
         .expect("an answer")
@@ -299,8 +304,7 @@ async fn broken_servers_cost_the_others_nothing() {
     let everything = program("mcp-server-everything");
     let flood = root().join("clients/mcp/flood.py");
     let config = format!(
-        "[plans.enterprise]\naccess = \"admin\"\n\
-         [mcp.servers.slow]\ncommand = \"{everything}\"\ncall_timeout = \"1s\"\n\
+        "[mcp.servers.slow]\ncommand = \"{everything}\"\ncall_timeout = \"1s\"\n\
          [mcp.servers.steady]\ncommand = \"{everything}\"\n\
          [mcp.servers.missing]\ncommand = \"/nonexistent/program\"\n\
          [mcp.servers.silent]\ncommand = \"sleep\"\nargs = [\"1000\"]\n\
@@ -390,8 +394,7 @@ async fn a_server_over_http(place: Place) {
     drop(listener);
     let mut remote = Remote::start(port).await;
     let config = format!(
-        "[egress]\nallow = [\"127.0.0.1/32\"]\n[plans.enterprise]\naccess = \"admin\"\n\
-         [mcp.servers.remote]\nurl = \"http://127.0.0.1:{port}/mcp\"\nheaders = {{ X-Token = \"hunter2\" }}\n\
+        "[egress]\nallow = [\"127.0.0.1/32\"]\n[mcp.servers.remote]\nurl = \"http://127.0.0.1:{port}/mcp\"\nheaders = {{ X-Token = \"hunter2\" }}\n\
          [mcp.servers.inwards]\nurl = \"http://10.0.0.1/mcp\"\n"
     );
     let (server, key) = start(&place, &config).await;
@@ -433,7 +436,7 @@ async fn a_call_with_an_idempotency_key_is_made_once(place: Place) {
     let files = place.dir.path().join("files");
     fs::create_dir(&files).expect("a directory");
     let config = format!(
-        "[plans.enterprise]\naccess = \"admin\"\n[mcp.servers.files]\ncommand = \"{}\"\nargs = [\"{}\"]\n",
+        "[mcp.servers.files]\ncommand = \"{}\"\nargs = [\"{}\"]\n",
         program("mcp-server-filesystem"),
         files.display()
     );
@@ -470,7 +473,7 @@ async fn a_call_with_an_idempotency_key_is_made_once(place: Place) {
 }
 
 async fn the_official_client_uses_gatepost(place: Place) {
-    let (server, key) = start(&place, "[plans.enterprise]\naccess = \"admin\"\n").await;
+    let (server, key) = start(&place, "").await;
     let hook = json!({ "url": "https://example.com/", "events": ["*"] });
     let hook: Value = server.post("/api/v1/webhooks", &key, hook).await.json().await.expect("JSON");
     let hook = hook["data"]["id"].as_i64().expect("an id");
@@ -528,6 +531,30 @@ async fn the_official_client_uses_gatepost(place: Place) {
     assert_eq!(said[0]["tools"], json!(["check_entitlement"]));
     assert_eq!(said[1]["data"]["error"], "access_denied");
     assert_eq!(said[1]["error"], "Insufficient permissions. Required scope: events:write");
+    // The SDK's own client, over both generations.
+    for legacy in [false, true] {
+        let mut config = StreamableHttpClientTransportConfig::with_uri(server.url("/mcp"));
+        config.auth_header = Some(narrow.clone());
+        let transport =
+            StreamableHttpClientTransport::with_client(gatepost_test_support::http_client(None), config);
+        let lifecycle = match legacy {
+            true => ClientLifecycleMode::Initialize,
+            false => ClientLifecycleMode::Discover { preferred_versions: vec![ProtocolVersion::LATEST] },
+        };
+        let mut client = ().serve_with_lifecycle(transport, lifecycle).await.expect("a connection");
+        let tools = client.peer().list_all_tools().await.expect("tools");
+        assert_eq!(tools.iter().map(|tool| &*tool.name).collect::<Vec<_>>(), ["check_entitlement"]);
+        let arguments = json!({ "feature": "posts", "quantity": 2 }).as_object().expect("arguments").clone();
+        let params = CallToolRequestParams::new("check_entitlement").with_arguments(arguments);
+        let answer = client.peer().call_tool(params).await.expect("an answer");
+        assert_eq!(answer.structured_content.expect("data")["allowed"], true);
+        let refused = client.peer().call_tool(CallToolRequestParams::new("list_api_keys")).await;
+        let Err(ServiceError::McpError(refused)) = refused else {
+            panic!("the protocol's error: {refused:?}")
+        };
+        assert_eq!(refused.data.expect("data")["error"], "access_denied");
+        client.close().await.expect("closed");
+    }
     // Rotating by a tool is rotating: in the audit log, and the old key ends.
     let victim = make_key(&server, &key, json!(["posts:read"])).await;
     let list: Value = server.get("/api/v1/api-keys?sort=-id", &key).await.json().await.expect("JSON");
