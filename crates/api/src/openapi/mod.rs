@@ -188,6 +188,7 @@ fn add_rules(schemas: &mut Map<String, Value>) {
         for (place, pattern) in [
             ("/properties/name", name.as_str()),
             ("/properties/description", TEXT_PATTERN),
+            ("/properties/user_agent", TEXT_PATTERN),
             ("/properties/scopes/items", scope.as_str()),
             ("/properties/events/items", SUBSCRIPTION_PATTERN),
         ] {

@@ -130,7 +130,7 @@ impl ReadBody for TrackPixelEventBody {
         });
         let url = fields.required_text("url", |text| web_url("url", text));
         // Where visitors come from is up to others: an odd place is no reason to lose the visit.
-        let referrer = fields.text("referrer", Null::IsAbsent, |text| match text.len() {
+        let referrer = fields.text("referrer", Null::IsAbsent, |text| match text.chars().count() {
             ..=8_192 => Ok(web_url("referrer", text).ok()),
             _ => Err("The referrer may not be greater than 8192 characters.".to_owned()),
         });

@@ -217,7 +217,10 @@ async fn every_list_is_registered(app: TestApp) {
     let lists = operations(&document).into_iter().filter(|(_, _, operation)| has_pages(operation));
     let in_document: BTreeSet<String> =
         lists.map(|(_, _, operation)| operation["operationId"].as_str().expect("an id").to_owned()).collect();
-    let registered: BTreeSet<String> = LISTS.iter().map(|list| list.operation_id.to_owned()).collect();
+    // Of the operator's file and what servers say, not of rows: they have pages, tried elsewhere, and nothing else.
+    let of_the_file = ["list_mcp_servers", "list_mcp_tools"];
+    let registered = LISTS.iter().map(|list| list.operation_id).chain(of_the_file).map(str::to_owned);
+    let registered: BTreeSet<String> = registered.collect();
     assert_eq!(in_document, registered);
     // An array as answer without pages would be a list that escapes this test.
     for (path, _, operation) in operations(&document) {

@@ -23,6 +23,8 @@ enum Case {
     OnWebhook(Value),
     /// `{id}` is an event.
     OnEvent,
+    /// `{uri}` is a resource.
+    OnUri,
     /// `{workspace_id}` is a workspace whose issues are listed.
     OnIssues,
     /// A list, or something made anew: there is no id to forge.
@@ -45,6 +47,11 @@ fn case(operation_id: &str) -> Case {
         "list_webhooks" | "list_events" | "check_entitlement" | "get_entitlement_summary" => {
             Case::Collection(none)
         }
+        "list_mcp_servers" => Case::Collection(none),
+        "call_mcp_tool" => Case::Collection(json!({ "server": "nobody", "tool": "nothing" })),
+        // Their ids are the operator's names; there are none here, so all are as if they were not there.
+        "get_mcp_server" | "list_mcp_tools" => Case::OnWorkspace(none),
+        "get_mcp_resource" => Case::OnUri,
         "list_seo_reports" | "get_pixel_analytics" | "get_api_analytics" => Case::Collection(none),
         "submit_seo_report" => Case::Collection(seo_report("https://forged.test/")),
         "list_seo_issues" => Case::OnIssues,
@@ -72,7 +79,7 @@ impl Case {
             | Self::OnApiKey(body)
             | Self::OnWebhook(body)
             | Self::Collection(body) => body,
-            Self::OnEvent | Self::OnIssues => &Value::Null,
+            Self::OnEvent | Self::OnIssues | Self::OnUri => &Value::Null,
         }
     }
 }
@@ -114,7 +121,7 @@ async fn send(
 ) -> Reply {
     // The first delivery that is made at all is the victim's.
     let path = operation.path.replace("{id}", &id.to_string()).replace("{delivery_id}", "1");
-    let path = path.replace("{workspace_id}", &id.to_string());
+    let path = path.replace("{workspace_id}", &id.to_string()).replace("{uri}", "demo://victim");
     let mut request = app.request(operation.method.clone(), &path);
     if !key.is_empty() {
         request = request.bearer_auth(key);
@@ -204,7 +211,7 @@ async fn no_operation_reaches_another_tenant(app: TestApp) {
                 .expect_error(403, "access_denied");
         }
         let id = match &operation.case {
-            Case::OnWorkspace(_) | Case::OnIssues => victim,
+            Case::OnWorkspace(_) | Case::OnIssues | Case::OnUri => victim,
             Case::OnApiKey(_) => target,
             Case::OnWebhook(_) => webhook,
             Case::OnEvent => {
@@ -262,7 +269,11 @@ async fn no_operation_reaches_the_live_world_from_the_test_world(app: TestApp) {
         let reply = match &operation.case {
             Case::OnWorkspace(_) => {
                 let reply = send(&app, &test, &operation, own, None).await;
-                let expected = if operation.method == Method::GET { 200 } else { 403 };
+                let expected = match operation.id.contains("mcp") {
+                    true => 404,
+                    false if operation.method == Method::GET => 200,
+                    false => 403,
+                };
                 assert_eq!(reply.status, expected, "{}", operation.id);
                 continue;
             }
@@ -276,6 +287,10 @@ async fn no_operation_reaches_the_live_world_from_the_test_world(app: TestApp) {
             }
             Case::OnEvent => {
                 send(&app, &test, &operation, "evt_victim", None).await.expect_error(404, "not_found");
+                continue;
+            }
+            Case::OnUri => {
+                send(&app, &test, &operation, 0, None).await.expect_error(404, "not_found");
                 continue;
             }
             Case::OnIssues => send(&app, &test, &operation, own, None).await,
