@@ -33,7 +33,7 @@ async fn every_line_of_the_quick_start_works(place: Place) {
         .skip(1)
         .map(|rest| rest.split("```").next().expect("the end of a block"))
         .collect();
-    let [start, calls, allow, receive, events] = blocks.as_slice() else { panic!("{blocks:?}") };
+    let [start, calls, allow, receive, events, visits] = blocks.as_slice() else { panic!("{blocks:?}") };
     assert_eq!(start.trim(), "cargo run --release", "the first block starts the server");
     assert!(calls.matches("curl ").count() >= 8, "{calls}");
 
@@ -86,6 +86,9 @@ async fn every_line_of_the_quick_start_works(place: Place) {
     Verifier::new(secret)
         .verify(headers.as_slice(), body.as_bytes(), SystemClock.now())
         .expect("a signature that fits");
+    let answers = paste(&place, &key, &at(visits, &server)).await;
+    assert!(answers.contains("{\"tracked\":true}") && answers.contains("\"group\":\"http://localhost/pricing\""));
+    assert_eq!(answers.matches("\"error\":").count(), 1, "none but the one that was announced");
     server.stop().await;
 }
 
