@@ -87,7 +87,9 @@ async fn every_line_of_the_quick_start_works(place: Place) {
         .verify(headers.as_slice(), body.as_bytes(), SystemClock.now())
         .expect("a signature that fits");
     let answers = paste(&place, &key, &at(visits, &server)).await;
-    assert!(answers.contains("{\"tracked\":true}") && answers.contains("\"group\":\"http://localhost/pricing\""));
+    assert!(
+        answers.contains("{\"tracked\":true}") && answers.contains("\"group\":\"http://localhost/pricing\"")
+    );
     assert_eq!(answers.matches("\"error\":").count(), 1, "none but the one that was announced");
     server.stop().await;
 }
