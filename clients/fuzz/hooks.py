@@ -59,6 +59,9 @@ def before_call(context, case, kwargs):
         # The second is not before the first, nor too far from it; pages and referrers are counted each by themselves.
         query.pop("from", None)
         query.pop("to", None)
+        # What a host is, no pattern says.
+        if isinstance(query.get("referrer"), str):
+            query["referrer"] = "google.com"
         if query.get("url") or query.get("group_by") in ("url", "referrer"):
             query.pop("referrer", None)
         if query.get("group_by") == "referrer":

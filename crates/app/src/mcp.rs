@@ -67,7 +67,7 @@ pub async fn call(
     render: impl FnOnce(ToolAnswer) -> Result<Answer> + Send + 'static,
 ) -> Result<Answer> {
     let server = get(app, caller, &input.server)?;
-    require_tool(caller, &input)?;
+    require_tool(caller, &input.server, &input.tool)?;
     server.check(&input.tool, &input.arguments)?;
     let request = caller.idempotency().cloned();
     let (app, caller) = (app.clone(), caller.clone());
@@ -88,8 +88,8 @@ pub async fn call(
 }
 
 /// Refuses a caller that may not call this tool.
-fn require_tool(caller: &Caller, input: &CallTool) -> Result<()> {
-    let scope = format!("mcp:{}:{}", input.server, input.tool).parse::<Scope>();
+fn require_tool(caller: &Caller, server: &str, tool: &str) -> Result<()> {
+    let scope = format!("mcp:{server}:{tool}").parse::<Scope>();
     // A name that fits no scope can only be called by those who may call all.
     let scope = scope.or_else(|_| "mcp:write".parse::<Scope>()).map_err(Error::Internal)?;
     caller.require(&scope)
@@ -110,7 +110,10 @@ async fn begin(
     let hash = Sha256::digest(Value::Object(input.arguments.clone()).to_string());
     let hash: String = hash.iter().map(|byte| format!("{byte:02x}")).collect();
     let details = json!({ "server": id, "tool": input.tool, "arguments_sha256": hash });
+    let (id, tool) = (id.clone(), input.tool.clone());
     app.transact(caller, async move |unit: &mut UnitOfWork<'_>| {
+        // The key may have lost the scope meanwhile.
+        require_tool(unit.caller(), &id, &tool)?;
         if let Some(request) = request {
             match idempotency::begin(unit, &request).await? {
                 Begun::Replay(answer) => return Ok(Some(answer)),

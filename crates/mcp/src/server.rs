@@ -88,6 +88,8 @@ pub struct Server {
 
 struct State {
     peer: Option<Peer<RoleClient>>,
+    /// Which connection it is: what is learnt from calls on an earlier one says nothing about this one.
+    connection: u64,
     /// The last that was heard; kept while the server is down.
     known: Arc<Known>,
     was_up: bool,
@@ -99,6 +101,7 @@ impl Server {
     pub(crate) fn new(config: ServerConfig) -> Self {
         let state = State {
             peer: None,
+            connection: 0,
             known: Arc::default(),
             was_up: false,
             why: "it has not started yet".to_owned(),
@@ -183,13 +186,13 @@ impl Server {
         context: &CallContext,
     ) -> Result<ToolAnswer, McpError> {
         self.check(tool, &arguments)?;
-        let peer = self.peer()?;
+        let (peer, connection) = self.peer()?;
         let mut params = CallToolRequestParams::new(tool.to_owned()).with_arguments(arguments);
         params.meta = Some(context.meta());
-        match self.answered(peer.call_tool(params)).await? {
+        match self.answered(connection, peer.call_tool(params)).await? {
             Ok(result) => Ok(result.into()),
             Err(ServiceError::McpError(error)) => Ok(error.into()),
-            Err(error) => Err(self.lost(&error)),
+            Err(error) => Err(self.lost(connection, &error)),
         }
     }
 
@@ -205,9 +208,9 @@ impl Server {
         if !self.has_resource(uri) {
             return Err(McpError::UnknownResource);
         }
-        let peer = self.peer()?;
+        let (peer, connection) = self.peer()?;
         let params = ReadResourceRequestParams::new(uri).with_meta(context.meta());
-        match self.answered(peer.read_resource(params)).await? {
+        match self.answered(connection, peer.read_resource(params)).await? {
             Ok(result) => Ok(result.contents.into_iter().filter_map(ResourceContent::new).collect()),
             // A template fits more than there is.
             Err(ServiceError::McpError(error)) => {
@@ -218,13 +221,14 @@ impl Server {
                 }
                 Err(McpError::UnknownResource)
             }
-            Err(error) => Err(self.lost(&error)),
+            Err(error) => Err(self.lost(connection, &error)),
         }
     }
 
     /// Waits for an answer, but not for ever.
     async fn answered<T>(
         &self,
+        connection: u64,
         answer: impl Future<Output = Result<T, ServiceError>>,
     ) -> Result<Result<T, ServiceError>, McpError> {
         let limit = self.config.call_timeout;
@@ -239,7 +243,8 @@ impl Server {
                 Ok(answer)
             }
             Err(_) => {
-                if self.timeouts.fetch_add(1, Ordering::Relaxed) + 1 >= MAX_TIMEOUTS {
+                let is_present = self.state().connection == connection;
+                if is_present && self.timeouts.fetch_add(1, Ordering::Relaxed) + 1 >= MAX_TIMEOUTS {
                     self.broken.notify_one();
                 }
                 Err(McpError::TimedOut(limit))
@@ -247,17 +252,20 @@ impl Server {
         }
     }
 
-    fn lost(&self, error: &ServiceError) -> McpError {
+    fn lost(&self, connection: u64, error: &ServiceError) -> McpError {
         tracing::warn!(mcp.server = self.config.id, error = %error, "a call on an MCP server was lost");
         // Over HTTP nothing else says that a server has gone away.
-        self.broken.notify_one();
+        if self.state().connection == connection {
+            self.broken.notify_one();
+        }
         McpError::Lost
     }
 
-    fn peer(&self) -> Result<Peer<RoleClient>, McpError> {
+    /// The connection, and which one it is.
+    fn peer(&self) -> Result<(Peer<RoleClient>, u64), McpError> {
         let state = self.state();
         if let Some(peer) = state.peer.as_ref() {
-            return Ok(peer.clone());
+            return Ok((peer.clone(), state.connection));
         }
         let retry_after =
             state.next_try.saturating_duration_since(Instant::now()).max(Duration::from_secs(1));
@@ -275,6 +283,7 @@ impl Server {
         self.timeouts.store(0, Ordering::Relaxed);
         let mut state = self.state();
         state.peer = Some(peer);
+        state.connection += 1;
         state.known = Arc::new(known);
         state.was_up = true;
     }

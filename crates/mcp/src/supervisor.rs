@@ -127,6 +127,12 @@ async fn watch(
     let peer = connection.peer.clone();
     let mut relearn = tokio::time::interval(RELEARN_EVERY);
     relearn.tick().await;
+    // What was said of the connection before is over.
+    tokio::select! {
+        biased;
+        () = server.broken.notified() => {}
+        () = std::future::ready(()) => {}
+    }
     loop {
         tokio::select! {
             () = connection.ended() => return (End::Lost, connection),

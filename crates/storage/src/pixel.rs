@@ -225,7 +225,10 @@ impl Tx<'_> {
                 .await?;
         });
         let mut taken = Vec::new();
-        for domain in domains {
+        // In one order everywhere, so that two that want the same do not wait for each other.
+        let mut domains = domains.to_vec();
+        domains.sort_unstable();
+        for domain in &domains {
             let rows = on_conn!(self, |c| diesel::insert_into(pixel_domains::table)
                 .values((pixel_domains::domain.eq(domain), pixel_domains::workspace_id.eq(workspace.0)))
                 .on_conflict_do_nothing()

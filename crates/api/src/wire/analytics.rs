@@ -6,7 +6,7 @@ use gatepost_app::{
     analytics::{CountByTime, CountsByTime, Series},
 };
 use gatepost_kernel::{ApiKeyId, Timestamp, text::web_url};
-use gatepost_pixel::{event_name, page_of};
+use gatepost_pixel::{domain, event_name, page_of};
 use serde::Serialize;
 use utoipa::{IntoParams, ToSchema};
 
@@ -224,7 +224,7 @@ impl ReadQuery for PixelAnalyticsQuery {
         let event = parameters.text("event", event, "the name of an event");
         let page = |text: &str| web_url("url", text).ok().map(|url| page_of(&url));
         let url = parameters.text("url", page, "an absolute http or https URL");
-        let site = |text: &str| (1..=253).contains(&text.len()).then(|| text.to_lowercase());
+        let site = |text: &str| domain("referrer", text).ok().filter(|site| !site.starts_with('*'));
         let referrer = parameters.text("referrer", site, "a site such as google.com");
         // Pages and referrers are counted each by themselves, not one by the other.
         let by_page = url.is_some() || group_by == Some("url");

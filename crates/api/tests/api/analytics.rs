@@ -158,6 +158,8 @@ async fn what_is_wrong_is_said(app: TestApp) {
         ("limit=0", "limit"),
         ("limit=101", "limit"),
         ("url=/page", "url"),
+        ("referrer=%00", "referrer"),
+        ("referrer=https://google.com/", "referrer"),
         ("group_by=url&referrer=google.com", "referrer"),
         ("group_by=referrer&url=https://example.com/", "url"),
         ("country=de", "country"),

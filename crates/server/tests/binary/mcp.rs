@@ -22,6 +22,7 @@ use crate::running::{Place, Running};
 both_engines! { Place:
     tools_and_resources_of_programs,
     a_server_over_http,
+    one_gatepost_behind_another,
     a_call_with_an_idempotency_key_is_made_once,
     the_official_client_uses_gatepost,
 }
@@ -430,6 +431,38 @@ async fn a_server_over_http(place: Place) {
     wait_for(&server, &key, "inwards", "starting").await;
     let log = server.stop().await;
     assert!(log.contains("must lead to a public address") && !log.contains("hunter2"));
+}
+
+/// Gatepost speaks the newer generation of the protocol: one bridges to another, with a key of the operator's.
+async fn one_gatepost_behind_another(place: Place) {
+    let inner_place = Place::start(Engine::Sqlite).await;
+    let (inner, inner_key) = start(&inner_place, "").await;
+    let operators = make_key(&inner, &inner_key, json!(["entitlements:read", "api-keys:read"])).await;
+    let config = format!(
+        "[egress]\nallow = [\"127.0.0.1/32\"]\n\
+         [mcp.servers.inner]\nurl = \"{}\"\nheaders = {{ Authorization = \"Bearer {operators}\" }}\n",
+        inner.url("/mcp")
+    );
+    let (server, key) = start(&place, &config).await;
+    let shown = wait_for(&server, &key, "inner", "up").await;
+    assert_eq!(
+        (&shown["name"], &shown["tools"]),
+        (&json!("Gatepost"), &json!(["list_api_keys", "check_entitlement"]))
+    );
+    let (status, body, _) =
+        call(&server, &key, "inner", "check_entitlement", json!({ "feature": "posts" })).await;
+    assert_eq!((status, &body["result"]["structured_content"]["allowed"]), (200, &json!(true)));
+    let (status, body, _) = call(&server, &key, "inner", "check_entitlement", json!({ "quantity": 0 })).await;
+    assert_eq!(status, 422);
+    assert!(
+        body["errors"]["arguments.feature"].is_array() && body["errors"]["arguments.quantity"].is_array()
+    );
+    // The caller's own key stays here; what the operator's may not do is not done.
+    let (status, body, _) =
+        call(&server, &key, "inner", "create_event", json!({ "type": "x", "data": 1 })).await;
+    assert_eq!((status, &body["error"]), (404, &json!("not_found")));
+    server.stop().await;
+    inner.stop().await;
 }
 
 async fn a_call_with_an_idempotency_key_is_made_once(place: Place) {
