@@ -3,7 +3,7 @@
 //! Only counts are read here, never what was counted.
 
 use diesel::{
-    ExpressionMethods, QueryDsl, QueryResult,
+    QueryResult,
     pg::Pg,
     query_builder::{AstPass, QueryFragment, QueryId},
     sql_types::{BigInt, Text},
@@ -13,10 +13,7 @@ use diesel_async::RunQueryDsl;
 use gatepost_analytics::{Segment, Slot};
 use gatepost_kernel::{ApiKeyId, Environment, WorkspaceId};
 
-use crate::{
-    Result, Tx,
-    schema::{pixel_counts, request_counts},
-};
+use crate::{Result, Tx};
 
 /// What is added up, and by what.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -242,36 +239,17 @@ impl Tx<'_> {
         Ok(counts(rows))
     }
 
-    /// Deletes counts from before a slot, a quarter hour at a time, the oldest first; how many.
+    /// Deletes counts from before a slot, at most `limit` of each kind; how many of the one that there were more of.
     pub async fn count_delete_before(&mut self, before: Slot, limit: u32) -> Result<usize> {
-        Ok(on_conn!(self, |c| {
-            let slots: Vec<i64> = pixel_counts::table
-                .filter(pixel_counts::slot.lt(before.0))
-                .order(pixel_counts::slot)
-                .limit(limit.into())
-                .select(pixel_counts::slot)
-                .load(c)
-                .await?;
-            let requests: Vec<i64> = request_counts::table
-                .filter(request_counts::slot.lt(before.0))
-                .order(request_counts::slot)
-                .limit(limit.into())
-                .select(request_counts::slot)
-                .load(c)
-                .await?;
-            let mut deleted = 0;
-            // A slot as a whole: one more or less makes no difference.
-            if let Some(last) = slots.last() {
-                deleted += diesel::delete(pixel_counts::table.filter(pixel_counts::slot.le(last)))
-                    .execute(c)
-                    .await?;
-            }
-            if let Some(last) = requests.last() {
-                deleted += diesel::delete(request_counts::table.filter(request_counts::slot.le(last)))
-                    .execute(c)
-                    .await?;
-            }
-            deleted
-        }))
+        const OF_PIXEL: &str = "workspace_id, environment, dimension, slot, event, value";
+        const OF_REQUESTS: &str = "workspace_id, environment, slot, api_key_id, status_class";
+        let mut most = 0;
+        for (table, key) in [("pixel_counts", OF_PIXEL), ("request_counts", OF_REQUESTS)] {
+            // What is put into the text are numbers and words of this program.
+            let old = format!("SELECT {key} FROM {table} WHERE slot < {} LIMIT {limit}", before.0);
+            let delete = format!("DELETE FROM {table} WHERE ({key}) IN ({old})");
+            most = most.max(on_conn!(self, |c| diesel::sql_query(&delete).execute(c).await?));
+        }
+        Ok(most)
     }
 }

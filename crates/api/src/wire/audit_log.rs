@@ -26,7 +26,7 @@ pub struct AuditActorView {
 /// What it was done to.
 #[derive(Serialize, ToSchema)]
 pub struct AuditTargetView {
-    /// `api_key` or `workspace`
+    /// `api_key`, `workspace`, `webhook` or `mcp_server`
     #[schema(example = "api_key")]
     r#type: String,
     /// Its number.
