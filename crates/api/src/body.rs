@@ -1,12 +1,18 @@
 //! Reading JSON bodies so that a caller hears of every fault at once, each under the name of its member.
 //!
-//! `serde` stops at the first fault, so bodies are read member by member from a [`serde_json::Value`].
+//! `serde` stops at the first fault, so a body is taken apart into its members, each still the text that came, and each is read
+//! by itself. What belongs to the caller alone, such as the data of an event, is never read at all: it stays that text.
 
-use std::ops::RangeInclusive;
+use std::{borrow::Cow, fmt, ops::RangeInclusive};
 
 use gatepost_entitlements::Catalog;
-use gatepost_kernel::{FieldErrors, Timestamp};
-use serde_json::{Map, Value};
+use gatepost_kernel::{FieldErrors, Json, JsonObject, Timestamp};
+use serde::{
+    Deserialize, Deserializer, Serialize, Serializer,
+    de::{MapAccess, Visitor},
+    ser::SerializeMap,
+};
+use serde_json::{Map, Number, Value, value::RawValue};
 
 /// The largest integer of those that a floating-point number holds without a gap.
 const MAX_EXACT: f64 = 9_007_199_254_740_991.0;
@@ -27,6 +33,8 @@ pub trait ReadBody: Sized + 'static {
     const TAKEN: bool = true;
     /// Whether a request without a body is the same as one with `{}`.
     const OPTIONAL: bool = false;
+    /// What the body may call itself; it is JSON all the same.
+    const MEDIA_TYPES: &'static [&'static str] = &["application/json"];
 
     /// Reads the members; faults go to `fields`. The answer counts only if there was none.
     fn read(fields: &mut Fields, context: &Context<'_>) -> Option<Self>;
@@ -52,16 +60,69 @@ pub enum Null {
     IsWrong,
 }
 
+/// The members of a JSON object in their order, each as the text that came.
+#[derive(Debug, Default)]
+pub struct Members<'b>(Vec<(Cow<'b, str>, &'b RawValue)>);
+
+impl<'b> Members<'b> {
+    /// Keeps those whose names `kept` wants.
+    pub fn retain(&mut self, kept: impl Fn(&str) -> bool) {
+        self.0.retain(|(name, _)| kept(name));
+    }
+
+    /// The object that they make, as they came.
+    fn into_json(self) -> Option<Json> {
+        Json::new(&*serde_json::value::to_raw_value(&self).ok()?)
+    }
+}
+
+impl<'de: 'b, 'b> Deserialize<'de> for Members<'b> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Read;
+
+        #[derive(Deserialize)]
+        struct Name<'b>(#[serde(borrow)] Cow<'b, str>);
+
+        impl<'de> Visitor<'de> for Read {
+            type Value = Members<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Members<'de>, A::Error> {
+                let mut members = Vec::new();
+                while let Some((Name(name), value)) = map.next_entry()? {
+                    members.push((name, value));
+                }
+                Ok(Members(members))
+            }
+        }
+
+        deserializer.deserialize_map(Read)
+    }
+}
+
+impl Serialize for Members<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(Some(self.0.len()))?;
+        for (name, value) in &self.0 {
+            map.serialize_entry(name, value)?;
+        }
+        map.end()
+    }
+}
+
 /// The members of a JSON object, taken one by one.
-pub struct Fields {
-    members: Map<String, Value>,
+pub struct Fields<'b> {
+    members: Members<'b>,
     known: Vec<&'static str>,
     errors: FieldErrors,
 }
 
-impl Fields {
+impl<'b> Fields<'b> {
     /// Takes an object apart.
-    pub fn new(members: Map<String, Value>) -> Self {
+    pub fn new(members: Members<'b>) -> Self {
         Self { members, known: Vec::new(), errors: FieldErrors::default() }
     }
 
@@ -76,9 +137,9 @@ impl Fields {
         name: &'static str,
         rule: impl FnOnce(&str) -> Result<T, String>,
     ) -> Option<T> {
-        match self.take(name) {
-            None | Some(Value::Null) => {
-                self.errors.add(name, format!("The {} field is required.", label(name)));
+        match self.take(name).filter(|value| !is_null(value)) {
+            None => {
+                self.require(name);
                 None
             }
             Some(value) => self.text_value(name, value, rule),
@@ -103,7 +164,7 @@ impl Fields {
         rule: impl FnOnce(&str) -> Result<T, String>,
     ) -> Option<Option<T>> {
         match self.take(name)? {
-            Value::Null => Some(None),
+            value if is_null(value) => Some(None),
             value => self.text_value(name, value, rule).map(Some),
         }
     }
@@ -116,7 +177,7 @@ impl Fields {
         rule: impl FnOnce(&[&str]) -> Result<T, Vec<(Option<usize>, String)>>,
     ) -> Option<T> {
         let value = self.present(name, null)?;
-        self.texts_value(name, &value, rule)
+        self.texts_value(name, value, rule)
     }
 
     /// A list of texts that may be left out, or `null` for none: `Some(None)`.
@@ -126,8 +187,8 @@ impl Fields {
         rule: impl FnOnce(&[&str]) -> Result<T, Vec<(Option<usize>, String)>>,
     ) -> Option<Option<T>> {
         match self.take(name)? {
-            Value::Null => Some(None),
-            value => self.texts_value(name, &value, rule).map(Some),
+            value if is_null(value) => Some(None),
+            value => self.texts_value(name, value, rule).map(Some),
         }
     }
 
@@ -137,12 +198,30 @@ impl Fields {
         // `24.0` is the integer 24, as JSON Schema has it; beyond 2^53 nobody knows which integer was meant.
         let whole =
             |number: f64| (number.fract() == 0.0 && number.abs() <= MAX_EXACT).then_some(number as i64);
-        let number = value.as_i64().or_else(|| value.as_f64().filter(|_| value.is_f64()).and_then(whole));
-        if number.is_none() && !value.is_u64() {
+        let given: Option<Number> = read(value);
+        let number = given.as_ref().and_then(|number| {
+            number.as_i64().or_else(|| number.as_f64().filter(|_| number.is_f64()).and_then(whole))
+        });
+        if number.is_none() && !given.is_some_and(|number| number.is_u64()) {
             self.errors.add(name, format!("The {} must be an integer.", label(name)));
             return None;
         }
         let number = number.filter(|number| range.contains(number));
+        if number.is_none() {
+            let (low, high) = range.into_inner();
+            self.errors.add(name, format!("The {} must be between {low} and {high}.", label(name)));
+        }
+        number
+    }
+
+    /// A number that may be left out.
+    pub fn number(&mut self, name: &'static str, null: Null, range: RangeInclusive<f64>) -> Option<f64> {
+        let value = self.present(name, null)?;
+        let Some(given) = read::<Number>(value) else {
+            self.errors.add(name, format!("The {} must be a number.", label(name)));
+            return None;
+        };
+        let number = given.as_f64().filter(|number| range.contains(number));
         if number.is_none() {
             let (low, high) = range.into_inner();
             self.errors.add(name, format!("The {} must be between {low} and {high}.", label(name)));
@@ -171,20 +250,42 @@ impl Fields {
     /// A yes or no that may be left out.
     pub fn boolean(&mut self, name: &'static str, null: Null) -> Option<bool> {
         let value = self.present(name, null)?;
-        let boolean = value.as_bool();
+        let boolean = read(value);
         if boolean.is_none() {
             self.errors.add(name, format!("The {} must be true or false.", label(name)));
         }
         boolean
     }
 
-    /// Any JSON that must be there; `null` counts.
-    pub fn any(&mut self, name: &'static str) -> Option<Value> {
-        let value = self.take(name);
-        if value.is_none() {
-            self.require(name);
+    /// Any JSON that must be there, as it came; `null` counts.
+    pub fn json(&mut self, name: &'static str) -> Option<Json> {
+        match self.take(name) {
+            None => {
+                self.require(name);
+                None
+            }
+            Some(value) => self.json_value(name, value),
         }
-        value
+    }
+
+    /// An object that may be left out, as it came.
+    pub fn json_object(&mut self, name: &'static str, null: Null) -> Option<Json> {
+        let value = self.present(name, null)?;
+        if !is_object(value) {
+            return self.not_an_object(name);
+        }
+        self.json_value(name, value)
+    }
+
+    /// The members of an object that may be left out, each as it came.
+    pub fn json_members(&mut self, name: &'static str, null: Null) -> Option<JsonObject> {
+        let members = self.members(name, null)?.0;
+        let members = members.into_iter().map(|(name, value)| Some((name.into_owned(), Json::new(value)?)));
+        let members: Option<JsonObject> = members.collect();
+        if members.is_none() {
+            self.errors.add(name, too_deep(name));
+        }
+        members
     }
 
     /// A list of objects that must be there, with so many items.
@@ -192,9 +293,9 @@ impl Fields {
         &mut self,
         name: &'static str,
         lengths: RangeInclusive<usize>,
-    ) -> Option<Vec<Map<String, Value>>> {
-        match self.take(name) {
-            None | Some(Value::Null) => {
+    ) -> Option<Vec<Members<'b>>> {
+        match self.take(name).filter(|value| !is_null(value)) {
+            None => {
                 self.require(name);
                 None
             }
@@ -208,23 +309,34 @@ impl Fields {
         name: &'static str,
         null: Null,
         most: usize,
-    ) -> Option<Vec<Map<String, Value>>> {
+    ) -> Option<Vec<Members<'b>>> {
         let value = self.present(name, null)?;
         self.objects_value(name, value, 0..=most)
     }
 
-    /// All members that were not asked for, whatever they are.
-    pub fn rest(&mut self) -> Map<String, Value> {
-        std::mem::take(&mut self.members)
+    /// Checks the text of a member that is not taken.
+    pub fn look_at(&mut self, name: &str, is_right: impl Fn(&str) -> bool, fault: &str) {
+        if self.members.0.iter().any(|(member, value)| member == name && !is_right(value.get())) {
+            self.errors.add(name, fault);
+        }
+    }
+
+    /// An object of all members that were not asked for, whatever they are.
+    pub fn rest(&mut self) -> Option<Json> {
+        let json = std::mem::take(&mut self.members).into_json();
+        if json.is_none() {
+            self.errors.add("", too_deep("object"));
+        }
+        json
     }
 
     fn objects_value(
         &mut self,
         name: &'static str,
-        value: Value,
+        value: &'b RawValue,
         lengths: RangeInclusive<usize>,
-    ) -> Option<Vec<Map<String, Value>>> {
-        let Value::Array(items) = value else {
+    ) -> Option<Vec<Members<'b>>> {
+        let Some(items) = read::<Vec<&RawValue>>(value) else {
             self.errors.add(name, format!("The {} must be an array.", label(name)));
             return None;
         };
@@ -235,9 +347,9 @@ impl Fields {
         }
         let mut objects = Vec::with_capacity(items.len());
         for (place, item) in items.into_iter().enumerate() {
-            match item {
-                Value::Object(members) => objects.push(members),
-                _ => {
+            match read(item) {
+                Some(members) => objects.push(members),
+                None => {
                     self.errors.add(
                         format!("{name}.{place}"),
                         format!("The {}.{place} must be an object.", label(name)),
@@ -248,15 +360,20 @@ impl Fields {
         Some(objects)
     }
 
-    /// An object that may be left out.
+    /// The members of an object that may be left out.
+    pub fn members(&mut self, name: &'static str, null: Null) -> Option<Members<'b>> {
+        let value = self.present(name, null)?;
+        read(value).or_else(|| self.not_an_object(name))
+    }
+
+    /// An object that may be left out. Of members with one name, the last one counts.
     pub fn object(&mut self, name: &'static str, null: Null) -> Option<Map<String, Value>> {
-        match self.present(name, null)? {
-            Value::Object(members) => Some(members),
-            _ => {
-                self.errors.add(name, format!("The {} must be an object.", label(name)));
-                None
-            }
+        let value = self.present(name, null)?;
+        if !is_object(value) {
+            return self.not_an_object(name);
         }
+        let members = serde_json::from_str(value.get());
+        members.map_err(|_| self.errors.add(name, unreadable(name))).ok()
     }
 
     /// An instant in a text.
@@ -266,46 +383,73 @@ impl Fields {
 
     /// All faults, those of members that nobody asked for included.
     pub fn into_errors(mut self) -> FieldErrors {
-        for name in self.members.keys().take(FieldErrors::MAX_FIELDS) {
+        for (name, _) in self.members.0.iter().take(FieldErrors::MAX_FIELDS) {
             let message = if self.known.is_empty() {
                 format!("The {name} field is not known; this request takes no fields.")
             } else {
                 format!("The {name} field is not known. Known fields: {}.", self.known.join(", "))
             };
-            self.errors.add(name, message);
+            self.errors.add(name.as_ref(), message);
         }
         self.errors
     }
 
-    fn take(&mut self, name: &'static str) -> Option<Value> {
+    /// The value of a member. Of two, nobody knows which one was meant.
+    fn take(&mut self, name: &'static str) -> Option<&'b RawValue> {
         self.known.push(name);
-        self.members.remove(name)
+        let members = &mut self.members.0;
+        let place = members.iter().position(|(member, _)| member == name)?;
+        let (_, value) = members.remove(place);
+        if members[place..].iter().any(|(member, _)| member == name) {
+            members.retain(|(member, _)| member != name);
+            self.errors.add(name, format!("The {} may be given only once.", label(name)));
+            return None;
+        }
+        Some(value)
     }
 
-    fn present(&mut self, name: &'static str, null: Null) -> Option<Value> {
-        self.take(name).filter(|value| !(value.is_null() && null == Null::IsAbsent))
+    fn present(&mut self, name: &'static str, null: Null) -> Option<&'b RawValue> {
+        self.take(name).filter(|value| !(is_null(value) && null == Null::IsAbsent))
+    }
+
+    fn json_value(&mut self, name: &'static str, value: &RawValue) -> Option<Json> {
+        let json = Json::new(value);
+        if json.is_none() {
+            self.errors.add(name, too_deep(name));
+        }
+        json
+    }
+
+    fn not_an_object<T>(&mut self, name: &'static str) -> Option<T> {
+        self.errors.add(name, format!("The {} must be an object.", label(name)));
+        None
     }
 
     fn texts_value<T>(
         &mut self,
         name: &'static str,
-        value: &Value,
+        value: &'b RawValue,
         rule: impl FnOnce(&[&str]) -> Result<T, Vec<(Option<usize>, String)>>,
     ) -> Option<T> {
-        let Value::Array(items) = value else {
+        let Some(items) = read::<Vec<&RawValue>>(value) else {
             self.errors.add(name, format!("The {} must be an array.", label(name)));
             return None;
         };
-        let texts: Vec<&str> = items.iter().filter_map(Value::as_str).collect();
-        if texts.len() < items.len() {
-            for (place, _) in
-                items.iter().enumerate().filter(|(_, item)| !item.is_string()).take(FieldErrors::MAX_FIELDS)
-            {
-                self.errors
-                    .add(format!("{name}.{place}"), format!("The {}.{place} must be a string.", label(name)));
+        let mut texts = Vec::with_capacity(items.len());
+        for (place, item) in items.iter().enumerate() {
+            match read::<Text<'_>>(item) {
+                Some(Text(text)) => texts.push(text),
+                None => {
+                    let field = format!("{name}.{place}");
+                    let fault = not_a_text(&format!("{}.{place}", label(name)), item);
+                    self.errors.add(field, fault);
+                }
             }
+        }
+        if texts.len() < items.len() {
             return None;
         }
+        let texts: Vec<&str> = texts.iter().map(AsRef::as_ref).collect();
         match rule(&texts) {
             Ok(value) => Some(value),
             Err(faults) => {
@@ -320,15 +464,49 @@ impl Fields {
     fn text_value<T>(
         &mut self,
         name: &'static str,
-        value: Value,
+        value: &'b RawValue,
         rule: impl FnOnce(&str) -> Result<T, String>,
     ) -> Option<T> {
-        let Value::String(text) = value else {
-            self.errors.add(name, format!("The {} must be a string.", label(name)));
+        let Some(Text(text)) = read(value) else {
+            self.errors.add(name, not_a_text(&label(name), value));
             return None;
         };
         rule(&text).map_err(|fault| self.errors.add(name, fault)).ok()
     }
+}
+
+/// A text, where it stands if it holds no escapes.
+#[derive(Deserialize)]
+struct Text<'b>(#[serde(borrow)] Cow<'b, str>);
+
+/// A value as what it should be; none if it is something else.
+fn read<'b, T: Deserialize<'b>>(value: &'b RawValue) -> Option<T> {
+    serde_json::from_str(value.get()).ok()
+}
+
+fn is_null(value: &RawValue) -> bool {
+    value.get() == "null"
+}
+
+fn is_object(value: &RawValue) -> bool {
+    value.get().starts_with('{')
+}
+
+/// What is wrong with what should be a text: half of a surrogate pair is JSON, but no text.
+fn not_a_text(label: &str, value: &RawValue) -> String {
+    if value.get().starts_with('"') {
+        return format!("The {label} contains an escape that is not a Unicode character.");
+    }
+    format!("The {label} must be a string.")
+}
+
+fn unreadable(name: &str) -> String {
+    let label = label(name);
+    format!("The {label} contains an escape that is not a Unicode character, or is nested too deeply.")
+}
+
+fn too_deep(name: &str) -> String {
+    format!("The {} may not be nested more than {} levels deep.", label(name), Json::MAX_DEPTH)
 }
 
 /// The name of a member as messages say it: `expires at`.

@@ -21,12 +21,11 @@ use gatepost_app::{
 use gatepost_kernel::{Error, Page, RequestId, Result, Timestamp, Window, WorkspaceId};
 use gatepost_keys::Token;
 use percent_encoding::percent_decode_str;
-use serde::Serialize;
-use serde_json::{Map, Value};
+use serde::{Serialize, de::IgnoredAny};
 
 use crate::{
     BASE_PATH, State,
-    body::{Context, Fields, NoBody, ReadBody},
+    body::{Context, Fields, Members, NoBody, ReadBody},
     client,
     contract::{Contract, ErrorFormat, IntoAnswer, PageUrl},
     error::ApiError,
@@ -402,21 +401,28 @@ pub async fn read_body<B: ReadBody>(
     payload: Payload,
     state: &State,
 ) -> Result<(Result<B, Error>, Bytes), ApiError> {
-    let (bytes, members) = if B::TAKEN {
-        let bytes = actix_web::rt::time::timeout(BODY_TIMEOUT, collect(req, payload, B::LIMIT_BYTES))
+    let bytes = if B::TAKEN {
+        check_encoding(req)?;
+        actix_web::rt::time::timeout(BODY_TIMEOUT, collect(req, payload, B::LIMIT_BYTES))
             .await
-            .map_err(|_| ApiError::BadRequest("The request body took too long to arrive.".to_owned()))??;
-        let members =
-            if B::OPTIONAL && bytes.is_empty() { Map::new() } else { members(req, &bytes, B::OPTIONAL)? };
-        (bytes, members)
+            .map_err(|_| ApiError::BadRequest("The request body took too long to arrive.".to_owned()))??
     } else {
-        (Bytes::new(), Map::new())
+        Bytes::new()
     };
+    let nothing = !B::TAKEN || (B::OPTIONAL && bytes.is_empty());
+    let members = if nothing { Members::default() } else { members::<B>(req, &bytes)? };
     let mut fields = Fields::new(members);
     let context = Context { now: state.app().now(), catalog: state.app().catalog() };
     let body = B::read(&mut fields, &context);
     let faults = fields.into_errors();
     Ok((body.filter(|_| faults.is_empty()).ok_or(Error::Validation(faults)), bytes))
+}
+
+/// Refuses a body that is compressed: nobody knows how large it is before it is unpacked.
+fn check_encoding(req: &HttpRequest) -> Result<(), ApiError> {
+    let codings = req.headers().get_all(header::CONTENT_ENCODING);
+    let plain = |value: &header::HeaderValue| value.as_bytes().trim_ascii().eq_ignore_ascii_case(b"identity");
+    if codings.into_iter().all(plain) { Ok(()) } else { Err(ApiError::UnsupportedContentEncoding) }
 }
 
 async fn collect(req: &HttpRequest, mut payload: Payload, limit_bytes: usize) -> Result<Bytes, ApiError> {
@@ -436,17 +442,21 @@ async fn collect(req: &HttpRequest, mut payload: Payload, limit_bytes: usize) ->
     Ok(body.into())
 }
 
-fn members(req: &HttpRequest, bytes: &[u8], optional: bool) -> Result<Map<String, Value>, ApiError> {
-    if !req.content_type().eq_ignore_ascii_case("application/json") {
+fn members<'b, B: ReadBody>(req: &HttpRequest, bytes: &'b [u8]) -> Result<Members<'b>, ApiError> {
+    let given = req.content_type();
+    if !B::MEDIA_TYPES.iter().any(|media_type| given.eq_ignore_ascii_case(media_type)) {
         return Err(ApiError::UnsupportedMediaType);
     }
-    match serde_json::from_slice(bytes) {
-        Ok(Value::Object(members)) => Ok(members),
-        Ok(Value::Null) if optional => Ok(Map::new()),
-        Ok(_) => Err(Error::invalid("body", "The request body must be a JSON object.").into()),
-        Err(error) => {
-            let place = format!("line {}, column {}", error.line(), error.column());
-            Err(ApiError::BadRequest(format!("The request body is not valid JSON ({place}).")))
-        }
-    }
+    let error = match serde_json::from_slice(bytes) {
+        Ok(members) => return Ok(members),
+        // Something else than an object, if it is JSON at all.
+        Err(error) if error.is_data() => match serde_json::from_slice::<Option<IgnoredAny>>(bytes) {
+            Ok(None) if B::OPTIONAL => return Ok(Members::default()),
+            Ok(_) => return Err(Error::invalid("body", "The request body must be a JSON object.").into()),
+            Err(error) => error,
+        },
+        Err(error) => error,
+    };
+    let place = format!("line {}, column {}", error.line(), error.column());
+    Err(ApiError::BadRequest(format!("The request body is not valid JSON ({place}).")))
 }

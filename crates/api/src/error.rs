@@ -32,6 +32,9 @@ pub enum ApiError {
     /// The body is not JSON by its own word.
     #[error("The Content-Type must be application/json.")]
     UnsupportedMediaType,
+    /// The body is compressed.
+    #[error("The request body may not be compressed; send it without Content-Encoding.")]
+    UnsupportedContentEncoding,
 }
 
 impl ApiError {
@@ -43,7 +46,7 @@ impl ApiError {
             Self::BadRequest(_) => "bad_request",
             Self::MethodNotAllowed { .. } => "method_not_allowed",
             Self::PayloadTooLarge { .. } => "payload_too_large",
-            Self::UnsupportedMediaType => "unsupported_media_type",
+            Self::UnsupportedMediaType | Self::UnsupportedContentEncoding => "unsupported_media_type",
         }
     }
 
@@ -85,7 +88,9 @@ impl ResponseError for ApiError {
             Self::BadRequest(_) => StatusCode::BAD_REQUEST,
             Self::MethodNotAllowed { .. } => StatusCode::METHOD_NOT_ALLOWED,
             Self::PayloadTooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
-            Self::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::UnsupportedMediaType | Self::UnsupportedContentEncoding => {
+                StatusCode::UNSUPPORTED_MEDIA_TYPE
+            }
         }
     }
 

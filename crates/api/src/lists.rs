@@ -10,7 +10,10 @@ use gatepost_app::{
 use gatepost_kernel::{PageRequest, TimeRange, Timestamp, Window};
 use gatepost_keys::Scope;
 use serde::Serialize;
-use serde_json::{Map, Value, json};
+use serde_json::{
+    Value, json,
+    value::{RawValue, to_raw_value},
+};
 use utoipa::{
     IntoParams,
     openapi::{
@@ -19,7 +22,10 @@ use utoipa::{
     },
 };
 
-use crate::query::{Parameters, ReadQuery};
+use crate::{
+    body::Members,
+    query::{Parameters, ReadQuery},
+};
 
 /// The longest text that can be searched for.
 const MAX_SEARCH_CHARS: usize = 200;
@@ -123,16 +129,14 @@ impl Shape {
         self.includes.contains(&name)
     }
 
-    /// A row with what was asked for of it; the number and what was included are always there.
-    pub fn apply<T: Serialize>(&self, row: &T) -> gatepost_kernel::Result<Value> {
-        let mut row = serde_json::to_value(row)
-            .map_err(|e| gatepost_kernel::Error::Internal(format!("rendering an answer: {e}")))?;
-        if let (Some(fields), Value::Object(members)) = (&self.fields, &mut row) {
-            let kept = |name: &String| name == "id" || fields.contains(&name.as_str()) || self.includes(name);
-            *members =
-                std::mem::take(members).into_iter().filter(|(name, _)| kept(name)).collect::<Map<_, _>>();
-        }
-        Ok(row)
+    /// A row with what was asked for of it, in the order that it has anyway; the id and what was included are always there.
+    pub fn apply<T: Serialize>(&self, row: &T) -> gatepost_kernel::Result<Box<RawValue>> {
+        let failed = |e| gatepost_kernel::Error::Internal(format!("rendering an answer: {e}"));
+        let row = to_raw_value(row).map_err(failed)?;
+        let Some(fields) = &self.fields else { return Ok(row) };
+        let mut members: Members<'_> = serde_json::from_str(row.get()).map_err(failed)?;
+        members.retain(|name| name == "id" || fields.contains(&name) || self.includes(name));
+        to_raw_value(&members).map_err(failed)
     }
 
     fn check(&self, caller: &Caller) -> gatepost_kernel::Result<()> {
@@ -308,6 +312,7 @@ fn parse_instant(text: &str) -> Option<Timestamp> {
 
 /// The words of a search; none if there is neither a letter nor a digit, which nothing holds then.
 fn words(text: &str) -> Option<Vec<String>> {
+    let text = gatepost_kernel::text::composed(text);
     let words = text.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty());
     (1..=MAX_SEARCH_CHARS).contains(&text.chars().count()).then(|| words.map(str::to_owned).collect())
 }

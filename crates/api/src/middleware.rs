@@ -174,6 +174,9 @@ fn render<B>(
                 headers.insert(header::ALLOW, allow);
             }
         }
+        ApiError::UnsupportedContentEncoding => {
+            headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+        }
         _ => {}
     }
     let (content_type, body) = rendered.unwrap_or(("application/json", Vec::new()));

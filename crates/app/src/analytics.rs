@@ -5,9 +5,8 @@ use std::{collections::HashMap, time::Duration};
 use gatepost_analytics::{Interval, Moment, Timeline};
 use gatepost_kernel::{Error, Result, Timestamp};
 use gatepost_storage::{CountedBy, GroupCount};
-use serde_json::Value;
 
-use crate::{App, Caller};
+use crate::{App, Caller, workspaces::TIME_ZONE};
 
 /// What is asked.
 #[derive(Debug, Clone)]
@@ -65,8 +64,8 @@ pub async fn count(app: &App, caller: &Caller, query: CountByTime) -> Result<Cou
     let CountByTime { interval, limit, what, .. } = query;
     app.read_snapshot(async move |mut tx| {
         let settings = tx.workspace_get(workspace).await?.ok_or(Error::NotFound)?.settings;
-        let time_zone = settings.get("timezone").and_then(Value::as_str);
-        let timeline = Timeline::new(interval, from, to, time_zone).map_err(|many| {
+        let time_zone = settings.text(TIME_ZONE);
+        let timeline = Timeline::new(interval, from, to, time_zone.as_deref()).map_err(|many| {
             let (most, unit) = (interval.max_periods(), interval.as_str());
             Error::invalid(
                 "from",
@@ -99,7 +98,7 @@ pub async fn count(app: &App, caller: &Caller, query: CountByTime) -> Result<Cou
                 }
             }
         }
-        let time_zone = time_zone.unwrap_or("UTC").to_owned();
+        let time_zone = time_zone.unwrap_or_else(|| "UTC".to_owned());
         Ok(CountsByTime { interval, time_zone, periods, total, series })
     })
     .await

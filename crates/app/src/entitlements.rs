@@ -12,12 +12,11 @@ use std::collections::BTreeMap;
 use gatepost_entitlements::{
     Catalog, Cycle, Feature, FeatureKind, Grant, Period, Reason, is_own, is_resource,
 };
-use gatepost_kernel::{Environment, Error, Result, Timestamp, WorkspaceId};
+use gatepost_kernel::{Environment, Error, Json, Result, Timestamp, WorkspaceId};
 use gatepost_keys::Scope;
 use gatepost_storage::{CounterKey, EntitlementUse, Tx, Workspace};
-use serde_json::Value;
 
-use crate::{App, Caller, UnitOfWork};
+use crate::{App, Caller, UnitOfWork, workspaces::TIME_ZONE};
 
 pub(crate) use counting::{Counters, Request, count_all, counters};
 pub(crate) use own::{act, grow};
@@ -34,8 +33,8 @@ pub struct UseFeature {
     pub quantity: u64,
     /// By which a repetition is known.
     pub idempotency_key: Option<String>,
-    /// What the caller wants to remember of it.
-    pub metadata: Option<Value>,
+    /// What the caller wants to remember of it, as it came.
+    pub metadata: Option<Json>,
 }
 
 /// How a workspace stands with a feature, and what was decided.
@@ -237,8 +236,8 @@ impl<'a> Place<'a> {
         now: Timestamp,
     ) -> Option<Self> {
         let feature = app.catalog().feature(name)?;
-        let time_zone = workspace.settings.get("timezone").and_then(Value::as_str);
-        let cycle = Cycle::new(time_zone, workspace.created_at);
+        let time_zone = workspace.settings.text(TIME_ZONE);
+        let cycle = Cycle::new(time_zone.as_deref(), workspace.created_at);
         let period = cycle.period(feature, now);
         let plan =
             app.catalog().plan_or_default(&workspace.tier).map_or(workspace.tier.as_str(), |plan| &plan.name);

@@ -3,10 +3,9 @@
 use std::sync::Arc;
 
 use gatepost_delivery::Handovers;
-use gatepost_kernel::{Error, EventId, Page, Result, Timestamp};
+use gatepost_kernel::{Error, EventId, Json, Page, Result, Timestamp};
 use gatepost_storage::{NewEvent, StoredEvent, Tx};
 use gatepost_webhooks::{EventType, event_data};
-use serde_json::Value;
 
 use crate::{
     App, Caller, UnitOfWork,
@@ -27,11 +26,11 @@ pub struct PublishEvent {
     /// What happened.
     pub event_type: EventType,
     /// To what.
-    pub data: Value,
+    pub data: Json,
 }
 
 /// Stores an event with its deliveries, together with the events of others who ask at the same time; its id. One that is
-/// there already, with the same id, type and data, is not stored again.
+/// there already, with the same id, type and bytes of data, is not stored again.
 ///
 /// # Errors
 /// [`Error::Conflict`] if there is another event with its id; [`Error::Unavailable`].

@@ -1,10 +1,9 @@
 //! The first start on an empty database: the root workspace, and one key to begin with.
 
 use gatepost_entitlements::Catalog;
-use gatepost_kernel::{Environment, Result, Secret, WorkspaceId};
+use gatepost_kernel::{Environment, JsonObject, Result, Secret, WorkspaceId};
 use gatepost_keys::{IpAllowlist, ScopeSet};
 use gatepost_storage::NewWorkspace;
-use serde_json::Map;
 
 use crate::{
     App, Caller, UnitOfWork,
@@ -56,12 +55,17 @@ async fn insert_root(unit: &mut UnitOfWork<'_>) -> Result<()> {
         name: "Root".to_owned(),
         slug: "root".to_owned(),
         tier: Catalog::ROOT_TIER.to_owned(),
-        settings: Map::new(),
+        settings: JsonObject::default(),
         created_at: unit.now,
     };
     // `None`: another process was faster.
     if unit.tx.workspace_insert(&root).await?.is_some() {
-        unit.audit(WorkspaceId::ROOT, "workspace.created", ("workspace", WorkspaceId::ROOT.0), Map::new());
+        unit.audit(
+            WorkspaceId::ROOT,
+            "workspace.created",
+            ("workspace", WorkspaceId::ROOT.0),
+            serde_json::Map::new(),
+        );
     }
     Ok(())
 }

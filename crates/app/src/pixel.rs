@@ -14,17 +14,17 @@ use std::{
     time::Duration,
 };
 
-use gatepost_kernel::{Environment, Error, Result, Timestamp, WorkspaceId, random};
+use gatepost_kernel::{Environment, Error, Json, Result, Timestamp, WorkspaceId, random};
 use gatepost_pixel::{PixelSettings, Visit, names_of, network_of, page_of, referrer_of};
 use gatepost_storage::{NewPixelEvent, Tx};
 use rand::RngExt;
-use serde_json::{Map, Value};
 use url::Url;
 
 use crate::{
     App,
     combiner::{Combiner, Limits, each_alone},
     entitlements::{Request, UseFeature, count_all},
+    workspaces::pixel_settings,
 };
 
 /// The feature that counts events, where a plan lists it.
@@ -59,8 +59,8 @@ pub struct TrackEvent {
     pub referrer: Option<Url>,
     /// With what.
     pub user_agent: Option<String>,
-    /// Whatever else is said about it.
-    pub properties: Map<String, Value>,
+    /// An object of whatever else is said about it.
+    pub properties: Json,
 }
 
 /// Whose a domain is, and until when that is believed.
@@ -107,7 +107,10 @@ pub(crate) struct Tracked {
 }
 
 pub(crate) fn tracking(waiting: usize) -> Arc<Tracking> {
-    let weigh = |tracked: &Arc<Tracked>| tracked.event.visit.url.len() + tracked.event.page.len() + 1_024;
+    let weigh = |tracked: &Arc<Tracked>| {
+        let visit = &tracked.event.visit;
+        visit.url.len() + tracked.event.page.len() + visit.properties.as_str().len() + 1_024
+    };
     Combiner::new(Limits { waiting, lanes: 2, requests: MAX_EVENTS, weight: MAX_BYTES, weigh })
 }
 
@@ -125,7 +128,7 @@ pub async fn site(app: &App, domain: Option<String>) -> Result<Option<Arc<Site>>
     let names = names_of(&domain);
     let owner = app.read(async move |mut tx| Ok(tx.pixel_owner(&names).await?)).await?;
     let site = owner.map(|owner| {
-        let settings = owner.settings.get("pixel").and_then(|pixel| PixelSettings::read(pixel).ok());
+        let settings = pixel_settings(&owner.settings);
         Arc::new(Site {
             workspace_id: owner.workspace_id,
             metered: app.catalog().lists(&owner.tier, FEATURE),

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use gatepost_delivery::Handovers;
 use gatepost_entitlements::Catalog;
-use gatepost_kernel::{Environment, Error, Result, Timestamp, WorkspaceId};
+use gatepost_kernel::{Environment, Error, Json, Result, Timestamp, WorkspaceId};
 use gatepost_storage::{ChangeSubject, NewAuditEntry, NewEvent, Op, Tx};
 use serde_json::{Map, Value};
 
@@ -94,7 +94,7 @@ impl<'c> UnitOfWork<'c> {
             self.now,
             workspace_id,
             environment,
-            &data,
+            &Json::from(&data),
         ));
     }
 

@@ -4,8 +4,8 @@ use std::{collections::HashMap, time::Duration};
 
 use gatepost_egress::TargetFault;
 use gatepost_kernel::{
-    Environment, Error, EventId, FieldErrors, Page, Result, Secret, WebhookDeliveryId, WebhookEndpointId,
-    random,
+    Environment, Error, EventId, FieldErrors, Json, Page, Result, Secret, WebhookDeliveryId,
+    WebhookEndpointId, random,
 };
 use gatepost_storage::{
     NewWebhookEndpoint, PreviousSecret, Tx, WebhookAttempt, WebhookDelivery, WebhookDeliveryFilter,
@@ -298,7 +298,7 @@ pub async fn rotate_secret(
 pub async fn test(app: &App, caller: &Caller, id: WebhookEndpointId) -> Result<TestedWebhook> {
     let (endpoint, _) = get(app, caller, id, false).await?;
     let event_id = EventId::generate(&mut random::rng());
-    let data = json!({ "message": "This is a test." });
+    let data = Json::from(&json!({ "message": "This is a test." }));
     let payload = event_payload(
         &event_id,
         "webhook.test",

@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 
 use gatepost_entitlements::{Catalog, is_time_zone};
-use gatepost_kernel::{Environment, Error, Page, Result, WorkspaceId};
+use gatepost_kernel::{Environment, Error, JsonObject, Page, Result, WorkspaceId};
 use gatepost_keys::ApiKey;
 use gatepost_pixel::PixelSettings;
 use gatepost_storage::{
@@ -21,6 +21,10 @@ use crate::{
 };
 
 const TARGET: &str = "workspace";
+/// The setting that says in which time zone days and months begin.
+pub(crate) const TIME_ZONE: &str = "timezone";
+/// The setting that says whose pages are tracked, and how.
+const PIXEL: &str = "pixel";
 const MAX_SLUG_LEN: usize = 255;
 const MAX_SETTINGS_BYTES: usize = 65_536;
 /// How often a generated slug is tried anew when somebody asks for just that one at the same moment.
@@ -36,7 +40,7 @@ pub struct CreateWorkspace {
     /// The plan; the catalog's default when there is none.
     pub tier: Option<String>,
     /// Settings, as [`check_settings`] accepts them.
-    pub settings: Map<String, Value>,
+    pub settings: JsonObject,
 }
 
 /// What to change of a workspace; `None` leaves as it is.
@@ -49,7 +53,7 @@ pub struct UpdateWorkspace {
     /// The plan; only the platform may set it.
     pub tier: Option<String>,
     /// Settings to merge, one level deep; `null` removes.
-    pub settings: Option<Map<String, Value>>,
+    pub settings: Option<JsonObject>,
 }
 
 /// Checks a slug: lower-case letters, digits and single dashes, at most 255.
@@ -74,25 +78,20 @@ pub fn slug(text: &str) -> Result<String, String> {
 ///
 /// # Errors
 /// Each fault with the field that it is about.
-pub fn check_settings(settings: &Map<String, Value>) -> Result<(), Vec<(String, String)>> {
+pub fn check_settings(settings: &JsonObject) -> Result<(), Vec<(String, String)>> {
     let mut faults = Vec::new();
     if serde_json::to_string(settings).map_or(true, |text| text.len() > MAX_SETTINGS_BYTES) {
         faults.push(("settings".to_owned(), "The settings may not be greater than 64 kilobytes.".to_owned()));
     }
-    // PostgreSQL cannot store it, and what one engine refuses the other must too.
-    if settings.iter().any(|(name, value)| name.contains('\0') || has_null_character(value)) {
-        faults.push(("settings".to_owned(), "The settings may not contain null characters.".to_owned()));
-    }
-    match settings.get("timezone") {
-        None | Some(Value::Null) => {}
-        Some(Value::String(zone)) if is_time_zone(zone) => {}
-        Some(_) => faults.push((
+    let zone = settings.get(TIME_ZONE).filter(|zone| !zone.is_null());
+    if zone.is_some_and(|zone| !zone.text().is_some_and(|zone| is_time_zone(&zone))) {
+        faults.push((
             "settings.timezone".to_owned(),
             "The settings.timezone must be a time zone name such as Europe/London.".to_owned(),
-        )),
+        ));
     }
-    if let Some(pixel) = settings.get("pixel").filter(|pixel| !pixel.is_null())
-        && let Err(of_pixel) = PixelSettings::read(pixel)
+    if let Some(pixel) = settings.get(PIXEL).filter(|pixel| !pixel.is_null())
+        && let Err(of_pixel) = PixelSettings::read(&pixel.read().unwrap_or_default())
     {
         faults.extend(of_pixel.into_iter().map(|(field, fault)| (format!("settings.{field}"), fault)));
     }
@@ -100,9 +99,13 @@ pub fn check_settings(settings: &Map<String, Value>) -> Result<(), Vec<(String, 
 }
 
 /// The domains that settings name.
-fn domains(settings: &Map<String, Value>) -> Vec<String> {
-    let pixel = settings.get("pixel").and_then(|pixel| PixelSettings::read(pixel).ok());
-    pixel.map(|pixel| pixel.domains).unwrap_or_default()
+fn domains(settings: &JsonObject) -> Vec<String> {
+    pixel_settings(settings).map(|pixel| pixel.domains).unwrap_or_default()
+}
+
+/// What settings say about the pixel; none if they say nothing.
+pub(crate) fn pixel_settings(settings: &JsonObject) -> Option<PixelSettings> {
+    PixelSettings::read(&settings.get(PIXEL)?.read()?).ok()
 }
 
 /// Gives a workspace the domains that its settings name, whose pages are its own from then on.
@@ -113,18 +116,6 @@ async fn set_domains(unit: &mut UnitOfWork<'_>, id: WorkspaceId, domains: &[Stri
         errors.add("settings.pixel.domains", format!("The domain {domain} belongs to another workspace."));
     }
     if errors.is_empty() { Ok(()) } else { Err(errors.into()) }
-}
-
-/// Whether a null character is somewhere in it, which PostgreSQL cannot store.
-pub fn has_null_character(value: &Value) -> bool {
-    match value {
-        Value::String(text) => text.contains('\0'),
-        Value::Array(items) => items.iter().any(has_null_character),
-        Value::Object(members) => {
-            members.iter().any(|(name, value)| name.contains('\0') || has_null_character(value))
-        }
-        _ => false,
-    }
 }
 
 /// Which workspaces to list.
@@ -217,11 +208,13 @@ pub async fn create(unit: &mut UnitOfWork<'_>, input: CreateWorkspace) -> Result
     // Held until the commit, so that new workspaces are judged one at a time.
     let root = unit.tx.workspace_lock(WorkspaceId::ROOT).await?.ok_or(Error::NotFound)?;
     grow(unit, &root, "workspaces").await?;
+    let mut settings = JsonObject::default();
+    settings.merge(input.settings);
     let new = NewWorkspace {
         id: None,
         slug: String::new(),
         tier,
-        settings: without_nulls(input.settings),
+        settings,
         created_at: unit.now,
         name: input.name,
     };
@@ -259,15 +252,15 @@ pub async fn update(unit: &mut UnitOfWork<'_>, id: WorkspaceId, input: UpdateWor
         unit.caller().require_root()?;
         unit.catalog().check_tier("tier", tier).map_err(|fault| Error::invalid("tier", fault))?;
     }
-    let zone = input.settings.as_ref().and_then(|settings| settings.get("timezone"));
-    if zone.is_some_and(|zone| before.settings.get("timezone").unwrap_or(&Value::Null) != zone) {
+    let zone = input.settings.as_ref().and_then(|settings| settings.get(TIME_ZONE));
+    if zone.is_some_and(|zone| before.settings.text(TIME_ZONE) != zone.text()) {
         // Periods begin at midnight there: who could move it would begin a new one at will.
         unit.caller().require_root()?;
     }
     let settings = input.settings.map(|changes| {
         let mut settings = before.settings.clone();
-        settings.extend(changes);
-        without_nulls(settings)
+        settings.merge(changes);
+        settings
     });
     if let Some(Err(faults)) = settings.as_ref().map(check_settings) {
         let mut errors = gatepost_kernel::FieldErrors::default();
@@ -332,11 +325,6 @@ fn visible(caller: &Caller, id: WorkspaceId) -> Result<()> {
 
 fn slug_taken() -> Error {
     Error::invalid("slug", "The slug has already been taken.")
-}
-
-fn without_nulls(mut settings: Map<String, Value>) -> Map<String, Value> {
-    settings.retain(|_, value| !value.is_null());
-    settings
 }
 
 /// The names of the fields that a change touches, for the audit log.

@@ -13,7 +13,7 @@ use gatepost_app::{
     App, Settings,
     pixel::{self, TrackEvent},
 };
-use gatepost_kernel::SystemClock;
+use gatepost_kernel::{Json, SystemClock};
 use gatepost_storage::{DatabaseUrl, Storage};
 use serde_json::json;
 use tokio::process::Command;
@@ -147,10 +147,7 @@ fn in_process(database: &Database, length: Duration) -> Result<f64, Failure> {
                                 .ok()?,
                             referrer: format!("https://site{}.test/", number % 7).parse().ok(),
                             user_agent: Some("Mozilla/5.0".to_owned()),
-                            properties: serde_json::Map::from_iter([(
-                                "title".to_owned(),
-                                json!("Page Title"),
-                            )]),
+                            properties: Json::from(&json!({ "title": "Page Title" })),
                         };
                         let address = Some([192, 0, 2, 7].into());
                         match pixel::track(&app, Some("example.com".to_owned()), address, input).await {

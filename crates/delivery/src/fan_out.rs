@@ -6,10 +6,11 @@ use std::{
     time::Instant,
 };
 
-use gatepost_kernel::{ClaimId, Environment, EventId, Timestamp, WebhookEndpointId, WorkspaceId, random};
+use gatepost_kernel::{
+    ClaimId, Environment, EventId, Json, Timestamp, WebhookEndpointId, WorkspaceId, random,
+};
 use gatepost_storage::{ClaimedDelivery, NewEvent, NewWebhookDelivery, Result, Tx, WebhookEndpoint};
 use gatepost_webhooks::{Subscription, event_payload};
-use serde_json::Value;
 
 use crate::{Dispatcher, slots::Slot};
 
@@ -51,7 +52,7 @@ pub fn event(
     created_at: Timestamp,
     workspace_id: WorkspaceId,
     environment: Environment,
-    data: &Value,
+    data: &Json,
 ) -> NewEvent {
     let id = id.unwrap_or_else(|| EventId::generate(&mut random::rng()));
     let payload = event_payload(&id, event_type, created_at, workspace_id, environment, data);

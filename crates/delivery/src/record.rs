@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use gatepost_kernel::WebhookEndpointId;
+use gatepost_kernel::{Json, WebhookEndpointId};
 use gatepost_storage::{DeliveryResult, EndpointTally, StorageError, Tx, WebhookEndpointChanges};
 use serde_json::json;
 use tokio::sync::mpsc;
@@ -104,6 +104,7 @@ impl Dispatcher {
                 tx.webhook_endpoint_update(endpoint.id, changes, now).await?;
                 let data = json!({ "id": endpoint.id, "url": endpoint.url, "reason": reason });
                 let (workspace_id, environment) = (endpoint.workspace_id, endpoint.environment);
+                let data = Json::from(&data);
                 events.push(event(None, "webhook.disabled", now, workspace_id, environment, &data));
             }
             let (_, handovers) = store(&mut tx, &events, Some(&dispatcher)).await?;

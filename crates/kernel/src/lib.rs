@@ -7,6 +7,7 @@
 mod environment;
 mod error;
 mod ids;
+mod json;
 mod list;
 pub mod random;
 mod secret;
@@ -19,6 +20,7 @@ pub use ids::{
     ApiKeyId, AuditEntryId, ChangeId, ClaimId, EventId, RequestId, SeoIssueId, SeoReportId,
     WebhookDeliveryId, WebhookEndpointId, WorkspaceId,
 };
+pub use json::{Json, JsonObject};
 pub use list::{Page, PageRequest, Position, TimeRange, Window};
 pub use secret::Secret;
-pub use time::{AdjustedClock, Clock, ManualClock, SystemClock, Timestamp};
+pub use time::{AdjustedClock, CalendarTime, Clock, ManualClock, SystemClock, Timestamp};

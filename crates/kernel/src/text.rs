@@ -1,5 +1,6 @@
 //! Rules for texts that people write.
 
+use unicode_normalization::UnicodeNormalization;
 use url::Url;
 
 /// The longest name, in characters.
@@ -7,13 +8,18 @@ pub const MAX_NAME_CHARS: usize = 255;
 /// The longest address of a page, in bytes, as it is stored.
 pub const MAX_URL_BYTES: usize = 2_048;
 
-/// A name as it is stored: without spaces at its ends, 1–255 characters, no control characters, nothing invisible
+/// A text in its one spelling of Unicode (NFC): file names and some keyboards write `é` as an `e` and an accent.
+pub fn composed(text: &str) -> String {
+    text.nfc().collect()
+}
+
+/// A name as it is stored: in NFC, without spaces at its ends, 1–255 characters, no control characters, nothing invisible
 /// that would let one name pass for another.
 ///
 /// # Errors
 /// The fault as a sentence about the field `field`.
 pub fn name(field: &str, text: &str) -> Result<String, String> {
-    let name = text.trim_matches(' ');
+    let name = composed(text.trim_matches(' '));
     if name.chars().all(char::is_whitespace) {
         return Err(format!("The {field} field is required."));
     }
@@ -23,25 +29,52 @@ pub fn name(field: &str, text: &str) -> Result<String, String> {
     if name.chars().any(|c| c.is_control() || is_invisible(c)) {
         return Err(format!("The {field} may not contain control characters."));
     }
-    Ok(name.to_owned())
+    Ok(name)
 }
 
-/// The address of a page of the web, in its one spelling: lower-case host, no default port, nothing unescaped. At most
-/// [`MAX_URL_BYTES`], and without a user name or password, which are not for storing.
+/// The address of a page of the web, in its one spelling: lower-case host, no default port, nothing unescaped, escapes in capitals.
+/// At most [`MAX_URL_BYTES`], and without a user name or password, which are not for storing.
 ///
 /// # Errors
 /// The fault as a sentence about the field `field`.
 pub fn web_url(field: &str, text: &str) -> Result<Url, String> {
-    let clean = !text.chars().any(|c| c.is_control() || c.is_whitespace());
-    let url = Url::parse(text).ok().filter(|url| clean && matches!(url.scheme(), "http" | "https"));
-    let Some(url) = url else { return Err(format!("The {field} must be an absolute http or https URL.")) };
-    if !url.username().is_empty() || url.password().is_some() {
-        return Err(format!("The {field} may not contain a user name or password."));
-    }
+    let url = long_web_url(field, text)?;
     if url.as_str().len() > MAX_URL_BYTES {
         return Err(format!("The {field} may not be greater than {MAX_URL_BYTES} characters."));
     }
     Ok(url)
+}
+
+/// The same, of any length.
+///
+/// # Errors
+/// The fault as a sentence about the field `field`.
+pub fn long_web_url(field: &str, text: &str) -> Result<Url, String> {
+    let clean = !text.chars().any(|c| c.is_control() || c.is_whitespace());
+    let url = Url::parse(text).ok().filter(|url| clean && matches!(url.scheme(), "http" | "https"));
+    let url = url.and_then(with_capital_escapes);
+    let Some(url) = url else { return Err(format!("The {field} must be an absolute http or https URL.")) };
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err(format!("The {field} may not contain a user name or password."));
+    }
+    Ok(url)
+}
+
+/// `%e8` is `%E8` (RFC 3986, 6.2.2.1).
+fn with_capital_escapes(url: Url) -> Option<Url> {
+    let mut text = url.as_str().as_bytes().to_vec();
+    let mut changed = false;
+    for place in 0..text.len().saturating_sub(2) {
+        let is_escape = text[place] == b'%' && text[place + 1..place + 3].iter().all(u8::is_ascii_hexdigit);
+        if is_escape && text[place + 1..place + 3].iter().any(u8::is_ascii_lowercase) {
+            text[place + 1..place + 3].make_ascii_uppercase();
+            changed = true;
+        }
+    }
+    if !changed {
+        return Some(url);
+    }
+    Url::parse(std::str::from_utf8(&text).ok()?).ok()
 }
 
 /// Characters that print nothing, or turn the direction of what follows. Joiners are not among them: scripts need them.
@@ -58,7 +91,13 @@ mod tests {
         let stored = |text| web_url("url", text).map(String::from);
         assert_eq!(stored("HTTP://Example.com:80/a b").ok(), None);
         assert_eq!(stored("HTTP://Example.com:80/ä").as_deref(), Ok("http://example.com/%C3%A4"));
+        assert_eq!(
+            stored("http://x.test/%e8%aE%ba?q=%c3%a4&p=100%").as_deref(),
+            Ok("http://x.test/%E8%AE%BA?q=%C3%A4&p=100%")
+        );
+        assert_eq!(stored("http://x.test/论"), stored("http://x.test/%e8%ae%ba"));
         let long = format!("https://example.com/{}", "x".repeat(2_040));
+        assert!(long_web_url("url", &long).is_ok());
         for bad in [
             "",
             "example.com",
@@ -77,6 +116,7 @@ mod tests {
     #[test]
     fn names_are_trimmed_and_bounded() {
         assert_eq!(name("name", "  Å b  "), Ok("Å b".into()));
+        assert_eq!(name("name", "Cafe\u{301}"), Ok("Café".into()));
         assert_eq!(name("name", &"é".repeat(255)).map(|n| n.chars().count()), Ok(255));
         // Joiners are part of Persian and Indic names, and of emoji.
         assert!(name("name", "می\u{200c}خواهم").is_ok() && name("name", "👩\u{200d}🚀").is_ok());

@@ -14,7 +14,8 @@ use ::time::{
 };
 use serde::{Serialize, Serializer};
 
-/// Microseconds since 1970-01-01T00:00:00Z; on the wire RFC 3339 in UTC with `Z`.
+/// Microseconds since 1970-01-01T00:00:00Z; on the wire RFC 3339 in UTC with `Z` and always six digits behind the second, so that
+/// texts sort like instants. For what is no measured instant there is [`CalendarTime`].
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Timestamp(i64);
 
@@ -73,9 +74,48 @@ impl Timestamp {
 
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let instant =
-            OffsetDateTime::from_unix_timestamp_nanos(i128::from(self.0) * 1_000).map_err(|_| fmt::Error)?;
-        f.write_str(&instant.format(&Rfc3339).map_err(|_| fmt::Error)?)
+        write_seconds(f, *self)?;
+        write!(f, ".{:06}Z", self.0.rem_euclid(1_000_000))
+    }
+}
+
+/// The date and the time of day down to the second.
+fn write_seconds(f: &mut fmt::Formatter<'_>, instant: Timestamp) -> fmt::Result {
+    let instant = OffsetDateTime::from_unix_timestamp(instant.as_seconds()).map_err(|_| fmt::Error)?;
+    let ((year, month, day), (hour, minute, second)) = (instant.to_calendar_date(), instant.to_hms());
+    write!(f, "{year:04}-{:02}-{day:02}T{hour:02}:{minute:02}:{second:02}", u8::from(month))
+}
+
+/// An instant that somebody chose or a calendar sets, such as the end of a key or of a month: without a fraction on the wire where
+/// it is whole.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct CalendarTime(pub Timestamp);
+
+impl From<Timestamp> for CalendarTime {
+    fn from(timestamp: Timestamp) -> Self {
+        Self(timestamp)
+    }
+}
+
+impl fmt::Display for CalendarTime {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0.0.rem_euclid(1_000_000) > 0 {
+            return fmt::Display::fmt(&self.0, f);
+        }
+        write_seconds(f, self.0)?;
+        f.write_str("Z")
+    }
+}
+
+impl fmt::Debug for CalendarTime {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl Serialize for CalendarTime {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
     }
 }
 
@@ -162,11 +202,11 @@ mod tests {
     #[test]
     fn reads_what_iso_8601_users_write() {
         for (text, written) in [
-            ("2027-01-01T00:00:00Z", "2027-01-01T00:00:00Z"),
-            ("2027-01-01T02:00:00+02:00", "2027-01-01T00:00:00Z"),
+            ("2027-01-01T00:00:00Z", "2027-01-01T00:00:00.000000Z"),
+            ("2027-01-01T02:00:00+02:00", "2027-01-01T00:00:00.000000Z"),
             ("2027-01-01T00:00:00.1234567Z", "2027-01-01T00:00:00.123456Z"),
-            ("2027-01-01T12:30:00", "2027-01-01T12:30:00Z"),
-            ("2027-01-01", "2027-01-01T00:00:00Z"),
+            ("2027-01-01T12:30:00", "2027-01-01T12:30:00.000000Z"),
+            ("2027-01-01", "2027-01-01T00:00:00.000000Z"),
         ] {
             assert_eq!(Timestamp::parse(text).map(|t| t.to_string()).as_deref(), Some(written), "{text}");
         }
@@ -175,7 +215,21 @@ mod tests {
         }
     }
 
+    #[test]
+    fn what_a_calendar_sets_is_whole() {
+        let written = |text| Timestamp::parse(text).map(|at| CalendarTime(at).to_string());
+        assert_eq!(written("2027-01-01").as_deref(), Some("2027-01-01T00:00:00Z"));
+        assert_eq!(written("2027-01-01T00:00:00.5Z").as_deref(), Some("2027-01-01T00:00:00.500000Z"));
+        assert_eq!(written("0001-01-01").as_deref(), Some("0001-01-01T00:00:00Z"));
+    }
+
     proptest! {
+        #[test]
+        fn texts_sort_like_instants(a in 0..Timestamp::MAX.0, b in 0..Timestamp::MAX.0) {
+            let (a, b) = (Timestamp(a), Timestamp(b));
+            prop_assert_eq!(a.cmp(&b), a.to_string().cmp(&b.to_string()));
+        }
+
         #[test]
         fn what_is_written_is_read_back(micros in 0..Timestamp::MAX.0) {
             let instant = Timestamp(micros);

@@ -1,6 +1,6 @@
 //! What was found on a page.
 
-use serde_json::{Map, Value};
+use gatepost_kernel::Json;
 
 /// The most issues of one report.
 pub const MAX_ISSUES: usize = 1_000;
@@ -59,8 +59,8 @@ pub struct Issue {
     pub issue_type: String,
     /// How bad it is.
     pub severity: Severity,
-    /// Whatever else was said about it, the element above all.
-    pub details: Map<String, Value>,
+    /// An object of whatever else was said about it, the element above all.
+    pub details: Json,
 }
 
 /// Whether a text can be the type of an issue: 1 to 100 letters, digits and `_.:/-`.

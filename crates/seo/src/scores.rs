@@ -7,9 +7,10 @@ pub const MAX_SCORE: u8 = 100;
 /// By how many points a score must fall to be told of.
 const DROP: u8 = 10;
 
-/// The scores of a page, 0 to [`MAX_SCORE`] each, in the order of [`SCORES`].
+/// The scores of a page, 0 to [`MAX_SCORE`] each, in the order of [`SCORES`]; none for one that could not be computed, or was not
+/// asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Scores(pub [u8; 4]);
+pub struct Scores(pub [Option<u8>; 4]);
 
 /// A score that has dropped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,12 +24,12 @@ pub struct Dropped {
 }
 
 impl Scores {
-    /// Which scores are 10 points or more below what they were.
+    /// Which scores are 10 points or more below what they were; those that are missing in either report are passed over.
     pub fn dropped(self, before: Self) -> Vec<Dropped> {
         let pairs = SCORES.into_iter().zip(before.0.into_iter().zip(self.0));
         pairs
-            .filter(|(_, (from, to))| from.saturating_sub(*to) >= DROP)
-            .map(|(score, (from, to))| Dropped { score, from, to })
+            .filter_map(|(score, (from, to))| Some(Dropped { score, from: from?, to: to? }))
+            .filter(|Dropped { from, to, .. }| from.saturating_sub(*to) >= DROP)
             .collect()
     }
 }
@@ -41,8 +42,8 @@ mod tests {
 
     #[test]
     fn ten_points_are_a_drop() {
-        let before = Scores([85, 92, 88, 95]);
-        let dropped = Scores([75, 83, 100, 0]).dropped(before);
+        let before = Scores([85, 92, 88, 95].map(Some));
+        let dropped = Scores([75, 83, 100, 0].map(Some)).dropped(before);
         assert_eq!(
             dropped,
             [Dropped { score: "performance", from: 85, to: 75 }, Dropped { score: "seo", from: 95, to: 0 }]
@@ -50,13 +51,20 @@ mod tests {
         assert!(before.dropped(before).is_empty());
     }
 
+    #[test]
+    fn what_is_missing_has_not_dropped() {
+        let before = Scores([Some(85), None, Some(88), Some(95)]);
+        let now = Scores([None, Some(10), Some(88), Some(85)]);
+        assert_eq!(now.dropped(before), [Dropped { score: "seo", from: 95, to: 85 }]);
+    }
+
     proptest! {
         #[test]
-        fn only_what_falls_is_told(before: [u8; 4], now: [u8; 4]) {
+        fn only_what_falls_is_told(before: [Option<u8>; 4], now: [Option<u8>; 4]) {
             for Dropped { from, to, .. } in Scores(now).dropped(Scores(before)) {
                 prop_assert!(from >= to + 10);
             }
-            prop_assert!(Scores(now).dropped(Scores([0; 4])).is_empty());
+            prop_assert!(Scores(now).dropped(Scores([Some(0); 4])).is_empty());
         }
     }
 }

@@ -1,7 +1,7 @@
 //! `gatepost keys …`
 
 use gatepost_app::{App, Caller, UnitOfWork, api_keys};
-use gatepost_kernel::{ApiKeyId, Clock, Environment, SystemClock, WorkspaceId, text};
+use gatepost_kernel::{ApiKeyId, CalendarTime, Clock, Environment, SystemClock, WorkspaceId, text};
 use gatepost_keys::{ApiKey, IpAllowlist, ScopeSet};
 use serde_json::{Value, json};
 
@@ -112,7 +112,7 @@ fn describe(key: &ApiKey) -> Value {
         "environment": key.environment,
         "scopes": scopes,
         "rate_limit_tier": key.rate_limit_tier,
-        "expires_at": key.expires_at,
+        "expires_at": key.expires_at.map(CalendarTime),
         "created_at": key.created_at,
     })
 }

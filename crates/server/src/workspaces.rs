@@ -1,8 +1,8 @@
 //! `gatepost workspaces …`
 
 use gatepost_app::{App, Caller, UnitOfWork, Workspace, workspaces};
-use gatepost_kernel::{WorkspaceId, text};
-use serde_json::{Map, Value, json};
+use gatepost_kernel::{JsonObject, WorkspaceId, text};
+use serde_json::{Value, json};
 
 use crate::{Failure, cli::WorkspacesCommand, config::Config, keys::explain, output, paging, serve};
 
@@ -16,7 +16,8 @@ pub async fn run(config: &Config, command: WorkspacesCommand) -> Result<(), Fail
     match command {
         WorkspacesCommand::Create { name, tier, json } => {
             let name = text::name("name", &name)?;
-            let input = workspaces::CreateWorkspace { name, slug: None, tier, settings: Map::new() };
+            let input =
+                workspaces::CreateWorkspace { name, slug: None, tier, settings: JsonObject::default() };
             let create = async move |unit: &mut UnitOfWork<'_>| workspaces::create(unit, input).await;
             let workspace = app.transact(&caller, create).await.map_err(|e| explain(&e, "workspace", 0))?;
             if json {

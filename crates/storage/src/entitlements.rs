@@ -8,14 +8,13 @@ use diesel::{
     sql_types::{BigInt, Bool, Nullable, Text},
 };
 use diesel_async::RunQueryDsl;
-use gatepost_kernel::{Environment, Timestamp, WorkspaceId};
-use serde_json::Value;
+use gatepost_kernel::{Environment, Json, Timestamp, WorkspaceId};
 
 use crate::{
     Result, StorageError, Tx,
     engine::Conn,
     schema::{entitlement_alerts, entitlement_counters, entitlement_usage},
-    types::{DbJson, DbTime, Instant, JsonDoc, to_i64},
+    types::{DbTime, Instant, to_i64},
 };
 
 /// What counts together: a feature of a workspace in one world and one period.
@@ -50,8 +49,8 @@ pub struct EntitlementUse {
     pub plan: String,
     /// Why it was refused; none if it was counted.
     pub reason: Option<String>,
-    /// What the caller wants to remember of it.
-    pub metadata: Option<Value>,
+    /// What the caller wants to remember of it, as it came.
+    pub metadata: Option<Json>,
     /// By which a repetition is known.
     pub idempotency_key: Option<String>,
     /// When.
@@ -72,7 +71,7 @@ struct UseRow {
     soft: bool,
     plan: String,
     reason: Option<String>,
-    metadata: Option<DbJson>,
+    metadata: Option<String>,
     idempotency_key: Option<String>,
     created_at: DbTime,
 }
@@ -91,7 +90,7 @@ impl From<&EntitlementUse> for UseRow {
             soft: one.soft,
             plan: one.plan.clone(),
             reason: one.reason.clone(),
-            metadata: one.metadata.clone().map(DbJson),
+            metadata: one.metadata.as_ref().map(|json| json.as_str().to_owned()),
             idempotency_key: one.idempotency_key.clone(),
             created_at: one.created_at.into(),
         }
@@ -103,6 +102,9 @@ impl TryFrom<UseRow> for EntitlementUse {
 
     fn try_from(row: UseRow) -> Result<Self> {
         let corrupt = |_| StorageError::Corrupt("environment of an entitlement's use".to_owned());
+        let metadata = row.metadata.map(Json::from_text).transpose();
+        let metadata =
+            metadata.map_err(|_| StorageError::Corrupt("metadata of an entitlement's use".to_owned()))?;
         Ok(Self {
             counter: CounterKey {
                 workspace_id: WorkspaceId(row.workspace_id),
@@ -117,7 +119,7 @@ impl TryFrom<UseRow> for EntitlementUse {
             soft: row.soft,
             plan: row.plan,
             reason: row.reason,
-            metadata: row.metadata.map(|json| json.0),
+            metadata,
             idempotency_key: row.idempotency_key,
             created_at: row.created_at.into(),
         })
@@ -142,7 +144,7 @@ bulk_statement! {
         soft: bool => Bool,
         plan: &'a str => Text,
         reason: Option<&'a str> => Nullable<Text>,
-        metadata: Option<DbJson> => Nullable<JsonDoc>,
+        metadata: Option<&'a str> => Nullable<Text>,
         idempotency_key: Option<&'a str> => Nullable<Text>,
         created_at: DbTime => Instant,
     }
@@ -163,7 +165,7 @@ impl<'a> InsertUses<'a> {
             insert.soft.push(one.soft);
             insert.plan.push(&one.plan);
             insert.reason.push(one.reason.as_deref());
-            insert.metadata.push(one.metadata.clone().map(DbJson));
+            insert.metadata.push(one.metadata.as_ref().map(Json::as_str));
             insert.idempotency_key.push(one.idempotency_key.as_deref());
             insert.created_at.push(one.created_at.into());
         }
@@ -183,9 +185,8 @@ bulk_statement! {
         " AND c.feature = " feature: &'a str => Text,
         " AND c.period_start = " period_start: DbTime => Instant,
         " AND c.used = " expected: i64 => BigInt,
-        " AND EXISTS (SELECT 1 FROM workspaces w WHERE w.id = c.workspace_id AND w.deleted_at IS NULL AND w.tier = "
-            tier: &'a str => Text,
-        " AND w.settings ->> 'timezone' IS NOT DISTINCT FROM " time_zone: Option<&'a str> => Nullable<Text>,
+        " AND EXISTS (SELECT 1 FROM workspaces w WHERE w.id = c.workspace_id AND w.deleted_at IS NULL AND w.updated_at = "
+            workspace_updated_at: DbTime => Instant,
         ") RETURNING c.*, " reset_at: Option<DbTime> => Nullable<Instant>,
         " AS reset_at, " limit_value: Option<i64> => Nullable<BigInt>,
         " AS limit_value, " soft: bool => Bool,
@@ -198,7 +199,7 @@ bulk_statement! {
     {
         quantities: i64 => BigInt,
         counts: i64 => BigInt,
-        metadata: Option<DbJson> => Nullable<JsonDoc>,
+        metadata: Option<&'a str> => Nullable<Text>,
     }
 }
 
@@ -372,24 +373,21 @@ impl Tx<'_> {
         Ok(())
     }
 
-    /// Counts uses of one counter that holds `held`, all of which were decided by this plan and time zone of its workspace and
-    /// none of which was refused or has an idempotency key. Whether that is so; if not, nothing is written.
+    /// Counts uses of one counter that holds `held`, all of which were decided by what its workspace was at `workspace_updated_at`
+    /// and none of which was refused or has an idempotency key. Whether that is still so; if not, nothing is written.
     pub async fn entitlement_count(
         &mut self,
         uses: &[EntitlementUse],
         held: u64,
-        tier: &str,
-        time_zone: Option<&str>,
+        workspace_updated_at: Timestamp,
     ) -> Result<bool> {
         let Some(last) = uses.last() else { return Ok(true) };
         let key = &last.counter;
         match &mut self.0 {
             Conn::Sqlite(_) => {
                 let workspace = self.workspace_get(key.workspace_id).await?;
-                let as_decided = workspace.is_some_and(|workspace| {
-                    workspace.tier == tier
-                        && workspace.settings.get("timezone").and_then(Value::as_str) == time_zone
-                });
+                let as_decided =
+                    workspace.is_some_and(|workspace| workspace.updated_at == workspace_updated_at);
                 if !as_decided || !self.entitlement_counter_move(key, held, last).await? {
                     return Ok(false);
                 }
@@ -405,15 +403,14 @@ impl Tx<'_> {
                     feature: &key.feature,
                     period_start: key.period_start.into(),
                     expected: to_i64(held),
-                    tier,
-                    time_zone,
+                    workspace_updated_at: workspace_updated_at.into(),
                     reset_at: last.reset_at.map(Into::into),
                     limit_value: last.limit.map(to_i64),
                     soft: last.soft,
                     plan: &last.plan,
                     quantities: uses.iter().map(|one| to_i64(one.quantity)).collect(),
                     counts: uses.iter().map(|one| to_i64(one.used)).collect(),
-                    metadata: uses.iter().map(|one| one.metadata.clone().map(DbJson)).collect(),
+                    metadata: uses.iter().map(|one| one.metadata.as_ref().map(Json::as_str)).collect(),
                 };
                 Ok(statement.execute(*c).await? == uses.len())
             }

@@ -9,15 +9,14 @@ use diesel::{
 };
 use diesel_async::RunQueryDsl;
 use gatepost_analytics::Slot;
-use gatepost_kernel::{Environment, Timestamp, WorkspaceId};
+use gatepost_kernel::{Environment, JsonObject, Timestamp, WorkspaceId};
 use gatepost_pixel::Visit;
-use serde_json::Value;
 
 use crate::{
     Result, Tx,
     engine::Conn,
     schema::{pixel_counts, pixel_domains, pixel_events, workspaces},
-    types::{DbJson, DbTime, Instant, JsonDoc, to_i64},
+    types::{DbTime, Instant, settings_of, to_i64},
 };
 
 /// Something that happened on a page of a tenant.
@@ -47,7 +46,7 @@ pub struct PixelOwner {
     /// Its plan.
     pub tier: String,
     /// All its settings.
-    pub settings: Value,
+    pub settings: JsonObject,
 }
 
 /// How many events one statement of SQLite inserts; the rest of a group goes one by one.
@@ -66,7 +65,7 @@ bulk_statement! {
         referrer: Option<&'a str> => Nullable<Text>,
         user_agent: Option<&'a str> => Nullable<Text>,
         network: Option<String> => Nullable<Text>,
-        properties: DbJson => JsonDoc,
+        properties: &'a str => Text,
         created_at: DbTime => Instant,
     }
 }
@@ -83,7 +82,7 @@ bulk_statement_for_sqlite! {
         referrer => Nullable<Text>,
         user_agent => Nullable<Text>,
         network => Nullable<Text>,
-        properties => JsonDoc,
+        properties => Text,
         created_at => Instant,
     }
 }
@@ -99,7 +98,7 @@ impl<'a> InsertEvents<'a> {
             insert.referrer.push(one.visit.referrer.as_deref());
             insert.user_agent.push(one.visit.user_agent.as_deref());
             insert.network.push(one.visit.network.map(|network| network.to_string()));
-            insert.properties.push(DbJson(Value::Object(one.visit.properties.clone())));
+            insert.properties.push(one.visit.properties.as_str());
             insert.created_at.push(one.created_at.into());
         }
         insert
@@ -195,7 +194,7 @@ impl Tx<'_> {
 
     /// Whose a domain is, of which these are the names by which it can be owned, the most specific first.
     pub async fn pixel_owner(&mut self, names: &[String]) -> Result<Option<PixelOwner>> {
-        let rows: Vec<(String, i64, String, DbJson)> = on_conn!(self, |c| pixel_domains::table
+        let rows: Vec<(String, i64, String, String)> = on_conn!(self, |c| pixel_domains::table
             .inner_join(workspaces::table)
             .filter(pixel_domains::domain.eq_any(names))
             .filter(workspaces::deleted_at.is_null())
@@ -204,12 +203,15 @@ impl Tx<'_> {
             .await?);
         let place = |domain: &String| names.iter().position(|name| name == domain);
         let owner = rows.into_iter().min_by_key(|(domain, ..)| place(domain));
-        Ok(owner.map(|(domain, id, tier, settings)| PixelOwner {
-            domain,
-            workspace_id: WorkspaceId(id),
-            tier,
-            settings: settings.0,
-        }))
+        let owner = owner.map(|(domain, id, tier, settings)| {
+            Ok(PixelOwner {
+                domain,
+                workspace_id: WorkspaceId(id),
+                tier,
+                settings: settings_of(id, &settings)?,
+            })
+        });
+        owner.transpose()
     }
 
     /// Gives a workspace these domains and takes all others from it; those of them that are another's, if there are any, and then

@@ -4,14 +4,14 @@ use crate::types::{Instant, JsonDoc};
 
 diesel::table! {
     use diesel::sql_types::*;
-    use super::{Instant, JsonDoc};
+    use super::Instant;
 
     workspaces (id) {
         id -> BigInt,
         name -> Text,
         slug -> Text,
         tier -> Text,
-        settings -> JsonDoc,
+        settings -> Text,
         created_at -> Instant,
         updated_at -> Instant,
         deleted_at -> Nullable<Instant>,
@@ -231,7 +231,7 @@ diesel::table! {
 
 diesel::table! {
     use diesel::sql_types::*;
-    use super::{Instant, JsonDoc};
+    use super::Instant;
 
     entitlement_usage (id) {
         id -> BigInt,
@@ -246,7 +246,7 @@ diesel::table! {
         soft -> Bool,
         plan -> Text,
         reason -> Nullable<Text>,
-        metadata -> Nullable<JsonDoc>,
+        metadata -> Nullable<Text>,
         idempotency_key -> Nullable<Text>,
         created_at -> Instant,
     }
@@ -274,10 +274,10 @@ diesel::table! {
         workspace_id -> BigInt,
         environment -> Text,
         url -> Text,
-        performance -> BigInt,
-        accessibility -> BigInt,
-        best_practices -> BigInt,
-        seo -> BigInt,
+        performance -> Nullable<BigInt>,
+        accessibility -> Nullable<BigInt>,
+        best_practices -> Nullable<BigInt>,
+        seo -> Nullable<BigInt>,
         errors -> BigInt,
         warnings -> BigInt,
         infos -> BigInt,
@@ -287,7 +287,7 @@ diesel::table! {
 
 diesel::table! {
     use diesel::sql_types::*;
-    use super::{Instant, JsonDoc};
+    use super::Instant;
 
     seo_issues (id) {
         id -> BigInt,
@@ -297,7 +297,7 @@ diesel::table! {
         url -> Text,
         issue_type -> Text,
         severity -> BigInt,
-        details -> JsonDoc,
+        details -> Text,
         created_at -> Instant,
     }
 }
@@ -317,7 +317,7 @@ diesel::allow_tables_to_appear_in_same_query!(pixel_domains, workspaces);
 
 diesel::table! {
     use diesel::sql_types::*;
-    use super::{Instant, JsonDoc};
+    use super::Instant;
 
     pixel_events (id) {
         id -> BigInt,
@@ -328,7 +328,7 @@ diesel::table! {
         referrer -> Nullable<Text>,
         user_agent -> Nullable<Text>,
         network -> Nullable<Text>,
-        properties -> JsonDoc,
+        properties -> Text,
         created_at -> Instant,
     }
 }

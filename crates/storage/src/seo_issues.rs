@@ -5,16 +5,15 @@ use diesel::{
     sql_types::{BigInt, Text},
 };
 use diesel_async::RunQueryDsl;
-use gatepost_kernel::{Environment, Page, SeoIssueId, SeoReportId, Timestamp, WorkspaceId};
+use gatepost_kernel::{Environment, Json, Page, SeoIssueId, SeoReportId, Timestamp, WorkspaceId};
 use gatepost_seo::Severity;
-use serde_json::{Map, Value};
 
 use crate::{
     NewSeoReport, Result, StorageError, Tx,
     engine::Conn,
     list::{self, ListRequest, SortKey, load_list, narrow},
     schema::seo_issues,
-    types::{DbJson, DbTime, Instant, JsonDoc},
+    types::{DbTime, Instant},
 };
 
 /// What issues can be sorted by.
@@ -39,8 +38,8 @@ pub struct SeoIssue {
     pub issue_type: String,
     /// How bad.
     pub severity: Severity,
-    /// Whatever else was said about it.
-    pub details: Map<String, Value>,
+    /// An object of whatever else was said about it, as it came.
+    pub details: Json,
     /// When.
     pub created_at: Timestamp,
 }
@@ -71,7 +70,7 @@ struct NewIssueRow<'a> {
     url: &'a str,
     issue_type: &'a str,
     severity: i64,
-    details: DbJson,
+    details: &'a str,
     created_at: DbTime,
 }
 
@@ -83,7 +82,7 @@ struct IssueRow {
     url: String,
     issue_type: String,
     severity: i64,
-    details: DbJson,
+    details: String,
     created_at: DbTime,
 }
 
@@ -91,15 +90,15 @@ impl TryFrom<IssueRow> for SeoIssue {
     type Error = StorageError;
 
     fn try_from(row: IssueRow) -> Result<Self> {
-        let corrupt = |what: &str| StorageError::Corrupt(format!("{what} of SEO issue {}", row.id));
-        let Value::Object(details) = row.details.0 else { return Err(corrupt("details")) };
+        let id = row.id;
+        let corrupt = |what: &str| StorageError::Corrupt(format!("{what} of SEO issue {id}"));
         Ok(Self {
             id: SeoIssueId(row.id),
             report_id: SeoReportId(row.report_id),
             severity: Severity::of_rank(row.severity).ok_or_else(|| corrupt("severity"))?,
             url: row.url,
             issue_type: row.issue_type,
-            details,
+            details: Json::from_text(row.details).map_err(|_| corrupt("details"))?,
             created_at: row.created_at.into(),
         })
     }
@@ -120,14 +119,13 @@ bulk_statement! {
     {
         issue_type: &'a str => Text,
         severity: i64 => BigInt,
-        details: DbJson => JsonDoc,
+        details: &'a str => Text,
     }
 }
 
 impl Tx<'_> {
     /// Keeps the issues of a report.
     pub(crate) async fn seo_issue_insert(&mut self, new: &NewSeoReport, report: SeoReportId) -> Result<()> {
-        let details = |details: &Map<String, Value>| DbJson(Value::Object(details.clone()));
         match &mut self.0 {
             Conn::Sqlite(c) => {
                 for issue in &new.issues {
@@ -138,7 +136,7 @@ impl Tx<'_> {
                         url: &new.url,
                         issue_type: &issue.issue_type,
                         severity: issue.severity.rank(),
-                        details: details(&issue.details),
+                        details: issue.details.as_str(),
                         created_at: new.created_at.into(),
                     };
                     diesel::insert_into(seo_issues::table).values(&row).execute(*c).await?;
@@ -153,7 +151,7 @@ impl Tx<'_> {
                     created_at: new.created_at.into(),
                     issue_type: new.issues.iter().map(|issue| issue.issue_type.as_str()).collect(),
                     severity: new.issues.iter().map(|issue| issue.severity.rank()).collect(),
-                    details: new.issues.iter().map(|issue| details(&issue.details)).collect(),
+                    details: new.issues.iter().map(|issue| issue.details.as_str()).collect(),
                 };
                 insert.execute(*c).await?;
             }

@@ -57,10 +57,10 @@ struct NewReportRow<'a> {
     workspace_id: i64,
     environment: &'a str,
     url: &'a str,
-    performance: i64,
-    accessibility: i64,
-    best_practices: i64,
-    seo: i64,
+    performance: Option<i64>,
+    accessibility: Option<i64>,
+    best_practices: Option<i64>,
+    seo: Option<i64>,
     errors: i64,
     warnings: i64,
     infos: i64,
@@ -72,10 +72,10 @@ struct NewReportRow<'a> {
 struct ReportRow {
     id: i64,
     url: String,
-    performance: i64,
-    accessibility: i64,
-    best_practices: i64,
-    seo: i64,
+    performance: Option<i64>,
+    accessibility: Option<i64>,
+    best_practices: Option<i64>,
+    seo: Option<i64>,
     errors: i64,
     warnings: i64,
     infos: i64,
@@ -86,9 +86,10 @@ impl TryFrom<ReportRow> for SeoReport {
     type Error = StorageError;
 
     fn try_from(row: ReportRow) -> Result<Self> {
-        let score = |score: i64| {
-            u8::try_from(score)
-                .map_err(|_| StorageError::Corrupt(format!("a score of SEO report {}", row.id)))
+        let id = row.id;
+        let score = |score: Option<i64>| {
+            let score = score.map(u8::try_from).transpose();
+            score.map_err(|_| StorageError::Corrupt(format!("a score of SEO report {id}")))
         };
         Ok(Self {
             id: SeoReportId(row.id),
@@ -145,7 +146,8 @@ impl Tx<'_> {
     /// Keeps a report with its issues.
     pub async fn seo_report_insert(&mut self, new: &NewSeoReport) -> Result<SeoReport> {
         let counts = IssueCounts::of(&new.issues);
-        let [performance, accessibility, best_practices, seo] = new.scores.0.map(i64::from);
+        let [performance, accessibility, best_practices, seo] =
+            new.scores.0.map(|score| score.map(i64::from));
         let row = NewReportRow {
             workspace_id: new.workspace_id.0,
             environment: new.environment.as_str(),

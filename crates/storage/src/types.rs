@@ -13,7 +13,10 @@ use diesel::{
     sql_types::{BigInt, SqlOrd, SqlType, Text},
     sqlite::{Sqlite, SqliteValue},
 };
-use gatepost_kernel::Timestamp;
+use gatepost_kernel::{JsonObject, Timestamp};
+use serde_json::Value;
+
+use crate::{Result, StorageError};
 
 /// An instant: `timestamptz` on PostgreSQL, microseconds since 1970 in an `INTEGER` on SQLite.
 #[derive(Debug, Clone, Copy, Default, QueryId, SqlType)]
@@ -77,7 +80,7 @@ impl FromSql<Instant, Sqlite> for DbTime {
 /// A JSON value on its way to or from a row.
 #[derive(Debug, Clone, PartialEq, AsExpression, FromSqlRow)]
 #[diesel(sql_type = JsonDoc)]
-pub struct DbJson(pub serde_json::Value);
+pub struct DbJson(pub Value);
 
 impl ToSql<JsonDoc, Pg> for DbJson {
     fn to_sql<'b>(&'b self, out: &mut Output<'b, '_, Pg>) -> serialize::Result {
@@ -108,6 +111,18 @@ impl FromSql<JsonDoc, Sqlite> for DbJson {
         let text = <String as FromSql<Text, Sqlite>>::from_sql(value)?;
         Ok(Self(serde_json::from_str(&text)?))
     }
+}
+
+/// A tenant's settings out of a row's text.
+pub(crate) fn settings_of(workspace: i64, text: &str) -> Result<JsonObject> {
+    JsonObject::from_text(text)
+        .map_err(|_| StorageError::Corrupt(format!("settings of workspace {workspace}")))
+}
+
+/// A tenant's settings as a row holds them.
+pub(crate) fn settings_text(settings: &JsonObject) -> Result<String> {
+    serde_json::to_string(settings)
+        .map_err(|e| StorageError::Query(format!("settings cannot be written: {e}")))
 }
 
 /// A count on its way into a row; no real one is that large.

@@ -6,15 +6,14 @@ use diesel::{
     TextExpressionMethods,
 };
 use diesel_async::RunQueryDsl;
-use gatepost_kernel::{Page, Timestamp, WorkspaceId};
-use serde_json::{Map, Value};
+use gatepost_kernel::{JsonObject, Page, Timestamp, WorkspaceId};
 
 use crate::{
     Result, StorageError, Tx,
     engine::Conn,
     list::{self, HoldsWords, ListRequest, SortKey, load_list, narrow},
     schema::workspaces,
-    types::{DbJson, DbTime},
+    types::{DbTime, settings_of, settings_text},
 };
 
 /// What workspaces can be sorted by.
@@ -47,7 +46,7 @@ pub struct Workspace {
     /// The plan.
     pub tier: String,
     /// The tenant's own settings.
-    pub settings: Map<String, Value>,
+    pub settings: JsonObject,
     /// When it was made.
     pub created_at: Timestamp,
     /// When it was last changed.
@@ -66,7 +65,7 @@ pub struct NewWorkspace {
     /// The plan.
     pub tier: String,
     /// The tenant's own settings.
-    pub settings: Map<String, Value>,
+    pub settings: JsonObject,
     /// When it is made.
     pub created_at: Timestamp,
 }
@@ -81,7 +80,7 @@ pub struct WorkspaceChanges {
     /// The plan.
     pub tier: Option<String>,
     /// All settings.
-    pub settings: Option<Map<String, Value>>,
+    pub settings: Option<JsonObject>,
 }
 
 #[derive(Queryable, Selectable)]
@@ -91,7 +90,7 @@ struct WorkspaceRow {
     name: String,
     slug: String,
     tier: String,
-    settings: DbJson,
+    settings: String,
     created_at: DbTime,
     updated_at: DbTime,
 }
@@ -100,15 +99,12 @@ impl TryFrom<WorkspaceRow> for Workspace {
     type Error = StorageError;
 
     fn try_from(row: WorkspaceRow) -> Result<Self> {
-        let Value::Object(settings) = row.settings.0 else {
-            return Err(StorageError::Corrupt(format!("settings of workspace {}", row.id)));
-        };
         Ok(Self {
             id: WorkspaceId(row.id),
             name: row.name,
             slug: row.slug,
             tier: row.tier,
-            settings,
+            settings: settings_of(row.id, &row.settings)?,
             created_at: row.created_at.into(),
             updated_at: row.updated_at.into(),
         })
@@ -122,7 +118,7 @@ struct NewWorkspaceRow<'a> {
     name: &'a str,
     slug: &'a str,
     tier: &'a str,
-    settings: DbJson,
+    settings: String,
     created_at: DbTime,
     updated_at: DbTime,
 }
@@ -133,7 +129,7 @@ struct WorkspaceChangesRow {
     name: Option<String>,
     slug: Option<String>,
     tier: Option<String>,
-    settings: Option<DbJson>,
+    settings: Option<String>,
     updated_at: DbTime,
 }
 
@@ -146,7 +142,7 @@ impl Tx<'_> {
             name: &new.name,
             slug: &new.slug,
             tier: &new.tier,
-            settings: DbJson(Value::Object(new.settings.clone())),
+            settings: settings_text(&new.settings)?,
             created_at,
             updated_at: created_at,
         };
@@ -233,7 +229,7 @@ impl Tx<'_> {
             name: changes.name,
             slug: changes.slug,
             tier: changes.tier,
-            settings: changes.settings.map(|settings| DbJson(Value::Object(settings))),
+            settings: changes.settings.as_ref().map(settings_text).transpose()?,
             updated_at: now.into(),
         };
         let row = on_conn!(self, |c| diesel::update(

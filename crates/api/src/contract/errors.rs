@@ -1,7 +1,7 @@
 //! Errors in the core contract's exact shapes, or as RFC 9457 problems for callers who ask for them.
 
 use actix_web::{HttpRequest, ResponseError, http::header};
-use gatepost_kernel::{Error, FieldErrors, RequestId, Result, Timestamp};
+use gatepost_kernel::{CalendarTime, Error, FieldErrors, RequestId, Result};
 use serde::{Serialize, Serializer, ser::SerializeMap};
 
 use super::{Contract, JSON, to_json};
@@ -79,7 +79,7 @@ struct More<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     remaining: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    reset_at: Option<Timestamp>,
+    reset_at: Option<CalendarTime>,
 }
 
 impl<'a> More<'a> {
@@ -92,7 +92,7 @@ impl<'a> More<'a> {
                 retry_after: Some(*retry_after_seconds),
                 limit: Some(*limit),
                 remaining: Some(0),
-                reset_at: Some(*reset_at),
+                reset_at: Some(CalendarTime(*reset_at)),
                 ..Self::default()
             },
             _ => Self::default(),

@@ -29,7 +29,7 @@ use crate::{
     },
 };
 
-type Done = Pin<Box<dyn Future<Output = Result<Value>> + Send>>;
+type Done<'f> = Pin<Box<dyn Future<Output = Result<Value>> + Send + 'f>>;
 
 /// A tool.
 pub struct Tool {
@@ -39,7 +39,7 @@ pub struct Tool {
     scope: fn() -> &'static Scope,
     schema: fn() -> Value,
     changes: bool,
-    run: fn(App, Caller, Fields) -> Done,
+    run: for<'f> fn(App, Caller, Fields<'f>) -> Done<'f>,
 }
 
 /// All of them.
@@ -154,11 +154,14 @@ impl Tool {
     pub async fn call(&self, app: &App, caller: Caller, arguments: Map<String, Value>) -> Result<Value> {
         let caller = caller.requiring(Requirement { scope: self.scope(), or_tools: false })?;
         app.meter_request(&caller, self.scope()).await?;
-        (self.run)(app.clone(), caller, Fields::new(arguments)).await
+        let again = |e| Error::Internal(format!("reading arguments again: {e}"));
+        let text = serde_json::to_string(&arguments).map_err(again)?;
+        let members = serde_json::from_str(&text).map_err(again)?;
+        (self.run)(app.clone(), caller, Fields::new(members)).await
     }
 }
 
-async fn list_api_keys(app: App, caller: Caller, mut fields: Fields) -> Result<Value> {
+async fn list_api_keys(app: App, caller: Caller, mut fields: Fields<'_>) -> Result<Value> {
     let status = fields
         .text("status", Null::IsAbsent, |text| choice("status", text, &KeyStatus::NAMES, KeyStatus::parse));
     let request = page(&mut fields, API_KEY_SORTS, Direction::Ascending);
@@ -169,7 +172,7 @@ async fn list_api_keys(app: App, caller: Caller, mut fields: Fields) -> Result<V
     listed(page.map(|key| ApiKeyView::new(key, now)))
 }
 
-async fn rotate_api_key(app: App, caller: Caller, mut fields: Fields) -> Result<Value> {
+async fn rotate_api_key(app: App, caller: Caller, mut fields: Fields<'_>) -> Result<Value> {
     let id = required_id(&mut fields, "id");
     let body = body::<RotateApiKeyBody>(&app, fields)?;
     let id = ApiKeyId(id);
@@ -177,7 +180,7 @@ async fn rotate_api_key(app: App, caller: Caller, mut fields: Fields) -> Result<
     written(&RotatedApiKeyView::from(app.transact(&caller, rotate).await?))
 }
 
-async fn check_entitlement(app: App, caller: Caller, mut fields: Fields) -> Result<Value> {
+async fn check_entitlement(app: App, caller: Caller, mut fields: Fields<'_>) -> Result<Value> {
     let feature = fields.required_text("feature", |text| Ok(text.to_owned())).unwrap_or_default();
     let quantity = fields.integer("quantity", Null::IsAbsent, 1..=MAX_QUANTITY).unwrap_or(1);
     checked(fields)?;
@@ -185,7 +188,7 @@ async fn check_entitlement(app: App, caller: Caller, mut fields: Fields) -> Resu
     written(&EntitlementCheckView::from(standing))
 }
 
-async fn list_webhook_deliveries(app: App, caller: Caller, mut fields: Fields) -> Result<Value> {
+async fn list_webhook_deliveries(app: App, caller: Caller, mut fields: Fields<'_>) -> Result<Value> {
     let id = WebhookEndpointId(required_id(&mut fields, "webhook_id"));
     let status = fields.text("status", Null::IsAbsent, |text| {
         choice("status", text, &DeliveryStatus::NAMES, DeliveryStatus::parse)
@@ -197,7 +200,7 @@ async fn list_webhook_deliveries(app: App, caller: Caller, mut fields: Fields) -
     listed(page.map(WebhookDeliveryView::from))
 }
 
-async fn retry_webhook_delivery(app: App, caller: Caller, mut fields: Fields) -> Result<Value> {
+async fn retry_webhook_delivery(app: App, caller: Caller, mut fields: Fields<'_>) -> Result<Value> {
     let endpoint = WebhookEndpointId(required_id(&mut fields, "webhook_id"));
     let id = WebhookDeliveryId(required_id(&mut fields, "delivery_id"));
     checked(fields)?;
@@ -205,13 +208,13 @@ async fn retry_webhook_delivery(app: App, caller: Caller, mut fields: Fields) ->
     written(&WebhookDeliveryView::from(app.transact(&caller, retry).await?))
 }
 
-async fn create_event(app: App, caller: Caller, fields: Fields) -> Result<Value> {
+async fn create_event(app: App, caller: Caller, fields: Fields<'_>) -> Result<Value> {
     let event = body::<CreateEventBody>(&app, fields)?;
     written(&AcceptedEventView::from(events::publish(&app, &caller, event.into()).await?))
 }
 
 /// Reads the rest as the body that the operation takes over HTTP.
-fn body<B: ReadBody>(app: &App, mut fields: Fields) -> Result<B> {
+fn body<B: ReadBody>(app: &App, mut fields: Fields<'_>) -> Result<B> {
     let context = Context { now: app.now(), catalog: app.catalog() };
     let body = B::read(&mut fields, &context);
     let faults = fields.into_errors();
@@ -246,7 +249,7 @@ fn page(fields: &mut Fields, sorts: &'static [SortKey], direction: Direction) ->
 }
 
 /// Refuses what is not known or has faults.
-fn checked(fields: Fields) -> Result<()> {
+fn checked(fields: Fields<'_>) -> Result<()> {
     let faults = fields.into_errors();
     if faults.is_empty() { Ok(()) } else { Err(faults.into()) }
 }

@@ -34,7 +34,7 @@ async fn list_events(call: Call<EventsRead, ListQuery<EventList>>) -> Result<Htt
     let request = call.list_request().await?;
     let event_type = call.query().filter("type").and_then(EventType::parse);
     let page = events::list(call.app(), call.caller(), event_type, request).await?;
-    call.page(page.map(EventView::from)).await
+    call.page(page.try_map(EventView::try_from)?).await
 }
 
 /// Create an event
@@ -90,5 +90,5 @@ async fn create_event_batch(
 #[get("/events/{id}")]
 async fn get_event(call: Call<EventsRead, ItemQuery<EventList>>) -> Result<HttpResponse, ApiError> {
     let id = EventId::parse(call.path_text("id")).ok_or(Error::NotFound)?;
-    call.resource(&EventView::from(events::get(call.app(), call.caller(), id).await?), None)
+    call.resource(&EventView::try_from(events::get(call.app(), call.caller(), id).await?)?, None)
 }

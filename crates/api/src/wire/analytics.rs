@@ -5,7 +5,7 @@ use gatepost_app::{
     CountedBy,
     analytics::{CountByTime, CountsByTime, Series},
 };
-use gatepost_kernel::{ApiKeyId, Timestamp, text::web_url};
+use gatepost_kernel::{ApiKeyId, CalendarTime, text::web_url};
 use gatepost_pixel::{domain, event_name, page_of};
 use serde::Serialize;
 use utoipa::{IntoParams, ToSchema};
@@ -34,7 +34,7 @@ pub struct AnalyticsView {
     group_by: Option<&'static str>,
     /// The beginnings of the periods.
     #[schema(value_type = Vec<String>, example = json!(["2026-01-14T00:00:00Z", "2026-01-15T00:00:00Z"]))]
-    periods: Vec<Timestamp>,
+    periods: Vec<CalendarTime>,
     /// Everything, groups that are not shown included.
     #[schema(example = 12)]
     total: u64,
@@ -73,7 +73,7 @@ impl AnalyticsView {
             interval: interval.as_str(),
             timezone: time_zone,
             group_by,
-            periods,
+            periods: periods.into_iter().map(CalendarTime).collect(),
             total,
             series: series.into_iter().map(view).collect(),
         }
@@ -220,7 +220,7 @@ impl ReadQuery for PixelAnalyticsQuery {
     fn read(parameters: &mut Parameters) -> Option<Self> {
         let span = Span::read(parameters);
         let group_by = word(parameters, "group_by", &PIXEL_GROUPS);
-        let event = |text: &str| event_name(text).then(|| text.to_owned());
+        let event = event_name;
         let event = parameters.text("event", event, "the name of an event");
         let page = |text: &str| web_url("url", text).ok().map(|url| page_of(&url));
         let url = parameters.text("url", page, "an absolute http or https URL");

@@ -7,7 +7,7 @@ use gatepost_app::{
     api_keys::{CreateApiKey, ListApiKeys, NewKey, RotatedKey, UpdateApiKey, check_expiry},
     lists::API_KEY_SORTS,
 };
-use gatepost_kernel::{ApiKeyId, Environment, Timestamp, text};
+use gatepost_kernel::{ApiKeyId, CalendarTime, Environment, Timestamp, text};
 use gatepost_keys::{ApiKey, IpAllowlist, KeyStatus, Scope, ScopeSet};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -54,7 +54,7 @@ pub struct ApiKeyView {
     last_used_at: Option<Timestamp>,
     /// When it ends; null is never.
     #[schema(value_type = Option<String>, format = DateTime, required)]
-    expires_at: Option<Timestamp>,
+    expires_at: Option<CalendarTime>,
     /// The key that it replaced.
     #[schema(value_type = Option<i64>, required)]
     rotated_from_id: Option<ApiKeyId>,
@@ -97,7 +97,7 @@ impl ApiKeyView {
             environment: key.environment,
             rate_limit_tier: key.rate_limit_tier,
             last_used_at: key.last_used_at,
-            expires_at: key.expires_at,
+            expires_at: key.expires_at.map(CalendarTime),
             rotated_from_id: key.rotated_from_id,
             rotated_to_id: key.rotated_to_id,
             grace_period_ends_at: key.grace_period_ends_at,
@@ -138,7 +138,7 @@ pub struct CreatedApiKeyView {
     allowed_ips: Vec<String>,
     /// When it ends; null is never.
     #[schema(value_type = Option<String>, format = DateTime, required, example = "2027-01-01T00:00:00Z")]
-    expires_at: Option<Timestamp>,
+    expires_at: Option<CalendarTime>,
     /// When it was made.
     #[schema(value_type = String, format = DateTime, example = "2026-01-15T10:30:00Z")]
     created_at: Timestamp,
@@ -156,7 +156,7 @@ impl From<NewKey> for CreatedApiKeyView {
             prefix: key.prefix,
             environment: key.environment,
             rate_limit_tier: key.rate_limit_tier,
-            expires_at: key.expires_at,
+            expires_at: key.expires_at.map(CalendarTime),
             created_at: key.created_at,
         }
     }
@@ -191,7 +191,7 @@ pub struct RotatedApiKeyView {
     allowed_ips: Vec<String>,
     /// When the new key ends; null is never.
     #[schema(value_type = Option<String>, format = DateTime, required)]
-    expires_at: Option<Timestamp>,
+    expires_at: Option<CalendarTime>,
     /// The key that it replaced.
     #[schema(value_type = Option<i64>, required, example = 2)]
     rotated_from_id: Option<ApiKeyId>,
@@ -215,7 +215,7 @@ impl From<RotatedKey> for RotatedApiKeyView {
             prefix: key.prefix,
             environment: key.environment,
             rate_limit_tier: key.rate_limit_tier,
-            expires_at: key.expires_at,
+            expires_at: key.expires_at.map(CalendarTime),
             rotated_from_id: key.rotated_from_id,
             grace_period_ends_at,
             created_at: key.created_at,

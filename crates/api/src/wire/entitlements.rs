@@ -2,15 +2,11 @@
 
 use std::fmt::Write;
 
-use gatepost_app::{
-    entitlements::{FeatureStanding, MAX_QUANTITY, Summary, UseFeature},
-    workspaces::has_null_character,
-};
+use gatepost_app::entitlements::{FeatureStanding, MAX_QUANTITY, Summary, UseFeature};
 use gatepost_entitlements::{FeatureKind, Grant, Reason};
-use gatepost_kernel::{Timestamp, WorkspaceId};
+use gatepost_kernel::{CalendarTime, Json, WorkspaceId};
 use indexmap::IndexMap;
 use serde::{Serialize, Serializer};
-use serde_json::{Map, Value};
 use utoipa::{IntoParams, ToSchema};
 
 use super::envelopes;
@@ -69,7 +65,7 @@ pub struct UseEntitlementBody {
     idempotency_key: Option<String>,
     /// Anything that is to be remembered with it; up to 16 KiB
     #[schema(value_type = Option<Object>, example = json!({"endpoint": "/api/v1/posts"}))]
-    metadata: Option<Map<String, Value>>,
+    metadata: Option<Json>,
 }
 
 impl ReadBody for UseEntitlementBody {
@@ -85,16 +81,9 @@ impl ReadBody for UseEntitlementBody {
                 "The idempotency key must be between 1 and 255 characters, none of them null.".to_owned()
             })
         });
-        let metadata = fields.object("metadata", Null::IsAbsent);
-        if metadata
-            .as_ref()
-            .is_some_and(|data| Value::from(data.clone()).to_string().len() > MAX_METADATA_BYTES)
-        {
+        let metadata = fields.json_object("metadata", Null::IsAbsent);
+        if metadata.as_ref().is_some_and(|data| data.as_str().len() > MAX_METADATA_BYTES) {
             fields.fault("metadata", "The metadata may not be greater than 16 kilobytes.");
-        }
-        // PostgreSQL cannot store it, and what one engine refuses the other must too.
-        if metadata.as_ref().is_some_and(|data| has_null_character(&Value::from(data.clone()))) {
-            fields.fault("metadata", "The metadata may not contain null characters.");
         }
         Some(Self { feature: feature?, quantity, idempotency_key, metadata })
     }
@@ -117,7 +106,7 @@ impl From<UseEntitlementBody> for UseFeature {
     fn from(body: UseEntitlementBody) -> Self {
         let UseEntitlementBody { feature, quantity, idempotency_key, metadata } = body;
         let quantity = quantity.unwrap_or(1);
-        Self { feature, quantity, idempotency_key, metadata: metadata.map(Value::Object) }
+        Self { feature, quantity, idempotency_key, metadata }
     }
 }
 
@@ -156,7 +145,7 @@ pub struct EntitlementDetails {
     /// When the count begins anew.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, format = DateTime, nullable = false, example = "2026-02-01T00:00:00Z")]
-    reset_at: Option<Timestamp>,
+    reset_at: Option<CalendarTime>,
     /// Where the value comes from.
     source: Vec<EntitlementSourceView>,
 }
@@ -174,7 +163,7 @@ impl EntitlementDetails {
             percentage: standing.grant.percentage(standing.used),
             unit: standing.unit.clone(),
             overage: soft.then(|| standing.grant.overage(standing.used)),
-            reset_at: standing.reset_at,
+            reset_at: standing.reset_at.map(CalendarTime),
             source: vec![source],
         }
     }

@@ -5,15 +5,14 @@ use gatepost_app::{
     events::{MAX_BATCH, MAX_DATA_BYTES, PublishEvent},
     lists::EVENT_SORTS,
 };
-use gatepost_kernel::{EventId, FieldErrors, Timestamp};
+use gatepost_kernel::{Error, EventId, FieldErrors, Json, Timestamp};
 use gatepost_webhooks::{EventType, event_data};
 use serde::Serialize;
-use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
 use super::envelopes;
 use crate::{
-    body::{Context, Fields, ReadBody},
+    body::{Context, Fields, Members, ReadBody},
     lists::{Description, Filter, Listed, Values},
 };
 
@@ -43,18 +42,21 @@ pub struct EventView {
     /// What happened.
     #[schema(example = "post.created")]
     r#type: String,
-    /// To what.
+    /// To what, byte for byte as it was sent.
     #[schema(value_type = Value, required, example = json!({"id": 7}))]
-    data: Value,
+    data: Json,
     /// When it was accepted.
     #[schema(value_type = String, format = DateTime, example = "2026-01-15T10:30:00Z")]
     created_at: Timestamp,
 }
 
-impl From<StoredEvent> for EventView {
-    fn from(event: StoredEvent) -> Self {
-        let data = event_data(&event.payload).unwrap_or_default();
-        Self { id: event.id, r#type: event.event_type, data, created_at: event.created_at }
+impl TryFrom<StoredEvent> for EventView {
+    type Error = Error;
+
+    fn try_from(event: StoredEvent) -> Result<Self, Error> {
+        let data = event_data(&event.payload).and_then(|data| Json::from_text(data.to_owned()).ok());
+        let data = data.ok_or_else(|| Error::Internal(format!("event {} holds no data", event.sequence)))?;
+        Ok(Self { id: event.id, r#type: event.event_type, data, created_at: event.created_at })
     }
 }
 
@@ -67,9 +69,9 @@ pub struct CreateEventBody {
     /// What happened: lower-case words with dots between
     #[schema(value_type = String, pattern = "^[a-z0-9_]+(\\.[a-z0-9_]+)*$", max_length = 128, example = "post.created")]
     r#type: EventType,
-    /// To what; up to 1 MiB
+    /// To what, up to 1 MiB; kept, shown and delivered byte for byte, numbers of any size included
     #[schema(value_type = Value, required, example = json!({"id": 7, "title": "Hello"}))]
-    data: Value,
+    data: Json,
 }
 
 impl ReadBody for CreateEventBody {
@@ -86,8 +88,8 @@ impl ReadBody for CreateEventBody {
                 "The type must be lower-case words with dots between, such as post.created.".to_owned()
             })
         });
-        let data = fields.any("data");
-        if data.as_ref().is_some_and(|data| data.to_string().len() > MAX_DATA_BYTES) {
+        let data = fields.json("data");
+        if data.as_ref().is_some_and(|data| data.as_str().len() > MAX_DATA_BYTES) {
             fields.fault("data", "The data may not be greater than 1 megabyte.");
         }
         Some(Self { id, r#type: event_type?, data: data? })
@@ -131,7 +133,7 @@ impl ReadBody for CreateEventBatchBody {
     }
 }
 
-fn read_item(item: Map<String, Value>, context: &Context<'_>) -> Result<CreateEventBody, FieldErrors> {
+fn read_item(item: Members<'_>, context: &Context<'_>) -> Result<CreateEventBody, FieldErrors> {
     let mut fields = Fields::new(item);
     let event = CreateEventBody::read(&mut fields, context);
     let faults = fields.into_errors();

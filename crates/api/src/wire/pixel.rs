@@ -1,10 +1,10 @@
 //! The pixel on the wire.
 
-use gatepost_app::{pixel::TrackEvent, workspaces::has_null_character};
-use gatepost_kernel::text::web_url;
-use gatepost_pixel::{MAX_PROPERTIES_BYTES, PixelSettings, domain, event_name};
+use gatepost_app::pixel::TrackEvent;
+use gatepost_kernel::{Json, text::web_url};
+use gatepost_pixel::{MAX_PROPERTIES_BYTES, PixelSettings, domain, event_name, visited_url};
 use serde::Serialize;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 use url::Url;
 use utoipa::{IntoParams, ToSchema};
 
@@ -14,6 +14,8 @@ use crate::{
 };
 
 const MAX_USER_AGENT_CHARS: usize = 512;
+/// How much of a title stays where the properties are too long.
+const MAX_TITLE_CHARS: usize = 512;
 
 /// What is tracked.
 #[derive(Serialize, ToSchema)]
@@ -100,55 +102,47 @@ impl ReadQuery for PixelQuery {
 /// Something that happened on a page.
 #[derive(ToSchema)]
 pub struct TrackPixelEventBody {
-    /// What: `pageview`, or a name of the page's own of letters, digits and `_.:/-` with single blanks between
-    #[schema(pattern = "^[A-Za-z0-9_.:/-]+( [A-Za-z0-9_.:/-]+)*$", max_length = 64, example = "pageview")]
+    /// What: `pageview`, or a name of the page's own in any script, with single blanks between
+    #[schema(min_length = 1, max_length = 64, example = "pageview")]
     event: String,
-    /// The page, an http or https address
-    #[schema(value_type = String, pattern = "^[Hh][Tt][Tt][Pp][Ss]?://", max_length = 2048, example = "https://example.com/page")]
+    /// The page, an http or https address; what is beyond 2,048 characters is cut
+    #[schema(value_type = String, pattern = "^[Hh][Tt][Tt][Pp][Ss]?://", example = "https://example.com/page")]
     url: Url,
-    /// The page that the visitor came from; what is no http or https address is passed over
-    #[schema(value_type = Option<String>, max_length = 8192, example = "https://google.com")]
+    /// The page that the visitor came from; what is no http or https address, or too long, is passed over
+    #[schema(value_type = Option<String>, example = "https://google.com")]
     referrer: Option<Url>,
-    /// The visitor's browser; that of the request if not given
-    #[schema(max_length = 512, example = "Mozilla/5.0...")]
+    /// The visitor's browser, cut after 512 characters; that of the request if not given
+    #[schema(example = "Mozilla/5.0...")]
     user_agent: Option<String>,
-    /// Anything that is to be remembered with it; up to 8 KiB
+    /// Anything that is to be remembered with it; up to 8 KiB, a long `title` is cut
     #[schema(value_type = Option<std::collections::BTreeMap<String, Value>>, example = json!({"title": "Page Title"}))]
-    properties: Option<Map<String, Value>>,
+    properties: Option<Json>,
 }
 
 impl ReadBody for TrackPixelEventBody {
     const LIMIT_BYTES: usize = 64 << 10;
+    // `sendBeacon` calls a text `text/plain`; with another type it would ask first, with credentials.
+    const MEDIA_TYPES: &'static [&'static str] = &["application/json", "text/plain"];
 
     fn read(fields: &mut Fields, _: &Context<'_>) -> Option<Self> {
         let event = fields.required_text("event", |text| {
-            event_name(text).then(|| text.to_owned()).ok_or_else(|| {
-                "The event must be 1 to 64 letters, digits, underscores, dots, colons, slashes or hyphens, with single \
-                 blanks between."
+            event_name(text).ok_or_else(|| {
+                "The event must be 1 to 64 characters with single blanks between, none of them a control character."
                     .to_owned()
             })
         });
-        let url = fields.required_text("url", |text| web_url("url", text));
-        // Where visitors come from is up to others: an odd place is no reason to lose the visit.
-        let referrer = fields.text("referrer", Null::IsAbsent, |text| match text.chars().count() {
-            ..=8_192 => Ok(web_url("referrer", text).ok()),
-            _ => Err("The referrer may not be greater than 8192 characters.".to_owned()),
-        });
-        let user_agent = fields.text("user_agent", Null::IsAbsent, |text| {
-            let fits = text.chars().count() <= MAX_USER_AGENT_CHARS && !text.chars().any(char::is_control);
-            fits.then(|| text.to_owned()).ok_or_else(|| {
-                "The user agent may not be greater than 512 characters, nor contain control characters."
-                    .to_owned()
-            })
-        });
-        let properties = fields.object("properties", Null::IsAbsent);
-        if let Some(members) = &properties {
-            let text = serde_json::to_string(members).unwrap_or_default();
-            if text.len() > MAX_PROPERTIES_BYTES {
+        let url = fields.required_text("url", |text| visited_url("url", text));
+        // Where visitors come from, and with what, is up to others: an odd place or a long name is no reason to lose the visit.
+        let referrer = fields.text("referrer", Null::IsAbsent, |text| Ok(web_url("referrer", text).ok()));
+        let user_agent = fields.text("user_agent", Null::IsAbsent, |text| Ok(cut_user_agent(text)));
+        let mut properties = fields.json_object("properties", Null::IsAbsent);
+        if let Some(long) =
+            properties.as_ref().filter(|members| members.as_str().len() > MAX_PROPERTIES_BYTES)
+        {
+            properties =
+                with_short_title(long).filter(|members| members.as_str().len() <= MAX_PROPERTIES_BYTES);
+            if properties.is_none() {
                 fields.fault("properties", "The properties may not be greater than 8 kilobytes.");
-            }
-            if members.iter().any(|(name, value)| name.contains('\0') || has_null_character(value)) {
-                fields.fault("properties", "The properties may not contain null characters.");
             }
         }
         Some(Self { event: event?, url: url?, referrer: referrer.flatten(), user_agent, properties })
@@ -159,8 +153,20 @@ impl TrackPixelEventBody {
     /// The event; of a browser that says nothing of itself in the body, what it says in the request.
     pub fn into_event(self, user_agent: Option<&str>) -> TrackEvent {
         let Self { event, url, referrer, user_agent: given, properties } = self;
-        let user_agent =
-            given.or_else(|| user_agent.map(|text| text.chars().take(MAX_USER_AGENT_CHARS).collect()));
-        TrackEvent { event, url, referrer, user_agent, properties: properties.unwrap_or_default() }
+        let user_agent = given.or_else(|| user_agent.map(cut_user_agent));
+        let properties = properties.unwrap_or_else(|| Json::from(&json!({})));
+        TrackEvent { event, url, referrer, user_agent, properties }
     }
+}
+
+fn cut_user_agent(text: &str) -> String {
+    text.chars().filter(|c| !c.is_control()).take(MAX_USER_AGENT_CHARS).collect()
+}
+
+/// The properties with no more than the beginning of the page's title, which its visitors cannot help.
+fn with_short_title(properties: &Json) -> Option<Json> {
+    let mut members: Map<String, Value> = serde_json::from_str(properties.as_str()).ok()?;
+    let Some(Value::String(title)) = members.get_mut("title") else { return None };
+    *title = title.chars().take(MAX_TITLE_CHARS).collect();
+    Some(Json::from(&Value::Object(members)))
 }

@@ -4,37 +4,35 @@ use gatepost_app::{
     SeoIssue, SeoReport,
     lists::{SEO_ISSUE_SORTS, SEO_REPORT_SORTS},
     seo::{ListSeoIssues, SubmitSeoReport},
-    workspaces::has_null_character,
 };
-use gatepost_kernel::{FieldErrors, SeoIssueId, SeoReportId, Timestamp};
+use gatepost_kernel::{FieldErrors, Json, SeoIssueId, SeoReportId, Timestamp};
 use gatepost_seo::{
     Issue, IssueCounts, MAX_ISSUES, MAX_SCORE, SCORES, Scores, Severity, issue_type, page_url,
 };
 use serde::Serialize;
-use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
 use super::envelopes;
 use crate::{
-    body::{Context, Fields, Null, ReadBody},
+    body::{Context, Fields, Members, Null, ReadBody},
     lists::{Description, Filter, ListQuery, Listed, Values},
 };
 
-/// The scores of a page.
+/// The scores of a page; null for one that could not be computed, or was not asked for.
 #[derive(Serialize, ToSchema)]
 pub struct SeoScoresView {
     /// Performance.
-    #[schema(maximum = 100, example = 85)]
-    performance: u8,
+    #[schema(required, maximum = 100, example = 85)]
+    performance: Option<u8>,
     /// Accessibility.
-    #[schema(maximum = 100, example = 92)]
-    accessibility: u8,
+    #[schema(required, maximum = 100, example = 92)]
+    accessibility: Option<u8>,
     /// Best practices.
-    #[schema(maximum = 100, example = 88)]
-    best_practices: u8,
+    #[schema(required, maximum = 100, example = 88)]
+    best_practices: Option<u8>,
     /// Search engine optimisation.
-    #[schema(maximum = 100, example = 95)]
-    seo: u8,
+    #[schema(required, maximum = 100, example = 95)]
+    seo: Option<u8>,
 }
 
 impl From<Scores> for SeoScoresView {
@@ -108,7 +106,7 @@ pub struct SeoIssueView {
     severity: &'static str,
     /// Whatever else was said about it.
     #[schema(value_type = std::collections::BTreeMap<String, Value>, example = json!({"element": "img.hero-image"}))]
-    details: Map<String, Value>,
+    details: Json,
     /// When.
     #[schema(value_type = String, format = DateTime, example = "2026-01-15T10:30:00Z")]
     created_at: Timestamp,
@@ -141,22 +139,23 @@ pub struct SubmitSeoReportBody {
     issues: Vec<Issue>,
 }
 
-/// The scores of a page, 0 to 100 each.
+/// The scores of a page, 0 to 100 each, rounded to whole numbers. Null, or left out, for one that could not be computed or was not
+/// asked for.
 #[derive(ToSchema)]
 #[expect(dead_code, reason = "only describes what is read")]
 pub struct SubmitSeoScoresBody {
     /// Performance
-    #[schema(maximum = 100, example = 85)]
-    performance: u8,
+    #[schema(minimum = 0, maximum = 100, example = 85)]
+    performance: Option<f64>,
     /// Accessibility
-    #[schema(maximum = 100, example = 92)]
-    accessibility: u8,
+    #[schema(minimum = 0, maximum = 100, example = 92)]
+    accessibility: Option<f64>,
     /// Best practices
-    #[schema(maximum = 100, example = 88)]
-    best_practices: u8,
+    #[schema(minimum = 0, maximum = 100, example = 88)]
+    best_practices: Option<f64>,
     /// Search engine optimisation
-    #[schema(maximum = 100, example = 95)]
-    seo: u8,
+    #[schema(minimum = 0, maximum = 100, example = 95)]
+    seo: Option<f64>,
 }
 
 /// Something that was found on a page. Members beside these are kept as `details`, whatever they are.
@@ -189,7 +188,7 @@ pub enum SeoSeverity {
 impl ReadBody for SubmitSeoReportBody {
     fn read(fields: &mut Fields, _: &Context<'_>) -> Option<Self> {
         let url = fields.required_text("url", |text| page_url("url", text));
-        let scores = match fields.object("scores", Null::IsAbsent) {
+        let scores = match fields.members("scores", Null::IsAbsent) {
             Some(members) => {
                 let scores = read_scores(members);
                 scores.map_err(|faults| fields.faults("scores.", &faults)).ok()
@@ -211,20 +210,17 @@ impl ReadBody for SubmitSeoReportBody {
     }
 }
 
-fn read_scores(members: Map<String, Value>) -> Result<Scores, FieldErrors> {
+fn read_scores(members: Members<'_>) -> Result<Scores, FieldErrors> {
     let mut fields = Fields::new(members);
+    // What is a whole number of hundredths elsewhere comes as 28.999999999999996 here.
     let scores = SCORES.map(|name| {
-        let score = fields.integer(name, Null::IsAbsent, 0..=MAX_SCORE.into());
-        if score.is_none() {
-            fields.require(name);
-        }
-        score.and_then(|score| u8::try_from(score).ok()).unwrap_or_default()
+        fields.number(name, Null::IsAbsent, 0.0..=MAX_SCORE.into()).map(|score| score.round() as u8)
     });
     let faults = fields.into_errors();
     if faults.is_empty() { Ok(Scores(scores)) } else { Err(faults) }
 }
 
-fn read_issue(members: Map<String, Value>) -> Result<Issue, FieldErrors> {
+fn read_issue(members: Members<'_>) -> Result<Issue, FieldErrors> {
     let mut fields = Fields::new(members);
     let issue_type = fields.required_text("type", |text| {
         issue_type(text).then(|| text.to_owned()).ok_or_else(|| {
@@ -238,16 +234,11 @@ fn read_issue(members: Map<String, Value>) -> Result<Issue, FieldErrors> {
             format!("The selected severity is invalid. It must be one of: {words}.")
         })
     });
+    fields.look_at("element", |element| element.starts_with('"'), "The element must be a string.");
     let details = fields.rest();
-    if details.iter().any(|(name, value)| name.contains('\0') || has_null_character(value)) {
-        fields.fault("details", "The issue may not contain null characters.");
-    }
-    if details.get("element").is_some_and(|element| !element.is_string()) {
-        fields.fault("element", "The element must be a string.");
-    }
     let faults = fields.into_errors();
-    match (issue_type, severity) {
-        (Some(issue_type), Some(severity)) if faults.is_empty() => {
+    match (issue_type, severity, details) {
+        (Some(issue_type), Some(severity), Some(details)) if faults.is_empty() => {
             Ok(Issue { issue_type, severity, details })
         }
         _ => Err(faults),

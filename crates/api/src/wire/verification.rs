@@ -6,7 +6,7 @@ use gatepost_app::{
     Standing,
     verification::{Verification, Verified},
 };
-use gatepost_kernel::{ApiKeyId, Environment, Secret, Timestamp, WorkspaceId};
+use gatepost_kernel::{ApiKeyId, CalendarTime, Environment, Secret, Timestamp, WorkspaceId};
 use gatepost_keys::{Scope, ScopeSet};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -128,13 +128,13 @@ pub struct StandingView {
     remaining: u64,
     /// When it has room again.
     #[schema(value_type = String, format = DateTime, example = "2026-01-15T10:31:01Z")]
-    reset_at: Timestamp,
+    reset_at: CalendarTime,
 }
 
 impl From<Standing> for StandingView {
     fn from(standing: Standing) -> Self {
         let Standing { limit, remaining, reset_at } = standing;
-        Self { limit, remaining, reset_at }
+        Self { limit, remaining, reset_at: reset_at.into() }
     }
 }
 

@@ -5,10 +5,9 @@ use gatepost_app::{
     lists::WORKSPACE_SORTS,
     workspaces::{CreateWorkspace, ListWorkspaces, UpdateWorkspace, WorkspaceWithKeys, check_settings, slug},
 };
-use gatepost_kernel::{Timestamp, WorkspaceId, text};
+use gatepost_kernel::{JsonObject, Timestamp, WorkspaceId, text};
 use gatepost_keys::ApiKey;
 use serde::Serialize;
-use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
 use super::{api_keys::ApiKeyView, envelopes};
@@ -35,7 +34,7 @@ pub struct WorkspaceView {
     tier: String,
     /// The tenant's own settings.
     #[schema(value_type = std::collections::BTreeMap<String, Value>, example = json!({"timezone": "UTC", "locale": "en_GB"}))]
-    settings: Map<String, Value>,
+    settings: JsonObject,
     /// When it was made.
     #[schema(value_type = String, format = DateTime, example = "2026-01-01T00:00:00Z")]
     created_at: Timestamp,
@@ -121,7 +120,7 @@ pub struct CreateWorkspaceBody {
     tier: Option<String>,
     /// The tenant's own settings; `timezone` must be an IANA time zone
     #[schema(value_type = Option<std::collections::BTreeMap<String, Value>>, example = json!({"timezone": "Europe/London"}))]
-    settings: Option<Map<String, Value>>,
+    settings: Option<JsonObject>,
 }
 
 impl ReadBody for CreateWorkspaceBody {
@@ -160,7 +159,7 @@ pub struct UpdateWorkspaceBody {
     tier: Option<String>,
     /// Settings to merge; `null` removes one
     #[schema(value_type = std::collections::BTreeMap<String, Value>, nullable = false, required = false, example = json!({"timezone": "Europe/London"}))]
-    settings: Option<Map<String, Value>>,
+    settings: Option<JsonObject>,
 }
 
 impl ReadBody for UpdateWorkspaceBody {
@@ -184,8 +183,8 @@ fn tier(fields: &mut Fields, null: Null, context: &Context<'_>) -> Option<String
     fields.text("tier", null, |tier| context.catalog.check_tier("tier", tier).map(|()| tier.to_owned()))
 }
 
-fn settings(fields: &mut Fields, null: Null) -> Option<Map<String, Value>> {
-    let settings = fields.object("settings", null)?;
+fn settings(fields: &mut Fields, null: Null) -> Option<JsonObject> {
+    let settings = fields.json_members("settings", null)?;
     for (field, fault) in check_settings(&settings).err().unwrap_or_default() {
         fields.fault(&field, fault);
     }

@@ -38,7 +38,7 @@ async fn made_and_read(app: TestApp) {
         ("scopes", json!(["posts:read", "users:read"])),
         ("rate_limit_tier", json!("pro")),
         ("expires_at", json!("2027-01-01T00:00:00Z")),
-        ("created_at", json!("2026-01-15T10:30:00Z")),
+        ("created_at", json!("2026-01-15T10:30:00.000000Z")),
         ("environment", json!("live")),
         ("allowed_ips", json!(["192.0.2.1", "10.0.0.0/8"])),
     ] {
@@ -92,7 +92,7 @@ async fn changed(app: TestApp) {
     let data = &changed["data"];
     assert_eq!((&data["name"], &data["scopes"]), (&json!("New"), &json!(["posts:*"])));
     assert_eq!((&data["allowed_ips"], &data["expires_at"]), (&json!([]), &Value::Null));
-    assert_eq!(data["updated_at"], "2026-01-15T10:31:00Z");
+    assert_eq!(data["updated_at"], "2026-01-15T10:31:00.000000Z");
     assert_eq!(app.patch(&app.root_key, &path, &json!({})).await.expect(200)["data"]["name"], "New");
     for (member, value) in [
         ("name", Value::Null),
@@ -133,7 +133,7 @@ async fn rotated_with_grace(app: TestApp) {
     let rotated = app.send(request.bearer_auth(&app.root_key)).await.expect(200);
     assert_eq!(rotated["message"], "API key rotated successfully.");
     let data = &rotated["data"];
-    assert_eq!(data["grace_period_ends_at"], "2026-01-16T10:30:00Z");
+    assert_eq!(data["grace_period_ends_at"], "2026-01-16T10:30:00.000000Z");
     for (member, value) in [
         ("name", json!("App")),
         ("scopes", json!(["workspaces:read"])),
@@ -164,14 +164,17 @@ async fn rotated_at_once_and_with_an_own_end(app: TestApp) {
     let (id, old) = app.create_key(&app.root_key, 0, json!({ "scopes": ["*"] })).await;
     let path = format!("/api-keys/{id}/rotate");
     let rotated = app.post(&app.root_key, &path, &json!({ "grace_period_hours": 0 })).await.expect(200);
-    assert_eq!(rotated["data"]["grace_period_ends_at"], "2026-01-15T10:30:00Z");
+    assert_eq!(rotated["data"]["grace_period_ends_at"], "2026-01-15T10:30:00.000000Z");
     app.get(&old, "/workspaces").await.expect_error(401, "key_expired");
 
     let soon = json!({ "scopes": ["*"], "expires_at": "2026-01-15T11:30:00Z" });
     let (id, old) = app.create_key(&app.root_key, 0, soon).await;
     let path = format!("/api-keys/{id}/rotate");
     let rotated = app.post(&app.root_key, &path, &json!({ "grace_period_hours": 168 })).await.expect(200);
-    assert_eq!(rotated["data"]["grace_period_ends_at"], "2026-01-15T11:30:00Z", "a grace lengthens no life");
+    assert_eq!(
+        rotated["data"]["grace_period_ends_at"], "2026-01-15T11:30:00.000000Z",
+        "a grace lengthens no life"
+    );
     app.clock.advance(Duration::from_secs(3_600));
     app.get(&old, "/workspaces").await.expect_error(401, "key_expired");
     app.post(&app.root_key, &path, &json!({})).await.expect_error(409, "conflict");
@@ -288,7 +291,7 @@ async fn use_is_counted(app: TestApp) {
     app.clock.advance(Duration::from_secs(86_400));
     app.get(&old, "/workspaces/999").await.expect(404);
     let seen = usage(id, "").await;
-    assert_eq!(seen["last_used_at"], "2026-01-16T10:30:00Z");
+    assert_eq!(seen["last_used_at"], "2026-01-16T10:30:00.000000Z");
     let day = |date: &str, successes: u64, refusals: u64| {
         json!({
             "date": date, "total": successes + refusals, "successes": successes, "redirects": 0, "refusals": refusals,
@@ -313,8 +316,8 @@ async fn use_is_counted(app: TestApp) {
     app.get(&old, "/workspaces").await.expect(200);
     let replaced = usage(new_id, "").await["replaced"].take();
     let expected = json!({
-        "id": id, "last_used_at": "2026-01-16T10:31:00Z", "used_since_rotation": true,
-        "grace_period_ends_at": "2026-01-17T10:30:00Z"
+        "id": id, "last_used_at": "2026-01-16T10:31:00.000000Z", "used_since_rotation": true,
+        "grace_period_ends_at": "2026-01-17T10:30:00.000000Z"
     });
     assert_eq!(replaced, expected);
 }

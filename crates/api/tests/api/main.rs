@@ -2,6 +2,7 @@
 
 mod analytics;
 mod api_keys;
+mod as_sent;
 mod audit_log;
 mod auth_cache;
 mod authentication;

@@ -151,7 +151,7 @@ async fn events_arrive_signed(app: TestApp) {
     assert_eq!((&event["workspace_id"], &event["environment"]), (&json!(1), &json!("live")));
     assert_eq!(
         (&event["data"], &event["created_at"]),
-        (&json!({ "z": 1, "a": "ü" }), &json!("2026-01-15T10:30:00Z"))
+        (&json!({ "z": 1, "a": "ü" }), &json!("2026-01-15T10:30:00.000000Z"))
     );
 
     let endpoint = made["id"].as_i64().expect("an id");

@@ -24,7 +24,7 @@ async fn made_read_changed_deleted(app: TestApp) {
         "message": "Workspace created successfully.",
         "data": {
             "id": 2, "name": "New Workspace", "slug": "new-workspace", "tier": "pro", "settings": {},
-            "created_at": "2026-01-15T10:30:00Z", "updated_at": "2026-01-15T10:30:00Z"
+            "created_at": "2026-01-15T10:30:00.000000Z", "updated_at": "2026-01-15T10:30:00.000000Z"
         }
     });
     assert_eq!(made, expected);
@@ -37,7 +37,7 @@ async fn made_read_changed_deleted(app: TestApp) {
         app.patch(root, "/workspaces/2", &json!({ "name": "B", "tier": "agency" })).await.expect(200);
     assert_eq!(changed["message"], "Workspace updated successfully.");
     assert_eq!((&changed["data"]["name"], &changed["data"]["tier"]), (&json!("B"), &json!("agency")));
-    assert_eq!(changed["data"]["updated_at"], "2026-01-15T10:31:00Z");
+    assert_eq!(changed["data"]["updated_at"], "2026-01-15T10:31:00.000000Z");
     // A change is always later than the one before, even when the clock stands still.
     let again = app.patch(root, "/workspaces/2", &json!({})).await.expect(200)["data"].take();
     assert_eq!((&again["name"], &again["updated_at"]), (&json!("B"), &json!("2026-01-15T10:31:00.000001Z")));

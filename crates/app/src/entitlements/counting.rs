@@ -11,14 +11,15 @@ use std::{
 };
 
 use gatepost_entitlements::{FeatureKind, Grant, crossed};
-use gatepost_kernel::{Environment, Error, Result, Timestamp, WorkspaceId};
+use gatepost_kernel::{CalendarTime, Environment, Error, Json, Result, Timestamp, WorkspaceId};
 use gatepost_storage::{EntitlementUse, NewEvent, StorageError, Tx, Workspace};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::{ByCounter, FeatureStanding, Place, UseFeature, kept};
 use crate::{
     App, UnitOfWork,
     combiner::{Combiner, Limits, MAX_WAITING, each_alone},
+    workspaces::TIME_ZONE,
 };
 
 /// How long a decision is kept under its idempotency key.
@@ -165,10 +166,8 @@ async fn try_by_last(
         return Ok(None);
     }
     let Group { answers, uses, .. } = group;
-    let (held, tier) = (last.used, last.workspace.tier.clone());
-    let time_zone = last.workspace.settings.get("timezone").and_then(Value::as_str).map(str::to_owned);
-    let count =
-        async move |mut tx: Tx<'_>| tx.entitlement_count(&uses, held, &tier, time_zone.as_deref()).await;
+    let (held, as_of) = (last.used, last.workspace.updated_at);
+    let count = async move |mut tx: Tx<'_>| tx.entitlement_count(&uses, held, as_of).await;
     if !app.storage().statement::<_, StorageError, _>(count).await? {
         return Ok(None);
     }
@@ -271,8 +270,9 @@ impl<'a> Group<'a> {
             }
             if let Some(Some(workspace)) = workspaces.get(&place.workspace_id) {
                 // Of the settings, only this one matters here; they can be large.
-                let mut workspace = workspace.clone();
-                workspace.settings.retain(|name, _| name == "timezone");
+                let zone =
+                    workspace.settings.get(TIME_ZONE).cloned().map(|zone| (TIME_ZONE.to_owned(), zone));
+                let workspace = Workspace { settings: zone.into_iter().collect(), ..workspace.clone() };
                 let last = LastCount { workspace, period_start: place.period.start, used };
                 self.last.push((self.requests[*number].subject(), last));
             }
@@ -382,9 +382,9 @@ pub(super) fn threshold_event(place: &Place<'_>, threshold: u32, used: u64, now:
         "used": used,
         "limit": place.grant.limit(),
         "percentage": place.grant.percentage(used),
-        "period_start": place.period.end.map(|_| place.period.start),
-        "period_end": place.period.end,
+        "period_start": place.period.end.map(|_| CalendarTime(place.period.start)),
+        "period_end": place.period.end.map(CalendarTime),
     });
     let event_type = "entitlement.threshold_reached";
-    gatepost_delivery::event(None, event_type, now, place.workspace_id, place.environment, &data)
+    gatepost_delivery::event(None, event_type, now, place.workspace_id, place.environment, &Json::from(&data))
 }

@@ -32,11 +32,17 @@ const FLAGS: [&str; 9] = [
     "--disable-dev-shm-usage",
 ];
 
-/// A page that tells of itself before and after the script is there, and goes on to another without loading it.
+/// A page that tells of itself before and after the script is there, goes on to another without loading it, and jumps within that.
 const PAGE: &str = "<!doctype html><title>Shop</title>\
     <script>window.gatepost = window.gatepost || function () { (gatepost.q = gatepost.q || []).push(arguments); };\
     gatepost('event', 'signup', { plan: 'pro' });</script>\
-    <script async src='@SCRIPT@' onload=\"history.pushState({}, '', '/basket?step=1'); gatepost('event', 'order');\"></script>";
+    <script async src='@SCRIPT@' onload=\"history.pushState({}, '', '/basket?step=1'); gatepost('event', 'order');\
+    let jumps = 0; addEventListener('hashchange', () => { if (++jumps == 2) gatepost('event', 'jumped'); else location.hash = 'b'; });\
+    location.hash = 'a';\"></script>";
+
+/// A page of another site, from which the visitor comes.
+const ELSEWHERE: &str =
+    "<!doctype html><title>Elsewhere</title><script>location.replace('@SHOP@/');</script>";
 
 /// The same of a visitor who asks not to be tracked; it says when the script has run.
 const PRIVATE: &str = "<!doctype html><title>Private</title>\
@@ -48,16 +54,21 @@ async fn pages(script: String) -> (String, mpsc::UnboundedReceiver<String>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let address = format!("http://{}", listener.local_addr().expect("its address"));
     let (sink, asked) = mpsc::unbounded_channel();
+    let shop = address.clone();
     tokio::spawn(async move {
         while let Ok((mut stream, _)) = listener.accept().await {
-            let (sink, script) = (sink.clone(), script.clone());
+            let (sink, script, shop) = (sink.clone(), script.clone(), shop.clone());
             tokio::spawn(async move {
                 let mut head = vec![0u8; 16_384];
                 let length = stream.read(&mut head).await.unwrap_or(0);
                 let head = String::from_utf8_lossy(&head[..length]).into_owned();
                 let path = head.split(' ').nth(1).unwrap_or_default().to_owned();
-                let page = if path == "/private" { PRIVATE } else { PAGE };
-                let body = page.replace("@SCRIPT@", &script);
+                let page = match path.as_str() {
+                    "/private" => PRIVATE,
+                    "/elsewhere" => ELSEWHERE,
+                    _ => PAGE,
+                };
+                let body = page.replace("@SCRIPT@", &script).replace("@SHOP@", &shop);
                 let answer = format!(
                     "HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
                     body.len()
@@ -113,8 +124,10 @@ async fn the_script_tells_of_visits_in_a_browser(place: Place) {
     assert_eq!(set.expect("an answer").status(), 200);
     let (pages, mut asked) = pages(server.url("/pixel.js")).await;
 
-    let browser = Browser::show(&place, "profile", &format!("{pages}/"));
-    let all = [("order".to_owned(), 1), ("pageview".to_owned(), 2), ("signup".to_owned(), 1)];
+    let elsewhere = pages.replace("127.0.0.1", "localhost");
+    let browser = Browser::show(&place, "profile", &format!("{elsewhere}/elsewhere"));
+    let all = [("jumped", 1), ("order", 1), ("pageview", 2), ("signup", 1)]
+        .map(|(name, count)| (name.to_owned(), count));
     let arrived = async {
         while counted(&server, &key, "event").await != all {
             tokio::time::sleep(Duration::from_millis(50)).await;
@@ -123,7 +136,9 @@ async fn the_script_tells_of_visits_in_a_browser(place: Place) {
     tokio::time::timeout(Duration::from_secs(60), arrived).await.expect("the visits");
     // The address of the page, and the one that it went on to.
     let on_pages = counted(&server, &key, "url").await;
-    assert_eq!(on_pages, [(format!("{pages}/"), 2), (format!("{pages}/basket"), 2)]);
+    assert_eq!(on_pages, [(format!("{pages}/"), 2), (format!("{pages}/basket"), 3)]);
+    // The visitor came from elsewhere once, however many pages and events there were.
+    assert_eq!(counted(&server, &key, "referrer").await, [(String::new(), 4), ("localhost".to_owned(), 1)]);
     browser.close().await;
 
     let browser = Browser::show(&place, "private", &format!("{pages}/private"));
@@ -133,7 +148,7 @@ async fn the_script_tells_of_visits_in_a_browser(place: Place) {
     assert_eq!(counted(&server, &key, "event").await, all, "nothing is told of who asks not to be tracked");
 
     let metrics = server.get("/metrics", "").await.text().await.expect("text");
-    assert!(metrics.contains("gatepost_pixel_events_total{outcome=\"stored\"} 4"), "{metrics}");
+    assert!(metrics.contains("gatepost_pixel_events_total{outcome=\"stored\"} 5"), "{metrics}");
     assert!(fs::metadata(place.dir.path().join("profile")).is_ok(), "its profile is the test's own");
     server.stop().await;
 }

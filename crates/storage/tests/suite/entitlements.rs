@@ -1,9 +1,9 @@
 //! Uses that are counted by where the counter stood last are counted only if it still stands there.
 
-use gatepost_kernel::{Environment, WorkspaceId};
+use gatepost_kernel::{Environment, Json, JsonObject, Timestamp, WorkspaceId};
 use gatepost_storage::{CounterKey, EntitlementUse, Storage, StorageError, Tx, WorkspaceChanges};
 use gatepost_test_support::both_engines;
-use serde_json::{Map, json};
+use serde_json::json;
 
 use super::{Db, at};
 
@@ -29,16 +29,16 @@ fn uses(held: u64) -> Vec<EntitlementUse> {
         soft: true,
         plan: "free".to_owned(),
         reason: None,
-        metadata: (used % 2 == 0).then(|| json!({ "n": used })),
+        metadata: (used % 2 == 0).then(|| Json::from(&json!({ "n": used }))),
         idempotency_key: None,
         created_at: at(1),
     };
     vec![one(held + 1), one(held + 2)]
 }
 
-/// Whether two uses are counted after `held`, as decided by `tier` and `time_zone`.
-async fn count(storage: &Storage, held: u64, tier: &'static str, time_zone: Option<&'static str>) -> bool {
-    let count = async move |mut tx: Tx<'_>| tx.entitlement_count(&uses(held), held, tier, time_zone).await;
+/// Whether two uses are counted after `held`, as decided by what the workspace was at `as_of`.
+async fn count(storage: &Storage, held: u64, as_of: Timestamp) -> bool {
+    let count = async move |mut tx: Tx<'_>| tx.entitlement_count(&uses(held), held, as_of).await;
     storage.statement::<_, StorageError, _>(count).await.expect("an answer")
 }
 
@@ -60,26 +60,24 @@ async fn set(storage: &Storage, changes: WorkspaceChanges) {
 async fn uses_are_counted_only_as_decided(db: Db) {
     let db = db.with_root().await;
     let storage = &db.storage;
-    assert!(!count(storage, 0, "free", None).await, "there is no counter");
+    assert!(!count(storage, 0, at(0)).await, "there is no counter");
     let make = async |mut tx: Tx<'_>| tx.entitlement_counter_lock(&counter(), at(0)).await;
     assert_eq!(storage.transaction::<_, StorageError, _>(make).await.expect("a counter"), 0);
 
-    assert!(count(storage, 0, "free", None).await);
+    assert!(count(storage, 0, at(0)).await);
     assert_eq!(sums(storage).await, (2, 2));
-    assert!(!count(storage, 0, "free", None).await, "others have counted");
-    assert!(!count(storage, 2, "pro", None).await, "another plan");
-    assert!(!count(storage, 2, "free", Some("Europe/London")).await, "another time zone");
+    assert!(!count(storage, 0, at(0)).await, "others have counted");
+    assert!(!count(storage, 2, at(1)).await, "another state of the workspace");
     assert_eq!(sums(storage).await, (2, 2), "nothing was written");
 
-    let mut settings = Map::new();
-    settings.insert("timezone".to_owned(), json!("Europe/London"));
+    let settings = JsonObject::from_text(r#"{"timezone":"Europe/London"}"#).expect("settings");
     set(storage, WorkspaceChanges { settings: Some(settings), ..WorkspaceChanges::default() }).await;
-    assert!(!count(storage, 2, "free", None).await);
-    assert!(count(storage, 2, "free", Some("Europe/London")).await);
+    assert!(!count(storage, 2, at(0)).await, "the workspace has changed");
+    assert!(count(storage, 2, at(2)).await);
     assert_eq!(sums(storage).await, (4, 4));
 
     let delete = async |mut tx: Tx<'_>| tx.workspace_delete(WorkspaceId::ROOT, at(3)).await;
     assert!(storage.transaction::<_, StorageError, _>(delete).await.expect("an answer"));
-    assert!(!count(storage, 4, "free", Some("Europe/London")).await, "the workspace is gone");
+    assert!(!count(storage, 4, at(2)).await, "the workspace is gone");
     assert_eq!(sums(storage).await, (4, 4));
 }

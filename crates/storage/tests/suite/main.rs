@@ -8,12 +8,11 @@ mod outage;
 mod rows;
 mod schema;
 
-use gatepost_kernel::{Environment, Timestamp, WorkspaceId};
+use gatepost_kernel::{Environment, JsonObject, Timestamp, WorkspaceId};
 use gatepost_keys::{IpAllowlist, ScopeSet, Token};
 use gatepost_storage::{Engine, NewApiKey, NewWorkspace, Result, Storage, StorageError, Tx};
 use gatepost_test_support::TestDatabase;
 use rand::{SeedableRng, rngs::StdRng};
-use serde_json::Map;
 
 /// An empty, migrated database.
 struct Db {
@@ -54,7 +53,7 @@ fn workspace(slug: &str, id: Option<WorkspaceId>) -> NewWorkspace {
         name: "Name".into(),
         slug: slug.into(),
         tier: "free".into(),
-        settings: Map::new(),
+        settings: JsonObject::default(),
         created_at: at(0),
     }
 }

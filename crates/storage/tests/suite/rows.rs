@@ -1,6 +1,8 @@
 //! What goes in comes out, and queries find what they should.
 
-use gatepost_kernel::{ApiKeyId, Environment, EventId, PageRequest, RequestId, Window, WorkspaceId};
+use gatepost_kernel::{
+    ApiKeyId, Environment, EventId, JsonObject, PageRequest, RequestId, Window, WorkspaceId,
+};
 use gatepost_keys::{IpAllowlist, KeyStatus, ScopeSet};
 use gatepost_storage::{
     AUDIT_SORTS, Actor, ApiKeyChanges, ApiKeyFilter, AuditFilter, Direction, EVENT_SORTS, IdempotencyRecord,
@@ -133,10 +135,8 @@ async fn workspaces_keep_every_field_and_slugs_are_unique(db: Db) {
     let db = db.with_root().await;
     let check = async |mut tx: Tx<'_>| {
         let mut new = workspace("acme", None);
-        new.settings = json!({ "timezone": "UTC", "deep": { "a": [1, 2.5, null, "x"] } })
-            .as_object()
-            .cloned()
-            .expect("an object");
+        let settings = r#"{"timezone":"UTC","deep":{"b":[1,2.50,null,"x"],"a":1E400}}"#;
+        new.settings = JsonObject::from_text(settings).expect("an object");
         let made = tx.workspace_insert(&new).await?.expect("a free slug");
         assert_eq!(made.id, WorkspaceId(2), "the first after the root");
         assert_eq!((&made.settings, made.created_at, made.updated_at), (&new.settings, at(0), at(0)));

@@ -1,0 +1,15 @@
+DELETE FROM seo_issues WHERE report_id IN (SELECT id FROM seo_reports WHERE performance + accessibility + best_practices + seo IS NULL);
+DELETE FROM seo_reports WHERE performance + accessibility + best_practices + seo IS NULL;
+ALTER TABLE seo_reports RENAME COLUMN performance TO old_performance;
+ALTER TABLE seo_reports ADD COLUMN performance INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE seo_reports RENAME COLUMN accessibility TO old_accessibility;
+ALTER TABLE seo_reports ADD COLUMN accessibility INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE seo_reports RENAME COLUMN best_practices TO old_best_practices;
+ALTER TABLE seo_reports ADD COLUMN best_practices INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE seo_reports RENAME COLUMN seo TO old_seo;
+ALTER TABLE seo_reports ADD COLUMN seo INTEGER NOT NULL DEFAULT 0;
+UPDATE seo_reports SET performance = old_performance, accessibility = old_accessibility, best_practices = old_best_practices, seo = old_seo;
+ALTER TABLE seo_reports DROP COLUMN old_performance;
+ALTER TABLE seo_reports DROP COLUMN old_accessibility;
+ALTER TABLE seo_reports DROP COLUMN old_best_practices;
+ALTER TABLE seo_reports DROP COLUMN old_seo;
