@@ -3,11 +3,15 @@
 //! The bare words `read`, `write`, `delete` stand for `*:read`, `*:write`, `*:delete`, and `admin` for `*`. A
 //! scope keeps the spelling in which it was given. `*` never reaches across the colon.
 //!
-//! Tools of MCP servers have scopes of three parts, `mcp:server:tool` and `mcp:server:*`, which are parts of `mcp:write`.
+//! Tools of MCP servers have scopes of three parts, `mcp:server:tool` and `mcp:server:*`, which are parts of `mcp:write`. A tool's
+//! name may be any text: what is not a letter or digit of ASCII, `-`, `_`, `.` or `/` is percent-encoded, as in
+//! `mcp:server:New%20Tool`.
 
 use std::{fmt, str::FromStr};
 
 const MAX_SCOPE_LEN: usize = 100;
+/// The longest scope for a tool: 128 characters of the longest encoding, and a server.
+const MAX_TOOL_SCOPE_LEN: usize = 1_700;
 const MAX_SCOPES: usize = 100;
 /// The resource whose scopes have a third part.
 const MCP: &str = "mcp";
@@ -30,18 +34,19 @@ impl<'a> ScopeRef<'a> {
             s.starts_with(|c: char| c.is_ascii_lowercase())
                 && s.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'-' | b'_'))
         };
-        let tool = |s: &str| {
-            !s.is_empty()
-                && s.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.' | b'/'))
-        };
+        let tool = |s: &str| !s.is_empty() && decoded(s).all(|byte| byte.is_some());
         let action = |resource: &str, action: &str| match action.split_once(':') {
             Some((server, name)) => resource == MCP && word(server) && (name == "*" || tool(name)),
             None => action == "*" || word(action),
         };
         let sound = matches!(text, "*" | "admin" | "read" | "write" | "delete")
             || text.split_once(':').is_some_and(|(r, a)| (r == "*" || word(r)) && action(r, a));
-        if sound && text.len() <= MAX_SCOPE_LEN {
+        let longest = if Self(text).is_for_tools() { MAX_TOOL_SCOPE_LEN } else { MAX_SCOPE_LEN };
+        if sound && text.len() <= longest {
             Ok(Self(text))
+        } else if text.starts_with("mcp:") {
+            Err("A scope for tools must be mcp:server:tool or mcp:server:*, the tool's name percent-encoded."
+                .to_owned())
         } else {
             Err("A scope must be resource:action, resource:*, *:action, *, read, write, delete or admin."
                 .to_owned())
@@ -68,7 +73,7 @@ impl<'a> ScopeRef<'a> {
             None => false,
         };
         (resource == "*" || resource == other_resource)
-            && (action == "*" || action == other_action || covers_action)
+            && (action == "*" || is_same(action, other_action) || covers_action)
     }
 
     /// Whether it is for tools of an MCP server, and for nothing else.
@@ -87,6 +92,40 @@ impl<'a> ScopeRef<'a> {
     }
 }
 
+/// Whether two actions are the same one, however the names of tools in them are written.
+fn is_same(one: &str, other: &str) -> bool {
+    let wildcard = |action: &str| action.ends_with(":*");
+    one == other
+        || (one.contains('%') || other.contains('%'))
+            // The tool that is called `*` is not all tools.
+            && !wildcard(one)
+            && !wildcard(other)
+            && one.split_once(':').zip(other.split_once(':')).is_some_and(
+                |((server, tool), (other_server, other_tool))| {
+                    server == other_server && decoded(tool).eq(decoded(other_tool))
+                },
+            )
+}
+
+/// The bytes of a tool's name as a scope has it; none where it is not as it should be.
+fn decoded(name: &str) -> impl Iterator<Item = Option<u8>> {
+    let mut bytes = name.bytes();
+    let digit =
+        |byte: Option<u8>| byte.and_then(|byte| char::from(byte).to_digit(16)).map(|digit| digit as u8);
+    std::iter::from_fn(move || {
+        let byte = bytes.next()?;
+        Some(match byte {
+            b'%' => digit(bytes.next()).zip(digit(bytes.next())).map(|(high, low)| high << 4 | low),
+            _ => is_plain(byte).then_some(byte),
+        })
+    })
+}
+
+/// Whether a byte of a tool's name stands for itself in a scope.
+fn is_plain(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'/')
+}
+
 impl<'a> From<&'a Scope> for ScopeRef<'a> {
     fn from(scope: &'a Scope) -> Self {
         Self(&scope.0)
@@ -94,6 +133,21 @@ impl<'a> From<&'a Scope> for ScopeRef<'a> {
 }
 
 impl Scope {
+    /// The scope for one tool of an MCP server, by the name that the server gives it.
+    ///
+    /// # Errors
+    /// If the server's id cannot be part of a scope, or the name is empty or too long.
+    pub fn for_tool(server: &str, tool: &str) -> Result<Self, String> {
+        let mut text = format!("{MCP}:{server}:");
+        for byte in tool.bytes() {
+            match is_plain(byte) {
+                true => text.push(byte.into()),
+                false => text.push_str(&format!("%{byte:02X}")),
+            }
+        }
+        text.parse()
+    }
+
     /// Whether whoever holds this scope also holds `other`.
     pub fn covers(&self, other: &Self) -> bool {
         ScopeRef::from(self).covers(other.into())
@@ -219,6 +273,14 @@ mod tests {
                 &["mcp:files:*", "mcp:files:read", "mcp:write", "write"],
             ),
             ("mcp:read", &["mcp:read"], &["mcp:files:read_file"]),
+            (
+                "mcp:files:New%20Tool",
+                &["mcp:files:New%20Tool", "mcp:files:%4eew%20Tool"],
+                &["mcp:files:New", "mcp:files:*", "mcp:other:New%20Tool", "mcp:files:New%20tool"],
+            ),
+            ("mcp:files:%C3%BC", &["mcp:files:%c3%bc"], &["mcp:files:%C3%9C"]),
+            ("mcp:files:*", &["mcp:files:%2A", "mcp:files:%C3%BC"], &["mcp:file:%2A"]),
+            ("mcp:files:%2A", &["mcp:files:%2a"], &["mcp:files:*", "mcp:files:x"]),
             ("entitlements:admin", &["entitlements:admin"], &["entitlements:read", "admin", "*"]),
         ] {
             for text in covered {
@@ -245,6 +307,11 @@ mod tests {
             "mcp:a:b:c",
             "mcp:*:b",
             "mcp:a:b c",
+            "mcp:a:ü",
+            "mcp:a:b%",
+            "mcp:a:b%2",
+            "mcp:a:b%2x",
+            "posts:re%61d",
             "Posts:read",
             "posts:re ad",
             "po*:read",
@@ -264,6 +331,22 @@ mod tests {
         );
     }
 
+    #[test]
+    fn every_name_of_a_tool_has_a_scope() {
+        for (name, text) in [
+            ("read_file", "mcp:std:read_file"),
+            ("New Tool", "mcp:std:New%20Tool"),
+            ("colon:name", "mcp:std:colon%3Aname"),
+            ("ünïcode", "mcp:std:%C3%BCn%C3%AFcode"),
+            ("*", "mcp:std:%2A"),
+            ("100%", "mcp:std:100%25"),
+        ] {
+            assert_eq!(Scope::for_tool("std", name).expect(name).as_str(), text);
+        }
+        assert!(Scope::for_tool("std", &"😀".repeat(128)).is_ok());
+        assert!(Scope::for_tool("std", "").is_err() && Scope::for_tool("St d", "x").is_err());
+    }
+
     fn any_scope() -> impl Strategy<Value = Scope> {
         prop_oneof![
             Just("*".to_owned()),
@@ -271,7 +354,7 @@ mod tests {
             Just("read".to_owned()),
             Just("write".to_owned()),
             "(\\*|[ab]|mcp):(\\*|read|write|admin)",
-            "mcp:[ab]:(\\*|[xy])",
+            "mcp:[ab]:(\\*|[xy]|%2A|%78)",
         ]
         .prop_map(|s| s.parse().expect("a scope"))
     }
@@ -286,6 +369,12 @@ mod tests {
         #[test]
         fn any_text_is_read_without_panic(text: String) {
             let _ = text.parse::<Scope>();
+        }
+
+        #[test]
+        fn the_scope_of_a_tool_covers_that_tool_alone(one in ".{1,9}", other in ".{1,9}") {
+            let scope = |name: &str| Scope::for_tool("s", name).expect("a scope");
+            prop_assert_eq!(scope(&one).covers(&scope(&other)), one == other);
         }
     }
 }
