@@ -45,9 +45,9 @@ pub use version_3_0::document as document_3_0;
 )]
 struct Skeleton;
 
-/// What a scope looks like.
-const SCOPE: &str = "(\\*|admin|read|write|delete|([a-z][a-z0-9_-]*|\\*):([a-z][a-z0-9_-]*|\\*)\
-                     |mcp:[a-z][a-z0-9_-]*:(\\*|[A-Za-z0-9_./-]+))";
+/// What a scope looks like. Only one for a tool may be longer than 100 characters.
+const SCOPE: &str = "(\\*|admin|read|write|delete|([a-z][a-z0-9_-]{0,48}|\\*):([a-z][a-z0-9_-]{0,48}|\\*)\
+                     |mcp:[a-z][a-z0-9_-]{0,48}:(\\*|([A-Za-z0-9_./-]|%[0-9A-Fa-f]{2})+))";
 /// No control characters.
 const TEXT_PATTERN: &str = "^[^\\u0000-\\u001F\\u007F-\\u009F]*$";
 /// Those, and what is invisible: for a class of characters that a name has none of.
@@ -174,6 +174,8 @@ pub fn document() -> Value {
             }
         }
     }
+    // In an order that does not hang on the order of declaration.
+    document.sort_all_objects();
     document
 }
 
@@ -196,7 +198,7 @@ fn add_rules(schemas: &mut Map<String, Value>) {
                 member["pattern"] = json!(pattern);
             }
         }
-        for (place, max_length) in [("/properties/scopes/items", 100), ("/properties/events/items", 128)] {
+        for (place, max_length) in [("/properties/scopes/items", 1_700), ("/properties/events/items", 128)] {
             if let Some(member) = schema.pointer_mut(place).filter(|member| member.get("$ref").is_none()) {
                 member["maxLength"] = json!(max_length);
             }

@@ -21,6 +21,7 @@ pub fn document() -> Value {
     }
     one_error(&mut document);
     lower(&mut document);
+    document.sort_all_objects();
     document
 }
 
