@@ -126,6 +126,11 @@ impl<'b> Fields<'b> {
         Self { members, known: Vec::new(), errors: FieldErrors::default() }
     }
 
+    /// A member as it came, without taking it.
+    pub fn text_of(&self, name: &str) -> Option<&'b RawValue> {
+        self.members.0.iter().find(|(member, _)| member == name).map(|(_, value)| *value)
+    }
+
     /// Notes a fault.
     pub fn fault(&mut self, name: &str, message: impl Into<String>) {
         self.errors.add(name, message);

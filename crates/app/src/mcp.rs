@@ -9,7 +9,7 @@ use std::{sync::Arc, time::Instant};
 use gatepost_kernel::{Error, Result};
 use gatepost_keys::Scope;
 use gatepost_mcp::{CallContext, McpError};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use crate::{
@@ -18,7 +18,7 @@ use crate::{
     idempotency::{self, Begun},
 };
 
-pub use gatepost_mcp::{ResourceContent, Server, Status, Tool, ToolAnswer};
+pub use gatepost_mcp::{Arguments, Problem, ResourceContent, Server, Status, Tool, ToolAnswer};
 
 const TARGET: &str = "mcp_server";
 
@@ -30,7 +30,7 @@ pub struct CallTool {
     /// Which one.
     pub tool: String,
     /// With what.
-    pub arguments: Map<String, Value>,
+    pub arguments: Arguments,
 }
 
 /// The servers that the caller may use, in the order of their ids.
@@ -89,9 +89,8 @@ pub async fn call(
 
 /// Refuses a caller that may not call this tool.
 fn require_tool(caller: &Caller, server: &str, tool: &str) -> Result<()> {
-    let scope = format!("mcp:{server}:{tool}").parse::<Scope>();
-    // A name that fits no scope can only be called by those who may call all.
-    let scope = scope.or_else(|_| "mcp:write".parse::<Scope>()).map_err(Error::Internal)?;
+    // A name that fits no scope, since it is too long, can only be called by those who may call all.
+    let scope = Scope::for_tool(server, tool).or_else(|_| "mcp:write".parse()).map_err(Error::Internal)?;
     caller.require(&scope)
 }
 
@@ -107,7 +106,7 @@ async fn begin(
     let servers = app.mcp_servers().map(|servers| servers.all()).unwrap_or_default();
     let place = servers.iter().zip(1..).find(|(server, _)| &server.config().id == id);
     let place = place.map_or(0, |(_, place)| place);
-    let hash = Sha256::digest(Value::Object(input.arguments.clone()).to_string());
+    let hash = Sha256::digest(input.arguments.to_string());
     let hash: String = hash.iter().map(|byte| format!("{byte:02x}")).collect();
     let details = json!({ "server": id, "tool": input.tool, "arguments_sha256": hash });
     let (id, tool) = (id.clone(), input.tool.clone());

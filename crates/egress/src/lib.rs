@@ -11,10 +11,10 @@ mod target;
 use std::{sync::Arc, time::Duration};
 
 use ipnet::IpNet;
-use reqwest::{Client, redirect::Policy};
+use reqwest::redirect::Policy;
 
 pub use addresses::is_public;
-pub use reqwest::{Error as RequestError, RequestBuilder, Response, StatusCode, header};
+pub use reqwest::{Client, Error as RequestError, RequestBuilder, Response, StatusCode, header};
 pub use target::{Target, TargetFault};
 
 use crate::resolver::FilteringResolver;

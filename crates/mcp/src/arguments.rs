@@ -3,11 +3,74 @@
 use std::sync::Arc;
 
 use gatepost_kernel::FieldErrors;
-use jsonschema::{PatternOptions, Validator, error::ValidationErrorKind};
-use serde_json::{Map, Value};
+use jsonschema::{Validator, error::ValidationErrorKind};
+use serde_json::{Map, Value, value::RawValue};
 
-/// The largest schema that is looked at, as JSON.
-const MAX_SCHEMA_BYTES: usize = 256 << 10;
+use crate::{
+    message::Written,
+    schema::{self, Unchecked},
+};
+
+/// What a tool is called with.
+#[derive(Debug, Clone, Default)]
+pub struct Arguments {
+    members: Map<String, Value>,
+    written: Option<Arc<RawValue>>,
+}
+
+impl Arguments {
+    /// The members of an object, and the text that they were read from, which the server is sent byte for byte. Where that names
+    /// a member twice, the server is sent what was read: the last of each.
+    pub fn new(members: Map<String, Value>, text: Option<&RawValue>) -> Self {
+        let is_plain = |text: &&RawValue| {
+            members_in(text.get()) == members.values().map(count).sum::<usize>() + members.len()
+        };
+        let written = text.filter(is_plain).map(|text| Arc::from(text.to_owned()));
+        Self { members, written }
+    }
+
+    /// Each by its name.
+    pub fn members(&self) -> &Map<String, Value> {
+        &self.members
+    }
+
+    pub(crate) fn into_parts(self) -> (Map<String, Value>, Option<Written>) {
+        (self.members, self.written.map(Written))
+    }
+}
+
+impl std::fmt::Display for Arguments {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match &self.written {
+            Some(text) => f.write_str(text.get()),
+            None => f.write_str(&serde_json::to_string(&self.members).map_err(|_| std::fmt::Error)?),
+        }
+    }
+}
+
+/// How many members the objects in a value have.
+fn count(value: &Value) -> usize {
+    match value {
+        Value::Object(members) => members.len() + members.values().map(count).sum::<usize>(),
+        Value::Array(items) => items.iter().map(count).sum(),
+        _ => 0,
+    }
+}
+
+/// How many members the objects in a text have, those included that are there twice.
+fn members_in(text: &str) -> usize {
+    let (mut count, mut in_string, mut escaped) = (0, false, false);
+    for byte in text.bytes() {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' => escaped = true,
+            b'"' => in_string = !in_string,
+            b':' if !in_string => count += 1,
+            _ => {}
+        }
+    }
+    count
+}
 
 /// One argument of a tool, in short.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,28 +85,25 @@ pub struct Parameter {
     pub required: bool,
 }
 
-/// Checks arguments by a schema.
+/// Checks arguments by a schema, as far as that can be checked.
 #[derive(Clone)]
-pub(crate) struct Checker(Result<Arc<Validator>, String>);
+pub(crate) struct Checker(Option<Arc<Validator>>);
 
 impl Checker {
-    /// Prepares a schema. What it refers to must be in it: nothing is fetched.
-    pub fn new(schema: &Map<String, Value>) -> Self {
-        let schema = Value::Object(schema.clone());
-        if schema.to_string().len() > MAX_SCHEMA_BYTES {
-            return Self(Err(format!("larger than {MAX_SCHEMA_BYTES} bytes")));
-        }
-        // The engine that takes no longer for a hostile pattern than for another.
-        let options = jsonschema::options().with_pattern_options(PatternOptions::regex());
-        Self(options.build(&schema).map(Arc::new).map_err(|error| error.to_string()))
+    /// Prepares a schema; what of it is not checked is answered too.
+    pub fn new(schema: &Map<String, Value>) -> (Self, Vec<Unchecked>) {
+        let (validator, unchecked) = schema::compile(schema);
+        (Self(validator.map(Arc::new)), unchecked)
+    }
+
+    /// Checks nothing.
+    pub fn none() -> Self {
+        Self(None)
     }
 
     /// Names every fault, by the argument that it is in.
-    ///
-    /// # Errors
-    /// `Err(Ok(…))` the faults; `Err(Err(…))` why the schema cannot be used.
-    pub fn check(&self, arguments: &Map<String, Value>) -> Result<(), Result<FieldErrors, String>> {
-        let validator = self.0.as_ref().map_err(|fault| Err(fault.clone()))?;
+    pub fn check(&self, arguments: &Map<String, Value>) -> Result<(), FieldErrors> {
+        let Some(validator) = &self.0 else { return Ok(()) };
         let arguments = Value::Object(arguments.clone());
         let mut errors = FieldErrors::default();
         for error in validator.iter_errors(&arguments).take(FieldErrors::MAX_FIELDS) {
@@ -68,7 +128,7 @@ impl Checker {
                 }
             }
         }
-        if errors.is_empty() { Ok(()) } else { Err(Ok(errors)) }
+        if errors.is_empty() { Ok(()) } else { Err(errors) }
     }
 }
 
@@ -107,10 +167,9 @@ mod tests {
     }
 
     fn faults(schema: Value, arguments: Value) -> Vec<String> {
-        match Checker::new(&object(schema)).check(&object(arguments)) {
+        match Checker::new(&object(schema)).0.check(&object(arguments)) {
             Ok(()) => Vec::new(),
-            Err(Ok(errors)) => errors.iter().map(|(field, _)| field.to_owned()).collect(),
-            Err(Err(fault)) => panic!("{fault}"),
+            Err(errors) => errors.iter().map(|(field, _)| field.to_owned()).collect(),
         }
     }
 
@@ -129,22 +188,50 @@ mod tests {
         found.sort();
         assert_eq!(found, ["arguments.depth", "arguments.lines.1", "arguments.mode", "arguments.path"]);
         let secret = json!({ "path": "x", "mode": "hunter2" });
-        let Err(Ok(errors)) = Checker::new(&object(schema)).check(&object(secret)) else { panic!("a fault") };
+        let Err(errors) = Checker::new(&object(schema)).0.check(&object(secret)) else { panic!("a fault") };
         assert!(errors.iter().all(|(_, texts)| !texts[0].contains("hunter2")), "{errors:?}");
     }
 
     #[test]
-    fn nothing_is_fetched_for_a_schema() {
-        for schema in [
-            json!({ "$ref": "http://127.0.0.1:1/schema.json" }),
-            json!({ "properties": { "a": { "$ref": "file:///etc/passwd" } } }),
-            json!({ "type": "nonsense" }),
+    fn what_cannot_be_checked_is_let_through() {
+        let schema =
+            json!({ "$ref": "http://127.0.0.1:1/schema.json", "properties": { "a": { "type": "string" } } });
+        let (checker, unchecked) = Checker::new(&object(schema));
+        assert_eq!(unchecked.iter().map(|u| u.keyword.as_str()).collect::<Vec<_>>(), ["/$ref"]);
+        assert!(checker.check(&object(json!({ "a": "x" }))).is_ok());
+        assert!(checker.check(&object(json!({ "a": 1 }))).is_err());
+    }
+
+    #[test]
+    fn numbers_of_any_size_are_checked() {
+        let read = |text: &str| serde_json::from_str::<Map<String, Value>>(text).expect("an object");
+        let (checker, _) = Checker::new(&object(json!({
+            "properties": { "n": { "type": "number", "minimum": 0 }, "i": { "type": "integer" }, "m": { "multipleOf": 0.1 } },
+        })));
+        for (text, fits) in [
+            (r#"{"n":1E400,"i":184467440737095516150,"m":19.90}"#, true),
+            (r#"{"n":-1E400}"#, false),
+            (r#"{"i":1.5}"#, false),
+            (r#"{"i":"1"}"#, false),
+            (r#"{"n":1E400000000000000000000,"i":0}"#, true),
+            (r#"{"n":1E-400000000000000000000,"m":0.3}"#, true),
+            (r#"{"m":0.35}"#, false),
         ] {
-            assert!(matches!(Checker::new(&object(schema)).check(&Map::new()), Err(Err(_))));
+            assert_eq!(checker.check(&read(text)).is_ok(), fits, "{text}");
         }
-        let local =
-            json!({ "$defs": { "s": { "type": "string" } }, "properties": { "a": { "$ref": "#/$defs/s" } } });
-        assert_eq!(faults(local, json!({ "a": 1 })), ["arguments.a"]);
+    }
+
+    #[test]
+    fn a_text_is_kept_unless_it_says_something_twice() {
+        for (text, sent) in [
+            (r#"{ "b": 19.90, "a": {"x":[{"y":"\":"}]} }"#, None),
+            (r#"{"a":1,"a":2}"#, Some(r#"{"a":2}"#)),
+            (r#"{"a":[{"b":1, "b":{"c":2}}]}"#, Some(r#"{"a":[{"b":{"c":2}}]}"#)),
+        ] {
+            let raw: &RawValue = serde_json::from_str(text).expect("JSON");
+            let arguments = Arguments::new(serde_json::from_str(text).expect("an object"), Some(raw));
+            assert_eq!(arguments.to_string(), sent.unwrap_or(text));
+        }
     }
 
     #[test]

@@ -2,16 +2,16 @@
 
 use std::{collections::HashMap, pin::Pin, sync::Arc, time::Duration};
 
+use ::http::{HeaderName, HeaderValue};
 use gatepost_egress::Egress;
 use gatepost_kernel::Secret;
-use http::{HeaderName, HeaderValue};
 use rmcp::{
     Peer, RoleClient,
     model::ProtocolVersion,
     service::{ClientLifecycleMode, ClientServiceExt, RunningService, RunningServiceCancellationToken},
     transport::{
-        StreamableHttpClientTransport, async_rw::AsyncRwTransport,
-        streamable_http_client::StreamableHttpClientTransportConfig,
+        StreamableHttpClientTransport, common::http_header::HEADER_LAST_EVENT_ID,
+        common::http_header::HEADER_SESSION_ID, streamable_http_client::StreamableHttpClientTransportConfig,
     },
 };
 use tokio::{sync::Notify, time::timeout};
@@ -19,7 +19,9 @@ use tokio::{sync::Notify, time::timeout};
 use crate::{
     client::Bridge,
     config::{ServerConfig, Transport},
+    http::Http,
     process::Process,
+    stdio::Lines,
 };
 
 /// How long the handshake may take.
@@ -111,14 +113,14 @@ pub(crate) async fn connect(
         settings.max_json_response_size = MAX_MESSAGE_BYTES;
         settings.max_concurrent_requests = MAX_CALLS;
         settings.custom_headers = read_headers(headers)?;
-        let transport = StreamableHttpClientTransport::with_client(egress.client(), settings);
+        let transport = StreamableHttpClientTransport::with_client(Http(egress.client()), settings);
         let service = timeout(HANDSHAKE, bridge.serve_with_lifecycle(transport, lifecycle)).await;
         let service = service.map_err(late)?.map_err(|error| error.to_string())?;
         return Ok(Connection::new(service, None));
     }
     let started = Process::start(config).map_err(|error| format!("it cannot be started: {error}"))?;
     let (process, stdout, stdin) = started.ok_or("it is neither a program nor a server")?;
-    let transport = AsyncRwTransport::new_client(stdout, stdin).with_max_line_length(MAX_MESSAGE_BYTES);
+    let transport = Lines::new(stdout, stdin, MAX_MESSAGE_BYTES);
     let service = timeout(HANDSHAKE, bridge.serve_with_lifecycle(transport, lifecycle)).await;
     let service = service.map_err(late)?.map_err(|error| error.to_string())?;
     Ok(Connection::new(service, Some(process)))
@@ -129,7 +131,13 @@ fn read_headers(headers: &[(String, Secret)]) -> Result<HashMap<HeaderName, Head
         let fault = || format!("the header {name} cannot be sent");
         let mut value = HeaderValue::from_str(value.expose()).map_err(|_| fault())?;
         value.set_sensitive(true);
-        Ok((name.parse::<HeaderName>().map_err(|_| fault())?, value))
+        let name = name.parse::<HeaderName>().map_err(|_| fault())?;
+        // These are the protocol's own.
+        let reserved = ["accept", HEADER_SESSION_ID, HEADER_LAST_EVENT_ID];
+        match reserved.iter().any(|reserved| name.as_str().eq_ignore_ascii_case(reserved)) {
+            true => Err(fault()),
+            false => Ok((name, value)),
+        }
     };
     headers.iter().map(read).collect()
 }

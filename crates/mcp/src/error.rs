@@ -13,9 +13,6 @@ pub enum McpError {
     /// The arguments do not fit the tool's schema.
     #[error("invalid arguments")]
     InvalidArguments(FieldErrors),
-    /// What the server says of a tool cannot be used to check arguments.
-    #[error("unusable schema: {0}")]
-    UnusableSchema(String),
     /// The server lists no such resource, and no template of its that it matches.
     #[error("unknown resource")]
     UnknownResource,
@@ -30,6 +27,9 @@ pub enum McpError {
     /// The connection ended before the answer came. Nobody knows whether something was done.
     #[error("connection lost")]
     Lost,
+    /// The server has answered, but with something that cannot be read. Nobody knows whether something was done.
+    #[error("unreadable answer: {0}")]
+    Unreadable(String),
     /// The answer did not come in time. Nobody knows whether something was done.
     #[error("no answer within {} s", .0.as_secs())]
     TimedOut(Duration),
@@ -38,16 +38,17 @@ pub enum McpError {
 impl McpError {
     /// Whether the server has certainly done nothing.
     pub fn nothing_was_done(&self) -> bool {
-        !matches!(self, Self::Lost | Self::TimedOut(_))
+        !matches!(self, Self::Lost | Self::Unreadable(_) | Self::TimedOut(_))
     }
 
     /// A word for logs and counters.
     pub fn outcome(&self) -> &'static str {
         match self {
             Self::UnknownTool | Self::UnknownResource => "unknown",
-            Self::InvalidArguments(_) | Self::UnusableSchema(_) => "refused",
+            Self::InvalidArguments(_) => "refused",
             Self::Down { .. } => "down",
             Self::Lost => "lost",
+            Self::Unreadable(_) => "unreadable",
             Self::TimedOut(_) => "timed_out",
         }
     }
@@ -67,9 +68,6 @@ impl From<McpError> for Error {
         match error {
             McpError::UnknownTool | McpError::UnknownResource => Self::NotFound,
             McpError::InvalidArguments(errors) => Self::Validation(errors),
-            McpError::UnusableSchema(_) => {
-                Self::Conflict("The schema of this tool cannot be used to check arguments.".to_owned())
-            }
             McpError::Down { retry_after, .. } => {
                 unavailable("The MCP server is not available at the moment.", retry_after)
             }
@@ -77,6 +75,9 @@ impl From<McpError> for Error {
                 "The connection to the MCP server was lost before it answered.",
                 Duration::from_secs(1),
             ),
+            McpError::Unreadable(_) => {
+                unavailable("The answer of the MCP server could not be read.", Duration::from_secs(1))
+            }
             McpError::TimedOut(limit) => {
                 let message = format!("The MCP server did not answer within {} seconds.", limit.as_secs());
                 unavailable(&message, Duration::from_secs(1))

@@ -4,24 +4,32 @@
 //! Each has a supervisor of its own ([`McpServers::start`]), which makes the connection, makes it anew when it ends, and keeps
 //! the last good list of tools meanwhile; so one that is broken costs the others nothing, and a call on it fails at once.
 //! What is called is checked against the tool's own schema first. Who may call what is not decided here.
+//!
+//! What servers say is somebody else's: it is read item by item, and what is malformed costs nothing but itself.
 
 mod answer;
 mod arguments;
+mod ask;
 mod client;
 mod config;
 mod connection;
 mod error;
+mod http;
 mod known;
+mod message;
 mod process;
 mod registry;
+mod schema;
 mod server;
+mod stdio;
 mod supervisor;
 mod uri;
 
 pub use answer::{ResourceContent, ToolAnswer};
-pub use arguments::Parameter;
+pub use arguments::{Arguments, Parameter};
 pub use config::{Access, ServerConfig, Transport};
 pub use error::McpError;
-pub use known::Tool;
+pub use known::{Problem, Tool};
 pub use registry::McpServers;
+pub use schema::Unchecked;
 pub use server::{CallContext, Server, Status};

@@ -11,21 +11,29 @@ use std::{
 use gatepost_kernel::{Environment, RequestId, WorkspaceId};
 use rmcp::{
     Peer, RoleClient,
-    model::{CallToolRequestParams, ErrorCode, MetaObject, ReadResourceRequestParams, RequestMetaObject},
+    model::{
+        CallToolRequest, CallToolRequestParams, ErrorCode, MetaObject, ReadResourceRequest,
+        ReadResourceRequestParams, RequestMetaObject,
+    },
     service::ServiceError,
 };
-use serde_json::{Map, Value};
+use serde_json::Map;
 use tokio::{
     sync::{Notify, Semaphore},
     time::timeout,
 };
 
 use crate::{
-    McpError, ResourceContent, ServerConfig, Tool, ToolAnswer, connection::MAX_CALLS, known::Known, uri,
+    Arguments, McpError, Problem, ResourceContent, ServerConfig, Tool, ToolAnswer, answer::Read, ask::ask,
+    connection::MAX_CALLS, known::Known, message::Reply, uri,
 };
 
 /// So many calls in a row without an answer, and the server counts as broken: it is ended and started anew.
 const MAX_TIMEOUTS: u32 = 3;
+/// How often a server is asked once more that says it is not ready to answer a call, …
+const MAX_ROUNDS: u32 = 10;
+/// … and how long it is left alone before that; longer each time.
+const ROUND: Duration = Duration::from_millis(100);
 
 /// Whether a server can be called.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -149,16 +157,25 @@ impl Server {
         self.known().tools.clone()
     }
 
+    /// What of that is not as the protocol has it: tools and resources that are left out, and what is not checked of schemas.
+    pub fn problems(&self) -> Vec<Problem> {
+        self.known().problems.clone()
+    }
+
     /// Whether it offers a resource of this URI, or of a template that the URI fits.
     pub fn has_resource(&self, uri: &str) -> bool {
-        uri::is_harmless(uri) && self.known().has_resource(uri)
+        self.resource(uri).is_some()
+    }
+
+    fn resource(&self, uri: &str) -> Option<String> {
+        self.known().resource(uri).filter(|_| uri::is_harmless(uri))
     }
 
     /// Checks a call before it is made.
     ///
     /// # Errors
-    /// [`McpError::Down`], [`McpError::UnknownTool`], [`McpError::InvalidArguments`], [`McpError::UnusableSchema`].
-    pub fn check(&self, tool: &str, arguments: &Map<String, Value>) -> Result<(), McpError> {
+    /// [`McpError::Down`], [`McpError::UnknownTool`], [`McpError::InvalidArguments`].
+    pub fn check(&self, tool: &str, arguments: &Arguments) -> Result<(), McpError> {
         let known = self.known();
         let Some(tool) = known.tool(tool) else {
             // Whether there is such a tool, only a server that was there has said.
@@ -168,30 +185,48 @@ impl Server {
                 Err(McpError::UnknownTool)
             };
         };
-        tool.checker.check(arguments).map_err(|fault| match fault {
-            Ok(errors) => McpError::InvalidArguments(errors),
-            Err(fault) => McpError::UnusableSchema(fault),
-        })?;
+        tool.check(arguments).map_err(McpError::InvalidArguments)?;
         self.peer().map(|_| ())
     }
 
     /// Calls a tool. What the tool says of its own failure is an answer.
     ///
     /// # Errors
-    /// Those of [`Server::check`], [`McpError::Lost`] and [`McpError::TimedOut`].
+    /// Those of [`Server::check`], [`McpError::Unreadable`], [`McpError::Lost`] and [`McpError::TimedOut`].
     pub async fn call(
         &self,
         tool: &str,
-        arguments: Map<String, Value>,
+        arguments: Arguments,
         context: &CallContext,
     ) -> Result<ToolAnswer, McpError> {
         self.check(tool, &arguments)?;
         let (peer, connection) = self.peer()?;
-        let mut params = CallToolRequestParams::new(tool.to_owned()).with_arguments(arguments);
+        let (members, written) = arguments.into_parts();
+        let mut params = CallToolRequestParams::new(tool.to_owned()).with_arguments(members);
         params.meta = Some(context.meta());
-        match self.answered(connection, peer.call_tool(params)).await? {
-            Ok(result) => Ok(result.into()),
-            Err(ServiceError::McpError(error)) => Ok(error.into()),
+        let rounds = async {
+            for round in 1..=MAX_ROUNDS {
+                let mut request = CallToolRequest::new(params.clone());
+                if let Some(written) = written.clone() {
+                    request.extensions.insert(written);
+                }
+                let read = match ask(&peer, request.into()).await {
+                    Ok(Reply::Result { text, .. }) => ToolAnswer::read(&text),
+                    Ok(Reply::Unreadable(why)) => Err(why),
+                    Err(ServiceError::McpError(error)) => Ok(Read::Answer(error.into())),
+                    Err(error) => return Err(error),
+                };
+                match read {
+                    Ok(Read::Answer(answer)) => return Ok(Ok(answer)),
+                    Ok(Read::Again(state)) => params.request_state = Some(state),
+                    Err(why) => return Ok(Err(why)),
+                }
+                tokio::time::sleep(ROUND * round).await;
+            }
+            Ok(Err("it is not ready to answer".to_owned()))
+        };
+        match self.answered(connection, rounds).await? {
+            Ok(answer) => answer.map_err(|why| self.unreadable(why)),
             Err(error) => Err(self.lost(connection, &error)),
         }
     }
@@ -199,19 +234,21 @@ impl Server {
     /// Reads a resource that it offers.
     ///
     /// # Errors
-    /// [`McpError::UnknownResource`], [`McpError::Down`], [`McpError::Lost`], [`McpError::TimedOut`].
+    /// [`McpError::UnknownResource`], [`McpError::Down`], [`McpError::Unreadable`], [`McpError::Lost`], [`McpError::TimedOut`].
     pub async fn read_resource(
         &self,
         uri: &str,
         context: &CallContext,
     ) -> Result<Vec<ResourceContent>, McpError> {
-        if !self.has_resource(uri) {
-            return Err(McpError::UnknownResource);
-        }
+        let uri = self.resource(uri).ok_or(McpError::UnknownResource)?;
         let (peer, connection) = self.peer()?;
         let params = ReadResourceRequestParams::new(uri).with_meta(context.meta());
-        match self.answered(connection, peer.read_resource(params)).await? {
-            Ok(result) => Ok(result.contents.into_iter().filter_map(ResourceContent::new).collect()),
+        let request = ReadResourceRequest::new(params);
+        match self.answered(connection, ask(&peer, request.into())).await? {
+            Ok(Reply::Result { text, .. }) => {
+                ResourceContent::read(&text).map_err(|why| self.unreadable(why))
+            }
+            Ok(Reply::Unreadable(why)) => Err(self.unreadable(why)),
             // A template fits more than there is.
             Err(ServiceError::McpError(error)) => {
                 let refused =
@@ -252,10 +289,16 @@ impl Server {
         }
     }
 
+    fn unreadable(&self, why: String) -> McpError {
+        tracing::warn!(mcp.server = self.config.id, error = why, "an answer of an MCP server cannot be read");
+        McpError::Unreadable(why)
+    }
+
     fn lost(&self, connection: u64, error: &ServiceError) -> McpError {
         tracing::warn!(mcp.server = self.config.id, error = %error, "a call on an MCP server was lost");
-        // Over HTTP nothing else says that a server has gone away.
-        if self.state().connection == connection {
+        // Over HTTP nothing else says that a server cannot be reached. That a connection has ended is noticed by itself, and a
+        // stream that ends without an answer belongs to one call.
+        if self.state().connection == connection && !matches!(error, ServiceError::TransportClosed) {
             self.broken.notify_one();
         }
         McpError::Lost

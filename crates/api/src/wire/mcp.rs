@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use gatepost_app::mcp::{CallTool, ResourceContent, Server, Status, Tool, ToolAnswer};
+use gatepost_app::mcp::{Arguments, CallTool, Problem, ResourceContent, Server, Status, Tool, ToolAnswer};
 use serde::Serialize;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, value::RawValue};
 use utoipa::{IntoParams, ToSchema};
 
 use super::envelopes;
@@ -36,6 +36,31 @@ pub struct McpServerView {
     /// Whether the tools are from before it went down.
     #[schema(example = false)]
     stale: bool,
+    /// What it says of its tools and resources that is not as the protocol has it. At most 100
+    #[schema(example = json!([]))]
+    problems: Vec<McpProblemView>,
+}
+
+/// A tool or resource that is left out, or a part of a tool's schema that is not checked.
+#[derive(Serialize, ToSchema)]
+pub struct McpProblemView {
+    /// The tool; null for a resource, a template, or a tool without a name.
+    #[schema(required, example = "read_file")]
+    tool: Option<String>,
+    /// Where the keyword stands that is not checked, as a JSON pointer; null if the item is left out.
+    #[schema(required, example = "/properties/path/type")]
+    keyword: Option<String>,
+    /// What is wrong.
+    #[schema(
+        example = "Not checked: \"strng\" is not valid under any of the schemas listed in the 'anyOf' keyword"
+    )]
+    message: String,
+}
+
+impl From<Problem> for McpProblemView {
+    fn from(Problem { tool, keyword, message }: Problem) -> Self {
+        Self { tool, keyword, message }
+    }
 }
 
 impl From<&Server> for McpServerView {
@@ -48,6 +73,7 @@ impl From<&Server> for McpServerView {
             tools: server.tools().into_iter().map(|tool| tool.name).collect(),
             status: status.as_str(),
             stale: status == Status::Down,
+            problems: server.problems().into_iter().map(McpProblemView::from).collect(),
         }
     }
 }
@@ -81,6 +107,9 @@ pub struct McpToolView {
     /// The same as JSON Schema.
     #[schema(value_type = BTreeMap<String, Value>, example = json!({"type": "object", "properties": {"path": {"type": "string"}}, "required": ["path"]}))]
     input_schema: Map<String, Value>,
+    /// The keywords of the schema that arguments are not checked by, as JSON pointers; one empty pointer for the whole schema.
+    #[schema(example = json!([]))]
+    unchecked: Vec<String>,
 }
 
 impl From<Tool> for McpToolView {
@@ -98,6 +127,7 @@ impl From<Tool> for McpToolView {
             description: tool.description,
             parameters: parameters.collect(),
             input_schema: tool.input_schema.as_ref().clone(),
+            unchecked: tool.unchecked.into_iter().map(|unchecked| unchecked.keyword).collect(),
         }
     }
 }
@@ -121,14 +151,14 @@ pub struct McpToolAnswerView {
     /// Whether the tool says that it failed.
     #[schema(example = false)]
     is_error: bool,
-    /// Everything that is not text, such as images, as the protocol has it.
+    /// Everything that is not text, such as images, as the server wrote it.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schema(value_type = Option<Vec<BTreeMap<String, Value>>>, nullable = false, required = false)]
-    blocks: Vec<Value>,
-    /// The same as data, if the tool answers such.
+    blocks: Vec<Box<RawValue>>,
+    /// The same as data, if the tool answers such, as the server wrote it.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Value>, nullable = false)]
-    structured_content: Option<Value>,
+    structured_content: Option<Box<RawValue>>,
 }
 
 impl From<ToolAnswer> for McpToolResultView {
@@ -225,7 +255,7 @@ pub struct CallMcpToolBody {
     tool: String,
     /// What the tool is called with; nothing if not given
     #[schema(value_type = Option<BTreeMap<String, Value>>, example = json!({"path": "/path/to/file.txt"}))]
-    arguments: Option<Map<String, Value>>,
+    arguments: Arguments,
 }
 
 impl ReadBody for CallMcpToolBody {
@@ -238,7 +268,9 @@ impl ReadBody for CallMcpToolBody {
         };
         let server = fields.required_text("server", name("server"));
         let tool = fields.required_text("tool", name("tool"));
-        let arguments = fields.object("arguments", Null::IsAbsent);
+        let text = fields.text_of("arguments");
+        let arguments = fields.object("arguments", Null::IsAbsent).unwrap_or_default();
+        let arguments = Arguments::new(arguments, text);
         Some(Self { server: server?, tool: tool?, arguments })
     }
 }
@@ -246,6 +278,6 @@ impl ReadBody for CallMcpToolBody {
 impl From<CallMcpToolBody> for CallTool {
     fn from(body: CallMcpToolBody) -> Self {
         let CallMcpToolBody { server, tool, arguments } = body;
-        Self { server, tool, arguments: arguments.unwrap_or_default() }
+        Self { server, tool, arguments }
     }
 }

@@ -29,7 +29,7 @@ both_engines! { Place:
 
 const SERVE: [&str; 5] = ["serve", "--config", "gatepost.toml", "--bind", "127.0.0.1:0"];
 
-fn root() -> PathBuf {
+pub fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().expect("the project")
 }
 
@@ -40,7 +40,7 @@ fn program(name: &str) -> String {
 }
 
 /// A server with this configuration, and its first key.
-async fn start(place: &Place, config: &str) -> (Running, String) {
+pub async fn start(place: &Place, config: &str) -> (Running, String) {
     fs::write(place.dir.path().join("gatepost.toml"), config).expect("the configuration");
     let server = Running::start(place.command(&SERVE)).await;
     let key = server.first_key().await;
@@ -48,7 +48,7 @@ async fn start(place: &Place, config: &str) -> (Running, String) {
 }
 
 /// Waits until an MCP server is as asked.
-async fn wait_for(server: &Running, key: &str, id: &str, status: &str) -> Value {
+pub async fn wait_for(server: &Running, key: &str, id: &str, status: &str) -> Value {
     let reached = async {
         loop {
             let body: Value =
@@ -65,7 +65,13 @@ async fn wait_for(server: &Running, key: &str, id: &str, status: &str) -> Value 
 }
 
 /// Calls a tool: the status, the body, and when to come again.
-async fn call(server: &Running, key: &str, on: &str, tool: &str, arguments: Value) -> (u16, Value, String) {
+pub async fn call(
+    server: &Running,
+    key: &str,
+    on: &str,
+    tool: &str,
+    arguments: Value,
+) -> (u16, Value, String) {
     let body = json!({ "server": on, "tool": tool, "arguments": arguments });
     let reply = server.post("/api/v1/mcp/tools/call", key, body).await;
     let retry =
@@ -73,7 +79,7 @@ async fn call(server: &Running, key: &str, on: &str, tool: &str, arguments: Valu
     (reply.status().as_u16(), reply.json().await.expect("JSON"), retry)
 }
 
-async fn make_key(server: &Running, key: &str, scopes: Value) -> String {
+pub async fn make_key(server: &Running, key: &str, scopes: Value) -> String {
     let body = json!({ "name": "Test", "scopes": scopes });
     let made: Value = server.post("/api/v1/api-keys", key, body).await.json().await.expect("JSON");
     made["data"]["key"].as_str().expect("a secret").to_owned()
