@@ -3,17 +3,19 @@
 //! The tools are operations of the API under the same names, with the same use-cases behind them, so scopes, limits, the audit
 //! log and every rule are the same. A refusal is the protocol's error, with the contract's code in its data.
 
+pub mod envelope;
 mod tools;
 
 use std::sync::Arc;
 
+use actix_web::web::Bytes;
 use gatepost_app::{App, Caller};
 use gatepost_kernel::Error;
 use rmcp::{
     ErrorData, RoleServer, ServerHandler,
     model::{
-        CallToolRequestParams, CallToolResponse, CallToolResult, ErrorCode, Implementation, ListToolsResult,
-        PaginatedRequestParams, ServerCapabilities, ServerConfig,
+        CallToolRequestParams, CallToolResponse, CallToolResult, CustomRequest, CustomResult, ErrorCode,
+        Implementation, ListToolsResult, PaginatedRequestParams, ServerCapabilities, ServerConfig,
     },
     service::RequestContext,
     transport::streamable_http_server::{
@@ -23,6 +25,7 @@ use rmcp::{
 use serde_json::{Value, json};
 
 use self::tools::TOOLS;
+use crate::body::Fields;
 
 /// The code of a refusal that the protocol has no own code for.
 const REFUSED: ErrorCode = ErrorCode(-32_000);
@@ -41,6 +44,10 @@ pub fn endpoint(app: App) -> McpEndpoint {
     let server = GatepostMcpServer { app };
     StreamableHttpService::new(move || Ok(server.clone()), Arc::default(), config)
 }
+
+/// The arguments of a call as they were written; whoever hands a request on leaves them in it.
+#[derive(Clone)]
+pub struct WrittenArguments(pub Bytes);
 
 /// The server; one for each request.
 #[derive(Clone)]
@@ -76,8 +83,25 @@ impl ServerHandler for GatepostMcpServer {
         let tool = TOOLS.iter().find(|tool| tool.name == params.name);
         let tool =
             tool.ok_or_else(|| ErrorData::invalid_params(format!("Unknown tool: {}", params.name), None))?;
-        let answer = tool.call(&self.app, caller, params.arguments.unwrap_or_default()).await;
+        let parts = context.extensions.get::<http::request::Parts>();
+        let written = parts.and_then(|parts| parts.extensions.get::<WrittenArguments>());
+        // As they were written, where they stand in a message that was read whole.
+        let text = written.map_or_else(
+            || serde_json::to_vec(&params.arguments.unwrap_or_default()).unwrap_or_default().into(),
+            |WrittenArguments(text)| text.clone(),
+        );
+        let members = serde_json::from_slice(&text)
+            .map_err(|_| ErrorData::invalid_params("The arguments must be an object.", None))?;
+        let answer = tool.call(&self.app, caller, Fields::new(members)).await;
         answer.map(|answer| CallToolResult::structured(answer).into()).map_err(|error| refusal(&error))
+    }
+
+    async fn on_custom_request(
+        &self,
+        request: CustomRequest,
+        _: RequestContext<RoleServer>,
+    ) -> Result<CustomResult, ErrorData> {
+        Err(envelope::unknown_method(&request.method))
     }
 }
 

@@ -151,13 +151,10 @@ impl Tool {
     }
 
     /// Does it, if the caller may.
-    pub async fn call(&self, app: &App, caller: Caller, arguments: Map<String, Value>) -> Result<Value> {
+    pub async fn call(&self, app: &App, caller: Caller, arguments: Fields<'_>) -> Result<Value> {
         let caller = caller.requiring(Requirement { scope: self.scope(), or_tools: false })?;
         app.meter_request(&caller, self.scope()).await?;
-        let again = |e| Error::Internal(format!("reading arguments again: {e}"));
-        let text = serde_json::to_string(&arguments).map_err(again)?;
-        let members = serde_json::from_str(&text).map_err(again)?;
-        (self.run)(app.clone(), caller, Fields::new(members)).await
+        (self.run)(app.clone(), caller, arguments).await
     }
 }
 

@@ -1,9 +1,13 @@
 //! `/mcp`: Gatepost as an MCP server, by streamable HTTP. Each request stands for itself and shows its own key; it is counted like
-//! any other. The protocol's own library reads and answers it.
+//! any other. The protocol's own library reads and answers it; what it would refuse in other words than the protocol's is refused here.
 
 use std::time::Duration;
 
-use actix_web::{HttpMessage, HttpRequest, HttpResponse, http::StatusCode, web};
+use actix_web::{
+    HttpMessage, HttpRequest, HttpResponse,
+    http::{Method, StatusCode, header},
+    web,
+};
 use gatepost_app::Caller;
 use gatepost_kernel::{Error, RequestId, WorkspaceId};
 use http_body_util::{BodyExt, Full};
@@ -13,6 +17,10 @@ use crate::{
     call::{acting_workspace, authenticate_and_count},
     client,
     error::ApiError,
+    mcp_server::{
+        WrittenArguments,
+        envelope::{self, Refusal},
+    },
     middleware::Rendered,
 };
 
@@ -22,6 +30,9 @@ const MAX_BYTES: usize = 2 << 20;
 const PATIENCE: Duration = Duration::from_secs(30);
 /// Headers that mean something between two hops only, or are ours to write.
 const NOT_HANDED_ON: [&str; 4] = ["connection", "transfer-encoding", "content-length", "authorization"];
+/// What the library asks a client to accept.
+const BOTH: &str = "application/json, text/event-stream";
+const JSON: &str = "application/json";
 
 /// Where it is.
 pub const PATH: &str = "/mcp";
@@ -48,6 +59,14 @@ async fn endpoint(req: HttpRequest, body: web::Payload) -> Result<HttpResponse, 
     let body = body.map_err(|_| ApiError::BadRequest("The request body ended early.".to_owned()))?;
     let caller = caller.confirmed(state.app()).await?;
 
+    let is_json = req.content_type().eq_ignore_ascii_case(JSON);
+    if req.method() == Method::POST
+        && is_json
+        && envelope::accepts_json(req.headers())
+        && let Err(refusal) = envelope::check(&body)
+    {
+        return refused(StatusCode::BAD_REQUEST, &refusal);
+    }
     let request = hand_on(&req, body, caller)?;
     let answered = actix_web::rt::time::timeout(PATIENCE, async {
         let (parts, body) = state.mcp_endpoint().handle(request).await.into_parts();
@@ -57,16 +76,32 @@ async fn endpoint(req: HttpRequest, body: web::Payload) -> Result<HttpResponse, 
         .await
         .map_err(|_| Error::Unavailable("the MCP endpoint did not answer in time".to_owned()))?;
     let Ok(body) = body;
-    let body = body.to_bytes();
+    let body = body.to_bytes().to_vec();
     let status = StatusCode::from_u16(parts.status.as_u16()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let is_json =
+        parts.headers.get("content-type").is_some_and(|kind| kind.as_bytes().starts_with(JSON.as_bytes()));
+    if req.method() == Method::POST && !is_json && (status.is_client_error() || status.is_server_error()) {
+        return refused(status, &Refusal::invalid(String::from_utf8_lossy(&body)));
+    }
+    let body = if is_json { envelope::worded(body) } else { body };
     let mut response = HttpResponse::build(status);
     for (name, value) in parts.headers.iter().filter(|(name, _)| !NOT_HANDED_ON.contains(&name.as_str())) {
         response.append_header((name.as_str(), value.as_bytes()));
     }
-    let mut response = response.body(body);
-    // The protocol has errors of its own.
+    Ok(rendered(response.body(body)))
+}
+
+/// An error in the protocol's form.
+fn refused(status: StatusCode, refusal: &Refusal) -> Result<HttpResponse, ApiError> {
+    let body = serde_json::to_vec(refusal)
+        .map_err(|error| Error::Internal(format!("writing an error of the protocol: {error}")))?;
+    Ok(rendered(HttpResponse::build(status).content_type(JSON).body(body)))
+}
+
+/// The protocol has errors of its own.
+fn rendered(mut response: HttpResponse) -> HttpResponse {
     response.extensions_mut().insert(Rendered);
-    Ok(response)
+    response
 }
 
 /// The same request in the words of the protocol's library, with its caller.
@@ -76,8 +111,17 @@ fn hand_on(
     caller: Caller,
 ) -> Result<http::Request<Full<web::Bytes>>, Error> {
     let mut request = http::Request::builder().method(req.method().as_str()).uri(PATH);
-    for (name, value) in req.headers().iter().filter(|(name, _)| !NOT_HANDED_ON.contains(&name.as_str())) {
+    let accepts_json = req.method() == Method::POST && envelope::accepts_json(req.headers());
+    let skipped =
+        |name: &str| NOT_HANDED_ON.contains(&name) || (accepts_json && name == header::ACCEPT.as_str());
+    for (name, value) in req.headers().iter().filter(|(name, _)| !skipped(name.as_str())) {
         request = request.header(name.as_str(), value.as_bytes());
+    }
+    if accepts_json {
+        request = request.header("accept", BOTH);
+    }
+    if let Some(arguments) = envelope::arguments(&body) {
+        request = request.extension(WrittenArguments(body.slice_ref(arguments)));
     }
     let request = request.extension(caller).body(Full::new(body));
     request.map_err(|error| Error::Internal(format!("handing a request on: {error}")))

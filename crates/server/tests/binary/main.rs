@@ -9,6 +9,7 @@ mod forward_auth;
 mod generated_clients;
 mod life;
 mod mcp;
+mod mcp_endpoint;
 mod mcp_hostile_servers;
 mod name_servers;
 mod pixel;
