@@ -230,6 +230,30 @@ async fn an_answer_that_is_no_json_ends_its_own_call_at_once() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_answer_of_one_call_costs_the_others_theirs() {
+    const LOST: &str = "The connection to the MCP server was lost before it answered.";
+    for (result, transports, message) in [
+        ("!500", &TRANSPORTS[1..], UNREADABLE),
+        ("!html", &TRANSPORTS[1..], UNREADABLE),
+        ("!cut", &TRANSPORTS[1..], LOST),
+        (r#"{"content":[{"type":"text","text":"BIG"}]}"#, &TRANSPORTS, UNREADABLE),
+    ] {
+        let stubs = Stubs::everywhere(&[&tools(&[tool("bad")]), result]).await;
+        for id in transports {
+            let bad = async {
+                while stubs.says(id, "waiting").await != "1" {}
+                stubs.call(id, "bad").await
+            };
+            let (waited, (status, body)) = tokio::join!(stubs.says(id, "wait"), bad);
+            assert_eq!((status, &body["message"]), (503, &json!(message)), "{id} {result}");
+            assert_eq!(waited, "ok");
+            assert_eq!(stubs.says(id, "asked").await, "1", "{id} was not started anew");
+        }
+        stubs.server.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn half_a_character_becomes_the_replacement_character() {
     let result = r#"{"content":[{"type":"text","text":"cut \ud83d"},{"type":"x","t":"\ude00 \ud83d\ude00"}],"structuredContent":"\ud83d"}"#;
     let stubs = Stubs::everywhere(&[&tools(&[tool("bad")]), result]).await;
