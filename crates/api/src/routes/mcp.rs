@@ -69,8 +69,8 @@ async fn list_mcp_tools(call: Call<McpRead, PageQuery>) -> Result<HttpResponse, 
 /// Call an MCP tool
 ///
 /// Takes `mcp:write`, or `mcp:<server>:<tool>` for one tool. Arguments are checked by the tool's schema first. A tool that
-/// fails by its own word is a 200 with `is_error`; a server that is down, or does not answer in time, is a 503. With an
-/// `Idempotency-Key` the tool is called at most once.
+/// fails by its own word is a 200 with `is_error`; a server that is down, does not answer in time, or answers with something that
+/// cannot be read, is a 503. With an `Idempotency-Key` the tool is called at most once.
 #[utoipa::path(
     tag = "MCP", operation_id = "call_mcp_tool", request_body = CallMcpToolBody,
     extensions(("x-required-scope" = json!("mcp:write"))),
