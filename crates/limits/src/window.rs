@@ -2,13 +2,18 @@
 //!
 //! Requests are counted in slots of one second. Any 60 seconds touch at most 61 slots, and all of them are counted
 //! whole, so the bound holds for every sliding window whatever the arrival pattern: a request counts for 60 seconds at
-//! least and 61 at most. A window is 61 counters of one byte, in place; only a key that makes more than 255 requests
-//! within one second gets larger counters, beside it.
+//! least and 61 at most. The instant of the last request is kept: 60 seconds after it nothing counts any more, so whoever
+//! is told to wait waits for a minute at most. A window is 61 counters of one byte, in place; only a key that makes more
+//! than 255 requests within one second gets larger counters, beside it.
+
+use std::time::Duration;
 
 use gatepost_kernel::Timestamp;
 
 /// The slots that any 60 seconds can touch.
 const SLOTS: u32 = 61;
+/// The length of the window.
+const MINUTE: Duration = Duration::from_secs(60);
 
 /// What one key has used in the last minute.
 #[derive(Debug, Clone)]
@@ -18,6 +23,8 @@ pub struct MinuteWindow {
     /// The second of the oldest slot that holds something; means nothing while the sum is 0.
     oldest: u32,
     sum: u64,
+    /// When the last request was counted; means nothing while the sum is 0.
+    last: Timestamp,
     slots: Slots,
 }
 
@@ -72,7 +79,8 @@ fn place(second: u32) -> usize {
 impl MinuteWindow {
     /// A window in which nothing was used.
     pub const fn new() -> Self {
-        Self { newest: 0, oldest: 0, sum: 0, slots: Slots::Small([0; SLOTS as usize]) }
+        let slots = Slots::Small([0; SLOTS as usize]);
+        Self { newest: 0, oldest: 0, sum: 0, last: Timestamp::from_micros(0), slots }
     }
 
     /// How many requests count at `now`.
@@ -92,6 +100,8 @@ impl MinuteWindow {
         }
         self.slots.add(self.newest, cost);
         self.sum += cost;
+        // A clock that has gone back stands still until it has caught up.
+        self.last = now.max(seconds(self.newest));
     }
 
     /// Takes back `cost` requests that were counted at `then`: what they were for did not happen.
@@ -112,7 +122,15 @@ impl MinuteWindow {
     /// When the oldest request that counts at `now` stops counting; `now`'s own second if there is none.
     pub fn reset_at(&mut self, now: Timestamp) -> Timestamp {
         self.advance(now);
-        seconds(if self.sum == 0 { self.newest } else { self.oldest.saturating_add(SLOTS) })
+        if self.sum == 0 { seconds(self.newest) } else { self.end_of(self.oldest) }
+    }
+
+    /// When what was counted in a second stops counting.
+    fn end_of(&self, second: u32) -> Timestamp {
+        match second == second_of(self.last) {
+            true => self.last.plus(MINUTE),
+            false => seconds(second.saturating_add(SLOTS)),
+        }
     }
 
     /// When, if nothing more comes, at least `cost` of the requests that count at `now` have stopped counting.
@@ -125,7 +143,7 @@ impl MinuteWindow {
         for second in self.oldest..=self.newest {
             freed += self.slots.get(second);
             if freed >= cost && freed > 0 {
-                return seconds(second.saturating_add(SLOTS));
+                return self.end_of(second);
             }
         }
         seconds(self.newest)
@@ -139,6 +157,9 @@ impl MinuteWindow {
     /// Forgets what is too old. A clock that goes back does not bring back what was used: time stands still
     /// until it has caught up.
     fn advance(&mut self, now: Timestamp) {
+        if self.sum > 0 && now >= self.last.plus(MINUTE) {
+            *self = Self { newest: self.newest, ..Self::new() };
+        }
         let second = second_of(now);
         if second <= self.newest {
             return;
