@@ -4,7 +4,7 @@ use std::{future::Ready, net::IpAddr};
 
 use actix_web::{FromRequest, HttpMessage, HttpRequest, dev::Payload};
 use gatepost_app::{App, Principal, Verdict};
-use gatepost_kernel::{ApiKeyId, Environment, Error, WorkspaceId};
+use gatepost_kernel::{ApiKeyId, Environment, EnvironmentFilter, Error, WorkspaceId};
 use gatepost_keys::{Scope, Token};
 
 use crate::{refusal::Refusal, remote::Remote};
@@ -48,9 +48,16 @@ impl Standing {
     pub fn of(verdict: &Verdict) -> Option<Self> {
         let by_day = verdict.refusal == Some(gatepost_app::Refusal::Day);
         let shown = if by_day { verdict.day } else { verdict.minute.or(verdict.day) }?;
-        let reset_at = shown.reset_at.as_seconds();
+        let reset_at = shown.reset_at.rounded_up().as_seconds();
         Some(Self { limit: shown.limit, remaining: shown.remaining, reset_at })
     }
+}
+
+/// What a key must be to pass.
+#[derive(Debug, Clone)]
+pub struct Wanted {
+    pub scopes: Vec<Scope>,
+    pub environment: EnvironmentFilter,
 }
 
 /// A request that may pass.
@@ -71,14 +78,14 @@ impl Decider {
     pub async fn decide(
         &self,
         token: Option<&str>,
-        scopes: &[Scope],
+        wanted: &Wanted,
         address: Option<IpAddr>,
     ) -> Result<Admitted, Refusal> {
         let token = token.and_then(Token::parse);
         match self {
-            Self::InProcess(app) => in_process(app, token, scopes, address).await,
+            Self::InProcess(app) => in_process(app, token, wanted, address).await,
             Self::Remote(remote) => match token {
-                Some(token) => remote.decide(&token, scopes, address).await,
+                Some(token) => remote.decide(&token, wanted, address).await,
                 None => Err(Refusal::from(Error::Unauthorized)),
             },
         }
@@ -88,10 +95,13 @@ impl Decider {
 async fn in_process(
     app: &App,
     token: Option<Token>,
-    scopes: &[Scope],
+    wanted: &Wanted,
     address: Option<IpAddr>,
 ) -> Result<Admitted, Refusal> {
-    let may = |principal: &Principal| scopes.iter().try_for_each(|scope| principal.may(scope));
+    let may = |principal: &Principal| {
+        principal.is_of(wanted.environment)?;
+        wanted.scopes.iter().try_for_each(|scope| principal.may(scope))
+    };
     match app.gate(token.as_ref(), address, may).await {
         Ok(admitted) => {
             let principal = admitted.principal;

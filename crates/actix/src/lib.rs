@@ -36,6 +36,7 @@ use gatepost_keys::Scope;
 use ipnet::IpNet;
 
 pub use decision::VerifiedKey;
+pub use gatepost_kernel::EnvironmentFilter;
 pub use middleware::{Guarded, Require};
 pub use remote::RemoteError;
 
@@ -71,7 +72,7 @@ impl Gate {
         Self { trusted_proxies: proxies.into_iter().collect(), ..self }
     }
 
-    /// The middleware for routes that need `scope`.
+    /// The middleware for routes that need `scope`, and a live key unless [`Require::environment`] says otherwise.
     ///
     /// # Errors
     /// A sentence, if it is not a scope.

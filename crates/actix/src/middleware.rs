@@ -16,10 +16,12 @@ use actix_web::{
     http::header,
 };
 use gatepost_app::presented;
+use gatepost_kernel::EnvironmentFilter;
 use gatepost_keys::Scope;
 
 use crate::{
     Gate,
+    decision::Wanted,
     refusal::{Refusal, add_standing},
 };
 
@@ -27,12 +29,19 @@ use crate::{
 #[derive(Clone)]
 pub struct Require {
     gate: Gate,
-    scopes: Arc<[Scope]>,
+    wanted: Arc<Wanted>,
 }
 
 impl Require {
     pub(crate) fn new(gate: Gate, scopes: Vec<Scope>) -> Self {
-        Self { gate, scopes: scopes.into() }
+        Self { gate, wanted: Arc::new(Wanted { scopes, environment: EnvironmentFilter::default() }) }
+    }
+
+    /// Lets keys of another environment pass: live keys alone do, unless this says otherwise.
+    #[must_use]
+    pub fn environment(self, environment: EnvironmentFilter) -> Self {
+        let wanted = Wanted { environment, ..(*self.wanted).clone() };
+        Self { wanted: Arc::new(wanted), ..self }
     }
 }
 
@@ -78,7 +87,7 @@ where
             let token = presented::token(
                 req.headers().get_all(header::AUTHORIZATION).map(header::HeaderValue::as_bytes),
             );
-            let decided = require.gate.decider.decide(token.as_deref(), &require.scopes, address).await;
+            let decided = require.gate.decider.decide(token.as_deref(), &require.wanted, address).await;
             let admitted = match decided {
                 Ok(admitted) => admitted,
                 Err(refusal) => return Ok(refuse(req, refusal)),

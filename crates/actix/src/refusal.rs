@@ -34,7 +34,9 @@ impl Refusal {
         match &self.error {
             Error::Unauthorized | Error::KeyRevoked | Error::KeyExpired => StatusCode::UNAUTHORIZED,
             Error::RateLimited { .. } => StatusCode::TOO_MANY_REQUESTS,
-            Error::AccessDenied(_) | Error::IpNotAllowed => StatusCode::FORBIDDEN,
+            Error::AccessDenied(_) | Error::IpNotAllowed | Error::WrongEnvironment(_) => {
+                StatusCode::FORBIDDEN
+            }
             // Whatever else goes wrong, the decision could not be made.
             _ => StatusCode::SERVICE_UNAVAILABLE,
         }

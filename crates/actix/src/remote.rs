@@ -9,7 +9,7 @@ use serde::Deserialize;
 use serde_json::json;
 
 use crate::{
-    decision::{Admitted, Standing, VerifiedKey},
+    decision::{Admitted, Standing, VerifiedKey, Wanted},
     refusal::Refusal,
 };
 
@@ -91,11 +91,13 @@ impl Remote {
     pub async fn decide(
         &self,
         token: &Token,
-        scopes: &[Scope],
+        wanted: &Wanted,
         address: Option<IpAddr>,
     ) -> Result<Admitted, Refusal> {
-        let scopes: Vec<&str> = scopes.iter().map(Scope::as_str).collect();
-        let body = json!({ "key": token.secret().expose(), "scopes": scopes, "client_ip": address });
+        let scopes: Vec<&str> = wanted.scopes.iter().map(Scope::as_str).collect();
+        let body = json!({
+            "key": token.secret().expose(), "scopes": scopes, "client_ip": address, "environment": wanted.environment.as_str(),
+        });
         let request = self.client.post(self.url.clone()).bearer_auth(self.service_key.expose()).json(&body);
         // The error's own words name the address, never the body.
         let unavailable = |error: reqwest::Error| Error::Unavailable(format!("asking Gatepost: {error}"));
@@ -131,6 +133,10 @@ impl Decision {
             (_, "REVOKED", _) => Error::KeyRevoked,
             (_, "EXPIRED", _) => Error::KeyExpired,
             (_, "IP_NOT_ALLOWED", _) => Error::IpNotAllowed,
+            (_, "WRONG_ENVIRONMENT", Some((_, environment))) => match environment.parse() {
+                Ok(environment) => Error::WrongEnvironment(environment),
+                Err(_) => Error::Unavailable("Gatepost names an unknown environment".to_owned()),
+            },
             (_, "INSUFFICIENT_SCOPE", _) => Error::missing_scope(scopes.join(", ")),
             (_, "RATE_LIMITED", _) => {
                 let retry_after_seconds = self.rate_limit.as_ref().and_then(|r| r.retry_after).unwrap_or(1);

@@ -7,8 +7,8 @@ use std::{
 };
 
 use actix_web::{App, HttpServer, web};
-use gatepost_actix::{Gate, VerifiedKey};
-use gatepost_kernel::Secret;
+use gatepost_actix::{EnvironmentFilter, Gate, VerifiedKey};
+use gatepost_kernel::{Environment, Secret};
 use gatepost_test_support::{Reply, TestApp, both_engines, http_client};
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, BufReader};
@@ -24,9 +24,14 @@ fn serve(gate: &Gate) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
     let address = listener.local_addr().expect("its address");
     let read = gate.require("posts:read").expect("a scope");
+    let sandbox = read.clone().environment(EnvironmentFilter::Only(Environment::Test));
     let app = move || {
         let broken = web::resource("/ungated").get(posts);
-        App::new().service(web::resource("/posts").wrap(read.clone()).get(posts)).service(broken)
+        let sandbox = web::resource("/sandbox").wrap(sandbox.clone()).get(posts);
+        App::new()
+            .service(web::resource("/posts").wrap(read.clone()).get(posts))
+            .service(sandbox)
+            .service(broken)
     };
     let server = HttpServer::new(app).workers(1).disable_signals().listen(listener).expect("a server");
     tokio::spawn(server.run());
@@ -34,7 +39,11 @@ fn serve(gate: &Gate) -> SocketAddr {
 }
 
 async fn get(address: SocketAddr, token: &str) -> Reply {
-    let request = http_client(None).get(format!("http://{address}/posts"));
+    get_path(address, "/posts", token).await
+}
+
+async fn get_path(address: SocketAddr, path: &str, token: &str) -> Reply {
+    let request = http_client(None).get(format!("http://{address}{path}"));
     let request = if token.is_empty() { request } else { request.bearer_auth(token) };
     let response = request.send().await.expect("an answer");
     let (status, headers) = (response.status(), response.headers().clone());
@@ -89,6 +98,12 @@ async fn decides(app: &TestApp, address: SocketAddr) {
     let refused = get(address, &narrow).await.expect_error(403, "access_denied");
     assert_eq!(refused["message"], "Insufficient permissions. Required scope: posts:read");
 
+    let trial = json!({ "scopes": ["posts:read"], "environment": "test" });
+    let (_, trial) = app.create_key(&app.root_key, 0, trial).await;
+    get(address, &trial).await.expect_error(403, "wrong_environment");
+    assert_eq!(get_path(address, "/sandbox", &trial).await.text, "1 test posts:read");
+    get_path(address, "/sandbox", &key).await.expect_error(403, "wrong_environment");
+
     let elsewhere = json!({ "scopes": ["posts:read"], "allowed_ips": ["192.0.2.0/24"] });
     let (_, elsewhere) = app.create_key(&app.root_key, 0, elsewhere).await;
     get(address, &elsewhere).await.expect_error(403, "ip_not_allowed");
@@ -100,7 +115,7 @@ async fn decides(app: &TestApp, address: SocketAddr) {
     }
     let limited = get(address, &slow).await;
     assert_eq!((limited.header("x-ratelimit-remaining"), limited.header("x-ratelimit-limit")), ("0", "60"));
-    assert!(limited.header("retry-after").parse::<u64>().is_ok_and(|seconds| (1..=61).contains(&seconds)));
+    assert!(limited.header("retry-after").parse::<u64>().is_ok_and(|seconds| (1..=60).contains(&seconds)));
     limited.expect_error(429, "rate_limit_exceeded");
 
     app.delete(&app.root_key, &format!("/api-keys/{id}")).await.expect(204);

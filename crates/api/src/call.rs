@@ -15,7 +15,7 @@ use actix_web::{
 };
 use futures_util::StreamExt;
 use gatepost_app::{
-    Admitted, Answer, App, Caller, IdempotencyRequest, IfMatch, Op, Principal, Refused, UnitOfWork,
+    Admitted, Answer, App, Caller, IdempotencyRequest, IfMatch, Op, Principal, Refused, UnitOfWork, limiter,
     lists::ListRequest, presented,
 };
 use gatepost_kernel::{Error, Page, RequestId, Result, Timestamp, Window, WorkspaceId};
@@ -70,11 +70,9 @@ impl<S: RequiredScope, Q: ReadQuery, B: ReadBody> Call<S, Q, B> {
         let address = client::address(&req, &state);
         let (principal, token) =
             authenticate_and_count(&req, &state, |principal| S::requirement().check(principal)).await?;
-        let mut caller = Caller::key(principal, token.into_secret(), request_id.clone(), address)
+        let caller = Caller::key(principal, token.into_secret(), request_id.clone(), address)
             .requiring(S::requirement())?;
-        if let Some(id) = acting_workspace(&req, &state) {
-            caller = caller.acting_on(state.app(), id.map(WorkspaceId)).await?;
-        }
+        let mut caller = acting_as_asked(caller, &req, &state).await?;
 
         state.app().meter_request(&caller, S::scope()).await?;
         let mut parameters = Parameters::new(req.query_string());
@@ -249,7 +247,9 @@ fn if_match(headers: &HeaderMap) -> Option<IfMatch> {
         }
         // Proxies that compress mark the tag as weak; it is the version's and not the bytes'.
         let tag = tag.strip_prefix("W/").unwrap_or(tag);
-        let micros = tag.strip_prefix('"').and_then(|tag| tag.strip_suffix('"'));
+        let version = tag.strip_prefix('"').and_then(|tag| tag.strip_suffix('"'));
+        // Behind it stands the coding of the bytes, where they were compressed.
+        let micros = version.map(|version| version.split_once('-').map_or(version, |(micros, _)| micros));
         known.extend(
             micros.and_then(|micros| i64::from_str_radix(micros, 16).ok()).map(Timestamp::from_micros),
         );
@@ -366,17 +366,40 @@ pub async fn authenticate_and_count(
     }
 }
 
-/// The workspace that the request asks to act on, if it does; none inside if what it names cannot be one.
-pub fn acting_workspace(req: &HttpRequest, state: &State) -> Option<Option<i64>> {
-    let mut acting = req.headers().get_all(state.contract().acting_workspace_header());
-    let id = acting.next()?.to_str().ok().and_then(positive_id);
+/// The caller acting on the workspace that the request names, if it names one.
+///
+/// # Errors
+/// As [`Caller::acting_on`]; if what it names cannot be one, [`Error::AccessDenied`], or [`Error::Validation`] for a key that may act
+/// on any.
+pub async fn acting_as_asked(caller: Caller, req: &HttpRequest, state: &State) -> Result<Caller> {
+    let header = state.contract().acting_workspace_header();
+    let mut acting = req.headers().get_all(&header);
+    let Some(first) = acting.next() else { return Ok(caller) };
     // Two are none: a proxy's would otherwise lose against the client's, or the other way round.
-    Some(id.filter(|_| acting.next().is_none()))
+    let id = first.to_str().ok().and_then(positive_id).filter(|_| acting.next().is_none());
+    if let Some(id) = id {
+        return caller.acting_on(state.app(), WorkspaceId(id)).await;
+    }
+    let name = header_case(header.as_str());
+    let fault = format!("The {name} must be the numeric id of one workspace.");
+    Err(if caller.is_root() { Error::invalid(name, fault) } else { Error::AccessDenied(fault) })
 }
 
-/// Counts a request without a valid key; the error that it gets, or that there are too many of them.
-pub fn anonymous(req: &HttpRequest, state: &State, error: Error) -> ApiError {
-    leave(req, *state.app().anonymous(client::address(req, state), error))
+/// A header's name as people write it: `X-Workspace-ID`.
+fn header_case(name: &str) -> String {
+    let words = name.split('-').map(|word| match word.split_at_checked(1) {
+        _ if word == "id" => "ID".to_owned(),
+        Some((first, rest)) => first.to_ascii_uppercase() + rest,
+        None => String::new(),
+    });
+    words.collect::<Vec<_>>().join("-")
+}
+
+/// Counts a request that needs no key against its address.
+pub fn count_anonymous(req: &HttpRequest, state: &State) -> Result<(), ApiError> {
+    let verdict = state.app().admit_anonymous(client::address(req, state));
+    req.extensions_mut().insert(Limited(verdict));
+    limiter::refusal(&verdict, state.app().now()).map_or(Ok(()), |refusal| Err(refusal.into()))
 }
 
 /// Leaves in the request what the answer's headers say about a refusal.

@@ -8,7 +8,10 @@ use std::net::IpAddr;
 
 use actix_web::{
     HttpRequest,
-    http::header::{self, HeaderMap},
+    http::{
+        Method,
+        header::{self, HeaderMap, HeaderName},
+    },
 };
 use gatepost_app::presented;
 
@@ -38,10 +41,31 @@ pub fn came_with_tls(req: &HttpRequest, state: &State) -> bool {
 /// The same, of a request that the framework has not taken yet.
 pub fn is_secure(headers: &HeaderMap, peer: Option<IpAddr>, socket: bool, state: &State) -> bool {
     let proxies = &state.settings().trusted_proxies;
-    let forwarded = headers
-        .get("x-forwarded-proto")
-        .filter(|_| peer.is_some_and(|peer| presented::is_trusted(peer, proxies)));
-    forwarded.map_or(socket, |scheme| scheme.as_bytes().eq_ignore_ascii_case(b"https"))
+    if proxies.is_empty() {
+        return socket;
+    }
+    let lines = |name: &str| headers.get_all(name).map(|value| value.to_str().unwrap_or("?"));
+    let (protocols, forwarded) = (lines("x-forwarded-proto"), lines("x-forwarded-for"));
+    presented::came_with_tls(peer, protocols, forwarded, proxies).unwrap_or(socket)
+}
+
+/// Left in a request of forward auth that a proxy makes about a preflight of a browser (the Fetch standard, 3.3.2).
+#[derive(Debug, Clone, Copy)]
+pub struct Preflight;
+
+/// Whether a request of forward auth is about a preflight: by the method that the proxy says the client used, or by its own.
+pub fn is_about_preflight(method: &Method, headers: &HeaderMap) -> bool {
+    const FORWARDED_METHOD: HeaderName = HeaderName::from_static("x-forwarded-method");
+    let mut said = headers.get_all(&FORWARDED_METHOD);
+    let is_options = match (said.next(), said.next()) {
+        (None, _) => method == Method::OPTIONS,
+        (Some(one), None) => one.as_bytes() == b"OPTIONS",
+        // Nobody knows whose is whose.
+        (Some(_), Some(_)) => false,
+    };
+    is_options
+        && headers.contains_key(header::ORIGIN)
+        && headers.contains_key(header::ACCESS_CONTROL_REQUEST_METHOD)
 }
 
 /// The host that the client asked for, if it is written like one.

@@ -72,9 +72,10 @@ impl ResponseError for ApiError {
         match self {
             Self::UseCase(error) => match error {
                 Error::Unauthorized | Error::KeyRevoked | Error::KeyExpired => StatusCode::UNAUTHORIZED,
-                Error::AccessDenied(_) | Error::IpNotAllowed | Error::FeatureLimitReached { .. } => {
-                    StatusCode::FORBIDDEN
-                }
+                Error::AccessDenied(_)
+                | Error::IpNotAllowed
+                | Error::WrongEnvironment(_)
+                | Error::FeatureLimitReached { .. } => StatusCode::FORBIDDEN,
                 Error::RateLimited { .. } => StatusCode::TOO_MANY_REQUESTS,
                 Error::CannotRetry(_) => StatusCode::BAD_REQUEST,
                 Error::NotFound | Error::FeatureNotFound { .. } => StatusCode::NOT_FOUND,

@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use crate::{
     BASE_PATH, State,
-    call::anonymous,
+    call::authenticate_and_count,
     error::ApiError,
     openapi::METHODS,
     routes::{pixel::SCRIPT_PATH, probes::PATHS},
@@ -62,12 +62,13 @@ impl RouteTable {
     }
 }
 
-/// Answers what no route takes. Under the base path it counts like any request without a valid key.
+/// Answers what no route takes. Under the base path it counts: against the limits of the key, or of the address that shows no
+/// valid one.
 pub async fn no_such_operation(req: HttpRequest) -> Result<HttpResponse, ApiError> {
     let Some(state) = req.app_data::<State>() else { return Err(Error::NotFound.into()) };
     if req.path().starts_with(BASE_PATH)
-        && let refused @ ApiError::UseCase(Error::RateLimited { .. }) =
-            anonymous(&req, state, Error::NotFound)
+        && let Err(refused @ ApiError::UseCase(Error::RateLimited { .. })) =
+            authenticate_and_count(&req, state, |_| Ok(())).await
     {
         return Err(refused);
     }

@@ -26,9 +26,10 @@ use futures_util::{
 };
 use gatepost_app::{Passed, presented};
 use gatepost_kernel::{RequestId, Timestamp, random};
-use gatepost_keys::ScopeRef;
 
-use crate::{BASE_PATH, PlainHttp, State, call::token, client, contract::number, middleware::REQUEST_ID};
+use crate::{
+    BASE_PATH, PlainHttp, State, auth_query, call::token, client, contract::number, middleware::REQUEST_ID,
+};
 
 /// What `/auth` answers to who may pass.
 const PASS: StatusCode = StatusCode::NO_CONTENT;
@@ -96,9 +97,11 @@ where
                 if rules_out_plain_answers(req.headers()) {
                     req.headers_mut().remove(header::ACCEPT_ENCODING);
                 }
-                self.behind
-                    .call(req)
-                    .map_ok(|response| Response::from(response).map_body(|_, body| EitherBody::left(body)))
+                self.behind.call(req).map_ok(|response| {
+                    let mut response = Response::from(response).map_body(|_, body| EitherBody::left(body));
+                    tag_coding(response.headers_mut());
+                    response
+                })
             }),
         }
     }
@@ -117,9 +120,9 @@ impl<S> GateService<S> {
         }
         let now = self.state.app().now();
         let token = token(req.headers())?;
-        let scopes = plain_scopes(req.uri().query().unwrap_or_default())?;
+        let (environment, scopes) = auth_query::plain(req.uri().query().unwrap_or_default())?;
         let address = self.address(req.headers(), peer);
-        let passed = self.state.app().pass(&token, scopes, address, now, PASS.as_u16())?;
+        let passed = self.state.app().pass(&token, scopes, environment, address, now, PASS.as_u16())?;
         let mut response = Response::with_body(PASS, NoBody::new());
         self.add_headers(response.headers_mut(), req.headers(), &passed, now);
         self.state.add_security_headers(response.headers_mut(), secure);
@@ -149,6 +152,19 @@ impl<S> GateService<S> {
         contract.add_limits(headers, &passed.verdict, now, state.plan_headers(passed.plan));
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
         headers.insert(contract.workspace_header(), number(passed.workspace_id.0));
+        contract.add_key(headers, passed.key_id, passed.environment, &passed.scope_list);
+    }
+}
+
+/// Gives what was compressed an entity tag of its own: a strong one stands for the bytes (RFC 9110, 8.8.3.3).
+fn tag_coding(headers: &mut HeaderMap) {
+    let tag = headers.get(header::ETAG).zip(headers.get(header::CONTENT_ENCODING));
+    let tag = tag.and_then(|(tag, coding)| {
+        let bare = tag.to_str().ok()?.strip_suffix('"')?;
+        HeaderValue::from_str(&format!("{bare}-{}\"", coding.to_str().ok()?)).ok()
+    });
+    if let Some(tag) = tag {
+        headers.insert(header::ETAG, tag);
     }
 }
 
@@ -166,45 +182,4 @@ fn rules_out_plain_answers(headers: &HeaderMap) -> bool {
 pub fn is_forward_auth(path: &str) -> bool {
     let rest = path.strip_prefix(BASE_PATH).and_then(|path| path.strip_prefix("/auth"));
     rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-}
-
-/// The scopes that the route needs, none for each that is not one; nothing at all if anything has to be decoded.
-fn plain_scopes(query: &str) -> Option<impl Iterator<Item = Option<ScopeRef<'_>>>> {
-    if query.bytes().any(|b| matches!(b, b'%' | b'+')) {
-        return None;
-    }
-    let given = query.split('&').find_map(|pair| match pair.strip_prefix("scope") {
-        Some("") => Some(""),
-        Some(rest) => rest.strip_prefix('='),
-        None => None,
-    });
-    Some(given.into_iter().flat_map(|scopes| scopes.split(',')).map(|scope| ScopeRef::parse(scope).ok()))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn scopes_are_read_only_where_nothing_has_to_be_decoded() {
-        let read = |query| {
-            plain_scopes(query)
-                .map(|scopes| scopes.map(|scope| scope.map(ScopeRef::as_str)).collect::<Vec<_>>())
-        };
-        assert_eq!(read(""), Some(vec![]));
-        assert_eq!(read("deny=403"), Some(vec![]));
-        assert_eq!(read("scopes=posts:read"), Some(vec![]), "another parameter");
-        assert_eq!(read("scope=posts:read"), Some(vec![Some("posts:read")]));
-        assert_eq!(
-            read("deny=403&scope=posts:read,users:*"),
-            Some(vec![Some("posts:read"), Some("users:*")])
-        );
-        assert_eq!(read("scope=posts:read&scope=*"), Some(vec![Some("posts:read")]), "the first counts");
-        for unreadable in ["scope=nonsense", "scope=", "scope", "scope=posts:read,", "scope=posts: read"] {
-            assert!(read(unreadable).is_some_and(|scopes| scopes.contains(&None)), "{unreadable}");
-        }
-        for encoded in ["scope=posts%3Aread", "scope=a+b", "sc%6Fpe=a:b"] {
-            assert_eq!(read(encoded), None, "{encoded}");
-        }
-    }
 }

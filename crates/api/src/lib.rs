@@ -4,6 +4,8 @@
 //! typed value. No handler builds an envelope, names a header or formats an error: `contract` does, so that the
 //! same operations can later wear another face. No rule of the business is decided here.
 
+mod accept;
+mod auth_query;
 mod body;
 mod call;
 mod client;

@@ -1,6 +1,6 @@
 //! Numbers for Prometheus. Each server has its own registry, so that two can live in one process.
 
-use std::{fmt, sync::atomic::AtomicU64, time::Duration};
+use std::{collections::HashMap, fmt, sync::atomic::AtomicU64, time::Duration};
 
 use actix_web::http::Method;
 use prometheus_client::{
@@ -136,10 +136,67 @@ impl Metrics {
         self.database_up.set(up.into());
     }
 
-    /// The text that Prometheus reads.
+    /// The text that Prometheus reads, as OpenMetrics 1.0.
+    ///
+    /// # Errors
+    /// None that are expected: a text takes whatever is written to it.
     pub fn render(&self) -> Result<String, fmt::Error> {
         let mut text = String::new();
         encode(&mut text, &self.registry)?;
         Ok(text)
+    }
+
+    /// The same in Prometheus' own older format, 0.0.4, which several agents read alone.
+    ///
+    /// # Errors
+    /// As [`Metrics::render`].
+    pub fn render_0_0_4(&self) -> Result<String, fmt::Error> {
+        Ok(to_0_0_4(&self.render()?))
+    }
+}
+
+/// OpenMetrics in the older format: a counter is typed under the name of its samples, there is no type `info` or `unknown`, no unit
+/// and no end.
+fn to_0_0_4(text: &str) -> String {
+    let kinds: HashMap<&str, &str> =
+        text.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split_once(' ')).collect();
+    let suffix = |name: &str| match kinds.get(name) {
+        Some(&"counter") => "_total",
+        Some(&"info") => "_info",
+        _ => "",
+    };
+    let mut older = String::with_capacity(text.len());
+    for line in text.lines() {
+        let described = line.strip_prefix("# ").and_then(|rest| rest.split_once(' '));
+        match described.and_then(|(word, rest)| Some((word, rest.split_once(' ')?))) {
+            Some(("TYPE", (name, kind))) => {
+                let kind = match kind {
+                    "info" | "stateset" => "gauge",
+                    "unknown" => "untyped",
+                    kind => kind,
+                };
+                older.extend(["# TYPE ", name, suffix(name), " ", kind, "\n"]);
+            }
+            Some(("HELP", (name, help))) => older.extend(["# HELP ", name, suffix(name), " ", help, "\n"]),
+            _ if line.starts_with("# ") => {}
+            _ => older.extend([line, "\n"]),
+        }
+    }
+    older
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_older_format_names_counters_by_their_samples() {
+        let newer = "# HELP a_b Some help.\n# TYPE a_b counter\na_b_total{x=\"1\"} 7\n\
+                     # HELP c Of it.\n# TYPE c info\nc_info{version=\"1\"} 1\n\
+                     # HELP d_seconds Time.\n# TYPE d_seconds histogram\n# UNIT d_seconds seconds\nd_seconds_sum 1.0\n# EOF\n";
+        let older = "# HELP a_b_total Some help.\n# TYPE a_b_total counter\na_b_total{x=\"1\"} 7\n\
+                     # HELP c_info Of it.\n# TYPE c_info gauge\nc_info{version=\"1\"} 1\n\
+                     # HELP d_seconds Time.\n# TYPE d_seconds histogram\nd_seconds_sum 1.0\n";
+        assert_eq!(to_0_0_4(newer), older);
     }
 }

@@ -64,6 +64,9 @@ pub async fn respond<B: MessageBody + 'static>(
 
     let mut req = req;
     if is_forward_auth(req.match_info().as_str()) {
+        if client::is_about_preflight(req.method(), req.headers()) {
+            req.extensions_mut().insert(client::Preflight);
+        }
         // What a proxy asks about is none of the browser's business: a preflight would be let through unseen.
         for name in [header::ORIGIN, header::ACCESS_CONTROL_REQUEST_METHOD] {
             req.headers_mut().remove(name);
@@ -151,6 +154,7 @@ fn render<B>(
 ) -> ServiceResponse<EitherBody<B, BoxBody>> {
     let format = ErrorFormat::of(response.request());
     let rendered = state.contract().error(error, format, request_id);
+    let of_forward_auth = is_forward_auth(response.request().path());
     let mut response = response.map_body(|_, _| ());
     *response.response_mut().status_mut() = actix_web::ResponseError::status_code(error);
     let headers = response.headers_mut();
@@ -178,6 +182,16 @@ fn render<B>(
             headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
         }
         _ => {}
+    }
+    headers.append(header::VARY, HeaderValue::from_static("Accept"));
+    if of_forward_auth {
+        let said = [HeaderValue::from_str(error.code()), HeaderValue::from_str(&error.to_string())];
+        for (name, value) in state.contract().refusal_headers().into_iter().zip(said) {
+            // A sentence beyond ASCII is in the body.
+            if let Ok(value) = value {
+                headers.insert(name, value);
+            }
+        }
     }
     let (content_type, body) = rendered.unwrap_or(("application/json", Vec::new()));
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));

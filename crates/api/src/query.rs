@@ -132,6 +132,14 @@ impl Parameters {
         self.take(name)
     }
 
+    /// All texts of a parameter that may be given several times.
+    pub fn all(&mut self, name: &'static str) -> Vec<String> {
+        self.known.push(name);
+        let (given, others) = std::mem::take(&mut self.pairs).into_iter().partition(|(key, _)| key == name);
+        self.pairs = others;
+        Vec::into_iter(given).map(|(_, value)| value).collect()
+    }
+
     /// Notes a fault.
     pub fn fault(&mut self, name: &str, message: impl Into<String>) {
         self.errors.add(name, message);

@@ -2,8 +2,9 @@
 
 use std::{net::IpAddr, sync::Arc};
 
+use bytes::Bytes;
 use gatepost_entitlements::Access;
-use gatepost_kernel::{ApiKeyId, Environment, Error, Result, Timestamp, WorkspaceId};
+use gatepost_kernel::{ApiKeyId, Environment, EnvironmentFilter, Error, Result, Timestamp, WorkspaceId};
 use gatepost_keys::{KeyStatus, ScopeRef, ScopeSet, Token, TokenDigest};
 use gatepost_limits::Allowance;
 use gatepost_storage::Tx;
@@ -41,6 +42,20 @@ impl Principal {
     /// The world that the key belongs to.
     pub fn environment(&self) -> Environment {
         self.state.environment
+    }
+
+    /// Refuses a key of an environment that is not asked for.
+    ///
+    /// # Errors
+    /// [`Error::WrongEnvironment`].
+    pub fn is_of(&self, wanted: EnvironmentFilter) -> Result<()> {
+        let own = self.environment();
+        if wanted.admits(own) { Ok(()) } else { Err(Error::WrongEnvironment(own)) }
+    }
+
+    /// The scopes with blanks between, for a header; empty if they are too long for one.
+    pub fn scope_list(&self) -> &Bytes {
+        &self.facts.scope_list
     }
 
     /// What the key may do.

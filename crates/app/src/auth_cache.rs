@@ -30,7 +30,9 @@ use tokio::sync::{Notify, oneshot};
 
 use crate::{
     App, Principal,
-    key_state::{ByDigest, DigestHasher, Facts, KeyState, Known, Memory, NEVER as NO_END, UnwrittenUse},
+    key_state::{
+        ByDigest, DigestHasher, Facts, KeyState, Known, Memory, NEVER as NO_END, UnwrittenUse, scope_list,
+    },
 };
 
 /// For how long after the beginning of the last good look at the feed an entry is believed.
@@ -270,6 +272,7 @@ impl App {
         let tier = key.rate_limit_tier.as_ref().unwrap_or(&owner.workspace_tier);
         Facts {
             scopes: key.scopes.clone(),
+            scope_list: scope_list(&key.scopes),
             allowed_ips: key.allowed_ips.clone(),
             limits: self.plans().of(tier).0.clone(),
             ends_at: key.ends_at().unwrap_or(NO_END),
@@ -451,6 +454,7 @@ mod tests {
             let fresh = || KeyState::new(digest, ApiKeyId(id.into()), WorkspaceId::ROOT, Environment::Live);
             let facts = Facts {
                 scopes: gatepost_keys::ScopeSet::default(),
+                scope_list: bytes::Bytes::new(),
                 allowed_ips: gatepost_keys::IpAllowlist::default(),
                 limits: Arc::new(PlanLimits { place: 0, allowance }),
                 ends_at: NO_END,

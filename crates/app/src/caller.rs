@@ -93,14 +93,13 @@ impl Caller {
     /// # Errors
     /// [`Error::AccessDenied`] for any other, whether or not it exists; for a key of the root,
     /// [`Error::NotFound`] if it does not exist.
-    pub async fn acting_on(mut self, app: &App, workspace: Option<WorkspaceId>) -> Result<Self> {
-        if workspace == Some(self.workspace_id) {
+    pub async fn acting_on(mut self, app: &App, id: WorkspaceId) -> Result<Self> {
+        if id == self.workspace_id {
             return Ok(self);
         }
         if !self.is_root() {
             return Err(Error::AccessDenied("This API key may not act on another workspace.".to_owned()));
         }
-        let id = workspace.ok_or(Error::NotFound)?;
         app.read(async move |mut tx| tx.workspace_get(id).await?.ok_or(Error::NotFound)).await?;
         self.workspace_id = id;
         Ok(self)

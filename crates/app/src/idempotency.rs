@@ -5,7 +5,7 @@
 //! secret is encrypted with a key derived from the caller's token and the header value: the database alone does
 //! not open it.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use chacha20poly1305::{
     ChaCha20Poly1305, Nonce,
@@ -17,7 +17,7 @@ use hkdf::Hkdf;
 use rand::Rng;
 use sha2::{Digest, Sha256};
 
-use crate::{Principal, UnitOfWork};
+use crate::{App, Caller, Principal, UnitOfWork};
 
 const KEPT_FOR: Duration = Duration::from_secs(24 * 3600);
 /// The status of a request that is held and not answered yet.
@@ -139,6 +139,39 @@ pub(crate) async fn hold(unit: &mut UnitOfWork<'_>, request: &IdempotencyRequest
     let (content_type, body) = (String::new(), Vec::new());
     let unanswered = Answer { status: UNANSWERED, content_type, body, holds_secret: false, replayed: false };
     keep(unit, request, &unanswered).await
+}
+
+/// Holds the key of a request whose effect is no part of the transaction, if it has one; or what the same request was answered before.
+pub(crate) async fn claim(
+    unit: &mut UnitOfWork<'_>,
+    request: Option<&IdempotencyRequest>,
+) -> Result<Option<Answer>> {
+    let Some(request) = request else { return Ok(None) };
+    match begin(unit, request).await? {
+        Begun::Replay(answer) => Ok(Some(answer)),
+        Begun::Fresh => hold(unit, request).await.map(|()| None),
+    }
+}
+
+/// Ends what [`claim`] began: keeps the answer for a repetition, or, if nothing was done, lets the request be made anew.
+pub(crate) async fn settle(
+    app: &App,
+    caller: &Caller,
+    request: Option<Arc<IdempotencyRequest>>,
+    answer: Option<Answer>,
+    nothing_was_done: bool,
+) {
+    let Some(request) = request else { return };
+    let settled = app.transact(caller, async move |unit: &mut UnitOfWork<'_>| match answer {
+        _ if nothing_was_done => release(unit, &request).await,
+        Some(answer) => keep(unit, &request, &answer).await,
+        None => Ok(()),
+    });
+    if let Err(error) = settled.await {
+        // It is done; a repetition is told that it is in progress.
+        let context = error.internal_context().map_or_else(|| error.to_string(), str::to_owned);
+        tracing::warn!(error = context, "an answer was not kept for a repetition");
+    }
 }
 
 /// Lets the key of a request be used anew that is held and has had no effect.

@@ -13,10 +13,11 @@ use std::{
     },
 };
 
+use bytes::Bytes;
 use gatepost_analytics::Slot;
 use gatepost_entitlements::Access;
 use gatepost_kernel::{ApiKeyId, Environment, Error, Result, Timestamp, WorkspaceId};
-use gatepost_keys::{IpAllowlist, KeyStatus, ScopeRef, ScopeSet, TokenDigest};
+use gatepost_keys::{IpAllowlist, KeyStatus, Scope, ScopeRef, ScopeSet, TokenDigest};
 use gatepost_limits::Meter;
 use gatepost_storage::{RequestCounts, UsageDelta};
 
@@ -56,6 +57,8 @@ pub(crate) struct Known {
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct Facts {
     pub scopes: ScopeSet,
+    /// The same as [`scope_list`] writes them, made once for all keys that have them.
+    pub scope_list: Bytes,
     pub allowed_ips: IpAllowlist,
     pub limits: Arc<PlanLimits>,
     /// When it ends by itself; [`NEVER`] if it does not.
@@ -76,6 +79,16 @@ pub(crate) struct UnwrittenUse {
     refusals: u32,
     failures: u32,
     last_used_at: i64,
+}
+
+/// The longest list of scopes for a header: proxies take no more than a few kilobytes of headers.
+const MAX_SCOPE_LIST: usize = 4_096;
+
+/// Scopes with blanks between; empty if they are too long for a header.
+pub(crate) fn scope_list(scopes: &ScopeSet) -> Bytes {
+    let list: Vec<&str> = scopes.iter().map(Scope::as_str).collect();
+    let list = list.join(" ");
+    if list.len() > MAX_SCOPE_LIST { Bytes::new() } else { list.into() }
 }
 
 impl Facts {

@@ -92,7 +92,7 @@ pub fn refusal(verdict: &Verdict, now: Timestamp) -> Option<Error> {
     Some(Error::RateLimited {
         retry_after_seconds: u64::try_from(wait).unwrap_or(u64::MAX).max(1),
         limit: standing.limit,
-        reset_at: retry_at,
+        reset_at: retry_at.rounded_up(),
     })
 }
 

@@ -12,11 +12,7 @@ use gatepost_mcp::{CallContext, McpError};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use crate::{
-    Answer, App, Caller, IdempotencyRequest, UnitOfWork,
-    entitlements::act,
-    idempotency::{self, Begun},
-};
+use crate::{Answer, App, Caller, IdempotencyRequest, UnitOfWork, entitlements::act, idempotency};
 
 pub use gatepost_mcp::{Arguments, Problem, ResourceContent, Server, Status, Tool, ToolAnswer};
 
@@ -79,9 +75,7 @@ pub async fn call(
         let answer = make(&caller, &server, input).await;
         let nothing_was_done = answer.as_ref().is_err_and(McpError::nothing_was_done);
         let answer = answer.map_err(Error::from).and_then(render);
-        if let Some(request) = request {
-            finish(&app, &caller, request, answer.as_ref().ok().cloned(), nothing_was_done).await;
-        }
+        idempotency::settle(&app, &caller, request, answer.as_ref().ok().cloned(), nothing_was_done).await;
         answer
     };
     runtime.spawn(made).await.map_err(|error| Error::Internal(format!("a call of a tool: {error}")))?
@@ -113,11 +107,8 @@ async fn begin(
     app.transact(caller, async move |unit: &mut UnitOfWork<'_>| {
         // The key may have lost the scope meanwhile.
         require_tool(unit.caller(), &id, &tool)?;
-        if let Some(request) = request {
-            match idempotency::begin(unit, &request).await? {
-                Begun::Replay(answer) => return Ok(Some(answer)),
-                Begun::Fresh => idempotency::hold(unit, &request).await?,
-            }
+        if let Some(earlier) = idempotency::claim(unit, request.as_deref()).await? {
+            return Ok(Some(earlier));
         }
         act(unit, "mcp_calls").await?;
         let Value::Object(details) = details else { return Ok(None) };
@@ -144,26 +135,6 @@ async fn make(caller: &Caller, server: &Server, input: CallTool) -> Result<ToolA
         "an MCP tool was called"
     );
     answer
-}
-
-/// Keeps an answer for a repetition, or lets the request be made anew that had no effect.
-async fn finish(
-    app: &App,
-    caller: &Caller,
-    request: Arc<IdempotencyRequest>,
-    answer: Option<Answer>,
-    nothing_was_done: bool,
-) {
-    let finished = app.transact(caller, async move |unit: &mut UnitOfWork<'_>| match answer {
-        Some(answer) => idempotency::keep(unit, &request, &answer).await,
-        None if nothing_was_done => idempotency::release(unit, &request).await,
-        None => Ok(()),
-    });
-    if let Err(error) = finished.await {
-        // The call is made; a repetition is told that it is in progress.
-        let context = error.internal_context().map_or_else(|| error.to_string(), str::to_owned);
-        tracing::warn!(error = context, "the answer of a tool was not kept for a repetition");
-    }
 }
 
 /// Reads a resource from the server that is named, or else from the first that offers it; from which one.

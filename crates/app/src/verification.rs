@@ -4,7 +4,7 @@
 
 use std::net::IpAddr;
 
-use gatepost_kernel::{Error, Result, Secret};
+use gatepost_kernel::{EnvironmentFilter, Error, Result, Secret};
 use gatepost_keys::{KeyStatus, ScopeSet, Token};
 use gatepost_limits::Verdict;
 
@@ -24,8 +24,10 @@ pub struct Verification {
     pub client_ip: Option<IpAddr>,
     /// What to count against its limits.
     pub cost: u64,
-    /// What its workspace is to use, and how much of it.
-    pub feature: Option<(String, u64)>,
+    /// Which environment it must be of; that of the caller's own key if nothing is said.
+    pub environment: Option<EnvironmentFilter>,
+    /// What its workspace is to use, how much of it, and by which key a repetition of that use is known.
+    pub feature: Option<UseFeature>,
 }
 
 /// The decision.
@@ -41,6 +43,8 @@ pub enum Code {
     Expired,
     /// It may not be used from there, or it is not said from where it is used.
     IpNotAllowed,
+    /// It is of an environment that is not asked for.
+    WrongEnvironment,
     /// It does not allow one of the scopes, or the plan does not.
     InsufficientScope,
     /// One of its limits is reached.
@@ -58,6 +62,7 @@ impl Code {
             Self::Revoked => "REVOKED",
             Self::Expired => "EXPIRED",
             Self::IpNotAllowed => "IP_NOT_ALLOWED",
+            Self::WrongEnvironment => "WRONG_ENVIRONMENT",
             Self::InsufficientScope => "INSUFFICIENT_SCOPE",
             Self::RateLimited => "RATE_LIMITED",
             Self::FeatureLimitReached => "FEATURE_LIMIT_REACHED",
@@ -83,8 +88,8 @@ pub struct Verified {
 /// # Errors
 /// [`Error::Unavailable`]; never a refusal, which is an answer here.
 pub async fn verify(app: &App, caller: &Caller, input: Verification) -> Result<Verified> {
-    if let Some((feature, _)) = &input.feature {
-        check_usable(app.catalog(), feature)?;
+    if let Some(used) = &input.feature {
+        check_usable(app.catalog(), &used.feature)?;
     }
     let none = Verified { code: Code::NotFound, principal: None, limits: None, entitlement: None };
     let Some(token) = Token::parse(input.token.expose()) else { return Ok(none) };
@@ -96,7 +101,8 @@ pub async fn verify(app: &App, caller: &Caller, input: Verification) -> Result<V
     if !sees {
         return Ok(none);
     }
-    let (code, limits, entitlement) = decide(app, &principal, input).await?;
+    let environment = input.environment.unwrap_or(EnvironmentFilter::Only(caller.environment()));
+    let (code, limits, entitlement) = decide(app, &principal, environment, input).await?;
     let status = if code == Code::Valid { 200 } else { 403 };
     app.record_use(&principal, status);
     Ok(Verified { code, principal: Some(principal), limits, entitlement })
@@ -104,7 +110,12 @@ pub async fn verify(app: &App, caller: &Caller, input: Verification) -> Result<V
 
 type Decision = (Code, Option<Verdict>, Option<FeatureStanding>);
 
-async fn decide(app: &App, principal: &Principal, input: Verification) -> Result<Decision> {
+async fn decide(
+    app: &App,
+    principal: &Principal,
+    environment: EnvironmentFilter,
+    input: Verification,
+) -> Result<Decision> {
     match principal.status(app.now()) {
         KeyStatus::Active => {}
         KeyStatus::Expired => return Ok((Code::Expired, None, None)),
@@ -112,6 +123,9 @@ async fn decide(app: &App, principal: &Principal, input: Verification) -> Result
     }
     if !principal.allows_address(input.client_ip) {
         return Ok((Code::IpNotAllowed, None, None));
+    }
+    if !environment.admits(principal.environment()) {
+        return Ok((Code::WrongEnvironment, None, None));
     }
     if input.scopes.iter().any(|scope| matches!(principal.may(scope), Err(Error::AccessDenied(_)))) {
         return Ok((Code::InsufficientScope, None, None));
@@ -121,10 +135,8 @@ async fn decide(app: &App, principal: &Principal, input: Verification) -> Result
     if verdict.refusal.is_some() {
         return Ok((Code::RateLimited, Some(verdict), None));
     }
-    let Some((feature, quantity)) = input.feature else { return Ok((Code::Valid, Some(verdict), None)) };
-    let (workspace, environment) = (principal.workspace_id(), principal.environment());
-    let input = UseFeature { feature, quantity, idempotency_key: None, metadata: None };
-    let counted = app.count(workspace, environment, input).await;
+    let Some(used) = input.feature else { return Ok((Code::Valid, Some(verdict), None)) };
+    let counted = app.count(principal.workspace_id(), principal.environment(), used).await;
     if !counted.as_ref().is_ok_and(|standing| standing.refused.is_none()) {
         // Nothing is spent when any part refuses, or fails.
         app.give_back(principal, cost, admitted_at);

@@ -15,8 +15,9 @@ use gatepost_webhooks::{CustomHeader, DeliveryStatus, EndpointSecret, Subscripti
 use serde_json::{Map, json};
 
 use crate::{
-    App, Caller, UnitOfWork,
+    Answer, App, Caller, UnitOfWork,
     entitlements::grow,
+    idempotency,
     lists::{INCLUDED, ListRequest},
     workspaces::changed_fields,
 };
@@ -291,40 +292,65 @@ pub async fn rotate_secret(
     Ok(Secret::new(secret.expose().to_owned()))
 }
 
-/// Sends a test event, signed like any other, through the same guard; it is no delivery and is not counted.
+/// Sends a test event, signed like any other, through the same guard; it is no delivery and is not counted. At most once for each
+/// idempotency key of the caller; `render` makes the answer that a repetition gets too.
 ///
 /// # Errors
-/// [`Error::NotFound`], [`Error::Unavailable`].
-pub async fn test(app: &App, caller: &Caller, id: WebhookEndpointId) -> Result<TestedWebhook> {
+/// [`Error::NotFound`], [`Error::IdempotencyInProgress`], [`Error::IdempotencyKeyReused`], [`Error::Unavailable`].
+pub async fn test(
+    app: &App,
+    caller: &Caller,
+    id: WebhookEndpointId,
+    render: impl FnOnce(TestedWebhook) -> Result<Answer> + Send + 'static,
+) -> Result<Answer> {
     let (endpoint, _) = get(app, caller, id, false).await?;
+    let request = caller.idempotency().cloned();
+    let (app, caller) = (app.clone(), caller.clone());
+    let runtime = app.runtime().clone();
+    // In a task of its own: what is sent is sent, whether or not the caller waits for it.
+    let sent = async move {
+        if let Some(request) = request.clone() {
+            let claim = async move |unit: &mut UnitOfWork<'_>| idempotency::claim(unit, Some(&request)).await;
+            if let Some(earlier) = app.transact(&caller, claim).await? {
+                return Ok(earlier);
+            }
+        }
+        let tested = send_test(&app, &endpoint).await;
+        let nothing_was_done = !matches!(tested, Ok(Some(_)));
+        let answer = tested.and_then(|tested| render(tested.unwrap_or_else(TestedWebhook::too_many)));
+        idempotency::settle(&app, &caller, request, answer.as_ref().ok().cloned(), nothing_was_done).await;
+        answer
+    };
+    runtime.spawn(sent).await.map_err(|error| Error::Internal(format!("a test of a webhook: {error}")))?
+}
+
+/// What a test came to; none if too many are being sent.
+async fn send_test(app: &App, endpoint: &WebhookEndpoint) -> Result<Option<TestedWebhook>> {
     let event_id = EventId::generate(&mut random::rng());
     let data = Json::from(&json!({ "message": "This is a test." }));
-    let payload = event_payload(
-        &event_id,
-        "webhook.test",
-        app.now(),
-        endpoint.workspace_id,
-        endpoint.environment,
-        &data,
-    );
-    let Some(sent) = app.dispatcher()?.send_test(&endpoint, event_id.as_str(), &payload).await else {
-        let error = "Too many test events are being sent. Try again in a moment.".to_owned();
-        let took = Duration::ZERO;
-        return Ok(TestedWebhook {
-            success: false,
-            status_code: None,
-            response_body: None,
-            error: Some(error),
-            took,
-        });
-    };
-    Ok(TestedWebhook {
+    let (workspace, environment) = (endpoint.workspace_id, endpoint.environment);
+    let payload = event_payload(&event_id, "webhook.test", app.now(), workspace, environment, &data);
+    let sent = app.dispatcher()?.send_test(endpoint, event_id.as_str(), &payload).await;
+    Ok(sent.map(|sent| TestedWebhook {
         success: sent.status.is_some_and(|status| (200..300).contains(&status)),
         status_code: sent.status,
         response_body: sent.body,
         error: sent.error,
         took: sent.took,
-    })
+    }))
+}
+
+impl TestedWebhook {
+    fn too_many() -> Self {
+        let error = "Too many test events are being sent. Try again in a moment.".to_owned();
+        Self {
+            success: false,
+            status_code: None,
+            response_body: None,
+            error: Some(error),
+            took: Duration::ZERO,
+        }
+    }
 }
 
 /// Which deliveries of an endpoint to list.

@@ -3,7 +3,7 @@
 use std::{net::IpAddr, sync::Arc};
 
 use gatepost_app::{App, Settings, first_start};
-use gatepost_kernel::SystemClock;
+use gatepost_kernel::{EnvironmentFilter, SystemClock};
 use gatepost_keys::{ScopeRef, Token};
 use gatepost_storage::Storage;
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
@@ -32,11 +32,13 @@ fn letting_a_request_in_allocates_nothing() {
         app.authenticate(&token, address).await.expect("the key");
         // The first use of a key puts it on the list of those to be written; so many outgrow the small counters.
         for _ in 0..600 {
-            app.pass(key.expose(), [Some(scope)], address, app.now(), 204).expect("let in");
+            app.pass(key.expose(), [Some(scope)], EnvironmentFilter::default(), address, app.now(), 204)
+                .expect("let in");
         }
         let region = Region::new(ALLOCATOR);
         for _ in 0..1_000 {
-            app.pass(key.expose(), [Some(scope)], address, app.now(), 204).expect("let in");
+            app.pass(key.expose(), [Some(scope)], EnvironmentFilter::default(), address, app.now(), 204)
+                .expect("let in");
         }
         assert_eq!(region.change().allocations, 0);
     });

@@ -3,6 +3,7 @@
 use std::{net::IpAddr, path::Path, time::Instant};
 
 use gatepost_app::App;
+use gatepost_kernel::EnvironmentFilter;
 use gatepost_keys::ScopeRef;
 use stats_alloc::Region;
 
@@ -22,7 +23,8 @@ pub async fn decision(app: &App, token: &str, _dir: &Path, rounds: usize) -> Res
         app.admit(&principal, 1).await.map_err(|e| e.to_string())?;
         let (region, began) = (Region::new(ALLOCATOR), Instant::now());
         for _ in 0..CALLS {
-            app.pass(token, [Some(scope)], address, app.now(), 204).ok_or("a valid key was not let in")?;
+            app.pass(token, [Some(scope)], EnvironmentFilter::default(), address, app.now(), 204)
+                .ok_or("a valid key was not let in")?;
         }
         means.push(began.elapsed().as_nanos() as f64 / f64::from(CALLS));
         allocations = region.change().allocations;

@@ -32,6 +32,48 @@ impl Environment {
     }
 }
 
+/// Keys of which environments may pass a gate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EnvironmentFilter {
+    /// Those of one.
+    Only(Environment),
+    /// Those of both.
+    Any,
+}
+
+impl EnvironmentFilter {
+    /// The accepted words, in the order in which messages name them.
+    pub const NAMES: [&str; 3] = ["live", "test", "any"];
+
+    /// What a word means.
+    pub fn parse(word: &str) -> Option<Self> {
+        match word {
+            "any" => Some(Self::Any),
+            word => word.parse().ok().map(Self::Only),
+        }
+    }
+
+    /// The word on the wire.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Only(environment) => environment.as_str(),
+            Self::Any => "any",
+        }
+    }
+
+    /// Whether keys of `environment` may pass.
+    pub fn admits(self, environment: Environment) -> bool {
+        self == Self::Any || self == Self::Only(environment)
+    }
+}
+
+/// A gate that says nothing else lets live keys pass: what is tried out must not reach the real thing by an oversight.
+impl Default for EnvironmentFilter {
+    fn default() -> Self {
+        Self::Only(Environment::Live)
+    }
+}
+
 impl fmt::Display for Environment {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())

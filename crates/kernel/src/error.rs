@@ -4,7 +4,7 @@
 
 use indexmap::IndexMap;
 
-use crate::Timestamp;
+use crate::{Environment, Timestamp};
 
 /// The result of a rule or a use-case.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -54,6 +54,12 @@ pub enum Error {
     /// The key's address allowlist does not hold the caller's address.
     #[error("This API key may not be used from this address.")]
     IpNotAllowed,
+    /// The key belongs to an environment that is not asked for.
+    #[error(
+        "This API key is of the {0} environment, which is not accepted here. Use a key of the other one, or let this route accept \
+         it by its environment parameter."
+    )]
+    WrongEnvironment(Environment),
     /// It does not exist, or the caller may not know that it does.
     #[error("Resource not found.")]
     NotFound,
@@ -128,6 +134,7 @@ impl Error {
             Self::KeyExpired => "key_expired",
             Self::AccessDenied(_) => "access_denied",
             Self::IpNotAllowed => "ip_not_allowed",
+            Self::WrongEnvironment(_) => "wrong_environment",
             Self::NotFound | Self::FeatureNotFound { .. } => "not_found",
             Self::Conflict(_) => "conflict",
             Self::CannotRetry(_) => "cannot_retry",

@@ -14,7 +14,7 @@ mod secret;
 pub mod text;
 mod time;
 
-pub use environment::Environment;
+pub use environment::{Environment, EnvironmentFilter};
 pub use error::{Error, FieldErrors, Result};
 pub use ids::{
     ApiKeyId, AuditEntryId, ChangeId, ClaimId, EventId, RequestId, SeoIssueId, SeoReportId,

@@ -38,6 +38,11 @@ impl Timestamp {
         self.0.div_euclid(1_000_000)
     }
 
+    /// The whole second that this is, or the next one: for those who are told seconds and must not come too early.
+    pub const fn rounded_up(self) -> Self {
+        Self((self.0 + 999_999).div_euclid(1_000_000) * 1_000_000)
+    }
+
     /// This much later, at most [`Timestamp::MAX`].
     pub fn plus(self, duration: Duration) -> Self {
         let micros = i64::try_from(duration.as_micros()).unwrap_or(i64::MAX);

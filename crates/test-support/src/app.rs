@@ -46,7 +46,7 @@ pub struct Reply {
     pub headers: HeaderMap,
     /// The body as it came.
     pub text: String,
-    /// The body as JSON; null if it is not JSON.
+    /// The body as JSON; null if it is not JSON. An error's is without its request id, by which no two are the same.
     pub json: Value,
 }
 
@@ -54,6 +54,16 @@ impl Reply {
     /// A header as text; empty if it is not there.
     pub fn header(&self, name: &str) -> &str {
         self.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
+    }
+
+    /// Takes the request id out of an error: it must be the one in the header, or that of the first answer that is given again.
+    fn take_request_id(&mut self) {
+        let Some(members) = self.json.as_object_mut().filter(|members| members.contains_key("error")) else {
+            return;
+        };
+        if let Some(id) = members.shift_remove("request_id") {
+            assert!(id == self.header("x-request-id") || self.header("idempotent-replayed") == "true");
+        }
     }
 
     /// Asserts the status and answers the body.
@@ -137,7 +147,9 @@ impl TestApp {
         let (status, headers) = (response.status(), response.headers().clone());
         let text = response.text().await.expect("a body");
         let json = serde_json::from_str(&text).unwrap_or(Value::Null);
-        Reply { status, headers, text, json }
+        let mut reply = Reply { status, headers, text, json };
+        reply.take_request_id();
+        reply
     }
 
     /// `GET /api/v1…` with a key.

@@ -1,11 +1,11 @@
 //! Errors in the core contract's exact shapes, or as RFC 9457 problems for callers who ask for them.
 
-use actix_web::{HttpRequest, ResponseError, http::header};
+use actix_web::{HttpRequest, ResponseError};
 use gatepost_kernel::{CalendarTime, Error, FieldErrors, RequestId, Result};
 use serde::{Serialize, Serializer, ser::SerializeMap};
 
 use super::{Contract, JSON, to_json};
-use crate::error::ApiError;
+use crate::{accept, error::ApiError};
 
 const PROBLEM_JSON: &str = "application/problem+json";
 
@@ -21,23 +21,8 @@ pub enum ErrorFormat {
 impl ErrorFormat {
     /// What the caller's `Accept` asks for.
     pub fn of(req: &HttpRequest) -> Self {
-        let asked = req
-            .headers()
-            .get_all(header::ACCEPT)
-            .filter_map(|value| value.to_str().ok())
-            .any(asks_for_problem);
-        if asked { Self::Problem } else { Self::Contract }
+        if accept::prefers(req.headers(), PROBLEM_JSON, JSON) { Self::Problem } else { Self::Contract }
     }
-}
-
-fn asks_for_problem(accept: &str) -> bool {
-    accept.split(',').any(|range| {
-        let mut parts = range.split(';').map(str::trim);
-        let named = parts.next().is_some_and(|name| name.eq_ignore_ascii_case(PROBLEM_JSON));
-        let refused =
-            parts.any(|p| p.split_once('=').is_some_and(|(k, v)| k == "q" && v.parse() == Ok(0.0f32)));
-        named && !refused
-    })
 }
 
 /// `{"name": ["The name field is required."]}`
@@ -61,8 +46,7 @@ struct CoreError<'a> {
     errors: Option<ByField<'a>>,
     #[serde(flatten)]
     more: More<'a>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    request_id: Option<&'a RequestId>,
+    request_id: &'a RequestId,
 }
 
 /// What single kinds of error say beside.
@@ -143,37 +127,9 @@ impl Contract {
                 Ok((PROBLEM_JSON, to_json(&problem)?))
             }
             (Self::Core, ErrorFormat::Contract) => {
-                let request_id = (status.as_u16() == 500).then_some(request_id);
-                Ok((
-                    JSON,
-                    to_json(&CoreError {
-                        error: error.code(),
-                        message: &message,
-                        errors,
-                        more: More::of(error),
-                        request_id,
-                    })?,
-                ))
+                let (error, more) = (error.code(), More::of(error));
+                Ok((JSON, to_json(&CoreError { error, message: &message, errors, more, request_id })?))
             }
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::asks_for_problem;
-
-    #[test]
-    fn problems_are_for_those_who_ask() {
-        for (accept, asked) in [
-            ("application/problem+json", true),
-            ("application/json, application/problem+json;q=0.9", true),
-            ("Application/Problem+JSON", true),
-            ("application/problem+json;q=0", false),
-            ("application/json", false),
-            ("*/*", false),
-        ] {
-            assert_eq!(asks_for_problem(accept), asked, "{accept}");
         }
     }
 }

@@ -104,7 +104,7 @@ impl Contract {
                 let limit = prepared.and_then(|plan| plan.limit.clone());
                 headers.insert(LIMIT, limit.unwrap_or_else(|| number(shown.limit)));
                 headers.insert(REMAINING, number(shown.remaining));
-                headers.insert(RESET, number(shown.reset_at.as_seconds()));
+                headers.insert(RESET, number(shown.reset_at.rounded_up().as_seconds()));
             }
         }
         let mut standing = Text::new();

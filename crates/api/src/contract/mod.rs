@@ -8,9 +8,12 @@ mod errors;
 mod limit_headers;
 mod pages;
 
-use actix_web::http::header::HeaderName;
+use actix_web::{
+    http::header::{HeaderMap, HeaderName, HeaderValue},
+    web::Bytes,
+};
 use gatepost_app::Answer;
-use gatepost_kernel::{Error, Result};
+use gatepost_kernel::{ApiKeyId, Environment, Error, Result};
 use serde::Serialize;
 
 pub use errors::ErrorFormat;
@@ -40,6 +43,51 @@ impl Contract {
         const CORE: HeaderName = HeaderName::from_static("x-gatepost-workspace");
         match self {
             Self::Core => CORE,
+        }
+    }
+
+    /// The response header of forward auth that names the environment of the key.
+    pub fn environment_header(self) -> HeaderName {
+        const CORE: HeaderName = HeaderName::from_static("x-gatepost-environment");
+        match self {
+            Self::Core => CORE,
+        }
+    }
+
+    /// The response header of forward auth that names the key.
+    pub fn key_id_header(self) -> HeaderName {
+        const CORE: HeaderName = HeaderName::from_static("x-gatepost-key-id");
+        match self {
+            Self::Core => CORE,
+        }
+    }
+
+    /// The response header of forward auth that lists the scopes of the key.
+    pub fn scopes_header(self) -> HeaderName {
+        const CORE: HeaderName = HeaderName::from_static("x-gatepost-scopes");
+        match self {
+            Self::Core => CORE,
+        }
+    }
+
+    /// The response headers in which forward auth says why it refuses: the code and the sentence of the error, for proxies that pass
+    /// on no body.
+    pub fn refusal_headers(self) -> [HeaderName; 2] {
+        const CORE: [HeaderName; 2] =
+            [HeaderName::from_static("x-gatepost-error"), HeaderName::from_static("x-gatepost-message")];
+        match self {
+            Self::Core => CORE,
+        }
+    }
+
+    /// Says in the headers of forward auth whose key it is that may pass, but for its workspace.
+    pub fn add_key(self, headers: &mut HeaderMap, key: ApiKeyId, environment: Environment, scopes: &Bytes) {
+        headers.insert(self.environment_header(), HeaderValue::from_static(environment.as_str()));
+        headers.insert(self.key_id_header(), number(key.0));
+        if let Some(scopes) =
+            HeaderValue::from_maybe_shared(scopes.clone()).ok().filter(|list| !list.is_empty())
+        {
+            headers.insert(self.scopes_header(), scopes);
         }
     }
 

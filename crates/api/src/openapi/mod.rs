@@ -205,7 +205,7 @@ fn add_rules(schemas: &mut Map<String, Value>) {
         }
     }
     if let Some(verify) = schemas.get_mut("VerifyApiKeyBody") {
-        verify["dependentRequired"] = json!({ "quantity": ["feature"] });
+        verify["dependentRequired"] = json!({ "quantity": ["feature"], "idempotency_key": ["feature"] });
     }
 }
 

@@ -9,12 +9,12 @@ use actix_web::{
     web,
 };
 use gatepost_app::Caller;
-use gatepost_kernel::{Error, RequestId, WorkspaceId};
+use gatepost_kernel::{Error, RequestId};
 use http_body_util::{BodyExt, Full};
 
 use crate::{
     State,
-    call::{acting_workspace, authenticate_and_count},
+    call::{acting_as_asked, authenticate_and_count},
     client,
     error::ApiError,
     mcp_server::{
@@ -48,10 +48,7 @@ async fn endpoint(req: HttpRequest, body: web::Payload) -> Result<HttpResponse, 
     let request_id = req.extensions().get::<RequestId>().cloned().ok_or_else(missing)?;
     let (principal, token) = authenticate_and_count(&req, &state, |_| Ok(())).await?;
     let caller = Caller::key(principal, token.into_secret(), request_id, client::address(&req, &state));
-    let caller = match acting_workspace(&req, &state) {
-        Some(workspace) => caller.acting_on(state.app(), workspace.map(WorkspaceId)).await?,
-        None => caller,
-    };
+    let caller = acting_as_asked(caller, &req, &state).await?;
     let body = actix_web::rt::time::timeout(PATIENCE, body.to_bytes_limited(MAX_BYTES)).await;
     let body =
         body.map_err(|_| ApiError::BadRequest("The request body took too long to arrive.".to_owned()))?;

@@ -1,9 +1,13 @@
 //! For load balancers and Prometheus; outside the contract and its limits.
 
-use actix_web::{HttpResponse, Resource, http::header::ContentType, web};
+use actix_web::{
+    HttpResponse, Resource,
+    http::header::{self, ContentType},
+    web,
+};
 use gatepost_kernel::Error;
 
-use crate::{State, error::ApiError, fallback::no_such_operation};
+use crate::{State, accept, error::ApiError, fallback::no_such_operation};
 
 pub fn configure(config: &mut web::ServiceConfig) {
     config
@@ -37,11 +41,14 @@ async fn readyz(req: actix_web::HttpRequest) -> Result<HttpResponse, ApiError> {
 }
 
 async fn metrics(req: actix_web::HttpRequest) -> Result<HttpResponse, ApiError> {
-    let text =
-        state(&req)?.metrics().render().map_err(|e| Error::Internal(format!("rendering metrics: {e}")))?;
-    Ok(HttpResponse::Ok()
-        .content_type("application/openmetrics-text; version=1.0.0; charset=utf-8")
-        .body(text))
+    let metrics = state(&req)?.metrics();
+    let (text, content_type) =
+        match accept::prefers(req.headers(), "application/openmetrics-text", "text/plain") {
+            true => (metrics.render(), "application/openmetrics-text; version=1.0.0; charset=utf-8"),
+            false => (metrics.render_0_0_4(), "text/plain; version=0.0.4; charset=utf-8"),
+        };
+    let text = text.map_err(|e| Error::Internal(format!("rendering metrics: {e}")))?;
+    Ok(HttpResponse::Ok().content_type(content_type).insert_header((header::VARY, "Accept")).body(text))
 }
 
 fn state(req: &actix_web::HttpRequest) -> Result<&State, ApiError> {

@@ -1,18 +1,19 @@
 //! `/api-keys/verify` and `/auth`: deciding about keys for somebody else's API.
 
-use actix_web::{HttpRequest, HttpResponse, http::Method, post, web};
-use gatepost_app::verification;
+use actix_web::{HttpMessage, HttpRequest, HttpResponse, http::Method, post, web};
+use gatepost_app::{Principal, verification};
 use gatepost_kernel::Error;
-use gatepost_keys::Scope;
 use utoipa_actix_web::service_config::ServiceConfig;
 
 use crate::{
     BASE_PATH, State,
-    call::{Call, authenticate_and_count},
+    auth_query::AuthQuery,
+    call::{Call, authenticate_and_count, count_anonymous},
+    client::Preflight,
     error::ApiError,
     query::NoQuery,
     scopes::ApiKeysVerify,
-    wire::verification::{VerificationView, VerifyApiKeyBody},
+    wire::verification::{EnvironmentChoice, VerificationView, VerifyApiKeyBody},
 };
 
 pub fn configure(config: &mut ServiceConfig<'_>) {
@@ -46,46 +47,63 @@ async fn verify_api_key(
 
 /// Forward auth
 ///
-/// For `auth_request` of nginx, `forward_auth` of Caddy, and the like: 204 with the limit headers, or 401, 403 or 429.
-/// Takes any method but TRACE, and any path below. The key is the request's own, in `Authorization`.
+/// For `auth_request` of nginx, `forward_auth` of Caddy, and the like: 204 with the limit headers, the workspace, the environment,
+/// the id and the scopes of the key, or 401, 403 or 429. Takes any method but TRACE, and any path below. The key is the request's
+/// own, in `Authorization`. A parameter that is not known is a 422: a slip of the pen must not open a route.
 #[utoipa::path(
     get, path = "/api/v1/auth", tag = "API keys", operation_id = "forward_auth",
     params(
-        ("scope" = Option<String>, Query, description = "What the route needs; several separated by commas"),
+        ("scope" = Option<String>, Query, description = "What the route needs; several with commas between, or given several times, are all needed"),
+        ("environment" = Option<EnvironmentChoice>, Query, description = "Which environment the key must be of; `live` if not given"),
         ("deny" = Option<String>, Query, description = "`403` answers 403 instead of 429, which nginx does not know"),
+        ("preflight" = Option<String>, Query, description = "`allow` lets CORS preflights pass, which never carry a key: by the request's method, or by `X-Forwarded-Method`"),
     ),
-    responses((status = 204, description = "The request may pass, and was counted"))
+    responses((status = 204, description = "The request may pass, and was counted", headers(
+        ("X-Gatepost-Environment" = String, description = "The environment of the key."),
+        ("X-Gatepost-Key-Id" = i64, description = "The id of the key."),
+        ("X-Gatepost-Scopes" = String, description = "The scopes of the key with blanks between; left out beyond 4,096 bytes."),
+    )))
 )]
 pub async fn forward_auth(req: HttpRequest) -> Result<HttpResponse, ApiError> {
     if req.method() == Method::TRACE {
         let allow = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS".to_owned();
         return Err(ApiError::MethodNotAllowed { method: req.method().to_string(), allow });
     }
-    let deny_by_403 = parameter(&req, "deny").is_some_and(|value| value == "403");
-    decide(&req).await.map_err(|error| match error {
-        limited @ ApiError::UseCase(Error::RateLimited { .. }) if deny_by_403 => {
+    let query = AuthQuery::read(req.query_string()).inspect_err(|error| {
+        // The proxy makes something else of it, so this is where the operator learns what is wrong.
+        let Error::Validation(faults) = error else { return };
+        for (parameter, faults) in faults.iter() {
+            let fault = faults.first().map(String::as_str);
+            tracing::warn!(
+                parameter,
+                fault,
+                "forward auth is asked in a way that it does not know; the request is refused"
+            );
+        }
+    })?;
+    decide(&req, &query).await.map_err(|error| match error {
+        limited @ ApiError::UseCase(Error::RateLimited { .. }) if query.deny_by_403 => {
             ApiError::Denied(Box::new(limited))
         }
         error => error,
     })
 }
 
-async fn decide(req: &HttpRequest) -> Result<HttpResponse, ApiError> {
+async fn decide(req: &HttpRequest, query: &AuthQuery) -> Result<HttpResponse, ApiError> {
     let state = req
         .app_data::<State>()
         .ok_or_else(|| Error::Internal("the state is not part of the application".to_owned()))?;
-    let scopes: Vec<Scope> = parameter(req, "scope")
-        .iter()
-        .flat_map(|scopes| scopes.split(','))
-        .map(|scope| scope.trim().parse().map_err(|fault: String| Error::invalid("scope", fault)))
-        .collect::<Result<_, _>>()?;
-    authenticate_and_count(req, state, |principal| scopes.iter().try_for_each(|scope| principal.may(scope)))
-        .await?;
-    Ok(HttpResponse::NoContent().finish())
-}
-
-/// A parameter of the query; what else is there belongs to somebody else.
-fn parameter(req: &HttpRequest, name: &str) -> Option<String> {
-    let pairs = web::Query::<Vec<(String, String)>>::from_query(req.query_string()).ok()?;
-    pairs.into_inner().into_iter().find(|(key, _)| key == name).map(|(_, value)| value)
+    if query.lets_preflights_pass && req.extensions().get::<Preflight>().is_some() {
+        count_anonymous(req, state)?;
+        return Ok(HttpResponse::NoContent().finish());
+    }
+    let may = |principal: &Principal| {
+        principal.is_of(query.environment)?;
+        query.scopes.iter().try_for_each(|scope| principal.may(scope))
+    };
+    let (principal, _) = authenticate_and_count(req, state, may).await?;
+    let mut response = HttpResponse::NoContent().finish();
+    let (key, environment) = (principal.key_id(), principal.environment());
+    state.contract().add_key(response.headers_mut(), key, environment, principal.scope_list());
+    Ok(response)
 }

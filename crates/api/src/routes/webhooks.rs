@@ -6,8 +6,8 @@ use gatepost_kernel::{WebhookDeliveryId, WebhookEndpointId};
 use utoipa_actix_web::service_config::ServiceConfig;
 
 use crate::{
-    call::Call,
-    contract::{Message, NoContent},
+    call::{Call, respond},
+    contract::{IntoAnswer, Message, NoContent, Plain},
     error::ApiError,
     lists::{ItemQuery, ListQuery},
     query::NoQuery,
@@ -180,8 +180,9 @@ async fn rotate_webhook_secret(
 #[post("/webhooks/{id}/test")]
 async fn test_webhook(call: Call<WebhooksWrite>) -> Result<HttpResponse, ApiError> {
     let id = WebhookEndpointId(call.path_id()?);
-    let tested = webhooks::test(call.app(), call.caller(), id).await?;
-    call.plain(&WebhookTestView::from(tested))
+    let contract = call.contract();
+    let render = move |tested| Plain(WebhookTestView::from(tested)).into_answer(contract);
+    Ok(respond(webhooks::test(call.app(), call.caller(), id, render).await?))
 }
 
 /// List a webhook endpoint's deliveries

@@ -75,12 +75,7 @@ impl ReadBody for UseEntitlementBody {
             _ => Err("The feature may not be greater than 128 characters.".to_owned()),
         });
         let quantity = quantity(fields);
-        let idempotency_key = fields.text("idempotency_key", Null::IsAbsent, |text| {
-            let fits = (1..=MAX_IDEMPOTENCY_KEY_LEN).contains(&text.len()) && !text.contains('\0');
-            fits.then(|| text.to_owned()).ok_or_else(|| {
-                "The idempotency key must be between 1 and 255 characters, none of them null.".to_owned()
-            })
-        });
+        let idempotency_key = idempotency_key(fields);
         let metadata = fields.json_object("metadata", Null::IsAbsent);
         if metadata.as_ref().is_some_and(|data| data.as_str().len() > MAX_METADATA_BYTES) {
             fields.fault("metadata", "The metadata may not be greater than 16 kilobytes.");
@@ -94,6 +89,16 @@ impl UseEntitlementBody {
     pub fn has_idempotency_key(&self) -> bool {
         self.idempotency_key.is_some()
     }
+}
+
+/// The key by which a repeated use is known; it may be left out.
+pub fn idempotency_key(fields: &mut Fields) -> Option<String> {
+    fields.text("idempotency_key", Null::IsAbsent, |text| {
+        let fits = (1..=MAX_IDEMPOTENCY_KEY_LEN).contains(&text.len()) && !text.contains('\0');
+        fits.then(|| text.to_owned()).ok_or_else(|| {
+            "The idempotency key must be between 1 and 255 characters, none of them null.".to_owned()
+        })
+    })
 }
 
 /// A quantity that may be left out.

@@ -4,14 +4,17 @@ use std::net::IpAddr;
 
 use gatepost_app::{
     Standing,
+    entitlements::UseFeature,
     verification::{Verification, Verified},
 };
-use gatepost_kernel::{ApiKeyId, CalendarTime, Environment, Secret, Timestamp, WorkspaceId};
+use gatepost_kernel::{
+    ApiKeyId, CalendarTime, Environment, EnvironmentFilter, Secret, Timestamp, WorkspaceId,
+};
 use gatepost_keys::{Scope, ScopeSet};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::entitlements::{EntitlementCheckView, quantity};
+use super::entitlements::{EntitlementCheckView, idempotency_key, quantity};
 use crate::body::{Context, Fields, Null, ReadBody};
 
 const MAX_COST: i64 = 1_000_000;
@@ -28,15 +31,35 @@ pub struct VerifyApiKeyBody {
     /// The address that it was presented from; needed for keys that are bound to addresses
     #[schema(value_type = Option<String>, example = "192.0.2.7")]
     client_ip: Option<IpAddr>,
-    /// What to count against its limits
-    #[schema(minimum = 0, maximum = 1_000_000, default = 1, example = 1)]
+    /// What to count against its limits; 1 if not given
+    #[schema(minimum = 0, maximum = 1_000_000, example = 1)]
     cost: Option<u64>,
     /// A feature that its workspace is to use
     #[schema(min_length = 1, max_length = 128, example = "api_calls")]
     feature: Option<String>,
-    /// How much of the feature
-    #[schema(minimum = 1, maximum = 9_007_199_254_740_991_u64, default = 1, example = 1)]
+    /// How much of the feature; 1 if not given
+    #[schema(minimum = 1, maximum = 9_007_199_254_740_991_u64, example = 1)]
     quantity: Option<u64>,
+    /// By which a repetition of the feature's use is known: it is counted once, for 32 days, and gets the same decision again.
+    /// The limits of the key are spent each time
+    #[schema(min_length = 1, max_length = 255, example = "order-1234")]
+    idempotency_key: Option<String>,
+    /// Which environment the key must be of; that of the calling key if not given
+    #[schema(value_type = Option<EnvironmentChoice>)]
+    environment: Option<EnvironmentFilter>,
+}
+
+/// Which environment a key must be of.
+#[derive(ToSchema)]
+#[schema(rename_all = "lowercase", example = "live")]
+#[expect(dead_code, reason = "only describes what is read")]
+pub enum EnvironmentChoice {
+    /// Live.
+    Live,
+    /// Test.
+    Test,
+    /// Either.
+    Any,
 }
 
 impl ReadBody for VerifyApiKeyBody {
@@ -53,22 +76,45 @@ impl ReadBody for VerifyApiKeyBody {
             _ => Err("The feature may not be greater than 128 characters.".to_owned()),
         });
         let quantity = quantity(fields);
-        if quantity.is_some() && feature.is_none() {
+        let idempotency_key = idempotency_key(fields);
+        if (quantity.is_some() || idempotency_key.is_some()) && feature.is_none() {
             fields.require("feature");
         }
-        Some(Self { key: key?, scopes, client_ip, cost, feature, quantity })
+        let environment = fields.text("environment", Null::IsAbsent, |text| {
+            EnvironmentFilter::parse(text).ok_or_else(|| {
+                let words = EnvironmentFilter::NAMES.join(", ");
+                format!("The selected environment is invalid. It must be one of: {words}.")
+            })
+        });
+        Some(Self { key: key?, scopes, client_ip, cost, feature, quantity, idempotency_key, environment })
     }
 }
 
 impl From<VerifyApiKeyBody> for Verification {
     fn from(body: VerifyApiKeyBody) -> Self {
-        let VerifyApiKeyBody { key, scopes, client_ip, cost, feature, quantity } = body;
+        let VerifyApiKeyBody {
+            key,
+            scopes,
+            client_ip,
+            cost,
+            feature,
+            quantity,
+            idempotency_key,
+            environment,
+        } = body;
+        let used = |feature| UseFeature {
+            feature,
+            quantity: quantity.unwrap_or(1),
+            idempotency_key,
+            metadata: None,
+        };
         Self {
             token: key,
             scopes: scopes.unwrap_or_default(),
             client_ip,
             cost: cost.unwrap_or(1),
-            feature: feature.map(|feature| (feature, quantity.unwrap_or(1))),
+            environment,
+            feature: feature.map(used),
         }
     }
 }
@@ -79,7 +125,7 @@ pub struct VerificationView {
     /// Whether the key may pass.
     #[schema(example = true)]
     valid: bool,
-    /// `VALID`, `NOT_FOUND`, `REVOKED`, `EXPIRED`, `IP_NOT_ALLOWED`, `INSUFFICIENT_SCOPE`, `RATE_LIMITED` or
+    /// `VALID`, `NOT_FOUND`, `REVOKED`, `EXPIRED`, `IP_NOT_ALLOWED`, `WRONG_ENVIRONMENT`, `INSUFFICIENT_SCOPE`, `RATE_LIMITED` or
     /// `FEATURE_LIMIT_REACHED`
     #[schema(example = "VALID")]
     code: &'static str,
@@ -134,7 +180,7 @@ pub struct StandingView {
 impl From<Standing> for StandingView {
     fn from(standing: Standing) -> Self {
         let Standing { limit, remaining, reset_at } = standing;
-        Self { limit, remaining, reset_at: reset_at.into() }
+        Self { limit, remaining, reset_at: reset_at.rounded_up().into() }
     }
 }
 

@@ -70,27 +70,27 @@ fn headers(reply: &Reply) -> [&str; 5] {
 
 async fn the_minute_and_its_burst(small: Small) {
     let (_, key) = small.tenant("minute").await;
-    // 2026-01-15T10:30:00Z and 61 seconds, when the first of the requests has left every window.
-    let reset = "1768473061";
+    // 2026-01-15T10:30:00Z and 60 seconds, when the last of the requests has left every window.
+    let reset = "1768473060";
     for remaining in ["2", "1", "0", "0", "0", "0"] {
         let reply = small.get(&key).await;
         assert_eq!(reply.status, 200);
-        let standing = format!("\"minute\";r={remaining};t=61");
+        let standing = format!("\"minute\";r={remaining};t=60");
         assert_eq!(headers(&reply), ["3", remaining, reset, &standing, "\"minute\";q=3;w=60"]);
     }
     for _ in 0..3 {
         let reply = small.get(&key).await;
-        assert_eq!((reply.status.as_u16(), reply.header("retry-after")), (429, "61"));
+        assert_eq!((reply.status.as_u16(), reply.header("retry-after")), (429, "60"));
         assert_eq!(headers(&reply)[..3], ["3", "0", reset]);
         let expected = json!({
-            "error": "rate_limit_exceeded", "message": "Too many requests. Please retry after 61 seconds.",
-            "retry_after": 61, "limit": 3, "remaining": 0, "reset_at": "2026-01-15T10:31:01Z"
+            "error": "rate_limit_exceeded", "message": "Too many requests. Please retry after 60 seconds.",
+            "retry_after": 60, "limit": 3, "remaining": 0, "reset_at": "2026-01-15T10:31:00Z"
         });
         assert_eq!(reply.json, expected);
     }
-    small.0.clock.advance(Duration::from_secs(60));
+    small.0.clock.advance(Duration::from_micros(59_999_999));
     small.get(&key).await.expect(429);
-    small.0.clock.advance(Duration::from_secs(1));
+    small.0.clock.advance(Duration::from_micros(1));
     assert_eq!(headers(&small.get(&key).await)[1], "2", "refused requests have spent nothing");
     // A request that is refused for its scope spends nothing, and says how the key stands.
     let (_, weak) = small.0.create_key(&key, 0, json!({ "scopes": ["posts:read"] })).await;
@@ -175,7 +175,7 @@ async fn addresses_without_a_key(small: Small) {
         let reply = anonymous().await;
         assert_eq!((reply.status.as_u16(), headers(&reply)[..2].to_vec()), (401, vec!["5", remaining]));
     }
-    app.send(app.request(Method::GET, "/api/v1/nope").bearer_auth(root)).await.expect(404);
+    app.send(app.request(Method::GET, "/api/v1/nope").bearer_auth("sk_live_x")).await.expect(404);
     app.send(app.request(Method::GET, "/api/v1/workspaces").bearer_auth("sk_live_x")).await.expect(401);
     anonymous().await.expect_error(429, "rate_limit_exceeded");
     app.send(app.request(Method::GET, "/api/v1/nope")).await.expect_error(429, "rate_limit_exceeded");

@@ -15,7 +15,7 @@ async fn probes_metrics_and_docs_need_no_key(app: TestApp) {
     app.get(&app.root_key, "/workspaces/77").await.expect(404);
     get(&format!("/{}", app.root_key)).await.expect(404);
     let metrics = get("/metrics").await;
-    assert!(metrics.header("content-type").starts_with("application/openmetrics-text"));
+    assert!(metrics.header("content-type").starts_with("text/plain; version=0.0.4"));
     for line in [
         "gatepost_http_requests_total{method=\"GET\",route=\"/api/v1/workspaces/{id}\",status=\"200\"} 1",
         "gatepost_http_requests_total{method=\"GET\",route=\"/api/v1/workspaces/{id}\",status=\"404\"} 1",

@@ -217,7 +217,7 @@ async fn no_operation_reaches_another_tenant(app: TestApp) {
             Case::OnEvent => {
                 let forged = send(&app, &attacker, &operation, "evt_victim", None).await;
                 let missing = send(&app, &attacker, &operation, "evt_nobody", None).await;
-                assert_eq!(forged.text, missing.text);
+                assert_eq!(forged.json, missing.json);
                 forged.expect_error(404, "not_found");
                 continue;
             }
@@ -240,7 +240,7 @@ async fn no_operation_reaches_another_tenant(app: TestApp) {
         let forged = send(&app, &attacker, &operation, id, None).await;
         let missing = send(&app, &attacker, &operation, 999_999, None).await;
         assert_eq!(
-            forged.text, missing.text,
+            forged.json, missing.json,
             "{}: what is hidden looks like what is not there",
             operation.id
         );

@@ -124,8 +124,12 @@ async fn the_root_acts_on_any_workspace(app: TestApp) {
     };
     let seen = acting(&app.root_key, &tenant.to_string()).await.expect(200);
     assert_eq!((&seen["data"][0]["id"], &seen["meta"]["total"]), (&json!(tenant_key_id), &json!(1)));
-    for missing in ["999", "0", "x", "-1", "99999999999999999999"] {
-        acting(&app.root_key, missing).await.expect_error(404, "not_found");
+    acting(&app.root_key, "999").await.expect_error(404, "not_found");
+    for malformed in ["", "0", "abc", "-1", "+1", "1.0", "99999999999999999999"] {
+        let error = acting(&app.root_key, malformed).await.expect_error(422, "validation_failed");
+        let fault = "The X-Workspace-ID must be the numeric id of one workspace.";
+        assert_eq!(error["errors"]["X-Workspace-ID"][0], fault, "{malformed:?}");
+        assert_eq!(acting(&key, malformed).await.expect_error(403, "access_denied")["message"], fault);
     }
     acting(&key, &tenant.to_string()).await.expect(200);
     for foreign in ["1", "999", "x"] {
@@ -133,7 +137,7 @@ async fn the_root_acts_on_any_workspace(app: TestApp) {
     }
     let twice = app.request(Method::GET, "/api/v1/api-keys").bearer_auth(&app.root_key);
     let twice = twice.header("X-Workspace-ID", tenant).header("X-Workspace-ID", 1);
-    app.send(twice).await.expect_error(404, "not_found");
+    app.send(twice).await.expect_error(422, "validation_failed");
     let (_, made) = app.create_key(&app.root_key, tenant, json!({ "scopes": ["*"] })).await;
     assert_eq!(app.get(&made, "/workspaces").await.header("x-gatepost-workspace"), tenant.to_string());
 }

@@ -115,6 +115,24 @@ async fn nginx_asks_as_documented() {
     }
     let limited = get(&reader).await;
     assert_eq!(limited.status(), 429);
+    let trial = key(json!({ "name": "trial", "scopes": ["posts:read"], "environment": "test" })).await;
+    let refused = get(&trial).await;
+    assert_eq!(refused.status(), 403);
+    let said: Value = refused.json().await.expect("JSON");
+    assert_eq!(said["error"], "wrong_environment");
+    let sentence = said["message"].as_str().expect("a sentence");
+    assert!(
+        sentence.contains("of the test environment") && sentence.contains("Use a key of the other one"),
+        "{sentence}"
+    );
+    let preflight = client.request(reqwest::Method::OPTIONS, format!("http://{front}/posts/1"));
+    let preflight =
+        preflight.header("Origin", "https://app.example").header("Access-Control-Request-Method", "GET");
+    assert_eq!(send(preflight).await.status(), 200, "the API behind answers it");
+    let forged = client.get(format!("http://{front}/posts/1")).header("Origin", "https://app.example");
+    let forged =
+        forged.header("Access-Control-Request-Method", "GET").header("X-Forwarded-Method", "OPTIONS");
+    assert_eq!(send(forged).await.status(), 401, "a client does not say for the proxy what it asks");
     assert!(limited.headers()["retry-after"].to_str().is_ok_and(|seconds| seconds.parse::<u64>().is_ok()));
     assert_eq!(get(&writer).await.status(), 403);
     assert_eq!(get(&elsewhere).await.status(), 403);
