@@ -21,7 +21,15 @@ const MAX_AGE_SECONDS: usize = 3_600;
 /// What browsers are told. Keys travel in a header of the request, so no page can make a browser send one by itself, and
 /// credentials of the browser's own are never asked for.
 pub fn cors(origins: &[String]) -> Cors {
-    let methods = [Method::GET, Method::HEAD, Method::POST, Method::PATCH, Method::DELETE, Method::OPTIONS];
+    let methods = [
+        Method::GET,
+        Method::HEAD,
+        Method::POST,
+        Method::PUT,
+        Method::PATCH,
+        Method::DELETE,
+        Method::OPTIONS,
+    ];
     let requests = [
         "accept",
         "authorization",

@@ -10,7 +10,7 @@ mod own;
 use std::collections::BTreeMap;
 
 use gatepost_entitlements::{
-    Catalog, Cycle, Feature, FeatureKind, Grant, Period, Reason, is_own, is_resource,
+    Catalog, Cycle, Feature, FeatureKind, Grant, Operation, Period, Reason, is_own, is_resource,
 };
 use gatepost_kernel::{Environment, Error, Json, Result, Timestamp, WorkspaceId};
 use gatepost_keys::Scope;
@@ -29,12 +29,27 @@ pub const MAX_QUANTITY: u64 = (1 << 53) - 1;
 pub struct UseFeature {
     /// Of what.
     pub feature: String,
+    /// What is done to the counter.
+    pub operation: Operation,
     /// How much.
     pub quantity: u64,
     /// By which a repetition is known.
     pub idempotency_key: Option<String>,
     /// What the caller wants to remember of it, as it came.
     pub metadata: Option<Json>,
+}
+
+impl UseFeature {
+    /// One more of a feature.
+    pub fn one(feature: impl Into<String>) -> Self {
+        Self {
+            feature: feature.into(),
+            operation: Operation::Add,
+            quantity: 1,
+            idempotency_key: None,
+            metadata: None,
+        }
+    }
 }
 
 /// How a workspace stands with a feature, and what was decided.
@@ -67,7 +82,7 @@ pub struct FeatureStanding {
 }
 
 impl FeatureStanding {
-    /// The refusal as an error.
+    /// The refusal as an error that names the feature.
     ///
     /// # Errors
     /// [`Error::FeatureLimitReached`].
@@ -75,7 +90,8 @@ impl FeatureStanding {
         match self.refused {
             None => Ok(self),
             Some(_) => {
-                Err(Error::FeatureLimitReached { feature: self.feature, upgrade_url: self.upgrade_url })
+                let Self { feature, upgrade_url, .. } = self;
+                Err(Error::FeatureLimitReached { feature, upgrade_url, standing: None })
             }
         }
     }
@@ -144,28 +160,28 @@ fn listed(catalog: &Catalog, tier: &str) -> Vec<String> {
     names
 }
 
-/// Counts a use by the caller's workspace, if its plan allows it; how it stands then. A repetition with the same idempotency
-/// key is counted once and gets the same decision.
+/// Changes what the caller's workspace uses of a feature, if its plan allows it; how it stands then, and whether it was refused. A
+/// repetition with the same idempotency key is counted once and gets the same decision.
 ///
 /// # Errors
-/// [`Error::FeatureNotFound`] naming the known ones; [`Error::FeatureLimitReached`] if it is refused;
-/// [`Error::Validation`] for a feature that is not counted, or that Gatepost counts itself;
-/// [`Error::IdempotencyKeyReused`]; [`Error::Unavailable`]: then nobody knows whether it was counted.
+/// [`Error::FeatureNotFound`] naming the known ones; [`Error::Validation`] for a feature that is not counted so, or that Gatepost
+/// counts itself; [`Error::IdempotencyKeyReused`]; [`Error::Unavailable`]: then nobody knows whether it was counted. Never a
+/// refusal, which is an answer here.
 pub async fn consume(app: &App, caller: &Caller, input: UseFeature) -> Result<FeatureStanding> {
-    check_countable(app.catalog(), &input.feature)?;
+    check_countable(app.catalog(), &input)?;
     let (workspace, environment) = (caller.workspace_id(), caller.environment());
-    app.count(workspace, environment, input).await?.into_result()
+    app.count(workspace, environment, input).await
 }
 
-/// The same inside a unit of work, whose request can be repeated by its own key: a refusal leaves nothing behind.
+/// The same inside a unit of work, whose request can be repeated by its own key: a refusal must leave nothing behind.
 ///
 /// # Errors
 /// As [`consume`].
 pub async fn consume_in(unit: &mut UnitOfWork<'_>, input: UseFeature) -> Result<FeatureStanding> {
     let app = unit.app().clone();
-    check_countable(app.catalog(), &input.feature)?;
+    check_countable(app.catalog(), &input)?;
     let (workspace, environment) = (unit.caller().workspace_id(), unit.caller().environment());
-    counting::count_in(unit, &app, workspace, environment, input).await?.into_result()
+    counting::count_in(unit, &app, workspace, environment, input).await
 }
 
 impl App {
@@ -180,9 +196,7 @@ impl App {
         if matches!(required, "entitlements:write" | "api-keys:verify") {
             return Ok(());
         }
-        let input =
-            UseFeature { feature: feature.clone(), quantity: 1, idempotency_key: None, metadata: None };
-        let standing = self.count(caller.home(), caller.environment(), input).await?;
+        let standing = self.count(caller.home(), caller.environment(), UseFeature::one(feature)).await?;
         match standing.refused {
             None | Some(Reason::NotInPlan | Reason::FeatureNotFound) => Ok(()),
             Some(_) if required.starts_with("api-keys:") => Ok(()),
@@ -191,15 +205,20 @@ impl App {
     }
 }
 
-/// Refuses a feature that callers cannot count.
-fn check_countable(catalog: &Catalog, name: &str) -> Result<()> {
+/// Refuses a feature that callers cannot count, or not so.
+fn check_countable(catalog: &Catalog, input: &UseFeature) -> Result<()> {
+    let name = &input.feature;
     check_usable(catalog, name)?;
-    match catalog.feature(name) {
-        Some(feature) if feature.kind == FeatureKind::Boolean => {
-            Err(Error::invalid("feature", format!("The feature {name} is on or off; it is not counted.")))
+    let Some(feature) = catalog.feature(name) else { return Ok(()) };
+    let fault = match (input.operation, feature.kind) {
+        (_, FeatureKind::Boolean) => "is on or off; it is not counted",
+        (Operation::Release, FeatureKind::Metered) => {
+            "is counted by period; what was used cannot be given back"
         }
-        _ => Ok(()),
-    }
+        (Operation::Set, _) if feature.is_rolling() => "is counted over the last days; it cannot be set",
+        _ => return Ok(()),
+    };
+    Err(Error::invalid("feature", format!("The feature {name} {fault}.")))
 }
 
 /// Refuses a feature that there is not, and one that is not the callers' to use.
@@ -341,7 +360,7 @@ fn kept(app: &App, one: EntitlementUse) -> FeatureStanding {
         period_start: one.reset_at.map(|_| one.counter.period_start),
         reset_at: one.reset_at,
         upgrade_plan: refused
-            .and_then(|_| app.catalog().upgrade(&one.plan, &name, one.used, one.quantity))
+            .and_then(|_| app.catalog().upgrade(&one.plan, &name, one.used, one.requested))
             .map(str::to_owned),
         upgrade_url: refused.and_then(|_| app.settings().upgrade_url.clone()),
         plan: one.plan,

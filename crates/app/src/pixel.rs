@@ -219,8 +219,6 @@ async fn try_group(app: App, tracked: Vec<Arc<Tracked>>) -> Result<Vec<Result<bo
 }
 
 fn use_of(tracked: &Tracked) -> Request {
-    let input =
-        UseFeature { feature: FEATURE.to_owned(), quantity: 1, idempotency_key: None, metadata: None };
     let NewPixelEvent { workspace_id, environment, .. } = tracked.event;
-    Request { workspace_id, environment, input }
+    Request { workspace_id, environment, input: UseFeature::one(FEATURE) }
 }

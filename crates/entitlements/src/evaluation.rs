@@ -89,17 +89,59 @@ impl Grant {
         }
     }
 
-    /// Decides on `quantity` more after `used`.
+    /// Decides on `quantity` more after `used`. Nothing more always fits: to look is not to use.
     ///
     /// # Errors
     /// Why not.
     pub fn decide(self, used: u64, quantity: u64) -> Result<(), Reason> {
         match self {
             Self::Nothing(reason) => Err(reason),
+            _ if quantity == 0 => Ok(()),
             Self::On | Self::Unlimited | Self::UpTo { soft: true, .. } => Ok(()),
             Self::UpTo { limit, .. } if used.saturating_add(quantity) <= limit => Ok(()),
             Self::UpTo { limit, .. } if used >= limit => Err(Reason::LimitExceeded),
             Self::UpTo { .. } => Err(Reason::InsufficientRemaining),
+        }
+    }
+}
+
+/// What is done to a counter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Operation {
+    /// So much more is used.
+    #[default]
+    Add,
+    /// So much is used no more.
+    Release,
+    /// So much is used altogether.
+    Set,
+}
+
+impl Operation {
+    /// The word in the database.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Add => "add",
+            Self::Release => "release",
+            Self::Set => "set",
+        }
+    }
+
+    /// Reads the word.
+    pub fn parse(text: &str) -> Option<Self> {
+        [Self::Add, Self::Release, Self::Set].into_iter().find(|operation| operation.as_str() == text)
+    }
+
+    /// What is used after it, if the grant allows it. What only lowers it is always allowed, and nothing is below zero.
+    ///
+    /// # Errors
+    /// Why not.
+    pub fn apply(self, grant: Grant, used: u64, quantity: u64) -> Result<u64, Reason> {
+        match self {
+            Self::Add => grant.decide(used, quantity).map(|()| used.saturating_add(quantity)),
+            Self::Release => Ok(used.saturating_sub(quantity)),
+            Self::Set if quantity <= used => Ok(quantity),
+            Self::Set => grant.decide(used, quantity - used).map(|()| quantity),
         }
     }
 }

@@ -86,6 +86,11 @@ pub struct Feature {
 }
 
 impl Feature {
+    /// Whether what counts is the use of the last days.
+    pub fn is_rolling(&self) -> bool {
+        matches!(self.reset, Reset::RollingDays(_))
+    }
+
     /// A hard feature that is never reset, with the usual thresholds.
     pub fn new(kind: FeatureKind) -> Self {
         Self {

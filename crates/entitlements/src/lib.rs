@@ -14,7 +14,7 @@ mod plan;
 mod time_zone;
 
 pub use catalog::{Catalog, CatalogError};
-pub use evaluation::{Grant, Reason, crossed, is_own, is_resource};
+pub use evaluation::{Grant, Operation, Reason, crossed, is_own, is_resource};
 pub use feature::{DEFAULT_THRESHOLDS, Feature, FeatureKind, FeatureValue, Reset};
 pub use period::{Anchor, Cycle, Period};
 pub use plan::{Access, Plan};

@@ -4,7 +4,7 @@
 
 use indexmap::IndexMap;
 
-use crate::{Environment, Timestamp};
+use crate::{Environment, JsonObject, Timestamp};
 
 /// The result of a rule or a use-case.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -94,6 +94,8 @@ pub enum Error {
         feature: String,
         /// Where to get more.
         upgrade_url: Option<String>,
+        /// How the workspace stands with it, where somebody asked for it by name.
+        standing: Option<Box<JsonObject>>,
     },
     /// Too many requests: nothing was done, and nothing was counted.
     #[error("Too many requests. Please retry after {retry_after_seconds} seconds.")]

@@ -96,6 +96,11 @@ impl JsonObject {
         self.get(name).and_then(Json::text)
     }
 
+    /// Takes a member out.
+    pub fn remove(&mut self, name: &str) -> Option<Json> {
+        self.0.shift_remove(name)
+    }
+
     /// Takes the members of `changes` over; those that are null, here or there, are removed.
     pub fn merge(&mut self, changes: Self) {
         self.0.extend(changes.0);

@@ -8,6 +8,7 @@ use diesel::{
     sql_types::{BigInt, Bool, Nullable, Text},
 };
 use diesel_async::RunQueryDsl;
+use gatepost_entitlements::Operation;
 use gatepost_kernel::{Environment, Json, Timestamp, WorkspaceId};
 
 use crate::{
@@ -35,8 +36,12 @@ pub struct CounterKey {
 pub struct EntitlementUse {
     /// What it counted for.
     pub counter: CounterKey,
-    /// How much.
-    pub quantity: u64,
+    /// What was asked for.
+    pub operation: Operation,
+    /// The figure of the request.
+    pub requested: u64,
+    /// What the counter changed by; below zero where something was given back.
+    pub quantity: i64,
     /// When the period ends; none if never.
     pub reset_at: Option<Timestamp>,
     /// The count after it, over the whole period.
@@ -72,8 +77,18 @@ struct UseRow {
     plan: String,
     reason: Option<String>,
     metadata: Option<String>,
+    operation: String,
+    requested: Option<i64>,
     idempotency_key: Option<String>,
     created_at: DbTime,
+}
+
+impl EntitlementUse {
+    /// The figure of the request, where the change of the counter does not say it.
+    fn requested_beside(&self) -> Option<i64> {
+        let requested = to_i64(self.requested);
+        (requested != self.quantity).then_some(requested)
+    }
 }
 
 impl From<&EntitlementUse> for UseRow {
@@ -82,7 +97,9 @@ impl From<&EntitlementUse> for UseRow {
             workspace_id: one.counter.workspace_id.0,
             environment: one.counter.environment.as_str().to_owned(),
             feature: one.counter.feature.clone(),
-            quantity: to_i64(one.quantity),
+            quantity: one.quantity,
+            operation: one.operation.as_str().to_owned(),
+            requested: one.requested_beside(),
             period_start: one.counter.period_start.into(),
             reset_at: one.reset_at.map(Into::into),
             used: to_i64(one.used),
@@ -112,7 +129,9 @@ impl TryFrom<UseRow> for EntitlementUse {
                 feature: row.feature,
                 period_start: row.period_start.into(),
             },
-            quantity: row.quantity.unsigned_abs(),
+            operation: Operation::parse(&row.operation).unwrap_or_default(),
+            requested: row.requested.unwrap_or(row.quantity).unsigned_abs(),
+            quantity: row.quantity,
             reset_at: row.reset_at.map(Into::into),
             used: row.used.unsigned_abs(),
             limit: row.limit_value.map(i64::unsigned_abs),
@@ -130,7 +149,7 @@ bulk_statement! {
     /// Uses of features.
     InsertUses returning () =
     "INSERT INTO entitlement_usage (workspace_id, environment, feature, quantity, period_start, reset_at, used, limit_value, \
-     soft, plan, reason, metadata, idempotency_key, created_at) SELECT * FROM"
+     soft, plan, reason, metadata, operation, requested, idempotency_key, created_at) SELECT * FROM"
     unnest ""
     {
         workspace_id: i64 => BigInt,
@@ -145,6 +164,8 @@ bulk_statement! {
         plan: &'a str => Text,
         reason: Option<&'a str> => Nullable<Text>,
         metadata: Option<&'a str> => Nullable<Text>,
+        operation: &'a str => Text,
+        requested: Option<i64> => Nullable<BigInt>,
         idempotency_key: Option<&'a str> => Nullable<Text>,
         created_at: DbTime => Instant,
     }
@@ -157,7 +178,7 @@ impl<'a> InsertUses<'a> {
             insert.workspace_id.push(one.counter.workspace_id.0);
             insert.environment.push(one.counter.environment.as_str());
             insert.feature.push(&one.counter.feature);
-            insert.quantity.push(to_i64(one.quantity));
+            insert.quantity.push(one.quantity);
             insert.period_start.push(one.counter.period_start.into());
             insert.reset_at.push(one.reset_at.map(Into::into));
             insert.used.push(to_i64(one.used));
@@ -166,6 +187,8 @@ impl<'a> InsertUses<'a> {
             insert.plan.push(&one.plan);
             insert.reason.push(one.reason.as_deref());
             insert.metadata.push(one.metadata.as_ref().map(Json::as_str));
+            insert.operation.push(one.operation.as_str());
+            insert.requested.push(one.requested_beside());
             insert.idempotency_key.push(one.idempotency_key.as_deref());
             insert.created_at.push(one.created_at.into());
         }
@@ -408,7 +431,7 @@ impl Tx<'_> {
                     limit_value: last.limit.map(to_i64),
                     soft: last.soft,
                     plan: &last.plan,
-                    quantities: uses.iter().map(|one| to_i64(one.quantity)).collect(),
+                    quantities: uses.iter().map(|one| one.quantity).collect(),
                     counts: uses.iter().map(|one| to_i64(one.used)).collect(),
                     metadata: uses.iter().map(|one| one.metadata.as_ref().map(Json::as_str)).collect(),
                 };
@@ -433,6 +456,21 @@ impl Tx<'_> {
         Ok(inserted > 0)
     }
 
+    /// Forgets that a threshold was reached in a period; whether it was noted.
+    pub async fn entitlement_alert_delete(&mut self, key: &CounterKey, threshold: u32) -> Result<bool> {
+        let deleted = on_conn!(self, |c| diesel::delete(
+            entitlement_alerts::table
+                .filter(entitlement_alerts::workspace_id.eq(key.workspace_id.0))
+                .filter(entitlement_alerts::environment.eq(key.environment.as_str()))
+                .filter(entitlement_alerts::feature.eq(&key.feature))
+                .filter(entitlement_alerts::period_start.eq(DbTime::from(key.period_start)))
+                .filter(entitlement_alerts::threshold.eq(i64::from(threshold))),
+        )
+        .execute(c)
+        .await?);
+        Ok(deleted > 0)
+    }
+
     /// The sum of the quantities that were counted for a feature of a workspace, over all periods.
     pub async fn entitlement_use_sum(
         &mut self,
@@ -448,7 +486,8 @@ impl Tx<'_> {
             .select(entitlement_usage::quantity)
             .load(c)
             .await?);
-        Ok(quantities.into_iter().fold(0, |sum, quantity| sum.saturating_add(quantity.unsigned_abs())))
+        let sum: i64 = quantities.into_iter().fold(0, i64::saturating_add);
+        Ok(sum.unsigned_abs())
     }
 
     /// Deletes uses from before `before`, at most `limit`; how many. The counters stay.

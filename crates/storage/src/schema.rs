@@ -247,6 +247,8 @@ diesel::table! {
         plan -> Text,
         reason -> Nullable<Text>,
         metadata -> Nullable<Text>,
+        operation -> Text,
+        requested -> Nullable<BigInt>,
         idempotency_key -> Nullable<Text>,
         created_at -> Instant,
     }

@@ -1,7 +1,7 @@
 //! Errors in the core contract's exact shapes, or as RFC 9457 problems for callers who ask for them.
 
 use actix_web::{HttpRequest, ResponseError};
-use gatepost_kernel::{CalendarTime, Error, FieldErrors, RequestId, Result};
+use gatepost_kernel::{CalendarTime, Error, FieldErrors, JsonObject, RequestId, Result};
 use serde::{Serialize, Serializer, ser::SerializeMap};
 
 use super::{Contract, JSON, to_json};
@@ -56,6 +56,8 @@ struct More<'a> {
     feature: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     upgrade_url: Option<&'a str>,
+    #[serde(flatten)]
+    standing: Option<&'a JsonObject>,
     #[serde(skip_serializing_if = "Option::is_none")]
     retry_after: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -69,9 +71,12 @@ struct More<'a> {
 impl<'a> More<'a> {
     fn of(error: &'a ApiError) -> Self {
         match error.inner() {
-            ApiError::UseCase(Error::FeatureLimitReached { feature, upgrade_url }) => {
-                Self { feature: Some(feature), upgrade_url: upgrade_url.as_deref(), ..Self::default() }
-            }
+            ApiError::UseCase(Error::FeatureLimitReached { feature, upgrade_url, standing }) => Self {
+                feature: Some(feature),
+                upgrade_url: upgrade_url.as_deref(),
+                standing: standing.as_deref(),
+                ..Self::default()
+            },
             ApiError::UseCase(Error::RateLimited { retry_after_seconds, limit, reset_at }) => Self {
                 retry_after: Some(*retry_after_seconds),
                 limit: Some(*limit),

@@ -4,7 +4,7 @@
 use serde_json::{Value, json};
 
 /// Type of the event, when it is sent, and the schema of its `data`.
-pub const EVENTS: [(&str, &str, &str); 11] = [
+pub const EVENTS: [(&str, &str, &str); 12] = [
     ("api_key.created", "An API key was made", "ApiKeyEventData"),
     ("api_key.updated", "An API key was changed", "ApiKeyEventData"),
     ("api_key.rotated", "An API key was replaced; the data is the new one's", "RotatedApiKeyEventData"),
@@ -12,11 +12,8 @@ pub const EVENTS: [(&str, &str, &str); 11] = [
     ("workspace.created", "A workspace was made", "WorkspaceEventData"),
     ("workspace.updated", "A workspace was changed", "WorkspaceEventData"),
     ("workspace.deleted", "A workspace was deleted", "WorkspaceEventData"),
-    (
-        "entitlement.threshold_reached",
-        "So much of a feature is used in its period",
-        "ThresholdReachedEventData",
-    ),
+    ("entitlement.threshold_reached", "So much of a feature is used in its period", "ThresholdEventData"),
+    ("entitlement.threshold_cleared", "So much of a feature is used no more", "ThresholdEventData"),
     ("seo.report.created", "An SEO report was submitted", "SeoReportEventData"),
     (
         "seo.score.dropped",

@@ -39,7 +39,7 @@ pub use version_3_0::document as document_3_0;
     paths(crate::routes::verification::forward_auth),
     components(schemas(wire::ErrorBody, wire::RateLimitErrorBody, wire::ValidationErrorBody, wire::ServerErrorBody, wire::Problem,
         wire::webhook_events::ApiKeyEventData, wire::webhook_events::RotatedApiKeyEventData,
-        wire::webhook_events::WorkspaceEventData, wire::webhook_events::ThresholdReachedEventData,
+        wire::webhook_events::WorkspaceEventData, wire::webhook_events::ThresholdEventData,
         wire::webhook_events::SeoReportEventData, wire::webhook_events::SeoScoreDroppedEventData,
         wire::webhook_events::WebhookTestEventData))
 )]
@@ -391,7 +391,7 @@ fn shared_parameters() -> [(&'static str, Value); 3] {
 }
 
 fn is_request_body(schema: &str) -> bool {
-    ["Create", "Update", "Rotate", "Use", "Verify", "Submit", "Track", "Call"]
+    ["Create", "Update", "Rotate", "Use", "Set", "Verify", "Submit", "Track", "Call"]
         .iter()
         .any(|verb| schema.starts_with(verb))
         && schema.ends_with("Body")

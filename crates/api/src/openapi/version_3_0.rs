@@ -26,7 +26,7 @@ pub fn document() -> Value {
 }
 
 /// Errors that have members of their own.
-const SPECIAL: [&str; 3] = ["ValidationErrorBody", "RateLimitErrorBody", "ServerErrorBody"];
+const SPECIAL: [&str; 3] = ["ValidationErrorBody", "RateLimitErrorBody", "EntitlementRefusalBody"];
 
 /// Generators for 3.0 want all errors of an operation to be of one type: one that has the members of all.
 fn one_error(document: &mut Value) {

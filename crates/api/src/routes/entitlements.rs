@@ -1,7 +1,9 @@
 //! `/entitlements`
 
-use actix_web::{HttpResponse, get, post};
+use actix_web::{HttpResponse, get, post, put};
 use gatepost_app::{UnitOfWork, entitlements};
+use gatepost_entitlements::Operation;
+use gatepost_kernel::Error;
 use utoipa_actix_web::service_config::ServiceConfig;
 
 use crate::{
@@ -11,8 +13,8 @@ use crate::{
     query::NoQuery,
     scopes::{EntitlementsRead, EntitlementsWrite},
     wire::entitlements::{
-        CheckEntitlementQuery, EntitlementCheckView, EntitlementSummaryItem, EntitlementSummaryView,
-        RecordedUsageView, UseEntitlementBody,
+        CheckEntitlementQuery, EntitlementCheckView, EntitlementRefusalBody, EntitlementSummaryItem,
+        EntitlementSummaryView, RecordedUsageView, SetUsage, SetUsageBody, UseEntitlementBody, refuse,
     },
 };
 
@@ -21,6 +23,8 @@ pub fn configure(config: &mut ServiceConfig<'_>) {
         .service(check_entitlement)
         .service(record_usage)
         .service(consume_entitlement)
+        .service(release_entitlement)
+        .service(set_usage)
         .service(get_entitlement_summary);
 }
 
@@ -48,13 +52,16 @@ async fn check_entitlement(
 #[utoipa::path(
     tag = "Entitlements", operation_id = "record_usage", request_body = UseEntitlementBody,
     extensions(("x-required-scope" = json!("entitlements:write"))),
-    responses((status = 200, description = "It is counted", body = RecordedUsageView))
+    responses(
+        (status = 200, description = "It is counted", body = RecordedUsageView),
+        (status = 403, description = "The plan allows no more, or the API key may not do this", body = EntitlementRefusalBody),
+    )
 )]
 #[post("/entitlements/usage")]
 async fn record_usage(
     call: Call<EntitlementsWrite, NoQuery, UseEntitlementBody>,
 ) -> Result<HttpResponse, ApiError> {
-    count(call).await
+    count(call, Operation::Add).await
 }
 
 /// Check and record in one step
@@ -64,26 +71,75 @@ async fn record_usage(
 #[utoipa::path(
     tag = "Entitlements", operation_id = "consume_entitlement", request_body = UseEntitlementBody,
     extensions(("x-required-scope" = json!("entitlements:write"))),
-    responses((status = 200, description = "It is allowed and counted", body = RecordedUsageView))
+    responses(
+        (status = 200, description = "It is allowed and counted", body = RecordedUsageView),
+        (status = 403, description = "The plan allows no more, or the API key may not do this", body = EntitlementRefusalBody),
+    )
 )]
 #[post("/entitlements/consume")]
 async fn consume_entitlement(
     call: Call<EntitlementsWrite, NoQuery, UseEntitlementBody>,
 ) -> Result<HttpResponse, ApiError> {
-    count(call).await
+    count(call, Operation::Add).await
 }
 
-async fn count(call: Call<EntitlementsWrite, NoQuery, UseEntitlementBody>) -> Result<HttpResponse, ApiError> {
+/// Give back what is in use
+///
+/// Of features that count what is in use at a time (`limit`): a seat is free again. Never below zero. The same `idempotency_key` is
+/// counted once. Endpoints hear of `entitlement.threshold_cleared` for each threshold that is not reached any more.
+#[utoipa::path(
+    tag = "Entitlements", operation_id = "release_entitlement", request_body = UseEntitlementBody,
+    extensions(("x-required-scope" = json!("entitlements:write"))),
+    responses((status = 200, description = "It is given back", body = RecordedUsageView))
+)]
+#[post("/entitlements/release")]
+async fn release_entitlement(
+    call: Call<EntitlementsWrite, NoQuery, UseEntitlementBody>,
+) -> Result<HttpResponse, ApiError> {
+    count(call, Operation::Release).await
+}
+
+/// Set what is in use
+///
+/// To an absolute count. Above a hard limit it is refused, and nothing is set; to lower it is always allowed. Not for features that
+/// are counted over the last days.
+#[utoipa::path(
+    tag = "Entitlements", operation_id = "set_usage", request_body = SetUsageBody,
+    extensions(("x-required-scope" = json!("entitlements:write"))),
+    responses(
+        (status = 200, description = "It is set", body = RecordedUsageView),
+        (status = 403, description = "The plan does not allow so much, or the API key may not do this", body = EntitlementRefusalBody),
+    )
+)]
+#[put("/entitlements/usage")]
+async fn set_usage(call: Call<EntitlementsWrite, NoQuery, SetUsage>) -> Result<HttpResponse, ApiError> {
     let (body, call) = call.into_body();
+    change(call, body.map(|SetUsage(body)| body), Operation::Set).await
+}
+
+async fn count(
+    call: Call<EntitlementsWrite, NoQuery, UseEntitlementBody>,
+    operation: Operation,
+) -> Result<HttpResponse, ApiError> {
+    let (body, call) = call.into_body();
+    change(call, body, operation).await
+}
+
+async fn change(
+    call: Call<EntitlementsWrite, NoQuery, ()>,
+    body: Result<UseEntitlementBody, Error>,
+    operation: Operation,
+) -> Result<HttpResponse, ApiError> {
     // A use with a key of its own is counted once by that; others are repeated like any request.
     if call.caller().can_repeat() && !body.as_ref().is_ok_and(UseEntitlementBody::has_idempotency_key) {
         let consume = async move |unit: &mut UnitOfWork<'_>| {
-            Ok(Plain(RecordedUsageView::from(entitlements::consume_in(unit, body?.into()).await?)))
+            let standing = entitlements::consume_in(unit, body?.into_use(operation)).await?;
+            Ok(Plain(RecordedUsageView::from(refuse(standing)?)))
         };
         return call.mutate(consume).await;
     }
-    let standing = entitlements::consume(call.app(), call.caller(), body?.into()).await?;
-    call.plain(&RecordedUsageView::from(standing))
+    let standing = entitlements::consume(call.app(), call.caller(), body?.into_use(operation)).await?;
+    call.plain(&RecordedUsageView::from(refuse(standing)?))
 }
 
 /// Get the usage summary

@@ -3,8 +3,8 @@
 use std::fmt::Write;
 
 use gatepost_app::entitlements::{FeatureStanding, MAX_QUANTITY, Summary, UseFeature};
-use gatepost_entitlements::{FeatureKind, Grant, Reason};
-use gatepost_kernel::{CalendarTime, Json, WorkspaceId};
+use gatepost_entitlements::{FeatureKind, Grant, Operation, Reason};
+use gatepost_kernel::{CalendarTime, Error, Json, JsonObject, WorkspaceId};
 use indexmap::IndexMap;
 use serde::{Serialize, Serializer};
 use utoipa::{IntoParams, ToSchema};
@@ -26,8 +26,8 @@ pub struct CheckEntitlementQuery {
     /// Feature key to check
     #[param(min_length = 1, max_length = 128, example = "posts")]
     feature: String,
-    /// Amount to check
-    #[param(minimum = 1, maximum = 9_007_199_254_740_991_u64, default = 1)]
+    /// Amount to check; 1 if not given
+    #[param(minimum = 0, maximum = 9_007_199_254_740_991_u64)]
     quantity: Option<u64>,
 }
 
@@ -44,21 +44,21 @@ impl ReadQuery for CheckEntitlementQuery {
             |text: &str| (1..=MAX_FEATURE_LEN).contains(&text.chars().count()).then(|| text.to_owned());
         let feature = parameters.required_text("feature", short, "a feature of at most 128 characters");
         let quantity =
-            |text: &str| text.parse().ok().filter(|quantity| (1..=MAX_QUANTITY).contains(quantity));
-        let form = "an integer between 1 and 9007199254740991";
+            |text: &str| text.parse().ok().filter(|quantity| (0..=MAX_QUANTITY).contains(quantity));
+        let form = "an integer between 0 and 9007199254740991";
         let quantity = parameters.text("quantity", quantity, form);
         Some(Self { feature: feature?, quantity })
     }
 }
 
-/// A use to be counted.
+/// A use to be counted, or to be given back.
 #[derive(ToSchema)]
 pub struct UseEntitlementBody {
     /// Feature key
     #[schema(min_length = 1, max_length = 128, example = "api_calls")]
     feature: String,
-    /// How much
-    #[schema(minimum = 1, maximum = 9_007_199_254_740_991_u64, default = 1, example = 1)]
+    /// How much; 1 if not given, 0 only looks
+    #[schema(minimum = 0, maximum = 9_007_199_254_740_991_u64, example = 1)]
     quantity: Option<u64>,
     /// The same key is counted once, for 32 days, and gets the same decision again
     #[schema(min_length = 1, max_length = 255, example = "order-1234")]
@@ -85,6 +85,12 @@ impl ReadBody for UseEntitlementBody {
 }
 
 impl UseEntitlementBody {
+    /// What it asks for.
+    pub fn into_use(self, operation: Operation) -> UseFeature {
+        let Self { feature, quantity, idempotency_key, metadata } = self;
+        UseFeature { feature, operation, quantity: quantity.unwrap_or(1), idempotency_key, metadata }
+    }
+
     /// Whether a repetition is known by the body.
     pub fn has_idempotency_key(&self) -> bool {
         self.idempotency_key.is_some()
@@ -104,15 +110,68 @@ pub fn idempotency_key(fields: &mut Fields) -> Option<String> {
 /// A quantity that may be left out.
 pub fn quantity(fields: &mut Fields) -> Option<u64> {
     let most = i64::try_from(MAX_QUANTITY).unwrap_or(i64::MAX);
-    fields.integer("quantity", Null::IsAbsent, 1..=most).and_then(|quantity| u64::try_from(quantity).ok())
+    fields.integer("quantity", Null::IsAbsent, 0..=most).and_then(|quantity| u64::try_from(quantity).ok())
 }
 
-impl From<UseEntitlementBody> for UseFeature {
-    fn from(body: UseEntitlementBody) -> Self {
-        let UseEntitlementBody { feature, quantity, idempotency_key, metadata } = body;
-        let quantity = quantity.unwrap_or(1);
-        Self { feature, quantity, idempotency_key, metadata }
+/// How much is used altogether.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "only describes what is read")]
+pub struct SetUsageBody {
+    /// Feature key
+    #[schema(min_length = 1, max_length = 128, example = "seats")]
+    feature: String,
+    /// How much is used
+    #[schema(minimum = 0, maximum = 9_007_199_254_740_991_u64, example = 12)]
+    quantity: u64,
+    /// The same key is counted once, for 32 days, and gets the same decision again
+    #[schema(min_length = 1, max_length = 255, example = "sync-1234")]
+    idempotency_key: Option<String>,
+    /// Anything that is to be remembered with it; up to 16 KiB
+    #[schema(value_type = Option<Object>, example = json!({"source": "nightly"}))]
+    metadata: Option<Json>,
+}
+
+/// The same as [`UseEntitlementBody`], with the quantity that must be there.
+pub struct SetUsage(pub UseEntitlementBody);
+
+impl ReadBody for SetUsage {
+    fn read(fields: &mut Fields, context: &Context<'_>) -> Option<Self> {
+        let body = UseEntitlementBody::read(fields, context);
+        if body.as_ref().is_some_and(|body| body.quantity.is_none()) {
+            fields.require("quantity");
+        }
+        body.map(Self)
     }
+}
+
+/// How a feature is counted.
+#[derive(ToSchema)]
+#[schema(rename_all = "lowercase", example = "limit")]
+#[expect(dead_code, reason = "only describes what the use-cases say")]
+pub enum EntitlementType {
+    /// It is on or off.
+    Boolean,
+    /// So many at a time.
+    Limit,
+    /// So many in a period.
+    Metered,
+}
+
+/// Why a feature is not allowed.
+#[derive(ToSchema)]
+#[schema(rename_all = "SCREAMING_SNAKE_CASE", example = "LIMIT_EXCEEDED")]
+#[expect(dead_code, reason = "only describes what the use-cases say")]
+pub enum EntitlementReason {
+    /// There is no such feature.
+    FeatureNotFound,
+    /// The plan does not have it.
+    NotInPlan,
+    /// It is switched off.
+    Disabled,
+    /// Nothing is left.
+    LimitExceeded,
+    /// Something is left, but not so much.
+    InsufficientRemaining,
 }
 
 /// Where a value comes from.
@@ -132,8 +191,8 @@ pub struct EntitlementSourceView {
 /// What every answer about a feature says beside the contract's fields.
 #[derive(Serialize, ToSchema)]
 pub struct EntitlementDetails {
-    /// `boolean`, `limit` or `metered`; null if there is no such feature.
-    #[schema(required, example = "limit")]
+    /// How it is counted; null if there is no such feature.
+    #[schema(required, value_type = Option<EntitlementType>)]
     r#type: Option<&'static str>,
     /// How much of the limit is used, in percent; null without one.
     #[serde(serialize_with = "percentage")]
@@ -193,9 +252,9 @@ pub struct EntitlementCheckView {
     /// The feature.
     #[schema(example = "posts")]
     feature: String,
-    /// Why not: `FEATURE_NOT_FOUND`, `NOT_IN_PLAN`, `DISABLED`, `LIMIT_EXCEEDED` or `INSUFFICIENT_REMAINING`
+    /// Why not.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(nullable = false, example = "LIMIT_EXCEEDED")]
+    #[schema(nullable = false, value_type = Option<EntitlementReason>)]
     reason: Option<&'static str>,
     /// Why not, in words.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -258,7 +317,7 @@ fn message(standing: &FeatureStanding, reason: Reason) -> String {
 /// A use that was counted.
 #[derive(Serialize, ToSchema)]
 pub struct RecordedUsageView {
-    /// That it was.
+    /// That it was; with a quantity of 0, that it could be.
     #[schema(example = true)]
     recorded: bool,
     /// The feature.
@@ -288,6 +347,79 @@ impl From<FeatureStanding> for RecordedUsageView {
             feature: standing.feature,
         }
     }
+}
+
+/// A use that is refused: the contract's error, with what `check` says beside. Where the API key may not do this at all
+/// (`access_denied` and its like), the members of `check` are missing.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "only describes what the contract renders")]
+pub struct EntitlementRefusalBody {
+    /// A stable code.
+    #[schema(example = "feature_limit_reached")]
+    error: String,
+    /// A sentence for people.
+    #[schema(example = "You have reached your limit for this feature.")]
+    message: String,
+    /// What to quote when asking for help.
+    #[schema(example = "req_abc123def456")]
+    request_id: String,
+    /// The feature.
+    #[schema(nullable = false, example = "posts")]
+    feature: Option<String>,
+    /// Where to get more.
+    #[schema(nullable = false, example = "https://example.com/upgrade")]
+    upgrade_url: Option<String>,
+    /// The first plan that would allow it.
+    #[schema(nullable = false, example = "business")]
+    upgrade_plan: Option<String>,
+    /// That it is not allowed.
+    #[schema(nullable = false, example = false)]
+    allowed: Option<bool>,
+    /// Why not.
+    #[schema(nullable = false)]
+    reason: Option<EntitlementReason>,
+    /// How much is used.
+    #[schema(nullable = false, example = 100)]
+    current_usage: Option<u64>,
+    /// What the plan allows.
+    #[schema(nullable = false, example = 100)]
+    limit: Option<u64>,
+    /// What is left of it.
+    #[schema(nullable = false, example = 0)]
+    available: Option<u64>,
+    /// `boolean`, `limit` or `metered`
+    #[schema(nullable = false)]
+    r#type: Option<EntitlementType>,
+    /// How much of the limit is used, in percent.
+    #[schema(nullable = false, example = 100)]
+    percentage: Option<f64>,
+    /// What is counted.
+    #[schema(nullable = false, example = "bytes")]
+    unit: Option<String>,
+    /// When the count begins anew.
+    #[schema(nullable = false, format = DateTime, example = "2026-02-01T00:00:00Z")]
+    reset_at: Option<String>,
+    /// Where the value comes from.
+    #[schema(nullable = false)]
+    source: Option<Vec<EntitlementSourceView>>,
+}
+
+/// Lets a standing through, or makes the refusal of it that says how the workspace stands.
+///
+/// # Errors
+/// [`Error::FeatureLimitReached`].
+pub fn refuse(standing: FeatureStanding) -> Result<FeatureStanding, Error> {
+    if standing.refused.is_none() {
+        return Ok(standing);
+    }
+    let (feature, upgrade_url) = (standing.feature.clone(), standing.upgrade_url.clone());
+    let check =
+        EntitlementCheckView { message: None, upgrade_url: None, ..EntitlementCheckView::from(standing) };
+    let written = |e| Error::Internal(format!("rendering a refusal: {e}"));
+    let text = serde_json::to_string(&check).map_err(written)?;
+    let mut members = JsonObject::from_text(&text).map_err(written)?;
+    members.remove("feature");
+    Err(Error::FeatureLimitReached { feature, upgrade_url, standing: Some(Box::new(members)) })
 }
 
 /// How a workspace stands with one feature.

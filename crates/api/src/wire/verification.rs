@@ -7,6 +7,7 @@ use gatepost_app::{
     entitlements::UseFeature,
     verification::{Verification, Verified},
 };
+use gatepost_entitlements::Operation;
 use gatepost_kernel::{
     ApiKeyId, CalendarTime, Environment, EnvironmentFilter, Secret, Timestamp, WorkspaceId,
 };
@@ -37,8 +38,8 @@ pub struct VerifyApiKeyBody {
     /// A feature that its workspace is to use
     #[schema(min_length = 1, max_length = 128, example = "api_calls")]
     feature: Option<String>,
-    /// How much of the feature; 1 if not given
-    #[schema(minimum = 1, maximum = 9_007_199_254_740_991_u64, example = 1)]
+    /// How much of the feature; 1 if not given, 0 only looks
+    #[schema(minimum = 0, maximum = 9_007_199_254_740_991_u64, example = 1)]
     quantity: Option<u64>,
     /// By which a repetition of the feature's use is known: it is counted once, for 32 days, and gets the same decision again.
     /// The limits of the key are spent each time
@@ -104,6 +105,7 @@ impl From<VerifyApiKeyBody> for Verification {
         } = body;
         let used = |feature| UseFeature {
             feature,
+            operation: Operation::Add,
             quantity: quantity.unwrap_or(1),
             idempotency_key,
             metadata: None,

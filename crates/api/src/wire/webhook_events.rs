@@ -85,7 +85,7 @@ pub struct WorkspaceEventData {
 /// How much of a feature is used.
 #[derive(ToSchema)]
 #[expect(dead_code, reason = "only describes what the use-cases write")]
-pub struct ThresholdReachedEventData {
+pub struct ThresholdEventData {
     /// The feature.
     #[schema(example = "api_calls")]
     feature: String,

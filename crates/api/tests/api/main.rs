@@ -17,6 +17,7 @@ mod lists;
 mod openapi;
 mod pixel;
 mod probes;
+mod seats;
 mod seo;
 mod tenancy;
 mod tls;

@@ -197,6 +197,7 @@ async fn what_endpoints_receive_is_what_is_described(app: TestApp) {
     let limit = app.get(&tenants_key, "/entitlements/check?feature=posts").await.expect(200)["limit"].clone();
     let usage = json!({ "feature": "posts", "quantity": limit });
     app.post(&tenants_key, "/entitlements/usage", &usage).await.expect(200);
+    app.post(&tenants_key, "/entitlements/release", &usage).await.expect(200);
     app.delete(root, &format!("/workspaces/{workspace}")).await.expect(204);
     for score in [80, 70] {
         let scores = json!({ "performance": score, "accessibility": 90, "best_practices": 90, "seo": 90 });

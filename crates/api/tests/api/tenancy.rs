@@ -55,7 +55,10 @@ fn case(operation_id: &str) -> Case {
         "list_seo_reports" | "get_pixel_analytics" | "get_api_analytics" => Case::Collection(none),
         "submit_seo_report" => Case::Collection(seo_report("https://forged.test/")),
         "list_seo_issues" => Case::OnIssues,
-        "record_usage" | "consume_entitlement" => Case::Collection(json!({ "feature": "posts" })),
+        "record_usage" | "consume_entitlement" | "release_entitlement" => {
+            Case::Collection(json!({ "feature": "posts" }))
+        }
+        "set_usage" => Case::Collection(json!({ "feature": "posts", "quantity": 1 })),
         "create_webhook" => Case::Collection(json!({ "url": "http://127.0.0.1:1/", "events": ["forged"] })),
         "create_event" => Case::Collection(json!({ "type": "forged", "data": {} })),
         "create_event_batch" => Case::Collection(json!({ "events": [{ "type": "forged", "data": {} }] })),

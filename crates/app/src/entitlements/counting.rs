@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use gatepost_entitlements::{FeatureKind, Grant, crossed};
+use gatepost_entitlements::{FeatureKind, Grant, Operation, crossed};
 use gatepost_kernel::{CalendarTime, Environment, Error, Json, Result, Timestamp, WorkspaceId};
 use gatepost_storage::{EntitlementUse, NewEvent, StorageError, Tx, Workspace};
 use serde_json::json;
@@ -150,7 +150,10 @@ async fn try_by_last(
 ) -> Result<Option<Vec<Result<FeatureStanding>>>> {
     let Some(first) = requests.first() else { return Ok(None) };
     let subject = first.subject();
-    let simple = |request: &Request| request.input.idempotency_key.is_none() && request.subject() == subject;
+    let simple = |request: &Request| {
+        let UseFeature { operation, idempotency_key, .. } = &request.input;
+        *operation == Operation::Add && idempotency_key.is_none() && request.subject() == subject
+    };
     let Some(last) = lane.last(&subject).filter(|_| requests.iter().all(simple)) else { return Ok(None) };
     let mut group = Group::new(app, requests);
     let place = |_| Place::of(app, &last.workspace, first.environment, &first.input.feature, group.now);
@@ -161,7 +164,7 @@ async fn try_by_last(
         return Ok(None);
     }
     let added = group.decide(&places, last.used);
-    let used = last.used.saturating_add(added);
+    let used = last.used.saturating_add_signed(added);
     if group.uses.len() < requests.len() || !crossed(place.feature, place.grant, last.used, used).is_empty() {
         return Ok(None);
     }
@@ -299,43 +302,55 @@ impl<'a> Group<'a> {
         if added == 0 {
             return Ok(held);
         }
-        let held = held.saturating_add(added);
+        let held = held.saturating_add_signed(added);
         tx.entitlement_counter_set(&key, held, self.now).await?;
-        let to = from.saturating_add(added);
+        let to = from.saturating_add_signed(added);
         for threshold in crossed(place.feature, place.grant, from, to) {
             if tx.entitlement_alert_insert(&key, threshold).await? {
-                self.events.push(threshold_event(place, threshold, to, self.now));
+                self.events.push(threshold_event(place, REACHED, threshold, to, self.now));
+            }
+        }
+        for threshold in crossed(place.feature, place.grant, to, from) {
+            if tx.entitlement_alert_delete(&key, threshold).await? {
+                self.events.push(threshold_event(place, CLEARED, threshold, to, self.now));
             }
         }
         Ok(held)
     }
 
-    /// Decides uses of one feature of which `from` are used, one after the other; how many are used more then.
-    fn decide(&mut self, requests: &[(usize, Place<'_>)], from: u64) -> u64 {
-        let mut added = 0u64;
+    /// Decides uses of one feature of which `from` are used, one after the other; how many are used more then, or fewer.
+    fn decide(&mut self, requests: &[(usize, Place<'_>)], from: u64) -> i64 {
+        let mut added = 0i64;
         for (number, place) in requests {
             let Request { workspace_id, environment, input, .. } = &self.requests[*number];
             let by_key = input.idempotency_key.clone().map(|key| (*workspace_id, *environment, key));
             if let Some(earlier) = by_key.as_ref().and_then(|key| self.kept.get(key)) {
-                let same = earlier.counter.feature == input.feature && earlier.quantity == input.quantity;
+                let same = earlier.counter.feature == input.feature
+                    && earlier.operation == input.operation
+                    && earlier.requested == input.quantity;
                 self.answers[*number] = Some(match same {
                     true => Ok(kept(self.app, earlier.clone())),
                     false => Err(Error::IdempotencyKeyReused),
                 });
                 continue;
             }
-            let used = from.saturating_add(added);
-            let refused = place.grant.decide(used, input.quantity).err();
-            if refused.is_none() {
-                added = added.saturating_add(input.quantity);
-            }
-            let used = if refused.is_none() { used.saturating_add(input.quantity) } else { used };
-            self.answers[*number] = Some(Ok(place.standing(self.app, used, refused, input.quantity)));
-            // A refusal without a key leaves no trace: nobody can ask for it again.
-            if refused.is_none() || by_key.is_some() {
+            let before = from.saturating_add_signed(added);
+            let decided = input.operation.apply(place.grant, before, input.quantity);
+            let (used, refused) = decided.map_or_else(|reason| (before, Some(reason)), |used| (used, None));
+            let quantity = used.cast_signed().saturating_sub(before.cast_signed());
+            added = added.saturating_add(quantity);
+            let more = match input.operation {
+                Operation::Set => input.quantity.saturating_sub(before),
+                _ => input.quantity,
+            };
+            self.answers[*number] = Some(Ok(place.standing(self.app, used, refused, more)));
+            // A refusal, or a look, without a key leaves no trace: nobody can ask for it again.
+            if quantity != 0 || by_key.is_some() {
                 let one = EntitlementUse {
                     counter: place.key(),
-                    quantity: input.quantity,
+                    operation: input.operation,
+                    requested: input.quantity,
+                    quantity,
                     reset_at: place.period.end,
                     used,
                     limit: place.grant.limit(),
@@ -374,8 +389,19 @@ impl<'a> Group<'a> {
     }
 }
 
-/// Tells that a threshold of a limit was reached.
-pub(super) fn threshold_event(place: &Place<'_>, threshold: u32, used: u64, now: Timestamp) -> NewEvent {
+/// So much of a limit is used.
+pub(super) const REACHED: &str = "entitlement.threshold_reached";
+/// So much of it is used no more.
+const CLEARED: &str = "entitlement.threshold_cleared";
+
+/// Tells that a threshold of a limit was passed, upwards or downwards.
+pub(super) fn threshold_event(
+    place: &Place<'_>,
+    event_type: &str,
+    threshold: u32,
+    used: u64,
+    now: Timestamp,
+) -> NewEvent {
     let data = json!({
         "feature": place.name,
         "threshold": threshold,
@@ -385,6 +411,5 @@ pub(super) fn threshold_event(place: &Place<'_>, threshold: u32, used: u64, now:
         "period_start": place.period.end.map(|_| CalendarTime(place.period.start)),
         "period_end": place.period.end.map(CalendarTime),
     });
-    let event_type = "entitlement.threshold_reached";
     gatepost_delivery::event(None, event_type, now, place.workspace_id, place.environment, &Json::from(&data))
 }

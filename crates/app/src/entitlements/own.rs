@@ -8,7 +8,7 @@ use gatepost_storage::{Tx, Workspace};
 
 use super::{
     Place, UseFeature,
-    counting::{count_in, threshold_event},
+    counting::{REACHED, count_in, threshold_event},
 };
 use crate::UnitOfWork;
 
@@ -46,11 +46,11 @@ pub(crate) async fn grow(
     let used = count(&mut unit.tx, workspace.id, feature, now).await?;
     if place.grant.decide(used, 1).is_err() {
         let (feature, upgrade_url) = (feature.to_owned(), unit.upgrade_url());
-        return Err(Error::FeatureLimitReached { feature, upgrade_url });
+        return Err(Error::FeatureLimitReached { feature, upgrade_url, standing: None });
     }
     for threshold in gatepost_entitlements::crossed(place.feature, place.grant, used, used + 1) {
         if unit.tx.entitlement_alert_insert(&place.key(), threshold).await? {
-            unit.store_later(threshold_event(&place, threshold, used + 1, now));
+            unit.store_later(threshold_event(&place, REACHED, threshold, used + 1, now));
         }
     }
     Ok(())
@@ -67,7 +67,5 @@ pub(crate) async fn act(unit: &mut UnitOfWork<'_>, feature: &'static str) -> Res
     if !app.catalog().lists(&tier, feature) {
         return Ok(());
     }
-    let input =
-        UseFeature { feature: feature.to_owned(), quantity: 1, idempotency_key: None, metadata: None };
-    count_in(unit, &app, workspace, environment, input).await?.into_result().map(|_| ())
+    count_in(unit, &app, workspace, environment, UseFeature::one(feature)).await?.into_result().map(|_| ())
 }

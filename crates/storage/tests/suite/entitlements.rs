@@ -1,5 +1,6 @@
 //! Uses that are counted by where the counter stood last are counted only if it still stands there.
 
+use gatepost_entitlements::Operation;
 use gatepost_kernel::{Environment, Json, JsonObject, Timestamp, WorkspaceId};
 use gatepost_storage::{CounterKey, EntitlementUse, Storage, StorageError, Tx, WorkspaceChanges};
 use gatepost_test_support::both_engines;
@@ -22,6 +23,8 @@ fn counter() -> CounterKey {
 fn uses(held: u64) -> Vec<EntitlementUse> {
     let one = |used| EntitlementUse {
         counter: counter(),
+        operation: Operation::Add,
+        requested: 1,
         quantity: 1,
         reset_at: Some(at(100)),
         used,

@@ -1,0 +1,1 @@
+ALTER TABLE entitlement_usage DROP COLUMN operation, DROP COLUMN requested;

@@ -1,0 +1,2 @@
+ALTER TABLE entitlement_usage DROP COLUMN operation;
+ALTER TABLE entitlement_usage DROP COLUMN requested;
