@@ -85,6 +85,10 @@ def before_call(context, case, kwargs):
         # How much of which feature: `null` is the same as leaving it out, which `dependentRequired` cannot say.
         if case.operation.label == "POST /api/v1/api-keys/verify" and not body.get("feature"):
             body.pop("quantity", None)
+            body.pop("idempotency_key", None)
+        # What is counted by period is not given back, which depends on the feature.
+        if case.operation.label == "POST /api/v1/entitlements/release" and isinstance(body.get("feature"), str):
+            body["feature"] = "posts"
         # Networks, and addresses of either version, have no format in JSON Schema, and some names of headers are the server's own.
         if body.get("allowed_ips"):
             body["allowed_ips"] = ["192.0.2.0/24", "2001:db8::1"]

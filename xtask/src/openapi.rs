@@ -173,6 +173,11 @@ fn compare_to_depth(
     if way == Way::In && !words(present).is_empty() && !gone.is_empty() {
         breaks.push(format!("{what}: no longer one of {gone:?}"));
     }
+    // A generated client reads what it knows, and breaks on anything else.
+    let new: Vec<Value> = words(present).into_iter().filter(|word| !words(known).contains(word)).collect();
+    if way == Way::Out && !words(known).is_empty() && (!new.is_empty() || words(present).is_empty()) {
+        breaks.push(format!("{what}: may now be something else than {:?}: {new:?}", words(known)));
+    }
     let required = |schema: &Value, name: &str| {
         schema["required"].as_array().is_some_and(|names| names.iter().any(|other| other == name))
     };

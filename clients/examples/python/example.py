@@ -15,7 +15,9 @@ from gatepost_api_client.api.api_keys import (
     list_api_keys,
     revoke_api_key,
     rotate_api_key,
+    verify_api_key,
 )
+from gatepost_api_client.api.entitlements import consume_entitlement, release_entitlement
 from gatepost_api_client.api.events import create_event
 from gatepost_api_client.api.webhooks import create_webhook, list_webhook_deliveries
 from gatepost_api_client.api.workspaces import create_workspace
@@ -29,9 +31,14 @@ from gatepost_api_client.models import (
     CreateWebhookBody,
     CreateWorkspaceBody,
     ErrorBody,
+    RecordedUsageView,
     RotateApiKeyBody,
     RotatedApiKeyMessage,
+    UseEntitlementBody,
     ValidationErrorBody,
+    VerificationCode,
+    VerificationView,
+    VerifyApiKeyBody,
     WebhookDeliveryPage,
     WorkspaceMessage,
 )
@@ -65,7 +72,7 @@ while True:
 assert len({key.id for key in keys}) == 60
 
 # The newest one is rotated; its successor is revoked.
-rotated = rotate_api_key.sync(keys[0].id, client=client, body=RotateApiKeyBody(grace_period_hours=1))
+rotated = rotate_api_key.sync(keys[0].id, client=client, body=RotateApiKeyBody())
 assert isinstance(rotated, RotatedApiKeyMessage), rotated
 assert rotated.data.key.startswith("sk_live_")
 assert revoke_api_key.sync_detailed(rotated.data.id, client=client).status_code == 204
@@ -76,6 +83,15 @@ assert isinstance(gone, ErrorBody) and gone.error == "not_found", gone
 invalid = create_api_key.sync(client=client, body=CreateApiKeyBody(name="", scopes=["nonsense"]))
 assert isinstance(invalid, ValidationErrorBody), invalid
 assert invalid.errors and set(invalid.errors.additional_properties) == {"name", "scopes.0"}, invalid
+
+# Deciding about a key, and a seat that is taken and given back, each with the fewest members.
+verified = verify_api_key.sync(client=root, body=VerifyApiKeyBody(key=first.data.key))
+assert isinstance(verified, VerificationView) and verified.code == VerificationCode.VALID, verified
+taken = consume_entitlement.sync(client=client, body=UseEntitlementBody(feature="posts"))
+assert isinstance(taken, RecordedUsageView), taken
+returned = release_entitlement.sync(client=client, body=UseEntitlementBody(feature="posts"))
+assert isinstance(returned, RecordedUsageView), returned
+assert returned.current_usage == taken.current_usage - 1
 
 # An event, and what became of it.
 webhook = create_webhook.sync(client=client, body=CreateWebhookBody(url=webhook_url, events=["post.*"]))

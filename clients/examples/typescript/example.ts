@@ -50,9 +50,8 @@ const newest = keys[0];
 assert(newest, "there is a newest key");
 const rotated = await client.POST("/api/v1/api-keys/{id}/rotate", {
   params: { path: { id: newest.id } },
-  body: { grace_period_hours: 1 },
 });
-assert(rotated.data, "the key is rotated");
+assert(rotated.data, rotated.error?.message);
 assert(rotated.data.data.key.startsWith("sk_live_"));
 const path = { id: rotated.data.data.id };
 const revoked = await client.DELETE("/api/v1/api-keys/{id}", { params: { path } });
@@ -60,11 +59,23 @@ assert.equal(revoked.response.status, 204);
 
 // Errors have types too.
 const gone = await client.GET("/api/v1/api-keys/{id}", { params: { path } });
-assert(gone.error && "error" in gone.error, "what is revoked is not found");
+assert(gone.error, "what is revoked is not found");
 assert.equal(gone.error.error, "not_found");
+assert.equal(gone.error.message, "Resource not found.");
 const invalid = await client.POST("/api/v1/api-keys", { body: { name: "", scopes: ["nonsense"] } });
 assert(invalid.error && "errors" in invalid.error, "a body that breaks rules is refused");
 assert.deepEqual(Object.keys(invalid.error.errors ?? {}), ["name", "scopes.0"]);
+
+// Deciding about a key, and a seat that is taken and given back, each with the fewest members.
+const verified = await root.POST("/api/v1/api-keys/verify", { body: { key: first.data.data.key } });
+assert(verified.data, verified.error?.message);
+const code: components["schemas"]["VerificationCode"] = verified.data.code;
+assert.equal(code, "VALID");
+const taken = await client.POST("/api/v1/entitlements/consume", { body: { feature: "posts" } });
+assert(taken.data, taken.error?.message);
+const returned = await client.POST("/api/v1/entitlements/release", { body: { feature: "posts" } });
+assert(returned.data, returned.error?.message);
+assert.equal(returned.data.current_usage, taken.data.current_usage - 1);
 
 // An event, and what became of it.
 const webhook = await client.POST("/api/v1/webhooks", { body: { url: WEBHOOK_URL, events: ["post.*"] } });

@@ -54,6 +54,20 @@ pub enum Code {
 }
 
 impl Code {
+    /// The words on the wire. `DISABLED` is not given yet: clients that are made today must know it when it is.
+    pub const NAMES: [&str; 10] = [
+        "VALID",
+        "NOT_FOUND",
+        "REVOKED",
+        "EXPIRED",
+        "DISABLED",
+        "IP_NOT_ALLOWED",
+        "WRONG_ENVIRONMENT",
+        "INSUFFICIENT_SCOPE",
+        "RATE_LIMITED",
+        "FEATURE_LIMIT_REACHED",
+    ];
+
     /// The word on the wire.
     pub fn as_str(self) -> &'static str {
         match self {

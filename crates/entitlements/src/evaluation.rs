@@ -18,6 +18,10 @@ pub enum Reason {
 }
 
 impl Reason {
+    /// The words on the wire.
+    pub const NAMES: [&str; 5] =
+        ["FEATURE_NOT_FOUND", "NOT_IN_PLAN", "DISABLED", "LIMIT_EXCEEDED", "INSUFFICIENT_REMAINING"];
+
     /// The word on the wire.
     pub fn as_str(self) -> &'static str {
         match self {

@@ -47,6 +47,9 @@ pub enum Status {
 }
 
 impl Status {
+    /// The words.
+    pub const NAMES: [&str; 3] = ["up", "down", "starting"];
+
     /// The word.
     pub fn as_str(self) -> &'static str {
         match self {

@@ -48,6 +48,8 @@ pub enum Actor {
 impl Actor {
     const API_KEY: &str = "api_key";
     const COMMAND_LINE: &str = "command_line";
+    /// The words for the kinds of actors.
+    pub const NAMES: [&str; 2] = [Self::API_KEY, Self::COMMAND_LINE];
 
     /// The word for the kind of actor.
     pub fn kind(self) -> &'static str {

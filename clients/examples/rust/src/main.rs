@@ -51,7 +51,7 @@ async fn main() -> Result<(), Failure> {
     assert_eq!(keys.iter().map(|key| key.id).collect::<HashSet<_>>().len(), 60);
 
     // The newest one is rotated; its successor is revoked.
-    let body = types::RotateApiKeyBody::builder().grace_period_hours(1);
+    let body = types::RotateApiKeyBody::builder();
     let rotated = client.rotate_api_key().id(keys[0].id).body(body).send().await?.into_inner().data;
     assert!(rotated.key.starts_with("sk_live_"));
     client.revoke_api_key().id(rotated.id).send().await?;
@@ -62,6 +62,16 @@ async fn main() -> Result<(), Failure> {
         other => panic!("what is revoked is not found: {other:?}"),
     }
 
+    // Deciding about a key, and a seat that is taken and given back, each with the fewest members.
+    let body = types::VerifyApiKeyBody::builder().key(key);
+    let verified = root.verify_api_key().body(body).send().await?.into_inner();
+    assert_eq!(verified.code, types::VerificationCode::Valid);
+    let body = types::UseEntitlementBody::builder().feature("posts".parse::<types::UseEntitlementBodyFeature>()?);
+    let taken = client.consume_entitlement().body(body).send().await?.into_inner();
+    let body = types::UseEntitlementBody::builder().feature("posts".parse::<types::UseEntitlementBodyFeature>()?);
+    let returned = client.release_entitlement().body(body).send().await?.into_inner();
+    assert_eq!(returned.current_usage, taken.current_usage - 1);
+
     // An event, and what became of it.
     let body = types::CreateWebhookBody::builder().url(webhook_url).events(vec!["post.*".parse()?]);
     let webhook = client.create_webhook().body(body).send().await?.into_inner().data;
@@ -70,10 +80,10 @@ async fn main() -> Result<(), Failure> {
     loop {
         let deliveries = client.list_webhook_deliveries().id(webhook.id).event_id(event.id.as_str()).send().await?;
         let delivery = deliveries.into_inner().data.remove(0);
-        if delivery.status == "success" {
+        if delivery.status == types::WebhookDeliveryStatus::Success {
             break;
         }
-        assert_eq!(delivery.status, "pending");
+        assert_eq!(delivery.status, types::WebhookDeliveryStatus::Pending);
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     println!("Rust: a workspace, 60 keys, an event and its delivery");

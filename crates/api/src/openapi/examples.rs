@@ -21,6 +21,9 @@ fn example(schema: &Value, schemas: &Value) -> Option<Value> {
     if let Some(own) = schema.get("example") {
         return Some(own.clone());
     }
+    if let Some(words) = schema["enum"].as_array() {
+        return words.iter().find(|word| !word.is_null()).cloned();
+    }
     if let Some(name) = schema["$ref"].as_str().and_then(|path| path.rsplit('/').next()) {
         return example(&schemas[name], schemas);
     }

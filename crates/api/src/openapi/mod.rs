@@ -20,7 +20,11 @@ pub use version_3_0::document as document_3_0;
 #[openapi(
     info(
         title = "Gatepost API",
-        description = "API keys, scopes, rate limits, entitlements and signed webhooks.",
+        description = "API keys, scopes, rate limits, entitlements and signed webhooks.\n\nErrors have `error`, `message` and \
+                       `request_id`. To a caller whose `Accept` wants `application/problem+json` at least as much as \
+                       `application/json`, the same errors are told as RFC 9457 has it: `type`, `title`, `status`, `detail`, `code` \
+                       and `request_id`, with the same members beside. A new value of an enumeration in an answer counts as a change \
+                       that breaks clients.",
         license(name = "MIT OR Apache-2.0", identifier = "MIT OR Apache-2.0")
     ),
     servers((url = "/", description = "This server")),
@@ -37,7 +41,7 @@ pub use version_3_0::document as document_3_0;
         (name = "Audit log", description = "Who changed what."),
     ),
     paths(crate::routes::verification::forward_auth),
-    components(schemas(wire::ErrorBody, wire::RateLimitErrorBody, wire::ValidationErrorBody, wire::ServerErrorBody, wire::Problem,
+    components(schemas(wire::ErrorBody, wire::RateLimitErrorBody, wire::ValidationErrorBody,
         wire::webhook_events::ApiKeyEventData, wire::webhook_events::RotatedApiKeyEventData,
         wire::webhook_events::WorkspaceEventData, wire::webhook_events::ThresholdEventData,
         wire::webhook_events::SeoReportEventData, wire::webhook_events::SeoScoreDroppedEventData,
@@ -89,7 +93,7 @@ const SHARED: [(&str, &str, &str, &str); 12] = [
         "Too many requests; `Retry-After` says when to come again",
         "RateLimitErrorBody",
     ),
-    ("ServerError", "500", "A fault of the server", "ServerErrorBody"),
+    ("ServerError", "500", "A fault of the server", "ErrorBody"),
     (
         "ServiceUnavailable",
         "503",
@@ -100,6 +104,11 @@ const SHARED: [(&str, &str, &str, &str); 12] = [
 
 /// The whole document, OpenAPI 3.1.
 pub fn document() -> Value {
+    collect(&outcomes())
+}
+
+/// The document with these examples of what operations answer, by operation, status and outcome.
+fn collect(outcomes: &Value) -> Value {
     let (_, collected) =
         App::new().into_utoipa_app().openapi(Skeleton::openapi()).configure(operations).split_for_parts();
     let mut document = serde_json::to_value(collected).unwrap_or_default();
@@ -110,13 +119,9 @@ pub fn document() -> Value {
         "bearer": { "type": "http", "scheme": "bearer", "description": "The API key." },
         "basic": { "type": "http", "scheme": "basic", "description": "The API key as user name, without password." },
     });
-    for (name, status, description, schema) in SHARED {
+    for (name, _, description, schema) in SHARED {
         let (code, message) = example_error(name);
-        let mut error = json!({ "error": code, "message": message });
-        let mut problem = json!({
-            "type": "about:blank", "title": title(status), "status": status.parse::<u16>().unwrap_or_default(),
-            "detail": message, "code": code, "request_id": "req_abc123def456",
-        });
+        let mut error = json!({ "error": code, "message": message, "request_id": "req_abc123def456" });
         match name {
             "TooManyRequests" => {
                 for (member, value) in [
@@ -125,16 +130,10 @@ pub fn document() -> Value {
                     ("remaining", json!(0)),
                     ("reset_at", json!("2026-01-15T11:00:00Z")),
                 ] {
-                    error[member] = value.clone();
-                    problem[member] = value;
+                    error[member] = value;
                 }
             }
-            "ServerError" => error["request_id"] = json!("req_abc123def456"),
-            "UnprocessableEntity" => {
-                let errors = json!({ "name": ["The name field is required."] });
-                error["errors"] = errors.clone();
-                problem["errors"] = errors;
-            }
+            "UnprocessableEntity" => error["errors"] = json!({ "name": ["The name field is required."] }),
             _ => {}
         }
         let mut response = json!({
@@ -142,9 +141,11 @@ pub fn document() -> Value {
             "headers": { "X-Request-ID": reference("headers", "RequestId") },
             "content": {
                 "application/json": { "schema": reference("schemas", schema), "example": error },
-                "application/problem+json": { "schema": reference("schemas", "Problem"), "example": problem },
             },
         });
+        for (header, component) in LIMIT_HEADERS {
+            response["headers"][header] = reference("headers", component);
+        }
         match name {
             "Unauthorized" => response["headers"]["WWW-Authenticate"] = reference("headers", "Authenticate"),
             "ServiceUnavailable" | "TooManyRequests" => {
@@ -170,7 +171,7 @@ pub fn document() -> Value {
             for (method, operation) in
                 operations.iter_mut().filter(|(method, _)| METHODS.contains(&method.as_str()))
             {
-                complete(operation, method, is_versioned, &schemas);
+                complete(operation, method, is_versioned, &schemas, outcomes);
             }
         }
     }
@@ -190,7 +191,6 @@ fn add_rules(schemas: &mut Map<String, Value>) {
         for (place, pattern) in [
             ("/properties/name", name.as_str()),
             ("/properties/description", TEXT_PATTERN),
-            ("/properties/user_agent", TEXT_PATTERN),
             ("/properties/scopes/items", scope.as_str()),
             ("/properties/events/items", SUBSCRIPTION_PATTERN),
         ] {
@@ -211,7 +211,7 @@ fn add_rules(schemas: &mut Map<String, Value>) {
 
 /// Fills in what follows from the shape of an operation, and of the path that it is on: whether that is of one thing that can be
 /// changed.
-fn complete(operation: &mut Value, method: &str, is_versioned: bool, schemas: &Value) {
+fn complete(operation: &mut Value, method: &str, is_versioned: bool, schemas: &Value, outcomes: &Value) {
     let id = operation["operationId"].as_str().unwrap_or_default().to_owned();
     let is_public = PUBLIC.contains(&id.as_str());
     let changes = method != "get" && id != "verify_api_key" && !is_public;
@@ -236,6 +236,12 @@ fn complete(operation: &mut Value, method: &str, is_versioned: bool, schemas: &V
         parameters.push(reference("parameters", "IfMatch"));
     }
     for parameter in parameters.iter_mut().filter(|_| id == "forward_auth") {
+        if parameter["name"] == "deny" {
+            parameter["schema"] = json!({ "type": "string", "enum": ["403"] });
+        }
+        if parameter["name"] == "preflight" {
+            parameter["schema"] = json!({ "type": "string", "enum": ["allow"] });
+        }
         if parameter["name"] == "scope" {
             parameter["schema"] = json!({ "type": "string", "pattern": format!("^{SCOPE}(,{SCOPE})*$") });
         }
@@ -254,17 +260,23 @@ fn complete(operation: &mut Value, method: &str, is_versioned: bool, schemas: &V
             operation["responses"][status] = reference("responses", name);
         }
     }
+    let outcomes = &outcomes[&id];
     let sentence = sentence(operation["operationId"].as_str().unwrap_or_default());
-    for response in members(&mut operation["responses"]).filter(|response| response.get("$ref").is_none()) {
+    let responses = operation["responses"].as_object_mut().into_iter().flatten();
+    for (status, response) in responses.filter(|(_, response)| response.get("$ref").is_none()) {
         add_examples(response, schemas);
-        let example = &mut response["content"]["application/json"]["example"];
-        if example.get("message").is_some() {
-            example["message"] = json!(sentence);
+        if let Some(outcomes) = outcomes[status.as_str()].as_object() {
+            let examples = outcomes.iter().map(|(name, value)| (name.clone(), json!({ "value": value })));
+            let content = &mut response["content"]["application/json"];
+            content["examples"] = examples.collect();
+            // There is either one or several.
+            content.as_object_mut().map(|content| content.remove("example"));
         }
-        if example.is_null() {
-            // Indexing has made an empty content where there is none.
-            response.as_object_mut().map(|response| response.remove("content"));
-        } else if example.get("links").is_some() {
+        let example = response.pointer_mut("/content/application~1json/example");
+        if let Some(message) = example.and_then(|example| example.get_mut("message")) {
+            *message = json!(sentence);
+        }
+        if response.pointer("/content/application~1json/example/links").is_some() {
             response["headers"]["Link"] = reference("headers", "Link");
         }
         if method == "get" && is_versioned {
@@ -291,6 +303,11 @@ fn complete(operation: &mut Value, method: &str, is_versioned: bool, schemas: &V
     }
 }
 
+/// What operations answer, by operation, status and outcome; a test compares it with what they do.
+fn outcomes() -> Value {
+    serde_json::from_str(include_str!("outcomes.json")).unwrap_or_default()
+}
+
 /// What the shared error answers say, in the contract's words.
 fn example_error(name: &str) -> (&'static str, &'static str) {
     match name {
@@ -309,11 +326,6 @@ fn example_error(name: &str) -> (&'static str, &'static str) {
         }
         _ => ("server_error", "An unexpected error occurred."),
     }
-}
-
-fn title(status: &str) -> &'static str {
-    let status = actix_web::http::StatusCode::from_bytes(status.as_bytes()).ok();
-    status.and_then(|status| status.canonical_reason()).unwrap_or_default()
 }
 
 /// `create_api_key` says "API key created successfully."

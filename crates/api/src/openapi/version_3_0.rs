@@ -1,11 +1,14 @@
 //! The same document in OpenAPI 3.0, for generators that know nothing newer. What 3.0 cannot say (`webhooks`) is left out; the
 //! rest is said in its words: `nullable` instead of a type `null`, `allOf` around a reference that has something beside it.
 
+use std::collections::HashMap;
+
 use serde_json::{Map, Value, json};
 
 /// The whole document, OpenAPI 3.0.
 pub fn document() -> Value {
-    let mut document = super::document();
+    // Where a member can be null and refers to a schema, 3.0 has no words for an example that is null.
+    let mut document = super::collect(&Value::Null);
     if let Value::Object(members) = &mut document {
         members.remove("webhooks");
         members.remove("jsonSchemaDialect");
@@ -20,7 +23,8 @@ pub fn document() -> Value {
         schemas.retain(|name, _| !name.ends_with("Event") && !name.ends_with("EventData"));
     }
     one_error(&mut document);
-    lower(&mut document);
+    let types = types_of(&document["components"]["schemas"]);
+    lower(&mut document, &types);
     document.sort_all_objects();
     document
 }
@@ -60,23 +64,33 @@ fn refer_to_one_error(value: &mut Value) {
     }
 }
 
-fn lower(value: &mut Value) {
+/// What the schemas that others refer to are, where they are no objects.
+type Types = HashMap<String, Value>;
+
+fn types_of(schemas: &Value) -> Types {
+    let schemas = schemas.as_object().into_iter().flatten();
+    let types =
+        schemas.map(|(name, schema)| (format!("#/components/schemas/{name}"), schema["type"].clone()));
+    types.filter(|(_, kind)| kind.is_string() && kind != "object").collect()
+}
+
+fn lower(value: &mut Value, types: &Types) {
     match value {
-        Value::Array(items) => items.iter_mut().for_each(lower),
+        Value::Array(items) => items.iter_mut().for_each(|item| lower(item, types)),
         Value::Object(members) => {
             for (name, member) in members.iter_mut() {
                 // Examples are data: a member of theirs that is called `type` is no type.
                 if !matches!(name.as_str(), "example" | "default" | "enum" | "required") {
-                    lower(member);
+                    lower(member, types);
                 }
             }
-            lower_schema(members);
+            lower_schema(members, types);
         }
         _ => {}
     }
 }
 
-fn lower_schema(schema: &mut Map<String, Value>) {
+fn lower_schema(schema: &mut Map<String, Value>, named: &Types) {
     if let Some(Value::Array(types)) = schema.get("type") {
         let mut types: Vec<Value> = types.clone();
         let before = types.len();
@@ -96,8 +110,10 @@ fn lower_schema(schema: &mut Map<String, Value>) {
             schema.insert("nullable".to_owned(), json!(true));
             let word = if others.len() == 1 { "allOf" } else { "oneOf" };
             schema.remove("oneOf");
-            // A type must stand beside it; what is referred to is always an object.
-            schema.insert("type".to_owned(), json!("object"));
+            // A type must stand beside it.
+            let reference = others.first().and_then(reference_in);
+            let kind = reference.and_then(|reference| named.get(reference)).cloned();
+            schema.insert("type".to_owned(), kind.unwrap_or_else(|| json!("object")));
             schema.insert(word.to_owned(), Value::Array(others));
         }
     }
@@ -116,12 +132,17 @@ fn lower_schema(schema: &mut Map<String, Value>) {
     }
 }
 
+/// What a schema refers to, by itself or with something beside.
+fn reference_in(schema: &Value) -> Option<&str> {
+    schema["$ref"].as_str().or_else(|| schema["allOf"][0]["$ref"].as_str())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn lowered(mut value: Value) -> Value {
-        lower(&mut value);
+        lower(&mut value, &Types::from([("#/word".to_owned(), json!("string"))]));
         value
     }
 
@@ -134,6 +155,10 @@ mod tests {
         assert_eq!(
             lowered(json!({ "oneOf": [{ "$ref": "#/a" }, { "type": "null" }] })),
             json!({ "type": "object", "allOf": [{ "$ref": "#/a" }], "nullable": true })
+        );
+        assert_eq!(
+            lowered(json!({ "oneOf": [{ "$ref": "#/word", "description": "b" }, { "type": "null" }] })),
+            json!({ "type": "string", "allOf": [{ "allOf": [{ "$ref": "#/word" }], "description": "b" }], "nullable": true })
         );
         assert_eq!(
             lowered(json!({ "$ref": "#/a", "description": "b" })),

@@ -13,7 +13,10 @@ use crate::{
     error::ApiError,
     query::NoQuery,
     scopes::ApiKeysVerify,
-    wire::verification::{EnvironmentChoice, VerificationView, VerifyApiKeyBody},
+    wire::{
+        closed_sets::EnvironmentChoice,
+        verification::{VerificationView, VerifyApiKeyBody},
+    },
 };
 
 pub fn configure(config: &mut ServiceConfig<'_>) {

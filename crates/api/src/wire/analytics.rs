@@ -10,27 +10,30 @@ use gatepost_pixel::{domain, event_name, page_of};
 use serde::Serialize;
 use utoipa::{IntoParams, ToSchema};
 
-use super::envelopes;
+use super::{
+    closed_sets::{AnalyticsGroup, AnalyticsInterval, ApiGroup, PixelGroup},
+    envelopes,
+};
 use crate::query::{Parameters, ReadQuery};
 
 const DEFAULT_GROUPS: u32 = 10;
 const MAX_GROUPS: u32 = 100;
 const MOMENT: &str = "a date or a date-time such as 2026-01-15T10:30:00Z";
-const PIXEL_GROUPS: [&str; 3] = ["event", "url", "referrer"];
-const API_GROUPS: [&str; 2] = ["api_key_id", "status_class"];
+pub const PIXEL_GROUPS: [&str; 3] = ["event", "url", "referrer"];
+pub const API_GROUPS: [&str; 2] = ["api_key_id", "status_class"];
 const STATUS_CLASSES: [&str; 4] = ["2xx", "3xx", "4xx", "5xx"];
 
 /// How much happened in each period.
 #[derive(Serialize, ToSchema)]
 pub struct AnalyticsView {
-    /// The length of a period: `hour` or `day`
-    #[schema(example = "day")]
+    /// The length of a period.
+    #[schema(value_type = AnalyticsInterval)]
     interval: &'static str,
     /// The workspace's time zone, in which the periods begin.
     #[schema(example = "Europe/London")]
     timezone: String,
     /// By what the counts are grouped; null if they are not.
-    #[schema(required, example = "event")]
+    #[schema(required, value_type = Option<AnalyticsGroup>)]
     group_by: Option<&'static str>,
     /// The beginnings of the periods.
     #[schema(value_type = Vec<String>, example = json!(["2026-01-14T00:00:00Z", "2026-01-15T00:00:00Z"]))]
@@ -148,34 +151,6 @@ struct PixelAnalyticsParameters {
     /// From one site only; not together with `url`
     #[param(min_length = 1, max_length = 253, example = "google.com")]
     referrer: Option<String>,
-}
-
-/// The length of a period.
-#[derive(ToSchema)]
-#[schema(rename_all = "lowercase")]
-#[expect(dead_code, reason = "only describes what is read")]
-enum AnalyticsInterval {
-    Hour,
-    Day,
-}
-
-/// By what pixel events are grouped.
-#[derive(ToSchema)]
-#[schema(rename_all = "lowercase")]
-#[expect(dead_code, reason = "only describes what is read")]
-enum PixelGroup {
-    Event,
-    Url,
-    Referrer,
-}
-
-/// By what requests are grouped.
-#[derive(ToSchema)]
-#[schema(rename_all = "snake_case")]
-#[expect(dead_code, reason = "only describes what is read")]
-enum ApiGroup {
-    ApiKeyId,
-    StatusClass,
 }
 
 /// A class of status.

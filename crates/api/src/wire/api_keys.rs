@@ -12,7 +12,11 @@ use gatepost_keys::{ApiKey, IpAllowlist, KeyStatus, Scope, ScopeSet};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::{envelopes, workspaces::WorkspaceView};
+use super::{
+    closed_sets::{ApiKeyStatus, EnvironmentWord},
+    envelopes,
+    workspaces::WorkspaceView,
+};
 use crate::{
     body::{Context, Fields, Null, ReadBody},
     lists::{Description, Filter, Include, ListQuery, Listed, Values},
@@ -37,11 +41,11 @@ pub struct ApiKeyView {
     /// What it may do.
     #[schema(example = json!(["posts:read", "posts:write"]))]
     scopes: Vec<String>,
-    /// `live` or `test`
-    #[schema(value_type = String, example = "live")]
+    /// The environment that it belongs to.
+    #[schema(value_type = EnvironmentWord)]
     environment: Environment,
-    /// `active`, `expired` or `revoked`
-    #[schema(example = "active")]
+    /// Whether it can be used.
+    #[schema(value_type = ApiKeyStatus)]
     status: &'static str,
     /// The plan that governs its limits; null follows the workspace's tier.
     #[schema(required, example = "pro")]
@@ -127,8 +131,8 @@ pub struct CreatedApiKeyView {
     /// What it may do.
     #[schema(example = json!(["posts:read", "users:read"]))]
     scopes: Vec<String>,
-    /// `live` or `test`
-    #[schema(value_type = String, example = "live")]
+    /// The environment that it belongs to.
+    #[schema(value_type = EnvironmentWord)]
     environment: Environment,
     /// The plan that governs its limits; null follows the workspace's tier.
     #[schema(required, example = "pro")]
@@ -180,8 +184,8 @@ pub struct RotatedApiKeyView {
     /// What it may do.
     #[schema(example = json!(["posts:read", "users:read"]))]
     scopes: Vec<String>,
-    /// `live` or `test`
-    #[schema(value_type = String, example = "live")]
+    /// The environment that it belongs to.
+    #[schema(value_type = EnvironmentWord)]
     environment: Environment,
     /// The plan that governs its limits; null follows the workspace's tier.
     #[schema(required, example = "pro")]
@@ -298,8 +302,8 @@ pub struct CreateApiKeyBody {
     /// Permission scopes; `read` and `write` if not given
     #[schema(value_type = Option<Vec<String>>, max_items = 100, example = json!(["posts:read", "users:read"]))]
     scopes: Option<ScopeSet>,
-    /// `live` or `test`; the caller's own if not given
-    #[schema(value_type = Option<String>, pattern = "^(live|test)$", example = "live")]
+    /// The environment that it belongs to; the caller's own if not given
+    #[schema(value_type = Option<EnvironmentWord>)]
     environment: Option<Environment>,
     /// Rate limit tier, not above the workspace's; follows the workspace's if not given
     #[schema(example = "pro")]
@@ -372,8 +376,8 @@ impl From<UpdateApiKeyBody> for UpdateApiKey {
 /// How to rotate an API key.
 #[derive(ToSchema)]
 pub struct RotateApiKeyBody {
-    /// Hours in which both keys work; 0 ends the old one at once
-    #[schema(minimum = 0, maximum = 168, default = 24, example = 24)]
+    /// Hours in which both keys work; 24 if not given, 0 ends the old one at once
+    #[schema(minimum = 0, maximum = 168, example = 24)]
     grace_period_hours: Option<u16>,
 }
 

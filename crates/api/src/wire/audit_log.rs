@@ -6,14 +6,17 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
-use super::envelopes;
+use super::{
+    closed_sets::{AuditActorType, EnvironmentWord},
+    envelopes,
+};
 use crate::lists::{Description, Filter, ListQuery, Listed, Values};
 
 /// Who did it.
 #[derive(Serialize, ToSchema)]
 pub struct AuditActorView {
-    /// `api_key`, or `command_line` for the operator at the server
-    #[schema(example = "api_key")]
+    /// An API key, or the operator at the server's command line.
+    #[schema(value_type = AuditActorType)]
     r#type: &'static str,
     /// The number of the API key.
     #[schema(required, example = 1)]
@@ -47,8 +50,8 @@ pub struct AuditEntryView {
     actor: AuditActorView,
     /// What it was done to.
     target: AuditTargetView,
-    /// `live` or `test`
-    #[schema(value_type = String, example = "live")]
+    /// The environment that it happened in.
+    #[schema(value_type = EnvironmentWord)]
     environment: Environment,
     /// The request that did it.
     #[schema(required, example = "req_abc123def456")]

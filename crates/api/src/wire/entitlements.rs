@@ -9,7 +9,10 @@ use indexmap::IndexMap;
 use serde::{Serialize, Serializer};
 use utoipa::{IntoParams, ToSchema};
 
-use super::envelopes;
+use super::{
+    closed_sets::{EntitlementReason, EntitlementSourceKind, EntitlementType},
+    envelopes,
+};
 use crate::{
     body::{Context, Fields, Null, ReadBody},
     query::{Parameters, ReadQuery},
@@ -144,41 +147,11 @@ impl ReadBody for SetUsage {
     }
 }
 
-/// How a feature is counted.
-#[derive(ToSchema)]
-#[schema(rename_all = "lowercase", example = "limit")]
-#[expect(dead_code, reason = "only describes what the use-cases say")]
-pub enum EntitlementType {
-    /// It is on or off.
-    Boolean,
-    /// So many at a time.
-    Limit,
-    /// So many in a period.
-    Metered,
-}
-
-/// Why a feature is not allowed.
-#[derive(ToSchema)]
-#[schema(rename_all = "SCREAMING_SNAKE_CASE", example = "LIMIT_EXCEEDED")]
-#[expect(dead_code, reason = "only describes what the use-cases say")]
-pub enum EntitlementReason {
-    /// There is no such feature.
-    FeatureNotFound,
-    /// The plan does not have it.
-    NotInPlan,
-    /// It is switched off.
-    Disabled,
-    /// Nothing is left.
-    LimitExceeded,
-    /// Something is left, but not so much.
-    InsufficientRemaining,
-}
-
 /// Where a value comes from.
 #[derive(Serialize, ToSchema)]
 pub struct EntitlementSourceView {
-    /// `plan`
-    #[schema(example = "plan")]
+    /// What gives it.
+    #[schema(value_type = EntitlementSourceKind)]
     kind: &'static str,
     /// Its name.
     #[schema(example = "pro")]
@@ -382,16 +355,15 @@ pub struct EntitlementRefusalBody {
     #[schema(nullable = false, example = 100)]
     current_usage: Option<u64>,
     /// What the plan allows.
-    #[schema(nullable = false, example = 100)]
+    #[schema(example = 100)]
     limit: Option<u64>,
     /// What is left of it.
-    #[schema(nullable = false, example = 0)]
+    #[schema(example = 0)]
     available: Option<u64>,
-    /// `boolean`, `limit` or `metered`
-    #[schema(nullable = false)]
+    /// How it is counted.
     r#type: Option<EntitlementType>,
     /// How much of the limit is used, in percent.
-    #[schema(nullable = false, example = 100)]
+    #[schema(example = 100)]
     percentage: Option<f64>,
     /// What is counted.
     #[schema(nullable = false, example = "bytes")]

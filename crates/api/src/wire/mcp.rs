@@ -7,7 +7,7 @@ use serde::Serialize;
 use serde_json::{Map, Value, value::RawValue};
 use utoipa::{IntoParams, ToSchema};
 
-use super::envelopes;
+use super::{closed_sets::McpServerStatus, envelopes};
 use crate::{
     body::{Context, Fields, Null, ReadBody},
     query::{Parameters, ReadQuery},
@@ -30,8 +30,8 @@ pub struct McpServerView {
     /// The names of its tools.
     #[schema(example = json!(["read_file", "write_file", "list_directory"]))]
     tools: Vec<String>,
-    /// `up`, `down`, or `starting` if it was never there so far
-    #[schema(example = "up")]
+    /// Whether it is there.
+    #[schema(value_type = McpServerStatus)]
     status: &'static str,
     /// Whether the tools are from before it went down.
     #[schema(example = false)]

@@ -5,6 +5,7 @@ pub mod analytics;
 pub mod api_key_usage;
 pub mod api_keys;
 pub mod audit_log;
+pub mod closed_sets;
 pub mod entitlements;
 pub mod events;
 pub mod mcp;
@@ -161,6 +162,9 @@ pub struct ErrorBody {
     /// A sentence for people.
     #[schema(example = "Resource not found.")]
     message: String,
+    /// What to quote when asking for help.
+    #[schema(example = "req_abc123def456")]
+    request_id: String,
 }
 
 /// An input that breaks rules.
@@ -173,6 +177,9 @@ pub struct ValidationErrorBody {
     /// A sentence for people.
     #[schema(example = "The given data was invalid.")]
     message: String,
+    /// What to quote when asking for help.
+    #[schema(example = "req_abc123def456")]
+    request_id: String,
     /// Every fault, by field.
     #[schema(example = json!({"name": ["The name field is required."]}), nullable = false)]
     errors: Option<std::collections::BTreeMap<String, Vec<String>>>,
@@ -200,64 +207,7 @@ pub struct RateLimitErrorBody {
     /// When to come again.
     #[schema(format = DateTime, example = "2026-01-15T11:00:00Z")]
     reset_at: String,
-}
-
-/// A fault of the server.
-#[derive(ToSchema)]
-#[expect(dead_code, reason = "only describes what the contract renders")]
-pub struct ServerErrorBody {
-    /// `server_error`
-    #[schema(example = "server_error")]
-    error: String,
-    /// A sentence for people.
-    #[schema(example = "An unexpected error occurred.")]
-    message: String,
     /// What to quote when asking for help.
     #[schema(example = "req_abc123def456")]
     request_id: String,
-}
-
-/// An error as RFC 9457 has it, for callers whose `Accept` asks for `application/problem+json`.
-#[derive(ToSchema)]
-#[expect(dead_code, reason = "only describes what the contract renders")]
-pub struct Problem {
-    /// Always `about:blank`: the status and the code say what it is.
-    #[schema(example = "about:blank")]
-    r#type: String,
-    /// The name of the status.
-    #[schema(example = "Not Found")]
-    title: String,
-    /// The HTTP status.
-    #[schema(example = 404)]
-    status: u16,
-    /// A sentence for people.
-    #[schema(example = "Resource not found.")]
-    detail: String,
-    /// A stable code.
-    #[schema(example = "not_found")]
-    code: String,
-    /// Every fault, by field.
-    #[schema(nullable = false)]
-    errors: Option<std::collections::BTreeMap<String, Vec<String>>>,
-    /// What to quote when asking for help.
-    #[schema(example = "req_abc123def456")]
-    request_id: String,
-    /// With status 429: seconds to wait.
-    #[schema(nullable = false)]
-    retry_after: Option<u64>,
-    /// With status 429: the figure that was reached.
-    #[schema(nullable = false)]
-    limit: Option<u64>,
-    /// With status 429: what is left, 0.
-    #[schema(nullable = false)]
-    remaining: Option<u64>,
-    /// With status 429: when to come again.
-    #[schema(nullable = false, format = DateTime)]
-    reset_at: Option<String>,
-    /// With code `feature_limit_reached`: the feature.
-    #[schema(nullable = false)]
-    feature: Option<String>,
-    /// With code `feature_limit_reached`: where to get more.
-    #[schema(nullable = false)]
-    upgrade_url: Option<String>,
 }

@@ -12,7 +12,7 @@ use gatepost_seo::{
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::envelopes;
+use super::{closed_sets::SeoSeverity, envelopes};
 use crate::{
     body::{Context, Fields, Members, Null, ReadBody},
     lists::{Description, Filter, ListQuery, Listed, Values},
@@ -101,8 +101,8 @@ pub struct SeoIssueView {
     /// What kind of issue.
     #[schema(example = "missing_alt")]
     issue_type: String,
-    /// `error`, `warning` or `info`
-    #[schema(example = "warning")]
+    /// How bad it is.
+    #[schema(value_type = SeoSeverity)]
     severity: &'static str,
     /// Whatever else was said about it.
     #[schema(value_type = std::collections::BTreeMap<String, Value>, example = json!({"element": "img.hero-image"}))]
@@ -170,19 +170,6 @@ pub struct ReportedSeoIssue {
     /// Where on the page
     #[schema(nullable = false, example = "img.hero-image")]
     element: Option<String>,
-}
-
-/// How bad an issue is.
-#[derive(ToSchema)]
-#[schema(rename_all = "lowercase", example = "warning")]
-#[expect(dead_code, reason = "only describes what is read")]
-pub enum SeoSeverity {
-    /// Broken.
-    Error,
-    /// Worth mending.
-    Warning,
-    /// Worth knowing.
-    Info,
 }
 
 impl ReadBody for SubmitSeoReportBody {

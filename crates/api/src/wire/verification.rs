@@ -15,7 +15,10 @@ use gatepost_keys::{Scope, ScopeSet};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::entitlements::{EntitlementCheckView, idempotency_key, quantity};
+use super::{
+    closed_sets::{EnvironmentChoice, EnvironmentWord, VerificationCode},
+    entitlements::{EntitlementCheckView, idempotency_key, quantity},
+};
 use crate::body::{Context, Fields, Null, ReadBody};
 
 const MAX_COST: i64 = 1_000_000;
@@ -48,19 +51,6 @@ pub struct VerifyApiKeyBody {
     /// Which environment the key must be of; that of the calling key if not given
     #[schema(value_type = Option<EnvironmentChoice>)]
     environment: Option<EnvironmentFilter>,
-}
-
-/// Which environment a key must be of.
-#[derive(ToSchema)]
-#[schema(rename_all = "lowercase", example = "live")]
-#[expect(dead_code, reason = "only describes what is read")]
-pub enum EnvironmentChoice {
-    /// Live.
-    Live,
-    /// Test.
-    Test,
-    /// Either.
-    Any,
 }
 
 impl ReadBody for VerifyApiKeyBody {
@@ -127,9 +117,8 @@ pub struct VerificationView {
     /// Whether the key may pass.
     #[schema(example = true)]
     valid: bool,
-    /// `VALID`, `NOT_FOUND`, `REVOKED`, `EXPIRED`, `IP_NOT_ALLOWED`, `WRONG_ENVIRONMENT`, `INSUFFICIENT_SCOPE`, `RATE_LIMITED` or
-    /// `FEATURE_LIMIT_REACHED`
-    #[schema(example = "VALID")]
+    /// What was decided.
+    #[schema(value_type = VerificationCode)]
     code: &'static str,
     /// The key.
     #[schema(value_type = Option<i64>, required, example = 2)]
@@ -137,8 +126,8 @@ pub struct VerificationView {
     /// Its workspace.
     #[schema(value_type = Option<i64>, required, example = 1)]
     workspace_id: Option<WorkspaceId>,
-    /// `live` or `test`
-    #[schema(value_type = Option<String>, required, example = "live")]
+    /// Its environment.
+    #[schema(value_type = Option<EnvironmentWord>, required)]
     environment: Option<Environment>,
     /// What it may do.
     #[schema(required, example = json!(["posts:read", "posts:write"]))]

@@ -15,7 +15,7 @@ use gatepost_webhooks::{CustomHeader, DeliveryStatus, EndpointSecret, Subscripti
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::{envelopes, events::EVENT_TYPE};
+use super::{closed_sets::WebhookDeliveryStatus, envelopes, events::EVENT_TYPE};
 use crate::{
     body::{Context, Fields, Null, ReadBody},
     lists::{Description, Filter, Include, ListQuery, Listed, Values},
@@ -263,8 +263,8 @@ impl From<UpdateWebhookBody> for UpdateWebhook {
 /// How to rotate a secret.
 #[derive(ToSchema)]
 pub struct RotateWebhookSecretBody {
-    /// For how many hours the old secret signs beside the new one
-    #[schema(minimum = 0, maximum = 168, default = 24, example = 24)]
+    /// For how many hours the old secret signs beside the new one; 24 if not given
+    #[schema(minimum = 0, maximum = 168, example = 24)]
     grace_period_hours: Option<u16>,
 }
 
@@ -335,8 +335,8 @@ pub struct WebhookDeliveryView {
     /// What happened.
     #[schema(example = "post.created")]
     event_type: String,
-    /// `pending`, `retrying`, `success` or `failed`
-    #[schema(example = "success")]
+    /// How far it has come.
+    #[schema(value_type = WebhookDeliveryStatus)]
     status: String,
     /// The last answer's HTTP status; null without an answer.
     #[schema(required, example = 200)]

@@ -15,6 +15,7 @@ mod idempotency;
 mod limits;
 mod lists;
 mod openapi;
+mod outcomes;
 mod pixel;
 mod probes;
 mod seats;

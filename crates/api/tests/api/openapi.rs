@@ -82,7 +82,9 @@ fn every_operation_is_described() {
         }
         let (status, success) = responses.iter().find(|(s, _)| s.starts_with('2')).expect(&what);
         if status != "204" {
-            let example = &success["content"]["application/json"]["example"];
+            let media = &success["content"]["application/json"];
+            let first = media["examples"].as_object().and_then(|examples| examples.values().next());
+            let example = first.map_or(&media["example"], |example| &example["value"]);
             let shown = example.get("data").unwrap_or(example);
             assert!(shown.is_object() || shown.is_array(), "{what}: example of the answer");
         }

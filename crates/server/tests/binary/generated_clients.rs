@@ -14,7 +14,8 @@ both_engines! { Place:
 }
 
 const CONFIG: &str = "[webhooks]\nallow_http = true\n[egress]\nallow = [\"127.0.0.1/32\"]\n\
-                      [limits]\nanonymous_per_minute = 1000000\n[pixel]\nrequests_per_minute = 1000000\n[plans.enterprise]\naccess = \"admin\"\n";
+                      [limits]\nanonymous_per_minute = 1000000\n[pixel]\nrequests_per_minute = 1000000\n[plans.enterprise]\naccess = \"admin\"\n\
+                      features = { posts = \"unlimited\", api_calls = \"unlimited\", webhooks = \"unlimited\" }\n";
 const SERVE: [&str; 5] = ["serve", "--config", "gatepost.toml", "--bind", "127.0.0.1:0"];
 /// Requests that the fuzzer makes up for each operation, beside those that it finds at the edges of the schemas.
 const EXAMPLES: &str = "30";

@@ -1,0 +1,72 @@
+//! The sets of words that members and parameters are taken from, as schemas of their own, so that generated clients have them as
+//! types. Each is made from the words that the rules have: a new one there is a new one here.
+
+use std::borrow::Cow;
+
+use gatepost_analytics::Interval;
+use gatepost_app::{Actor, mcp, verification};
+use gatepost_entitlements::{FeatureKind, Reason};
+use gatepost_kernel::{Environment, EnvironmentFilter};
+use gatepost_keys::KeyStatus;
+use gatepost_seo::Severity;
+use gatepost_webhooks::DeliveryStatus;
+use utoipa::{
+    PartialSchema, ToSchema,
+    openapi::{ObjectBuilder, RefOr, Schema, Type},
+};
+
+use super::analytics::{API_GROUPS, PIXEL_GROUPS};
+
+macro_rules! closed_sets {
+    ($($(#[doc = $about:literal])* $name:ident($words:expr);)*) => {$(
+        $(#[doc = $about])*
+        pub struct $name;
+
+        impl PartialSchema for $name {
+            fn schema() -> RefOr<Schema> {
+                let (words, about) = ($words, concat!($($about),*).trim());
+                let schema = ObjectBuilder::new().schema_type(Type::String).description(Some(about));
+                schema.enum_values(Some(words)).build().into()
+            }
+        }
+
+        impl ToSchema for $name {
+            fn name() -> Cow<'static, str> {
+                Cow::Borrowed(stringify!($name))
+            }
+        }
+    )*};
+}
+
+closed_sets! {
+    /// The environment that something belongs to.
+    EnvironmentWord(Environment::NAMES);
+    /// Which environment a key must be of.
+    EnvironmentChoice(EnvironmentFilter::NAMES);
+    /// Whether an API key can be used.
+    ApiKeyStatus(KeyStatus::NAMES);
+    /// What was decided about a key.
+    VerificationCode(verification::Code::NAMES);
+    /// How far a delivery has come.
+    WebhookDeliveryStatus(DeliveryStatus::NAMES);
+    /// How bad an issue is.
+    SeoSeverity(Severity::NAMES);
+    /// How a feature is counted.
+    EntitlementType(FeatureKind::NAMES);
+    /// Why a feature is not allowed.
+    EntitlementReason(Reason::NAMES);
+    /// What gives a feature.
+    EntitlementSourceKind(["plan"]);
+    /// Whether an MCP server is there; `starting` if it never was so far.
+    McpServerStatus(mcp::Status::NAMES);
+    /// Who changed something.
+    AuditActorType(Actor::NAMES);
+    /// The length of a period.
+    AnalyticsInterval(Interval::NAMES);
+    /// By what pixel events are grouped.
+    PixelGroup(PIXEL_GROUPS);
+    /// By what requests are grouped.
+    ApiGroup(API_GROUPS);
+    /// By what counts are grouped.
+    AnalyticsGroup([PIXEL_GROUPS.as_slice(), &API_GROUPS].concat());
+}
