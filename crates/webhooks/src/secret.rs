@@ -1,14 +1,28 @@
 //! What an endpoint's payloads are signed with.
 
-use base64::{Engine, prelude::BASE64_STANDARD};
+use base64::{
+    Engine,
+    alphabet::STANDARD,
+    engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig},
+    prelude::BASE64_STANDARD,
+};
 use gatepost_kernel::Secret;
 use rand::CryptoRng;
 
 const PREFIX: &str = "whsec_";
+/// What begins like this is another kind of key, or a misspelt prefix.
+const FOREIGN_PREFIXES: [&str; 2] = ["whsk_", "hwsec_"];
 const GENERATED_BYTES: usize = 32;
 /// How many decoded bytes make a Standard Webhooks secret.
 const STANDARD_BYTES: std::ops::RangeInclusive<usize> = 24..=64;
 const LENGTHS: std::ops::RangeInclusive<usize> = 16..=256;
+/// Decodes what the published libraries decode: padding or none, and whatever bits the last character has too many.
+const FORGIVING: GeneralPurpose = GeneralPurpose::new(
+    &STANDARD,
+    GeneralPurposeConfig::new()
+        .with_decode_padding_mode(DecodePaddingMode::Indifferent)
+        .with_decode_allow_trailing_bits(true),
+);
 
 /// The secret of an endpoint: generated, `whsec_` and base64 of 32 bytes, or given, 16 to 256 printable characters.
 #[derive(Debug, Clone)]
@@ -16,8 +30,20 @@ pub struct EndpointSecret(Secret);
 
 /// Why a text cannot be a secret. `Display` does not repeat the text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("must be 16 to 256 printable ASCII characters without spaces")]
-pub struct SecretFault;
+pub enum SecretFault {
+    /// It is too short, too long, or holds something that is not printable ASCII.
+    #[error("must be 16 to 256 printable ASCII characters without spaces")]
+    Characters,
+    /// It has the form of a Standard Webhooks secret of another length.
+    #[error("must be base64 of 24 to 64 bytes behind whsec_")]
+    Length,
+    /// It is in the other alphabet of base64, which receivers would decode to something else, or not at all.
+    #[error("must be in the standard alphabet of base64 behind whsec_, with + and / instead of - and _")]
+    UrlSafe,
+    /// It begins like another kind of key.
+    #[error("may not begin with whsk_ or hwsec_; a secret is whsec_ with base64, or a text of your own")]
+    Prefix,
+}
 
 impl EndpointSecret {
     /// A fresh secret.
@@ -27,13 +53,21 @@ impl EndpointSecret {
         Self(Secret::new(format!("{PREFIX}{}", BASE64_STANDARD.encode(bytes))))
     }
 
-    /// Takes a secret that was chosen by somebody else.
+    /// Takes a secret that was chosen by somebody else. What sender and receiver could read differently is refused.
     ///
     /// # Errors
     /// [`SecretFault`].
     pub fn parse(text: &str) -> Result<Self, SecretFault> {
-        let sound = LENGTHS.contains(&text.len()) && text.bytes().all(|b| b.is_ascii_graphic());
-        if sound { Ok(Self(Secret::new(text.to_owned()))) } else { Err(SecretFault) }
+        if !LENGTHS.contains(&text.len()) || !text.bytes().all(|b| b.is_ascii_graphic()) {
+            return Err(SecretFault::Characters);
+        }
+        decoded(text)?;
+        Ok(Self(Secret::new(text.to_owned())))
+    }
+
+    /// Takes a secret back from where it was stored, whatever the rules were when it was given.
+    pub fn from_stored(text: Secret) -> Self {
+        Self(text)
     }
 
     /// The whole text, for the one answer that shows it and for where it is stored.
@@ -41,14 +75,32 @@ impl EndpointSecret {
         self.0.expose()
     }
 
-    /// The key of `v1`: the decoded bytes where what follows `whsec_` is base64 of 24 to 64 bytes, as Standard Webhooks has
-    /// it; else the text as it is.
+    /// The key of `v1`: the decoded bytes of what is base64 of 24 to 64 bytes, behind `whsec_` or without it, as Standard
+    /// Webhooks has it; else the text as it is.
     pub(crate) fn standard_key(&self) -> Vec<u8> {
         let text = self.expose();
-        let decoded = text.strip_prefix(PREFIX).and_then(|rest| BASE64_STANDARD.decode(rest).ok());
-        decoded
-            .filter(|bytes| STANDARD_BYTES.contains(&bytes.len()))
-            .unwrap_or_else(|| text.as_bytes().to_vec())
+        decoded(text).ok().flatten().unwrap_or_else(|| text.as_bytes().to_vec())
+    }
+}
+
+/// The bytes of a Standard Webhooks secret; none if it is a text.
+fn decoded(text: &str) -> Result<Option<Vec<u8>>, SecretFault> {
+    if FOREIGN_PREFIXES.iter().any(|prefix| text.starts_with(prefix)) {
+        return Err(SecretFault::Prefix);
+    }
+    let (encoded, is_prefixed) = match text.strip_prefix(PREFIX) {
+        Some(rest) => (rest, true),
+        None => (text, false),
+    };
+    let within =
+        |others: &[u8]| encoded.trim_end_matches('=').bytes().all(|b| b.is_ascii_alphanumeric() || others.contains(&b));
+    match (within(b"+/"), is_prefixed) {
+        (true, _) => {
+            let bytes = FORGIVING.decode(encoded).ok().filter(|bytes| STANDARD_BYTES.contains(&bytes.len()));
+            if bytes.is_none() && is_prefixed { Err(SecretFault::Length) } else { Ok(bytes) }
+        }
+        (false, true) if within(b"-_") => Err(SecretFault::UrlSafe),
+        (false, _) => Ok(None),
     }
 }
 
@@ -58,16 +110,20 @@ mod tests {
 
     use super::*;
 
+    /// 24, 23, 64 and 65 bytes.
+    const B24: &str = "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+    const B23: &str = "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaQ=";
+
     #[test]
     fn secrets_are_taken_within_their_bounds_and_never_printed() {
         for (text, sound) in [
-            ("0123456789abcdef", true),
-            ("0123456789abcde", false),
+            ("0123456789.bcdef", true),
+            ("0123456789.bcde", false),
             ("with a space in it", false),
             ("with\na\nnewline\nin it", false),
             ("é is not ascii, is it", false),
-            (&"x".repeat(256), true),
-            (&"x".repeat(257), false),
+            (&".".repeat(256), true),
+            (&".".repeat(257), false),
         ] {
             assert_eq!(EndpointSecret::parse(text).is_ok(), sound, "{text}");
         }
@@ -77,12 +133,53 @@ mod tests {
     }
 
     #[test]
-    fn only_a_standard_secret_is_decoded() {
-        let key = |text: &str| EndpointSecret::parse(text).expect("a secret").standard_key();
-        assert_eq!(key("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw").len(), 24);
-        // The core contract's example is not base64, a short one is too short, and without the prefix it is a text.
-        for text in ["whsec_abc123def456...", "whsec_c2hvcnQgc2VjcmV0", "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"] {
-            assert_eq!(key(text), text.as_bytes(), "{text}");
+    fn a_given_secret_is_decoded_taken_as_text_or_refused() {
+        /// What becomes of a text: so many decoded bytes, itself, or a fault.
+        #[derive(Debug, PartialEq, Eq)]
+        enum Read {
+            Bytes(usize),
+            Text,
+            Fault(SecretFault),
         }
+        let read = |text: &str| match EndpointSecret::parse(text) {
+            Err(fault) => Read::Fault(fault),
+            Ok(secret) if secret.standard_key() == text.as_bytes() => Read::Text,
+            Ok(secret) => Read::Bytes(secret.standard_key().len()),
+        };
+        let (b64, b65) = (BASE64_STANDARD.encode([7; 64]), BASE64_STANDARD.encode([7; 65]));
+        let b25 = BASE64_STANDARD.encode([0xfb; 25]);
+        for (text, expected) in [
+            (format!("whsec_{B24}"), Read::Bytes(24)),
+            (format!("whsec_{b64}"), Read::Bytes(64)),
+            (format!("whsec_{}", b64.trim_end_matches('=')), Read::Bytes(64)),
+            (format!("whsec_{}", b25.trim_end_matches('=')), Read::Bytes(25)),
+            (format!("whsec_{}x", &b25[..33]), Read::Bytes(25)),
+            (B24.to_owned(), Read::Bytes(24)),
+            (b64.trim_end_matches('=').to_owned(), Read::Bytes(64)),
+            (format!("whsec_{B23}"), Read::Fault(SecretFault::Length)),
+            (format!("whsec_{b65}"), Read::Fault(SecretFault::Length)),
+            (format!("whsec_{B24}="), Read::Fault(SecretFault::Length)),
+            ("whsec_c2hvcnQgc2VjcmV0".to_owned(), Read::Fault(SecretFault::Length)),
+            (format!("whsec_{}", b25.replace('+', "-").replace('/', "_")), Read::Fault(SecretFault::UrlSafe)),
+            ("whsec_my-own_secret-words".to_owned(), Read::Fault(SecretFault::UrlSafe)),
+            (format!("whsk_{B24}"), Read::Fault(SecretFault::Prefix)),
+            (format!("hwsec_{B24}"), Read::Fault(SecretFault::Prefix)),
+            // The core contract's example.
+            ("whsec_abc123def456...".to_owned(), Read::Text),
+            (format!("whsec_{}=Sw", &B24[..28]), Read::Text),
+            (format!("whsec_{}+-", &B24[..30]), Read::Text),
+            (B23.to_owned(), Read::Text),
+            ("0123456789abcdef".to_owned(), Read::Text),
+            (b65, Read::Text),
+            (b25.replace('+', "-").replace('/', "_"), Read::Text),
+        ] {
+            assert_eq!(read(&text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_was_stored_before_a_rule_still_signs() {
+        let text = "whsec_c2hvcnQgc2VjcmV0";
+        assert_eq!(EndpointSecret::from_stored(Secret::new(text.to_owned())).standard_key(), text.as_bytes());
     }
 }
