@@ -1,7 +1,7 @@
 //! Who sends what when.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
@@ -11,14 +11,16 @@ use std::{
 
 use gatepost_egress::Egress;
 use gatepost_kernel::{ClaimId, Clock, Timestamp, WebhookEndpointId, random};
-use gatepost_storage::{DeliveryResult, Storage, StorageError, Tx, WebhookAttempt, WebhookEndpoint};
-use gatepost_webhooks::{RetrySchedule, Vault, judge};
+use gatepost_storage::{
+    DeliveryResult, PostponedDelivery, Storage, StorageError, Tx, WebhookAttempt, WebhookEndpoint,
+};
+use gatepost_webhooks::{NOT_SENT_WAIT, RetrySchedule, Vault, Verdict, judge};
 use rand::Rng;
 use tokio::sync::{Notify, mpsc};
 
 use crate::{
     fan_out::{Handover, Handovers},
-    record::Ended,
+    record::{Ended, Outcome},
     send::{Sent, send},
     slots::{Slot, Slots},
 };
@@ -72,6 +74,8 @@ struct Parts {
     slots: Arc<Slots>,
     tests: Arc<Slots>,
     agenda: Mutex<Agenda>,
+    /// Endpoints that nothing can be sent to, for faults of our own; the log knows.
+    unsendable: Mutex<BTreeSet<WebhookEndpointId>>,
     wake: Arc<Notify>,
     results: mpsc::UnboundedSender<Ended>,
     stopping: AtomicBool,
@@ -156,6 +160,7 @@ impl Dispatcher {
             slots,
             tests: Slots::new(TESTS.0, TESTS.1, Arc::default()),
             agenda: Mutex::default(),
+            unsendable: Mutex::default(),
             wake,
             results,
             stopping: AtomicBool::new(false),
@@ -414,17 +419,30 @@ impl Dispatcher {
         }
         let started_at = self.now();
         let sent = self.send(&endpoint, delivery.event_id.as_str(), &delivery.payload).await;
-        slot.learn(sent.status.is_some());
         let (number, ended_at) = (delivery.attempts + 1, started_at.plus(sent.took));
         let chance = f64::from(random::rng().next_u32()) / f64::from(u32::MAX);
         let verdict = judge(sent.outcome, number, &self.0.settings.schedule, ended_at, chance);
+        self.tell_the_log(&endpoint, verdict, &sent);
+        let Some(status) = verdict.status else {
+            let result = Outcome::Postponed(PostponedDelivery {
+                id: delivery.id,
+                endpoint_id: endpoint.id,
+                claim_id: claim,
+                error: sent.error,
+                next_attempt_at: verdict.next_attempt_at.unwrap_or_else(|| ended_at.plus(NOT_SENT_WAIT)),
+                tried_at: ended_at,
+            });
+            let _ = self.0.results.send(Ended { result, _slot: slot });
+            return;
+        };
+        slot.learn(sent.status.is_some());
         tracing::debug!(
             delivery.id = delivery.id.0,
             endpoint.id = endpoint.id.0,
             attempt = number,
             http.status = sent.status,
             duration_ms = sent.took.as_millis() as u64,
-            status = verdict.status.as_str(),
+            status = status.as_str(),
             "attempt"
         );
         let attempt = WebhookAttempt {
@@ -440,11 +458,28 @@ impl Dispatcher {
             endpoint_id: endpoint.id,
             claim_id: claim,
             attempt,
-            status: verdict.status.as_str(),
+            status: status.as_str(),
             next_attempt_at: verdict.next_attempt_at,
             ended_at,
         };
         // The recorder lives as long as the dispatcher does.
-        let _ = self.0.results.send(Ended { result, disables: verdict.disables, _slot: slot });
+        let result = Outcome::Attempted { result, disables: verdict.disables };
+        let _ = self.0.results.send(Ended { result, _slot: slot });
+    }
+
+    /// Says once that nothing can be sent to an endpoint, and once that something can again.
+    fn tell_the_log(&self, endpoint: &WebhookEndpoint, verdict: Verdict, sent: &Sent) {
+        let mut unsendable = self.0.unsendable.lock().unwrap_or_else(PoisonError::into_inner);
+        if verdict.status.is_none() {
+            if unsendable.insert(endpoint.id) {
+                tracing::error!(
+                    endpoint.id = endpoint.id.0,
+                    error = sent.error.as_deref(),
+                    "deliveries cannot be sent for a fault of this server's; they are tried every five minutes"
+                );
+            }
+        } else if unsendable.remove(&endpoint.id) {
+            tracing::info!(endpoint.id = endpoint.id.0, "deliveries can be sent again");
+        }
     }
 }

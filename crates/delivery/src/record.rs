@@ -5,8 +5,10 @@ use std::{
     time::Duration,
 };
 
-use gatepost_kernel::{Json, WebhookEndpointId};
-use gatepost_storage::{DeliveryResult, EndpointTally, StorageError, Tx, WebhookEndpointChanges};
+use gatepost_kernel::{Json, WebhookDeliveryId, WebhookEndpointId};
+use gatepost_storage::{
+    DeliveryResult, EndpointTally, PostponedDelivery, StorageError, Tx, WebhookEndpointChanges,
+};
 use serde_json::json;
 use tokio::sync::mpsc;
 
@@ -21,9 +23,26 @@ const WAIT: Duration = Duration::from_secs(1);
 /// down: were it free before, attempts could outrun their results, whose leases would end meanwhile.
 #[derive(Debug)]
 pub struct Ended {
-    pub result: DeliveryResult,
-    pub disables: bool,
+    pub result: Outcome,
     pub _slot: Slot,
+}
+
+/// What is written down.
+#[derive(Debug, Clone)]
+pub enum Outcome {
+    /// An attempt, and whether it ends its endpoint.
+    Attempted { result: DeliveryResult, disables: bool },
+    /// None, for a fault of our own.
+    Postponed(PostponedDelivery),
+}
+
+impl Outcome {
+    fn place(&self) -> (WebhookEndpointId, WebhookDeliveryId) {
+        match self {
+            Self::Attempted { result, .. } => (result.endpoint_id, result.id),
+            Self::Postponed(delivery) => (delivery.endpoint_id, delivery.id),
+        }
+    }
 }
 
 impl Dispatcher {
@@ -32,8 +51,7 @@ impl Dispatcher {
         let mut batch = Vec::new();
         while results.recv_many(&mut batch, BATCH).await > 0 {
             for tries in 1.. {
-                let results =
-                    batch.iter().map(|ended: &Ended| (ended.result.clone(), ended.disables)).collect();
+                let results = batch.iter().map(|ended: &Ended| ended.result.clone()).collect();
                 match self.write(results).await {
                     Ok(handovers) => {
                         self.hand_over(handovers);
@@ -56,19 +74,29 @@ impl Dispatcher {
         }
     }
 
-    async fn write(&self, mut batch: Vec<(DeliveryResult, bool)>) -> Result<Handovers, StorageError> {
+    async fn write(&self, mut batch: Vec<Outcome>) -> Result<Handovers, StorageError> {
         // In one order everywhere, so that two processes cannot wait for each other.
-        batch.sort_by_key(|(result, _)| (result.endpoint_id, result.id));
+        batch.sort_by_key(Outcome::place);
         let dispatcher = self.clone();
         let write = async move |mut tx: Tx<'_>| {
             let mut tallies = BTreeMap::<WebhookEndpointId, EndpointTally>::new();
             let mut gone = BTreeSet::new();
-            let mut endpoints: Vec<_> = batch.iter().map(|(result, _)| result.endpoint_id).collect();
+            let mut endpoints: Vec<_> = batch.iter().map(|outcome| outcome.place().0).collect();
             endpoints.dedup();
             // Held, so that nobody makes one active between this look and what is written.
             let held = tx.webhook_endpoint_hold(&endpoints).await?;
             let inactive = held.iter().filter(|(_, active)| !**active).map(|(id, _)| *id).collect();
-            let (results, disables): (Vec<_>, Vec<_>) = batch.into_iter().unzip();
+            let (mut results, mut disables, mut postponed) = (Vec::new(), Vec::new(), Vec::new());
+            for outcome in batch {
+                match outcome {
+                    Outcome::Attempted { result, disables: gone } => {
+                        results.push(result);
+                        disables.push(gone);
+                    }
+                    Outcome::Postponed(delivery) => postponed.push(delivery),
+                }
+            }
+            tx.webhook_delivery_postpone(&postponed, &inactive).await?;
             let recorded = tx.webhook_delivery_record(&results, &inactive).await?;
             for (result, disables) in results.iter().zip(disables) {
                 // Otherwise somebody else has it by now; what we know of it is old.

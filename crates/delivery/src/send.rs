@@ -14,6 +14,11 @@ use gatepost_webhooks::{AttemptOutcome, CustomHeader, EndpointSecret, Vault, sig
 /// How much of an answer is kept; no more is read.
 const KEPT_BYTES: usize = 16 * 1024;
 
+const UNREADABLE_SECRET: &str =
+    "A secret of the endpoint cannot be decrypted with the server's present keys.";
+const UNREADABLE_HEADERS: &str =
+    "The headers of the endpoint cannot be decrypted with the server's present keys.";
+
 /// What was sent and what came back.
 #[derive(Debug, Clone)]
 pub struct Sent {
@@ -30,7 +35,17 @@ pub struct Sent {
 }
 
 /// Why a request could not even be tried.
-struct Unsendable(String);
+struct Unsendable {
+    outcome: AttemptOutcome,
+    fault: String,
+}
+
+impl Unsendable {
+    /// Of our own side.
+    fn ours(fault: &str) -> Self {
+        Self { outcome: AttemptOutcome::NotSent, fault: fault.to_owned() }
+    }
+}
 
 /// Signs `payload` and posts it to `endpoint`; waits no longer than `timeout`, body included.
 pub async fn send(
@@ -52,7 +67,7 @@ pub async fn send(
     };
     let request = match prepare(egress, vault, endpoint, id, payload, now) {
         Ok(request) => request,
-        Err(Unsendable(fault)) => return failed(AttemptOutcome::Undeliverable, fault),
+        Err(Unsendable { outcome, fault }) => return failed(outcome, fault),
     };
     let exchange = async {
         let mut response = request.send().await?;
@@ -92,25 +107,25 @@ fn prepare(
     payload: &str,
     now: Timestamp,
 ) -> Result<gatepost_egress::RequestBuilder, Unsendable> {
-    let target = egress.check(&endpoint.url).map_err(|fault| Unsendable(fault.to_string()))?;
-    let unreadable =
-        |_| Unsendable("A secret of the endpoint cannot be decrypted with the present key.".to_owned());
+    let target = egress
+        .check(&endpoint.url)
+        .map_err(|fault| Unsendable { outcome: AttemptOutcome::Undeliverable, fault: fault.to_string() })?;
+    let unreadable = |what| move |_| Unsendable::ours(what);
     let in_force = endpoint.previous_secrets.iter().filter(|secret| secret.until > now).map(|s| &s.sealed);
     let mut secrets = Vec::new();
     for sealed in std::iter::once(&endpoint.sealed_secret).chain(in_force) {
-        let secret = vault.open(sealed).map_err(unreadable)?;
-        let secret = EndpointSecret::parse(secret.expose());
-        secrets.push(secret.map_err(|_| Unsendable("A secret of the endpoint is malformed.".to_owned()))?);
+        let secret = vault.open(sealed).map_err(unreadable(UNREADABLE_SECRET))?;
+        secrets.push(EndpointSecret::from_stored(secret));
     }
     let signatures = sign(&secrets, id, now, payload.as_bytes());
     let mut headers = header::HeaderMap::new();
     let value = |text: &str| {
-        header::HeaderValue::from_str(text).map_err(|_| Unsendable("A header cannot be sent.".to_owned()))
+        header::HeaderValue::from_str(text).map_err(|_| Unsendable::ours("A header cannot be sent."))
     };
-    let own = vault.open(&endpoint.sealed_headers).map_err(unreadable)?;
+    let own = vault.open(&endpoint.sealed_headers).map_err(unreadable(UNREADABLE_HEADERS))?;
     for (name, text) in CustomHeader::read_all(own.expose()) {
         let name = header::HeaderName::from_bytes(name.as_bytes());
-        let name = name.map_err(|_| Unsendable("A header of the endpoint is malformed.".to_owned()))?;
+        let name = name.map_err(|_| Unsendable::ours("A header of the endpoint is malformed."))?;
         headers.insert(name, value(&text)?);
     }
     // Ours come last: whatever else was said before, these are what is sent.
@@ -178,6 +193,9 @@ fn explain(error: &RequestError) -> (AttemptOutcome, String) {
                 io::ErrorKind::NotFound => {
                     return (AttemptOutcome::NoAnswer, "The host has no address.".to_owned());
                 }
+                kind if is_ours(kind, io.raw_os_error()) => {
+                    return (AttemptOutcome::NotSent, "The server has no connection to spare.".to_owned());
+                }
                 _ => {}
             }
         }
@@ -191,4 +209,24 @@ fn explain(error: &RequestError) -> (AttemptOutcome, String) {
         "The connection broke off before an answer came."
     };
     (AttemptOutcome::NoAnswer, words.to_owned())
+}
+
+/// Whether this machine could not even begin to connect: it had no file or no memory to spare.
+fn is_ours(kind: io::ErrorKind, code: Option<i32>) -> bool {
+    // The standard library has no word for "too many open files", of this process or of the whole system.
+    const TOO_MANY_FILES: [i32; 2] = [24, 23];
+    kind == io::ErrorKind::OutOfMemory || code.is_some_and(|code| TOO_MANY_FILES.contains(&code))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_this_machine_lacks_is_not_the_receivers_fault() {
+        for (code, ours) in [(24, true), (23, true), (12, true), (111, false), (104, false)] {
+            let error = io::Error::from_raw_os_error(code);
+            assert_eq!(is_ours(error.kind(), error.raw_os_error()), ours, "{error}");
+        }
+    }
 }

@@ -56,5 +56,7 @@ pub use webhook_deliveries::{
 pub use webhook_endpoints::{
     NewWebhookEndpoint, PreviousSecret, WEBHOOK_SORTS, WebhookEndpoint, WebhookEndpointChanges,
 };
-pub use webhook_queue::{ClaimedDelivery, DeliveryResult, EndpointTally, NewWebhookDelivery};
+pub use webhook_queue::{
+    ClaimedDelivery, DeliveryResult, EndpointTally, NewWebhookDelivery, PostponedDelivery,
+};
 pub use workspaces::{NewWorkspace, WORKSPACE_SORTS, Workspace, WorkspaceChanges, WorkspaceFilter};

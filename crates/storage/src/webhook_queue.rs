@@ -71,6 +71,23 @@ pub struct DeliveryResult {
     pub ended_at: Timestamp,
 }
 
+/// A delivery that could not be sent for a fault of our own: it stays what it was, and its claim ends.
+#[derive(Debug, Clone)]
+pub struct PostponedDelivery {
+    /// The delivery.
+    pub id: WebhookDeliveryId,
+    /// Where it was to go.
+    pub endpoint_id: WebhookEndpointId,
+    /// The claim that has it.
+    pub claim_id: ClaimId,
+    /// What went wrong, in words.
+    pub error: Option<String>,
+    /// When it is tried next.
+    pub next_attempt_at: Timestamp,
+    /// When it was tried.
+    pub tried_at: Timestamp,
+}
+
 /// What results of one endpoint add to its counts.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct EndpointTally {
@@ -463,6 +480,31 @@ impl Tx<'_> {
                 Ok(recorded)
             }
         }
+    }
+
+    /// Gives deliveries back that their claims still have, to be tried later. It counts for nothing.
+    pub async fn webhook_delivery_postpone(
+        &mut self,
+        postponed: &[PostponedDelivery],
+        inactive: &HashSet<WebhookEndpointId>,
+    ) -> Result<()> {
+        for one in postponed {
+            let due_at = Some(one.next_attempt_at).filter(|_| !inactive.contains(&one.endpoint_id));
+            on_conn!(self, |c| diesel::update(
+                webhook_deliveries::table
+                    .find(one.id.0)
+                    .filter(webhook_deliveries::claim_id.eq(one.claim_id.0)),
+            )
+            .set((
+                webhook_deliveries::due_at.eq(due_at.map(DbTime::from)),
+                webhook_deliveries::claim_id.eq(None::<i64>),
+                webhook_deliveries::error.eq(one.error.as_deref()),
+                webhook_deliveries::updated_at.eq(DbTime::from(one.tried_at)),
+            ))
+            .execute(c)
+            .await?);
+        }
+        Ok(())
     }
 
     /// Tells other processes, once this transaction is committed, that something is due. SQLite has none.

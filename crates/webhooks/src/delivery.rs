@@ -53,15 +53,21 @@ pub enum AttemptOutcome {
     },
     /// No answer came: no address, no connection, a break, too long.
     NoAnswer,
-    /// It cannot be sent at all, now or later: its secret cannot be read, its address may not be reached.
+    /// It cannot be sent at all, now or later: its address may not be reached.
     Undeliverable,
+    /// Nothing was sent, for a fault of our own: a secret that cannot be decrypted, a system without free sockets. The receiver
+    /// has no part in it, so it is no attempt.
+    NotSent,
 }
+
+/// How long a delivery waits that could not be sent for a fault of our own.
+pub const NOT_SENT_WAIT: Duration = Duration::from_secs(300);
 
 /// What becomes of the delivery.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Verdict {
-    /// Where it stands now.
-    pub status: DeliveryStatus,
+    /// Where it stands now; none if it stands where it stood, and the attempt is not counted.
+    pub status: Option<DeliveryStatus>,
     /// When it is tried again.
     pub next_attempt_at: Option<Timestamp>,
     /// Whether the receiver said that its endpoint is gone for good.
@@ -69,7 +75,7 @@ pub struct Verdict {
 }
 
 /// Judges the attempt number `attempts`, counted from 1, which ended at `now`. Only 2xx is success. 410 ends the delivery
-/// and its endpoint; 429 and 503 may ask for patience.
+/// and its endpoint; 429 and 503 may ask for patience. A fault of our own never ends a delivery.
 pub fn judge(
     outcome: AttemptOutcome,
     attempts: u32,
@@ -77,16 +83,21 @@ pub fn judge(
     now: Timestamp,
     random: f64,
 ) -> Verdict {
-    let ended = |status, disables| Verdict { status, next_attempt_at: None, disables };
+    let ended = |status, disables| Verdict { status: Some(status), next_attempt_at: None, disables };
     let retry_after = match outcome {
         AttemptOutcome::Answered { status: 200..=299, .. } => return ended(DeliveryStatus::Success, false),
         AttemptOutcome::Answered { status: 410, .. } => return ended(DeliveryStatus::Failed, true),
         AttemptOutcome::Undeliverable => return ended(DeliveryStatus::Failed, false),
+        AttemptOutcome::NotSent => {
+            return Verdict { status: None, next_attempt_at: Some(now.plus(NOT_SENT_WAIT)), disables: false };
+        }
         AttemptOutcome::Answered { status: 429 | 503, retry_after } => retry_after,
         AttemptOutcome::Answered { .. } | AttemptOutcome::NoAnswer => None,
     };
     match schedule.next(attempts, now, random, retry_after) {
-        Some(at) => Verdict { status: DeliveryStatus::Retrying, next_attempt_at: Some(at), disables: false },
+        Some(at) => {
+            Verdict { status: Some(DeliveryStatus::Retrying), next_attempt_at: Some(at), disables: false }
+        }
         None => ended(DeliveryStatus::Failed, false),
     }
 }
@@ -106,7 +117,7 @@ mod tests {
                 410 => DeliveryStatus::Failed,
                 _ => DeliveryStatus::Retrying,
             };
-            assert_eq!((verdict.status, verdict.disables), (expected, status == 410), "{status}");
+            assert_eq!((verdict.status, verdict.disables), (Some(expected), status == 410), "{status}");
             assert_eq!(verdict.next_attempt_at.is_some(), expected == DeliveryStatus::Retrying);
         }
     }
@@ -125,11 +136,13 @@ mod tests {
     #[test]
     fn the_last_attempt_ends_it() {
         let (schedule, now) = (RetrySchedule::default(), Timestamp::from_micros(0));
-        assert_eq!(judge(AttemptOutcome::NoAnswer, 9, &schedule, now, 0.5).status, DeliveryStatus::Failed);
-        assert_eq!(
-            judge(AttemptOutcome::Undeliverable, 1, &schedule, now, 0.5).status,
-            DeliveryStatus::Failed
-        );
+        let failed = Some(DeliveryStatus::Failed);
+        assert_eq!(judge(AttemptOutcome::NoAnswer, 9, &schedule, now, 0.5).status, failed);
+        assert_eq!(judge(AttemptOutcome::Undeliverable, 1, &schedule, now, 0.5).status, failed);
+        for attempts in [1, 9, 100] {
+            let verdict = judge(AttemptOutcome::NotSent, attempts, &schedule, now, 0.5);
+            assert_eq!((verdict.status, verdict.next_attempt_at), (None, Some(now.plus(NOT_SENT_WAIT))));
+        }
         for status in DeliveryStatus::NAMES {
             assert_eq!(DeliveryStatus::parse(status).map(DeliveryStatus::as_str), Some(status));
         }

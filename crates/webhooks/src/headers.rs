@@ -86,6 +86,11 @@ impl CustomHeader {
         pairs.into_iter().filter_map(pair).collect()
     }
 
+    /// The names alone, which are all that is shown of headers.
+    pub fn read_names(text: &str) -> Vec<String> {
+        Self::read_all(text).into_iter().map(|(name, _)| name).collect()
+    }
+
     /// Its name, in the spelling in which it was given.
     pub fn name(&self) -> &str {
         &self.name

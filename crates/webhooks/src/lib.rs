@@ -27,12 +27,12 @@ mod signature;
 mod vault;
 mod verifier;
 
-pub use delivery::{AttemptOutcome, DeliveryStatus, Verdict, judge};
+pub use delivery::{AttemptOutcome, DeliveryStatus, NOT_SENT_WAIT, Verdict, judge};
 pub use event_type::{EventType, Subscription};
 pub use headers::{CustomHeader, HeaderFault};
 pub use payload::{event_data, event_payload};
 pub use retry::RetrySchedule;
 pub use secret::{EndpointSecret, SecretFault};
 pub use signature::{Signatures, sign};
-pub use vault::{Vault, VaultError};
+pub use vault::{Kept, Vault, VaultError};
 pub use verifier::{Headers, Verifier, VerifyError};

@@ -92,8 +92,9 @@ fn decoded(text: &str) -> Result<Option<Vec<u8>>, SecretFault> {
         Some(rest) => (rest, true),
         None => (text, false),
     };
-    let within =
-        |others: &[u8]| encoded.trim_end_matches('=').bytes().all(|b| b.is_ascii_alphanumeric() || others.contains(&b));
+    let within = |others: &[u8]| {
+        encoded.trim_end_matches('=').bytes().all(|b| b.is_ascii_alphanumeric() || others.contains(&b))
+    };
     match (within(b"+/"), is_prefixed) {
         (true, _) => {
             let bytes = FORGIVING.decode(encoded).ok().filter(|bytes| STANDARD_BYTES.contains(&bytes.len()));

@@ -32,6 +32,30 @@ struct VaultKey {
 #[error("a stored secret cannot be opened with the present keys")]
 pub struct VaultError;
 
+/// How a stored text is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kept<'a> {
+    /// As it is.
+    Plain,
+    /// Sealed by the key of this name.
+    Sealed(&'a str),
+    /// In no form that is known here.
+    Unknown,
+}
+
+impl<'a> Kept<'a> {
+    /// How this text is kept.
+    pub fn of(stored: &'a Secret) -> Self {
+        let stored = stored.expose();
+        let name = stored.strip_prefix(SEALED).and_then(|rest| rest.get(..NAME_LEN));
+        match name {
+            Some(name) if name.bytes().all(|b| b.is_ascii_hexdigit()) => Self::Sealed(name),
+            None if stored.starts_with(PLAIN) => Self::Plain,
+            _ => Self::Unknown,
+        }
+    }
+}
+
 impl std::fmt::Debug for Vault {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "Vault({} keys)", self.keys.len())
@@ -47,6 +71,20 @@ impl Vault {
             VaultKey { name, cipher: XChaCha20Poly1305::new(&Key::from(*bytes)) }
         };
         Self { keys: keys.iter().map(key).collect() }
+    }
+
+    /// The names of the keys, that of the one that seals first. A name is the beginning of a digest and gives nothing away.
+    pub fn key_names(&self) -> impl Iterator<Item = &str> {
+        self.keys.iter().map(|key| key.name.as_str())
+    }
+
+    /// Whether a stored text is as [`Vault::seal`] would store it now.
+    pub fn is_current(&self, stored: &Secret) -> bool {
+        match (Kept::of(stored), self.keys.first()) {
+            (Kept::Sealed(name), Some(key)) => name == key.name,
+            (Kept::Plain, None) => true,
+            _ => false,
+        }
     }
 
     /// The text as it is to be stored.
@@ -102,6 +140,20 @@ mod tests {
         assert_eq!(new.open(&stored).map(|_| ()), Err(VaultError));
         let resealed = both.seal("whsec_secret");
         assert_eq!(new.open(&resealed).expect("the text").expose(), "whsec_secret");
+    }
+
+    #[test]
+    fn how_a_text_is_kept_is_seen_without_opening_it() {
+        let (none, one, both) = (Vault::default(), Vault::new(&[[1; 32]]), Vault::new(&[[2; 32], [1; 32]]));
+        let (plain, sealed) = (none.seal("x"), one.seal("x"));
+        let name = one.key_names().next().expect("a name");
+        assert_eq!((Kept::of(&plain), Kept::of(&sealed)), (Kept::Plain, Kept::Sealed(name)));
+        for unknown in ["", "sealed:", "sealed:abc", "sealed:zzzzzzzzAAAA", "nonsense"] {
+            assert_eq!(Kept::of(&Secret::new(unknown.to_owned())), Kept::Unknown, "{unknown}");
+        }
+        assert!(none.is_current(&plain) && one.is_current(&sealed));
+        assert!(!one.is_current(&plain) && !none.is_current(&sealed) && !both.is_current(&sealed));
+        assert_eq!(both.key_names().count(), 2);
     }
 
     #[test]
