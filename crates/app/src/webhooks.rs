@@ -2,9 +2,9 @@
 
 use std::{collections::HashMap, time::Duration};
 
-use gatepost_egress::TargetFault;
+use gatepost_egress::{Egress, TargetFault};
 use gatepost_kernel::{
-    Environment, Error, EventId, FieldErrors, Json, Page, Result, Secret, WebhookDeliveryId,
+    Environment, Error, EventId, FieldErrors, Json, Page, Result, Secret, Timestamp, WebhookDeliveryId,
     WebhookEndpointId, random,
 };
 use gatepost_storage::{
@@ -170,13 +170,32 @@ pub async fn get(
     .await
 }
 
-/// The headers of the tenant's own that go with each delivery; none if they cannot be read with the present key.
+/// The names of the headers that go with each delivery; none if they cannot be decrypted with the present keys. The values are
+/// never told.
 ///
 /// # Errors
 /// [`Error::Internal`] where nothing delivers.
-pub fn headers(app: &App, endpoint: &WebhookEndpoint) -> Result<Option<Vec<(String, String)>>> {
+pub fn header_names(app: &App, endpoint: &WebhookEndpoint) -> Result<Option<Vec<String>>> {
     let text = app.dispatcher()?.vault().open(&endpoint.sealed_headers).ok();
-    Ok(text.map(|text| CustomHeader::read_all(text.expose())))
+    Ok(text.map(|text| CustomHeader::read_names(text.expose())))
+}
+
+/// A secret that deliveries are signed with. What it is, nobody is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SigningSecret {
+    /// When a newer one took its place; none for the newest.
+    pub replaced_at: Option<Timestamp>,
+    /// Until when it signs; none for the newest, which signs until it is replaced.
+    pub expires_at: Option<Timestamp>,
+}
+
+/// The secrets that sign an endpoint's deliveries at `now`, the newest first.
+pub fn signing_secrets(endpoint: &WebhookEndpoint, now: Timestamp) -> Vec<SigningSecret> {
+    let newest = SigningSecret { replaced_at: None, expires_at: None };
+    let older = endpoint.previous_secrets.iter().filter(|secret| secret.until > now);
+    let older =
+        older.map(|secret| SigningSecret { replaced_at: secret.replaced_at, expires_at: Some(secret.until) });
+    std::iter::once(newest).chain(older).collect()
 }
 
 /// Makes an endpoint; with its secret, which is shown this once.
@@ -224,6 +243,12 @@ pub async fn update(
     }
     let before = lock(unit, id).await?;
     unit.check_match(before.updated_at)?;
+    if let (Some(url), None) = (&input.url, &input.headers)
+        && moves(dispatcher.egress(), &before.url, url)
+        && header_names(unit.app(), &before)?.is_none_or(|names| !names.is_empty())
+    {
+        return Err(Error::invalid("headers", HEADERS_MOVE));
+    }
     let now = unit.now_after(before.updated_at);
     let changes = WebhookEndpointChanges {
         url: input.url,
@@ -249,6 +274,18 @@ pub async fn update(
     Ok(endpoint)
 }
 
+const HEADERS_MOVE: &str = "The headers must be given again when the url leads to another scheme, host or port, \
+                            so that they do not go where they were not meant to; {} removes them.";
+
+/// Whether a change of the url leads somewhere else.
+fn moves(egress: &Egress, before: &str, after: &str) -> bool {
+    // The rules may have changed since the old one was taken; then nobody knows where it led.
+    match (egress.check(before), egress.check(after)) {
+        (Ok(before), Ok(after)) => before.url().origin() != after.url().origin(),
+        _ => before != after,
+    }
+}
+
 /// Deletes an endpoint; what was on its way there has failed.
 ///
 /// # Errors
@@ -262,26 +299,43 @@ pub async fn delete(unit: &mut UnitOfWork<'_>, id: WebhookEndpointId) -> Result<
     Ok(())
 }
 
-/// Gives an endpoint a fresh secret. The one before signs beside it until the grace is over.
+/// What becomes of the secrets that sign when a fresh one comes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OlderSecrets {
+    /// The newest of them signs for so long, the others as long as they would have.
+    Sign(Duration),
+    /// None of them signs any more.
+    Expire,
+}
+
+/// Gives an endpoint a fresh secret, and says which sign from now on.
 ///
 /// # Errors
 /// [`Error::NotFound`]; [`Error::Conflict`] if too many secrets sign already.
 pub async fn rotate_secret(
     unit: &mut UnitOfWork<'_>,
     id: WebhookEndpointId,
-    grace: Duration,
-) -> Result<Secret> {
+    older: OlderSecrets,
+) -> Result<(Secret, Vec<SigningSecret>)> {
     let dispatcher = unit.app().dispatcher()?.clone();
     let before = lock(unit, id).await?;
     unit.check_match(before.updated_at)?;
     let (now, changed_at) = (unit.now, unit.now_after(before.updated_at));
-    let mut previous: Vec<PreviousSecret> =
-        before.previous_secrets.into_iter().filter(|secret| secret.until > now).collect();
-    if !grace.is_zero() {
-        previous.insert(0, PreviousSecret { sealed: before.sealed_secret, until: now.plus(grace) });
-    }
+    let previous = match older {
+        OlderSecrets::Expire => Vec::new(),
+        OlderSecrets::Sign(grace) => {
+            let replaced = (!grace.is_zero()).then(|| PreviousSecret {
+                sealed: before.sealed_secret,
+                replaced_at: Some(now),
+                until: now.plus(grace),
+            });
+            let in_force = before.previous_secrets.into_iter().filter(|secret| secret.until > now);
+            replaced.into_iter().chain(in_force).collect()
+        }
+    };
     if previous.len() >= MAX_SECRETS {
-        let text = "Too many secrets of this endpoint are in force. Wait until the grace of one is over.";
+        let text = "Too many secrets of this endpoint are in force. Wait until the grace of one is over, or give \
+                    expire_previous: true.";
         return Err(Error::Conflict(text.to_owned()));
     }
     let secret = EndpointSecret::generate(&mut random::rng());
@@ -289,7 +343,7 @@ pub async fn rotate_secret(
     let changes = WebhookEndpointChanges { secrets: Some((sealed, previous)), ..Default::default() };
     let endpoint = unit.tx.webhook_endpoint_update(id, changes, changed_at).await?;
     record(unit, &endpoint, "webhook.secret_rotated", Map::new());
-    Ok(Secret::new(secret.expose().to_owned()))
+    Ok((Secret::new(secret.expose().to_owned()), signing_secrets(&endpoint, now)))
 }
 
 /// Sends a test event, signed like any other, through the same guard; it is no delivery and is not counted. At most once for each

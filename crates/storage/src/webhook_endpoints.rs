@@ -31,6 +31,8 @@ pub const WEBHOOK_SORTS: &[SortKey] = &[
 pub struct PreviousSecret {
     /// The stored form.
     pub sealed: Secret,
+    /// When a newer one took its place; none if that was not noted yet.
+    pub replaced_at: Option<Timestamp>,
     /// Until when.
     pub until: Timestamp,
 }
@@ -149,7 +151,11 @@ impl TryFrom<EndpointRow> for WebhookEndpoint {
         let previous = |value: &Value| -> Option<Vec<PreviousSecret>> {
             let secret = |item: &Value| {
                 let (sealed, until) = (item["secret"].as_str()?.to_owned(), item["until"].as_i64()?);
-                Some(PreviousSecret { sealed: Secret::new(sealed), until: Timestamp::from_micros(until) })
+                Some(PreviousSecret {
+                    sealed: Secret::new(sealed),
+                    replaced_at: item["replaced"].as_i64().map(Timestamp::from_micros),
+                    until: Timestamp::from_micros(until),
+                })
             };
             value.as_array()?.iter().map(secret).collect()
         };
@@ -194,6 +200,9 @@ fn previous_json(secrets: &[PreviousSecret]) -> DbJson {
     let object = |secret: &PreviousSecret| {
         let mut members = Map::new();
         members.insert("secret".to_owned(), json!(secret.sealed.expose()));
+        if let Some(at) = secret.replaced_at {
+            members.insert("replaced".to_owned(), json!(at.as_micros()));
+        }
         members.insert("until".to_owned(), json!(secret.until.as_micros()));
         Value::Object(members)
     };
@@ -404,7 +413,7 @@ impl Tx<'_> {
         row.try_into()
     }
 
-    /// Deletes endpoints; what was on its way there has failed.
+    /// Deletes endpoints, and their secrets from their rows; what was on its way there has failed.
     pub async fn webhook_endpoint_delete(&mut self, ids: &[WebhookEndpointId], now: Timestamp) -> Result<()> {
         let (ids, now) = (ids.iter().map(|id| id.0).collect::<Vec<_>>(), DbTime::from(now));
         on_conn!(self, |c| {
@@ -413,6 +422,9 @@ impl Tx<'_> {
                     webhook_endpoints::deleted_at.eq(now),
                     webhook_endpoints::updated_at.eq(now),
                     webhook_endpoints::is_active.eq(false),
+                    webhook_endpoints::secret.eq(""),
+                    webhook_endpoints::headers.eq(DbJson(Value::from(""))),
+                    webhook_endpoints::previous_secrets.eq(DbJson(Value::Array(Vec::new()))),
                 ))
                 .execute(c)
                 .await?;

@@ -52,9 +52,9 @@ fn view(
     app: &App,
     endpoint: WebhookEndpoint,
     deliveries: Option<Vec<WebhookDelivery>>,
-) -> Result<WebhookView, ApiError> {
-    let headers = webhooks::headers(app, &endpoint)?;
-    Ok(WebhookView::new(endpoint, headers).with_deliveries(deliveries))
+) -> gatepost_kernel::Result<WebhookView> {
+    let header_names = webhooks::header_names(app, &endpoint)?;
+    Ok(WebhookView::new(endpoint, header_names, app.now()).with_deliveries(deliveries))
 }
 
 /// Create a webhook endpoint
@@ -77,8 +77,9 @@ async fn create_webhook(
         let body = body?;
         reachable?;
         let created = webhooks::create(unit, body.into()).await?;
+        let header_names = webhooks::header_names(unit.app(), &created.0)?.unwrap_or_default();
         let text = "Webhook endpoint created successfully.";
-        Ok(Message::created(text, CreatedWebhookView::from(created)).with_secret())
+        Ok(Message::created(text, CreatedWebhookView::new(created, header_names)).with_secret())
     })
     .await
 }
@@ -100,7 +101,8 @@ async fn get_webhook(call: Call<WebhooksRead, ItemQuery<WebhookList>>) -> Result
 
 /// Update a webhook endpoint
 ///
-/// What is on its way to an endpoint that is not active waits, and goes on when it is active again.
+/// What is on its way to an endpoint that is not active waits, and goes on when it is active again. The values of `headers` are
+/// never shown, and do not go to another scheme, host or port unless they are given again.
 #[utoipa::path(
     tag = "Webhooks", operation_id = "update_webhook", request_body = UpdateWebhookBody,
     params(("id" = i64, Path, description = "Webhook endpoint ID")),
@@ -119,8 +121,8 @@ async fn update_webhook(
         let body = body?;
         reachable?;
         let endpoint = webhooks::update(unit, id, body.into()).await?;
-        let headers = webhooks::headers(unit.app(), &endpoint)?;
-        Ok(Message::done("Webhook endpoint updated successfully.", WebhookView::new(endpoint, headers)))
+        let endpoint = view(unit.app(), endpoint, None)?;
+        Ok(Message::done("Webhook endpoint updated successfully.", endpoint))
     })
     .await
 }
@@ -146,7 +148,8 @@ async fn delete_webhook(call: Call<WebhooksDelete>) -> Result<HttpResponse, ApiE
 
 /// Rotate a webhook endpoint's secret
 ///
-/// The old secret signs beside the new one until the grace is over; the new one's signature is the first.
+/// The old secret signs beside the new one until the grace is over; the new one's signature is the first. `signing_secrets` says
+/// which sign and until when. After a leak, `expire_previous` ends all older ones at once.
 #[utoipa::path(
     tag = "Webhooks", operation_id = "rotate_webhook_secret", request_body = RotateWebhookSecretBody,
     params(("id" = i64, Path, description = "Webhook endpoint ID")),
@@ -160,9 +163,9 @@ async fn rotate_webhook_secret(
     let id = WebhookEndpointId(call.path_id()?);
     let (body, call) = call.into_body();
     call.mutate(async move |unit: &mut UnitOfWork<'_>| {
-        let secret = webhooks::rotate_secret(unit, id, body?.grace()).await?;
+        let rotated = webhooks::rotate_secret(unit, id, body?.older()).await?;
         let text = "Webhook secret rotated successfully.";
-        Ok(Message::done(text, RotatedWebhookSecretView::from(secret)).with_secret())
+        Ok(Message::done(text, RotatedWebhookSecretView::from(rotated)).with_secret())
     })
     .await
 }

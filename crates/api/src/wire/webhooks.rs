@@ -1,10 +1,10 @@
 //! Webhook endpoints and their deliveries on the wire.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::time::Duration;
 
 use gatepost_app::webhooks::{
-    CreateWebhook, DeliveryHistory, ListDeliveries, ListWebhooks, TestedWebhook, UpdateWebhook,
-    custom_headers, subscriptions,
+    CreateWebhook, DeliveryHistory, ListDeliveries, ListWebhooks, OlderSecrets, SigningSecret, TestedWebhook,
+    UpdateWebhook, custom_headers, signing_secrets, subscriptions,
 };
 use gatepost_app::{
     WebhookAttempt, WebhookDelivery, WebhookEndpoint,
@@ -41,9 +41,12 @@ pub struct WebhookView {
     /// What it wants to hear.
     #[schema(example = json!(["post.created", "post.updated"]))]
     events: Vec<String>,
-    /// Headers that go with each delivery; null if they cannot be decrypted with the server's present key.
-    #[schema(required, example = json!({"X-Team": "orders"}))]
-    headers: Option<BTreeMap<String, String>>,
+    /// The names of the headers that go with each delivery, whose values are never shown; null if they cannot be decrypted with
+    /// the server's present keys.
+    #[schema(required, example = json!(["X-Team"]))]
+    header_names: Option<Vec<String>>,
+    /// Which secrets sign its deliveries, the newest first.
+    signing_secrets: Vec<SigningSecretView>,
     /// Whether deliveries go there.
     #[schema(example = true)]
     is_active: bool,
@@ -80,15 +83,17 @@ impl WebhookView {
         Self { deliveries: deliveries.map(|all| all.into_iter().map(Into::into).collect()), ..self }
     }
 
-    /// An endpoint with its own headers.
-    pub fn new(endpoint: WebhookEndpoint, headers: Option<Vec<(String, String)>>) -> Self {
+    /// An endpoint with the names of its own headers, as it is at `now`.
+    pub fn new(endpoint: WebhookEndpoint, header_names: Option<Vec<String>>, now: Timestamp) -> Self {
+        let signing_secrets = signing_secrets(&endpoint, now).into_iter().map(Into::into).collect();
         Self {
             deliveries: None,
             id: endpoint.id,
             url: endpoint.url,
             description: endpoint.description,
             events: endpoint.events,
-            headers: headers.map(|headers| headers.into_iter().collect()),
+            header_names,
+            signing_secrets,
             is_active: endpoint.is_active,
             disabled_reason: endpoint.disabled_reason,
             success_count: endpoint.success_count,
@@ -98,6 +103,24 @@ impl WebhookView {
             created_at: endpoint.created_at,
             updated_at: endpoint.updated_at,
         }
+    }
+}
+
+/// A secret that signs an endpoint's deliveries. The secret itself is shown only when it is made.
+#[derive(Serialize, ToSchema)]
+pub struct SigningSecretView {
+    /// When a newer one took its place; null for the newest.
+    #[schema(value_type = Option<String>, format = DateTime, required, example = "2026-01-15T10:30:00.000000Z")]
+    replaced_at: Option<Timestamp>,
+    /// Until when it signs; null for the newest, which signs until it is replaced.
+    #[schema(value_type = Option<String>, format = DateTime, required, example = "2026-01-16T10:30:00.000000Z")]
+    expires_at: Option<Timestamp>,
+}
+
+impl From<SigningSecret> for SigningSecretView {
+    fn from(secret: SigningSecret) -> Self {
+        let SigningSecret { replaced_at, expires_at } = secret;
+        Self { replaced_at, expires_at }
     }
 }
 
@@ -116,6 +139,9 @@ pub struct CreatedWebhookView {
     /// What its deliveries are signed with; it is shown in this answer only.
     #[schema(example = "whsec_abc123def456...")]
     secret: String,
+    /// The names of the headers that go with each delivery, whose values are never shown.
+    #[schema(example = json!(["X-Team"]))]
+    header_names: Vec<String>,
     /// Whether deliveries go there.
     #[schema(example = true)]
     is_active: bool,
@@ -124,10 +150,11 @@ pub struct CreatedWebhookView {
     created_at: Timestamp,
 }
 
-impl From<(WebhookEndpoint, Secret)> for CreatedWebhookView {
-    fn from((endpoint, secret): (WebhookEndpoint, Secret)) -> Self {
+impl CreatedWebhookView {
+    /// A new endpoint with its secret and the names of its own headers.
+    pub fn new((endpoint, secret): (WebhookEndpoint, Secret), header_names: Vec<String>) -> Self {
         let WebhookEndpoint { id, url, events, is_active, created_at, .. } = endpoint;
-        Self { id, url, events, secret: secret.expose().to_owned(), is_active, created_at }
+        Self { id, url, events, secret: secret.expose().to_owned(), header_names, is_active, created_at }
     }
 }
 
@@ -137,11 +164,14 @@ pub struct RotatedWebhookSecretView {
     /// What deliveries are signed with from now on; it is shown in this answer only.
     #[schema(example = "whsec_abc123def456...")]
     secret: String,
+    /// Which secrets sign from now on, the newest first.
+    signing_secrets: Vec<SigningSecretView>,
 }
 
-impl From<Secret> for RotatedWebhookSecretView {
-    fn from(secret: Secret) -> Self {
-        Self { secret: secret.expose().to_owned() }
+impl From<(Secret, Vec<SigningSecret>)> for RotatedWebhookSecretView {
+    fn from((secret, signing): (Secret, Vec<SigningSecret>)) -> Self {
+        let signing_secrets = signing.into_iter().map(Into::into).collect();
+        Self { secret: secret.expose().to_owned(), signing_secrets }
     }
 }
 
@@ -154,13 +184,14 @@ pub struct CreateWebhookBody {
     /// Event types, `post.*` for everything below, or `*`
     #[schema(value_type = Vec<String>, min_items = 1, max_items = 100, example = json!(["post.created", "post.*"]))]
     events: Vec<Subscription>,
-    /// What deliveries are signed with; generated if not given
+    /// What deliveries are signed with; generated if not given. Base64 of 24 to 64 bytes, behind `whsec_` or without it, is
+    /// decoded, as Standard Webhooks has it; anything else is the key as it is written.
     #[schema(value_type = Option<String>, pattern = "^[!-~]*$", min_length = 16, max_length = 256)]
     secret: Option<EndpointSecret>,
     /// A label for people
     #[schema(max_length = 255, example = "Order service")]
     description: Option<String>,
-    /// Headers that go with each delivery
+    /// Headers that go with each delivery; their values are never shown
     #[schema(value_type = Option<BTreeMap<String, String>>, example = json!({"X-Team": "orders"}))]
     headers: Option<Vec<CustomHeader>>,
 }
@@ -227,7 +258,8 @@ pub struct UpdateWebhookBody {
     /// A label for people; null takes it away
     #[schema(value_type = Option<String>, max_length = 255, example = "Order service")]
     description: Option<Option<String>>,
-    /// Headers that go with each delivery, all of them
+    /// Headers that go with each delivery, all of them; required, perhaps `{}`, where the endpoint has some and the url changes
+    /// its scheme, host or port
     #[schema(value_type = BTreeMap<String, String>, required = false, nullable = false, example = json!({"X-Team": "orders"}))]
     headers: Option<Vec<CustomHeader>>,
     /// Whether deliveries go there; what waits goes on when it is true again
@@ -266,12 +298,19 @@ pub struct RotateWebhookSecretBody {
     /// For how many hours the old secret signs beside the new one; 24 if not given
     #[schema(minimum = 0, maximum = 168, example = 24)]
     grace_period_hours: Option<u16>,
+    /// Whether all older secrets stop signing at once, those of earlier rotations included; not with a grace
+    #[schema(default = false, example = false)]
+    expire_previous: Option<bool>,
 }
 
 impl RotateWebhookSecretBody {
-    /// For how long the old secret signs beside the new one.
-    pub fn grace(&self) -> Duration {
-        Duration::from_secs(u64::from(self.grace_period_hours.unwrap_or(DEFAULT_GRACE_PERIOD_HOURS)) * 3_600)
+    /// What becomes of the secrets before.
+    pub fn older(&self) -> OlderSecrets {
+        if self.expire_previous == Some(true) {
+            return OlderSecrets::Expire;
+        }
+        let hours = self.grace_period_hours.unwrap_or(DEFAULT_GRACE_PERIOD_HOURS);
+        OlderSecrets::Sign(Duration::from_secs(u64::from(hours) * 3_600))
     }
 }
 
@@ -281,7 +320,13 @@ impl ReadBody for RotateWebhookSecretBody {
     fn read(fields: &mut Fields, _: &Context<'_>) -> Option<Self> {
         let range = 0..=i64::from(MAX_GRACE_PERIOD_HOURS);
         let hours = fields.integer("grace_period_hours", Null::IsAbsent, range);
-        Some(Self { grace_period_hours: hours.and_then(|hours| u16::try_from(hours).ok()) })
+        let expire_previous = fields.boolean("expire_previous", Null::IsAbsent);
+        if expire_previous == Some(true) && hours.is_some_and(|hours| hours > 0) {
+            let text = "The expire previous field ends the older secrets at once, so there is no grace period beside it.";
+            fields.fault("expire_previous", text);
+        }
+        let grace_period_hours = hours.and_then(|hours| u16::try_from(hours).ok());
+        Some(Self { grace_period_hours, expire_previous })
     }
 }
 
@@ -361,7 +406,10 @@ pub struct WebhookDeliveryView {
 impl From<WebhookDelivery> for WebhookDeliveryView {
     fn from(delivery: WebhookDelivery) -> Self {
         let pending = delivery.status == DeliveryStatus::Pending.as_str();
-        let waits = delivery.status == DeliveryStatus::Retrying.as_str() && delivery.claim_id.is_none();
+        // One that is pending and has an error was not sent for a fault of the server's.
+        let failed_once =
+            delivery.status == DeliveryStatus::Retrying.as_str() || (pending && delivery.error.is_some());
+        let waits = failed_once && delivery.claim_id.is_none();
         Self {
             id: delivery.id,
             event_id: delivery.event_id,
@@ -443,7 +491,8 @@ impl Listed for WebhookList {
             "url",
             "description",
             "events",
-            "headers",
+            "header_names",
+            "signing_secrets",
             "is_active",
             "disabled_reason",
             "success_count",

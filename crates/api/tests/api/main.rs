@@ -23,5 +23,6 @@ mod seo;
 mod tenancy;
 mod tls;
 mod verification;
+mod webhook_secrets;
 mod webhooks;
 mod workspaces;
