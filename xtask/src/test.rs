@@ -24,6 +24,13 @@ const NEEDED: [(&str, &str); 6] = [
     ("prlimit", "util-linux"),
 ];
 
+/// For how many seconds apt-get waits by itself for the lock on packages …
+const APT_WAITS: &str = "DPkg::Lock::Timeout=600";
+/// … while for the lock on the lists of packages it waits not at all, and says so in these words.
+const LOCKED: [&str; 2] = ["Could not get lock", "Unable to lock"];
+const LOCK_TRIES: u32 = 120;
+const LOCK_WAIT: Duration = Duration::from_secs(5);
+
 /// How long the output may stay open after the last test.
 const STREAMS_END: Duration = Duration::from_secs(20);
 
@@ -136,11 +143,12 @@ fn provide(install: bool) -> Result<(), Failure> {
     ] {
         let words: Vec<&str> = prefix
             .iter()
-            .chain(&["env", "DEBIAN_FRONTEND=noninteractive", "RUNLEVEL=1", "apt-get"])
+            .chain(&["env", "DEBIAN_FRONTEND=noninteractive", "RUNLEVEL=1", "apt-get", "-o", APT_WAITS])
             .copied()
             .collect();
-        let status = Command::new(words[0]).args(&words[1..]).args(args).status()?;
-        if !status.success() {
+        let mut command = Command::new(words[0]);
+        command.args(&words[1..]).args(args);
+        if !patiently(&mut command, LOCK_TRIES, LOCK_WAIT)? {
             return Err(format!("apt-get {} failed", args[0]).into());
         }
     }
@@ -150,6 +158,25 @@ fn provide(install: bool) -> Result<(), Failure> {
         }
         None => Ok(()),
     }
+}
+
+/// Runs apt-get, again and again while it says that another one has a lock; whether it succeeded.
+fn patiently(command: &mut Command, tries: u32, wait: Duration) -> Result<bool, Failure> {
+    for tries_left in (0..tries).rev() {
+        let mut child = command.stderr(Stdio::piped()).spawn()?;
+        let (kept, said) = mpsc::channel();
+        tee(child.stderr.take(), io::stderr(), kept);
+        if child.wait()?.success() {
+            return Ok(true);
+        }
+        let said = String::from_utf8_lossy(&said.recv_timeout(STREAMS_END).unwrap_or_default()).into_owned();
+        if !LOCKED.iter().any(|words| said.contains(words)) || tries_left == 0 {
+            break;
+        }
+        say("another apt-get is at work; waiting for it");
+        thread::sleep(wait);
+    }
+    Ok(false)
 }
 
 fn is_there(program: &str) -> bool {
@@ -163,4 +190,30 @@ fn is_there(program: &str) -> bool {
 fn is_root() -> bool {
     use std::os::unix::fs::MetadataExt;
     fs::metadata(Path::new("/proc/self")).is_ok_and(|own| own.uid() == 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Runs a script in place of apt-get, which can count how often it was run; whether it succeeded, and that count.
+    fn run(script: &str) -> (bool, usize) {
+        let count = std::env::temp_dir().join(format!("gatepost-xtask-{}-{:p}", std::process::id(), script));
+        let mut command = Command::new("sh");
+        command.args(["-c", &format!("echo >> \"$0\"; n=$(wc -l < \"$0\"); {script}")]).arg(&count);
+        let succeeded = patiently(&mut command, 4, Duration::ZERO).expect("a shell");
+        let times = fs::read_to_string(&count).expect("the count").lines().count();
+        fs::remove_file(count).expect("the count");
+        (succeeded, times)
+    }
+
+    #[test]
+    fn another_programs_lock_is_waited_for() {
+        let locked =
+            "echo 'E: Could not get lock /var/lib/apt/lists/lock. It is held by process 1' >&2; exit 100";
+        assert_eq!(run(&format!("test $n -gt 2 || {{ {locked}; }}")), (true, 3));
+        assert_eq!(run(locked), (false, 4));
+        assert_eq!(run("echo 'E: Unable to locate package' >&2; exit 100"), (false, 1));
+        assert_eq!(run("true"), (true, 1));
+    }
 }
