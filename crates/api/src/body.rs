@@ -72,7 +72,7 @@ impl<'b> Members<'b> {
 
     /// The object that they make, as they came.
     fn into_json(self) -> Option<Json> {
-        Json::new(&*serde_json::value::to_raw_value(&self).ok()?)
+        Json::new(&serde_json::value::to_raw_value(&self).ok()?)
     }
 }
 
