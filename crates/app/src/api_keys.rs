@@ -139,8 +139,19 @@ pub async fn get(
 /// [`Error::AccessDenied`] for a scope that the caller does not hold, and for a live key asked for by a test
 /// key; [`Error::FeatureLimitReached`] at the plan's number of keys; [`Error::Validation`].
 pub async fn create(unit: &mut UnitOfWork<'_>, input: CreateApiKey) -> Result<NewKey> {
+    let environment = input.environment.unwrap_or(unit.caller().environment());
+    let token = Token::generate(environment, &mut random::rng());
+    create_with(unit, input, token).await
+}
+
+/// Makes a key whose token is known already.
+pub(crate) async fn create_with(
+    unit: &mut UnitOfWork<'_>,
+    input: CreateApiKey,
+    token: Token,
+) -> Result<NewKey> {
     let own = unit.caller().environment();
-    let environment = input.environment.unwrap_or(own);
+    let environment = token.environment();
     if !own.manages(environment) {
         return Err(Error::AccessDenied("A test key may only manage test keys.".to_owned()));
     }
@@ -154,7 +165,7 @@ pub async fn create(unit: &mut UnitOfWork<'_>, input: CreateApiKey) -> Result<Ne
         check.map_err(|fault| Error::invalid("rate_limit_tier", fault))?;
     }
     grow(unit, &workspace, "api_keys").await?;
-    let new = insert(unit, environment, |token, now| NewApiKey {
+    let new = insert(unit, token, |token, now| NewApiKey {
         workspace_id,
         environment,
         name: input.name,
@@ -223,7 +234,8 @@ pub async fn rotate(unit: &mut UnitOfWork<'_>, id: ApiKeyId, grace: Duration) ->
     unit.check_match(old.updated_at)?;
     old.rotatable(unit.now)?;
     let grace_period_ends_at = grace_end(unit.now, grace, old.expires_at);
-    let new = insert(unit, old.environment, |token, now| NewApiKey {
+    let token = Token::generate(old.environment, &mut random::rng());
+    let new = insert(unit, token, |token, now| NewApiKey {
         workspace_id: old.workspace_id,
         environment: old.environment,
         name: old.name.clone(),
@@ -279,10 +291,9 @@ async fn lock(unit: &mut UnitOfWork<'_>, id: ApiKeyId) -> Result<ApiKey> {
 
 async fn insert(
     unit: &mut UnitOfWork<'_>,
-    environment: Environment,
+    token: Token,
     row: impl FnOnce(&Token, Timestamp) -> NewApiKey,
 ) -> Result<NewKey> {
-    let token = Token::generate(environment, &mut random::rng());
     let key = unit.tx.api_key_insert(&row(&token, unit.now)).await?;
     Ok(NewKey { key, secret: token.into_secret() })
 }

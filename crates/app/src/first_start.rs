@@ -1,8 +1,8 @@
 //! The first start on an empty database: the root workspace, and one key to begin with.
 
 use gatepost_entitlements::Catalog;
-use gatepost_kernel::{Environment, JsonObject, Result, Secret, WorkspaceId};
-use gatepost_keys::{IpAllowlist, ScopeSet};
+use gatepost_kernel::{Environment, JsonObject, Result, Secret, WorkspaceId, random};
+use gatepost_keys::{IpAllowlist, ScopeSet, Token};
 use gatepost_storage::NewWorkspace;
 
 use crate::{
@@ -16,8 +16,22 @@ use crate::{
 /// # Errors
 /// [`gatepost_kernel::Error::Unavailable`].
 pub async fn with_first_key(app: &App) -> Result<Option<Secret>> {
+    let token = Token::generate(Environment::Live, &mut random::rng());
+    with_this_key(app, token, |_| Ok(())).await
+}
+
+/// The same with this token for the key. `keep` puts it where it is found again, before the key is committed: a key that nobody
+/// knows would be of no use to anybody.
+///
+/// # Errors
+/// [`gatepost_kernel::Error::Unavailable`], and those of `keep`; then there is no key.
+pub async fn with_this_key(
+    app: &App,
+    token: Token,
+    keep: impl FnOnce(&Secret) -> Result<()> + Send + 'static,
+) -> Result<Option<Secret>> {
     let caller = Caller::command_line(WorkspaceId::ROOT);
-    app.transact(&caller, async |unit: &mut UnitOfWork<'_>| {
+    app.transact(&caller, async move |unit: &mut UnitOfWork<'_>| {
         insert_root(unit).await?;
         // Whoever comes second waits here until the first has its key.
         unit.tx.workspace_lock(WorkspaceId::ROOT).await?;
@@ -32,9 +46,20 @@ pub async fn with_first_key(app: &App) -> Result<Option<Secret>> {
             allowed_ips: IpAllowlist::default(),
             expires_at: None,
         };
-        Ok(Some(api_keys::create(unit, key).await?.secret))
+        let secret = api_keys::create_with(unit, key, token).await?.secret;
+        keep(&secret)?;
+        Ok(Some(secret))
     })
     .await
+}
+
+/// Whether a key has this token.
+///
+/// # Errors
+/// [`gatepost_kernel::Error::Unavailable`].
+pub async fn is_known(app: &App, token: &Token) -> Result<bool> {
+    let digest = token.digest();
+    app.read(async move |mut tx| Ok(tx.api_key_by_digest(&digest).await?.is_some())).await
 }
 
 /// Makes the root workspace alone, if there is none yet.

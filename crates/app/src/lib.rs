@@ -24,6 +24,7 @@ pub mod pixel;
 mod plans;
 pub mod presented;
 pub mod seo;
+pub mod stored_secrets;
 mod unit_of_work;
 pub mod usage;
 pub mod verification;

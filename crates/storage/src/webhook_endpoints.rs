@@ -329,6 +329,30 @@ impl Tx<'_> {
         Ok(rows.into_iter().filter_map(readable).collect())
     }
 
+    /// Endpoints of all workspaces that are not deleted, by number from behind `after`, at most `limit`; held against changes by
+    /// others until the transaction ends if `lock`.
+    pub async fn webhook_endpoint_all(
+        &mut self,
+        after: WebhookEndpointId,
+        limit: u32,
+        lock: bool,
+    ) -> Result<Vec<WebhookEndpoint>> {
+        let wanted = webhook_endpoints::table
+            .filter(webhook_endpoints::id.gt(after.0))
+            .filter(webhook_endpoints::deleted_at.is_null())
+            .order(webhook_endpoints::id)
+            .limit(limit.into());
+        let rows: Vec<EndpointRow> = match &mut self.0 {
+            // SQLite's one writer is already alone.
+            Conn::Sqlite(c) => wanted.select(EndpointRow::as_select()).load(*c).await?,
+            Conn::Postgres(c) if lock => {
+                wanted.select(EndpointRow::as_select()).for_no_key_update().load(*c).await?
+            }
+            Conn::Postgres(c) => wanted.select(EndpointRow::as_select()).load(*c).await?,
+        };
+        rows.into_iter().map(TryInto::try_into).collect()
+    }
+
     /// The active endpoints of workspaces, in both worlds, by number.
     pub async fn webhook_endpoint_active(
         &mut self,

@@ -33,7 +33,7 @@ struct VaultKey {
 pub struct VaultError;
 
 /// How a stored text is kept.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Kept<'a> {
     /// As it is.
     Plain,

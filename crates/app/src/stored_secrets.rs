@@ -1,0 +1,153 @@
+//! Secrets of webhook endpoints as they are stored: which keys they need, and storing them anew under the present one.
+
+use std::collections::BTreeMap;
+
+use gatepost_kernel::{Result, Secret, Timestamp, WebhookEndpointId, random};
+use gatepost_storage::{PreviousSecret, Storage, StorageError, Tx, WebhookEndpoint, WebhookEndpointChanges};
+use gatepost_webhooks::{CustomHeader, EndpointSecret, Kept, Vault};
+
+/// How many endpoints are looked at in one transaction.
+const BATCH: u32 = 200;
+
+const LOST: &str =
+    "The server's key to its secret was lost. Rotate the secret, give the headers again, and make it active.";
+
+/// How secrets are stored; endpoints, not texts, are counted.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct StoredSecrets {
+    /// Endpoints with a text that is stored as it is.
+    pub plain: u64,
+    /// Endpoints with a text that is sealed by the key of that name.
+    pub sealed: BTreeMap<String, u64>,
+    /// Endpoints with a text in no known form.
+    pub unknown: u64,
+}
+
+/// What storing anew came to; endpoints are counted.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Resealed {
+    /// Those that were stored anew.
+    pub resealed: u64,
+    /// Those that were as they should be.
+    pub unchanged: u64,
+    /// Those with a text that no present key opens; they stay as they are.
+    pub unreadable: u64,
+    /// Those that were given a fresh secret in place of one that no present key opens.
+    pub replaced: u64,
+}
+
+/// The stored texts of an endpoint.
+fn texts(endpoint: &WebhookEndpoint) -> impl Iterator<Item = &Secret> {
+    let previous = endpoint.previous_secrets.iter().map(|secret| &secret.sealed);
+    [&endpoint.sealed_secret, &endpoint.sealed_headers].into_iter().chain(previous)
+}
+
+/// Looks how the secrets of all endpoints that are not deleted are stored.
+///
+/// # Errors
+/// [`gatepost_kernel::Error::Unavailable`].
+pub async fn survey(storage: &Storage) -> Result<StoredSecrets> {
+    let (mut found, mut after) = (StoredSecrets::default(), WebhookEndpointId(0));
+    loop {
+        let read = async move |mut tx: Tx<'_>| tx.webhook_endpoint_all(after, BATCH, false).await;
+        let endpoints = storage.read::<_, StorageError, _>(read).await?;
+        let Some(last) = endpoints.last() else { return Ok(found) };
+        after = last.id;
+        for endpoint in &endpoints {
+            let mut kept: Vec<Kept<'_>> = texts(endpoint).map(Kept::of).collect();
+            kept.sort();
+            kept.dedup();
+            for kept in kept {
+                match kept {
+                    Kept::Plain => found.plain += 1,
+                    Kept::Sealed(name) => *found.sealed.entry(name.to_owned()).or_default() += 1,
+                    Kept::Unknown => found.unknown += 1,
+                }
+            }
+        }
+    }
+}
+
+/// Stores the secrets of all endpoints as `vault` stores new ones, and drops those that sign no more at `now`. What no present key
+/// opens stays as it is; or, with `replace_lost`, its endpoint is given a fresh secret and no headers, and made inactive.
+///
+/// # Errors
+/// [`gatepost_kernel::Error::Unavailable`]; what was stored anew by then stays so.
+pub async fn reseal(
+    storage: &Storage,
+    vault: &Vault,
+    now: Timestamp,
+    replace_lost: bool,
+) -> Result<Resealed> {
+    let (mut total, mut after) = (Resealed::default(), WebhookEndpointId(0));
+    loop {
+        let vault = vault.clone();
+        let batch = async move |mut tx: Tx<'_>| {
+            let mut done = Resealed::default();
+            let endpoints = tx.webhook_endpoint_all(after, BATCH, true).await?;
+            for endpoint in &endpoints {
+                match sealed_anew(&vault, endpoint, now) {
+                    Found::Current => done.unchanged += 1,
+                    Found::Opened(changes) => {
+                        // Nothing changes for those who see it, so it counts as unchanged since then.
+                        tx.webhook_endpoint_update(endpoint.id, changes, endpoint.updated_at).await?;
+                        done.resealed += 1;
+                    }
+                    Found::Lost if replace_lost => {
+                        let changes = fresh(&vault);
+                        tx.webhook_endpoint_update(endpoint.id, changes, now.max(endpoint.updated_at))
+                            .await?;
+                        done.replaced += 1;
+                    }
+                    Found::Lost => done.unreadable += 1,
+                }
+            }
+            Ok::<_, StorageError>((done, endpoints.last().map(|endpoint| endpoint.id)))
+        };
+        let (done, last) = storage.transaction(batch).await?;
+        total.resealed += done.resealed;
+        total.unchanged += done.unchanged;
+        total.unreadable += done.unreadable;
+        total.replaced += done.replaced;
+        match last {
+            Some(last) => after = last,
+            None => return Ok(total),
+        }
+    }
+}
+
+enum Found {
+    Current,
+    Opened(WebhookEndpointChanges),
+    Lost,
+}
+
+fn sealed_anew(vault: &Vault, endpoint: &WebhookEndpoint, now: Timestamp) -> Found {
+    let ended = endpoint.previous_secrets.iter().any(|secret| secret.until <= now);
+    if !ended && texts(endpoint).all(|text| vault.is_current(text)) {
+        return Found::Current;
+    }
+    let anew = |text: &Secret| vault.open(text).map(|text| vault.seal(text.expose()));
+    let in_force = endpoint.previous_secrets.iter().filter(|secret| secret.until > now);
+    let previous: Result<Vec<_>, _> = in_force
+        .map(|secret| Ok(PreviousSecret { sealed: anew(&secret.sealed)?, ..secret.clone() }))
+        .collect();
+    match (anew(&endpoint.sealed_secret), anew(&endpoint.sealed_headers), previous) {
+        (Ok(secret), Ok(headers), Ok(previous)) => Found::Opened(WebhookEndpointChanges {
+            secrets: Some((secret, previous)),
+            sealed_headers: Some(headers),
+            ..Default::default()
+        }),
+        (_, _, Err(gatepost_webhooks::VaultError)) | (Err(_), ..) | (_, Err(_), _) => Found::Lost,
+    }
+}
+
+fn fresh(vault: &Vault) -> WebhookEndpointChanges {
+    let secret = EndpointSecret::generate(&mut random::rng());
+    WebhookEndpointChanges {
+        secrets: Some((vault.seal(secret.expose()), Vec::new())),
+        sealed_headers: Some(vault.seal(&CustomHeader::write_all(&[]))),
+        is_active: Some((false, Some(LOST.to_owned()))),
+        ..Default::default()
+    }
+}
