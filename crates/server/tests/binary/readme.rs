@@ -81,7 +81,7 @@ async fn every_line_of_the_quick_start_works(place: Place) {
         }
     }
     let body = body.expect("a body");
-    assert!(body.contains("\"type\":\"order.paid\"") && body.contains("\"order\":7"), "{body}");
+    assert!(body.contains("\"type\":\"order.paid\"") && body.contains("\"order\": 7"), "{body}");
     let secret = EndpointSecret::parse(&secret.expect("a secret")).expect("a secret");
     Verifier::new(secret)
         .verify(headers.as_slice(), body.as_bytes(), SystemClock.now())
