@@ -113,7 +113,7 @@ async fn database(config: &Config, findings: &mut Vec<Finding>) {
         }
         Err(error) => return say(Grade::Fail, error.to_string()),
     }
-    match storage.pending_migrations().await {
+    match storage.schema().await.map(|schema| schema.pending) {
         Ok(pending) if pending.is_empty() => say(Grade::Ok, "its tables are of this version".to_owned()),
         Ok(pending) => {
             let text = format!("{} migrations are pending; `gatepost migrate` runs them", pending.len());

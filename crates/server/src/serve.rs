@@ -42,7 +42,7 @@ pub async fn open_storage(config: &Config) -> Result<Storage, Failure> {
 
 /// `gatepost migrate`
 pub async fn migrate(config: &Config) -> Result<(), Failure> {
-    let done = open_storage(config).await?.migrate().await?;
+    let done = open_storage(config).await?.migrate().await?.run.len();
     output::line(&format!("{}: {done} migrations run, the database is up to date", config.database_url))?;
     Ok(())
 }
@@ -61,7 +61,7 @@ pub async fn run(config: &Config) -> Result<(), Failure> {
     };
     let storage = open_storage(config).await?;
     let _lock = storage.lock_for_serving()?;
-    let migrations = storage.migrate().await?;
+    let migrations = storage.migrate().await?.run.len();
     let clock = Arc::new(AdjustedClock::default());
     jobs::read_database_clock(&storage, &clock).await?;
     let app = App::new(storage, config.app_settings(), clock.clone());

@@ -46,6 +46,7 @@ pub use events::{EVENT_SORTS, NewEvent, StoredEvent};
 pub use health::Health;
 pub use idempotency::IdempotencyRecord;
 pub use list::{Direction, ListRequest, SortKey};
+pub use migrations::{Migrated, SchemaState};
 pub use pixel::{NewPixelEvent, PixelOwner};
 pub use seo_issues::{SEO_ISSUE_SORTS, SeoIssue, SeoIssueFilter};
 pub use seo_reports::{NewSeoReport, SEO_REPORT_SORTS, SeoReport};

@@ -357,3 +357,10 @@ diesel::table! {
         count -> BigInt,
     }
 }
+
+diesel::table! {
+    schema_compatibility (migration) {
+        migration -> Text,
+        oldest_version -> Text,
+    }
+}

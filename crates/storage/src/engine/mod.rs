@@ -27,7 +27,7 @@ use tokio::sync::mpsc;
 pub use url::DatabaseUrl;
 
 use self::{postgres::PostgresEngine, sqlite::SqliteEngine};
-use crate::{Result, StorageError};
+use crate::{Migrated, Result, SchemaState, StorageError};
 
 /// How long a caller waits for the database before it is told that there is none.
 pub(crate) const DEADLINE: Duration = Duration::from_millis(3_500);
@@ -127,12 +127,12 @@ enum Inner {
 }
 
 impl Storage {
-    /// Opens the database without touching its tables; call [`Storage::migrate`] next. Must be called on a
-    /// multi-threaded tokio runtime, which PostgreSQL's connections then live on.
+    /// Opens the database without touching its tables, and makes the file if there is none; call [`Storage::migrate`] next. Must
+    /// be called on a multi-threaded tokio runtime, which PostgreSQL's connections then live on.
     ///
     /// # Errors
-    /// [`StorageError::Configuration`] if the URL cannot be used, [`StorageError::Unavailable`] if nothing
-    /// answers there.
+    /// [`StorageError::Configuration`] if the URL cannot be used, or only a newer version may use the database;
+    /// [`StorageError::Unavailable`] if nothing answers there.
     pub async fn open(url: &DatabaseUrl) -> Result<Self> {
         let counts = Arc::<Counts>::default();
         let engine = match url {
@@ -141,7 +141,21 @@ impl Storage {
         };
         let storage = Self(engine, counts);
         storage.ping().await?;
+        storage.schema().await?.check()?;
         Ok(storage)
+    }
+
+    /// The same, but makes no file.
+    ///
+    /// # Errors
+    /// Those of [`Storage::open`], and [`StorageError::Configuration`] if there is no file.
+    pub async fn open_existing(url: &DatabaseUrl) -> Result<Self> {
+        match url {
+            DatabaseUrl::Sqlite(path) if !path.exists() => Err(StorageError::Configuration(
+                "there is no such file yet; `gatepost serve` or `gatepost migrate` makes it".to_owned(),
+            )),
+            _ => Self::open(url).await,
+        }
     }
 
     /// How often the database was asked so far: reads and transactions, not single queries.
@@ -162,27 +176,30 @@ impl Storage {
         }
     }
 
-    /// Brings the tables to this program's version; several processes may call it at once. Answers how many
-    /// migrations were run.
+    /// Brings the tables to this program's version; several processes may call it at once. A SQLite file that has tables is
+    /// copied before.
     ///
     /// # Errors
-    /// If the database refuses one of them; those before it stay.
-    pub async fn migrate(&self) -> Result<usize> {
+    /// If the database refuses one of the migrations, and those before it stay; if only a newer version may use it.
+    pub async fn migrate(&self) -> Result<Migrated> {
         match &self.0 {
             Inner::Sqlite(engine) => engine.migrate().await,
             Inner::Postgres(engine) => engine.migrate().await,
         }
     }
 
-    /// Migrations of this program that the database does not have yet.
+    /// How far its tables are; nothing is written.
     ///
     /// # Errors
     /// If the database cannot be asked.
-    pub async fn pending_migrations(&self) -> Result<Vec<String>> {
-        match &self.0 {
-            Inner::Sqlite(engine) => engine.pending_migrations().await,
-            Inner::Postgres(engine) => engine.pending_migrations().await,
-        }
+    pub async fn schema(&self) -> Result<SchemaState> {
+        let look = async {
+            match &self.0 {
+                Inner::Sqlite(engine) => engine.schema().await,
+                Inner::Postgres(engine) => engine.schema().await,
+            }
+        };
+        tokio::time::timeout(DEADLINE, look).await.unwrap_or_else(|_| Err(deadline_passed()))
     }
 
     /// Runs `body`, which only reads. On PostgreSQL each of its queries sees what was committed when it began;

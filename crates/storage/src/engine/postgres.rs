@@ -20,7 +20,7 @@ use tokio::{runtime::Handle, sync::mpsc};
 use tokio_postgres::AsyncMessage;
 
 use super::{Conn, Counts, DEADLINE, Notice, Op, Tx, deadline_passed};
-use crate::{Result, StorageError, migrations};
+use crate::{Migrated, Result, SchemaState, StorageError, migrations};
 
 pub(crate) type PostgresConn = AsyncPgConnection;
 type Transactions = <PostgresConn as AsyncConnection>::TransactionManager;
@@ -46,10 +46,9 @@ pub(super) struct PostgresEngine {
 
 impl PostgresEngine {
     pub(super) fn open(url: &Secret, counts: &Arc<Counts>) -> Result<Self> {
-        let config = url
-            .expose()
-            .parse::<tokio_postgres::Config>()
-            .map_err(|e| StorageError::Configuration(format!("the database URL cannot be read: {e}")))?;
+        let config = url.expose().parse::<tokio_postgres::Config>().map_err(|e| {
+            StorageError::Configuration(format!("the database URL cannot be read: {}", whole(&e)))
+        })?;
         if config.get_ssl_mode() == tokio_postgres::config::SslMode::Require {
             return Err(StorageError::Configuration(
                 "sslmode=require is not supported; reach PostgreSQL over a trusted network or a TLS tunnel"
@@ -175,17 +174,21 @@ impl PostgresEngine {
         receiver
     }
 
-    pub(super) async fn migrate(&self) -> Result<usize> {
+    pub(super) async fn migrate(&self) -> Result<Migrated> {
         self.blocking(|mut conn| {
             conn.batch_execute_blocking(MIGRATION_LOCK)?;
+            // Whoever had the lock before may have been a newer version.
+            let state = migrations::state_postgres(&mut conn)?;
+            state.check()?;
+            migrations::run_postgres(&mut conn)?;
             // Closing the connection gives the lock back.
-            migrations::run_postgres(&mut conn)
+            Ok(Migrated { run: state.pending, copy: None })
         })
         .await
     }
 
-    pub(super) async fn pending_migrations(&self) -> Result<Vec<String>> {
-        self.blocking(|mut conn| migrations::pending_postgres(&mut conn)).await
+    pub(super) async fn schema(&self) -> Result<SchemaState> {
+        self.blocking(|mut conn| migrations::state_postgres(&mut conn)).await
     }
 
     async fn blocking<R: Send + 'static>(
@@ -256,6 +259,14 @@ async fn connect(url: String, counts: Arc<Counts>) -> diesel::ConnectionResult<P
     tokio::time::timeout(CONNECT_TIMEOUT, attempt).await.unwrap_or_else(|_| {
         Err(diesel::ConnectionError::BadConnection("connecting took too long".to_owned()))
     })
+}
+
+/// An error with what caused it.
+pub(super) fn whole(error: &dyn std::error::Error) -> String {
+    match error.source() {
+        Some(source) => format!("{error}: {}", whole(source)),
+        None => error.to_string(),
+    }
 }
 
 fn unavailable(error: &PoolError) -> StorageError {

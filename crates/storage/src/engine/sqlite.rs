@@ -9,7 +9,7 @@
 //! panics on an actix worker when a client goes away.
 
 use std::{
-    fs::{File, OpenOptions},
+    fs::{self, File, OpenOptions},
     panic::{AssertUnwindSafe, catch_unwind},
     path::{Path, PathBuf},
     sync::{Arc, Once},
@@ -18,7 +18,7 @@ use std::{
 };
 
 use crossbeam_channel::{Receiver, Sender, TrySendError};
-use diesel::{Connection, SqliteConnection, connection::SimpleConnection};
+use diesel::{Connection, RunQueryDsl, SqliteConnection, connection::SimpleConnection, sql_types::Text};
 use diesel_async::sync_connection_wrapper::{SpawnBlocking, SyncConnectionWrapper};
 use futures_util::{
     FutureExt,
@@ -27,7 +27,7 @@ use futures_util::{
 use tokio::sync::oneshot;
 
 use super::{Conn, Counts, DEADLINE, Op, Tx, deadline_passed};
-use crate::{Result, StorageError, migrations};
+use crate::{Migrated, Result, SchemaState, StorageError, migrations};
 
 pub(crate) type SqliteConn = SyncConnectionWrapper<SqliteConnection, Inline>;
 
@@ -121,29 +121,37 @@ impl SqliteEngine {
         submit(&self.writes, body).await
     }
 
-    pub(super) async fn migrate(&self) -> Result<usize> {
-        self.on_own_connection(|path, conn| {
+    pub(super) async fn migrate(&self) -> Result<Migrated> {
+        self.on_own_connection(Role::Writer, |path, conn| {
             // SQLite would let two processes run the same migration one after the other.
             let lock = open_lock(path, "migrate-lock")?;
             lock.lock().map_err(|e| StorageError::Unavailable(format!("locking for migrations: {e}")))?;
-            migrations::run_sqlite(conn)
+            // Whoever had the lock before may have been a newer version.
+            let state = migrations::state_sqlite(conn)?;
+            state.check()?;
+            let copy = match state.pending.first() {
+                Some(first) if !state.is_empty => Some(copy_before(path, conn, first)?),
+                _ => None,
+            };
+            migrations::run_sqlite(conn)?;
+            Ok(Migrated { run: state.pending, copy })
         })
         .await
     }
 
-    pub(super) async fn pending_migrations(&self) -> Result<Vec<String>> {
-        self.on_own_connection(|_, conn| migrations::pending_sqlite(conn)).await
+    pub(super) async fn schema(&self) -> Result<SchemaState> {
+        self.on_own_connection(Role::Reader, |_, conn| migrations::state_sqlite(conn)).await
     }
 
     pub(super) fn lock_for_serving(&self) -> Result<ServeLock> {
         let file = open_lock(&self.place.path, "lock")?;
         match file.try_lock() {
             Ok(()) => Ok(ServeLock { _file: file }),
-            Err(std::fs::TryLockError::WouldBlock) => Err(StorageError::Configuration(format!(
+            Err(fs::TryLockError::WouldBlock) => Err(StorageError::Configuration(format!(
                 "another process already serves {}; use PostgreSQL to run several",
                 self.place.path.display()
             ))),
-            Err(std::fs::TryLockError::Error(e)) => {
+            Err(fs::TryLockError::Error(e)) => {
                 Err(StorageError::Configuration(format!("cannot lock {}: {e}", self.place.path.display())))
             }
         }
@@ -151,10 +159,11 @@ impl SqliteEngine {
 
     async fn on_own_connection<R: Send + 'static>(
         &self,
+        role: Role,
         body: impl FnOnce(&Path, &mut SqliteConnection) -> Result<R> + Send + 'static,
     ) -> Result<R> {
         let place = self.place.clone();
-        tokio::task::spawn_blocking(move || body(&place.path, &mut connect(&place, Role::Writer)?))
+        tokio::task::spawn_blocking(move || body(&place.path, &mut connect(&place, role)?))
             .await
             .map_err(|e| StorageError::Query(e.to_string()))?
     }
@@ -384,15 +393,42 @@ fn connect(Place { path, counts }: &Place, role: Role) -> Result<SqliteConnectio
     Ok(conn)
 }
 
-/// Makes the file readable by its owner alone: it holds digests of keys and, later, secrets of webhooks.
-fn create_private(path: &Path) -> Result<()> {
+/// Makes the file readable by its owner alone: it holds digests of keys and secrets of webhooks.
+fn create_private(path: &Path) -> Result<File> {
     let mut options = OpenOptions::new();
     options.read(true).append(true).create(true);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(path).map(|_| ()).map_err(|e| {
+    options.open(path).map_err(|e| {
         StorageError::Configuration(format!("cannot open the database file {}: {e}", path.display()))
     })
+}
+
+/// Copies the database beside itself before its migrations from `first` on are run. The copy is whole or not there. An earlier
+/// one of the same name is replaced: it was made before the same migration, which then failed.
+fn copy_before(path: &Path, conn: &mut SqliteConnection, first: &str) -> Result<PathBuf> {
+    let beside = |suffix: &str| {
+        let mut name = path.as_os_str().to_owned();
+        name.push(format!(".before-{}-{first}{suffix}", env!("CARGO_PKG_VERSION")));
+        PathBuf::from(name)
+    };
+    let (copy, partial) = (beside(""), beside(".partial"));
+    let failed = |e: &dyn std::fmt::Display| {
+        StorageError::Configuration(format!(
+            "the database was not migrated, because it could not be copied to {} before: {e}",
+            copy.display()
+        ))
+    };
+    if partial.exists() {
+        fs::remove_file(&partial).map_err(|e| failed(&e))?;
+    }
+    let file = create_private(&partial)?;
+    let text = partial.to_str().ok_or_else(|| failed(&"the path is not UTF-8"))?;
+    diesel::sql_query("VACUUM INTO ?").bind::<Text, _>(text).execute(conn).map_err(|e| failed(&e))?;
+    file.sync_all().and_then(|()| fs::rename(&partial, &copy)).map_err(|e| failed(&e))?;
+    let directory = copy.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    File::open(directory).and_then(|directory| directory.sync_all()).map_err(|e| failed(&e))?;
+    Ok(copy)
 }
 
 fn open_lock(path: &Path, kind: &str) -> Result<File> {

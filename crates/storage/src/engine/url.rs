@@ -1,10 +1,46 @@
 //! Which database: `sqlite://PATH` or `postgres://…`.
 
-use std::{fmt, path::PathBuf, str::FromStr};
+use std::{fmt, net::IpAddr, path::PathBuf, str::FromStr};
 
 use gatepost_kernel::Secret;
+use tokio_postgres::{Config, config::Host};
 
+use super::postgres::whole;
 use crate::StorageError;
+
+/// The parameters of an address that mean something here.
+const PARAMETERS: [&str; 19] = [
+    "application_name",
+    "channel_binding",
+    "connect_timeout",
+    "dbname",
+    "host",
+    "hostaddr",
+    "keepalives",
+    "keepalives_idle",
+    "keepalives_interval",
+    "keepalives_retries",
+    "load_balance_hosts",
+    "options",
+    "password",
+    "port",
+    "sslmode",
+    "sslnegotiation",
+    "target_session_attrs",
+    "tcp_user_timeout",
+    "user",
+];
+
+/// What hosters put into the addresses that they give out, for other programs; it is passed over.
+const FOREIGN_PARAMETERS: [&str; 7] = [
+    "connection_limit",
+    "pgbouncer",
+    "pool_timeout",
+    "schema",
+    "socket_timeout",
+    "statement_cache_size",
+    "supa",
+];
 
 /// A database's address. `Debug` and `Display` leave out what could be a password.
 #[derive(Clone, Debug)]
@@ -31,14 +67,59 @@ impl FromStr for DatabaseUrl {
                     Err(wrong("an in-memory database cannot be shared by connections"))
                 }
                 _ if path.contains('?') => Err(wrong("a sqlite:// URL takes no parameters")),
-                _ => Ok(Self::Sqlite(path.into())),
+                // Whole from here on, so that every message says where the file is.
+                _ => Ok(Self::Sqlite(std::path::absolute(path).unwrap_or_else(|_| path.into()))),
             };
         }
         if url.starts_with("postgres://") || url.starts_with("postgresql://") {
-            return Ok(Self::Postgres(Secret::new(url.to_owned())));
+            let url = Secret::new(without_foreign_parameters(url)?);
+            if let Err(error) = url.expose().parse::<Config>() {
+                let fault = format!("the database URL cannot be read: {}", whole(&error));
+                return Err(StorageError::Configuration(fault));
+            }
+            return Ok(Self::Postgres(url));
         }
         Err(wrong("the scheme of the database URL is unknown"))
     }
+}
+
+impl DatabaseUrl {
+    /// Whether what is said to the database can leave this machine. It is said without TLS.
+    pub fn crosses_a_network(&self) -> bool {
+        let Self::Postgres(url) = self else { return false };
+        let Ok(config) = url.expose().parse::<Config>() else { return false };
+        let is_here = |host: &Host| match host {
+            Host::Tcp(name) => match name.parse::<IpAddr>() {
+                Ok(address) => address.is_loopback(),
+                Err(_) => name == "localhost" || name.ends_with(".localhost"),
+            },
+            #[cfg(unix)]
+            Host::Unix(_) => true,
+        };
+        // Where both are given, the address is what is connected to.
+        match config.get_hostaddrs() {
+            [] => !config.get_hosts().iter().all(is_here),
+            addresses => !addresses.iter().all(IpAddr::is_loopback),
+        }
+    }
+}
+
+/// The address of a PostgreSQL without what is for other programs.
+fn without_foreign_parameters(url: &str) -> Result<String, StorageError> {
+    let Some((address, parameters)) = url.split_once('?') else { return Ok(url.to_owned()) };
+    let mut kept = Vec::new();
+    for parameter in parameters.split('&').filter(|parameter| !parameter.is_empty()) {
+        let name = parameter.split('=').next().unwrap_or_default();
+        if PARAMETERS.contains(&name) {
+            kept.push(parameter);
+        } else if !FOREIGN_PARAMETERS.contains(&name) {
+            return Err(StorageError::Configuration(format!(
+                "the parameter {name:?} of the database URL is not known; known are {}",
+                PARAMETERS.join(", ")
+            )));
+        }
+    }
+    Ok(if kept.is_empty() { address.to_owned() } else { format!("{address}?{}", kept.join("&")) })
 }
 
 impl fmt::Display for DatabaseUrl {
@@ -74,5 +155,49 @@ mod tests {
             "postgres://me:p%40ss@db:5432/gate?sslmode=disable&password=x".parse().expect("a url");
         assert_eq!(url.to_string(), "postgres://db:5432/gate");
         assert!(!format!("{url:?}").contains("p%40ss"));
+        let file: DatabaseUrl = "sqlite://gatepost.db".parse().expect("a url");
+        assert!(file.to_string().starts_with("sqlite:///") && file.to_string().ends_with("/gatepost.db"));
+    }
+
+    #[test]
+    fn parameters_are_known_passed_over_or_named() {
+        for (given, kept) in [
+            ("postgres://u@h/n?schema=public", "postgres://u@h/n"),
+            (
+                "postgres://u@h/n?pgbouncer=true&connect_timeout=3&supa=base-pooler.x",
+                "postgres://u@h/n?connect_timeout=3",
+            ),
+            ("postgres://u@h/n?", "postgres://u@h/n"),
+        ] {
+            let Ok(DatabaseUrl::Postgres(url)) = given.parse() else { panic!("{given}") };
+            assert_eq!(url.expose(), kept);
+        }
+        for (bad, name) in [
+            ("postgres://u:hunter2@h/n?sslrootcert=x", "\"sslrootcert\""),
+            ("postgres://u:hunter2@h/n?pgbouncer=true&nope=hunter2", "\"nope\""),
+            ("postgres://u:hunter2@h/n?connect_timeout=hunter2", "connect_timeout"),
+            ("postgres://u:hunter2@h:hunter2/n", "port"),
+        ] {
+            let error = bad.parse::<DatabaseUrl>().expect_err(bad).to_string();
+            assert!(error.contains(name) && !error.contains("hunter2"), "{error}");
+        }
+    }
+
+    #[test]
+    fn what_leaves_the_machine_is_known() {
+        for (url, crosses) in [
+            ("sqlite://x.db", false),
+            ("postgres://u@localhost/n", false),
+            ("postgres://u@127.0.0.9/n", false),
+            ("postgres://u@[::1]/n", false),
+            ("postgres://u@%2Fvar%2Frun%2Fpostgresql/n", false),
+            ("postgres:///n?host=/var/run/postgresql", false),
+            ("postgres://u@localhost,db/n", true),
+            ("postgres://u@db.example.com/n", true),
+            ("postgres://u@10.0.0.1/n", true),
+            ("postgres://u@db.example.com/n?hostaddr=127.0.0.1", false),
+        ] {
+            assert_eq!(url.parse::<DatabaseUrl>().expect(url).crosses_a_network(), crosses, "{url}");
+        }
     }
 }

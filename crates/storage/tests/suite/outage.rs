@@ -34,7 +34,7 @@ async fn a_killed_server_is_unavailable_until_it_is_back() {
         answer = storage.ping().await;
     }
     answer.expect("the database is found again");
-    assert!(storage.pending_migrations().await.expect("an answer").is_empty(), "nothing was lost");
+    assert!(storage.schema().await.expect("an answer").pending.is_empty(), "nothing was lost");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -113,3 +113,36 @@ fn both_trees_have_the_same_migrations() {
     assert_eq!(names("sqlite"), names("postgres"));
     assert!(!names("sqlite").is_empty());
 }
+
+/// Otherwise a version that cannot use what a migration made would not be refused.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_migration_notes_the_oldest_version_that_may_follow() {
+    let dir = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../migrations/sqlite");
+    let mut names: Vec<String> = std::fs::read_dir(dir)
+        .expect("the tree")
+        .map(|entry| entry.expect("an entry").file_name().into_string().expect("a name"))
+        .collect();
+    names.sort();
+    let db = Db::start(Engine::Sqlite).await;
+    let path = db.storage.path().and_then(|path| path.to_str()).expect("a path");
+    let mut conn = SqliteConnection::establish(path).expect("the file");
+    let noted: Vec<Noted> =
+        diesel::sql_query("SELECT migration FROM schema_compatibility ORDER BY migration")
+            .load(&mut conn)
+            .expect("the notes");
+    assert_eq!(noted.into_iter().map(|row| row.migration).collect::<Vec<_>>(), names);
+    let db = Db::start(Engine::Postgres).await;
+    let (client, connection) =
+        tokio_postgres::connect(&db._database.url, tokio_postgres::NoTls).await.expect("a connection");
+    tokio::spawn(connection);
+    let rows = client.query("SELECT migration FROM schema_compatibility", &[]).await.expect("the notes");
+    let mut noted: Vec<String> = rows.iter().map(|row| row.get(0)).collect();
+    noted.sort();
+    assert_eq!(noted, names);
+}
+
+#[derive(QueryableByName)]
+struct Noted {
+    #[diesel(sql_type = Text)]
+    migration: String,
+}
