@@ -52,6 +52,12 @@ impl Server {
 
     /// Makes a key on a database that no server uses.
     pub async fn first_key(program: &Path, dir: &Path, database_url: &str) -> Result<String, Failure> {
+        let mut migrate = Command::new(program);
+        migrate.arg("migrate").current_dir(dir).env("DATABASE_URL", database_url);
+        let migrated = migrate.output().await?;
+        if !migrated.status.success() {
+            return Err(String::from_utf8_lossy(&migrated.stderr).into_owned().into());
+        }
         let mut command = Command::new(program);
         command.env("GATEPOST_LOG", "info");
         command.current_dir(dir).env("DATABASE_URL", database_url);

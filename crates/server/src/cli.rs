@@ -26,7 +26,7 @@ impl Cli {
         let matches = Self::command().get_matches();
         // `gatepost` alone takes the flags of `serve`; in front of another command they would be lost.
         if let Some(command) = matches.subcommand_name() {
-            for name in ["bind", "redis_url", "roles"] {
+            for name in ["bind", "redis_url", "roles", "data_dir", "no_migrate"] {
                 if matches.value_source(name) == Some(ValueSource::CommandLine) {
                     let flag = name.replace('_', "-");
                     let text = format!("--{flag} belongs behind a command: gatepost {command} --{flag} …");
@@ -43,8 +43,9 @@ pub struct GlobalArgs {
     /// The configuration file
     #[arg(long, global = true, value_name = "FILE", env = "GATEPOST_CONFIG")]
     pub config: Option<PathBuf>,
-    /// sqlite://PATH or postgres://USER:PASSWORD@HOST/NAME [default: sqlite://gatepost.db]
-    #[arg(long, global = true, value_name = "URL", env = "DATABASE_URL", hide_env_values = true, value_parser = secret)]
+    /// sqlite://PATH or postgres://USER:PASSWORD@HOST/NAME [env: DATABASE_URL or DATABASE_URL_FILE] [default:
+    /// sqlite://gatepost.db]
+    #[arg(long, global = true, value_name = "URL", value_parser = secret)]
     pub database_url: Option<Secret>,
     /// What to log, e.g. info or gatepost_app=debug,info
     #[arg(long, global = true, value_name = "FILTER", env = "GATEPOST_LOG")]
@@ -56,9 +57,15 @@ pub struct ServeArgs {
     /// Where to listen [default: 127.0.0.1:8080]
     #[arg(long, value_name = "ADDRESS", env = "GATEPOST_BIND")]
     pub bind: Option<SocketAddr>,
-    /// Redis or Valkey, for exact limits on several nodes
-    #[arg(long, value_name = "URL", env = "REDIS_URL", hide_env_values = true, value_parser = secret)]
+    /// Redis or Valkey, for exact limits on several nodes; not in this version
+    #[arg(long, value_name = "URL", value_parser = secret)]
     pub redis_url: Option<Secret>,
+    /// Where the file with the first API key goes if stdout is no terminal [default: the working directory]
+    #[arg(long, value_name = "DIR")]
+    pub data_dir: Option<PathBuf>,
+    /// Stop if the database is not of this version, instead of migrating it
+    #[arg(long)]
+    pub no_migrate: bool,
     /// What this process does [default: all]
     #[arg(long, value_name = "ROLES", value_delimiter = ',')]
     pub roles: Vec<Role>,
@@ -85,7 +92,11 @@ pub enum Command {
     /// Run the server (what `gatepost` alone does)
     Serve(ServeArgs),
     /// Bring the database to this version
-    Migrate,
+    Migrate {
+        /// One JSON object instead of lines
+        #[arg(long)]
+        json: bool,
+    },
     /// Check the configuration and the database, and say what to mend
     Doctor {
         /// One JSON object instead of lines
@@ -104,6 +115,22 @@ pub enum Command {
     /// Manage workspaces
     #[command(subcommand)]
     Workspaces(WorkspacesCommand),
+    /// Manage stored secrets
+    #[command(subcommand)]
+    Secrets(SecretsCommand),
+}
+
+#[derive(Debug, Subcommand)]
+pub enum SecretsCommand {
+    /// Encrypt stored secrets with the first key of GATEPOST_SECRET_KEY: those stored without one, and those of older keys
+    Reseal {
+        /// Give endpoints a fresh secret, no headers and no deliveries if no present key decrypts what they have
+        #[arg(long)]
+        replace_lost: bool,
+        /// One JSON object instead of lines
+        #[arg(long)]
+        json: bool,
+    },
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -136,6 +163,15 @@ pub enum KeysCommand {
         /// How long it works, e.g. 90d [default: for ever]
         #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
         expires_in: Option<std::time::Duration>,
+        /// One JSON object instead of lines
+        #[arg(long)]
+        json: bool,
+    },
+    /// Print a token such as GATEPOST_BOOTSTRAP_KEY takes, without a database
+    Generate {
+        /// live or test
+        #[arg(long, default_value = "live")]
+        environment: gatepost_kernel::Environment,
         /// One JSON object instead of lines
         #[arg(long)]
         json: bool,

@@ -2,12 +2,12 @@
 
 use std::{process::ExitCode, time::Duration};
 
-use gatepost_app::{App, Caller};
+use gatepost_app::{App, Caller, stored_secrets};
 use gatepost_kernel::{Clock, SystemClock, WorkspaceId};
-use gatepost_storage::{DatabaseUrl, Storage};
+use gatepost_storage::{DatabaseUrl, SchemaState, Storage};
 use serde_json::json;
 
-use crate::{Failure, config::Config, output, serve, workspaces};
+use crate::{Failure, config::Config, keys::explain, output, secrets, serve, workspaces};
 
 /// A clock that differs by more than this from the database's is worth a word.
 const CLOCK_TOLERANCE: Duration = Duration::from_secs(2);
@@ -70,8 +70,15 @@ fn configuration(config: &Config, findings: &mut Vec<Finding>) {
         say(Grade::Warn, "secret key", text.to_owned());
     }
     if config.redis_is_named {
-        let text = "a Redis is named, but this version does not use one; nothing is sent to it";
+        let text = "REDIS_URL is set, but this version uses no Redis; nothing is sent to it";
         say(Grade::Warn, "redis", text.to_owned());
+    }
+    if config.database_url.crosses_a_network() {
+        let text = format!(
+            "what is said to {} crosses a network without TLS; use a TLS tunnel, or a network that is trusted",
+            config.database_url
+        );
+        say(Grade::Warn, "database", text);
     }
     if config.public_url.is_none() {
         let text =
@@ -113,14 +120,27 @@ async fn database(config: &Config, findings: &mut Vec<Finding>) {
         }
         Err(error) => return say(Grade::Fail, error.to_string()),
     }
-    match storage.schema().await.map(|schema| schema.pending) {
-        Ok(pending) if pending.is_empty() => say(Grade::Ok, "its tables are of this version".to_owned()),
-        Ok(pending) => {
-            let text = format!("{} migrations are pending; `gatepost migrate` runs them", pending.len());
-            return say(Grade::Warn, text);
+    match storage.schema().await {
+        Ok(SchemaState { pending, unknown, .. }) => {
+            if !unknown.is_empty() {
+                let unknown = unknown.join(", ");
+                let text = format!("a newer version has migrated it, and this one does not know: {unknown}");
+                say(Grade::Warn, text);
+            }
+            if let Some(first) = pending.first() {
+                let count = pending.len();
+                let text =
+                    format!("{count} migrations are pending, from {first} on; `gatepost migrate` runs them");
+                return say(Grade::Warn, text);
+            }
+            if unknown.is_empty() {
+                say(Grade::Ok, "its tables are of this version".to_owned());
+            }
         }
         Err(error) => return say(Grade::Fail, error.to_string()),
     }
+    secrets_at_rest(config, &storage, findings).await;
+    let mut say = |grade, text: String| findings.push(Finding { grade, subject: "database", text });
     match unknown_tiers(config, storage).await {
         Ok(unknown) if unknown.is_empty() => {}
         Ok(unknown) => {
@@ -128,6 +148,24 @@ async fn database(config: &Config, findings: &mut Vec<Finding>) {
             say(Grade::Warn, text);
         }
         Err(error) => say(Grade::Fail, error.to_string()),
+    }
+}
+
+/// Whether the present keys fit the secrets that are stored.
+async fn secrets_at_rest(config: &Config, storage: &Storage, findings: &mut Vec<Finding>) {
+    let mut say = |grade, text| findings.push(Finding { grade, subject: "stored secrets", text });
+    let stored = match stored_secrets::survey(storage).await {
+        Ok(stored) => stored,
+        Err(error) => return say(Grade::Fail, explain(&error, "webhook endpoint", 0).to_string()),
+    };
+    let faults = secrets::faults(config, &stored);
+    if faults.is_empty() && stored.sealed.is_empty() && stored.plain > 0 {
+        say(Grade::Warn, format!("those of {} webhook endpoints are stored unencrypted", stored.plain));
+    }
+    faults.into_iter().for_each(|fault| say(Grade::Fail, fault));
+    if stored.unknown > 0 {
+        let text = "those of {} webhook endpoints are in no known form; their deliveries wait";
+        say(Grade::Warn, text.replace("{}", &stored.unknown.to_string()));
     }
 }
 

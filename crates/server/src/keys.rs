@@ -1,8 +1,8 @@
 //! `gatepost keys …`
 
 use gatepost_app::{App, Caller, UnitOfWork, api_keys};
-use gatepost_kernel::{ApiKeyId, CalendarTime, Clock, Environment, SystemClock, WorkspaceId, text};
-use gatepost_keys::{ApiKey, IpAllowlist, ScopeSet};
+use gatepost_kernel::{ApiKeyId, CalendarTime, Clock, Environment, SystemClock, WorkspaceId, random, text};
+use gatepost_keys::{ApiKey, IpAllowlist, ScopeSet, Token};
 use serde_json::{Value, json};
 
 use crate::{Failure, cli::KeysCommand, config::Config, output, paging, serve};
@@ -12,6 +12,7 @@ pub async fn run(config: &Config, command: KeysCommand) -> Result<(), Failure> {
     let app = match command {
         KeysCommand::Create { .. } => serve::open_with_root(config).await?,
         KeysCommand::List { .. } | KeysCommand::Revoke { .. } => serve::open(config).await?,
+        KeysCommand::Generate { environment, json } => return generate(environment, json),
     };
     match command {
         KeysCommand::Create { name, workspace, scopes, environment, tier, expires_in, json } => {
@@ -31,6 +32,7 @@ pub async fn run(config: &Config, command: KeysCommand) -> Result<(), Failure> {
                 ))?;
             }
         }
+        KeysCommand::Generate { .. } => {}
         KeysCommand::List { workspace, json } => list(&app, WorkspaceId(workspace), json).await?,
         KeysCommand::Revoke { id, json } => {
             // A number is one key's in all workspaces, and the operator may revoke any.
@@ -45,6 +47,17 @@ pub async fn run(config: &Config, command: KeysCommand) -> Result<(), Failure> {
                 output::line(&format!("API key {id} revoked"))?;
             }
         }
+    }
+    Ok(())
+}
+
+/// Prints a token that no database knows yet.
+pub fn generate(environment: Environment, json: bool) -> Result<(), Failure> {
+    let token = Token::generate(environment, &mut random::rng()).into_secret();
+    if json {
+        output::json(&json!({ "environment": environment, "key": token.expose() }))?;
+    } else {
+        output::line(token.expose())?;
     }
     Ok(())
 }

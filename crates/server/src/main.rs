@@ -3,10 +3,12 @@
 mod cli;
 mod config;
 mod doctor;
+mod first_key;
 mod jobs;
 mod keys;
 mod output;
 mod paging;
+mod secrets;
 mod serve;
 mod telemetry;
 mod workspaces;
@@ -14,7 +16,7 @@ mod workspaces;
 use std::process::ExitCode;
 
 use crate::{
-    cli::{Cli, Command, OpenapiFormat},
+    cli::{Cli, Command, KeysCommand, OpenapiFormat},
     config::Config,
 };
 
@@ -46,16 +48,21 @@ async fn run(cli: Cli) -> Result<ExitCode, Failure> {
         })?;
         return Ok(ExitCode::SUCCESS);
     }
+    if let Some(Command::Keys(KeysCommand::Generate { environment, json })) = cli.command {
+        keys::generate(environment, json)?;
+        return Ok(ExitCode::SUCCESS);
+    }
     let serve_args = if let Some(Command::Serve(args)) = &cli.command { args } else { &cli.serve };
     let config = Config::load(&cli.global, serve_args)?;
     match cli.command {
         None | Some(Command::Serve(_)) => serve::run(&config).await.map(|()| ExitCode::SUCCESS),
-        Some(Command::Migrate) => serve::migrate(&config).await.map(|()| ExitCode::SUCCESS),
+        Some(Command::Migrate { json }) => serve::migrate(&config, json).await.map(|()| ExitCode::SUCCESS),
         Some(Command::Doctor { json }) => doctor::run(&config, json).await,
         Some(Command::Keys(command)) => keys::run(&config, command).await.map(|()| ExitCode::SUCCESS),
         Some(Command::Workspaces(command)) => {
             workspaces::run(&config, command).await.map(|()| ExitCode::SUCCESS)
         }
+        Some(Command::Secrets(command)) => secrets::run(&config, command).await.map(|()| ExitCode::SUCCESS),
         Some(Command::Openapi { .. }) => Ok(ExitCode::SUCCESS),
     }
 }

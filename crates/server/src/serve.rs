@@ -1,17 +1,18 @@
 //! The server's life: bind, open, migrate, first start, serve, stop.
 
-use std::{io, net::TcpListener, sync::Arc, thread, time::Duration};
+use std::{net::TcpListener, sync::Arc, thread, time::Duration};
 
 use gatepost_api::{Listeners, PlainHttp, Settings, State, serve};
-use gatepost_app::{App, first_start};
+use gatepost_app::{App, first_start, stored_secrets};
 use gatepost_delivery::Dispatcher;
 use gatepost_egress::{Egress, Rules};
-use gatepost_kernel::{AdjustedClock, Secret, SystemClock};
+use gatepost_kernel::{AdjustedClock, SystemClock};
 use gatepost_mcp::McpServers;
-use gatepost_storage::{Engine, Storage};
+use gatepost_storage::{Engine, Migrated, Storage};
+use serde_json::json;
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::{Failure, cli::Role, config::Config, jobs, output};
+use crate::{Failure, cli::Role, config::Config, first_key, jobs, keys::explain, output, secrets};
 
 /// How long requests to webhook endpoints that are in flight may take once the server was told to stop.
 const DRAIN: Duration = Duration::from_secs(2);
@@ -19,11 +20,24 @@ const DRAIN: Duration = Duration::from_secs(2);
 /// How long MCP servers may take to end.
 const MCP_PATIENCE: Duration = Duration::from_secs(1);
 
-/// Opens the database and brings it up to date.
+/// Opens the database, which must be of this version.
 pub async fn open(config: &Config) -> Result<App, Failure> {
+    Ok(App::new(open_current(config).await?, config.app_settings(), Arc::new(SystemClock)))
+}
+
+/// The same without the application around it.
+pub async fn open_current(config: &Config) -> Result<Storage, Failure> {
     let storage = open_storage(config).await?;
-    storage.migrate().await?;
-    Ok(App::new(storage, config.app_settings(), Arc::new(SystemClock)))
+    match storage.schema().await.map_err(|e| unusable(config, &e))?.pending.as_slice() {
+        [] => Ok(storage),
+        [first, ..] => {
+            let fault = format!(
+                "its tables are not of this version, migrations are pending from {first} on; `gatepost migrate` runs them, \
+                 and so does `gatepost serve`"
+            );
+            Err(unusable(config, &fault))
+        }
+    }
 }
 
 /// The same, with the root workspace there.
@@ -33,18 +47,78 @@ pub async fn open_with_root(config: &Config) -> Result<App, Failure> {
     Ok(app)
 }
 
-/// Opens the database as it is.
+/// Opens the database as it is, if there is one.
 pub async fn open_storage(config: &Config) -> Result<Storage, Failure> {
-    Storage::open(&config.database_url)
-        .await
-        .map_err(|e| format!("cannot use the database {}: {e}", config.database_url).into())
+    Storage::open_existing(&config.database_url).await.map_err(|e| unusable(config, &e))
+}
+
+fn unusable(config: &Config, fault: &dyn std::fmt::Display) -> Failure {
+    format!("cannot use the database {}: {fault}", config.database_url).into()
 }
 
 /// `gatepost migrate`
-pub async fn migrate(config: &Config) -> Result<(), Failure> {
-    let done = open_storage(config).await?.migrate().await?.run.len();
-    output::line(&format!("{}: {done} migrations run, the database is up to date", config.database_url))?;
+pub async fn migrate(config: &Config, as_json: bool) -> Result<(), Failure> {
+    let storage = Storage::open(&config.database_url).await.map_err(|e| unusable(config, &e))?;
+    let Migrated { run, copy } = storage.migrate().await.map_err(|e| unusable(config, &e))?;
+    let (database, copy) = (config.database_url.to_string(), copy.map(|copy| copy.display().to_string()));
+    if as_json {
+        let version = env!("CARGO_PKG_VERSION");
+        output::json(&json!({ "database": database, "version": version, "migrations": run, "copy": copy }))?;
+    } else {
+        if let Some(copy) = copy {
+            output::line(&format!("{database}: copied to {copy} before"))?;
+        }
+        output::line(&format!("{database}: {} migrations run, the database is up to date", run.len()))?;
+    }
     Ok(())
+}
+
+/// Brings the database to this version, or, with `--no-migrate`, sees that it is; answers how many migrations were run.
+async fn bring_up_to_date(config: &Config, storage: &Storage) -> Result<usize, Failure> {
+    let schema = storage.schema().await.map_err(|e| unusable(config, &e))?;
+    if !schema.unknown.is_empty() {
+        tracing::warn!(
+            database = %config.database_url, migrations = schema.unknown.join(", "), version = env!("CARGO_PKG_VERSION"),
+            "a newer version has migrated this database; this one goes on without what is new"
+        );
+    }
+    if !config.migrates {
+        return match schema.pending.first() {
+            Some(first) => {
+                let fault = format!(
+                    "migrations are pending from {first} on, and --no-migrate is given; run `gatepost migrate`"
+                );
+                Err(unusable(config, &fault))
+            }
+            None => Ok(0),
+        };
+    }
+    let Migrated { run, copy } = storage.migrate().await.map_err(|e| unusable(config, &e))?;
+    if let Some(copy) = copy {
+        tracing::info!(database.copy = %copy.display(), "the database was copied before it was migrated");
+    }
+    Ok(run.len())
+}
+
+/// Stops the start where secrets could not be read, or would stay readable for everybody.
+async fn check_secrets(config: &Config, storage: &Storage) -> Result<(), Failure> {
+    let stored = stored_secrets::survey(storage).await.map_err(|e| explain(&e, "webhook endpoint", 0))?;
+    match secrets::faults(config, &stored).as_slice() {
+        [] => Ok(()),
+        faults => Err(faults.join("\n").into()),
+    }
+}
+
+/// What is no reason to stop, but one to be told.
+fn warn(config: &Config) {
+    if config.redis_is_named {
+        tracing::warn!(
+            "REDIS_URL is set, but this version uses no Redis; limits are counted by each process"
+        );
+    }
+    if config.database_url.crosses_a_network() {
+        tracing::warn!(database = %config.database_url, "what is said to the database crosses a network without TLS");
+    }
 }
 
 /// `gatepost serve`
@@ -59,9 +133,14 @@ pub async fn run(config: &Config) -> Result<(), Failure> {
         Some(identity) => (Listeners { plain: plain_listener, tls: Some((listener, identity)) }, "https"),
         None => (Listeners::from(listener), "http"),
     };
-    let storage = open_storage(config).await?;
+    let storage = match config.migrates {
+        true => Storage::open(&config.database_url).await.map_err(|e| unusable(config, &e))?,
+        false => open_storage(config).await?,
+    };
     let _lock = storage.lock_for_serving()?;
-    let migrations = storage.migrate().await?.run.len();
+    let migrations = bring_up_to_date(config, &storage).await?;
+    check_secrets(config, &storage).await?;
+    warn(config);
     let clock = Arc::new(AdjustedClock::default());
     jobs::read_database_clock(&storage, &clock).await?;
     let app = App::new(storage, config.app_settings(), clock.clone());
@@ -95,8 +174,8 @@ pub async fn run(config: &Config) -> Result<(), Failure> {
     let state = State::new(app.clone(), settings);
     let (server, stopper) = serve(listeners, state, thread::available_parallelism().map_or(1, usize::from))?;
 
-    if answers_the_api && let Some(key) = first_start::with_first_key(&app).await? {
-        greet(&key, &format!("{scheme}://{address}"))?;
+    if answers_the_api {
+        first_key::make(&app, config, &format!("{scheme}://{address}")).await?;
     }
     let jobs = config.roles.contains(&Role::Jobs).then(|| tokio::spawn(jobs::run(app.clone())));
     let deliveries = delivers.then(|| tokio::spawn(dispatcher.clone().run()));
@@ -159,14 +238,4 @@ pub async fn run(config: &Config) -> Result<(), Failure> {
 fn start_mcp_servers(config: &Config) -> Result<McpServers, Failure> {
     let egress = Egress::new(Rules { allow_http: true, ..config.egress.clone() })?;
     Ok(McpServers::start(config.mcp_servers.clone(), &egress))
-}
-
-fn greet(key: &Secret, url: &str) -> io::Result<()> {
-    output::line(&format!(
-        "This database was empty. Here is the first API key; it can do everything and is shown only now:\n\n\
-         export GATEPOST_KEY={}\n\n\
-         Try it:\n\n\
-         curl -H \"Authorization: Bearer $GATEPOST_KEY\" {url}/api/v1/workspaces\n",
-        key.expose()
-    ))
 }

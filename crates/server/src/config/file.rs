@@ -52,8 +52,8 @@ pub struct ServerSection {
     pub public_url: Option<PublicUrl>,
     /// CIDRs of proxies whose `X-Forwarded-For` and `X-Forwarded-Proto` are believed. Default `[]`.
     pub trusted_proxies: Vec<IpNet>,
-    /// The origins whose pages may call the API from a browser, e.g. `["https://app.example.com"]`, or `["*"]` for all.
-    /// Default `[]`.
+    /// The origins whose pages may call the API from a browser, as browsers write them, e.g. `["https://app.example.com"]`, or
+    /// `["*"]` for all. Default `[]`.
     pub cors_origins: Vec<CorsOrigin>,
     /// What happens to requests without TLS, the probes' excepted: `"allow"`, `"reject"` (403) or `"redirect"` (301). The
     /// last two need `tls_cert`, or a TLS proxy in `trusted_proxies` that sends `X-Forwarded-Proto`. Default `"allow"`.
@@ -70,7 +70,7 @@ pub struct ServerSection {
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct DatabaseSection {
-    /// The database. Default `"sqlite://gatepost.db"`.
+    /// The database: `sqlite://PATH` or `postgres://USER:PASSWORD@HOST/NAME`. Default `"sqlite://gatepost.db"`.
     pub url: Option<DatabaseUrlSetting>,
 }
 
@@ -78,7 +78,7 @@ pub struct DatabaseSection {
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct RedisSection {
-    /// Redis or Valkey, for exact limits on several nodes. Default: none.
+    /// Redis or Valkey, for exact limits on several nodes; it stops the start, since this version uses none. Default: none.
     pub url: Option<RedisUrlSetting>,
 }
 
@@ -107,7 +107,8 @@ pub struct EgressSection {
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct LimitsSection {
-    /// `"local"`, or with Redis `"exact"` or `"leased"`. Default `"local"`.
+    /// Where requests are counted: `"local"`, in each process. `"exact"` and `"leased"` stop the start, since this version has
+    /// neither. Default `"local"`.
     pub mode: LimitMode,
     /// Requests per minute and address without a valid key. Default `300`.
     pub anonymous_per_minute: Option<AtLeastOne>,

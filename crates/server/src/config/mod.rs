@@ -1,5 +1,6 @@
 //! The settings that are in force: flag before environment before file before default.
 
+mod environment;
 mod file;
 mod values;
 
@@ -14,7 +15,8 @@ use base64::{Engine, prelude::BASE64_STANDARD};
 use gatepost_api::{PlainHttp, TlsIdentity};
 use gatepost_egress::Rules;
 use gatepost_entitlements::Catalog;
-use gatepost_kernel::Secret;
+use gatepost_kernel::{Environment, Secret};
+use gatepost_keys::Token;
 use gatepost_storage::DatabaseUrl;
 use gatepost_webhooks::{RetrySchedule, Vault};
 use ipnet::IpNet;
@@ -46,7 +48,13 @@ pub struct Config {
     pub plain_http: PlainHttp,
     /// The database.
     pub database_url: DatabaseUrl,
-    /// Whether Redis or Valkey is named.
+    /// Whether the database may be migrated.
+    pub migrates: bool,
+    /// Where files of the server's own go.
+    pub data_dir: PathBuf,
+    /// The first key of an empty database, if it was chosen.
+    pub bootstrap_key: Option<Token>,
+    /// Whether the environment names a Redis or Valkey, which nothing uses.
     pub redis_is_named: bool,
     /// What this process does.
     pub roles: Vec<Role>,
@@ -105,20 +113,21 @@ impl Config {
                 mcp_servers: Vec::new(),
             },
         };
-        let redis_url =
-            serve.redis_url.as_ref().or(file.redis.url.as_ref().map(|url| &url.0)).map(Secret::expose);
-        if redis_url
-            .is_some_and(|url| !["redis://", "rediss://"].iter().any(|scheme| url.starts_with(scheme)))
-        {
-            return Err("REDIS_URL (or --redis-url): expected redis://HOST:PORT or rediss://HOST:PORT".into());
+        if serve.redis_url.is_some() {
+            return Err("--redis-url has no effect, since this version uses no Redis; leave it out".into());
         }
-        let secret_keys = secret_key().as_ref().map(read_secret_keys).transpose()?.unwrap_or_default();
+        // Keys are read from the environment alone: a flag would show them to everyone who can list processes.
+        let secret_keys = environment::secret("GATEPOST_SECRET_KEY")?;
+        let secret_keys = secret_keys.as_ref().map(read_secret_keys).transpose()?.unwrap_or_default();
+        let bootstrap_key = environment::secret("GATEPOST_BOOTSTRAP_KEY")?;
+        let bootstrap_key = bootstrap_key.as_ref().map(read_bootstrap_key).transpose()?;
         let defaults = gatepost_delivery::Settings::default();
         let schedule = file.webhooks.retry_schedule.as_ref();
         let schedule = schedule.map(|waits| waits.iter().map(|wait| wait.0).collect::<Vec<_>>());
         let from_file = file.database.url.as_ref().map(|url| &url.0);
-        let database_url =
-            global.database_url.as_ref().or(from_file).map_or(DEFAULT_DATABASE_URL, Secret::expose);
+        let from_environment = environment::secret("DATABASE_URL")?;
+        let database_url = global.database_url.as_ref().or(from_environment.as_ref()).or(from_file);
+        let database_url = database_url.map_or(DEFAULT_DATABASE_URL, Secret::expose);
         Ok(Self {
             bind: serve.bind.or(file.server.bind).unwrap_or(DEFAULT_BIND),
             tls,
@@ -127,7 +136,10 @@ impl Config {
             database_url: database_url
                 .parse()
                 .map_err(|e| format!("DATABASE_URL (or --database-url): {e}"))?,
-            redis_is_named: redis_url.is_some(),
+            migrates: !serve.no_migrate,
+            data_dir: serve.data_dir.clone().unwrap_or_default(),
+            bootstrap_key,
+            redis_is_named: environment::secret("REDIS_URL")?.is_some(),
             roles: if serve.roles.is_empty() {
                 vec![Role::Api, Role::Delivery, Role::Jobs]
             } else {
@@ -161,12 +173,6 @@ impl Config {
     }
 }
 
-/// The key is read from the environment alone: a flag would show it to everyone who can list processes.
-#[expect(clippy::disallowed_methods, reason = "settings are read here, once")]
-fn secret_key() -> Option<Secret> {
-    std::env::var("GATEPOST_SECRET_KEY").ok().map(Secret::new)
-}
-
 impl Config {
     /// What the application is told.
     pub fn app_settings(&self) -> gatepost_app::Settings {
@@ -196,6 +202,14 @@ fn read_secret_keys(text: &Secret) -> Result<Vec<[u8; SECRET_KEY_LEN]>, Failure>
     let keys: Option<Vec<_>> = text.expose().split(',').map(key).collect();
     keys.ok_or_else(|| {
         "GATEPOST_SECRET_KEY: expected base64 of 32 bytes, or several separated by commas".into()
+    })
+}
+
+/// A key that may be the first of a database. The text is not repeated.
+fn read_bootstrap_key(text: &Secret) -> Result<Token, Failure> {
+    let token = Token::parse(text.expose()).filter(|token| token.environment() == Environment::Live);
+    token.ok_or_else(|| {
+        "GATEPOST_BOOTSTRAP_KEY: expected a live API key such as `gatepost keys generate` prints".into()
     })
 }
 
@@ -257,6 +271,16 @@ mod tests {
             ("[entitlements]\nmeter_requests = \"nope\"", "line 2", "known are: posts"),
             ("[server]\ncors_origins = [\"app.example.com\"]", "line 2", "https://app.example.com"),
             ("[server]\ncors_origins = [\"https://app.example.com/\"]", "line 2", "https://app.example.com"),
+            (
+                "[server]\ncors_origins = [\"https://app.example.com:443\"]",
+                "line 2",
+                "write https://app.example.com",
+            ),
+            ("[server]\ncors_origins = [\"http://localhost:80\"]", "line 2", "write http://localhost"),
+            ("[server]\ncors_origins = [\"https://[::1]:443\"]", "line 2", "write https://[::1]"),
+            ("[server]\ncors_origins = [\"https://app.example.com:\"]", "line 2", "a port"),
+            ("[server]\ncors_origins = [\"https://app.example.com:08443\"]", "line 2", "a port"),
+            ("[database]\nurl = \"mysql://x\"", "line 2", "postgres://"),
             ("[server]\n\ntrusted_proxies = [\"10.0.0.0/99\"]", "line 3", "invalid"),
             ("[server]\nbnid = \"127.0.0.1:1\"", "line 2", "expected one of"),
             ("[webhooks]\nretry_schedule = [\"5 parsecs\"]", "line 2", "5s"),
@@ -273,12 +297,31 @@ mod tests {
             ("[mcp.servers.Files]\ncommand = \"x\"", "line 1", "lower-case"),
             ("[mcp.servers.files]\ncommand = \"x\"\nscopes = [\"a:b:c\"]", "line 3", "resource:action"),
             ("[mcp]\ncall_timeout = \"1h\"", "line 2", "10m"),
-            ("[limits]\nmode = \"loose\"", "line 2", "exact"),
+            ("[limits]\nmode = \"loose\"", "line 2", "local"),
+            ("[limits]\nmode = \"exact\"", "line 2", "has no effect"),
+            ("[limits]\nmode = \"leased\"", "line 2", "has no effect"),
+            ("[redis]\nurl = \"redis://127.0.0.1\"", "line 2", "has no effect"),
             ("[retention]\nevents = \"-1d\"", "line 2", "30d"),
             ("[server\n", "line 1", "]"),
         ] {
             let error = load(text).expect_err(text);
             assert!(error.contains(line) && error.contains(expected), "{text}\n{error}");
+        }
+    }
+
+    #[test]
+    fn an_origin_as_browsers_write_it_is_taken() {
+        for origin in [
+            "https://app.example.com",
+            "http://localhost:443",
+            "https://app.example.com:80",
+            "http://127.0.0.1:3000",
+            "https://[::1]",
+            "http://[::1]:8080",
+            "*",
+        ] {
+            let config = load(&format!("[server]\ncors_origins = [\"{origin}\"]")).expect(origin);
+            assert_eq!(config.cors_origins, [origin]);
         }
     }
 

@@ -133,14 +133,28 @@ pub struct CorsOrigin(pub String);
 impl<'de> Deserialize<'de> for CorsOrigin {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
-        let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
-        let in_host = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b"-.:[]".contains(&b);
-        let sound = rest.is_some_and(|rest| !rest.is_empty() && rest.bytes().all(in_host));
-        if sound || text == "*" {
-            Ok(Self(text))
-        } else {
-            Err(D::Error::custom("expected an origin such as https://app.example.com, or *"))
+        if text == "*" {
+            return Ok(Self(text));
         }
+        let (scheme, rest) = text.split_once("://").unwrap_or_default();
+        let in_host = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b"-.:[]".contains(&b);
+        if !matches!(scheme, "http" | "https") || rest.is_empty() || !rest.bytes().all(in_host) {
+            return Err(D::Error::custom("expected an origin such as https://app.example.com, or *"));
+        }
+        // Colons in brackets are part of an address.
+        if let Some((host, port)) = rest.rsplit_once(':').filter(|(_, port)| !port.ends_with(']')) {
+            let default = if scheme == "https" { "443" } else { "80" };
+            if port == default {
+                let fault = format!(
+                    "browsers leave out the default port, so this would match nothing; write {scheme}://{host}"
+                );
+                return Err(D::Error::custom(fault));
+            }
+            if port.starts_with('0') || port.parse::<u16>().is_err() {
+                return Err(D::Error::custom("expected a port of 1 to 65535, as browsers write it"));
+            }
+        }
+        Ok(Self(text))
     }
 }
 
@@ -185,23 +199,30 @@ impl<'de> Deserialize<'de> for DatabaseUrlSetting {
 }
 
 /// `redis://…` or `rediss://…`
-#[derive(Debug, Clone)]
-pub struct RedisUrlSetting(pub Secret);
+#[derive(Debug, Clone, Copy)]
+pub struct RedisUrlSetting;
 
 impl<'de> Deserialize<'de> for RedisUrlSetting {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        service_url(deserializer, &["redis://", "rediss://"]).map(Self)
+        service_url(deserializer, &["redis://", "rediss://"])?;
+        Err(D::Error::custom("a Redis has no effect, since this version uses none; leave it out"))
     }
 }
 
-/// Where limits are counted.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum LimitMode {
-    #[default]
-    Local,
-    Exact,
-    Leased,
+/// Where limits are counted: in each process, so far.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct LimitMode;
+
+impl<'de> Deserialize<'de> for LimitMode {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        match String::deserialize(deserializer)?.as_str() {
+            "local" => Ok(Self),
+            mode @ ("exact" | "leased") => Err(D::Error::custom(format!(
+                "{mode:?} has no effect, since this version counts limits in each process; expected \"local\""
+            ))),
+            _ => Err(D::Error::custom("expected \"local\"")),
+        }
+    }
 }
 
 /// The widest access of a plan's keys.

@@ -174,6 +174,7 @@ async fn a_day_is_never_over_admitted(place: Place) {
     let plan = "[plans.daily]\nrequests_per_minute = 5000\nrequests_per_day = 300\naccess = \"admin\"\n";
     fs::write(place.dir.path().join("gatepost.toml"), plan).expect("the file");
     let serve = ["serve", "--config", "gatepost.toml", "--bind", "127.0.0.1:0"];
+    place.migrated().await;
     let make = ["keys", "create", "--name", "x", "--tier", "daily", "--config", "gatepost.toml", "--json"];
     let key = place.json(&make).await["key"].as_str().expect("a key").to_owned();
     let (mut admitted, mut kills) = (0u64, 0u64);

@@ -1,4 +1,4 @@
-//! First start, second start, stop.
+//! Start and stop.
 
 use gatepost_test_support::{Engine, both_engines};
 use reqwest::Method;
@@ -7,29 +7,9 @@ use serde_json::json;
 use crate::running::{Place, Running};
 
 both_engines! { Place:
-    the_first_start_prints_a_key_that_works_and_the_second_none,
     a_port_that_is_taken_costs_no_key,
     it_stops_when_told_and_finishes_what_it_answers,
     no_key_is_ever_logged,
-}
-
-async fn the_first_start_prints_a_key_that_works_and_the_second_none(place: Place) {
-    let server = place.serve().await;
-    let stdout = server.printed("curl ").await;
-    assert_eq!(stdout.matches("sk_live_").count(), 1, "a key, once");
-    let curl = stdout.lines().find(|line| line.starts_with("curl ")).expect("a curl line to try");
-    assert!(curl.contains(&server.address));
-    let script = format!("export GATEPOST_KEY={}\n{curl} --silent --fail", server.first_key().await);
-    let output = tokio::process::Command::new("bash").args(["-c", &script]).output().await.expect("bash");
-    let list: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
-    assert_eq!((&list["data"][0]["id"], &list["data"][0]["tier"]), (&json!(1), &json!("enterprise")));
-    let key = server.first_key().await;
-    server.stop().await;
-
-    let server = place.serve().await;
-    assert_eq!(server.stdout(), "");
-    assert_eq!(server.get("/api/v1/workspaces", &key).await.status(), 200);
-    server.stop().await;
 }
 
 async fn a_port_that_is_taken_costs_no_key(place: Place) {

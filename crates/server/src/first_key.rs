@@ -1,0 +1,115 @@
+//! Where the first key goes: onto the terminal of whoever starts the server, else into a file, since what is printed elsewhere ends
+//! up in logs.
+//!
+//! The file is written before the key is committed, so that no key is made that nobody knows. One that is there already may hold
+//! the only copy of another database's key: it is moved aside and never overwritten.
+
+use std::{
+    fs::{self, File, OpenOptions},
+    io::{self, IsTerminal, Write},
+    path::{Path, PathBuf},
+};
+
+use gatepost_app::{App, first_start};
+use gatepost_kernel::{Environment, Error, Secret, random};
+use gatepost_keys::Token;
+
+use crate::{Failure, config::Config, keys::explain, output};
+
+const FILE_NAME: &str = "gatepost.first-key";
+
+/// Makes the root workspace and its first key, if it never had one, and hands the key over. `url` is where the server listens.
+pub async fn make(app: &App, config: &Config, url: &str) -> Result<(), Failure> {
+    if let Some(token) = &config.bootstrap_key {
+        return with_given_key(app, token.clone()).await;
+    }
+    let token = Token::generate(Environment::Live, &mut random::rng());
+    if io::stdout().is_terminal() {
+        let made = first_start::with_this_key(app, token, |_| Ok(())).await;
+        if let Some(key) = made.map_err(|e| failure(&e))? {
+            greet(&key, url)?;
+        }
+        return Ok(());
+    }
+    let path = config.data_dir.join(FILE_NAME);
+    let path = std::path::absolute(&path).unwrap_or(path);
+    let (target, made) = (path.clone(), token.clone());
+    let keep = move |key: &Secret| {
+        write(&target, key).map_err(|e| {
+            Error::Internal(format!("the first API key cannot be kept in {}: {e}", target.display()))
+        })
+    };
+    match first_start::with_this_key(app, token, keep).await {
+        Ok(Some(_)) => {
+            tracing::info!(first_key.path = %path.display(), "this database was empty; its first API key is in a file");
+            Ok(())
+        }
+        Ok(None) => Ok(()),
+        Err(error) => {
+            // Only where it is certain that there is no such key; otherwise the file may be the one place that has it.
+            if holds(&path, &made) && first_start::is_known(app, &made).await.is_ok_and(|known| !known) {
+                let _ = fs::remove_file(&path);
+            }
+            Err(failure(&error))
+        }
+    }
+}
+
+async fn with_given_key(app: &App, token: Token) -> Result<(), Failure> {
+    let made = first_start::with_this_key(app, token.clone(), |_| Ok(())).await.map_err(|e| failure(&e))?;
+    if made.is_some() {
+        tracing::info!("this database was empty; its first API key is GATEPOST_BOOTSTRAP_KEY");
+    } else if !first_start::is_known(app, &token).await.map_err(|e| failure(&e))? {
+        tracing::warn!(
+            "GATEPOST_BOOTSTRAP_KEY is none of this database's keys; it has an effect only on an empty database"
+        );
+    }
+    Ok(())
+}
+
+fn failure(error: &Error) -> Failure {
+    explain(error, "workspace", 1)
+}
+
+/// Writes the key into a file that only its owner can read, and waits until it is on the disk.
+fn write(path: &Path, key: &Secret) -> io::Result<()> {
+    move_aside(path)?;
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let mut file = options.open(path)?;
+    writeln!(file, "{}", key.expose())?;
+    file.sync_all()?;
+    let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    File::open(directory)?.sync_all()
+}
+
+fn move_aside(path: &Path) -> io::Result<()> {
+    if fs::symlink_metadata(path).is_err() {
+        return Ok(());
+    }
+    for number in 1.. {
+        let aside = PathBuf::from(format!("{}.{number}", path.display()));
+        if fs::symlink_metadata(&aside).is_err() {
+            fs::rename(path, &aside)?;
+            tracing::warn!(from = %path.display(), to = %aside.display(), "an older first key was moved aside");
+            break;
+        }
+    }
+    Ok(())
+}
+
+fn holds(path: &Path, token: &Token) -> bool {
+    fs::read_to_string(path).is_ok_and(|text| text.trim_end() == token.secret().expose())
+}
+
+fn greet(key: &Secret, url: &str) -> io::Result<()> {
+    output::line(&format!(
+        "This database was empty. Here is the first API key; it can do everything and is shown only now:\n\n\
+         export GATEPOST_KEY={}\n\n\
+         Try it:\n\n\
+         curl -H \"Authorization: Bearer $GATEPOST_KEY\" {url}/api/v1/workspaces\n",
+        key.expose()
+    ))
+}

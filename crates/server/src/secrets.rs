@@ -1,0 +1,63 @@
+//! `gatepost secrets …`, and whether the present keys fit what is stored.
+
+use gatepost_app::stored_secrets::{self, StoredSecrets};
+use gatepost_kernel::{Clock, SystemClock};
+use serde_json::json;
+
+use crate::{Failure, cli::SecretsCommand, config::Config, keys::explain, output, serve};
+
+/// Runs a command.
+pub async fn run(config: &Config, command: SecretsCommand) -> Result<(), Failure> {
+    let SecretsCommand::Reseal { replace_lost, json } = command;
+    if !config.secret_key_is_set {
+        return Err("GATEPOST_SECRET_KEY is not set, so there is nothing to encrypt with".into());
+    }
+    let storage = serve::open_current(config).await?;
+    let now = SystemClock.now();
+    let done = stored_secrets::reseal(&storage, &config.vault, now, replace_lost).await;
+    let done = done.map_err(|e| explain(&e, "webhook endpoint", 0))?;
+    let stored_secrets::Resealed { resealed, unchanged, unreadable, replaced } = done;
+    if json {
+        let object = json!({
+            "resealed": resealed, "unchanged": unchanged, "unreadable": unreadable, "replaced": replaced,
+        });
+        output::json(&object)?;
+    } else {
+        output::line(&format!(
+            "webhook endpoints: {resealed} encrypted with the first key, {unchanged} already were, {unreadable} unreadable, \
+             {replaced} given a fresh secret"
+        ))?;
+    }
+    if unreadable > 0 {
+        return Err(format!(
+            "no present key decrypts the secrets of {unreadable} webhook endpoints; add the key, or, if it is lost, give \
+             --replace-lost, which makes these endpoints inactive with a fresh secret"
+        )
+        .into());
+    }
+    Ok(())
+}
+
+/// What speaks against delivering with the present keys: sentences for the operator.
+pub fn faults(config: &Config, stored: &StoredSecrets) -> Vec<String> {
+    let present: Vec<&str> = config.vault.key_names().collect();
+    let mut faults = Vec::new();
+    for (name, count) in stored.sealed.iter().filter(|(name, _)| !present.contains(&name.as_str())) {
+        let encrypted = format!("the secrets of {count} webhook endpoints are encrypted with the key {name}");
+        faults.push(match present.as_slice() {
+            [] => format!("GATEPOST_SECRET_KEY is not set, but {encrypted}; set it to that key"),
+            present => format!(
+                "{encrypted}, which is not in GATEPOST_SECRET_KEY (there: {}); add it behind the others, after a comma",
+                present.join(", ")
+            ),
+        });
+    }
+    if !present.is_empty() && stored.plain > 0 {
+        faults.push(format!(
+            "the secrets of {} webhook endpoints are stored unencrypted, from before GATEPOST_SECRET_KEY was set; \
+             run `gatepost secrets reseal`, which encrypts them",
+            stored.plain
+        ));
+    }
+    faults
+}

@@ -1,0 +1,190 @@
+//! The key that encrypts stored secrets: missing, wrong, new, replaced, lost; and a secret that cannot be read while the server runs.
+
+use std::{fs, time::Duration};
+
+use gatepost_kernel::{Clock, SystemClock};
+use gatepost_test_support::{Receiver, both_engines};
+use reqwest::Method;
+use serde_json::{Value, json};
+use tokio::process::Command;
+
+use crate::running::{Place, Running};
+
+both_engines! { Place:
+    the_key_must_fit_what_is_stored,
+    a_lost_key_can_be_given_up,
+    a_secret_that_cannot_be_read_makes_its_deliveries_wait,
+}
+
+const FIRST: &str = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
+const SECOND: &str = "AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=";
+const CONFIG: &str = "[webhooks]\nallow_http = true\n[egress]\nallow = [\"127.0.0.1/32\"]\n";
+const SERVE: [&str; 5] = ["serve", "--config", "gatepost.toml", "--bind", "127.0.0.1:0"];
+
+/// A command with the keys, if any.
+fn with(place: &Place, keys: &str, args: &[&str]) -> Command {
+    let mut command = place.command(args);
+    if !keys.is_empty() {
+        command.env("GATEPOST_SECRET_KEY", keys);
+    }
+    command
+}
+
+async fn serve(place: &Place, keys: &str) -> Running {
+    fs::write(place.dir.path().join("gatepost.toml"), CONFIG).expect("the file");
+    Running::start(with(place, keys, &SERVE)).await
+}
+
+async fn json_of(mut command: Command) -> (Option<i32>, Value) {
+    let output = command.output().await.expect("running gatepost");
+    let object = serde_json::from_slice(&output.stdout).expect("JSON");
+    (output.status.code(), object)
+}
+
+/// Makes an endpoint with a header; its secret.
+async fn endpoint(server: &Running, key: &str, receiver: &Receiver) -> String {
+    let body = json!({ "url": receiver.url("/"), "events": ["*"], "headers": { "X-Team": "orders" } });
+    let made: Value = server.post("/api/v1/webhooks", key, body).await.json().await.expect("JSON");
+    made["data"]["secret"].as_str().expect("a secret").to_owned()
+}
+
+/// Sends a test and verifies what arrives.
+async fn a_test_arrives(server: &Running, key: &str, receiver: &Receiver, secret: &str) {
+    let before = receiver.received().len();
+    let tested: Value =
+        server.post("/api/v1/webhooks/1/test", key, json!(null)).await.json().await.expect("JSON");
+    assert_eq!(tested["success"], true, "{tested}");
+    let received = receiver.wait_for(before + 1).await.remove(before);
+    received.verify(secret, SystemClock.now()).expect("a signature that fits");
+    assert_eq!(received.header("x-team"), "orders");
+}
+
+async fn the_key_must_fit_what_is_stored(place: Place) {
+    let receiver = Receiver::start().await;
+    let server = serve(&place, "").await;
+    let key = server.first_key().await;
+    let secret = endpoint(&server, &key, &receiver).await;
+    server.stop().await;
+    let rotate: Vec<&str> = vec!["secrets", "reseal", "--json"];
+
+    // There is a key now, and what was stored before is readable for everybody.
+    let error = place.refused(with(&place, FIRST, &SERVE)).await;
+    assert!(error.contains("stored unencrypted") && error.contains("gatepost secrets reseal"), "{error}");
+    let (code, report) = json_of(with(&place, FIRST, &["doctor", "--json"])).await;
+    assert!(code == Some(1) && report.to_string().contains("gatepost secrets reseal"), "{report}");
+    let (code, report) = json_of(with(&place, "", &["doctor", "--json"])).await;
+    assert!(code == Some(0) && report.to_string().contains("1 webhook endpoints are stored unencrypted"));
+    let error = place.refused(with(&place, "", &rotate)).await;
+    assert!(error.contains("GATEPOST_SECRET_KEY is not set"), "{error}");
+    let (code, done) = json_of(with(&place, FIRST, &rotate)).await;
+    assert_eq!((code, &done["resealed"], &done["unchanged"]), (Some(0), &json!(1), &json!(0)));
+    let (code, done) = json_of(with(&place, FIRST, &rotate)).await;
+    assert_eq!((code, &done["resealed"], &done["unchanged"]), (Some(0), &json!(0), &json!(1)));
+    let server = serve(&place, FIRST).await;
+    let read = server.get("/api/v1/webhooks/1", &key).await.json::<Value>().await.expect("JSON");
+    assert_eq!(
+        read["data"]["created_at"], read["data"]["updated_at"],
+        "nothing has changed for those who see it"
+    );
+    a_test_arrives(&server, &key, &receiver, &secret).await;
+    server.stop().await;
+
+    // Without the key, and with another.
+    let error = place.refused(with(&place, "", &SERVE)).await;
+    assert!(
+        error.contains("GATEPOST_SECRET_KEY is not set") && error.contains("encrypted with the key"),
+        "{error}"
+    );
+    let error = place.refused(with(&place, SECOND, &SERVE)).await;
+    assert!(error.contains("not in GATEPOST_SECRET_KEY") && !error.contains(SECOND), "{error}");
+    let (code, report) = json_of(with(&place, SECOND, &["doctor", "--json"])).await;
+    assert!(code == Some(1) && report.to_string().contains("not in GATEPOST_SECRET_KEY"), "{report}");
+
+    // The key is replaced beside a running server that knows both.
+    let both = format!("{SECOND},{FIRST}");
+    let server = serve(&place, &both).await;
+    let (code, done) = json_of(with(&place, &both, &rotate)).await;
+    assert_eq!((code, &done["resealed"]), (Some(0), &json!(1)));
+    a_test_arrives(&server, &key, &receiver, &secret).await;
+    server.stop().await;
+    let server = serve(&place, SECOND).await;
+    a_test_arrives(&server, &key, &receiver, &secret).await;
+    server.stop().await;
+    place.refused(with(&place, FIRST, &SERVE)).await;
+
+    // A deleted endpoint needs no key.
+    let server = serve(&place, SECOND).await;
+    let deleted = server.send(Method::DELETE, "/api/v1/webhooks/1", &key, None).await.expect("an answer");
+    assert_eq!(deleted.status(), 204);
+    server.stop().await;
+    serve(&place, FIRST).await.stop().await;
+}
+
+async fn a_lost_key_can_be_given_up(place: Place) {
+    let receiver = Receiver::start().await;
+    let server = serve(&place, FIRST).await;
+    let key = server.first_key().await;
+    endpoint(&server, &key, &receiver).await;
+    server.stop().await;
+    let (code, done) = json_of(with(&place, SECOND, &["secrets", "reseal", "--json"])).await;
+    assert_eq!((code, &done["unreadable"], &done["replaced"]), (Some(1), &json!(1), &json!(0)));
+    place.refused(with(&place, SECOND, &SERVE)).await;
+    let (code, done) =
+        json_of(with(&place, SECOND, &["secrets", "reseal", "--replace-lost", "--json"])).await;
+    assert_eq!((code, &done["unreadable"], &done["replaced"]), (Some(0), &json!(0), &json!(1)));
+    let server = serve(&place, SECOND).await;
+    let read =
+        server.get("/api/v1/webhooks/1", &key).await.json::<Value>().await.expect("JSON")["data"].take();
+    assert_eq!((&read["is_active"], &read["header_names"]), (&json!(false), &json!([])));
+    assert!(read["disabled_reason"].as_str().is_some_and(|reason| reason.contains("was lost")), "{read}");
+    server.stop().await;
+}
+
+async fn a_secret_that_cannot_be_read_makes_its_deliveries_wait(place: Place) {
+    let receiver = Receiver::start().await;
+    let server = serve(&place, FIRST).await;
+    let key = server.first_key().await;
+    let secret = endpoint(&server, &key, &receiver).await;
+    // As another node with another key would store it.
+    place.sql("UPDATE webhook_endpoints SET secret = 'sealed:0badc0de' || substr(secret, 16)").await;
+    for number in 0..3 {
+        let event = json!({ "type": "order.paid", "data": number });
+        assert_eq!(server.post("/api/v1/events", &key, event).await.status(), 202);
+    }
+    let list = "/api/v1/webhooks/1/deliveries";
+    // It is written down in a batch a moment later; nothing signals it to the outside.
+    let deliveries = loop {
+        let list: Value = server.get(list, &key).await.json().await.expect("JSON");
+        let all = list["data"].as_array().expect("a list").clone();
+        if all.iter().all(|delivery| delivery["error"].is_string()) {
+            break all;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    };
+    for delivery in &deliveries {
+        assert_eq!((&delivery["status"], &delivery["attempt"]), (&json!("pending"), &json!(1)));
+        assert!(delivery["next_retry_at"].is_string(), "{delivery}");
+    }
+    let tested: Value =
+        server.post("/api/v1/webhooks/1/test", &key, json!(null)).await.json().await.expect("JSON");
+    assert!(tested["error"].as_str().is_some_and(|error| error.contains("cannot be decrypted")), "{tested}");
+    let log = server.logged("for a fault of this server's").await;
+    assert_eq!(log.matches("for a fault of this server's").count(), 1, "once, not for each delivery");
+    let (code, report) = json_of(with(&place, FIRST, &["doctor", "--json"])).await;
+    assert!(code == Some(1) && report.to_string().contains("0badc0de"), "{report}");
+    server.stop().await;
+    let error = place.refused(with(&place, FIRST, &SERVE)).await;
+    assert!(error.contains("0badc0de"), "{error}");
+
+    // The first key's name: eight characters of its digest.
+    place.sql("UPDATE webhook_endpoints SET secret = 'sealed:66687aad' || substr(secret, 16)").await;
+    let server = serve(&place, FIRST).await;
+    for delivery in &deliveries {
+        let retry = format!("{list}/{}/retry", delivery["id"]);
+        assert_eq!(server.post(&retry, &key, json!(null)).await.status(), 200);
+    }
+    for received in receiver.wait_for(3).await {
+        received.verify(&secret, SystemClock.now()).expect("a signature that fits");
+    }
+    server.stop().await;
+}

@@ -1,0 +1,178 @@
+//! Which version may use which database, who migrates, and what is copied before.
+
+use std::fs;
+
+use gatepost_test_support::{Engine, both_engines};
+use serde_json::{Value, json};
+
+use crate::running::{Place, Running};
+
+both_engines! { Place:
+    a_newer_database_is_refused_by_every_command,
+    what_is_only_more_is_no_obstacle,
+    only_serve_and_migrate_migrate,
+    looking_leaves_an_empty_database_empty,
+}
+
+const SERVE: [&str; 3] = ["serve", "--bind", "127.0.0.1:0"];
+const OWN: &str = env!("CARGO_PKG_VERSION");
+/// The migrations that came last, taken back.
+const TAKE_BACK: &str = "DROP TABLE schema_compatibility; \
+                         DELETE FROM __diesel_schema_migrations WHERE version >= '20261127000010';";
+
+/// As a newer version would: a migration that this one does not know, and the oldest version that can live with it.
+async fn migrated_by(place: &Place, oldest: &str) {
+    place.migrated().await;
+    let applied = "INSERT INTO __diesel_schema_migrations (version) VALUES ('29990101000001')";
+    let noted = "INSERT INTO schema_compatibility (migration, oldest_version)";
+    place.sql(&format!("{applied}; {noted} VALUES ('2999-01-01-000001_more', '{oldest}');")).await;
+}
+
+async fn a_newer_database_is_refused_by_every_command(place: Place) {
+    migrated_by(&place, "9.10.0").await;
+    for args in [
+        &SERVE[..],
+        &["serve", "--bind", "127.0.0.1:0", "--no-migrate"],
+        &["migrate"],
+        &["migrate", "--json"],
+        &["keys", "list"],
+        &["keys", "create", "--name", "x"],
+        &["keys", "revoke", "1"],
+        &["workspaces", "list"],
+        &["workspaces", "create", "--name", "x"],
+    ] {
+        let error = place.refused(place.command(args)).await;
+        assert!(error.contains("takes Gatepost 9.10.0 or newer") && error.contains(OWN), "{args:?}: {error}");
+    }
+    let mut reseal = place.command(&["secrets", "reseal"]);
+    reseal.env("GATEPOST_SECRET_KEY", "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=");
+    assert!(place.refused(reseal).await.contains("9.10.0"));
+    let report = place.run(&["doctor"]).await;
+    let text = String::from_utf8_lossy(&report.stdout).into_owned();
+    assert!(report.status.code() == Some(1) && text.contains("9.10.0") && text.contains(OWN), "{text}");
+}
+
+async fn what_is_only_more_is_no_obstacle(place: Place) {
+    migrated_by(&place, "0.1.0").await;
+    let server = place.serve().await;
+    let log = server.log();
+    let warning = log.lines().find(|line| line.contains("a newer version has migrated")).expect("a warning");
+    let warning: Value = serde_json::from_str(warning).expect("JSON");
+    assert_eq!((&warning["level"], &warning["migrations"]), (&json!("WARN"), &json!("29990101000001")));
+    assert_eq!(server.get("/api/v1/workspaces", &server.first_key().await).await.status(), 200);
+    server.stop().await;
+    let report = place.json(&["doctor", "--json"]).await;
+    assert!(report["healthy"] == true && report.to_string().contains("29990101000001"), "{report}");
+}
+
+async fn only_serve_and_migrate_migrate(place: Place) {
+    place.migrated().await;
+    place.sql(TAKE_BACK).await;
+    let pending = "2026-11-27-000010_compatibility";
+    for args in [&["keys", "list"][..], &["keys", "create", "--name", "x"], &["workspaces", "list"]] {
+        let error = place.refused(place.command(args)).await;
+        assert!(error.contains(pending) && error.contains("`gatepost migrate` runs them"), "{error}");
+    }
+    let error = place.refused(place.command(&[&SERVE[..], &["--no-migrate"]].concat())).await;
+    assert!(error.contains(pending) && error.contains("--no-migrate"), "{error}");
+    let report = place.json(&["doctor", "--json"]).await;
+    assert!(report["healthy"] == true && report.to_string().contains(pending), "{report}");
+
+    let done = place.json(&["migrate", "--json"]).await;
+    assert_eq!((&done["migrations"][0], &done["version"]), (&json!(pending), &json!(OWN)));
+    let done = place.json(&["migrate", "--json"]).await;
+    assert_eq!((&done["migrations"], &done["copy"]), (&json!([]), &json!(null)));
+    let server = Running::start(place.command(&[&SERVE[..], &["--no-migrate"]].concat())).await;
+    server.stop().await;
+    place.sql(TAKE_BACK).await;
+    let server = place.serve().await;
+    assert!(server.log().contains("\"migrations.run\":2"), "{}", server.log());
+    server.stop().await;
+}
+
+async fn looking_leaves_an_empty_database_empty(place: Place) {
+    for args in [&["keys", "list"][..], &["workspaces", "create", "--name", "x"]] {
+        let error = place.refused(place.command(args)).await;
+        assert!(error.contains("gatepost migrate"), "{error}");
+    }
+    place.refused(place.command(&[&SERVE[..], &["--no-migrate"]].concat())).await;
+    assert_eq!(place.json(&["doctor", "--json"]).await["healthy"], true);
+    match place.database.url.strip_prefix("sqlite://") {
+        Some(path) => assert!(!fs::exists(path).expect("an answer"), "no file was made"),
+        // Would fail if there were any of ours.
+        None => place
+            .sql("CREATE TABLE __diesel_schema_migrations (x INTEGER); DROP TABLE __diesel_schema_migrations")
+            .await,
+    }
+}
+
+/// The files beside the database whose names say that they are copies.
+fn copies(place: &Place) -> Vec<String> {
+    let path = place.database.url.strip_prefix("sqlite://").expect("a file");
+    let dir = std::path::Path::new(path).parent().expect("a directory");
+    let names = fs::read_dir(dir).expect("the directory").map(|entry| entry.expect("an entry").file_name());
+    let mut names: Vec<String> = names.filter_map(|name| name.into_string().ok()).collect();
+    names.retain(|name| name.contains(".before-"));
+    names.sort();
+    names
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_file_is_copied_before_it_is_migrated() {
+    use std::os::unix::fs::PermissionsExt;
+
+    let place = Place::start(Engine::Sqlite).await;
+    let server = place.serve().await;
+    let key = server.first_key().await;
+    assert!(!server.log().contains("was copied"), "there was nothing to copy");
+    server.stop().await;
+    assert!(copies(&place).is_empty());
+    place.sql(TAKE_BACK).await;
+    let server = place.serve().await;
+    assert!(server.log().contains("the database was copied before it was migrated"));
+    server.stop().await;
+    let name = format!("gatepost.db.before-{OWN}-2026-11-27-000010_compatibility");
+    assert_eq!(copies(&place), std::slice::from_ref(&name));
+
+    // The copy is a database of its own, as it was before.
+    let path = place.database.url.strip_prefix("sqlite://").expect("a file");
+    let copy = std::path::Path::new(path).with_file_name(&name);
+    assert_eq!(fs::metadata(&copy).expect("the copy").permissions().mode() & 0o777, 0o600);
+    let back = place.dir.path().join("back.db");
+    fs::copy(&copy, &back).expect("a copy of the copy");
+    let url = format!("sqlite://{}", back.display());
+    let mut doctor = place.command(&["doctor", "--json"]);
+    let output = doctor.env("DATABASE_URL", &url).output().await.expect("the doctor");
+    assert!(String::from_utf8_lossy(&output.stdout).contains("2 migrations are pending"));
+    let server = Running::start({
+        let mut command = place.command(&SERVE);
+        command.env("DATABASE_URL", &url);
+        command
+    })
+    .await;
+    assert_eq!(server.get("/api/v1/workspaces", &key).await.status(), 200);
+    server.stop().await;
+    // A migration that failed and is run again does not fill the disk with copies.
+    place.sql(TAKE_BACK).await;
+    let done = place.json(&["migrate", "--json"]).await;
+    assert_eq!(done["copy"], json!(copy));
+    assert_eq!(copies(&place), [name]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn messages_say_where_the_file_is() {
+    let place = Place::start(Engine::Sqlite).await;
+    let at = |args: &[&str]| {
+        let mut command = place.command(args);
+        command.env("DATABASE_URL", "sqlite://here.db");
+        command
+    };
+    let path = place.dir.path().join("here.db");
+    let error = place.refused(at(&["keys", "list"])).await;
+    assert!(error.contains(&format!("sqlite://{}", path.display())), "{error}");
+    let server = Running::start(at(&SERVE)).await;
+    let log = server.log();
+    let ready = log.lines().find(|line| line.contains("\"ready\"")).expect("the line");
+    assert!(ready.contains(&format!("\"database\":\"sqlite://{}\"", path.display())), "{ready}");
+    server.stop().await;
+}
