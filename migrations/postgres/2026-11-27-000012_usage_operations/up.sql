@@ -3,3 +3,4 @@
 ALTER TABLE entitlement_usage
     ADD COLUMN operation TEXT NOT NULL DEFAULT 'add' CHECK (operation IN ('add', 'release', 'set')),
     ADD COLUMN requested BIGINT;
+INSERT INTO schema_compatibility (migration, oldest_version) VALUES ('2026-11-27-000012_usage_operations', '0.2.0');

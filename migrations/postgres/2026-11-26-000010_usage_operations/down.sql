@@ -1,1 +1,0 @@
-ALTER TABLE entitlement_usage DROP COLUMN operation, DROP COLUMN requested;
