@@ -37,7 +37,7 @@ const PAGE: &str = "<!doctype html><title>Shop</title>\
     <script>window.gatepost = window.gatepost || function () { (gatepost.q = gatepost.q || []).push(arguments); };\
     gatepost('event', 'signup', { plan: 'pro' });</script>\
     <script async src='@SCRIPT@' onload=\"history.pushState({}, '', '/basket?step=1'); gatepost('event', 'order');\
-    let jumps = 0; addEventListener('hashchange', () => { if (++jumps == 2) gatepost('event', 'jumped'); else location.hash = 'b'; });\
+    let jumps = 0; window.addEventListener('hashchange', () => { if (++jumps == 2) gatepost('event', 'jumped'); else location.hash = 'b'; });\
     location.hash = 'a';\"></script>";
 
 /// A page of another site, from which the visitor comes.
