@@ -11,7 +11,10 @@ use gatepost_kernel::{ApiKeyId, Error, Result, Timestamp};
 use gatepost_limits::{Allowance, DayLease, Meter, Refusal, Verdict, day_of};
 use gatepost_storage::Tx;
 
-use crate::{App, Principal, key_state::KeyState};
+use crate::{
+    App, Principal,
+    key_state::{KeyState, Memory},
+};
 
 /// How many meters are kept before those that hold nothing are dropped.
 const SWEEP_ABOVE: usize = 100_000;
@@ -146,10 +149,8 @@ impl App {
         let (app, state) = (self.clone(), state.clone());
         self.runtime().spawn(async move {
             // What fails now is tried again when the block is spent, and is told to the caller then.
-            let granted = app.day_block(state.key_id, limit, 1).await;
-            if let Ok((day, granted, leased)) = granted {
-                state.lock().meter.day_mut().grant(day, granted, leased);
-            }
+            let keep = |day, granted, leased| state.lock().meter.day_mut().grant(day, granted, leased);
+            let _ = app.day_block(state.key_id, limit, 1, keep).await;
             state.leasing.store(false, Ordering::Release);
         });
     }
@@ -216,14 +217,23 @@ impl App {
     }
 
     async fn lease(&self, principal: &Principal, limit: u64, cost: u64) -> Result<()> {
-        let (day, granted, leased) = self.day_block(principal.key_id(), limit, cost).await?;
-        self.auth_cache()
-            .with_state(principal, |_, memory| memory.meter.day_mut().grant(day, granted, leased));
-        Ok(())
+        let keep = |day, granted, leased| {
+            let grant =
+                |_: &Arc<KeyState>, memory: &mut Memory| memory.meter.day_mut().grant(day, granted, leased);
+            self.auth_cache().with_state(principal, grant);
+        };
+        self.day_block(principal.key_id(), limit, cost, keep).await
     }
 
-    /// Fetches a block of a key's day: the day, what was granted, and what everyone has leased of it together.
-    async fn day_block(&self, id: ApiKeyId, limit: u64, cost: u64) -> Result<(i64, u64, u64)> {
+    /// Fetches a block of a key's day, and hands over the day, what was granted, and what everyone has leased of it together. Who
+    /// gives everything back waits until it is kept: what is on its way then would be lost.
+    async fn day_block(
+        &self,
+        id: ApiKeyId,
+        limit: u64,
+        cost: u64,
+        keep: impl FnOnce(i64, u64, u64),
+    ) -> Result<()> {
         let closed = self.limiter().closed.read().await;
         if *closed {
             return Err(Error::Unavailable("this process is stopping and leases no more".to_owned()));
@@ -232,7 +242,8 @@ impl App {
         let block = DayLease::block(limit).max(cost);
         let lease = async move |mut tx: Tx<'_>| Ok::<_, Error>(tx.day_lease(id, day, block, limit).await?);
         let (granted, leased) = self.storage().transaction(lease).await?;
-        Ok((day, granted, leased))
+        keep(day, granted, leased);
+        Ok(())
     }
 }
 

@@ -210,13 +210,7 @@ async fn what_is_wrong_is_named(app: Sold) {
             assert!(refused["errors"]["quantity"].is_array(), "{quantity}");
         }
     }
-    for query in [
-        "",
-        "feature=",
-        "feature=seats&quantity=0",
-        "feature=seats&quantity=1.5",
-        "feature=seats&quantity=-1",
-    ] {
+    for query in ["", "feature=", "feature=seats&quantity=1.5", "feature=seats&quantity=-1"] {
         let path = format!("/entitlements/check?{query}");
         app.0.get(&key, &path).await.expect_error(422, "validation_failed");
     }
