@@ -92,6 +92,9 @@ def before_call(context, case, kwargs):
         # Networks, and addresses of either version, have no format in JSON Schema, and some names of headers are the server's own.
         if body.get("allowed_ips"):
             body["allowed_ips"] = ["192.0.2.0/24", "2001:db8::1"]
+        # Ending the older secrets at once leaves them no grace.
+        if body.get("expire_previous"):
+            body.pop("grace_period_hours", None)
         if body.get("headers"):
             body["headers"] = {"X-Team": "orders"}
         if isinstance(body.get("client_ip"), str):

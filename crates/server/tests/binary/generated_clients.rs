@@ -4,11 +4,13 @@
 use std::{fs, path::PathBuf};
 
 use gatepost_test_support::{Receiver, both_engines};
+use serde_json::Value;
 use tokio::process::Command;
 
 use crate::running::{Place, Running};
 
 both_engines! { Place:
+    clients_are_made_of_what_is_served,
     generated_clients_do_what_people_do,
     nothing_that_the_document_allows_breaks_the_server,
 }
@@ -33,6 +35,17 @@ async fn start(place: &Place) -> (Running, String) {
     let server = Running::start(place.command(&SERVE)).await;
     let key = server.first_key().await;
     (server, key)
+}
+
+/// The documents that clients are generated from are those that the server serves.
+async fn clients_are_made_of_what_is_served(place: Place) {
+    let (server, _) = start(&place).await;
+    for name in ["openapi.json", "openapi-3.0.json"] {
+        let served: Value = server.get(&format!("/{name}"), "").await.json().await.expect("JSON");
+        let text = fs::read_to_string(root().join("openapi").join(name)).expect(name);
+        assert_eq!(served, serde_json::from_str::<Value>(&text).expect("JSON"), "{name}");
+    }
+    server.stop().await;
 }
 
 async fn generated_clients_do_what_people_do(place: Place) {
