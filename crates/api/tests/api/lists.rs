@@ -368,7 +368,10 @@ async fn fields_are_selected(app: TestApp) {
         // What is declared is what is there.
         let all =
             one.rows(&app, &format!("per_page=1&fields={}", Vec::from_iter(members.clone()).join(","))).await;
-        assert_eq!(all[0], whole, "{}", one.path);
+        // Not the values: a delivery may be sent in between.
+        let named: BTreeSet<&str> =
+            all[0].as_object().expect("an object").keys().map(String::as_str).collect();
+        assert_eq!((named, &all[0]["id"]), (members.clone(), &whole["id"]), "{}", one.path);
         let chosen = one.rows(&app, "per_page=1&fields=created_at").await.remove(0);
         let keys: Vec<&str> = chosen.as_object().expect("an object").keys().map(String::as_str).collect();
         assert_eq!(BTreeSet::from_iter(keys), BTreeSet::from(["id", "created_at"]), "the id is always there");
