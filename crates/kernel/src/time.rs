@@ -79,16 +79,32 @@ impl Timestamp {
 
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write_seconds(f, *self)?;
-        write!(f, ".{:06}Z", self.0.rem_euclid(1_000_000))
+        let mut text = *b"0000-00-00T00:00:00.000000Z";
+        write_seconds(&mut text, *self)?;
+        write_digits(&mut text[20..26], self.0.rem_euclid(1_000_000));
+        f.write_str(std::str::from_utf8(&text).map_err(|_| fmt::Error)?)
     }
 }
 
-/// The date and the time of day down to the second.
-fn write_seconds(f: &mut fmt::Formatter<'_>, instant: Timestamp) -> fmt::Result {
+/// The date and the time of day down to the second, into a text that has everything but the digits: the formatting machinery would
+/// be most of the cost.
+fn write_seconds(text: &mut [u8], instant: Timestamp) -> fmt::Result {
     let instant = OffsetDateTime::from_unix_timestamp(instant.as_seconds()).map_err(|_| fmt::Error)?;
     let ((year, month, day), (hour, minute, second)) = (instant.to_calendar_date(), instant.to_hms());
-    write!(f, "{year:04}-{:02}-{day:02}T{hour:02}:{minute:02}:{second:02}", u8::from(month))
+    let parts = [(5, u8::from(month)), (8, day), (11, hour), (14, minute), (17, second)];
+    write_digits(&mut text[..4], year.into());
+    for (place, number) in parts {
+        write_digits(&mut text[place..place + 2], number.into());
+    }
+    Ok(())
+}
+
+/// A number that is not below zero, with as many digits as there is room for.
+fn write_digits(room: &mut [u8], mut number: i64) {
+    for digit in room.iter_mut().rev() {
+        *digit = b'0' + (number % 10).unsigned_abs() as u8;
+        number /= 10;
+    }
 }
 
 /// An instant that somebody chose or a calendar sets, such as the end of a key or of a month: without a fraction on the wire where
@@ -107,8 +123,9 @@ impl fmt::Display for CalendarTime {
         if self.0.0.rem_euclid(1_000_000) > 0 {
             return fmt::Display::fmt(&self.0, f);
         }
-        write_seconds(f, self.0)?;
-        f.write_str("Z")
+        let mut text = *b"0000-00-00T00:00:00Z";
+        write_seconds(&mut text, self.0)?;
+        f.write_str(std::str::from_utf8(&text).map_err(|_| fmt::Error)?)
     }
 }
 
