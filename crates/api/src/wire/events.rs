@@ -42,7 +42,7 @@ pub struct EventView {
     /// What happened.
     #[schema(example = "post.created")]
     r#type: String,
-    /// To what, byte for byte as it was sent.
+    /// The data of the event, byte for byte as it was sent.
     #[schema(value_type = Value, required, example = json!({"id": 7}))]
     data: Json,
     /// When it was accepted.
@@ -69,7 +69,7 @@ pub struct CreateEventBody {
     /// What happened: lower-case words with dots between
     #[schema(value_type = String, pattern = "^[a-z0-9_]+(\\.[a-z0-9_]+)*$", max_length = 128, example = "post.created")]
     r#type: EventType,
-    /// To what, up to 1 MiB; kept, shown and delivered byte for byte, numbers of any size included
+    /// The data of the event, up to 1 MiB; kept, shown and delivered byte for byte, numbers of any size included
     #[schema(value_type = Value, required, example = json!({"id": 7, "title": "Hello"}))]
     data: Json,
 }

@@ -126,7 +126,7 @@ pub struct VerificationView {
     /// Its workspace.
     #[schema(value_type = Option<i64>, required, example = 1)]
     workspace_id: Option<WorkspaceId>,
-    /// Its environment.
+    /// The environment that the key belongs to.
     #[schema(value_type = Option<EnvironmentWord>, required)]
     environment: Option<Environment>,
     /// What it may do.
