@@ -26,7 +26,7 @@ pub struct Context<'a> {
 }
 
 /// A body that an operation takes.
-pub trait ReadBody: Sized + 'static {
+pub trait ReadBody: Sized + Send + 'static {
     /// The largest size in bytes.
     const LIMIT_BYTES: usize = 1 << 20;
     /// Whether the operation takes a body at all.

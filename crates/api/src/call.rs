@@ -11,12 +11,13 @@ use actix_web::{
         Method,
         header::{self, HeaderMap},
     },
-    web::Bytes,
+    web::{self, Bytes},
 };
 use futures_util::StreamExt;
 use gatepost_app::{
     Admitted, Answer, App, Caller, IdempotencyRequest, IfMatch, Op, Principal, Refused, UnitOfWork, limiter,
-    lists::ListRequest, presented,
+    lists::{ListRequest, Size},
+    presented,
 };
 use gatepost_kernel::{Error, Page, RequestId, Result, Timestamp, Window, WorkspaceId};
 use gatepost_keys::Token;
@@ -26,6 +27,7 @@ use serde::{Serialize, de::IgnoredAny};
 use crate::{
     BASE_PATH, State,
     body::{Context, Fields, Members, NoBody, ReadBody},
+    budget::{self, Share},
     client,
     contract::{Contract, ErrorFormat, IntoAnswer, PageUrl},
     error::ApiError,
@@ -33,9 +35,12 @@ use crate::{
     middleware::{Authenticated, Limited, Rendered},
     query::{NoQuery, PageQuery, Parameters, ReadQuery},
     scopes::RequiredScope,
+    sending::{owner, reserve},
 };
 
 const IDEMPOTENCY_KEY: &str = "idempotency-key";
+/// Larger bodies are read elsewhere: a worker answers everybody.
+const MOST_BYTES_ON_A_WORKER: usize = 64 * 1_024;
 /// How long a body may take to arrive.
 const BODY_TIMEOUT: Duration = Duration::from_secs(30);
 
@@ -80,6 +85,7 @@ impl<S: RequiredScope, Q: ReadQuery, B: ReadBody> Call<S, Q, B> {
         let faults = parameters.into_errors();
         let query = query.filter(|_| faults.is_empty()).ok_or(Error::Validation(faults))?;
         query.check(&caller)?;
+        reserve(&req, &state, query.most_bytes()).await?;
 
         let (body, bytes) = read_body::<B>(&req, payload, &state).await?;
         if B::TAKEN {
@@ -184,7 +190,13 @@ impl<S: RequiredScope, R: Listed, B: ReadBody> Call<S, ListQuery<R>, B> {
     }
 
     /// Answers with a page of the list.
+    ///
+    /// # Errors
+    /// [`Error::Validation`] where not all that a request by number asks for fits in an answer.
     pub async fn page<T: Serialize>(&self, page: Page<T>) -> Result<HttpResponse, ApiError> {
+        if let Some(fitting) = page.fitting.filter(|_| self.query.request().size == Size::Refused) {
+            return Err(too_large::<R>(fitting).into());
+        }
         let next_cursor = match page.next {
             Some(position) => Some(self.app().cursors().await?.seal(position, &self.list_name())?),
             None => None,
@@ -229,6 +241,19 @@ impl<S: RequiredScope, R: Listed, B: ReadBody> Call<S, ItemQuery<R>, B> {
         }
         Ok(response.body(body))
     }
+}
+
+/// What is told who asks by number for more than an answer can hold.
+fn too_large<R: Listed>(fitting: u32) -> Error {
+    let cursor = if R::LIST.is_log { ", follow the list by cursor instead of page" } else { "" };
+    let fields = R::LIST.content.map(|content| format!(", or for fields without {}", content.name));
+    Error::invalid(
+        "per_page",
+        format!(
+            "These items are larger than an answer can be: {fitting} of them fit. Ask for per_page={fitting}{cursor}{}.",
+            fields.unwrap_or_default()
+        ),
+    )
 }
 
 /// What a resource is known by that was last changed then.
@@ -424,21 +449,31 @@ pub async fn read_body<B: ReadBody>(
     payload: Payload,
     state: &State,
 ) -> Result<(Result<B, Error>, Bytes), ApiError> {
-    let bytes = if B::TAKEN {
-        check_encoding(req)?;
-        actix_web::rt::time::timeout(BODY_TIMEOUT, collect(req, payload, B::LIMIT_BYTES))
-            .await
-            .map_err(|_| ApiError::BadRequest("The request body took too long to arrive.".to_owned()))??
-    } else {
-        Bytes::new()
-    };
+    if !B::TAKEN {
+        return Ok((parse::<B>("", &Bytes::new(), state)?, Bytes::new()));
+    }
+    check_encoding(req)?;
+    let bytes = actix_web::rt::time::timeout(BODY_TIMEOUT, collect(req, payload, state, B::LIMIT_BYTES))
+        .await
+        .map_err(|_| ApiError::BadRequest("The request body took too long to arrive.".to_owned()))??;
+    if bytes.len() <= MOST_BYTES_ON_A_WORKER {
+        return Ok((parse::<B>(req.content_type(), &bytes, state)?, bytes));
+    }
+    let (media_type, state, kept) = (req.content_type().to_owned(), state.clone(), bytes.clone());
+    let parsed = web::block(move || parse::<B>(&media_type, &bytes, &state)).await;
+    let parsed = parsed.map_err(|e| Error::Internal(format!("reading a body: {e}")))?;
+    Ok((parsed?, kept))
+}
+
+/// Takes a body apart, which says of itself that it is of this type, and answers what it is or its faults.
+fn parse<B: ReadBody>(media_type: &str, bytes: &Bytes, state: &State) -> Result<Result<B, Error>, ApiError> {
     let nothing = !B::TAKEN || (B::OPTIONAL && bytes.is_empty());
-    let members = if nothing { Members::default() } else { members::<B>(req, &bytes)? };
+    let members = if nothing { Members::default() } else { members::<B>(media_type, bytes)? };
     let mut fields = Fields::new(members);
     let context = Context { now: state.app().now(), catalog: state.app().catalog() };
     let body = B::read(&mut fields, &context);
     let faults = fields.into_errors();
-    Ok((body.filter(|_| faults.is_empty()).ok_or(Error::Validation(faults)), bytes))
+    Ok(body.filter(|_| faults.is_empty()).ok_or(Error::Validation(faults)))
 }
 
 /// Refuses a body that is compressed: nobody knows how large it is before it is unpacked.
@@ -448,25 +483,49 @@ fn check_encoding(req: &HttpRequest) -> Result<(), ApiError> {
     if codings.into_iter().all(plain) { Ok(()) } else { Err(ApiError::UnsupportedContentEncoding) }
 }
 
-async fn collect(req: &HttpRequest, mut payload: Payload, limit_bytes: usize) -> Result<Bytes, ApiError> {
+/// Left in a request: its body's part of the budget.
+#[expect(dead_code, reason = "held until the request is done")]
+struct BodyShare(Share);
+
+/// Collects a body. What is held of it grows with what arrives, whatever is announced.
+async fn collect(
+    req: &HttpRequest,
+    mut payload: Payload,
+    state: &State,
+    limit_bytes: usize,
+) -> Result<Bytes, ApiError> {
     let announced =
         req.headers().get(header::CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.parse::<usize>().ok());
     if announced.is_some_and(|length| length > limit_bytes) {
         return Err(ApiError::PayloadTooLarge { limit_bytes });
     }
-    let mut body = Vec::with_capacity(announced.unwrap_or(0));
+    let owner = owner(req);
+    let (mut body, mut share) = (Vec::new(), None::<Share>);
     while let Some(chunk) = payload.next().await {
         let chunk = chunk.map_err(|_| ApiError::BadRequest("The request body ended early.".to_owned()))?;
         if body.len() + chunk.len() > limit_bytes {
             return Err(ApiError::PayloadTooLarge { limit_bytes });
         }
+        // As much again is made of it when it is read.
+        let needed = 2 * (body.len() + chunk.len()) as u64;
+        if needed >= budget::LEAST_BYTES && share.as_ref().is_none_or(|share| share.bytes() < needed) {
+            let wanted = needed.next_power_of_two().min(2 * limit_bytes as u64);
+            let has = share.as_ref().map_or(0, Share::bytes);
+            let more = state.budget().take(owner, wanted - has).await?;
+            share = Some(match share.take() {
+                Some(share) => share.and(more),
+                None => more,
+            });
+        }
         body.extend_from_slice(&chunk);
+    }
+    if let Some(share) = share {
+        req.extensions_mut().insert(BodyShare(share));
     }
     Ok(body.into())
 }
 
-fn members<'b, B: ReadBody>(req: &HttpRequest, bytes: &'b [u8]) -> Result<Members<'b>, ApiError> {
-    let given = req.content_type();
+fn members<'b, B: ReadBody>(given: &str, bytes: &'b [u8]) -> Result<Members<'b>, ApiError> {
     if !B::MEDIA_TYPES.iter().any(|media_type| given.eq_ignore_ascii_case(media_type)) {
         return Err(ApiError::UnsupportedMediaType);
     }

@@ -4,7 +4,7 @@
 //! the right, and the first address that is not itself a trusted proxy is the client's; anybody can write
 //! whatever they like further left.
 
-use std::net::IpAddr;
+use std::{borrow::Cow, net::IpAddr};
 
 use actix_web::{
     HttpRequest,
@@ -15,7 +15,7 @@ use actix_web::{
 };
 use gatepost_app::presented;
 
-use crate::State;
+use crate::{State, server::Connection};
 
 /// The client's address; `None` if a trusted proxy sent something that is not one.
 pub fn address(req: &HttpRequest, state: &State) -> Option<IpAddr> {
@@ -35,7 +35,8 @@ pub fn base_url(req: &HttpRequest, state: &State) -> String {
 /// Whether the client came with TLS: by the word of a trusted proxy, else by the socket.
 pub fn came_with_tls(req: &HttpRequest, state: &State) -> bool {
     let peer = req.peer_addr().map(|peer| peer.ip());
-    is_secure(req.headers(), peer, req.app_config().secure(), state)
+    let socket = req.conn_data::<Connection>().is_some_and(|connection| connection.secure);
+    is_secure(req.headers(), peer, socket, state)
 }
 
 /// The same, of a request that the framework has not taken yet.
@@ -68,8 +69,8 @@ pub fn is_about_preflight(method: &Method, headers: &HeaderMap) -> bool {
         && headers.contains_key(header::ACCESS_CONTROL_REQUEST_METHOD)
 }
 
-/// The host that the client asked for, if it is written like one.
-pub fn host(req: &HttpRequest) -> &str {
+/// The host that the client asked for, if it is written like one; else the address that it reached.
+pub fn host(req: &HttpRequest) -> Cow<'_, str> {
     let host = req.headers().get(header::HOST).and_then(|host| host.to_str().ok());
     let host = host.or_else(|| req.uri().authority().map(|authority| authority.as_str()));
     let plain = |host: &&str| {
@@ -78,5 +79,6 @@ pub fn host(req: &HttpRequest) -> &str {
                 .bytes()
                 .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_' | b':' | b'[' | b']'))
     };
-    host.filter(plain).unwrap_or(req.app_config().host())
+    let reached = || req.conn_data::<Connection>().map(|connection| connection.local.to_string());
+    host.filter(plain).map_or_else(|| reached().unwrap_or_default().into(), Cow::Borrowed)
 }

@@ -8,19 +8,21 @@ use gatepost_kernel::Error;
 use serde_json::Value;
 
 use crate::{
-    BASE_PATH, State,
-    call::authenticate_and_count,
-    error::ApiError,
-    openapi::METHODS,
-    routes::{pixel::SCRIPT_PATH, probes::PATHS},
+    BASE_PATH, State, call::authenticate_and_count, documents::Documents, error::ApiError, openapi::METHODS,
+    routes::probes::PATHS,
 };
 
 /// The paths of the document with their methods.
 pub struct RouteTable(Vec<(Vec<String>, String)>);
 
 impl RouteTable {
-    /// Reads the paths out of the document, which lists every operation, and adds the probes.
-    pub fn from_document(document: &Value) -> Self {
+    /// The paths of the probes alone.
+    pub fn of_probes() -> Self {
+        Self(PATHS.into_iter().map(readable).collect())
+    }
+
+    /// Reads the paths out of the OpenAPI document, which lists every operation, and adds the probes and `documents`.
+    pub fn of_all(openapi: &Value, documents: &Documents) -> Self {
         let methods = |item: &Value| {
             let methods = METHODS.iter().filter(|method| item.get(**method).is_some());
             let mut methods: Vec<_> = methods.map(|method| method.to_uppercase()).collect();
@@ -30,13 +32,9 @@ impl RouteTable {
             methods.push("OPTIONS".to_owned());
             methods.join(", ")
         };
-        let segments = |path: &str| path.split('/').map(str::to_owned).collect();
-        let operations = document["paths"].as_object().into_iter().flatten();
+        let operations = openapi["paths"].as_object().into_iter().flatten();
         let operations = operations.map(|(path, item)| (segments(path), methods(item)));
-        let script = document.is_object().then_some(SCRIPT_PATH);
-        let beside = PATHS.into_iter().chain(script);
-        let beside = beside.map(|path| (segments(path), "GET, HEAD, OPTIONS".to_owned()));
-        Self(operations.chain(beside).collect())
+        Self(operations.chain(PATHS.into_iter().chain(documents.paths()).map(readable)).collect())
     }
 
     /// The methods of a path that is one by itself, and not one of a thing that is called so.
@@ -60,6 +58,15 @@ impl RouteTable {
         };
         self.0.iter().find(|(segments, _)| fits(segments)).map(|(_, allow)| allow.as_str())
     }
+}
+
+fn segments(path: &str) -> Vec<String> {
+    path.split('/').map(str::to_owned).collect()
+}
+
+/// What can only be read.
+fn readable(path: &str) -> (Vec<String>, String) {
+    (segments(path), "GET, HEAD, OPTIONS".to_owned())
 }
 
 /// Answers what no route takes. Under the base path it counts: against the limits of the key, or of the address that shows no

@@ -37,6 +37,8 @@ const PASS: StatusCode = StatusCode::NO_CONTENT;
 /// Put before the framework's application.
 pub struct ForwardAuthGate<A> {
     pub state: State,
+    /// Whether the socket is one with TLS.
+    pub secure: bool,
     pub behind: A,
 }
 
@@ -66,7 +68,7 @@ where
     type Future = Pin<Box<dyn Future<Output = Result<Self::Service, Self::InitError>>>>;
 
     fn new_service(&self, config: AppConfig) -> Self::Future {
-        let (state, secure) = (self.state.clone(), config.secure());
+        let (state, secure) = (self.state.clone(), self.secure);
         let behind = self.behind.new_service(config);
         Box::pin(async move { Ok(GateService { state, secure, behind: behind.await? }) })
     }
@@ -94,14 +96,9 @@ where
                 if req.method() == Method::HEAD && !is_forward_auth(req.path()) {
                     req.head_mut().method = Method::GET;
                 }
-                if rules_out_plain_answers(req.headers()) {
-                    req.headers_mut().remove(header::ACCEPT_ENCODING);
-                }
-                self.behind.call(req).map_ok(|response| {
-                    let mut response = Response::from(response).map_body(|_, body| EitherBody::left(body));
-                    tag_coding(response.headers_mut());
-                    response
-                })
+                self.behind
+                    .call(req)
+                    .map_ok(|response| Response::from(response).map_body(|_, body| EitherBody::left(body)))
             }),
         }
     }
@@ -154,28 +151,6 @@ impl<S> GateService<S> {
         headers.insert(contract.workspace_header(), number(passed.workspace_id.0));
         contract.add_key(headers, passed.key_id, passed.environment, &passed.scope_list);
     }
-}
-
-/// Gives what was compressed an entity tag of its own: a strong one stands for the bytes (RFC 9110, 8.8.3.3).
-fn tag_coding(headers: &mut HeaderMap) {
-    let tag = headers.get(header::ETAG).zip(headers.get(header::CONTENT_ENCODING));
-    let tag = tag.and_then(|(tag, coding)| {
-        let bare = tag.to_str().ok()?.strip_suffix('"')?;
-        HeaderValue::from_str(&format!("{bare}-{}\"", coding.to_str().ok()?)).ok()
-    });
-    if let Some(tag) = tag {
-        headers.insert(header::ETAG, tag);
-    }
-}
-
-/// Whether the caller wants no answer rather than one that is not compressed. It gets that all the same: errors have no other form.
-fn rules_out_plain_answers(headers: &HeaderMap) -> bool {
-    let rules_out = |coding: &str| {
-        let weight = coding.split_once(";").and_then(|(_, weight)| weight.trim().strip_prefix("q="));
-        weight.is_some_and(|weight| weight.trim().parse() == Ok(0.0))
-    };
-    let mut given = headers.get_all(header::ACCEPT_ENCODING);
-    given.any(|value| value.to_str().map_or(true, |value| value.split(',').any(rules_out)))
 }
 
 /// Whether a path is one of forward auth.

@@ -7,10 +7,12 @@
 mod accept;
 mod auth_query;
 mod body;
+mod budget;
 mod call;
 mod client;
 mod contract;
 mod cors;
+mod documents;
 mod error;
 mod fallback;
 mod gate;
@@ -22,6 +24,7 @@ mod openapi;
 mod query;
 mod routes;
 mod scopes;
+mod sending;
 mod server;
 mod tls;
 mod visit;
@@ -33,26 +36,27 @@ use std::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
+    time::Duration,
 };
 
 use actix_web::{
-    HttpRequest, HttpResponse,
     http::header::{self, HeaderMap, HeaderValue},
     web,
 };
 use gatepost_app::App;
-use gatepost_kernel::Error;
+use gatepost_kernel::Result;
 use ipnet::IpNet;
+use tokio::{sync::Mutex, time::Instant};
 use utoipa_actix_web::service_config::ServiceConfig;
-use utoipa_swagger_ui::SwaggerUi;
 
 pub use openapi::{document, document_3_0};
 pub use server::{Listeners, Stopper, serve};
 pub use tls::{PlainHttp, TlsIdentity};
 
 use crate::{
+    budget::Budget,
     contract::{Contract, PlanHeaders},
-    error::ApiError,
+    documents::Documents,
     fallback::RouteTable,
     mcp_server::McpEndpoint,
     metrics::Metrics,
@@ -63,7 +67,7 @@ use crate::{
 pub const BASE_PATH: &str = "/api/v1";
 
 /// What the operator decides about the HTTP side.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct Settings {
     /// The address that links begin with, e.g. `https://api.example.com`; the request's own when there is none.
     pub public_url: Option<String>,
@@ -76,9 +80,28 @@ pub struct Settings {
     pub strict_transport: bool,
     /// The origins whose pages may call the API from a browser, or `*` for all.
     pub cors_origins: Vec<String>,
+    /// Whether to show the API's documentation, at `/docs`.
+    pub docs: bool,
     /// Whether to serve the probes alone, as a process does that does not answer the API.
     pub probes_only: bool,
 }
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            public_url: None,
+            trusted_proxies: Vec::new(),
+            plain_http: PlainHttp::default(),
+            strict_transport: false,
+            cors_origins: Vec::new(),
+            docs: true,
+            probes_only: false,
+        }
+    }
+}
+
+/// For how long an answer of the database to whether it is there holds for all who ask.
+const READINESS: Duration = Duration::from_secs(1);
 
 /// What every request can reach. Cloning is cheap.
 #[derive(Clone)]
@@ -91,8 +114,9 @@ struct Parts {
     metrics: Metrics,
     routes: RouteTable,
     plan_headers: Vec<PlanHeaders>,
-    document: serde_json::Value,
-    document_3_0: serde_json::Value,
+    documents: Documents,
+    budget: Budget,
+    readiness: Mutex<Option<(Instant, Result<()>)>>,
     mcp_endpoint: McpEndpoint,
     draining: AtomicBool,
 }
@@ -101,8 +125,11 @@ impl State {
     /// Puts the HTTP side of `app` together.
     pub fn new(app: App, settings: Settings) -> Self {
         let document = document();
-        let served = if settings.probes_only { &serde_json::Value::Null } else { &document };
-        let routes = RouteTable::from_document(served);
+        let documents = Documents::new(document.clone(), document_3_0(), settings.docs);
+        let routes = match settings.probes_only {
+            true => RouteTable::of_probes(),
+            false => RouteTable::of_all(&document, &documents),
+        };
         let mcp_endpoint = mcp_server::endpoint(app.clone());
         let plan_headers = app.plan_limits().iter().map(|plan| PlanHeaders::new(&plan.allowance)).collect();
         Self(Arc::new(Parts {
@@ -112,8 +139,9 @@ impl State {
             metrics: Metrics::new(),
             routes,
             plan_headers,
-            document,
-            document_3_0: document_3_0(),
+            documents,
+            budget: Budget::default(),
+            readiness: Mutex::default(),
             mcp_endpoint,
             draining: AtomicBool::new(false),
         }))
@@ -133,6 +161,28 @@ impl State {
 
     fn is_draining(&self) -> bool {
         self.0.draining.load(Ordering::Relaxed)
+    }
+
+    /// Whether the database answers. It is asked once a second at most, however many want to know.
+    async fn readiness(&self) -> Result<()> {
+        let mut known = self.0.readiness.lock().await;
+        if let Some((asked, answer)) = &*known
+            && asked.elapsed() < READINESS
+        {
+            return answer.clone();
+        }
+        let answer = self.app().ready().await;
+        *known = Some((Instant::now(), answer.clone()));
+        answer
+    }
+
+    /// The bytes in flight.
+    fn budget(&self) -> &Budget {
+        &self.0.budget
+    }
+
+    fn documents(&self) -> &Documents {
+        &self.0.documents
     }
 
     fn app(&self) -> &App {
@@ -179,21 +229,10 @@ fn configure(config: &mut web::ServiceConfig, state: &State) {
         // Before the scope of the operations, which would take the path.
         routes::verification::configure_forward_auth(config);
         operations(&mut ServiceConfig::new(config));
-        config.service(web::resource("/docs").get(async || web::Redirect::to("/docs/").permanent()));
-        config.service(
-            SwaggerUi::new("/docs/{_:.*}").external_url_unchecked("/openapi.json", state.0.document.clone()),
-        );
-        config.service(web::resource("/openapi-3.0.json").get(openapi_3_0));
-        routes::pixel::configure_script(config);
+        state.documents().configure(config);
         routes::mcp_endpoint::configure(config);
     }
     config.default_service(web::to(fallback::no_such_operation));
-}
-
-/// `/openapi-3.0.json`
-async fn openapi_3_0(req: HttpRequest) -> Result<HttpResponse, ApiError> {
-    let Some(state) = req.app_data::<State>() else { return Err(Error::NotFound.into()) };
-    Ok(HttpResponse::Ok().json(&state.0.document_3_0))
 }
 
 /// The contract's operations, once for the server and once for the document.

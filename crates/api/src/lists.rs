@@ -5,7 +5,7 @@ use std::marker::PhantomData;
 
 use gatepost_app::{
     Caller,
-    lists::{Direction, ListRequest, SortKey},
+    lists::{Direction, ListRequest, MAX_PAGE_BYTES, Size, SortKey},
 };
 use gatepost_kernel::{PageRequest, TimeRange, Timestamp, Window};
 use gatepost_keys::Scope;
@@ -44,10 +44,20 @@ pub struct Description {
     pub searched: Option<&'static str>,
     /// The members of a row.
     pub fields: &'static [&'static str],
+    /// The member that can be large.
+    pub content: Option<Content>,
     /// What can be shown beside a row.
     pub includes: &'static [Include],
     /// Whether rows are only ever added: then the list can be followed by cursor.
     pub is_log: bool,
+}
+
+/// What can be large in a row.
+pub struct Content {
+    /// The member.
+    pub name: &'static str,
+    /// The most bytes that it has.
+    pub most_bytes: u64,
 }
 
 /// Something that a list can be filtered by.
@@ -127,6 +137,16 @@ impl Shape {
 
     fn includes(&self, name: &str) -> bool {
         self.includes.contains(&name)
+    }
+
+    fn shows(&self, member: &str) -> bool {
+        self.fields.as_ref().is_none_or(|fields| fields.contains(&member))
+    }
+
+    /// How many bytes so many rows may take: as they are read, and once more as they are sent.
+    fn most_bytes<R: Listed>(&self, rows: u64) -> u64 {
+        let content = R::LIST.content.as_ref().filter(|content| self.shows(content.name));
+        content.map_or(0, |content| 2 * (rows * content.most_bytes).min(MAX_PAGE_BYTES))
     }
 
     /// A row with what was asked for of it, in the order that it has anyway; the id and what was included are always there.
@@ -242,12 +262,20 @@ impl<R: Listed> ReadQuery for ListQuery<R> {
         let search =
             list.searched.and_then(|_| parameters.text("search", words, "a text of 1 to 200 characters"));
         let shape = Shape::read::<R>(parameters);
-        let request = ListRequest { order, created, updated, search, window: Window::Page(page) };
+        // A page that was asked for by number must be whole: the next number would leave out what was cut.
+        let size = if list.is_log && !pages { Size::Cut } else { Size::Refused };
+        let without_content = list.content.as_ref().is_some_and(|content| !shape.shows(content.name));
+        let window = Window::Page(page);
+        let request = ListRequest { order, created, updated, search, window, size, without_content };
         Some(Self { shape, filters, request, cursor, list: PhantomData })
     }
 
     fn check(&self, caller: &Caller) -> gatepost_kernel::Result<()> {
         self.shape.check(caller)
+    }
+
+    fn most_bytes(&self) -> u64 {
+        self.shape.most_bytes::<R>(self.request.window.per_page().into())
     }
 }
 
@@ -276,6 +304,10 @@ impl<R: Listed> ReadQuery for ItemQuery<R> {
 
     fn check(&self, caller: &Caller) -> gatepost_kernel::Result<()> {
         self.shape.check(caller)
+    }
+
+    fn most_bytes(&self) -> u64 {
+        self.shape.most_bytes::<R>(1)
     }
 }
 

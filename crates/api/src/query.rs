@@ -12,6 +12,11 @@ use crate::lists::page_parameters;
 
 /// The query of an operation.
 pub trait ReadQuery: Sized + 'static {
+    /// How many bytes the answer may take to make and to send, where that can be many.
+    fn most_bytes(&self) -> u64 {
+        0
+    }
+
     /// Reads the parameters; faults go to `parameters`. The answer counts only if there was none.
     fn read(parameters: &mut Parameters) -> Option<Self>;
 
@@ -39,7 +44,13 @@ impl PageQuery {
         let total = items.len() as u64;
         let (offset, limit) = (self.0.offset().unsigned_abs(), self.0.per_page as usize);
         let items = items.into_iter().skip(usize::try_from(offset).unwrap_or(usize::MAX)).take(limit);
-        Page { items: items.collect(), window: Window::Page(self.0), total: Some(total), next: None }
+        Page {
+            items: items.collect(),
+            window: Window::Page(self.0),
+            total: Some(total),
+            next: None,
+            fitting: None,
+        }
     }
 }
 

@@ -10,9 +10,13 @@ use rustls::{
 
 /// A certificate with its key, ready to serve.
 #[derive(Debug, Clone)]
-pub struct TlsIdentity(pub(crate) ServerConfig);
+pub struct TlsIdentity(ServerConfig);
 
 impl TlsIdentity {
+    pub(crate) fn into_config(self) -> ServerConfig {
+        self.0
+    }
+
     /// Reads a certificate chain, the server's own first, and its private key, both in PEM. TLS 1.2 and 1.3.
     ///
     /// # Errors
@@ -29,9 +33,16 @@ impl TlsIdentity {
         let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
             .with_safe_default_protocol_versions()
             .and_then(|builder| builder.with_no_client_auth().with_single_cert(chain, key));
-        config.map(Self).map_err(|error| format!("certificate and key do not work together: {error}"))
+        let with_http = |mut config: ServerConfig| {
+            config.alpn_protocols = vec![HTTP_1_1.to_vec()];
+            Self(config)
+        };
+        config.map(with_http).map_err(|error| format!("certificate and key do not work together: {error}"))
     }
 }
+
+/// What is spoken, as a handshake names it.
+const HTTP_1_1: &[u8] = b"http/1.1";
 
 /// What becomes of requests that come without TLS, the probes' excepted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

@@ -2,7 +2,7 @@
 
 use std::{
     hash::Hash,
-    net::{IpAddr, Ipv6Addr},
+    net::IpAddr,
     sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::Ordering},
     time::Duration,
 };
@@ -14,10 +14,13 @@ use gatepost_storage::Tx;
 use crate::{
     App, Principal,
     key_state::{KeyState, Memory},
+    presented::network_of,
 };
 
 /// How many meters are kept before those that hold nothing are dropped.
 const SWEEP_ABOVE: usize = 100_000;
+/// How often an address may ask for the fixed documents. A page of `/docs` takes ten of them.
+const READS_PER_MINUTE: u64 = 300;
 
 /// The meters of addresses and visitors, and whether days are still being leased. Those of keys are part of their state.
 #[derive(Default)]
@@ -25,6 +28,8 @@ pub(crate) struct Limiter {
     addresses: Meters<IpAddr>,
     /// Those of addresses whose visits are tracked.
     visitors: Meters<IpAddr>,
+    /// Those of addresses that read the fixed documents.
+    readers: Meters<IpAddr>,
     /// Leases are taken under its read side; `true` once they have been given back.
     closed: tokio::sync::RwLock<bool>,
 }
@@ -163,18 +168,24 @@ impl App {
 
     /// Counts a request without a valid key from `address`, or refuses it.
     pub fn admit_anonymous(&self, address: Option<IpAddr>) -> Verdict {
-        let per_minute = Some(self.settings().anonymous_per_minute);
-        let allowance = Allowance { per_minute, minute_cap: per_minute, per_day: None };
-        let now = self.now();
-        self.limiter().addresses.with(network_of(address), |meter| meter.take(now, &allowance, 1))
+        self.admit_address(&self.limiter().addresses, address, self.settings().anonymous_per_minute)
     }
 
     /// Counts a request of a page's visitor from `address`, or refuses it.
     pub fn admit_visitor(&self, address: Option<IpAddr>) -> Verdict {
-        let per_minute = Some(self.settings().pixel_per_minute);
+        self.admit_address(&self.limiter().visitors, address, self.settings().pixel_per_minute)
+    }
+
+    /// Counts a request for a fixed document from `address`, or refuses it.
+    pub fn admit_reader(&self, address: Option<IpAddr>) -> Verdict {
+        self.admit_address(&self.limiter().readers, address, READS_PER_MINUTE)
+    }
+
+    fn admit_address(&self, meters: &Meters<IpAddr>, address: Option<IpAddr>, per_minute: u64) -> Verdict {
+        let per_minute = Some(per_minute);
         let allowance = Allowance { per_minute, minute_cap: per_minute, per_day: None };
         let now = self.now();
-        self.limiter().visitors.with(network_of(address), |meter| meter.take(now, &allowance, 1))
+        meters.with(network_of(address), |meter| meter.take(now, &allowance, 1))
     }
 
     /// Drops what memory need not hold, from time to time: idle meters, and keys that nobody uses.
@@ -186,6 +197,7 @@ impl App {
             let now = self.now();
             self.limiter().addresses.sweep(now, SWEEP_ABOVE);
             self.limiter().visitors.sweep(now, SWEEP_ABOVE);
+            self.limiter().readers.sweep(now, SWEEP_ABOVE);
             self.auth_cache().sweep(now);
         }
     }
@@ -244,18 +256,6 @@ impl App {
         let (granted, leased) = self.storage().transaction(lease).await?;
         keep(day, granted, leased);
         Ok(())
-    }
-}
-
-/// Whom an address stands for: an IPv6 subscriber has a whole /64. Those without an address count together.
-fn network_of(address: Option<IpAddr>) -> IpAddr {
-    match address.map(gatepost_keys::normalize_address) {
-        Some(IpAddr::V6(v6)) => {
-            let [a, b, c, d, ..] = v6.segments();
-            IpAddr::V6(Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0))
-        }
-        Some(v4) => v4,
-        None => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
     }
 }
 

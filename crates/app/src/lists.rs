@@ -12,8 +12,8 @@ use gatepost_storage::Tx;
 use rand::Rng;
 
 pub use gatepost_storage::{
-    API_KEY_SORTS, AUDIT_SORTS, Direction, EVENT_SORTS, ListRequest, SEO_ISSUE_SORTS, SEO_REPORT_SORTS,
-    SortKey, WEBHOOK_DELIVERY_SORTS, WEBHOOK_SORTS, WORKSPACE_SORTS,
+    API_KEY_SORTS, AUDIT_SORTS, Direction, EVENT_SORTS, ListRequest, MAX_PAGE_BYTES, SEO_ISSUE_SORTS,
+    SEO_REPORT_SORTS, Size, SortKey, WEBHOOK_DELIVERY_SORTS, WEBHOOK_SORTS, WORKSPACE_SORTS,
 };
 
 use crate::App;

@@ -4,7 +4,10 @@
 //! the right, and the first address that is not itself a trusted proxy is the client's; anybody can write
 //! whatever they like further left.
 
-use std::{borrow::Cow, net::IpAddr};
+use std::{
+    borrow::Cow,
+    net::{IpAddr, Ipv6Addr},
+};
 
 use base64::{Engine, prelude::BASE64_STANDARD};
 use gatepost_keys::normalize_address;
@@ -30,6 +33,18 @@ pub fn token<'a>(authorization: impl IntoIterator<Item = &'a [u8]>) -> Option<Co
 pub fn is_trusted(address: IpAddr, proxies: &[IpNet]) -> bool {
     let address = normalize_address(address);
     proxies.iter().any(|network| network.contains(&address))
+}
+
+/// Whom an address stands for: an IPv6 subscriber has a whole /64. Those without an address count together.
+pub fn network_of(address: Option<IpAddr>) -> IpAddr {
+    match address.map(normalize_address) {
+        Some(IpAddr::V6(v6)) => {
+            let [a, b, c, d, ..] = v6.segments();
+            IpAddr::V6(Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0))
+        }
+        Some(v4) => v4,
+        None => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
+    }
 }
 
 /// The client's address, from the socket's peer and the lines of `X-Forwarded-For`; none if a trusted proxy sent something

@@ -26,7 +26,8 @@ pub(crate) const TIME_ZONE: &str = "timezone";
 /// The setting that says whose pages are tracked, and how.
 const PIXEL: &str = "pixel";
 const MAX_SLUG_LEN: usize = 255;
-const MAX_SETTINGS_BYTES: usize = 65_536;
+/// The most bytes that the settings of a workspace have together.
+pub const MAX_SETTINGS_BYTES: usize = 65_536;
 /// How often a generated slug is tried anew when somebody asks for just that one at the same moment.
 const SLUG_TRIES: usize = 4;
 

@@ -95,13 +95,15 @@ pub struct Page<T> {
     pub total: Option<u64>,
     /// In a log: the last row of this page, if others follow it.
     pub next: Option<Position>,
+    /// How many rows fit, where not all that were asked for did.
+    pub fitting: Option<u32>,
 }
 
 impl<T> Page<T> {
     /// A page of a list that has no rows at all.
     pub fn empty(window: Window) -> Self {
         let total = matches!(window, Window::Page(_)).then_some(0);
-        Self { items: Vec::new(), window, total, next: None }
+        Self { items: Vec::new(), window, total, next: None, fitting: None }
     }
 
     /// The number of the last page, 1 for an empty list; none if the rows were not counted.
@@ -111,8 +113,8 @@ impl<T> Page<T> {
 
     /// The same page of something else.
     pub fn map<U>(self, f: impl FnMut(T) -> U) -> Page<U> {
-        let Self { items, window, total, next } = self;
-        Page { items: items.into_iter().map(f).collect(), window, total, next }
+        let Self { items, window, total, next, fitting } = self;
+        Page { items: items.into_iter().map(f).collect(), window, total, next, fitting }
     }
 
     /// The same page of something else, if each of its rows can be that.
@@ -120,7 +122,7 @@ impl<T> Page<T> {
     /// # Errors
     /// The first that `f` answers.
     pub fn try_map<U, E>(self, f: impl FnMut(T) -> Result<U, E>) -> Result<Page<U>, E> {
-        let Self { items, window, total, next } = self;
-        Ok(Page { items: items.into_iter().map(f).collect::<Result<_, _>>()?, window, total, next })
+        let Self { items, window, total, next, fitting } = self;
+        Ok(Page { items: items.into_iter().map(f).collect::<Result<_, _>>()?, window, total, next, fitting })
     }
 }

@@ -9,6 +9,7 @@ use gatepost_egress::{Egress, Rules};
 use gatepost_kernel::{AdjustedClock, SystemClock};
 use gatepost_mcp::McpServers;
 use gatepost_storage::{Engine, Migrated, Storage};
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use serde_json::json;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -121,8 +122,16 @@ fn warn(config: &Config) {
     }
 }
 
+/// Lets the process have as many files and connections open as the system allows it, and answers how many.
+fn raise_limit_of_files() -> Result<u64, Failure> {
+    let (_, most) = getrlimit(Resource::RLIMIT_NOFILE)?;
+    setrlimit(Resource::RLIMIT_NOFILE, most, most)?;
+    Ok(most)
+}
+
 /// `gatepost serve`
 pub async fn run(config: &Config) -> Result<(), Failure> {
+    let files = raise_limit_of_files()?;
     // The port first: a key must not be made by a process that then cannot serve.
     let listener =
         TcpListener::bind(config.bind).map_err(|e| format!("cannot listen on {}: {e}", config.bind))?;
@@ -166,6 +175,7 @@ pub async fn run(config: &Config) -> Result<(), Failure> {
     let settings = Settings {
         public_url: config.public_url.clone(),
         cors_origins: config.cors_origins.clone(),
+        docs: config.docs,
         trusted_proxies: config.trusted_proxies.clone(),
         plain_http: config.plain_http,
         strict_transport: config.tls.is_some() || config.plain_http != PlainHttp::Allow,
@@ -186,7 +196,7 @@ pub async fn run(config: &Config) -> Result<(), Failure> {
     let sweeper = tokio::spawn(app.clone().sweep());
     tracing::info!(
         server.address = %address, server.scheme = scheme, database = %config.database_url, engine = app.storage().engine().as_str(),
-        migrations.run = migrations, version = env!("CARGO_PKG_VERSION"), "ready"
+        migrations.run = migrations, files.limit = files, version = env!("CARGO_PKG_VERSION"), "ready"
     );
     let mut server = tokio::spawn(server);
     tokio::select! {

@@ -321,7 +321,7 @@ impl Tx<'_> {
         request: &ListRequest,
     ) -> Result<Page<ApiKey>> {
         let now = DbTime::from(filter.now);
-        let (rows, total): (Vec<ApiKeyRow>, Option<i64>) = on_conn!(self, |c, Db| {
+        let (rows, total, fitting): (Vec<ApiKeyRow>, Option<i64>, Option<u32>) = on_conn!(self, |c, Db| {
             load_list!(c, request, api_keys.id, ApiKeyRow, || {
                 let mut query = api_keys::table
                     .filter(api_keys::workspace_id.eq(filter.workspace_id.0))
@@ -358,7 +358,7 @@ impl Tx<'_> {
             })
         });
         let items = rows.into_iter().map(ApiKey::try_from).collect::<Result<_>>()?;
-        Ok(list::page(items, total, request, |_| None))
+        Ok(list::page(items, (total, fitting), request, |_| None))
     }
 
     /// The first keys of each of some workspaces that are not revoked, by number, at most `limit` each; of one world, or of both.

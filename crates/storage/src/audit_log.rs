@@ -208,7 +208,7 @@ impl Tx<'_> {
         filter: &AuditFilter,
         request: &ListRequest,
     ) -> Result<Page<AuditEntry>> {
-        let (rows, total): (Vec<AuditRow>, Option<i64>) = on_conn!(self, |c, Db| {
+        let (rows, total, fitting): (Vec<AuditRow>, Option<i64>, Option<u32>) = on_conn!(self, |c, Db| {
             load_list!(c, request, audit_log.id, AuditRow, || {
                 let mut query = audit_log::table
                     .filter(audit_log::workspace_id.eq(filter.workspace_id.0))
@@ -229,6 +229,6 @@ impl Tx<'_> {
         });
         let items = rows.into_iter().map(AuditEntry::try_from).collect::<Result<_>>()?;
         let position = |row: &AuditEntry| Some(Position { at: row.created_at, id: row.id.0 });
-        Ok(list::page(items, total, request, position))
+        Ok(list::page(items, (total, fitting), request, position))
     }
 }

@@ -47,7 +47,7 @@ pub struct StoredEvent {
     pub id: EventId,
     /// What happened.
     pub event_type: String,
-    /// The bytes that are signed and sent.
+    /// The bytes that are signed and sent; empty in a list that is read without them.
     pub payload: String,
     /// When.
     pub created_at: Timestamp,
@@ -175,8 +175,10 @@ impl Tx<'_> {
         event_type: Option<&str>,
         request: &ListRequest,
     ) -> Result<Page<StoredEvent>> {
-        let (rows, total): (Vec<EventRow>, Option<i64>) = on_conn!(self, |c, Db| {
-            load_list!(c, request, events.sequence, EventRow, || {
+        let (rows, total, fitting): (Vec<EventRow>, Option<i64>, Option<u32>) = on_conn!(self, |c, Db| {
+            let select =
+                |payload| (events::sequence, events::id, events::event_type, payload, events::created_at);
+            load_list!(c, request, events.sequence, EventRow, large "payload" else "''", select, || {
                 let mut query = events::table
                     .filter(events::workspace_id.eq(workspace.0))
                     .filter(events::environment.eq(environment.as_str()))
@@ -190,7 +192,7 @@ impl Tx<'_> {
         });
         let items: Vec<StoredEvent> = rows.into_iter().map(Into::into).collect();
         let position = |row: &StoredEvent| Some(Position { at: row.created_at, id: row.sequence });
-        Ok(list::page(items, total, request, position))
+        Ok(list::page(items, (total, fitting), request, position))
     }
 
     /// Deletes events from before `before` that no delivery tells of any more, at most `limit`; how many.

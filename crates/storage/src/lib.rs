@@ -45,7 +45,7 @@ pub use error::{Result, StorageError};
 pub use events::{EVENT_SORTS, NewEvent, StoredEvent};
 pub use health::Health;
 pub use idempotency::IdempotencyRecord;
-pub use list::{Direction, ListRequest, SortKey};
+pub use list::{Direction, ListRequest, MAX_PAGE_BYTES, Size, SortKey};
 pub use migrations::{Migrated, SchemaState};
 pub use pixel::{NewPixelEvent, PixelOwner};
 pub use seo_issues::{SEO_ISSUE_SORTS, SeoIssue, SeoIssueFilter};

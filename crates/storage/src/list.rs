@@ -55,6 +55,36 @@ pub struct ListRequest {
     pub search: Option<Vec<String>>,
     /// Which part.
     pub window: Window,
+    /// What becomes of what is too much at once.
+    pub size: Size,
+    /// Whether rows are read without what can be large in them, which is then empty.
+    pub without_content: bool,
+}
+
+/// What becomes of a part of a list that holds more than [`MAX_PAGE_BYTES`].
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Size {
+    /// As many rows as fit are read.
+    #[default]
+    Cut,
+    /// None is read; the page says how many would have fitted.
+    Refused,
+}
+
+/// How much the rows of a page may hold together; one row is always shown.
+pub const MAX_PAGE_BYTES: u64 = 4 << 20;
+
+/// How many rows fit, from the first on; none if all do.
+pub(crate) fn fitting(sizes: impl IntoIterator<Item = i64>) -> Option<u32> {
+    let (mut bytes, mut rows) = (0u64, 0u32);
+    for size in sizes {
+        bytes += size.unsigned_abs();
+        if bytes > MAX_PAGE_BYTES && rows > 0 {
+            return Some(rows);
+        }
+        rows += 1;
+    }
+    None
 }
 
 impl ListRequest {
@@ -275,8 +305,52 @@ macro_rules! narrow {
 }
 pub(crate) use narrow;
 
-/// Counts and loads what `$matching` finds, as a [`ListRequest`] asks.
+/// Counts and loads what `$matching` finds, as a [`ListRequest`] asks; how many rows fit too. Rows that hold something large
+/// are loaded by what `$select` makes of the SQL of it, and measured before they are read.
 macro_rules! load_list {
+    ($c:ident, $request:ident, $table:ident . $id:ident, $row:ty, large $large:literal else $none:literal, $select:expr, $matching:expr) => {{
+        let matching = $matching;
+        let total: Option<i64> = match $request.window {
+            gatepost_kernel::Window::Page(_) => Some(matching().count().get_result($c).await?),
+            gatepost_kernel::Window::After { .. } => None,
+        };
+        let order = $request.order_sql(concat!(stringify!($table), ".", stringify!($id)));
+        let order = || diesel::dsl::sql::<diesel::sql_types::BigInt>(&order);
+        let (content, size) = match $request.without_content {
+            true => ($none, "CAST(0 AS BIGINT)"),
+            false => (
+                concat!(stringify!($table), ".", $large),
+                concat!("CAST(octet_length(", stringify!($table), ".", $large, ") AS BIGINT)"),
+            ),
+        };
+        let chosen: Vec<(i64, i64)> = matching()
+            .order(order())
+            .limit($request.limit())
+            .offset($request.offset())
+            .select(($table::$id, diesel::dsl::sql::<diesel::sql_types::BigInt>(size)))
+            .load($c)
+            .await?;
+        let fitting = $crate::list::fitting(chosen.iter().map(|(_, size)| *size));
+        let read = match (fitting, $request.size) {
+            (None, _) => chosen.len(),
+            (Some(rows), $crate::list::Size::Cut) => rows as usize,
+            (Some(_), $crate::list::Size::Refused) => 0,
+        };
+        let chosen = chosen.into_iter().take(read).map(|(id, _)| id);
+        let select = $select;
+        let rows: Vec<$row> = match read {
+            0 => Vec::new(),
+            _ => {
+                $table::table
+                    .filter($table::$id.eq_any(chosen.collect::<Vec<i64>>()))
+                    .order(order())
+                    .select(select(diesel::dsl::sql::<diesel::sql_types::Text>(content)))
+                    .load($c)
+                    .await?
+            }
+        };
+        (rows, total, fitting)
+    }};
     ($c:ident, $request:ident, $table:ident . $id:ident, $row:ty, $matching:expr) => {{
         let matching = $matching;
         let total: Option<i64> = match $request.window {
@@ -293,7 +367,7 @@ macro_rules! load_list {
             .select(<$row>::as_select())
             .load($c)
             .await?;
-        (rows, total)
+        (rows, total, None)
     }};
 }
 pub(crate) use load_list;
@@ -301,18 +375,21 @@ pub(crate) use load_list;
 /// Makes a page of rows; `position` is that of a row in a log.
 pub(crate) fn page<T>(
     mut items: Vec<T>,
-    total: Option<i64>,
+    (total, fitting): (Option<i64>, Option<u32>),
     request: &ListRequest,
     position: impl Fn(&T) -> Option<Position>,
 ) -> gatepost_kernel::Page<T> {
     let total = total.map(i64::unsigned_abs);
     let more = match (request.window, total) {
+        _ if fitting.is_some() => true,
         (Window::Page(page), Some(total)) => page.offset().unsigned_abs() + (items.len() as u64) < total,
         (window, _) => items.len() > window.per_page() as usize,
     };
     items.truncate(request.window.per_page() as usize);
     let next = items.last().filter(|_| more).and_then(position);
-    gatepost_kernel::Page { items, window: request.window, total, next }
+    // That the row did not fit which is read to know whether there is more is no matter.
+    let fitting = fitting.filter(|rows| *rows < request.window.per_page());
+    gatepost_kernel::Page { items, window: request.window, total, next, fitting }
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! What was found on pages, each thing by itself.
 
 use diesel::{
-    ExpressionMethods, Insertable, QueryDsl, Queryable, Selectable, SelectableHelper,
+    ExpressionMethods, Insertable, QueryDsl, Queryable,
     sql_types::{BigInt, Text},
 };
 use diesel_async::RunQueryDsl;
@@ -74,8 +74,7 @@ struct NewIssueRow<'a> {
     created_at: DbTime,
 }
 
-#[derive(Queryable, Selectable)]
-#[diesel(table_name = seo_issues)]
+#[derive(Queryable)]
 struct IssueRow {
     id: i64,
     report_id: i64,
@@ -166,8 +165,20 @@ impl Tx<'_> {
         filter: &SeoIssueFilter,
         request: &ListRequest,
     ) -> Result<Page<SeoIssue>> {
-        let (rows, total): (Vec<IssueRow>, Option<i64>) = on_conn!(self, |c, Db| {
-            load_list!(c, request, seo_issues.id, IssueRow, || {
+        let (rows, total, fitting): (Vec<IssueRow>, Option<i64>, Option<u32>) = on_conn!(self, |c, Db| {
+            let select = |details| {
+                let kind = (seo_issues::url, seo_issues::issue_type, seo_issues::severity);
+                (
+                    seo_issues::id,
+                    seo_issues::report_id,
+                    kind.0,
+                    kind.1,
+                    kind.2,
+                    details,
+                    seo_issues::created_at,
+                )
+            };
+            load_list!(c, request, seo_issues.id, IssueRow, large "details" else "'{}'", select, || {
                 let mut query = seo_issues::table
                     .filter(seo_issues::workspace_id.eq(filter.workspace_id.0))
                     .filter(seo_issues::environment.eq(filter.environment.as_str()))
@@ -189,6 +200,6 @@ impl Tx<'_> {
             })
         });
         let items = rows.into_iter().map(SeoIssue::try_from).collect::<Result<_>>()?;
-        Ok(list::page(items, total, request, |_| None))
+        Ok(list::page(items, (total, fitting), request, |_| None))
     }
 }

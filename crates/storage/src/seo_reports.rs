@@ -179,7 +179,7 @@ impl Tx<'_> {
         url: Option<&str>,
         request: &ListRequest,
     ) -> Result<Page<SeoReport>> {
-        let (rows, total): (Vec<ReportRow>, Option<i64>) = on_conn!(self, |c, Db| {
+        let (rows, total, fitting): (Vec<ReportRow>, Option<i64>, Option<u32>) = on_conn!(self, |c, Db| {
             load_list!(c, request, seo_reports.id, ReportRow, || {
                 let mut query = seo_reports::table
                     .filter(seo_reports::workspace_id.eq(workspace.0))
@@ -194,7 +194,7 @@ impl Tx<'_> {
         });
         let items = rows.into_iter().map(SeoReport::try_from).collect::<Result<_>>()?;
         let position = |row: &SeoReport| Some(Position { at: row.created_at, id: row.id.0 });
-        Ok(list::page(items, total, request, position))
+        Ok(list::page(items, (total, fitting), request, position))
     }
 
     /// Deletes reports from before `before`, and their issues first, at most `limit` of each; how many of

@@ -187,7 +187,7 @@ impl Tx<'_> {
         filter: &WebhookDeliveryFilter,
         request: &ListRequest,
     ) -> Result<Page<WebhookDelivery>> {
-        let (rows, total): (Vec<DeliveryRow>, Option<i64>) = on_conn!(self, |c, Db| {
+        let (rows, total, fitting): (Vec<DeliveryRow>, Option<i64>, Option<u32>) = on_conn!(self, |c, Db| {
             load_list!(c, request, webhook_deliveries.id, DeliveryRow, || {
                 let mut query = webhook_deliveries::table
                     .filter(webhook_deliveries::endpoint_id.eq(filter.endpoint_id.0))
@@ -207,7 +207,7 @@ impl Tx<'_> {
         });
         let items = rows.into_iter().map(TryInto::try_into).collect::<Result<_>>()?;
         let position = |row: &WebhookDelivery| Some(Position { at: row.created_at, id: row.id.0 });
-        Ok(list::page(items, total, request, position))
+        Ok(list::page(items, (total, fitting), request, position))
     }
 
     /// The newest deliveries of each of some endpoints, at most `limit` each.

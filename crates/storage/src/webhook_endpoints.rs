@@ -377,7 +377,7 @@ impl Tx<'_> {
         is_active: Option<bool>,
         request: &ListRequest,
     ) -> Result<Page<WebhookEndpoint>> {
-        let (rows, total): (Vec<EndpointRow>, Option<i64>) = on_conn!(self, |c, Db| {
+        let (rows, total, fitting): (Vec<EndpointRow>, Option<i64>, Option<u32>) = on_conn!(self, |c, Db| {
             load_list!(c, request, webhook_endpoints.id, EndpointRow, || {
                 let mut query = webhook_endpoints::table
                     .filter(webhook_endpoints::workspace_id.eq(workspace.0))
@@ -400,7 +400,7 @@ impl Tx<'_> {
             })
         });
         let items = rows.into_iter().map(TryInto::try_into).collect::<Result<_>>()?;
-        Ok(list::page(items, total, request, |_| None))
+        Ok(list::page(items, (total, fitting), request, |_| None))
     }
 
     /// Changes an endpoint. One that is active again starts without failures, and what waited for it is due.

@@ -197,25 +197,40 @@ impl Tx<'_> {
         filter: &WorkspaceFilter,
         request: &ListRequest,
     ) -> Result<Page<Workspace>> {
-        let (rows, total): (Vec<WorkspaceRow>, Option<i64>) = on_conn!(self, |c, Db| {
-            load_list!(c, request, workspaces.id, WorkspaceRow, || {
-                let mut query = workspaces::table.filter(workspaces::deleted_at.is_null()).into_boxed::<Db>();
-                if let Some(id) = filter.only {
-                    query = query.filter(workspaces::id.eq(id.0));
-                }
-                if let Some(tier) = &filter.tier {
-                    query = query.filter(workspaces::tier.eq(tier));
-                }
-                if let Some(words) = &request.search {
-                    let columns = "workspaces.name || ' ' || workspaces.slug";
-                    query = query.filter(HoldsWords::new("workspaces", columns, None, words));
-                }
-                narrow!(query, request, workspaces::created_at, updated workspaces::updated_at);
-                query
-            })
-        });
+        let (rows, total, fitting): (Vec<WorkspaceRow>, Option<i64>, Option<u32>) = on_conn!(
+            self,
+            |c, Db| {
+                let select = |settings| {
+                    let times = (workspaces::created_at, workspaces::updated_at);
+                    (
+                        workspaces::id,
+                        workspaces::name,
+                        workspaces::slug,
+                        workspaces::tier,
+                        settings,
+                        times.0,
+                        times.1,
+                    )
+                };
+                load_list!(c, request, workspaces.id, WorkspaceRow, large "settings" else "'{}'", select, || {
+                    let mut query = workspaces::table.filter(workspaces::deleted_at.is_null()).into_boxed::<Db>();
+                    if let Some(id) = filter.only {
+                        query = query.filter(workspaces::id.eq(id.0));
+                    }
+                    if let Some(tier) = &filter.tier {
+                        query = query.filter(workspaces::tier.eq(tier));
+                    }
+                    if let Some(words) = &request.search {
+                        let columns = "workspaces.name || ' ' || workspaces.slug";
+                        query = query.filter(HoldsWords::new("workspaces", columns, None, words));
+                    }
+                    narrow!(query, request, workspaces::created_at, updated workspaces::updated_at);
+                    query
+                })
+            }
+        );
         let items = rows.into_iter().map(Workspace::try_from).collect::<Result<_>>()?;
-        Ok(list::page(items, total, request, |_| None))
+        Ok(list::page(items, (total, fitting), request, |_| None))
     }
 
     /// Changes a workspace; `None` if there is none. A slug that is taken is a [`StorageError::Duplicate`].

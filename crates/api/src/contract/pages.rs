@@ -114,14 +114,18 @@ fn by_number<T>(
         per_page: request.per_page,
         to: shown.map(|()| from + page.items.len() as u64 - 1),
         total: page.total,
-        next_cursor,
+        next_cursor: next_cursor.clone(),
     };
     let links = Links {
         first: url.of_page(1),
         last: Some(url.of_page(last)),
         // From beyond the end, the way back leads to the last page.
         prev: (current > 1).then(|| url.of_page((current - 1).min(last))),
-        next: (current < last).then(|| url.of_page(current + 1)),
+        next: match &next_cursor {
+            // The page with the next number would begin behind what was left out.
+            Some(Some(cursor)) if page.fitting.is_some() => Some(url.of_cursor(cursor)),
+            _ => (current < last).then(|| url.of_page(current + 1)),
+        },
     };
     (meta, links)
 }
@@ -136,7 +140,7 @@ mod tests {
     fn page(page: u32, items: usize, total: u64) -> Value {
         let url = PageUrl { base: "https://x.test/r".into(), query: "per_page=10&page=9&a=b" };
         let window = Window::Page(PageRequest { page, per_page: 10 });
-        let page = Page { items: vec![0; items], window, total: Some(total), next: None };
+        let page = Page { items: vec![0; items], window, total: Some(total), next: None, fitting: None };
         let (body, link) = Contract::Core.page(&page, None, &url).expect("a page");
         let mut body: Value = serde_json::from_slice(&body).expect("json");
         body["link"] = json!(link.matches("rel=").count());
@@ -174,6 +178,7 @@ mod tests {
             window: Window::After { position, per_page: 10 },
             total: None,
             next,
+            fitting: None,
         };
         let (body, _) =
             Contract::Core.page(&page(Some(position)), Some(Some("new".into())), &url).expect("a page");

@@ -1,12 +1,11 @@
-//! `/pixel`, and the script that pages include.
+//! `/pixel`
 
-use actix_web::{HttpResponse, get, http::header, post, web};
+use actix_web::{HttpResponse, get, http::header, post};
 use gatepost_app::pixel;
 use utoipa_actix_web::service_config::ServiceConfig;
 
 use crate::{
     error::ApiError,
-    fallback::no_such_operation,
     visit::Visit,
     wire::pixel::{PixelConfigView, PixelQuery, TrackPixelEventBody, TrackedPixelEventView},
 };
@@ -20,12 +19,6 @@ pub const SCRIPT_PATH: &str = "/pixel.js";
 
 pub fn configure(config: &mut ServiceConfig<'_>) {
     config.service(get_pixel_config).service(track_pixel_event);
-}
-
-/// The script is no operation of the contract; it is registered beside them.
-pub fn configure_script(config: &mut web::ServiceConfig) {
-    let script = web::resource(SCRIPT_PATH).get(script);
-    config.service(script.default_service(web::to(no_such_operation)));
 }
 
 /// Get the pixel configuration
@@ -64,12 +57,4 @@ async fn track_pixel_event(visit: Visit<PixelQuery, TrackPixelEventBody>) -> Res
         Err(_) => "refused",
     });
     visit.plain(&TrackedPixelEventView { tracked: tracked? })
-}
-
-async fn script() -> HttpResponse {
-    HttpResponse::Ok()
-        .content_type("text/javascript; charset=utf-8")
-        .insert_header((header::CACHE_CONTROL, "public, max-age=3600"))
-        .insert_header((header::CROSS_ORIGIN_RESOURCE_POLICY, "cross-origin"))
-        .body(gatepost_pixel::SCRIPT)
 }

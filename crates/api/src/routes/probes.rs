@@ -34,7 +34,7 @@ async fn readyz(req: actix_web::HttpRequest) -> Result<HttpResponse, ApiError> {
     if state.is_draining() {
         return Err(Error::Unavailable("shutting down".to_owned()).into());
     }
-    let ready = state.app().ready().await;
+    let ready = state.readiness().await;
     state.metrics().probed_database(ready.is_ok());
     ready?;
     Ok(HttpResponse::Ok().content_type(ContentType::plaintext()).body("ready\n"))

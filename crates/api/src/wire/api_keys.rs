@@ -274,6 +274,7 @@ impl Listed for ApiKeyList {
             "created_at",
             "updated_at",
         ],
+        content: None,
         includes: &[Include {
             name: "workspace",
             scope: WorkspacesRead::scope,

@@ -138,6 +138,7 @@ impl Listed for AuditList {
             "details",
             "created_at",
         ],
+        content: None,
         includes: &[],
         is_log: true,
     };

@@ -13,7 +13,7 @@ use utoipa::ToSchema;
 use super::envelopes;
 use crate::{
     body::{Context, Fields, Members, ReadBody},
-    lists::{Description, Filter, Listed, Values},
+    lists::{Content, Description, Filter, Listed, Values},
 };
 
 /// The size of a request around its data.
@@ -54,7 +54,9 @@ impl TryFrom<StoredEvent> for EventView {
     type Error = Error;
 
     fn try_from(event: StoredEvent) -> Result<Self, Error> {
-        let data = event_data(&event.payload).and_then(|data| Json::from_text(data.to_owned()).ok());
+        // A list is read without it where nobody asks for it.
+        let data = if event.payload.is_empty() { Some("null") } else { event_data(&event.payload) };
+        let data = data.and_then(|data| Json::from_text(data.to_owned()).ok());
         let data = data.ok_or_else(|| Error::Internal(format!("event {} holds no data", event.sequence)))?;
         Ok(Self { id: event.id, r#type: event.event_type, data, created_at: event.created_at })
     }
@@ -151,6 +153,7 @@ impl Listed for EventList {
         has_updated_at: false,
         searched: None,
         fields: &["id", "type", "data", "created_at"],
+        content: Some(Content { name: "data", most_bytes: MAX_DATA_BYTES as u64 }),
         includes: &[],
         is_log: true,
     };

@@ -15,7 +15,7 @@ use utoipa::ToSchema;
 use super::{closed_sets::SeoSeverity, envelopes};
 use crate::{
     body::{Context, Fields, Members, Null, ReadBody},
-    lists::{Description, Filter, ListQuery, Listed, Values},
+    lists::{Content, Description, Filter, ListQuery, Listed, Values},
 };
 
 /// The scores of a page; null for one that could not be computed, or was not asked for.
@@ -260,6 +260,7 @@ impl Listed for SeoReportList {
         has_updated_at: false,
         searched: None,
         fields: &["id", "url", "scores", "issue_counts", "created_at"],
+        content: None,
         includes: &[],
         is_log: true,
     };
@@ -294,6 +295,7 @@ impl Listed for SeoIssueList {
         has_updated_at: false,
         searched: None,
         fields: &["id", "report_id", "url", "issue_type", "severity", "details", "created_at"],
+        content: Some(Content { name: "details", most_bytes: 1 << 20 }),
         includes: &[],
         is_log: false,
     };

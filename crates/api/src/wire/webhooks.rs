@@ -502,6 +502,7 @@ impl Listed for WebhookList {
             "created_at",
             "updated_at",
         ],
+        content: None,
         includes: &[Include {
             name: "deliveries",
             scope: WebhooksRead::scope,
@@ -561,6 +562,7 @@ impl Listed for WebhookDeliveryList {
             "next_retry_at",
             "created_at",
         ],
+        content: None,
         includes: &[],
         is_log: true,
     };

@@ -3,7 +3,10 @@
 use gatepost_app::{
     Workspace,
     lists::WORKSPACE_SORTS,
-    workspaces::{CreateWorkspace, ListWorkspaces, UpdateWorkspace, WorkspaceWithKeys, check_settings, slug},
+    workspaces::{
+        CreateWorkspace, ListWorkspaces, MAX_SETTINGS_BYTES, UpdateWorkspace, WorkspaceWithKeys,
+        check_settings, slug,
+    },
 };
 use gatepost_kernel::{JsonObject, Timestamp, WorkspaceId, text};
 use gatepost_keys::ApiKey;
@@ -13,7 +16,7 @@ use utoipa::ToSchema;
 use super::{api_keys::ApiKeyView, envelopes};
 use crate::{
     body::{Context, Fields, Null, ReadBody},
-    lists::{Description, Filter, Include, ListQuery, Listed, Values},
+    lists::{Content, Description, Filter, Include, ListQuery, Listed, Values},
     scopes::{ApiKeysRead, RequiredScope},
 };
 
@@ -91,6 +94,7 @@ impl Listed for WorkspaceList {
         has_updated_at: true,
         searched: Some("the name and the slug"),
         fields: &["id", "name", "slug", "tier", "settings", "created_at", "updated_at"],
+        content: Some(Content { name: "settings", most_bytes: MAX_SETTINGS_BYTES as u64 }),
         includes: &[Include {
             name: "api_keys",
             scope: ApiKeysRead::scope,

@@ -218,7 +218,8 @@ async fn routes_and_methods_that_are_none(app: TestApp) {
         (Method::from_bytes(b"BREW").expect("a method"), "/api/v1/audit-log", "GET, HEAD, OPTIONS"),
         (Method::POST, "/healthz", "GET, HEAD, OPTIONS"),
         (Method::DELETE, "/metrics", "GET, HEAD, OPTIONS"),
-        (Method::POST, "/docs", "GET"),
+        (Method::POST, "/docs/", "GET, HEAD, OPTIONS"),
+        (Method::PUT, "/openapi.json", "GET, HEAD, OPTIONS"),
     ] {
         let reply = app.send(app.request(method, path).bearer_auth(&app.root_key)).await;
         assert_eq!(reply.header("allow"), allow);

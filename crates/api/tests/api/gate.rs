@@ -293,15 +293,18 @@ async fn a_verified_use_is_counted_once(app: TestApp) {
 
 async fn each_coding_has_a_tag_of_its_own(app: TestApp) {
     let path = "/api/v1/workspaces/1";
+    // Long enough to be worth it.
+    let settings = json!({ "settings": { "note": "x".repeat(2_000) } });
+    app.patch(&app.root_key, "/workspaces/1", &settings).await.expect(200);
     let tag = async |coding: &str| {
         let request =
             app.request(Method::GET, path).bearer_auth(&app.root_key).header("Accept-Encoding", coding);
         let reply = app.send(request).await;
-        assert_eq!(reply.header("content-encoding"), if coding == "identity" { "" } else { coding });
+        assert_eq!(reply.header("content-encoding"), if coding == "gzip" { coding } else { "" });
         reply.header("etag").to_owned()
     };
     let tags = [tag("identity").await, tag("gzip").await, tag("br").await];
-    assert!(tags[0] != tags[1] && tags[1] != tags[2] && tags[0] != tags[2], "{tags:?}");
+    assert!(tags[0] != tags[1] && tags[0] == tags[2], "{tags:?}");
     assert!(tags.iter().all(|tag| tag.starts_with('"') && tag.ends_with('"')), "{tags:?}");
     // Any of them says which version was read.
     for coding in ["gzip", "br", "identity"] {

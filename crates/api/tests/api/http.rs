@@ -98,7 +98,7 @@ async fn options_names_the_methods(app: TestApp) {
 }
 
 async fn answers_are_compressed_for_those_who_ask(app: TestApp) {
-    for (accept, encoding) in [("gzip", "gzip"), ("br", "br"), ("gzip;q=0.5, br", "br"), ("identity", "")] {
+    for (accept, encoding) in [("gzip", "gzip"), ("br", ""), ("gzip;q=0.5, br", "gzip"), ("identity", "")] {
         let request = app.request(Method::GET, "/openapi.json").header("Accept-Encoding", accept);
         let reply = app.client.execute(request.build().expect("a request")).await.expect("an answer");
         let header = |name: &str| {

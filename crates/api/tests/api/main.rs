@@ -12,6 +12,7 @@ mod gate;
 mod hostile_clients;
 mod http;
 mod idempotency;
+mod large;
 mod limits;
 mod lists;
 mod openapi;

@@ -55,6 +55,8 @@ pub struct ServerSection {
     /// The origins whose pages may call the API from a browser, as browsers write them, e.g. `["https://app.example.com"]`, or
     /// `["*"]` for all. Default `[]`.
     pub cors_origins: Vec<CorsOrigin>,
+    /// Whether `/docs` shows the documentation of the API. Default `true`.
+    pub docs: Option<bool>,
     /// What happens to requests without TLS, the probes' excepted: `"allow"`, `"reject"` (403) or `"redirect"` (301). The
     /// last two need `tls_cert`, or a TLS proxy in `trusted_proxies` that sends `X-Forwarded-Proto`. Default `"allow"`.
     pub plain_http: Option<Spanned<PlainHttpSetting>>,

@@ -72,6 +72,8 @@ pub struct Config {
     pub public_url: Option<String>,
     /// The origins whose pages may call the API from a browser.
     pub cors_origins: Vec<String>,
+    /// Whether to show the documentation.
+    pub docs: bool,
     /// Proxies whose word on the client's address is believed.
     pub trusted_proxies: Vec<IpNet>,
     /// The plans and features.
@@ -155,6 +157,7 @@ impl Config {
                 ..defaults
             },
             public_url: file.server.public_url.map(|url| url.0),
+            docs: file.server.docs.unwrap_or(true),
             cors_origins: file.server.cors_origins.into_iter().map(|origin| origin.0).collect(),
             trusted_proxies: file.server.trusted_proxies,
             catalog,
