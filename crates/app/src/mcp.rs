@@ -8,7 +8,7 @@ use std::{sync::Arc, time::Instant};
 
 use gatepost_kernel::{Error, Result};
 use gatepost_keys::Scope;
-use gatepost_mcp::{CallContext, McpError};
+use gatepost_mcp::{CallContext, CheckedCall, McpError};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
@@ -64,15 +64,15 @@ pub async fn call(
 ) -> Result<Answer> {
     let server = get(app, caller, &input.server)?;
     require_tool(caller, &input.server, &input.tool)?;
-    server.check(&input.tool, &input.arguments)?;
     let request = caller.idempotency().cloned();
     let (app, caller) = (app.clone(), caller.clone());
     let runtime = app.runtime().clone();
     let made = async move {
-        if let Some(earlier) = begin(&app, &caller, &server, &input, request.clone()).await? {
+        let checked = server.check(input.tool, input.arguments).await?;
+        if let Some(earlier) = begin(&app, &caller, &server, &checked, request.clone()).await? {
             return Ok(earlier);
         }
-        let answer = make(&caller, &server, input).await;
+        let answer = make(&caller, &server, checked).await;
         let nothing_was_done = answer.as_ref().is_err_and(McpError::nothing_was_done);
         let answer = answer.map_err(Error::from).and_then(render);
         idempotency::settle(&app, &caller, request, answer.as_ref().ok().cloned(), nothing_was_done).await;
@@ -93,17 +93,17 @@ async fn begin(
     app: &App,
     caller: &Caller,
     server: &Server,
-    input: &CallTool,
+    call: &CheckedCall,
     request: Option<Arc<IdempotencyRequest>>,
 ) -> Result<Option<Answer>> {
     let id = &server.config().id;
     let servers = app.mcp_servers().map(|servers| servers.all()).unwrap_or_default();
     let place = servers.iter().zip(1..).find(|(server, _)| &server.config().id == id);
     let place = place.map_or(0, |(_, place)| place);
-    let hash = Sha256::digest(input.arguments.to_string());
+    let hash = Sha256::digest(call.arguments().to_string());
     let hash: String = hash.iter().map(|byte| format!("{byte:02x}")).collect();
-    let details = json!({ "server": id, "tool": input.tool, "arguments_sha256": hash });
-    let (id, tool) = (id.clone(), input.tool.clone());
+    let details = json!({ "server": id, "tool": call.tool(), "arguments_sha256": hash });
+    let (id, tool) = (id.clone(), call.tool().to_owned());
     app.transact(caller, async move |unit: &mut UnitOfWork<'_>| {
         // The key may have lost the scope meanwhile.
         require_tool(unit.caller(), &id, &tool)?;
@@ -118,9 +118,10 @@ async fn begin(
     .await
 }
 
-async fn make(caller: &Caller, server: &Server, input: CallTool) -> Result<ToolAnswer, McpError> {
+async fn make(caller: &Caller, server: &Server, call: CheckedCall) -> Result<ToolAnswer, McpError> {
     let began = Instant::now();
-    let answer = server.call(&input.tool, input.arguments, &context(caller)).await;
+    let tool = call.tool().to_owned();
+    let answer = server.call(call, &context(caller)).await;
     let outcome = match &answer {
         Ok(answer) if answer.is_error => "tool_error",
         Ok(_) => "answered",
@@ -128,7 +129,7 @@ async fn make(caller: &Caller, server: &Server, input: CallTool) -> Result<ToolA
     };
     tracing::info!(
         mcp.server = server.config().id,
-        mcp.tool = input.tool,
+        mcp.tool = tool,
         mcp.outcome = outcome,
         workspace.id = caller.workspace_id().0,
         duration_ms = began.elapsed().as_secs_f64() * 1_000.0,

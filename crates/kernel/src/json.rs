@@ -19,7 +19,26 @@ impl Json {
     /// Takes a value that was told apart from the text around it; none if it is deeper than [`Json::MAX_DEPTH`], which readers
     /// of JSON refuse or break on.
     pub fn new(raw: &RawValue) -> Option<Self> {
-        (depth(raw.get()) <= Self::MAX_DEPTH).then(|| Self(raw.to_owned()))
+        (Self::depth_of(raw.get()) <= Self::MAX_DEPTH).then(|| Self(raw.to_owned()))
+    }
+
+    /// How deeply arrays and objects lie in each other in a well-formed text.
+    pub fn depth_of(json: &str) -> usize {
+        let (mut depth, mut deepest, mut in_text, mut escaped) = (0usize, 0usize, false, false);
+        for byte in json.bytes() {
+            match byte {
+                _ if escaped => escaped = false,
+                b'\\' if in_text => escaped = true,
+                b'"' => in_text = !in_text,
+                b'[' | b'{' if !in_text => {
+                    depth += 1;
+                    deepest = deepest.max(depth);
+                }
+                b']' | b'}' if !in_text => depth = depth.saturating_sub(1),
+                _ => {}
+            }
+        }
+        deepest
     }
 
     /// Takes a text that holds one JSON value.
@@ -120,25 +139,6 @@ impl Serialize for JsonObject {
     }
 }
 
-/// How deeply arrays and objects lie in each other in a well-formed text.
-fn depth(json: &str) -> usize {
-    let (mut depth, mut deepest, mut in_text, mut escaped) = (0usize, 0usize, false, false);
-    for byte in json.bytes() {
-        match byte {
-            _ if escaped => escaped = false,
-            b'\\' if in_text => escaped = true,
-            b'"' => in_text = !in_text,
-            b'[' | b'{' if !in_text => {
-                depth += 1;
-                deepest = deepest.max(depth);
-            }
-            b']' | b'}' if !in_text => depth = depth.saturating_sub(1),
-            _ => {}
-        }
-    }
-    deepest
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -185,8 +185,8 @@ mod tests {
 
     #[test]
     fn brackets_in_texts_are_no_depth() {
-        assert_eq!(depth("\"[[[\""), 0);
-        assert_eq!(depth("[\"\\\"[\", {\"[\": []}]"), 3);
+        assert_eq!(Json::depth_of("\"[[[\""), 0);
+        assert_eq!(Json::depth_of("[\"\\\"[\", {\"[\": []}]"), 3);
         let nested = |levels: usize| "[".repeat(levels) + &"]".repeat(levels);
         assert!(json(&nested(Json::MAX_DEPTH)).is_some());
         assert_eq!(json(&nested(Json::MAX_DEPTH + 1)), None);
@@ -199,7 +199,7 @@ mod tests {
             for level in 0..levels {
                 value = if level % 2 == 0 { serde_json::json!([1, value]) } else { serde_json::json!({ text.as_str(): value }) };
             }
-            prop_assert_eq!(depth(&value.to_string()), levels);
+            prop_assert_eq!(Json::depth_of(&value.to_string()), levels);
         }
     }
 }

@@ -2,23 +2,40 @@
 
 use std::sync::Arc;
 
-use gatepost_kernel::FieldErrors;
-use jsonschema::{Validator, error::ValidationErrorKind};
+use gatepost_kernel::{FieldErrors, Json};
+use jsonschema::error::ValidationErrorKind;
 use serde_json::{Map, Value, value::RawValue};
 
 use crate::{
     message::Written,
-    schema::{self, Unchecked},
+    paths,
+    schema::{self, Prepared, Unchecked},
 };
+
+/// How many schemas are tried for one call, at most: a second or two of one processor.
+const MAX_STEPS: u64 = 20_000_000;
+/// Up to how many every fault is named; each that is tried in vain is kept until then.
+const MAX_NAMED_STEPS: u64 = 100_000;
 
 /// What a tool is called with.
 #[derive(Debug, Clone, Default)]
 pub struct Arguments {
-    members: Map<String, Value>,
+    members: Arc<Map<String, Value>>,
     written: Option<Arc<RawValue>>,
 }
 
 impl Arguments {
+    /// How deeply the arguments of a tool may be nested; the object that they are is the first level.
+    pub const MAX_DEPTH: usize = paths::MAX_DEPTH;
+
+    /// Looks at the text of arguments before they are read.
+    ///
+    /// # Errors
+    /// If they are nested too deeply.
+    pub fn check_depth(text: &str) -> Result<(), FieldErrors> {
+        if Json::depth_of(text) <= Self::MAX_DEPTH { Ok(()) } else { Err(too_deep()) }
+    }
+
     /// The members of an object, and the text that they were read from, which the server is sent byte for byte. Where that names
     /// a member twice, the server is sent what was read: the last of each.
     pub fn new(members: Map<String, Value>, text: Option<&RawValue>) -> Self {
@@ -26,7 +43,7 @@ impl Arguments {
             members_in(text.get()) == members.values().map(count).sum::<usize>() + members.len()
         };
         let written = text.filter(is_plain).map(|text| Arc::from(text.to_owned()));
-        Self { members, written }
+        Self { members: Arc::new(members), written }
     }
 
     /// Each by its name.
@@ -35,7 +52,7 @@ impl Arguments {
     }
 
     pub(crate) fn into_parts(self) -> (Map<String, Value>, Option<Written>) {
-        (self.members, self.written.map(Written))
+        (Arc::unwrap_or_clone(self.members), self.written.map(Written))
     }
 }
 
@@ -43,9 +60,20 @@ impl std::fmt::Display for Arguments {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match &self.written {
             Some(text) => f.write_str(text.get()),
-            None => f.write_str(&serde_json::to_string(&self.members).map_err(|_| std::fmt::Error)?),
+            None => f.write_str(&serde_json::to_string(&*self.members).map_err(|_| std::fmt::Error)?),
         }
     }
+}
+
+fn too_deep() -> FieldErrors {
+    fault(format!("The arguments field must not be nested more than {} levels deep.", paths::MAX_DEPTH))
+}
+
+/// A fault of the arguments as a whole.
+fn fault(message: String) -> FieldErrors {
+    let mut errors = FieldErrors::default();
+    errors.add("arguments", message);
+    errors
 }
 
 /// How many members the objects in a value have.
@@ -87,13 +115,13 @@ pub struct Parameter {
 
 /// Checks arguments by a schema, as far as that can be checked.
 #[derive(Clone)]
-pub(crate) struct Checker(Option<Arc<Validator>>);
+pub(crate) struct Checker(Option<Arc<Prepared>>);
 
 impl Checker {
     /// Prepares a schema; what of it is not checked is answered too.
     pub fn new(schema: &Map<String, Value>) -> (Self, Vec<Unchecked>) {
-        let (validator, unchecked) = schema::compile(schema);
-        (Self(validator.map(Arc::new)), unchecked)
+        let (prepared, unchecked) = schema::compile(schema);
+        (Self(prepared.map(Arc::new)), unchecked)
     }
 
     /// Checks nothing.
@@ -101,10 +129,24 @@ impl Checker {
         Self(None)
     }
 
-    /// Names every fault, by the argument that it is in.
+    /// Names every fault, by the argument that it is in. Takes as long as the schema and the arguments make it take, within
+    /// bounds: not for a thread that others wait for.
     pub fn check(&self, arguments: &Map<String, Value>) -> Result<(), FieldErrors> {
-        let Some(validator) = &self.0 else { return Ok(()) };
+        let levels = paths::levels(arguments).ok_or_else(too_deep)?;
+        let Some(prepared) = &self.0 else { return Ok(()) };
+        let steps = prepared.paths.steps(&levels);
+        if steps > MAX_STEPS {
+            return Err(fault(
+                "The arguments field is too large to be checked by the schema of this tool.".to_owned(),
+            ));
+        }
+        let Prepared { validator, .. } = prepared.as_ref();
         let arguments = Value::Object(arguments.clone());
+        if steps > MAX_NAMED_STEPS {
+            let fits = validator.is_valid(&arguments);
+            let no_fit = || fault("The arguments field does not fit the schema of this tool.".to_owned());
+            return if fits { Ok(()) } else { Err(no_fit()) };
+        }
         let mut errors = FieldErrors::default();
         for error in validator.iter_errors(&arguments).take(FieldErrors::MAX_FIELDS) {
             let place: String = error.instance_path().as_str().replace('/', ".");
@@ -190,6 +232,20 @@ mod tests {
         let secret = json!({ "path": "x", "mode": "hunter2" });
         let Err(errors) = Checker::new(&object(schema)).0.check(&object(secret)) else { panic!("a fault") };
         assert!(errors.iter().all(|(_, texts)| !texts[0].contains("hunter2")), "{errors:?}");
+    }
+
+    #[test]
+    fn what_takes_long_is_refused_whole() {
+        let branch = json!({ "properties": { "a": { "$ref": "#/$defs/n" } }, "type": "object" });
+        let schema = json!({ "$defs": { "n": { "anyOf": [branch, branch] } }, "items": { "$ref": "#/$defs/n" },
+            "properties": { "n": { "items": { "$ref": "#/$defs/n" } } } });
+        let nested = |innermost: Value| (0..10).fold(innermost, |value, _| json!({ "a": value }));
+        let many = |count: usize, innermost: Value| json!({ "n": vec![nested(innermost); count] });
+        let named = faults(schema.clone(), many(1, json!(7)));
+        assert_eq!(named, ["arguments.n.0"]);
+        assert!(faults(schema.clone(), many(100, json!({}))).is_empty());
+        assert_eq!(faults(schema.clone(), many(100, json!(7))), ["arguments"]);
+        assert_eq!(faults(schema, many(10_000, json!({}))), ["arguments"]);
     }
 
     #[test]

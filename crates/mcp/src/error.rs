@@ -24,6 +24,12 @@ pub enum McpError {
         /// The last thing that went wrong; for the log.
         why: String,
     },
+    /// So many arguments for this server are being checked that these had no turn in time: nothing was sent to it.
+    #[error("no turn to check arguments within {} s", .0.as_secs())]
+    Busy(Duration),
+    /// The check itself broke off: nothing was sent to the server.
+    #[error("the check of the arguments broke off: {0}")]
+    Unchecked(String),
     /// The connection ended before the answer came. Nobody knows whether something was done.
     #[error("connection lost")]
     Lost,
@@ -47,6 +53,8 @@ impl McpError {
             Self::UnknownTool | Self::UnknownResource => "unknown",
             Self::InvalidArguments(_) => "refused",
             Self::Down { .. } => "down",
+            Self::Busy(_) => "busy",
+            Self::Unchecked(_) => "unchecked",
             Self::Lost => "lost",
             Self::Unreadable(_) => "unreadable",
             Self::TimedOut(_) => "timed_out",
@@ -70,6 +78,10 @@ impl From<McpError> for Error {
             McpError::InvalidArguments(errors) => Self::Validation(errors),
             McpError::Down { retry_after, .. } => {
                 unavailable("The MCP server is not available at the moment.", retry_after)
+            }
+            McpError::Unchecked(_) => Self::Internal(context),
+            McpError::Busy(_) => {
+                unavailable("The MCP server has too many calls at the moment.", Duration::from_secs(1))
             }
             McpError::Lost => unavailable(
                 "The connection to the MCP server was lost before it answered.",

@@ -19,7 +19,7 @@ use serde_json::{Map, Value, value::RawValue};
 use tokio::time::timeout;
 
 use crate::{
-    arguments::{Arguments, Checker, Parameter, parameters},
+    arguments::{Checker, Parameter, parameters},
     ask::ask,
     message::{Reply, short as in_brief},
     schema::{self, Unchecked},
@@ -196,14 +196,6 @@ impl Tool {
         let parameters = parameters(&schema);
         Ok(Self { name, description, input_schema: Arc::new(schema), parameters, unchecked, checker })
     }
-
-    /// Checks arguments by the schema.
-    ///
-    /// # Errors
-    /// Every fault, by the argument that it is in.
-    pub(crate) fn check(&self, arguments: &Arguments) -> Result<(), gatepost_kernel::FieldErrors> {
-        self.checker.check(arguments.members())
-    }
 }
 
 /// A member of a resource or a template that must be a text.
@@ -362,7 +354,7 @@ mod tests {
         let known = Known::read(&tools, Ok(Vec::new()), Ok(Vec::new()));
         let checked = known.tools.iter().filter(|tool| tool.unchecked.is_empty()).count();
         assert_eq!((known.tools.len(), checked), (50, MAX_CHECKED_BYTES / tools[10].text.get().len()));
-        assert!(known.tools[0].check(&Arguments::default()).is_err());
-        assert!(known.tools[49].check(&Arguments::default()).is_ok());
+        assert!(known.tools[0].checker.check(&Map::new()).is_err());
+        assert!(known.tools[49].checker.check(&Map::new()).is_ok());
     }
 }

@@ -6,6 +6,8 @@ use jsonschema::{
 };
 use serde_json::{Map, Value};
 
+use crate::paths::{self, Paths};
+
 /// The largest schema that is looked at, as JSON.
 const MAX_BYTES: usize = 256 << 10;
 /// How often keywords are taken out of a schema and the rest is tried.
@@ -29,8 +31,15 @@ pub struct Unchecked {
     pub reason: String,
 }
 
+/// What checks a value, and on how many paths it comes to each level of it.
+#[derive(Debug)]
+pub(crate) struct Prepared {
+    pub validator: Validator,
+    pub paths: Paths,
+}
+
 /// Prepares a schema; what it refers to must be in it, nothing is fetched. None if nothing of it can be checked.
-pub(crate) fn compile(schema: &Map<String, Value>) -> (Option<Validator>, Vec<Unchecked>) {
+pub(crate) fn compile(schema: &Map<String, Value>) -> (Option<Prepared>, Vec<Unchecked>) {
     let mut schema = Value::Object(schema.clone());
     if schema.to_string().len() > MAX_BYTES {
         return (None, vec![whole(format!("The schema is larger than {MAX_BYTES} bytes."))]);
@@ -40,6 +49,7 @@ pub(crate) fn compile(schema: &Map<String, Value>) -> (Option<Validator>, Vec<Un
         // Nobody has heard of it; it is most likely close to one that is known.
         take(&mut schema, "/$schema");
     }
+    let unchecked = paths::bound(&mut schema);
     let says_nothing = schema.get("$schema").is_none();
     let dialects = DIALECTS.into_iter().filter(|dialect| *dialect == named && !says_nothing);
     let dialects: Vec<Draft> = dialects.chain(DIALECTS).collect();
@@ -48,41 +58,49 @@ pub(crate) fn compile(schema: &Map<String, Value>) -> (Option<Validator>, Vec<Un
     for dialect in dialects {
         let faults = faults(dialect, &schema).len();
         if faults == 0
-            && let Ok(validator) = build(dialect, &schema)
+            && let Ok(prepared) = prepare(dialect, &schema)
+            && unchecked.len() <= MAX_UNCHECKED
         {
-            return (Some(validator), Vec::new());
+            return (Some(prepared), unchecked);
         }
         if best.is_none_or(|(fewest, _)| faults < fewest) {
             best = Some((faults, dialect));
         }
     }
     let dialect = best.map_or(Draft::Draft202012, |(_, dialect)| dialect);
-    reduce(dialect, schema)
+    reduce(dialect, schema, unchecked)
 }
 
-/// Takes out of a schema what cannot be checked, until the rest can be.
-fn reduce(dialect: Draft, mut schema: Value) -> (Option<Validator>, Vec<Unchecked>) {
-    let mut unchecked = Vec::new();
+/// Takes out of a schema what cannot be checked, beside what was taken already, until the rest can be.
+fn reduce(
+    dialect: Draft,
+    mut schema: Value,
+    mut unchecked: Vec<Unchecked>,
+) -> (Option<Prepared>, Vec<Unchecked>) {
     for _ in 0..MAX_ROUNDS {
+        if unchecked.len() > MAX_UNCHECKED {
+            return (None, vec![whole(format!("More than {MAX_UNCHECKED} keywords are not checked."))]);
+        }
         let mut found = faults(dialect, &schema);
         found.extend(references(&mut schema));
         found.extend(patterns(&schema));
-        let error = match found.is_empty() {
-            true => match build(dialect, &schema) {
-                Ok(validator) => return (Some(validator), unchecked),
+        let before = unchecked.len();
+        if found.is_empty() {
+            // References that were mended may lead in a circle.
+            unchecked.extend(paths::bound(&mut schema));
+        }
+        let error = match found.is_empty() && unchecked.len() == before {
+            true => match prepare(dialect, &schema) {
+                Ok(prepared) => return (Some(prepared), unchecked),
                 Err(error) => error,
             },
             false => String::new(),
         };
-        let before = unchecked.len();
         for Unchecked { keyword, reason } in found {
             // One fault may have taken out what another is in.
             if let Some(keyword) = take(&mut schema, &keyword) {
                 unchecked.push(Unchecked { keyword, reason });
             }
-        }
-        if unchecked.len() > MAX_UNCHECKED {
-            return (None, vec![whole(format!("More than {MAX_UNCHECKED} keywords are malformed."))]);
         }
         if unchecked.len() == before {
             return (None, vec![whole(error)]);
@@ -94,6 +112,10 @@ fn reduce(dialect: Draft, mut schema: Value) -> (Option<Validator>, Vec<Unchecke
 /// That nothing of a schema is checked.
 pub(crate) fn whole(reason: String) -> Unchecked {
     Unchecked { keyword: String::new(), reason }
+}
+
+fn prepare(dialect: Draft, schema: &Value) -> Result<Prepared, String> {
+    Ok(Prepared { validator: build(dialect, schema)?, paths: Paths::of(schema) })
 }
 
 fn build(dialect: Draft, schema: &Value) -> Result<Validator, String> {
@@ -187,7 +209,7 @@ fn nearest(schema: &Value, place: &str, pointer: &str) -> Option<String> {
 }
 
 /// A pointer out of the fragment of a URI.
-fn unescaped(pointer: &str) -> String {
+pub(crate) fn unescaped(pointer: &str) -> String {
     percent_encoding::percent_decode_str(pointer).decode_utf8_lossy().into_owned()
 }
 
@@ -245,7 +267,7 @@ fn walk(value: &Value, pointer: &mut String, visit: &mut impl FnMut(&str, &Map<S
     }
 }
 
-fn escaped(name: &str) -> String {
+pub(crate) fn escaped(name: &str) -> String {
     name.replace('~', "~0").replace('/', "~1")
 }
 
@@ -274,7 +296,7 @@ mod tests {
     /// What is not checked, and whether the two arguments are valid.
     fn tried(schema: Value, valid: Value, invalid: Value) -> Vec<String> {
         let (validator, unchecked) = compile(schema.as_object().expect("an object"));
-        let validator = validator.unwrap_or_else(|| panic!("{schema}: {unchecked:?}"));
+        let Prepared { validator, .. } = validator.unwrap_or_else(|| panic!("{schema}: {unchecked:?}"));
         assert!(validator.is_valid(&valid), "{schema} takes {valid}");
         assert!(!validator.is_valid(&invalid), "{schema} does not take {invalid}");
         unchecked.into_iter().map(|unchecked| unchecked.keyword).collect()
@@ -396,8 +418,8 @@ mod tests {
             if let Value::Object(schema) = schema {
                 let (validator, unchecked) = compile(&schema);
                 prop_assert!(validator.is_some() || !unchecked.is_empty());
-                if let Some(validator) = validator {
-                    let _ = validator.is_valid(&value);
+                if let Some(prepared) = validator {
+                    let _ = prepared.validator.is_valid(&value);
                 }
             }
         }

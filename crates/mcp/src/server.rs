@@ -30,6 +30,8 @@ use crate::{
 
 /// So many calls in a row without an answer, and the server counts as broken: it is ended and started anew.
 const MAX_TIMEOUTS: u32 = 3;
+/// How many arguments are checked at the same time: one schema of a server's that takes long must not cost the others more.
+const MAX_CHECKS: usize = 2;
 /// How often a server is asked once more that says it is not ready to answer a call, …
 const MAX_ROUNDS: u32 = 10;
 /// … and how long it is left alone before that; longer each time.
@@ -65,7 +67,7 @@ impl Status {
 pub struct CallContext {
     /// The tenant.
     pub workspace_id: WorkspaceId,
-    /// The world.
+    /// The environment.
     pub environment: Environment,
     /// The request that the call is part of.
     pub request_id: Option<RequestId>,
@@ -83,11 +85,31 @@ impl CallContext {
     }
 }
 
+/// A call whose arguments fit.
+#[derive(Debug)]
+pub struct CheckedCall {
+    tool: String,
+    arguments: Arguments,
+}
+
+impl CheckedCall {
+    /// Which tool is called.
+    pub fn tool(&self) -> &str {
+        &self.tool
+    }
+
+    /// With what.
+    pub fn arguments(&self) -> &Arguments {
+        &self.arguments
+    }
+}
+
 /// A server of the operator's.
 pub struct Server {
     config: ServerConfig,
     state: Mutex<State>,
     slots: Semaphore,
+    checks: Arc<Semaphore>,
     timeouts: AtomicU32,
     /// Somebody wants it while it is down.
     pub(crate) wanted: Notify,
@@ -122,6 +144,7 @@ impl Server {
             config,
             state: Mutex::new(state),
             slots: Semaphore::new(MAX_CALLS),
+            checks: Arc::new(Semaphore::new(MAX_CHECKS)),
             timeouts: AtomicU32::new(0),
             wanted: Notify::new(),
             broken: Notify::new(),
@@ -174,38 +197,44 @@ impl Server {
         self.known().resource(uri).filter(|_| uri::is_harmless(uri))
     }
 
-    /// Checks a call before it is made.
+    /// Checks a call before it is made, on a thread that nobody waits for but whoever has arguments for this server.
     ///
     /// # Errors
-    /// [`McpError::Down`], [`McpError::UnknownTool`], [`McpError::InvalidArguments`].
-    pub fn check(&self, tool: &str, arguments: &Arguments) -> Result<(), McpError> {
+    /// [`McpError::Down`], [`McpError::UnknownTool`], [`McpError::InvalidArguments`], [`McpError::Busy`].
+    pub async fn check(&self, tool: String, arguments: Arguments) -> Result<CheckedCall, McpError> {
         let known = self.known();
-        let Some(tool) = known.tool(tool) else {
+        let Some(checker) = known.tool(&tool).map(|tool| tool.checker.clone()) else {
             // Whether there is such a tool, only a server that was there has said.
-            return if self.status() == Status::Starting {
-                self.peer().map(|_| ())
-            } else {
-                Err(McpError::UnknownTool)
-            };
+            return Err(match self.status() {
+                Status::Starting => self.peer().err().unwrap_or(McpError::UnknownTool),
+                _ => McpError::UnknownTool,
+            });
         };
-        tool.check(arguments).map_err(McpError::InvalidArguments)?;
-        self.peer().map(|_| ())
+        drop(known);
+        let limit = self.config.call_timeout;
+        let turn = timeout(limit, self.checks.clone().acquire_owned()).await;
+        let turn = turn.map_err(|_| McpError::Busy(limit))?;
+        let check = move || {
+            // A check goes on when its caller goes away, and keeps its turn.
+            let _turn = turn;
+            checker.check(arguments.members()).map(|()| arguments)
+        };
+        let checked = tokio::task::spawn_blocking(check).await;
+        let checked = checked.map_err(|error| McpError::Unchecked(error.to_string()))?;
+        let arguments = checked.map_err(McpError::InvalidArguments)?;
+        self.peer()?;
+        Ok(CheckedCall { tool, arguments })
     }
 
     /// Calls a tool. What the tool says of its own failure is an answer.
     ///
     /// # Errors
-    /// Those of [`Server::check`], [`McpError::Unreadable`], [`McpError::Lost`] and [`McpError::TimedOut`].
-    pub async fn call(
-        &self,
-        tool: &str,
-        arguments: Arguments,
-        context: &CallContext,
-    ) -> Result<ToolAnswer, McpError> {
-        self.check(tool, &arguments)?;
+    /// [`McpError::Down`], [`McpError::Unreadable`], [`McpError::Lost`] and [`McpError::TimedOut`].
+    pub async fn call(&self, call: CheckedCall, context: &CallContext) -> Result<ToolAnswer, McpError> {
+        let CheckedCall { tool, arguments } = call;
         let (peer, connection) = self.peer()?;
         let (members, written) = arguments.into_parts();
-        let mut params = CallToolRequestParams::new(tool.to_owned()).with_arguments(members);
+        let mut params = CallToolRequestParams::new(tool).with_arguments(members);
         params.meta = Some(context.meta());
         let rounds = async {
             for round in 1..=MAX_ROUNDS {

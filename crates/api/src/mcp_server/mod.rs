@@ -9,7 +9,7 @@ mod tools;
 use std::sync::Arc;
 
 use actix_web::web::Bytes;
-use gatepost_app::{App, Caller};
+use gatepost_app::{App, Caller, mcp::Arguments};
 use gatepost_kernel::Error;
 use rmcp::{
     ErrorData, RoleServer, ServerHandler,
@@ -90,8 +90,10 @@ impl ServerHandler for GatepostMcpServer {
             || serde_json::to_vec(&params.arguments.unwrap_or_default()).unwrap_or_default().into(),
             |WrittenArguments(text)| text.clone(),
         );
-        let members = serde_json::from_slice(&text)
-            .map_err(|_| ErrorData::invalid_params("The arguments must be an object.", None))?;
+        let no_object = || ErrorData::invalid_params("The arguments must be an object.", None);
+        let text = std::str::from_utf8(&text).map_err(|_| no_object())?;
+        Arguments::check_depth(text).map_err(|faults| refusal(&Error::Validation(faults)))?;
+        let members = serde_json::from_str(text).map_err(|_| no_object())?;
         let answer = tool.call(&self.app, caller, Fields::new(members)).await;
         answer.map(|answer| CallToolResult::structured(answer).into()).map_err(|error| refusal(&error))
     }

@@ -107,7 +107,8 @@ pub struct McpToolView {
     /// The same as JSON Schema.
     #[schema(value_type = BTreeMap<String, Value>, example = json!({"type": "object", "properties": {"path": {"type": "string"}}, "required": ["path"]}))]
     input_schema: Map<String, Value>,
-    /// The keywords of the schema that arguments are not checked by, as JSON pointers; one empty pointer for the whole schema.
+    /// The keywords of the schema that arguments are not checked by, as JSON pointers; one empty pointer for the whole schema. The
+    /// server's `problems` say why: they are malformed, or lead on too many paths
     #[schema(example = json!([]))]
     unchecked: Vec<String>,
 }

@@ -113,5 +113,17 @@ async fn numbers_keep_their_digits_on_the_way_to_a_tool() {
     assert_eq!(answer["result"]["structuredContent"]["id"], "evt_digits", "{answer}");
     let stored = server.get("/api/v1/events/evt_digits", &key).await.text().await.expect("text");
     assert!(stored.contains(data), "{stored}");
+    // Arguments of 16 levels are taken, and no deeper ones.
+    for (levels, code) in [(15, Value::Null), (16, json!(-32602))] {
+        let data = (1..levels).fold(json!({}), |value, _| json!([value]));
+        let arguments = json!({ "type": "a.b", "data": data });
+        let call = json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": { "name": "create_event", "arguments": arguments } });
+        let request =
+            client.post(server.url("/mcp")).bearer_auth(&key).header("Content-Type", "application/json");
+        let answer = request.body(call.to_string()).send().await.expect("an answer");
+        let answer: Value = answer.json().await.expect("JSON");
+        assert_eq!(answer["error"]["code"], code, "{answer}");
+        assert_eq!(answer["error"]["data"]["errors"]["arguments"].is_array(), levels == 16, "{answer}");
+    }
     server.stop().await;
 }

@@ -467,3 +467,69 @@ async fn arguments_reach_a_server_as_they_are_written() {
     }
     stubs.server.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_schema_with_too_many_paths_is_checked_without_them() {
+    let branch = json!({ "properties": { "a": { "$ref": "#/$defs/n" } } });
+    let recursive = json!({
+        "properties": { "n": { "$ref": "#/$defs/n" }, "p": { "type": "string" } },
+        "$defs": { "n": { "anyOf": [branch, branch, branch, branch], "required": ["b"] } },
+    });
+    let filter = json!({
+        "properties": { "n": { "$ref": "#/$defs/n" } },
+        "$defs": { "n": { "oneOf": [
+            { "type": "string" },
+            { "type": "object", "required": ["not"], "properties": { "not": { "$ref": "#/$defs/n" } } },
+            { "type": "object", "required": ["and"], "properties": { "and": { "type": "array", "items": { "$ref": "#/$defs/n" } } } },
+        ] } },
+    });
+    let twice = json!({ "$defs": { "n": { "anyOf": [branch, branch] } }, "properties": { "n": { "items": { "$ref": "#/$defs/n" } } } });
+    let listed = json!([
+        { "name": "recursive", "inputSchema": recursive },
+        { "name": "filter", "inputSchema": filter },
+        { "name": "twice", "inputSchema": twice },
+    ]);
+    let done = r#"{"content":[{"type":"text","text":"done"}]}"#;
+    let stubs = Stubs::start(&[("lines", vec![listed.to_string(), done.to_owned()])]).await;
+
+    // What is skipped is said, and the rest is checked.
+    let skipped = ["/properties/n/$ref", "/$defs/n/anyOf"];
+    let (_, listed) = stubs.get("/api/v1/mcp/servers/lines/tools").await;
+    assert_eq!(listed["data"][0]["unchecked"], json!(skipped));
+    assert_eq!((&listed["data"][1]["unchecked"], &listed["data"][2]["unchecked"]), (&json!([]), &json!([])));
+    for ((tool, keyword, message), skipped) in problems(&stubs.status("lines").await).iter().zip(skipped) {
+        assert_eq!((tool, keyword), (&json!("recursive"), &json!(skipped)));
+        let why = "Not checked: The schema leads on more than 100000 paths to a value of 16 levels.";
+        assert_eq!(message, why);
+    }
+    let nested =
+        |levels: usize, innermost: Value| (0..levels).fold(innermost, |value, _| json!({ "a": value }));
+    let deep = json!({ "n": nested(14, json!({})) });
+    let calls = (0..8).map(|_| stubs.call_with("lines", "recursive", deep.clone()));
+    for (status, body) in futures_util::future::join_all(calls).await {
+        assert_eq!((status, &body["result"]["content"]), (200, &json!("done")), "{body}");
+    }
+    let (status, body) = stubs.call_with("lines", "recursive", json!({ "n": deep["n"], "p": 1 })).await;
+    assert_eq!(status, 422);
+    assert!(body["errors"]["arguments.p"].is_array(), "{body}");
+
+    // Recursion alone is no reason.
+    assert_eq!(
+        stubs.call_with("lines", "filter", json!({ "n": { "and": ["x", { "not": "y" }] } })).await.0,
+        200
+    );
+    assert_eq!(stubs.call_with("lines", "filter", json!({ "n": { "and": [{ "not": 7 }] } })).await.0, 422);
+    // Nor are two paths for each level, unless many values lie at their end.
+    let pair = json!({ "n": [nested(12, json!({}))] });
+    assert_eq!(stubs.call_with("lines", "twice", pair).await.0, 200);
+    let many = json!({ "n": vec![nested(12, json!({})); 2_000] });
+    let (status, body) = stubs.call_with("lines", "twice", many).await;
+    let too_large = "The arguments field is too large to be checked by the schema of this tool.";
+    assert_eq!((status, &body["errors"]["arguments"][0]), (422, &json!(too_large)));
+
+    // No schema is asked about what is nested more deeply.
+    let (status, body) = stubs.call_with("lines", "recursive", json!({ "n": nested(15, json!({})) })).await;
+    let too_deep = "The arguments field must not be nested more than 16 levels deep.";
+    assert_eq!((status, &body["errors"]["arguments"][0]), (422, &json!(too_deep)));
+    stubs.server.stop().await;
+}
