@@ -14,7 +14,7 @@ use sha2::{Digest, Sha256};
 
 use crate::{Answer, App, Caller, IdempotencyRequest, UnitOfWork, entitlements::act, idempotency};
 
-pub use gatepost_mcp::{Arguments, Problem, ResourceContent, Server, Status, Tool, ToolAnswer};
+pub use gatepost_mcp::{Arguments, Envelope, Problem, ResourceContent, Server, Status, Tool, ToolAnswer};
 
 const TARGET: &str = "mcp_server";
 

@@ -14,6 +14,8 @@ use rmcp::model::{
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, value::RawValue};
 
+use crate::envelope::Envelope;
+
 /// The most characters of a server's own words in a sentence of ours.
 const MAX_WORDS: usize = 200;
 /// Where the text of a list is, in what the library is given of it.
@@ -131,17 +133,6 @@ pub(crate) fn read(
     bytes: &[u8],
     asked: impl Fn(&RequestId) -> Asked,
 ) -> Result<ServerJsonRpcMessage, String> {
-    #[derive(Deserialize)]
-    struct Shape<'a> {
-        #[serde(borrow)]
-        id: Option<&'a RawValue>,
-        #[serde(borrow)]
-        method: Option<&'a RawValue>,
-        #[serde(borrow)]
-        result: Option<&'a RawValue>,
-        #[serde(borrow)]
-        error: Option<&'a RawValue>,
-    }
     let text = String::from_utf8_lossy(bytes);
     let mut text = whole_characters(text.trim_start_matches('\u{feff}'));
     if let Err(error) = serde_json::from_str::<&RawValue>(&text) {
@@ -153,15 +144,14 @@ pub(crate) fn read(
             _ => return Ok(unreadable(id, &why)),
         }
     }
-    let shape: Shape<'_> = match serde_json::from_str(&text) {
-        Ok(shape) => shape,
+    let message = match Envelope::read(&text) {
+        Ok(message) => message,
         Err(error) => {
             let why = error.to_string();
             return id_of(&text).map(|id| unreadable(id, &why)).ok_or(why);
         }
     };
-    let id = shape.id.and_then(|id| serde_json::from_str::<RequestId>(id.get()).ok());
-    match (id, shape.method, shape.result, shape.error) {
+    match (message.request_id(), message.method, message.result, message.error) {
         (Some(id), None, Some(result), None) => match asked(&id) {
             Asked::Lifecycle => {
                 Ok(serde_json::from_str(&text).unwrap_or_else(|error| unreadable(id, &error.to_string())))

@@ -2,6 +2,7 @@
 //! the words of an error.
 
 use actix_web::http::header::{ACCEPT, HeaderMap};
+use gatepost_app::mcp::Envelope;
 use rmcp::model::{ErrorCode, JsonRpcVersion2_0, RequestId};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -36,28 +37,6 @@ impl Refusal {
     }
 }
 
-/// A message, as far as it says what it is.
-#[derive(Deserialize)]
-struct Message<'a> {
-    #[serde(borrow)]
-    jsonrpc: Option<&'a RawValue>,
-    #[serde(borrow, default, deserialize_with = "present")]
-    id: Option<&'a RawValue>,
-    #[serde(borrow)]
-    method: Option<&'a RawValue>,
-    #[serde(borrow)]
-    result: Option<&'a RawValue>,
-    #[serde(borrow)]
-    error: Option<&'a RawValue>,
-}
-
-/// `null` is there too.
-fn present<'de: 'a, 'a, D: serde::Deserializer<'de>>(
-    deserializer: D,
-) -> Result<Option<&'a RawValue>, D::Error> {
-    <&RawValue>::deserialize(deserializer).map(Some)
-}
-
 /// What is wrong with a body that is no message of the protocol.
 pub fn check(body: &[u8]) -> Result<(), Refusal> {
     let value: &RawValue = serde_json::from_slice(body).map_err(|error| {
@@ -69,13 +48,13 @@ pub fn check(body: &[u8]) -> Result<(), Refusal> {
         Some(b'[') => return Err(Refusal::invalid("Invalid request: batches are not part of the protocol.")),
         _ => return Err(Refusal::invalid("Invalid request: a message is an object.")),
     }
-    let message: Message<'_> = serde_json::from_str(value.get())
+    let message = Envelope::read(value.get())
         .map_err(|_| Refusal::invalid("Invalid request: a member of the message is there twice."))?;
     let starts = |value: &RawValue, with: &str| value.get().starts_with(with);
     if message.jsonrpc.is_none_or(|version| version.get() != "\"2.0\"") {
         return Err(Refusal::invalid("Invalid request: jsonrpc must be \"2.0\"."));
     }
-    if message.id.is_some_and(|id| serde_json::from_str::<RequestId>(id.get()).is_err()) {
+    if message.id.is_some() && message.request_id().is_none() {
         return Err(Refusal::invalid("Invalid request: id must be a string or an integer."));
     }
     match message.method {
@@ -89,17 +68,13 @@ pub fn check(body: &[u8]) -> Result<(), Refusal> {
 /// The arguments of a call of a tool, as they were written.
 pub fn arguments(body: &[u8]) -> Option<&[u8]> {
     #[derive(Deserialize)]
-    struct Call<'a> {
-        #[serde(borrow)]
-        params: Option<Params<'a>>,
-    }
-    #[derive(Deserialize)]
     struct Params<'a> {
         #[serde(borrow)]
         arguments: Option<&'a RawValue>,
     }
-    let call: Call<'_> = serde_json::from_slice(body).ok()?;
-    Some(call.params?.arguments?.get().as_bytes())
+    let call = Envelope::read(std::str::from_utf8(body).ok()?).ok()?;
+    let params: Params<'_> = serde_json::from_str(call.params?.get()).ok()?;
+    Some(params.arguments?.get().as_bytes())
 }
 
 /// Whether an answer in JSON is acceptable (RFC 9110 12.5.1); the library asks for both types by name, but answers in JSON alone.
