@@ -30,6 +30,11 @@ impl TestDatabase {
         }
     }
 
+    /// Where it is.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
     /// Opens it and makes the tables.
     ///
     /// # Panics

@@ -8,6 +8,7 @@ mod op;
 mod postgres;
 mod sqlite;
 mod url;
+mod write_ahead_log;
 
 use std::{
     path::Path,

@@ -14,7 +14,6 @@ use std::{
     path::{Path, PathBuf},
     sync::{Arc, Once},
     thread,
-    time::Duration,
 };
 
 use crossbeam_channel::{Receiver, Sender, TrySendError};
@@ -26,7 +25,10 @@ use futures_util::{
 };
 use tokio::sync::oneshot;
 
-use super::{Conn, Counts, DEADLINE, Op, Tx, deadline_passed};
+use super::{
+    Conn, Counts, DEADLINE, Op, Tx, deadline_passed,
+    write_ahead_log::{Bound, WriteAheadLog},
+};
 use crate::{Migrated, Result, SchemaState, StorageError, migrations};
 
 pub(crate) type SqliteConn = SyncConnectionWrapper<SqliteConnection, Inline>;
@@ -36,7 +38,8 @@ const MAX_GROUP: usize = 256;
 const WRITE_QUEUE: usize = 4_096;
 const READ_QUEUE: usize = 4_096;
 const READERS: usize = 2;
-const CHECKPOINT_EVERY: Duration = Duration::from_secs(1);
+/// How long is waited for another process.
+pub(super) const BUSY_TIMEOUT: &str = "PRAGMA busy_timeout=3000";
 
 /// Runs diesel's calls on the thread that makes them, which is one of ours.
 pub(crate) struct Inline;
@@ -85,17 +88,19 @@ impl SqliteEngine {
         let (writes, write_queue) = crossbeam_channel::bounded(WRITE_QUEUE);
         let (reads, read_queue) = crossbeam_channel::bounded(READ_QUEUE);
         let (alive, ended) = crossbeam_channel::bounded::<()>(0);
+        let log = WriteAheadLog::of(path);
 
         spawn("gatepost-write", {
-            let place = place.clone();
-            move || write_loop(&place, writer, &write_queue)
+            let (place, bound) = (place.clone(), Bound::new(log.clone()));
+            move || write_loop(&place, writer, &write_queue, bound)
         })?;
         for _ in 0..READERS {
             let (queue, conn, place) = (read_queue.clone(), connect(&place, Role::Reader)?, place.clone());
-            spawn("gatepost-read", move || read_loop(&place, conn, &queue))?;
+            let log = log.clone();
+            spawn("gatepost-read", move || read_loop(&place, conn, &queue, &log))?;
         }
         let conn = connect(&place, Role::Checkpointer)?;
-        spawn("gatepost-checkpoint", move || checkpoint_loop(conn, &ended))?;
+        spawn("gatepost-checkpoint", move || log.keep_moving(conn, &ended))?;
         Ok(Self { place, writes, reads, _alive: alive })
     }
 
@@ -250,7 +255,7 @@ where
     }
 }
 
-fn write_loop(place: &Place, conn: SqliteConnection, queue: &Receiver<Box<dyn Job>>) {
+fn write_loop(place: &Place, conn: SqliteConnection, queue: &Receiver<Box<dyn Job>>, mut bound: Bound) {
     let mut conn = SqliteConn::new(conn);
     while let Ok(first) = queue.recv() {
         let mut group = Vec::new();
@@ -261,6 +266,8 @@ fn write_loop(place: &Place, conn: SqliteConnection, queue: &Receiver<Box<dyn Jo
         for job in group {
             job.answer(fate.clone());
         }
+        // After the answers: who has been committed does not wait for it.
+        bound = keep_bound(&mut conn, bound);
     }
 }
 
@@ -324,12 +331,13 @@ fn run_in_savepoint(conn: &mut SqliteConn, job: &mut dyn Job) -> Result<Done> {
     Ok(done)
 }
 
-fn read_loop(place: &Place, conn: SqliteConnection, queue: &Receiver<Box<dyn Job>>) {
+fn read_loop(place: &Place, conn: SqliteConnection, queue: &Receiver<Box<dyn Job>>, log: &WriteAheadLog) {
     let mut conn = SqliteConn::new(conn);
     while let Ok(mut job) = queue.recv() {
         if job.is_abandoned() {
             continue;
         }
+        let reading = log.read();
         let (fate, sound) = match execute(&mut conn, "BEGIN") {
             Err(error) => (Err(error), false),
             Ok(()) => {
@@ -338,6 +346,7 @@ fn read_loop(place: &Place, conn: SqliteConnection, queue: &Receiver<Box<dyn Job
                 (Ok(()), done != Done::Panicked && ended.is_ok())
             }
         };
+        drop(reading);
         if !sound {
             reconnect(&mut conn, place, Role::Reader);
         }
@@ -345,12 +354,14 @@ fn read_loop(place: &Place, conn: SqliteConnection, queue: &Receiver<Box<dyn Job
     }
 }
 
-fn checkpoint_loop(mut conn: SqliteConnection, ended: &Receiver<()>) {
-    while ended.recv_timeout(CHECKPOINT_EVERY) == Err(crossbeam_channel::RecvTimeoutError::Timeout) {
-        if let Err(error) = conn.batch_execute("PRAGMA wal_checkpoint(PASSIVE)") {
-            tracing::warn!(error = %error, "the write-ahead log could not be moved into the database file");
-        }
-    }
+/// Lets the writer look after the log, between two groups.
+fn keep_bound(conn: &mut SqliteConn, mut bound: Bound) -> Bound {
+    let otherwise = bound.clone();
+    let kept = conn.spawn_blocking(move |conn| {
+        bound.keep(conn);
+        Ok(bound)
+    });
+    kept.now_or_never().and_then(Result::ok).unwrap_or(otherwise)
 }
 
 fn execute(conn: &mut SqliteConn, sql: &'static str) -> Result<()> {
@@ -377,8 +388,9 @@ fn connect(Place { path, counts }: &Place, role: Role) -> Result<SqliteConnectio
     let path_text = path.to_str().ok_or_else(|| unusable(&"the path is not UTF-8"))?;
     let mut conn = SqliteConnection::establish(path_text).map_err(|e| unusable(&e))?;
     // The time-out first: switching to WAL needs a lock that another process may hold.
+    conn.batch_execute(BUSY_TIMEOUT).map_err(|e| unusable(&e))?;
     conn.batch_execute(
-        "PRAGMA busy_timeout=3000; PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON; \
+        "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON; \
          PRAGMA temp_store=MEMORY; PRAGMA mmap_size=268435456; PRAGMA cache_size=-16000; \
          PRAGMA journal_size_limit=67108864;",
     )

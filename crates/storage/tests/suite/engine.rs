@@ -1,9 +1,17 @@
 //! Transactions: whole or not at all, whatever the caller does.
 
-use std::{future::Future, pin::pin, task::Poll};
+use std::{
+    future::Future,
+    pin::pin,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    task::Poll,
+};
 
-use gatepost_kernel::{Clock, SystemClock, WorkspaceId};
-use gatepost_storage::{ChangeSubject, Engine, Migrated, Notice, Storage, StorageError, Tx};
+use gatepost_kernel::{Clock, Environment, EventId, SystemClock, WorkspaceId};
+use gatepost_storage::{ChangeSubject, Engine, Migrated, NewEvent, Notice, Storage, StorageError, Tx};
 use gatepost_test_support::both_engines;
 
 use super::{Db, insert_key, key};
@@ -207,4 +215,46 @@ async fn other_processes_are_told(db: Db) {
     assert_eq!(notices.recv().await, Some(Notice::Due));
     let ahead = db.storage.clock_ahead_by(&SystemClock).await.expect("both clocks");
     assert!(ahead.is_none_or(|ahead| ahead.abs() < 60_000_000), "one machine, one clock: {ahead:?}");
+}
+
+/// Readers that come and go, so that there is always one: the log begins anew all the same, and nobody is refused meanwhile.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_write_ahead_log_is_bounded_whoever_reads() {
+    const MOST_BYTES: u64 = 128 << 20;
+    let db = Db::start(Engine::Sqlite).await.with_root().await;
+    let log = format!("{}-wal", db._database.url().trim_start_matches("sqlite://"));
+    let done = Arc::new(AtomicBool::new(false));
+    let readers: Vec<_> = (0..4)
+        .map(|_| {
+            let (storage, done) = (db.storage.clone(), done.clone());
+            tokio::spawn(async move {
+                let mut reads = 0;
+                while !done.load(Ordering::Relaxed) {
+                    let count = async |mut tx: Tx<'_>| tx.workspace_count().await;
+                    storage.read::<_, StorageError, _>(count).await.expect("a read");
+                    reads += 1;
+                }
+                reads
+            })
+        })
+        .collect();
+    let mut largest = 0;
+    for nth in 0..300 {
+        let event = NewEvent {
+            id: EventId::parse(&format!("evt_{nth}")).expect("an id"),
+            workspace_id: WorkspaceId::ROOT,
+            environment: Environment::Live,
+            event_type: "large".to_owned(),
+            payload: "x".repeat(1 << 20),
+            created_at: super::at(nth),
+        };
+        let insert = async move |mut tx: Tx<'_>| tx.event_insert(&[event]).await;
+        db.storage.transaction::<_, StorageError, _>(insert).await.expect("a write");
+        largest = largest.max(std::fs::metadata(&log).expect("the log").len());
+    }
+    done.store(true, Ordering::Relaxed);
+    for reader in readers {
+        assert!(reader.await.expect("a reader") > 0);
+    }
+    assert!((32 << 20..MOST_BYTES).contains(&largest), "{largest}");
 }
