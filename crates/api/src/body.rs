@@ -6,7 +6,7 @@
 use std::{borrow::Cow, fmt, ops::RangeInclusive};
 
 use gatepost_entitlements::Catalog;
-use gatepost_kernel::{FieldErrors, Json, JsonObject, Timestamp};
+use gatepost_kernel::{FieldErrors, Json, JsonObject, Timestamp, text::brief};
 use serde::{
     Deserialize, Deserializer, Serialize, Serializer,
     de::{MapAccess, Visitor},
@@ -389,10 +389,12 @@ impl<'b> Fields<'b> {
     /// All faults, those of members that nobody asked for included.
     pub fn into_errors(mut self) -> FieldErrors {
         for (name, _) in self.members.0.iter().take(FieldErrors::MAX_FIELDS) {
-            let message = if self.known.is_empty() {
-                format!("The {name} field is not known; this request takes no fields.")
+            let known = self.known.join(", ");
+            let shown = brief(name);
+            let message = if known.is_empty() {
+                format!("The {shown} field is not known; this request takes no fields.")
             } else {
-                format!("The {name} field is not known. Known fields: {}.", self.known.join(", "))
+                format!("The {shown} field is not known. Known fields: {known}.")
             };
             self.errors.add(name.as_ref(), message);
         }

@@ -1,7 +1,7 @@
 //! The only error that an answer is made of: one exhaustive `match` gives every kind its status.
 
 use actix_web::{HttpResponse, ResponseError, http::StatusCode};
-use gatepost_kernel::Error;
+use gatepost_kernel::{Error, text::brief};
 
 /// A refusal or a failure on its way to the caller. `Display` is the text that the caller may see.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -13,7 +13,7 @@ pub enum ApiError {
     #[error("{0}")]
     BadRequest(String),
     /// The path exists, but not with this method.
-    #[error("The {method} method is not supported for this route. Supported methods: {allow}.")]
+    #[error("The {} method is not supported for this route. Supported methods: {allow}.", brief(.method))]
     MethodNotAllowed {
         /// What was tried.
         method: String,

@@ -2,9 +2,11 @@
 //! shown to the caller. What must not be shown (a database's words, say) travels apart, in
 //! [`Error::internal_context`], and goes to the log only.
 
+use std::borrow::Cow;
+
 use indexmap::IndexMap;
 
-use crate::{Environment, JsonObject, Timestamp};
+use crate::{Environment, JsonObject, Timestamp, text::brief};
 
 /// The result of a rule or a use-case.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -17,12 +19,16 @@ impl FieldErrors {
     /// How many fields are named at most: an answer must not grow far beyond its request.
     pub const MAX_FIELDS: usize = 100;
 
-    /// Adds one fault of `field`, unless [`FieldErrors::MAX_FIELDS`] are named already.
+    /// Adds one fault of `field`, unless [`FieldErrors::MAX_FIELDS`] are named already. Names that a caller made up are cut.
     pub fn add(&mut self, field: impl Into<String>, message: impl Into<String>) {
         if self.0.len() >= Self::MAX_FIELDS {
             return;
         }
-        self.0.entry(field.into()).or_default().push(message.into());
+        let mut field = field.into();
+        if field.split('.').any(|name| matches!(brief(name), Cow::Owned(_))) {
+            field = field.split('.').map(brief).collect::<Vec<_>>().join(".");
+        }
+        self.0.entry(field).or_default().push(message.into());
     }
 
     /// Whether no fault was found.

@@ -1,5 +1,7 @@
 //! Rules for texts that people write.
 
+use std::borrow::Cow;
+
 use unicode_normalization::UnicodeNormalization;
 use url::Url;
 
@@ -7,6 +9,17 @@ use url::Url;
 pub const MAX_NAME_CHARS: usize = 255;
 /// The longest address of a page, in bytes, as it is stored.
 pub const MAX_URL_BYTES: usize = 2_048;
+
+/// How much of what a caller sent is told back to it, in characters.
+const MAX_ECHO_CHARS: usize = 64;
+
+/// What a caller sent, as it is told back: whole, or how it begins.
+pub fn brief(text: &str) -> Cow<'_, str> {
+    match text.char_indices().nth(MAX_ECHO_CHARS) {
+        None => Cow::Borrowed(text),
+        Some((end, _)) => Cow::Owned(format!("{}…", &text[..end])),
+    }
+}
 
 /// A text in its one spelling of Unicode (NFC): file names and some keyboards write `é` as an `e` and an accent.
 pub fn composed(text: &str) -> String {
@@ -134,5 +147,12 @@ mod tests {
         ] {
             assert!(name("name", bad).is_err(), "{bad:?}");
         }
+    }
+
+    #[test]
+    fn long_texts_are_told_back_by_their_beginning() {
+        let text = "é".repeat(64);
+        assert_eq!(brief(&text), text);
+        assert_eq!(brief(&(text.clone() + "x")), text + "…");
     }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use gatepost_kernel::{FieldErrors, Json};
+use gatepost_kernel::{FieldErrors, Json, text::brief};
 use jsonschema::error::ValidationErrorKind;
 use serde_json::{Map, Value, value::RawValue};
 
@@ -153,14 +153,17 @@ impl Checker {
             match error.kind() {
                 ValidationErrorKind::Required { property } => {
                     let name = property.as_str().unwrap_or_default();
-                    errors.add(format!("arguments{place}.{name}"), format!("The {name} field is required."));
+                    errors.add(
+                        format!("arguments{place}.{name}"),
+                        format!("The {} field is required.", brief(name)),
+                    );
                 }
                 ValidationErrorKind::AdditionalProperties { unexpected }
                 | ValidationErrorKind::UnevaluatedProperties { unexpected } => {
                     for name in unexpected {
                         errors.add(
                             format!("arguments{place}.{name}"),
-                            format!("The {name} field is not known."),
+                            format!("The {} field is not known.", brief(&name)),
                         );
                     }
                 }

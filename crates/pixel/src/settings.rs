@@ -1,5 +1,6 @@
 //! What a workspace says about its pixel, in `settings.pixel`.
 
+use gatepost_kernel::text::brief;
 use serde_json::{Map, Value};
 
 use crate::{PAGEVIEW, domain};
@@ -103,8 +104,8 @@ impl PixelSettings {
 
 fn known(members: &Map<String, Value>, place: &str, names: &[&str], faults: &mut Vec<(String, String)>) {
     for name in members.keys().filter(|name| !names.contains(&name.as_str())) {
-        let text =
-            format!("The settings.{place}.{name} field is not known. Known fields: {}.", names.join(", "));
+        let (shown, names) = (brief(name), names.join(", "));
+        let text = format!("The settings.{place}.{shown} field is not known. Known fields: {names}.");
         faults.push((format!("{place}.{name}"), text));
     }
 }

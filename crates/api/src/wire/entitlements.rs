@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use gatepost_app::entitlements::{FeatureStanding, MAX_QUANTITY, Summary, UseFeature};
 use gatepost_entitlements::{FeatureKind, Grant, Operation, Reason};
-use gatepost_kernel::{CalendarTime, Error, Json, JsonObject, WorkspaceId};
+use gatepost_kernel::{CalendarTime, Error, Json, JsonObject, WorkspaceId, text::brief};
 use indexmap::IndexMap;
 use serde::{Serialize, Serializer};
 use utoipa::{IntoParams, ToSchema};
@@ -274,7 +274,7 @@ impl From<FeatureStanding> for EntitlementCheckView {
 fn message(standing: &FeatureStanding, reason: Reason) -> String {
     let FeatureStanding { label, plan, feature, used, .. } = standing;
     let mut text = match reason {
-        Reason::FeatureNotFound => return format!("There is no feature {feature}."),
+        Reason::FeatureNotFound => return format!("There is no feature {}.", brief(feature)),
         Reason::NotInPlan => return format!("{label} is not part of the {plan} plan."),
         Reason::Disabled => return format!("{label} is switched off."),
         Reason::LimitExceeded => format!("{label} limit exceeded. Used: {used}"),

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 both_engines! { TestApp:
     bodies_that_cannot_be_read,
+    what_is_told_back_is_short,
     every_fault_is_named_at_once,
     queries_are_checked,
     ids_that_are_none,
@@ -247,4 +248,35 @@ async fn problems_for_those_who_ask(app: TestApp) {
     let request = app.request(Method::GET, "/nope").header(ACCEPT, "application/problem+json");
     let reply = app.send(request).await;
     assert_eq!((reply.status.as_u16(), reply.json["code"].as_str()), (404, Some("not_found")));
+}
+
+/// What a caller made up is told back by its beginning: an answer does not grow with it.
+async fn what_is_told_back_is_short(app: TestApp) {
+    let long = "x".repeat(20_000);
+    let cut = format!("{}…", "x".repeat(64));
+    let headers = json!({ long.as_str(): "a" });
+    let webhook = json!({ "url": "https://example.com/", "events": ["*"], "headers": headers });
+    let settings = json!({ "settings": { "pixel": { long.as_str(): true } } });
+    for (path, body, field) in [
+        ("/workspaces", json!({ long.as_str(): 1 }), cut.clone()),
+        ("/webhooks", webhook, format!("headers.{cut}")),
+        (
+            "/workspaces",
+            json!({ "name": "A", "settings": settings["settings"] }),
+            format!("settings.pixel.{cut}"),
+        ),
+    ] {
+        let reply = app.post(&app.root_key, path, &body).await;
+        assert!(reply.text.len() < 1_000, "{path}: {}", reply.text.len());
+        let faults = reply.expect_error(422, "validation_failed");
+        assert!(faults["errors"][&field].is_array(), "{faults}");
+    }
+    let query = app.get(&app.root_key, &format!("/workspaces?{long}=1")).await;
+    assert!(query.text.len() < 1_000);
+    assert!(query.expect_error(422, "validation_failed")["errors"][&cut].is_array());
+    let feature = app.post(&app.root_key, "/entitlements/check", &json!({ "feature": long })).await;
+    assert!(feature.text.len() < 1_000, "{}", feature.text);
+    let method = Method::from_bytes("B".repeat(5_000).as_bytes()).expect("a method");
+    let method = app.send(app.request(method, "/api/v1/workspaces").bearer_auth(&app.root_key)).await;
+    assert!(method.text.len() < 1_000, "{}", method.text.len());
 }
