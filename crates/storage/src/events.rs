@@ -101,6 +101,24 @@ bulk_statement! {
     }
 }
 
+/// How many bytes one statement carries: it is held several times on its way.
+const MAX_STATEMENT_BYTES: usize = 4 << 20;
+
+/// The events in their order, in parts that a statement can carry.
+fn parts(mut events: &[NewEvent]) -> impl Iterator<Item = &[NewEvent]> {
+    std::iter::from_fn(move || {
+        let mut bytes = 0;
+        let fits = |event: &&NewEvent| {
+            bytes += event.payload.len();
+            bytes <= MAX_STATEMENT_BYTES
+        };
+        let length = events.iter().take_while(fits).count().max(1).min(events.len());
+        let (part, rest) = events.split_at(length);
+        events = rest;
+        (!part.is_empty()).then_some(part)
+    })
+}
+
 impl Tx<'_> {
     /// Keeps events, in this order; the place of each, or none if its workspace has one with this id already.
     pub async fn event_insert(&mut self, new: &[NewEvent]) -> Result<Vec<Option<i64>>> {
@@ -125,26 +143,31 @@ impl Tx<'_> {
                 Ok(places)
             }
             Conn::Postgres(c) => {
-                let mut insert = InsertEvents::default();
-                for new in new {
-                    insert.workspace_id.push(new.workspace_id.0);
-                    insert.environment.push(new.environment.as_str());
-                    insert.id.push(new.id.as_str());
-                    insert.event_type.push(&new.event_type);
-                    insert.payload.push(&new.payload);
-                    insert.created_at.push(new.created_at.into());
+                let mut places = Vec::with_capacity(new.len());
+                for part in parts(new) {
+                    let mut insert = InsertEvents::default();
+                    for new in part {
+                        insert.workspace_id.push(new.workspace_id.0);
+                        insert.environment.push(new.environment.as_str());
+                        insert.id.push(new.id.as_str());
+                        insert.event_type.push(&new.event_type);
+                        insert.payload.push(&new.payload);
+                        insert.created_at.push(new.created_at.into());
+                    }
+                    let stored: Vec<(i64, i64, String, String)> = insert.load(*c).await?;
+                    let mut stored: HashMap<_, _> = stored
+                        .into_iter()
+                        .map(|(sequence, workspace, environment, id)| {
+                            ((workspace, environment, id), sequence)
+                        })
+                        .collect();
+                    // The first of several with one id has the place.
+                    places.extend(part.iter().map(|new| {
+                        let environment = new.environment.as_str().to_owned();
+                        stored.remove(&(new.workspace_id.0, environment, new.id.as_str().to_owned()))
+                    }));
                 }
-                let stored: Vec<(i64, i64, String, String)> = insert.load(*c).await?;
-                let mut places: HashMap<_, _> = stored
-                    .into_iter()
-                    .map(|(sequence, workspace, environment, id)| ((workspace, environment, id), sequence))
-                    .collect();
-                // The first of several with one id has the place.
-                let place = |new: &NewEvent| {
-                    let environment = new.environment.as_str().to_owned();
-                    places.remove(&(new.workspace_id.0, environment, new.id.as_str().to_owned()))
-                };
-                Ok(new.iter().map(place).collect())
+                Ok(places)
             }
         }
     }

@@ -30,11 +30,6 @@ impl TestDatabase {
         }
     }
 
-    /// Where it is.
-    pub fn url(&self) -> &str {
-        &self.url
-    }
-
     /// Opens it and makes the tables.
     ///
     /// # Panics

@@ -1,5 +1,6 @@
 //! The binary as its operator runs it.
 
+mod bounds;
 mod commands;
 mod configuration;
 mod crashes;

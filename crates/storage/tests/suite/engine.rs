@@ -222,7 +222,7 @@ async fn other_processes_are_told(db: Db) {
 async fn the_write_ahead_log_is_bounded_whoever_reads() {
     const MOST_BYTES: u64 = 128 << 20;
     let db = Db::start(Engine::Sqlite).await.with_root().await;
-    let log = format!("{}-wal", db._database.url().trim_start_matches("sqlite://"));
+    let log = format!("{}-wal", db._database.url.trim_start_matches("sqlite://"));
     let done = Arc::new(AtomicBool::new(false));
     let readers: Vec<_> = (0..4)
         .map(|_| {
