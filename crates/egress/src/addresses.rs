@@ -8,6 +8,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use gatepost_keys::normalize_address;
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
+use crate::Rules;
+
 const fn v4(a: u8, b: u8, c: u8, d: u8, prefix: u8) -> Ipv4Net {
     Ipv4Net::new_assert(Ipv4Addr::new(a, b, c, d), prefix)
 }
@@ -35,36 +37,44 @@ const BLOCKED_V4: [Ipv4Net; 16] = [
     v4(240, 0, 0, 0, 4),
 ];
 
-const BLOCKED_V6: [Ipv6Net; 13] = [
-    // The unspecified address, loopback, and IPv4 addresses in the form that nobody uses any more.
-    v6(0, 0, 0, 96),
-    // Translation from IPv6 to IPv4 leads to whatever the last four bytes name.
-    v6(0x64, 0xff9b, 0, 96),
-    v6(0x64, 0xff9b, 1, 48),
-    v6(0x100, 0, 0, 64),
-    v6(0x2001, 0, 0, 23),
-    v6(0x2001, 0xdb8, 0, 32),
-    v6(0x2002, 0, 0, 16),
-    v6(0x3fff, 0, 0, 20),
-    v6(0x5f00, 0, 0, 16),
-    v6(0xfc00, 0, 0, 7),
-    v6(0xfe80, 0, 0, 10),
-    v6(0xfec0, 0, 0, 10),
-    v6(0xff00, 0, 0, 8),
-];
+/// What is given out to the public Internet. All else of IPv6 is reserved, local, or leads to IPv4 by a translation.
+const UNICAST_V6: Ipv6Net = v6(0x2000, 0, 0, 3);
+
+/// What is not public in it.
+const BLOCKED_V6: [Ipv6Net; 4] =
+    [v6(0x2001, 0, 0, 23), v6(0x2001, 0xdb8, 0, 32), v6(0x2002, 0, 0, 16), v6(0x3fff, 0, 0, 20)];
+
+/// Whether an address leads through a tunnel to the IPv4 address in its last four bytes (ISATAP, RFC 5214, 6.1).
+fn is_isatap(address: Ipv6Addr) -> bool {
+    let [.., high, low, _, _] = address.segments();
+    matches!(high, 0x0000 | 0x0200) && low == 0x5efe
+}
 
 /// Whether the address is one of the public Internet.
 pub fn is_public(address: IpAddr) -> bool {
     match normalize_address(address) {
         IpAddr::V4(v4) => !BLOCKED_V4.iter().any(|network| network.contains(&v4)),
-        IpAddr::V6(v6) => !BLOCKED_V6.iter().any(|network| network.contains(&v6)),
+        IpAddr::V6(v6) => {
+            let is_blocked = BLOCKED_V6.iter().any(|network| network.contains(&v6));
+            UNICAST_V6.contains(&v6) && !is_blocked && !is_isatap(v6)
+        }
     }
 }
 
-/// Whether it may be reached: a public one, or one that the operator allows by CIDR.
-pub fn is_allowed(address: IpAddr, allow: &[IpNet]) -> bool {
+/// Whether it may be reached: a public one that the operator does not deny, or one that the operator allows.
+pub fn may_reach(address: IpAddr, rules: &Rules) -> bool {
+    let denied = || contain(&rules.deny, address);
+    is_allowed(address, rules) || (is_public(address) && !denied())
+}
+
+/// Whether the operator allows it by CIDR, which counts more than any other rule.
+pub fn is_allowed(address: IpAddr, rules: &Rules) -> bool {
+    contain(&rules.allow, address)
+}
+
+fn contain(networks: &[IpNet], address: IpAddr) -> bool {
     let address = normalize_address(address);
-    is_public(address) || allow.iter().any(|network| network.contains(&address))
+    networks.iter().any(|network| network.contains(&address))
 }
 
 #[cfg(test)]
@@ -114,6 +124,12 @@ mod tests {
             "fe80::1",
             "fec0::1",
             "ff02::1",
+            "1fff::1",
+            "4000::1",
+            "64:ff9b:2::1",
+            "2606:4700::5efe:10.0.0.1",
+            "2606:4700::200:5efe:127.0.0.1",
+            "2001:0:7f00:1::",
         ] {
             assert!(!is_public(text.parse().expect(text)), "{text}");
         }
@@ -139,10 +155,24 @@ mod tests {
     }
 
     #[test]
-    fn the_operator_allows_by_cidr() {
-        let allow = ["127.0.0.1/32".parse().expect("a network")];
-        assert!(is_allowed("127.0.0.1".parse().expect("an address"), &allow));
-        assert!(is_allowed("::ffff:127.0.0.1".parse().expect("an address"), &allow));
-        assert!(!is_allowed("127.0.0.2".parse().expect("an address"), &allow));
+    fn the_operator_allows_and_denies_by_cidr() {
+        let network = |text: &str| text.parse::<IpNet>().expect("a network");
+        let rules = Rules {
+            allow: vec![network("127.0.0.1/32"), network("8.8.8.8/32")],
+            deny: vec![network("8.8.0.0/16"), network("2606:4700::/32")],
+            ..Rules::default()
+        };
+        for (address, may) in [
+            ("127.0.0.1", true),
+            ("::ffff:127.0.0.1", true),
+            ("127.0.0.2", false),
+            ("8.8.8.8", true),
+            ("8.8.4.4", false),
+            ("::ffff:8.8.4.4", false),
+            ("2606:4700:4700::1111", false),
+            ("1.1.1.1", true),
+        ] {
+            assert_eq!(may_reach(address.parse().expect("an address"), &rules), may, "{address}");
+        }
     }
 }

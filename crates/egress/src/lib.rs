@@ -35,8 +35,12 @@ pub struct Egress {
 /// What the operator decides.
 #[derive(Debug, Clone, Default)]
 pub struct Rules {
-    /// Private targets that may be reached all the same.
+    /// Targets that may be reached whatever the other rules say, private ones included.
     pub allow: Vec<IpNet>,
+    /// Public targets that may not be reached.
+    pub deny: Vec<IpNet>,
+    /// The ports that may be reached; by default 80, 443 and those above 1023 that are not another protocol's.
+    pub allow_ports: Option<Vec<u16>>,
     /// Whether `http://` may be used.
     pub allow_http: bool,
     /// Name servers to ask instead of the system's, for tests that need a hostile one.

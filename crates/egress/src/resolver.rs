@@ -11,7 +11,7 @@ use std::{
 
 use reqwest::dns::{Addrs, Name, Resolving};
 
-use crate::{Rules, addresses::is_allowed};
+use crate::{Rules, addresses::may_reach};
 
 /// How long a look-up may take.
 const TIMEOUT: Duration = Duration::from_secs(5);
@@ -53,7 +53,7 @@ pub async fn look_up(name: &str, rules: &Rules) -> io::Result<Vec<IpAddr>> {
 
 /// One bad address spoils the answer: whoever mixes them wants the bad one reached.
 pub fn all_allowed(addresses: &[IpAddr], rules: &Rules) -> bool {
-    addresses.iter().all(|address| is_allowed(*address, &rules.allow))
+    addresses.iter().all(|address| may_reach(*address, rules))
 }
 
 /// A name leads to an address that may not be reached.

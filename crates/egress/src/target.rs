@@ -4,9 +4,17 @@ use std::net::IpAddr;
 
 use reqwest::Url;
 
-use crate::{Rules, addresses::is_allowed};
+use crate::{
+    Rules,
+    addresses::{is_allowed, may_reach},
+};
 
 const MAX_LEN: usize = 2_048;
+/// Ports above 1023 that browsers never send HTTP to, because another protocol listens there (the Fetch standard, 2.9).
+const BAD_PORTS: [u16; 19] = [
+    1719, 1720, 1723, 2049, 3659, 4045, 4190, 5060, 5061, 6000, 6566, 6665, 6666, 6667, 6668, 6669, 6679,
+    6697, 10_080,
+];
 
 /// An address that may be asked, as far as it can be judged by its spelling.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,6 +37,9 @@ pub enum TargetFault {
     /// It has a fragment, which is never sent.
     #[error("The url may not have a fragment.")]
     Fragment,
+    /// The port is not one for webhooks.
+    #[error("The url may not lead to this port.")]
+    Port,
     /// It is, or resolves to, an address that is not public.
     #[error("The url must lead to a public address.")]
     Private,
@@ -46,6 +57,10 @@ impl Target {
             "http" if rules.allow_http => {}
             _ => return Err(TargetFault::Scheme),
         }
+        // Whoever parses a URL takes the first part of a path for a host that is missing.
+        if !text.split_once("://").is_some_and(|(_, rest)| !rest.starts_with(['/', '\\'])) {
+            return Err(TargetFault::Malformed);
+        }
         if !url.username().is_empty() || url.password().is_some() {
             return Err(TargetFault::Userinfo);
         }
@@ -55,13 +70,15 @@ impl Target {
         let target = Self { url };
         match (target.literal(), target.name()) {
             // Decimal, octal and hexadecimal spellings are addresses by now.
-            (Some(address), _) if is_allowed(address, &rules.allow) => Ok(target),
-            (Some(_), _) => Err(TargetFault::Private),
+            (Some(address), _) if is_allowed(address, rules) => Ok(target),
+            (Some(address), _) if !may_reach(address, rules) => Err(TargetFault::Private),
             (None, Some(name)) if is_local_name(name) && !loopback_is_allowed(rules) => {
                 Err(TargetFault::Private)
             }
-            (None, Some(_)) => Ok(target),
+            (None, Some(name)) if is_local_name(name) => Ok(target),
             (None, None) => Err(TargetFault::Malformed),
+            _ if !is_port_allowed(target.url.port_or_known_default(), rules) => Err(TargetFault::Port),
+            _ => Ok(target),
         }
     }
 
@@ -84,12 +101,20 @@ impl Target {
 
 fn is_local_name(name: &str) -> bool {
     let name = name.strip_suffix('.').unwrap_or(name);
-    name == "localhost" || name.ends_with(".localhost")
+    name == "localhost" || name.ends_with(".localhost") || name == "localhost.localdomain"
+}
+
+fn is_port_allowed(port: Option<u16>, rules: &Rules) -> bool {
+    match (port, &rules.allow_ports) {
+        (None, _) => false,
+        (Some(port), Some(allowed)) => allowed.contains(&port),
+        (Some(port), None) => matches!(port, 80 | 443) || (port > 1_023 && !BAD_PORTS.contains(&port)),
+    }
 }
 
 fn loopback_is_allowed(rules: &Rules) -> bool {
     let loopback: [IpAddr; 2] = [std::net::Ipv4Addr::LOCALHOST.into(), std::net::Ipv6Addr::LOCALHOST.into()];
-    loopback.into_iter().any(|address| is_allowed(address, &rules.allow))
+    loopback.into_iter().any(|address| is_allowed(address, rules))
 }
 
 #[cfg(test)]
@@ -98,13 +123,12 @@ mod tests {
 
     fn parse(text: &str, allow: &[&str]) -> Result<String, TargetFault> {
         let allow = allow.iter().map(|network| network.parse().expect("a network")).collect();
-        Target::parse(text, &Rules { allow, allow_http: false, resolve: None })
-            .map(|target| target.url.to_string())
+        Target::parse(text, &Rules { allow, ..Rules::default() }).map(|target| target.url.to_string())
     }
 
     #[test]
     fn addresses_are_judged_by_their_spelling() {
-        use TargetFault::{Fragment, Malformed, Private, Scheme, Userinfo};
+        use TargetFault::{Fragment, Malformed, Port, Private, Scheme, Userinfo};
         for (text, fault) in [
             ("https://example.com/hooks?x=1", None),
             ("https://8.8.8.8/", None),
@@ -114,7 +138,15 @@ mod tests {
             ("file:///etc/passwd", Some(Scheme)),
             ("example.com", Some(Malformed)),
             ("https://", Some(Malformed)),
-            ("https:///path", None),
+            ("https:///path", Some(Malformed)),
+            ("https:\\\\example.com/", Some(Malformed)),
+            ("https:example.com", Some(Malformed)),
+            ("https://example.com:22/", Some(Port)),
+            ("https://example.com:6667/", Some(Port)),
+            ("https://8.8.8.8:25/", Some(Port)),
+            ("https://example.com:80/", None),
+            ("https://example.com:8443/", None),
+            ("https://localhost.localdomain/", Some(Private)),
             ("", Some(Malformed)),
             ("https://exa mple.com/", Some(Malformed)),
             ("https://example.com/\n", Some(Malformed)),
@@ -140,6 +172,15 @@ mod tests {
         }
         assert!(parse("https://localhost:1/", &["127.0.0.0/8"]).is_ok());
         assert!(parse("https://127.0.0.1:1/", &["127.0.0.0/8"]).is_ok());
+        assert!(
+            parse("https://127.0.0.1:22/", &["127.0.0.0/8"]).is_ok(),
+            "what is allowed is so at every port"
+        );
         assert_eq!(parse("https://10.0.0.1/", &["127.0.0.0/8"]), Err(Private));
+        let rules = Rules { allow_ports: Some(vec![443, 22]), ..Rules::default() };
+        for (port, fault) in [(443, None), (22, None), (8443, Some(Port)), (80, Some(Port))] {
+            let parsed = Target::parse(&format!("https://example.com:{port}/"), &rules);
+            assert_eq!(parsed.err(), fault, "{port}");
+        }
     }
 }

@@ -27,7 +27,7 @@ fn egress(answers: &'static [&'static [&'static str]]) -> (Egress, Arc<AtomicUsi
             if addresses.is_empty() { Err(io::ErrorKind::NotFound.into()) } else { Ok(addresses) }
         }
     });
-    let rules = Rules { allow: Vec::new(), allow_http: true, resolve: Some(resolve) };
+    let rules = Rules { allow_http: true, resolve: Some(resolve), ..Rules::default() };
     (Egress::new(rules).expect("a client"), asked)
 }
 
@@ -78,7 +78,8 @@ async fn a_name_without_an_address_may_get_one() {
 async fn what_the_operator_allows_is_reached() {
     let resolve = Resolve::with(|_| async { Ok(vec!["127.0.0.1".parse().expect("an address")]) });
     let allow = vec!["127.0.0.1/32".parse().expect("a network")];
-    let egress = Egress::new(Rules { allow, allow_http: true, resolve: Some(resolve) }).expect("a client");
+    let egress = Egress::new(Rules { allow, allow_http: true, resolve: Some(resolve), ..Rules::default() })
+        .expect("a client");
     assert!(reaches(&egress, false).await);
 }
 

@@ -111,8 +111,11 @@ impl TestApp {
         let storage = database.open().await;
         let clock = Arc::new(ManualClock::at(Timestamp::parse(BEGINNING).expect("an instant")));
         let app = App::new(storage.clone(), app_settings, clock.clone());
-        let rules =
-            Rules { allow: vec!["127.0.0.0/8".parse().expect("a network")], allow_http: true, resolve: None };
+        let rules = Rules {
+            allow: vec!["127.0.0.0/8".parse().expect("a network")],
+            allow_http: true,
+            ..Rules::default()
+        };
         let egress = Egress::new(rules).expect("an HTTP client");
         let delivery = gatepost_delivery::Settings::default();
         let dispatcher = Dispatcher::new(storage.clone(), egress, Vault::default(), delivery, clock.clone());

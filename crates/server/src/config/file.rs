@@ -18,9 +18,9 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use super::values::{
-    AccessSetting, AtLeastOne, AttemptTimeout, CallTimeout, CorsOrigin, DatabaseUrlSetting, FeatureSetting,
-    Lifetime, LimitMode, Percent, PlainHttpSetting, PublicUrl, RedisUrlSetting, ResetSetting, ScopeSetting,
-    SecretText, ThresholdSetting,
+    AccessSetting, AtLeastOne, AttemptTimeout, CallTimeout, CorsOrigin, DatabaseUrlSetting,
+    EnvironmentSetting, FeatureSetting, Lifetime, LimitMode, Percent, PlainHttpSetting, PublicUrl,
+    RedisUrlSetting, ResetSetting, ScopeSetting, SecretText, ThresholdSetting,
 };
 use crate::Failure;
 
@@ -101,8 +101,12 @@ pub struct WebhooksSection {
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct EgressSection {
-    /// Private targets that outgoing requests may reach, by CIDR. Default `[]`.
+    /// Targets that outgoing requests may reach whatever the other rules say, private ones included, by CIDR. Default `[]`.
     pub allow: Vec<IpNet>,
+    /// Public targets that they may not reach, by CIDR. Default `[]`.
+    pub deny: Vec<IpNet>,
+    /// The ports that they may reach. Default: 80, 443, and those above 1023 that browsers send HTTP to.
+    pub allow_ports: Option<Vec<u16>>,
 }
 
 /// `[limits]`
@@ -231,6 +235,8 @@ pub struct McpServerSection {
     pub url: Option<String>,
     /// Headers of every request to it, such as a token. Default `{}`.
     pub headers: IndexMap<String, SecretText>,
+    /// Only keys of these environments may use it: `"live"`, `"test"`. Default `["live"]`.
+    pub environments: Option<Vec<EnvironmentSetting>>,
     /// Only these workspaces may use it, by number. Default: all.
     pub workspaces: Option<Vec<AtLeastOne>>,
     /// Only keys with all of these scopes may use it. Default `[]`.
@@ -349,12 +355,16 @@ impl McpServerSection {
             workspaces.iter().map(|id| WorkspaceId(i64::try_from(id.0).unwrap_or(i64::MAX))).collect()
         });
         let scopes = self.scopes.iter().map(|scope| scope.0.clone()).collect();
+        let environments = match &self.environments {
+            Some(environments) => environments.iter().map(|environment| environment.0).collect(),
+            None => Access::default().environments,
+        };
         Ok(ServerConfig {
             id: id.to_owned(),
             name: self.name.clone(),
             description: self.description.clone(),
             transport,
-            access: Access { workspaces, scopes },
+            access: Access { environments, workspaces, scopes },
             call_timeout: self.call_timeout.map_or(usual_timeout, |timeout| timeout.0),
         })
     }

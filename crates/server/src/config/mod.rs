@@ -149,7 +149,13 @@ impl Config {
             },
             secret_key_is_set: !secret_keys.is_empty(),
             vault: Vault::new(&secret_keys),
-            egress: Rules { allow: file.egress.allow, allow_http: file.webhooks.allow_http, resolve: None },
+            egress: Rules {
+                allow: file.egress.allow,
+                deny: file.egress.deny,
+                allow_ports: file.egress.allow_ports,
+                allow_http: file.webhooks.allow_http,
+                resolve: None,
+            },
             mcp_servers,
             delivery: gatepost_delivery::Settings {
                 schedule: schedule.map_or(defaults.schedule, RetrySchedule::new),

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use gatepost_api::PlainHttp;
 use gatepost_entitlements::{Access, FeatureValue, Reset};
-use gatepost_kernel::Secret;
+use gatepost_kernel::{Environment, Secret};
 use gatepost_keys::Scope;
 use serde::{Deserialize, Deserializer, de::Error};
 
@@ -222,6 +222,17 @@ impl<'de> Deserialize<'de> for LimitMode {
             ))),
             _ => Err(D::Error::custom("expected \"local\"")),
         }
+    }
+}
+
+/// An environment of keys.
+#[derive(Debug, Clone, Copy)]
+pub struct EnvironmentSetting(pub Environment);
+
+impl<'de> Deserialize<'de> for EnvironmentSetting {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        text.parse().map(Self).map_err(|_| D::Error::custom("expected \"live\" or \"test\""))
     }
 }
 
