@@ -547,13 +547,13 @@ pub fn custom_headers(pairs: &Map<String, serde_json::Value>) -> Result<Vec<Cust
     let mut names = Vec::new();
     for (name, value) in pairs {
         let field = format!("headers.{name}");
-        let lower = name.to_ascii_lowercase();
+        let canonical = CustomHeader::canonical_name(name);
         match value.as_str().map(|value| CustomHeader::new(name, value)) {
-            Some(Ok(_)) if names.contains(&lower) => {
+            Some(Ok(_)) if names.contains(&canonical) => {
                 faults.add(field, "The header is given twice.".to_owned())
             }
             Some(Ok(header)) => {
-                names.push(lower);
+                names.push(canonical);
                 headers.push(header);
             }
             Some(Err(fault)) => faults.add(field, format!("The header {fault}.")),

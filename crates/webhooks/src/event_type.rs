@@ -1,6 +1,9 @@
 //! What happened, in dotted words, and which of it an endpoint wants to hear.
 
 const MAX_LEN: usize = 128;
+/// The first words of the types that Gatepost itself sends: who receives one must be able to rely on that.
+pub const RESERVED: [&str; 8] =
+    ["api_key", "workspace", "webhook", "entitlement", "seo", "mcp", "oauth", "member"];
 
 /// `post.created`: lower-case words of `[a-z0-9_]`, separated by dots.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -15,6 +18,11 @@ impl EventType {
     /// The words with their dots.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// Whether only Gatepost itself sends events of this type.
+    pub fn is_reserved(&self) -> bool {
+        self.0.split_once('.').is_some_and(|(first, _)| RESERVED.contains(&first))
     }
 }
 
@@ -65,6 +73,15 @@ mod tests {
             let subscription = Subscription::parse(subscription).expect(subscription);
             assert!(covered.iter().all(|event| subscription.covers(event)), "{subscription:?}");
             assert!(!not.iter().any(|event| subscription.covers(event)), "{subscription:?}");
+        }
+    }
+
+    #[test]
+    fn types_of_gatepost_are_known_by_their_first_word() {
+        for (text, reserved) in
+            [("api_key.created", true), ("webhook.test", true), ("webhook", false), ("post.webhook", false)]
+        {
+            assert_eq!(EventType::parse(text).expect(text).is_reserved(), reserved, "{text}");
         }
     }
 

@@ -25,24 +25,45 @@ pub enum HeaderFault {
     Value,
 }
 
-const RESERVED: [&str; 17] = [
+/// With `-` alone: many servers hand `_` to programs as the same.
+const RESERVED: [&str; 37] = [
     "accept-encoding",
+    "cf-connecting-ip",
+    "client-ip",
     "connection",
     "cookie",
     "date",
     "expect",
+    "fastly-client-ip",
     "forwarded",
     "host",
     "keep-alive",
     "proxy-authenticate",
     "proxy-authorization",
     "proxy-connection",
+    "remote-addr",
     "te",
     "trailer",
     "transfer-encoding",
+    "true-client-ip",
     "upgrade",
     "user-agent",
     "via",
+    "x-appengine-user-ip",
+    "x-client-ip",
+    "x-cluster-client-ip",
+    "x-envoy-external-address",
+    "x-host",
+    "x-http-method",
+    "x-http-method-override",
+    "x-method-override",
+    "x-original-forwarded-for",
+    "x-original-host",
+    "x-original-url",
+    "x-real-ip",
+    "x-remote-addr",
+    "x-remote-ip",
+    "x-rewrite-url",
 ];
 const RESERVED_PREFIXES: [&str; 6] =
     ["content-", "webhook-", "x-webhook-", "x-gatepost-", "x-forwarded-", ":"];
@@ -57,9 +78,9 @@ impl CustomHeader {
         if name.is_empty() || name.len() > 100 || !name.bytes().all(in_name) {
             return Err(HeaderFault::Name);
         }
-        let lower = name.to_ascii_lowercase();
-        if RESERVED.contains(&lower.as_str())
-            || RESERVED_PREFIXES.iter().any(|prefix| lower.starts_with(prefix))
+        let canonical = Self::canonical_name(name);
+        if RESERVED.contains(&canonical.as_str())
+            || RESERVED_PREFIXES.iter().any(|prefix| canonical.starts_with(prefix))
         {
             return Err(HeaderFault::Reserved);
         }
@@ -68,6 +89,11 @@ impl CustomHeader {
             return Err(HeaderFault::Value);
         }
         Ok(Self { name: name.to_owned(), value: value.to_owned() })
+    }
+
+    /// The name by which two headers are the same to whoever reads them.
+    pub fn canonical_name(name: &str) -> String {
+        name.to_ascii_lowercase().replace('_', "-")
     }
 
     /// Headers as one text, to be sealed: a JSON object; empty without any.
@@ -116,6 +142,13 @@ mod tests {
             ("WEBHOOK-Signature", "v1,x", Err(HeaderFault::Reserved)),
             ("x-webhook-id", "x", Err(HeaderFault::Reserved)),
             ("Transfer-Encoding", "chunked", Err(HeaderFault::Reserved)),
+            ("Content_Type", "text/plain", Err(HeaderFault::Reserved)),
+            ("X_Webhook-Signature", "x", Err(HeaderFault::Reserved)),
+            ("X-Real-IP", "127.0.0.1", Err(HeaderFault::Reserved)),
+            ("x_forwarded_for", "127.0.0.1", Err(HeaderFault::Reserved)),
+            ("X-HTTP-Method-Override", "DELETE", Err(HeaderFault::Reserved)),
+            ("X-Original-URL", "/admin", Err(HeaderFault::Reserved)),
+            ("X_Team", "", Ok(())),
             ("", "x", Err(HeaderFault::Name)),
             ("a b", "x", Err(HeaderFault::Name)),
             ("a:", "x", Err(HeaderFault::Name)),

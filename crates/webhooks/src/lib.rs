@@ -28,7 +28,7 @@ mod vault;
 mod verifier;
 
 pub use delivery::{AttemptOutcome, DeliveryStatus, NOT_SENT_WAIT, Verdict, judge};
-pub use event_type::{EventType, Subscription};
+pub use event_type::{EventType, RESERVED as RESERVED_EVENT_TYPES, Subscription};
 pub use headers::{CustomHeader, HeaderFault};
 pub use payload::{event_data, event_payload};
 pub use retry::RetrySchedule;

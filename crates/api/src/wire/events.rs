@@ -6,7 +6,7 @@ use gatepost_app::{
     lists::EVENT_SORTS,
 };
 use gatepost_kernel::{Error, EventId, FieldErrors, Json, Timestamp};
-use gatepost_webhooks::{EventType, event_data};
+use gatepost_webhooks::{EventType, RESERVED_EVENT_TYPES, event_data};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -68,7 +68,8 @@ pub struct CreateEventBody {
     /// `evt_` and 1 to 60 of `A-Za-z0-9_-`; the same id means the same event. Generated if not given
     #[schema(value_type = Option<String>, pattern = "^evt_[A-Za-z0-9_-]{1,60}$", example = "evt_order-1234-paid")]
     id: Option<EventId>,
-    /// What happened: lower-case words with dots between
+    /// What happened: lower-case words with dots between. Types that begin with `api_key.`, `workspace.`, `webhook.`,
+    /// `entitlement.`, `seo.`, `mcp.`, `oauth.` or `member.` are Gatepost's own
     #[schema(value_type = String, pattern = "^[a-z0-9_]+(\\.[a-z0-9_]+)*$", max_length = 128, example = "post.created")]
     r#type: EventType,
     /// The data of the event, up to 1 MiB; kept, shown and delivered byte for byte, numbers of any size included
@@ -85,10 +86,17 @@ impl ReadBody for CreateEventBody {
                 "The id must be evt_ and 1 to 60 letters, digits, underscores or hyphens.".to_owned()
             })
         });
-        let event_type = fields.required_text("type", |text| {
-            EventType::parse(text).ok_or_else(|| {
-                "The type must be lower-case words with dots between, such as post.created.".to_owned()
-            })
+        let event_type = fields.required_text("type", |text| match EventType::parse(text) {
+            Some(event_type) if event_type.is_reserved() => {
+                let reserved = RESERVED_EVENT_TYPES.join(", ");
+                Err(format!(
+                    "The type may not begin with one of these words, which are Gatepost's own: {reserved}."
+                ))
+            }
+            Some(event_type) => Ok(event_type),
+            None => {
+                Err("The type must be lower-case words with dots between, such as post.created.".to_owned())
+            }
         });
         let data = fields.json("data");
         if data.as_ref().is_some_and(|data| data.as_str().len() > MAX_DATA_BYTES) {

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 both_engines! { TestApp:
     bodies_that_cannot_be_read,
     what_is_told_back_is_short,
+    types_of_gatepost_are_its_own,
     every_fault_is_named_at_once,
     queries_are_checked,
     ids_that_are_none,
@@ -279,4 +280,19 @@ async fn what_is_told_back_is_short(app: TestApp) {
     let method = Method::from_bytes("B".repeat(5_000).as_bytes()).expect("a method");
     let method = app.send(app.request(method, "/api/v1/workspaces").bearer_auth(&app.root_key)).await;
     assert!(method.text.len() < 1_000, "{}", method.text.len());
+}
+
+/// Who receives `api_key.revoked` must be able to rely on who said it.
+async fn types_of_gatepost_are_its_own(app: TestApp) {
+    for first in ["api_key", "workspace", "webhook", "entitlement", "seo", "mcp", "oauth", "member"] {
+        let event = json!({ "type": format!("{first}.revoked"), "data": {} });
+        let refused = app.post(&app.root_key, "/events", &event).await.expect_error(422, "validation_failed");
+        assert!(refused["errors"]["type"][0].as_str().is_some_and(|fault| fault.contains("Gatepost's own")));
+        let batch = json!({ "events": [event] });
+        let refused = app.post(&app.root_key, "/events/batch", &batch).await;
+        assert!(refused.expect_error(422, "validation_failed")["errors"]["events.0.type"].is_array());
+    }
+    for allowed in ["webhooks.sent", "post.webhook", "member"] {
+        app.post(&app.root_key, "/events", &json!({ "type": allowed, "data": {} })).await.expect(202);
+    }
 }
