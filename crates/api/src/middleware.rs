@@ -201,7 +201,8 @@ fn render<B>(
 fn add_headers<B>(response: &mut ServiceResponse<B>, state: &State, request_id: &RequestId) {
     let workspace = response.request().extensions().get::<Authenticated>().map(|a| a.0.workspace_id());
     let limited = response.request().extensions().get::<Limited>().copied();
-    let of_the_contract = response.request().path().starts_with(BASE_PATH);
+    let path = response.request().path();
+    let is_private = path.starts_with(BASE_PATH) || path == routes::mcp_endpoint::PATH;
     let request = response.request().clone();
     let has_content = response.status() != StatusCode::NO_CONTENT;
     let headers = response.headers_mut();
@@ -218,7 +219,7 @@ fn add_headers<B>(response: &mut ServiceResponse<B>, state: &State, request_id: 
     if cors::is_for_any_page(request.path()) {
         cors::let_any_page_read(headers);
     }
-    if of_the_contract {
+    if is_private {
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     }
     if let Some(workspace) = workspace {

@@ -46,7 +46,8 @@ pub fn get(app: &App, caller: &Caller, id: &str) -> Result<Arc<Server>> {
 
 fn may_use(caller: &Caller, server: &Server) -> bool {
     let access = &server.config().access;
-    access.workspaces.as_ref().is_none_or(|workspaces| workspaces.contains(&caller.workspace_id()))
+    access.environments.contains(&caller.environment())
+        && access.workspaces.as_ref().is_none_or(|workspaces| workspaces.contains(&caller.workspace_id()))
         && access.scopes.iter().all(|scope| caller.require(scope).is_ok())
 }
 

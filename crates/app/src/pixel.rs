@@ -15,7 +15,7 @@ use std::{
 };
 
 use gatepost_kernel::{Environment, Error, Json, Result, Timestamp, WorkspaceId, random};
-use gatepost_pixel::{PixelSettings, Visit, names_of, network_of, page_of, referrer_of};
+use gatepost_pixel::{PixelSettings, Visit, domain_of, names_of, network_of, page_of, referrer_of};
 use gatepost_storage::{NewPixelEvent, Tx};
 use rand::RngExt;
 use url::Url;
@@ -139,8 +139,8 @@ pub async fn site(app: &App, domain: Option<String>) -> Result<Option<Arc<Site>>
     Ok(site)
 }
 
-/// Keeps what happened on a page of a domain, and answers whether it was kept: not if the domain is nobody's, if its workspace
-/// does not want it or may have no more, or if it is not one of the sample.
+/// Keeps what happened on a page of a domain, and answers whether it was kept: not if the domain is nobody's, if the page is
+/// not on one of the same workspace, if that does not want it or may have no more, or if it is not one of the sample.
 ///
 /// # Errors
 /// [`Error::Unavailable`], also if too many events wait.
@@ -150,7 +150,17 @@ pub async fn track(
     address: Option<IpAddr>,
     input: TrackEvent,
 ) -> Result<bool> {
+    let host = domain_of(None, None, input.url.host_str());
+    let is_other = host != domain;
     let Some(site) = site(app, domain).await? else { return Ok(false) };
+    // Anybody can name any page; those of others are not counted here.
+    let is_own = match is_other {
+        true => self::site(app, host).await?.is_some_and(|of_page| of_page.workspace_id == site.workspace_id),
+        false => true,
+    };
+    if !is_own {
+        return Ok(false);
+    }
     if !site.settings.takes(&input.event) || !site.settings.samples(random::rng().random::<f64>()) {
         return Ok(false);
     }

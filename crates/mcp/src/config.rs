@@ -2,7 +2,7 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use gatepost_kernel::{Secret, WorkspaceId};
+use gatepost_kernel::{Environment, Secret, WorkspaceId};
 use gatepost_keys::Scope;
 
 /// A server.
@@ -46,10 +46,19 @@ pub enum Transport {
 }
 
 /// Who may use a server, beside what the scopes for its tools say.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct Access {
+    /// Only keys of these environments.
+    pub environments: Vec<Environment>,
     /// Only these workspaces; all without it.
     pub workspaces: Option<Vec<WorkspaceId>>,
     /// Only keys with all of these scopes.
     pub scopes: Vec<Scope>,
+}
+
+impl Default for Access {
+    /// A test key does not reach what is in use, unless the operator says so.
+    fn default() -> Self {
+        Self { environments: vec![Environment::Live], workspaces: None, scopes: Vec::new() }
+    }
 }

@@ -22,6 +22,7 @@ both_engines! { TestApp:
     names_of_events_are_of_any_script,
     a_page_has_one_spelling,
     samples_and_switches,
+    pages_of_others_are_not_counted,
 }
 
 /// The contract's own example.
@@ -45,7 +46,12 @@ fn config(app: &TestApp, origin: &str) -> RequestBuilder {
 }
 
 fn track(app: &TestApp, origin: &str, event: &Value) -> RequestBuilder {
-    app.request(Method::POST, "/api/v1/pixel/track").header("Origin", origin).json(event)
+    let mut event = event.clone();
+    if event["url"] == "https://example.com/page" && origin.starts_with("http") {
+        // The contract's page, on the domain that asks.
+        event["url"] = json!(format!("{origin}/page"));
+    }
+    app.request(Method::POST, "/api/v1/pixel/track").header("Origin", origin).json(&event)
 }
 
 async fn is_tracked(app: &TestApp, origin: &str, event: &Value) -> bool {
@@ -451,4 +457,23 @@ async fn a_full_queue_is_503() {
         reply.expect_error(503, "service_unavailable");
     }
     assert_eq!(total(&app, &app.root_key).await, stored as u64 + 1);
+}
+
+/// Anybody can name any page; only those of the domain's owner are counted.
+async fn pages_of_others_are_not_counted(app: TestApp) {
+    let (other, ..) = app.create_tenant("other").await;
+    own(&app, 1, json!({ "domains": ["example.com", "*.shop.test"] })).await.expect(200);
+    own(&app, other, json!({ "domains": ["other.test"] })).await.expect(200);
+    for (page, counted) in [
+        ("https://example.com/a", true),
+        ("http://EXAMPLE.com:8080/a", true),
+        ("https://de.shop.test/a", true),
+        ("https://shop.test/a", false),
+        ("https://other.test/a", false),
+        ("https://nobody.test/a", false),
+    ] {
+        let event = json!({ "event": "pageview", "url": page });
+        assert_eq!(is_tracked(&app, "https://example.com", &event).await, counted, "{page}");
+    }
+    assert_eq!(total(&app, &app.root_key).await, 3);
 }

@@ -405,13 +405,18 @@ fn connect(Place { path, counts }: &Place, role: Role) -> Result<SqliteConnectio
     Ok(conn)
 }
 
-/// Makes the file readable by its owner alone: it holds digests of keys and secrets of webhooks.
-fn create_private(path: &Path) -> Result<File> {
+/// For a file that its owner alone may open.
+fn private_options() -> OpenOptions {
     let mut options = OpenOptions::new();
     options.read(true).append(true).create(true);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(path).map_err(|e| {
+    options
+}
+
+/// Makes the file readable by its owner alone: it holds digests of keys and secrets of webhooks.
+fn create_private(path: &Path) -> Result<File> {
+    private_options().open(path).map_err(|e| {
         StorageError::Configuration(format!("cannot open the database file {}: {e}", path.display()))
     })
 }
@@ -447,10 +452,7 @@ fn open_lock(path: &Path, kind: &str) -> Result<File> {
     let mut name = path.as_os_str().to_owned();
     name.push(format!(".{kind}"));
     let name = PathBuf::from(name);
-    OpenOptions::new()
-        .create(true)
-        .truncate(false)
-        .write(true)
+    private_options()
         .open(&name)
         .map_err(|e| StorageError::Configuration(format!("cannot open {}: {e}", name.display())))
 }

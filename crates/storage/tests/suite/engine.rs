@@ -153,8 +153,11 @@ async fn a_sqlite_file_is_served_by_one_process_and_private() {
     drop(lock);
     second_may_lock(&db);
     use std::os::unix::fs::PermissionsExt;
-    let mode = std::fs::metadata(db.storage.path().expect("a file")).expect("the file").permissions().mode();
-    assert_eq!(mode & 0o777, 0o600);
+    let file = db.storage.path().expect("a file").display().to_string();
+    for file in [file.clone(), format!("{file}.lock"), format!("{file}.migrate-lock")] {
+        let mode = std::fs::metadata(&file).expect("the file").permissions().mode();
+        assert_eq!(mode & 0o777, 0o600, "{file}");
+    }
 }
 
 fn second_may_lock(db: &Db) {
