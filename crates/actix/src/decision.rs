@@ -46,8 +46,7 @@ pub struct Standing {
 impl Standing {
     /// What a verdict's headers show.
     pub fn of(verdict: &Verdict) -> Option<Self> {
-        let by_day = verdict.refusal == Some(gatepost_app::Refusal::Day);
-        let shown = if by_day { verdict.day } else { verdict.minute.or(verdict.day) }?;
+        let shown = verdict.shown()?;
         let reset_at = shown.reset_at.rounded_up().as_seconds();
         Some(Self { limit: shown.limit, remaining: shown.remaining, reset_at })
     }

@@ -49,6 +49,8 @@ struct Decision {
 struct RateLimit {
     minute: Option<Limit>,
     day: Option<Limit>,
+    workspace_minute: Option<Limit>,
+    workspace_day: Option<Limit>,
     retry_after: Option<u64>,
 }
 
@@ -60,10 +62,14 @@ struct Limit {
 }
 
 impl RateLimit {
-    /// What the headers show: the day if it is spent, else the minute.
+    /// What the headers show: the limit that refuses, the longest first; else the tighter of the minutes, or of the days.
     fn shown(&self) -> Option<&Limit> {
-        let spent = self.day.as_ref().filter(|day| day.remaining == 0 && self.retry_after.is_some());
-        spent.or(self.minute.as_ref()).or(self.day.as_ref())
+        let (minutes, days) = ([&self.minute, &self.workspace_minute], [&self.day, &self.workspace_day]);
+        let refused = self.retry_after.is_some();
+        let spent = days.into_iter().chain(minutes).flatten().find(|limit| refused && limit.remaining == 0);
+        let tighter = |limit: &&Limit| limit.remaining;
+        let of_minutes = minutes.into_iter().flatten().min_by_key(tighter);
+        spent.or(of_minutes).or_else(|| days.into_iter().flatten().min_by_key(tighter))
     }
 }
 

@@ -8,11 +8,13 @@ use std::time::Duration;
 
 use gatepost_kernel::{ApiKeyId, Environment, Error, Page, Result, Secret, Timestamp, random};
 use gatepost_keys::{ApiKey, IpAllowlist, KeyStatus, ScopeSet, Token, grace_end};
-use gatepost_storage::{ApiKeyChanges, ApiKeyFilter, ChangeSubject, NewApiKey, Tx};
+use gatepost_limits::day_of;
+use gatepost_storage::{ApiKeyChanges, ApiKeyFilter, ChangeSubject, CountedKey, LeaseHolder, NewApiKey, Tx};
 use serde_json::{Map, Value, json};
 
 use crate::{
-    App, Caller, UnitOfWork, Workspace, entitlements::grow, lists::ListRequest, workspaces::changed_fields,
+    App, Caller, UnitOfWork, Workspace, entitlements::grow, limiter::AFTERMATH, lists::ListRequest,
+    workspaces::changed_fields,
 };
 
 const TARGET: &str = "api_key";
@@ -179,8 +181,30 @@ pub(crate) async fn create_with(
         created_at: now,
     })
     .await?;
+    let tier = new.key.rate_limit_tier.as_ref().unwrap_or(&workspace.tier);
+    if unit.app().plans().of(tier).limits.allowance.per_day.is_some() {
+        begin_day(unit, &new.key).await?;
+    }
     record(unit, &new.key, "api_key.created", Map::new());
     Ok(new)
+}
+
+/// Notes as spent of a new key's day what the busiest of those has spent that ended just before: it most likely comes in the place of
+/// one. Its minute begins where it is first used.
+async fn begin_day(unit: &mut UnitOfWork<'_>, new: &ApiKey) -> Result<()> {
+    let (now, day) = (unit.now, day_of(unit.now));
+    let mut ended = unit.tx.api_keys_ended_between(new.workspace_id, now.minus(AFTERMATH), now).await?;
+    // Each is held against leases, in one order everywhere.
+    ended.sort_unstable_by_key(CountedKey::counts_as);
+    let mut most = 0;
+    for key in ended {
+        let leased = unit.tx.day_leased(LeaseHolder::Key(key.counts_as()), day).await?;
+        most = most.max(leased.saturating_sub(unit.app().unspent(&key, day)));
+    }
+    if most > 0 {
+        unit.tx.day_lease_set(LeaseHolder::Key(new.id), day, most).await?;
+    }
+    Ok(())
 }
 
 /// Changes a key.

@@ -24,15 +24,16 @@ use std::{
 
 use gatepost_kernel::{ApiKeyId, ChangeId, Error, Result, Timestamp, WorkspaceId};
 use gatepost_keys::TokenDigest;
-use gatepost_limits::Meter;
-use gatepost_storage::{ApiKeyOwner, ChangeSubject, Tx};
+use gatepost_storage::{ApiKeyOwner, ChangeSubject, CountedKey, Tx};
 use tokio::sync::{Notify, oneshot};
 
 use crate::{
     App, Principal,
     key_state::{
-        ByDigest, DigestHasher, Facts, KeyState, Known, Memory, NEVER as NO_END, UnwrittenUse, scope_list,
+        ByDigest, DigestHasher, Facts, KeyMeter, KeyState, Known, Memory, NEVER as NO_END, UnwrittenUse,
+        scope_list,
     },
+    limiter::AFTERMATH,
 };
 
 /// For how long after the beginning of the last good look at the feed an entry is believed.
@@ -123,7 +124,7 @@ impl AuthCache {
         &self,
         digest: &TokenDigest,
         now: Timestamp,
-        body: impl FnOnce(&Arc<KeyState>, &Arc<Facts>, &mut Meter, &mut UnwrittenUse) -> R,
+        body: impl FnOnce(&Arc<KeyState>, &Arc<Facts>, &mut KeyMeter, &mut UnwrittenUse) -> R,
     ) -> Option<R> {
         if self.trust.since_last_look(now).is_none_or(|since| since >= TRUST) {
             return None;
@@ -151,10 +152,12 @@ impl AuthCache {
             if !memory.dropped {
                 return body(&state, &mut memory);
             }
+            let chain = memory.meter.chain;
             drop(memory);
             // It may still be on its way out.
             std::thread::yield_now();
             let fresh = KeyState::new(state.digest, state.key_id, state.workspace_id, state.environment);
+            fresh.lock().meter.chain = chain;
             state = self.state(fresh);
         }
     }
@@ -173,16 +176,28 @@ impl AuthCache {
         }
     }
 
+    /// Lets `body` look at what a key has used, if anything of it is remembered.
+    pub(crate) fn with_meter<R>(
+        &self,
+        digest: &TokenDigest,
+        body: impl FnOnce(&mut KeyMeter) -> R,
+    ) -> Option<R> {
+        let entries = self.entries.pin();
+        let (ByDigest(state), ()) = entries.get_key_value(digest.as_bytes())?;
+        Some(body(&mut state.lock().meter))
+    }
+
     /// Every key of which something is remembered.
     pub(crate) fn states(&self) -> Vec<Arc<KeyState>> {
         self.entries.pin().keys().map(|ByDigest(state)| state.clone()).collect()
     }
 
-    /// Puts a key down that was read after the version was `version`.
-    fn fill(&self, fresh: KeyState, facts: Facts, version: u64) -> Principal {
+    /// Puts a key down that was read after the version was `version`; nothing is counted on it from memory before `begin` is done.
+    fn fill(&self, fresh: KeyState, facts: Facts, version: u64, begin: impl FnOnce(&Principal)) -> Principal {
         let workspace = self.workspace(fresh.workspace_id);
         let generation = workspace.load(Ordering::SeqCst);
         let principal = Principal::new(self.shared(facts), self.state(fresh));
+        begin(&principal);
         let mut memory = principal.state().lock();
         if self.version.load(Ordering::SeqCst) == version && !memory.dropped {
             let facts = principal.facts().clone();
@@ -213,16 +228,24 @@ impl AuthCache {
         self.workspaces.pin().get_or_insert_with(id, Arc::default).clone()
     }
 
-    fn forget(&self, digests: &[TokenDigest], workspaces: &[WorkspaceId]) {
+    fn forget(
+        &self,
+        keys: &[CountedKey],
+        workspaces: &[WorkspaceId],
+        joins: impl Fn(&mut KeyMeter, ApiKeyId),
+    ) {
         self.version.fetch_add(1, Ordering::SeqCst);
         for id in workspaces {
             self.workspace(*id).fetch_add(1, Ordering::SeqCst);
         }
         let entries = self.entries.pin();
-        for (ByDigest(state), ()) in
-            digests.iter().filter_map(|digest| entries.get_key_value(digest.as_bytes()))
-        {
-            state.lock().known = None;
+        for key in keys {
+            let Some((ByDigest(state), ())) = entries.get_key_value(key.digest.as_bytes()) else { continue };
+            let mut memory = state.lock();
+            memory.known = None;
+            if let Some(chain) = key.chain {
+                joins(&mut memory.meter, chain);
+            }
         }
     }
 
@@ -257,9 +280,10 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 impl App {
     /// The key that a token belongs to, whatever its state.
     pub(crate) async fn principal(&self, digest: TokenDigest) -> Answer {
-        let remembered = |state: &Arc<KeyState>, facts: &Arc<Facts>, _: &mut Meter, _: &mut UnwrittenUse| {
-            Principal::new(facts.clone(), state.clone())
-        };
+        let remembered =
+            |state: &Arc<KeyState>, facts: &Arc<Facts>, _: &mut KeyMeter, _: &mut UnwrittenUse| {
+                Principal::new(facts.clone(), state.clone())
+            };
         match self.auth_cache().with(&digest, self.now(), remembered) {
             Some(principal) => Ok(Some(principal)),
             None => self.load(digest).await,
@@ -270,13 +294,15 @@ impl App {
     pub(crate) fn facts(&self, owner: &ApiKeyOwner) -> Facts {
         let key = &owner.key;
         let tier = key.rate_limit_tier.as_ref().unwrap_or(&owner.workspace_tier);
+        let plan = self.plans().of(&owner.workspace_tier);
         Facts {
             scopes: key.scopes.clone(),
             scope_list: scope_list(&key.scopes),
             allowed_ips: key.allowed_ips.clone(),
-            limits: self.plans().of(tier).0.clone(),
+            limits: self.plans().of(tier).limits.clone(),
+            together: plan.together.clone(),
             ends_at: key.ends_at().unwrap_or(NO_END),
-            access: self.plans().of(&owner.workspace_tier).1,
+            access: plan.access,
             revoked: owner.workspace_deleted || key.revoked_at.is_some(),
         }
     }
@@ -343,10 +369,10 @@ impl App {
                         |change| if let ChangeSubject::ApiKey(id) = change.subject { Some(id) } else { None },
                     )
                     .collect();
-                let digests = if keys.is_empty() { Vec::new() } else { tx.api_key_digests(&keys).await? };
-                Ok((changes, digests))
+                let keys = if keys.is_empty() { Vec::new() } else { tx.api_keys_counted(&keys).await? };
+                Ok((changes, keys))
             };
-            let (changes, digests) = self.read(look).await?;
+            let (changes, keys) = self.read(look).await?;
             let Some(end) = changes.last().map(|change| change.id) else { break };
             let workspaces: Vec<WorkspaceId> = changes
                 .iter()
@@ -354,7 +380,9 @@ impl App {
                     |change| if let ChangeSubject::Workspace(id) = change.subject { Some(id) } else { None },
                 )
                 .collect();
-            cache.forget(&digests, &workspaces);
+            // The successor of a key counts with it from its very first use.
+            let joins = |meter: &mut KeyMeter, chain| self.limiter().join(meter, chain, wall);
+            cache.forget(&keys, &workspaces, joins);
             if !workspaces.is_empty() {
                 self.sites().forget();
             }
@@ -413,12 +441,21 @@ impl App {
             };
             let digests: Vec<TokenDigest> = batch.iter().map(|(digest, _)| *digest).collect();
             let version = cache.version.load(Ordering::SeqCst);
-            let query = async move |mut tx: Tx<'_>| Ok(tx.api_keys_by_digests(&digests).await?);
+            let now = self.now();
+            let query = async move |mut tx: Tx<'_>| {
+                let mut found = Vec::new();
+                for (digest, owner) in tx.api_keys_by_digests(&digests).await? {
+                    let ended = ended_before(&mut tx, &owner, now).await?;
+                    found.push((digest, owner, ended));
+                }
+                Ok(found)
+            };
             let found = self.read(query).await.map(|owners| {
-                let principals = owners.into_iter().map(|(digest, owner)| {
+                let principals = owners.into_iter().map(|(digest, owner, ended)| {
                     let key = &owner.key;
                     let fresh = KeyState::new(digest, key.id, key.workspace_id, key.environment);
-                    (digest, cache.fill(fresh, self.facts(&owner), version))
+                    let begin = |principal: &Principal| self.begin_counting(principal, owner.chain, &ended);
+                    (digest, cache.fill(fresh, self.facts(&owner), version, begin))
                 });
                 principals.collect::<HashMap<TokenDigest, Principal>>()
             });
@@ -431,6 +468,15 @@ impl App {
             }
         }
     }
+}
+
+/// The keys that a new one has most likely come in the place of.
+async fn ended_before(tx: &mut Tx<'_>, owner: &ApiKeyOwner, now: Timestamp) -> Result<Vec<CountedKey>> {
+    let key = &owner.key;
+    if key.rotated_from_id.is_some() || key.created_at < now.minus(AFTERMATH) {
+        return Ok(Vec::new());
+    }
+    Ok(tx.api_keys_ended_between(key.workspace_id, key.created_at.minus(AFTERMATH), key.created_at).await?)
 }
 
 #[cfg(test)]
@@ -457,17 +503,19 @@ mod tests {
                 scope_list: bytes::Bytes::new(),
                 allowed_ips: gatepost_keys::IpAllowlist::default(),
                 limits: Arc::new(PlanLimits { place: 0, allowance }),
+                together: None,
                 ends_at: NO_END,
                 access: gatepost_entitlements::Access::Write,
                 revoked: false,
             };
-            let principal = cache.fill(fresh(), facts, 0);
+            let principal = cache.fill(fresh(), facts, 0, |_| {});
             let admitted = std::thread::scope(|scope| {
                 let takers = [(); 3].map(|()| {
                     let (cache, principal) = (&cache, &principal);
                     scope.spawn(move || {
-                        let take =
-                            |_: &Arc<KeyState>, memory: &mut Memory| memory.meter.take(now, &allowance, 1);
+                        let take = |_: &Arc<KeyState>, memory: &mut Memory| {
+                            memory.meter.own.take(now, &allowance, 1)
+                        };
                         (0..20).filter(|_| cache.with_state(principal, take).refusal.is_none()).count()
                     })
                 });

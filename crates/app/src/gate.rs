@@ -118,12 +118,11 @@ impl App {
             if !may {
                 return None;
             }
-            let allowance = &facts.limits.allowance;
-            let verdict = meter.take(now, allowance, 1);
+            let verdict = self.limiter().take(meter, state.workspace_id, facts, now, 1);
             if verdict.refusal.is_some() {
                 return None;
             }
-            self.lease_ahead(state, &verdict, allowance);
+            self.lease_ahead(state, meter.chain, &verdict, facts);
             self.usage().count(state, unwritten, now, status);
             Some(Passed {
                 key_id: state.key_id,

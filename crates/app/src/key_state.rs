@@ -18,7 +18,7 @@ use gatepost_analytics::Slot;
 use gatepost_entitlements::Access;
 use gatepost_kernel::{ApiKeyId, Environment, Error, Result, Timestamp, WorkspaceId};
 use gatepost_keys::{IpAllowlist, KeyStatus, Scope, ScopeRef, ScopeSet, TokenDigest};
-use gatepost_limits::Meter;
+use gatepost_limits::{Allowance, Meter};
 use gatepost_storage::{RequestCounts, UsageDelta};
 
 use crate::plans::PlanLimits;
@@ -40,10 +40,19 @@ pub(crate) struct KeyState {
 pub(crate) struct Memory {
     /// What the database said; none if that is stale.
     pub known: Option<Known>,
-    pub meter: Meter,
+    pub meter: KeyMeter,
     pub unwritten: UnwrittenUse,
     /// Whether it has left the map, so that what is counted here is lost.
     pub dropped: bool,
+}
+
+/// What a key has used: here, or, if it was rotated, together with those that replaced each other.
+#[derive(Default)]
+pub(crate) struct KeyMeter {
+    /// Its own; empty once there is a shared one.
+    pub own: Meter,
+    /// The first of those, by which [`Limiter`](crate::limiter::Limiter) keeps their meter.
+    pub chain: Option<ApiKeyId>,
 }
 
 /// What the database said, and when it is stale: once its workspace is of another generation.
@@ -61,6 +70,8 @@ pub(crate) struct Facts {
     pub scope_list: Bytes,
     pub allowed_ips: IpAllowlist,
     pub limits: Arc<PlanLimits>,
+    /// What all keys of its workspace may together; mostly nothing is said of that.
+    pub together: Option<Arc<Allowance>>,
     /// When it ends by itself; [`NEVER`] if it does not.
     pub ends_at: Timestamp,
     pub access: Access,
@@ -130,8 +141,8 @@ impl KeyState {
         workspace_id: WorkspaceId,
         environment: Environment,
     ) -> Self {
-        let memory =
-            Memory { known: None, meter: Meter::new(), unwritten: UnwrittenUse::default(), dropped: false };
+        let (meter, unwritten) = (KeyMeter::default(), UnwrittenUse::default());
+        let memory = Memory { known: None, meter, unwritten, dropped: false };
         let (used, leasing) = (AtomicBool::new(true), AtomicBool::new(false));
         Self { digest, key_id, workspace_id, environment, used, leasing, memory: Mutex::new(memory) }
     }
@@ -145,7 +156,7 @@ impl KeyState {
         let mut memory = self.lock();
         let idle = !self.used.swap(false, Ordering::Relaxed)
             && memory.unwritten.is_empty()
-            && memory.meter.is_idle(now);
+            && memory.meter.own.is_idle(now);
         if idle {
             memory.dropped = true;
             memory.known = None;

@@ -47,7 +47,7 @@ use gatepost_storage::{Storage, Tx};
 pub use auth::Principal;
 pub use caller::{Authority, Caller, IfMatch, Requirement};
 pub use gate::{Admitted, Passed, Refused};
-pub use gatepost_limits::{Allowance, Refusal, Standing, Verdict};
+pub use gatepost_limits::{Allowance, Refusal, Standing, Standings, Verdict};
 pub use gatepost_storage::{
     Actor, AuditEntry, CountedBy, Op, SeoIssue, SeoReport, StoredEvent, WebhookAttempt, WebhookDelivery,
     WebhookEndpoint, Workspace,

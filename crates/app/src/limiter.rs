@@ -1,4 +1,7 @@
-//! Counting requests, in this process: the meters of keys, and those of addresses that show no valid key.
+//! Counting requests, in this process: the meters of keys, those of whole workspaces, and those of addresses that show no valid key.
+//!
+//! Limits cannot be had twice. Keys that replaced each other share one meter, under the number of the first; a new key begins with
+//! the minute and the day of those of its workspace that ended just before it; and a plan may bound all keys of a workspace together.
 
 use std::{
     hash::Hash,
@@ -7,13 +10,13 @@ use std::{
     time::Duration,
 };
 
-use gatepost_kernel::{ApiKeyId, Error, Result, Timestamp};
-use gatepost_limits::{Allowance, DayLease, Meter, Refusal, Verdict, day_of};
-use gatepost_storage::Tx;
+use gatepost_kernel::{ApiKeyId, Error, Result, Timestamp, WorkspaceId};
+use gatepost_limits::{Allowance, DayLease, Meter, Refusal, Verdict, Whole, day_of};
+use gatepost_storage::{CountedKey, LeaseHolder, Tx};
 
 use crate::{
     App, Principal,
-    key_state::{KeyState, Memory},
+    key_state::{Facts, KeyMeter, KeyState, Memory},
     presented::network_of,
 };
 
@@ -21,10 +24,18 @@ use crate::{
 const SWEEP_ABOVE: usize = 100_000;
 /// How often an address may ask for the fixed documents. A page of `/docs` takes ten of them.
 const READS_PER_MINUTE: u64 = 300;
+/// For how long a key that has ended counts on in one that is made after it.
+pub(crate) const AFTERMATH: Duration = Duration::from_secs(60);
 
-/// The meters of addresses and visitors, and whether days are still being leased. Those of keys are part of their state.
+/// The meters of whatever is not one key, and whether days are still being leased. That of a key is part of its state.
 #[derive(Default)]
 pub(crate) struct Limiter {
+    /// Those of keys that replaced each other, by the first of them.
+    chains: Meters<ApiKeyId>,
+    /// Those of all keys of a workspace, where its plan bounds them together.
+    workspaces: Meters<WorkspaceId>,
+    /// The workspaces of whose days more is being leased ahead of use.
+    leasing: papaya::HashSet<WorkspaceId>,
     addresses: Meters<IpAddr>,
     /// Those of addresses whose visits are tracked.
     visitors: Meters<IpAddr>,
@@ -73,6 +84,13 @@ impl<K: Hash + Eq + Copy> Meters<K> {
         }
     }
 
+    /// Lets `body` use every meter, one after the other.
+    fn with_each<R>(&self, body: impl Fn(&mut Meter) -> R) -> Vec<(K, R)> {
+        let meters = self.0.pin();
+        let with = |(key, slot): (&K, &Arc<Slot>)| slot.lock().as_mut().map(|meter| (*key, body(meter)));
+        meters.iter().filter_map(with).collect()
+    }
+
     /// Drops what holds nothing, if there are more than `above`.
     fn sweep(&self, now: Timestamp, above: usize) {
         if self.0.len() <= above {
@@ -89,12 +107,75 @@ impl<K: Hash + Eq + Copy> Meters<K> {
     }
 }
 
+impl Limiter {
+    /// Counts a request on a key, and on its workspace where that is bounded too; or refuses it and counts nothing.
+    #[inline]
+    pub(crate) fn take(
+        &self,
+        meter: &mut KeyMeter,
+        workspace: WorkspaceId,
+        facts: &Facts,
+        now: Timestamp,
+        cost: u64,
+    ) -> Verdict {
+        let allowance = &facts.limits.allowance;
+        if meter.chain.is_none() && facts.together.is_none() {
+            return meter.own.take(now, allowance, cost);
+        }
+        self.with_all(meter, workspace, facts, |meter, whole| match whole {
+            None => meter.take(now, allowance, cost),
+            Some(whole) => meter.take_within(now, allowance, whole, cost),
+        })
+    }
+
+    /// What a request would meet; counts nothing.
+    fn check(&self, meter: &mut KeyMeter, workspace: WorkspaceId, facts: &Facts, now: Timestamp) -> Verdict {
+        let allowance = &facts.limits.allowance;
+        self.with_all(meter, workspace, facts, |meter, whole| match whole {
+            None => meter.check(now, allowance, 0),
+            Some(whole) => meter.check_within(now, allowance, whole, 0),
+        })
+    }
+
+    /// Lets `body` use the meters that a request counts on. Whoever holds that of a key may wait for that of its chain, and then for
+    /// that of its workspace, and never the other way round.
+    #[inline(never)]
+    fn with_all<R>(
+        &self,
+        meter: &mut KeyMeter,
+        workspace: WorkspaceId,
+        facts: &Facts,
+        body: impl FnOnce(&mut Meter, Option<Whole<'_>>) -> R,
+    ) -> R {
+        self.with_own(meter, |own| match &facts.together {
+            None => body(own, None),
+            Some(allowance) => {
+                self.workspaces.with(workspace, |meter| body(own, Some(Whole { meter, allowance })))
+            }
+        })
+    }
+
+    /// Lets `body` use the meter of a key, or that of its chain.
+    pub(crate) fn with_own<R>(&self, meter: &mut KeyMeter, body: impl FnOnce(&mut Meter) -> R) -> R {
+        match meter.chain {
+            None => body(&mut meter.own),
+            Some(chain) => self.chains.with(chain, body),
+        }
+    }
+
+    /// Makes a key one of a chain; what it has used is what the chain has used.
+    pub(crate) fn join(&self, meter: &mut KeyMeter, chain: ApiKeyId, now: Timestamp) {
+        if meter.chain.replace(chain).is_none() {
+            let own = std::mem::take(&mut meter.own);
+            self.chains.with(chain, |shared| shared.take_over(own, now));
+        }
+    }
+}
+
 /// The refusal of a verdict as the caller hears it; `None` if it was let in.
 pub fn refusal(verdict: &Verdict, now: Timestamp) -> Option<Error> {
-    let standing = match verdict.refusal? {
-        Refusal::Minute => verdict.minute,
-        Refusal::Day | Refusal::NeedsLease => verdict.day,
-    }?;
+    verdict.refusal?;
+    let standing = verdict.shown()?;
     let retry_at = verdict.retry_at.unwrap_or(standing.reset_at);
     let wait = retry_at.since(now).as_micros().div_ceil(1_000_000);
     Some(Error::RateLimited {
@@ -116,16 +197,20 @@ impl App {
 
     /// The same, with the instant that it was counted at.
     pub(crate) async fn admit_at(&self, principal: &Principal, cost: u64) -> Result<(Verdict, Timestamp)> {
-        let allowance = principal.allowance();
+        let facts = principal.facts();
         loop {
             let now = self.now();
             let verdict = self.auth_cache().with_state(principal, |state, memory| {
-                let verdict = memory.meter.take(now, allowance, cost);
-                self.lease_ahead(state, &verdict, allowance);
+                let verdict = self.limiter().take(&mut memory.meter, state.workspace_id, facts, now, cost);
+                self.lease_ahead(state, memory.meter.chain, &verdict, facts);
                 verdict
             });
-            match (verdict.refusal, allowance.per_day) {
-                (Some(Refusal::NeedsLease), Some(limit)) => self.lease(principal, limit, cost).await?,
+            let together = facts.together.as_ref().and_then(|together| together.per_day);
+            match (verdict.refusal, facts.limits.allowance.per_day, together) {
+                (Some(Refusal::NeedsLease), Some(limit), _) => self.lease(principal, limit, cost).await?,
+                (Some(Refusal::WorkspaceNeedsLease), _, Some(limit)) => {
+                    self.lease_workspace(principal.workspace_id(), limit, cost).await?;
+                }
                 _ => return Ok((verdict, now)),
             }
         }
@@ -133,37 +218,100 @@ impl App {
 
     /// Takes back what a request of `principal` that was let in at `then` has spent: what it was for did not happen.
     pub(crate) fn give_back(&self, principal: &Principal, cost: u64, then: Timestamp) {
-        let (now, allowance) = (self.now(), principal.allowance());
-        self.auth_cache()
-            .with_state(principal, |_, memory| memory.meter.give_back(then, now, allowance, cost));
-    }
-
-    /// How `principal` stands against its limits; counts nothing.
-    pub(crate) fn peek(&self, principal: &Principal) -> Verdict {
-        let (now, allowance) = (self.now(), principal.allowance());
-        self.auth_cache().with_state(principal, |_, memory| memory.meter.check(now, allowance, 0))
-    }
-
-    /// Leases more of a key's day before it is needed, where the verdict says so and nobody does it already.
-    pub(crate) fn lease_ahead(&self, state: &Arc<KeyState>, verdict: &Verdict, allowance: &Allowance) {
-        let Some(limit) = allowance.per_day else { return };
-        let wanted = verdict.refusal.is_none() && verdict.lease_soon;
-        if !wanted || state.leasing.swap(true, Ordering::AcqRel) {
-            return;
-        }
-        let (app, state) = (self.clone(), state.clone());
-        self.runtime().spawn(async move {
-            // What fails now is tried again when the block is spent, and is told to the caller then.
-            let keep = |day, granted, leased| state.lock().meter.day_mut().grant(day, granted, leased);
-            let _ = app.day_block(state.key_id, limit, 1, keep).await;
-            state.leasing.store(false, Ordering::Release);
+        let (now, facts) = (self.now(), principal.facts());
+        self.auth_cache().with_state(principal, |state, memory| {
+            self.limiter().with_all(&mut memory.meter, state.workspace_id, facts, |meter, whole| {
+                meter.give_back(then, now, &facts.limits.allowance, cost);
+                if let Some(Whole { meter, allowance }) = whole {
+                    meter.give_back(then, now, allowance, cost);
+                }
+            });
         });
+    }
+
+    /// Leases more of a day before it is needed, where the verdict says so and nobody does it already.
+    #[inline]
+    pub(crate) fn lease_ahead(
+        &self,
+        state: &Arc<KeyState>,
+        chain: Option<ApiKeyId>,
+        verdict: &Verdict,
+        facts: &Facts,
+    ) {
+        if verdict.refusal.is_none() && (verdict.lease_soon || verdict.lease_workspace_soon) {
+            self.lease_soon(state, chain, verdict, facts);
+        }
+    }
+
+    /// What fails now is tried again when the block is spent, and is told to the caller then.
+    fn lease_soon(&self, state: &Arc<KeyState>, chain: Option<ApiKeyId>, verdict: &Verdict, facts: &Facts) {
+        let own = facts.limits.allowance.per_day.filter(|_| verdict.lease_soon);
+        if let Some(limit) = own
+            && !state.leasing.swap(true, Ordering::AcqRel)
+        {
+            let (app, state) = (self.clone(), state.clone());
+            let holder = LeaseHolder::Key(chain.unwrap_or(state.key_id));
+            self.runtime().spawn(async move {
+                let keep = |day, granted, leased| {
+                    let grant = |meter: &mut Meter| meter.day_mut().grant(day, granted, leased);
+                    app.limiter().with_own(&mut state.lock().meter, grant);
+                };
+                let _ = app.day_block(holder, limit, 1, keep).await;
+                state.leasing.store(false, Ordering::Release);
+            });
+        }
+        let together = facts.together.as_ref().and_then(|together| together.per_day);
+        let workspace = state.workspace_id;
+        if let Some(limit) = together.filter(|_| verdict.lease_workspace_soon)
+            && self.limiter().leasing.pin().insert(workspace)
+        {
+            let app = self.clone();
+            self.runtime().spawn(async move {
+                let _ = app.lease_workspace(workspace, limit, 1).await;
+                app.limiter().leasing.pin().remove(&workspace);
+            });
+        }
+    }
+
+    /// Begins to count on a key that was just looked up: with its chain, if it is one of those that replaced each other, or where the
+    /// busiest of those stands that ended before it was made.
+    pub(crate) fn begin_counting(
+        &self,
+        principal: &Principal,
+        chain: Option<ApiKeyId>,
+        ended: &[CountedKey],
+    ) {
+        let now = self.now();
+        // One after the other: whoever holds the meter of a key waits for no other key's.
+        let of_ended = ended.iter().filter_map(|key| {
+            self.auth_cache()
+                .with_meter(&key.digest, |meter| self.limiter().with_own(meter, |own| own.clone()))
+        });
+        let of_ended: Vec<Meter> = of_ended.collect();
+        self.auth_cache().with_state(principal, |_, memory| {
+            if let Some(chain) = chain {
+                self.limiter().join(&mut memory.meter, chain, now);
+            }
+            self.limiter().with_own(&mut memory.meter, |own| {
+                of_ended.into_iter().for_each(|mut ended| own.begin_with(&mut ended, now));
+            });
+        });
+    }
+
+    /// What this process holds of a key's day and has not spent.
+    pub(crate) fn unspent(&self, key: &CountedKey, day: i64) -> u64 {
+        let held = self
+            .auth_cache()
+            .with_meter(&key.digest, |meter| self.limiter().with_own(meter, |own| own.day_mut().held(day)));
+        held.unwrap_or_default()
     }
 
     /// How `principal` stands, without counting anything.
     pub fn standing(&self, principal: &Principal) -> Verdict {
         let now = self.now();
-        self.auth_cache().with_state(principal, |_, memory| memory.meter.check(now, principal.allowance(), 0))
+        self.auth_cache().with_state(principal, |state, memory| {
+            self.limiter().check(&mut memory.meter, state.workspace_id, principal.facts(), now)
+        })
     }
 
     /// Counts a request without a valid key from `address`, or refuses it.
@@ -198,6 +346,8 @@ impl App {
             self.limiter().addresses.sweep(now, SWEEP_ABOVE);
             self.limiter().visitors.sweep(now, SWEEP_ABOVE);
             self.limiter().readers.sweep(now, SWEEP_ABOVE);
+            self.limiter().chains.sweep(now, SWEEP_ABOVE);
+            self.limiter().workspaces.sweep(now, SWEEP_ABOVE);
             self.auth_cache().sweep(now);
         }
     }
@@ -210,16 +360,24 @@ impl App {
         let day = day_of(self.now());
         // One that is on its way here must arrive before it can be given back.
         *self.limiter().closed.write().await = true;
-        let states = self.auth_cache().states();
-        let release = states.iter().map(|state| (state.key_id, state.lock().meter.day_mut().release(day)));
-        let mut held: Vec<(ApiKeyId, u64)> = release.filter(|(_, unspent)| *unspent > 0).collect();
+        let mut held: Vec<(LeaseHolder, u64)> = Vec::new();
+        for state in self.auth_cache().states() {
+            let unspent = state.lock().meter.own.day_mut().release(day);
+            held.push((LeaseHolder::Key(state.key_id), unspent));
+        }
+        let release = |meter: &mut Meter| meter.day_mut().release(day);
+        let of_chains = self.limiter().chains.with_each(release).into_iter();
+        held.extend(of_chains.map(|(first, unspent)| (LeaseHolder::Key(first), unspent)));
+        let of_workspaces = self.limiter().workspaces.with_each(release).into_iter();
+        held.extend(of_workspaces.map(|(id, unspent)| (LeaseHolder::Workspace(id), unspent)));
+        held.retain(|(_, unspent)| *unspent > 0);
         // In one order everywhere, so that two processes that stop at once cannot wait for each other.
         held.sort_unstable();
         for batch in held.chunks(500) {
             let batch = batch.to_vec();
             let give_back = async move |mut tx: Tx<'_>| {
-                for (id, unspent) in &batch {
-                    tx.day_lease_release(*id, day, *unspent).await?;
+                for (holder, unspent) in &batch {
+                    tx.day_lease_release(*holder, day, *unspent).await?;
                 }
                 Ok::<_, Error>(())
             };
@@ -229,19 +387,30 @@ impl App {
     }
 
     async fn lease(&self, principal: &Principal, limit: u64, cost: u64) -> Result<()> {
+        let counts_as =
+            |state: &Arc<KeyState>, memory: &mut Memory| memory.meter.chain.unwrap_or(state.key_id);
+        let holder = LeaseHolder::Key(self.auth_cache().with_state(principal, counts_as));
         let keep = |day, granted, leased| {
-            let grant =
-                |_: &Arc<KeyState>, memory: &mut Memory| memory.meter.day_mut().grant(day, granted, leased);
-            self.auth_cache().with_state(principal, grant);
+            self.auth_cache().with_state(principal, |_, memory| {
+                let grant = |meter: &mut Meter| meter.day_mut().grant(day, granted, leased);
+                self.limiter().with_own(&mut memory.meter, grant);
+            });
         };
-        self.day_block(principal.key_id(), limit, cost, keep).await
+        self.day_block(holder, limit, cost, keep).await
     }
 
-    /// Fetches a block of a key's day, and hands over the day, what was granted, and what everyone has leased of it together. Who
+    async fn lease_workspace(&self, id: WorkspaceId, limit: u64, cost: u64) -> Result<()> {
+        let keep = |day, granted, leased| {
+            self.limiter().workspaces.with(id, |meter| meter.day_mut().grant(day, granted, leased));
+        };
+        self.day_block(LeaseHolder::Workspace(id), limit, cost, keep).await
+    }
+
+    /// Fetches a block of a day, and hands over the day, what was granted, and what everyone has leased of it together. Who
     /// gives everything back waits until it is kept: what is on its way then would be lost.
     async fn day_block(
         &self,
-        id: ApiKeyId,
+        holder: LeaseHolder,
         limit: u64,
         cost: u64,
         keep: impl FnOnce(i64, u64, u64),
@@ -252,7 +421,8 @@ impl App {
         }
         let day = day_of(self.now());
         let block = DayLease::block(limit).max(cost);
-        let lease = async move |mut tx: Tx<'_>| Ok::<_, Error>(tx.day_lease(id, day, block, limit).await?);
+        let lease =
+            async move |mut tx: Tx<'_>| Ok::<_, Error>(tx.day_lease(holder, day, block, limit).await?);
         let (granted, leased) = self.storage().transaction(lease).await?;
         keep(day, granted, leased);
         Ok(())

@@ -14,12 +14,23 @@ pub struct PlanLimits {
     pub allowance: Allowance,
 }
 
+/// What a plan means for requests.
+#[derive(Debug, Clone)]
+pub(crate) struct PlanOf {
+    /// The limits of each key.
+    pub limits: Arc<PlanLimits>,
+    /// Those of all keys of a workspace together; none if there are none.
+    pub together: Option<Arc<Allowance>>,
+    /// The widest access.
+    pub access: Access,
+}
+
 /// All plans by name.
 #[derive(Debug)]
 pub(crate) struct Plans {
-    by_name: HashMap<String, (Arc<PlanLimits>, Access)>,
+    by_name: HashMap<String, PlanOf>,
     in_order: Vec<Arc<PlanLimits>>,
-    default: (Arc<PlanLimits>, Access),
+    default: PlanOf,
 }
 
 impl Plans {
@@ -30,22 +41,27 @@ impl Plans {
                 minute_cap: plan.minute_cap(),
                 per_day: plan.requests_per_day,
             };
-            (plan.name.clone(), (Arc::new(PlanLimits { place, allowance }), plan.access))
+            let (per_minute, per_day) = (plan.requests_per_minute_workspace, plan.requests_per_day_workspace);
+            let together = Allowance { per_minute, minute_cap: per_minute, per_day };
+            let together = (together != Allowance::default()).then(|| Arc::new(together));
+            let limits = Arc::new(PlanLimits { place, allowance });
+            (plan.name.clone(), PlanOf { limits, together, access: plan.access })
         };
         let in_order: Vec<_> = catalog.plans().enumerate().map(limits).collect();
         let default = in_order.iter().find(|(name, _)| name == Catalog::DEFAULT_TIER).or(in_order.first());
         // A catalogue always has the built-in plans; without any, nothing may pass.
-        let nothing = Allowance { per_minute: Some(0), minute_cap: Some(0), per_day: Some(0) };
-        let default = default.map_or_else(
-            || (Arc::new(PlanLimits { place: 0, allowance: nothing }), Access::Read),
-            |(_, plan)| plan.clone(),
-        );
-        let limits = in_order.iter().map(|(_, (limits, _))| limits.clone()).collect();
+        let nothing = || {
+            let allowance = Allowance { per_minute: Some(0), minute_cap: Some(0), per_day: Some(0) };
+            let limits = Arc::new(PlanLimits { place: 0, allowance });
+            PlanOf { limits, together: None, access: Access::Read }
+        };
+        let default = default.map_or_else(nothing, |(_, plan)| plan.clone());
+        let limits = in_order.iter().map(|(_, plan)| plan.limits.clone()).collect();
         Self { by_name: in_order.into_iter().collect(), in_order: limits, default }
     }
 
-    /// The limits and the access of a tier; of the default's if it left the configuration.
-    pub fn of(&self, tier: &str) -> &(Arc<PlanLimits>, Access) {
+    /// What a tier means; what the default does if it left the configuration.
+    pub fn of(&self, tier: &str) -> &PlanOf {
         self.by_name.get(tier).unwrap_or(&self.default)
     }
 

@@ -159,7 +159,7 @@ async fn decide(
     match standing.refused {
         None => Ok((Code::Valid, Some(verdict), Some(standing))),
         Some(_) => {
-            let limits = app.peek(principal);
+            let limits = app.standing(principal);
             Ok((Code::FeatureLimitReached, Some(limits), Some(standing)))
         }
     }

@@ -49,6 +49,10 @@ pub struct Plan {
     pub burst_percent: u32,
     /// Requests per UTC day and key.
     pub requests_per_day: Option<u64>,
+    /// Requests per minute of all keys of a workspace together; no burst lies above it.
+    pub requests_per_minute_workspace: Option<u64>,
+    /// Requests per UTC day of all keys of a workspace together.
+    pub requests_per_day_workspace: Option<u64>,
     /// How many keys a workspace can have.
     pub max_keys: Option<u64>,
     /// The widest access that its keys can use.
@@ -65,6 +69,8 @@ impl Plan {
             requests_per_minute: None,
             burst_percent: 0,
             requests_per_day: None,
+            requests_per_minute_workspace: None,
+            requests_per_day_workspace: None,
             max_keys: None,
             access: Access::Write,
             features: IndexMap::new(),

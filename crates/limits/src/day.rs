@@ -78,6 +78,11 @@ impl DayLease {
         }
     }
 
+    /// Takes over what `other` holds of the same quota.
+    pub fn take_over(&mut self, other: Self) {
+        self.grant(other.day, other.held, other.leased);
+    }
+
     /// How much to lease at a time for a quota of `limit`.
     pub fn block(limit: u64) -> u64 {
         (limit / BLOCKS_PER_DAY).clamp(BLOCK_SIZES.0, BLOCK_SIZES.1).max(limit / LEAST_PART)

@@ -1,4 +1,5 @@
-//! One key's meter: the sliding minute and the day together, decided in one step.
+//! One key's meter: the sliding minute and the day together, decided in one step, with those of all keys of its workspace where
+//! they have limits together.
 
 use gatepost_kernel::Timestamp;
 
@@ -20,6 +21,46 @@ pub enum Refusal {
     Day,
     /// The day is not spent as far as this process knows, but it holds too little: lease more and ask again.
     NeedsLease,
+    /// The last 60 seconds of all keys of the workspace together are full.
+    WorkspaceMinute,
+    /// Their day is spent.
+    WorkspaceDay,
+    /// Of their day this process holds too little.
+    WorkspaceNeedsLease,
+}
+
+impl Refusal {
+    /// The same of all keys of the workspace.
+    fn of_workspace(self) -> Self {
+        match self {
+            Self::Minute | Self::WorkspaceMinute => Self::WorkspaceMinute,
+            Self::Day | Self::WorkspaceDay => Self::WorkspaceDay,
+            Self::NeedsLease | Self::WorkspaceNeedsLease => Self::WorkspaceNeedsLease,
+        }
+    }
+
+    /// Whether there is something to be leased before the answer is known.
+    fn is_open(self) -> bool {
+        matches!(self, Self::NeedsLease | Self::WorkspaceNeedsLease)
+    }
+}
+
+/// How something stands against the limits of both lengths.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Standings {
+    /// Against the minute; after the request, if it was let in.
+    pub minute: Option<Standing>,
+    /// Against the day.
+    pub day: Option<Standing>,
+}
+
+/// All keys of a workspace together: what they have used, and what they may.
+#[derive(Debug)]
+pub struct Whole<'m> {
+    /// What they have used.
+    pub meter: &'m mut Meter,
+    /// What they may.
+    pub allowance: &'m Allowance,
 }
 
 /// What a request meets.
@@ -31,10 +72,35 @@ pub struct Verdict {
     pub minute: Option<Standing>,
     /// How the key stands against the day.
     pub day: Option<Standing>,
+    /// How all keys of its workspace stand together.
+    pub workspace: Standings,
     /// When a refused request can be tried again with hope.
     pub retry_at: Option<Timestamp>,
     /// Whether more of the day should be leased now, ahead of use.
     pub lease_soon: bool,
+    /// The same of the day of the workspace.
+    pub lease_workspace_soon: bool,
+}
+
+impl Verdict {
+    /// The limit that is shown where there is room for one: the one that refuses; else, of the key's minute and the workspace's, the
+    /// one of which less remains; else the same of the days.
+    pub fn shown(&self) -> Option<Standing> {
+        let tighter = |key: Option<Standing>, workspace: Option<Standing>| match (key, workspace) {
+            (Some(key), Some(workspace)) if workspace.remaining < key.remaining => Some(workspace),
+            (key, workspace) => key.or(workspace),
+        };
+        match self.refusal {
+            Some(Refusal::Minute) => self.minute,
+            Some(Refusal::Day | Refusal::NeedsLease) => self.day,
+            Some(Refusal::WorkspaceMinute) => self.workspace.minute,
+            Some(Refusal::WorkspaceDay | Refusal::WorkspaceNeedsLease) => self.workspace.day,
+            None => {
+                let minute = tighter(self.minute, self.workspace.minute);
+                minute.or_else(|| tighter(self.day, self.workspace.day))
+            }
+        }
+    }
 }
 
 impl Meter {
@@ -67,13 +133,98 @@ impl Meter {
         if let Some(refusal) = self.refusal(now, allowance, cost) {
             return self.verdict(now, allowance, cost, Some(refusal));
         }
+        self.spend(now, allowance, cost);
+        self.verdict(now, allowance, cost, None)
+    }
+
+    fn spend(&mut self, now: Timestamp, allowance: &Allowance, cost: u64) {
         if allowance.minute_cap.is_some() {
             self.minute.add(now, cost);
         }
         if allowance.per_day.is_some() {
             self.day.spend(day_of(now), cost);
         }
-        self.verdict(now, allowance, cost, None)
+    }
+
+    /// The same as [`Meter::check`], within what all keys of the workspace may together.
+    pub fn check_within(
+        &mut self,
+        now: Timestamp,
+        allowance: &Allowance,
+        whole: Whole<'_>,
+        cost: u64,
+    ) -> Verdict {
+        let refusal = self.refusal_within(now, allowance, &mut *whole.meter, whole.allowance, cost);
+        self.verdict_within(now, allowance, whole, cost, refusal)
+    }
+
+    /// The same as [`Meter::take`], within what all keys of the workspace may together: of both is taken, or of neither.
+    pub fn take_within(
+        &mut self,
+        now: Timestamp,
+        allowance: &Allowance,
+        whole: Whole<'_>,
+        cost: u64,
+    ) -> Verdict {
+        let refusal = self.refusal_within(now, allowance, &mut *whole.meter, whole.allowance, cost);
+        if refusal.is_none() {
+            self.spend(now, allowance, cost);
+            whole.meter.spend(now, whole.allowance, cost);
+        }
+        self.verdict_within(now, allowance, whole, cost, refusal)
+    }
+
+    fn refusal_within(
+        &mut self,
+        now: Timestamp,
+        allowance: &Allowance,
+        whole: &mut Self,
+        of_whole: &Allowance,
+        cost: u64,
+    ) -> Option<Refusal> {
+        let own = self.refusal(now, allowance, cost);
+        if own.is_some_and(|refusal| !refusal.is_open()) {
+            return own;
+        }
+        let together = whole.refusal(now, of_whole, cost).map(Refusal::of_workspace);
+        // Nothing is leased for a request that is refused anyway.
+        together.filter(|refusal| !refusal.is_open()).or(own).or(together)
+    }
+
+    fn verdict_within(
+        &mut self,
+        now: Timestamp,
+        allowance: &Allowance,
+        whole: Whole<'_>,
+        cost: u64,
+        refusal: Option<Refusal>,
+    ) -> Verdict {
+        let own = self.verdict(now, allowance, cost, refusal);
+        let of_whole = refusal.and_then(|refusal| match refusal {
+            Refusal::WorkspaceMinute => Some(Refusal::Minute),
+            Refusal::WorkspaceDay => Some(Refusal::Day),
+            _ => None,
+        });
+        let together = whole.meter.verdict(now, whole.allowance, cost, of_whole);
+        Verdict {
+            workspace: Standings { minute: together.minute, day: together.day },
+            retry_at: own.retry_at.or(together.retry_at),
+            lease_workspace_soon: together.lease_soon,
+            ..own
+        }
+    }
+
+    /// Takes over what another meter of the same limits has counted.
+    pub fn take_over(&mut self, mut other: Self, now: Timestamp) {
+        self.minute.add_all(&mut other.minute, now);
+        self.day.take_over(other.day);
+    }
+
+    /// Begins with the minute of another key that this one takes the place of, if more of that is spent.
+    pub fn begin_with(&mut self, other: &mut Self, now: Timestamp) {
+        if other.minute.used(now) > self.minute.used(now) {
+            self.minute = other.minute.clone();
+        }
     }
 
     /// Takes back what a request that was let in at `then` has spent, because what it was for did not happen.
@@ -124,7 +275,8 @@ impl Meter {
             _ => None,
         };
         let lease_soon = allowance.per_day.is_some_and(|limit| self.day.runs_low(day, limit));
-        Verdict { refusal, minute, day: standing, retry_at, lease_soon }
+        let (workspace, lease_workspace_soon) = (Standings::default(), false);
+        Verdict { refusal, minute, day: standing, workspace, retry_at, lease_soon, lease_workspace_soon }
     }
 }
 
@@ -245,6 +397,96 @@ mod tests {
                 prop_assert!(admitted <= leased && leased <= limit);
                 prop_assert!(verdict.refusal != Some(Refusal::NeedsLease) , "a grant, or the word that the day is spent");
             }
+        }
+    }
+
+    proptest! {
+        /// However many keys there are, and whatever each may: together they get no more than their workspace.
+        #[test]
+        fn a_workspace_bounds_its_keys(
+            (key_cap, whole_cap) in (1..20u64, 1..40u64),
+            steps in proptest::collection::vec((0..4usize, prop_oneof![0..300i64, 20_000..70_000i64]), 1..300),
+        ) {
+            let (own, together) = (per_minute(key_cap, key_cap), per_minute(whole_cap, whole_cap));
+            let (mut keys, mut whole) = ([(); 4].map(|()| Meter::new()), Meter::new());
+            let (mut now, mut admitted) = (0, Vec::<(usize, i64)>::new());
+            for (key, gap) in steps {
+                now += gap;
+                let used = |only: Option<usize>, millis: i64| {
+                    let counts = |(by, then): &&(usize, i64)| only.is_none_or(|only| only == *by) && *then > now - millis;
+                    admitted.iter().filter(counts).count() as u64
+                };
+                let whole = Whole { meter: &mut whole, allowance: &together };
+                let verdict = keys[key].take_within(at(now), &own, whole, 1);
+                match verdict.refusal {
+                    None => {
+                        prop_assert!(used(Some(key), 60_000) < key_cap && used(None, 60_000) < whole_cap);
+                        admitted.push((key, now));
+                    }
+                    Some(Refusal::Minute) => prop_assert!(used(Some(key), 61_000) >= key_cap),
+                    Some(Refusal::WorkspaceMinute) => {
+                        prop_assert!(used(None, 61_000) >= whole_cap);
+                        prop_assert!(verdict.retry_at.is_some_and(|retry| retry > at(now) && retry <= at(now + 60_000)));
+                        prop_assert_eq!(verdict.shown(), verdict.workspace.minute);
+                    }
+                    refusal => prop_assert!(false, "{:?}", refusal),
+                }
+            }
+        }
+
+        /// A key is rotated, and revoked and made anew, as often as one likes: the minute stays one minute.
+        #[test]
+        fn a_key_in_the_place_of_another_wins_nothing(
+            cap in 1..30u64,
+            steps in proptest::collection::vec((0..4u8, prop_oneof![0..500i64, 10_000..40_000i64]), 1..300),
+        ) {
+            let (mut meter, allowance) = (Meter::new(), per_minute(cap, cap));
+            let (mut now, mut admitted) = (0, VecDeque::<i64>::new());
+            for (step, gap) in steps {
+                now += gap;
+                match step {
+                    // A successor takes over, …
+                    0 => {
+                        let mut shared = Meter::new();
+                        shared.take_over(meter, at(now));
+                        meter = shared;
+                    }
+                    // … and a new one begins where the last ended.
+                    1 => {
+                        let mut new = Meter::new();
+                        new.begin_with(&mut meter, at(now));
+                        meter = new;
+                    }
+                    _ if meter.take(at(now), &allowance, 1).refusal.is_none() => {
+                        let used = admitted.iter().filter(|then| **then > now - 60_000).count() as u64;
+                        prop_assert!(used < cap, "passed the cap");
+                        admitted.push_back(now);
+                    }
+                    _ => {
+                        let used = admitted.iter().filter(|then| **then > now - 61_000).count() as u64;
+                        prop_assert!(used >= cap, "refused although there was room");
+                    }
+                }
+            }
+        }
+
+        /// Two windows in one count what each has counted, and forget it at the same time.
+        #[test]
+        fn windows_add_up(
+            counts in proptest::collection::vec((any::<bool>(), 0..90_000i64, 1..400u64), 0..60),
+            (meet, later) in (0..90_000i64, 0..130_000i64),
+        ) {
+            let (mut one, mut two, mut both) = (MinuteWindow::new(), MinuteWindow::new(), MinuteWindow::new());
+            let mut counts = counts;
+            counts.sort_by_key(|(_, then, _)| *then);
+            for (first, then, cost) in counts.into_iter().filter(|(_, then, _)| *then <= meet) {
+                if first { one.add(at(then), cost) } else { two.add(at(then), cost) }
+                both.add(at(then), cost);
+            }
+            one.add_all(&mut two, at(meet));
+            prop_assert_eq!(one.used(at(meet)), both.used(at(meet)));
+            prop_assert_eq!(one.reset_at(at(meet)), both.reset_at(at(meet)));
+            prop_assert_eq!(one.used(at(meet + later)), both.used(at(meet + later)));
         }
     }
 

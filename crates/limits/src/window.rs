@@ -119,6 +119,30 @@ impl MinuteWindow {
         }
     }
 
+    /// Counts here too what counts there at `now`, each in its own second.
+    pub fn add_all(&mut self, other: &mut Self, now: Timestamp) {
+        self.advance(now);
+        other.advance(now);
+        // Of two clocks, one may have been ahead.
+        let newest = seconds(self.newest.max(other.newest));
+        self.advance(newest);
+        other.advance(newest);
+        if other.sum == 0 {
+            return;
+        }
+        for second in other.oldest..=other.newest {
+            let count = other.slots.get(second);
+            if count > 0 {
+                self.slots.add(second, count);
+            }
+        }
+        (self.oldest, self.last) = match self.sum {
+            0 => (other.oldest, other.last),
+            _ => (self.oldest.min(other.oldest), self.last.max(other.last)),
+        };
+        self.sum += other.sum;
+    }
+
     /// When the oldest request that counts at `now` stops counting; `now`'s own second if there is none.
     pub fn reset_at(&mut self, now: Timestamp) -> Timestamp {
         self.advance(now);

@@ -1,5 +1,7 @@
 //! API keys. The digest of a token goes in and is looked up; it never comes out.
 
+use std::collections::HashSet;
+
 use diesel::{
     AsChangeset, BoolExpressionMethods, ExpressionMethods, Insertable, NullableExpressionMethods,
     OptionalExtension, QueryDsl, Queryable, Selectable, SelectableHelper,
@@ -11,6 +13,7 @@ use serde_json::Value;
 
 use crate::{
     Result, StorageError, Tx,
+    api_key_chains::Linked,
     engine::Conn,
     list::{self, FirstOfEach, HoldsWords, ListRequest, SortKey, load_list, narrow},
     schema::{api_keys, workspaces},
@@ -89,6 +92,8 @@ pub struct ApiKeyOwner {
     pub workspace_tier: String,
     /// Whether its workspace was deleted.
     pub workspace_deleted: bool,
+    /// The first of the keys that replaced each other up to this one; none for a key that was never rotated.
+    pub chain: Option<ApiKeyId>,
 }
 
 #[derive(Queryable, Selectable)]
@@ -226,6 +231,8 @@ impl Tx<'_> {
             .select((ApiKeyRow::as_select(), api_keys::digest, workspaces::tier, workspaces::deleted_at))
             .load(c)
             .await?);
+        let links = found.iter().map(|(row, ..)| (row.id, row.rotated_from_id, row.rotated_to_id));
+        let chains = self.chains(links).await?;
         let owner = |(row, stored, workspace_tier, deleted_at): Found| {
             // The index has found it; this comparison, in constant time, does not trust the index's.
             let stored = <[u8; 32]>::try_from(stored).map(TokenDigest::from_bytes).ok();
@@ -233,24 +240,10 @@ impl Tx<'_> {
             let digest =
                 *digest.ok_or_else(|| StorageError::Corrupt(format!("digest of API key {}", row.id)))?;
             let workspace_deleted = deleted_at.is_some();
-            Ok((digest, ApiKeyOwner { key: row.try_into()?, workspace_tier, workspace_deleted }))
+            let chain = chains.get(&row.id).copied();
+            Ok((digest, ApiKeyOwner { key: row.try_into()?, workspace_tier, workspace_deleted, chain }))
         };
         found.into_iter().map(owner).collect()
-    }
-
-    /// The digests of keys, for whoever remembers them by these.
-    pub async fn api_key_digests(&mut self, ids: &[ApiKeyId]) -> Result<Vec<TokenDigest>> {
-        let ids: Vec<i64> = ids.iter().map(|id| id.0).collect();
-        let digests: Vec<Vec<u8>> = on_conn!(self, |c| api_keys::table
-            .filter(api_keys::id.eq_any(&ids))
-            .select(api_keys::digest)
-            .load(c)
-            .await?);
-        let digest = |bytes: Vec<u8>| bytes.try_into().map(TokenDigest::from_bytes);
-        digests
-            .into_iter()
-            .map(|bytes| digest(bytes).map_err(|_| StorageError::Corrupt("a digest".into())))
-            .collect()
     }
 
     /// A key of a workspace by its number, whatever its state.
@@ -265,18 +258,38 @@ impl Tx<'_> {
         row.map(ApiKey::try_from).transpose()
     }
 
-    /// How many keys of a workspace can be used at `now`; those in the grace of a rotation do not count.
+    /// How many keys of a workspace can be used at `now`. Keys in the grace of a rotation do not count beside the one that replaced
+    /// them, but together for it if that has ended: otherwise rotating and revoking would each time leave one more behind.
     pub async fn api_key_count_active(&mut self, workspace: WorkspaceId, now: Timestamp) -> Result<u64> {
         let now = DbTime::from(now);
-        let count: i64 = on_conn!(self, |c| api_keys::table
-            .filter(api_keys::workspace_id.eq(workspace.0))
-            .filter(api_keys::revoked_at.is_null())
+        let links = (api_keys::id, api_keys::rotated_from_id, api_keys::rotated_to_id);
+        macro_rules! usable {
+            () => {
+                api_keys::table
+                    .filter(api_keys::workspace_id.eq(workspace.0))
+                    .filter(api_keys::revoked_at.is_null())
+                    .filter(api_keys::expires_at.is_null().or(api_keys::expires_at.assume_not_null().gt(now)))
+            };
+        }
+        let (count, in_grace): (i64, Vec<Linked>) = on_conn!(self, |c| {
+            let last = usable!().filter(api_keys::rotated_to_id.is_null());
+            let in_grace = usable!()
+                .filter(api_keys::rotated_to_id.is_not_null())
+                .filter(api_keys::grace_period_ends_at.assume_not_null().gt(now));
+            (last.count().get_result(c).await?, in_grace.select(links).load(c).await?)
+        });
+        if in_grace.is_empty() {
+            return Ok(count.unsigned_abs());
+        }
+        let successors: Vec<Linked> = on_conn!(self, |c| usable!()
             .filter(api_keys::rotated_to_id.is_null())
-            .filter(api_keys::expires_at.is_null().or(api_keys::expires_at.assume_not_null().gt(now)))
-            .count()
-            .get_result(c)
+            .filter(api_keys::rotated_from_id.is_not_null())
+            .select(links)
+            .load(c)
             .await?);
-        Ok(count.unsigned_abs())
+        let replaced: HashSet<ApiKeyId> = self.chains(successors).await?.into_values().collect();
+        let left: HashSet<ApiKeyId> = self.chains(in_grace).await?.into_values().collect();
+        Ok(count.unsigned_abs() + left.difference(&replaced).count() as u64)
     }
 
     /// Whether a workspace ever had a key.

@@ -13,9 +13,11 @@ mod bulk;
 mod engine;
 
 mod analytics;
+mod api_key_chains;
 mod api_keys;
 mod audit_log;
 mod changes;
+mod day_leases;
 mod entitlements;
 mod error;
 mod events;
@@ -36,9 +38,11 @@ mod webhook_queue;
 mod workspaces;
 
 pub use analytics::{CountedBy, GroupCount};
+pub use api_key_chains::CountedKey;
 pub use api_keys::{API_KEY_SORTS, ApiKeyChanges, ApiKeyFilter, ApiKeyOwner, NewApiKey};
 pub use audit_log::{AUDIT_SORTS, Actor, AuditEntry, AuditFilter, NewAuditEntry};
 pub use changes::{Change, ChangeSubject};
+pub use day_leases::LeaseHolder;
 pub use engine::{DatabaseUrl, Engine, Notice, Op, ServeLock, Storage, Tx};
 pub use entitlements::{CounterKey, EntitlementUse};
 pub use error::{Result, StorageError};

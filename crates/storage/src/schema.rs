@@ -216,6 +216,14 @@ diesel::table! {
 }
 
 diesel::table! {
+    workspace_day_leases (workspace_id, day) {
+        workspace_id -> BigInt,
+        day -> BigInt,
+        leased -> BigInt,
+    }
+}
+
+diesel::table! {
     use diesel::sql_types::*;
     use super::Instant;
 

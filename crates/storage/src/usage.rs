@@ -1,8 +1,7 @@
-//! What keys were used for, and what of their days was leased.
+//! What keys were used for.
 
 use diesel::{
-    ExpressionMethods, Insertable, OptionalExtension, QueryDsl, Queryable, Selectable, SelectableHelper,
-    upsert::excluded,
+    ExpressionMethods, Insertable, QueryDsl, Queryable, Selectable, SelectableHelper, upsert::excluded,
 };
 use diesel_async::RunQueryDsl;
 use gatepost_analytics::Slot;
@@ -10,7 +9,7 @@ use gatepost_kernel::{ApiKeyId, Environment, Timestamp, WorkspaceId};
 
 use crate::{
     Result, Tx,
-    schema::{api_key_day_leases, api_key_usage, api_keys, request_counts},
+    schema::{api_key_usage, api_keys, request_counts},
     types::{DbTime, to_i64},
 };
 
@@ -151,71 +150,5 @@ impl Tx<'_> {
             },
         };
         Ok(rows.into_iter().map(usage).collect())
-    }
-
-    /// Leases up to `block` of a key's quota of `limit` on a day. Answers what was granted, and what everyone
-    /// has leased of that day together.
-    pub async fn day_lease(
-        &mut self,
-        api_key: ApiKeyId,
-        day: i64,
-        block: u64,
-        limit: u64,
-    ) -> Result<(u64, u64)> {
-        let leased = self.day_leased(api_key, day).await?;
-        let granted = block.min(limit.saturating_sub(leased));
-        let total = leased + granted;
-        let row = (
-            api_key_day_leases::api_key_id.eq(api_key.0),
-            api_key_day_leases::day.eq(day),
-            api_key_day_leases::leased.eq(to_i64(total)),
-        );
-        on_conn!(self, |c| diesel::insert_into(api_key_day_leases::table)
-            .values(row)
-            .on_conflict((api_key_day_leases::api_key_id, api_key_day_leases::day))
-            .do_update()
-            .set(api_key_day_leases::leased.eq(to_i64(total)))
-            .execute(c)
-            .await?);
-        Ok((granted, total))
-    }
-
-    /// Gives back what was leased and not spent.
-    pub async fn day_lease_release(&mut self, api_key: ApiKeyId, day: i64, unspent: u64) -> Result<()> {
-        // A lease that is being computed meanwhile would otherwise write over it.
-        self.day_leased(api_key, day).await?;
-        on_conn!(self, |c| diesel::update(api_key_day_leases::table.find((api_key.0, day)))
-            .set(api_key_day_leases::leased.eq(api_key_day_leases::leased - to_i64(unspent)))
-            .execute(c)
-            .await?);
-        Ok(())
-    }
-
-    /// Deletes leases of days before `day`; how many.
-    pub async fn day_lease_delete_before(&mut self, day: i64) -> Result<usize> {
-        Ok(on_conn!(self, |c| diesel::delete(
-            api_key_day_leases::table.filter(api_key_day_leases::day.lt(day))
-        )
-        .execute(c)
-        .await?))
-    }
-
-    /// What is leased, held against other leases until the transaction ends.
-    async fn day_leased(&mut self, api_key: ApiKeyId, day: i64) -> Result<u64> {
-        use crate::engine::Conn;
-        use diesel_async::SimpleAsyncConnection;
-        if let Conn::Postgres(conn) = &mut self.0 {
-            // A row that does not exist yet cannot be locked, so the key's number is.
-            let lock =
-                format!("SELECT pg_advisory_xact_lock(727274, {})", (api_key.0 ^ (api_key.0 >> 32)) as i32);
-            conn.batch_execute(&lock).await?;
-        }
-        let leased: Option<i64> = on_conn!(self, |c| api_key_day_leases::table
-            .find((api_key.0, day))
-            .select(api_key_day_leases::leased)
-            .first(c)
-            .await
-            .optional())?;
-        Ok(leased.unwrap_or(0).unsigned_abs())
     }
 }

@@ -2,13 +2,23 @@
 //! `RateLimit` and `RateLimit-Policy` (draft-ietf-httpapi-ratelimit-headers).
 
 use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
-use gatepost_app::{Allowance, Refusal, Standing, Verdict};
+use gatepost_app::{Allowance, Refusal, Standing, Standings, Verdict};
 use gatepost_kernel::Timestamp;
 
 use super::Contract;
 
-const MINUTE_SECONDS: u64 = 60;
-const DAY_SECONDS: u64 = 86_400;
+/// A limit by its name, with the seconds that it is over.
+#[derive(Clone, Copy)]
+struct Policy {
+    name: &'static str,
+    window: u64,
+}
+
+const MINUTE: Policy = Policy { name: "minute", window: 60 };
+const DAY: Policy = Policy { name: "day", window: 86_400 };
+/// The same of all keys of a workspace together.
+const WORKSPACE_MINUTE: Policy = Policy { name: "workspace-minute", ..MINUTE };
+const WORKSPACE_DAY: Policy = Policy { name: "workspace-day", ..DAY };
 
 const LIMIT: HeaderName = HeaderName::from_static("x-ratelimit-limit");
 const REMAINING: HeaderName = HeaderName::from_static("x-ratelimit-remaining");
@@ -27,19 +37,28 @@ impl PlanHeaders {
     /// The values of a plan with these limits.
     pub fn new(allowance: &Allowance) -> Self {
         let limit = allowance.per_minute.or(allowance.per_day).map(HeaderValue::from);
-        Self { limit, policy: policy(allowance.per_minute, allowance.per_day) }
+        let mut text = Text::new();
+        policy(&mut text, [MINUTE, DAY], [allowance.per_minute, allowance.per_day]);
+        Self { limit, policy: text.into_value() }
     }
 }
 
 /// `"minute";q=60;w=60, "day";q=1000;w=86400`
-fn policy(minute: Option<u64>, day: Option<u64>) -> Option<HeaderValue> {
-    let mut text = Text::new();
-    for (name, limit, window) in [("minute", minute, MINUTE_SECONDS), ("day", day, DAY_SECONDS)] {
+fn policy(text: &mut Text, policies: [Policy; 2], limits: [Option<u64>; 2]) {
+    for (Policy { name, window }, limit) in policies.into_iter().zip(limits) {
         if let Some(limit) = limit {
             text.item(name).number(";q=", limit).number(";w=", window);
         }
     }
-    text.into_value()
+}
+
+/// `"minute";r=59;t=60, "day";r=999;t=4000`
+fn standing(text: &mut Text, policies: [Policy; 2], standings: [Option<Standing>; 2], now: Timestamp) {
+    for (Policy { name, .. }, limit) in policies.into_iter().zip(standings) {
+        if let Some(limit) = limit {
+            text.item(name).number(";r=", limit.remaining).number(";t=", limit.reset_in_seconds(now));
+        }
+    }
 }
 
 /// A number as the value of a header.
@@ -54,8 +73,8 @@ struct Text {
 }
 
 impl Text {
-    /// Two items with the largest numbers that there are need 126.
-    const MAX: usize = 160;
+    /// Four items with the largest numbers that there are need 276.
+    const MAX: usize = 288;
 
     fn new() -> Self {
         Self { bytes: [0; Self::MAX], len: 0 }
@@ -95,10 +114,9 @@ impl Contract {
         now: Timestamp,
         plan: Option<&PlanHeaders>,
     ) {
-        let by_day = verdict.refusal == Some(Refusal::Day);
-        let shown = if by_day { verdict.day } else { verdict.minute.or(verdict.day) };
-        let Some(shown) = shown else { return };
-        let prepared = plan.filter(|_| !by_day);
+        let Some(shown) = verdict.shown() else { return };
+        let of_key = verdict.workspace == Standings::default();
+        let prepared = plan.filter(|_| of_key && verdict.refusal != Some(Refusal::Day));
         match self {
             Self::Core => {
                 let limit = prepared.and_then(|plan| plan.limit.clone());
@@ -107,18 +125,25 @@ impl Contract {
                 headers.insert(RESET, number(shown.reset_at.rounded_up().as_seconds()));
             }
         }
-        let mut standing = Text::new();
-        for (name, limit) in [("minute", verdict.minute), ("day", verdict.day)] {
-            if let Some(limit) = limit {
-                standing.item(name).number(";r=", limit.remaining).number(";t=", limit.reset_in_seconds(now));
-            }
+        let mut text = Text::new();
+        standing(&mut text, [MINUTE, DAY], [verdict.minute, verdict.day], now);
+        if !of_key {
+            let workspace = [verdict.workspace.minute, verdict.workspace.day];
+            standing(&mut text, [WORKSPACE_MINUTE, WORKSPACE_DAY], workspace, now);
         }
-        if let Some(value) = standing.into_value() {
+        if let Some(value) = text.into_value() {
             headers.insert(STANDING, value);
         }
-        let limit_of = |standing: Option<Standing>| standing.map(|standing| standing.limit);
-        let value = prepared.and_then(|plan| plan.policy.clone());
-        if let Some(value) = value.or_else(|| policy(limit_of(verdict.minute), limit_of(verdict.day))) {
+        let value = prepared.and_then(|plan| plan.policy.clone()).or_else(|| {
+            let mut text = Text::new();
+            let limits =
+                |standings: [Option<Standing>; 2]| standings.map(|standing| standing.map(|s| s.limit));
+            policy(&mut text, [MINUTE, DAY], limits([verdict.minute, verdict.day]));
+            let workspace = [verdict.workspace.minute, verdict.workspace.day];
+            policy(&mut text, [WORKSPACE_MINUTE, WORKSPACE_DAY], limits(workspace));
+            text.into_value()
+        });
+        if let Some(value) = value {
             headers.insert(POLICY, value);
         }
     }
@@ -134,15 +159,28 @@ mod tests {
     fn the_largest_numbers_fit() {
         let reset_at = Timestamp::MAX;
         let standing = Some(Standing { limit: u64::MAX, remaining: u64::MAX, reset_at });
-        let verdict =
-            Verdict { refusal: None, minute: standing, day: standing, retry_at: None, lease_soon: false };
+        let workspace = Standings { minute: standing, day: standing };
+        let verdict = Verdict {
+            refusal: None,
+            minute: standing,
+            day: standing,
+            workspace,
+            retry_at: None,
+            lease_soon: false,
+            lease_workspace_soon: false,
+        };
         let mut headers = HeaderMap::new();
         Contract::Core.add_limits(&mut headers, &verdict, Timestamp::from_micros(0), None);
         let max = u64::MAX;
-        let policy = format!("\"minute\";q={max};w=60, \"day\";q={max};w=86400");
+        let policy = format!(
+            "\"minute\";q={max};w=60, \"day\";q={max};w=86400, \
+             \"workspace-minute\";q={max};w=60, \"workspace-day\";q={max};w=86400"
+        );
         assert_eq!(headers.get(POLICY).map(HeaderValue::as_bytes), Some(policy.as_bytes()));
         assert!(
-            headers.get(STANDING).is_some_and(|value| value.len() > 80 && value.as_bytes().ends_with(b"800"))
+            headers
+                .get(STANDING)
+                .is_some_and(|value| value.len() > 200 && value.as_bytes().ends_with(b"800"))
         );
     }
 }

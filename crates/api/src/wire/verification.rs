@@ -149,6 +149,14 @@ pub struct RateLimitView {
     /// The UTC day; null if it has no such limit.
     #[schema(required)]
     day: Option<StandingView>,
+    /// The minute of all keys of its workspace together, where the plan bounds them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    workspace_minute: Option<StandingView>,
+    /// The same of the UTC day.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    workspace_day: Option<StandingView>,
     /// Seconds to wait after `RATE_LIMITED`; null otherwise.
     #[schema(required)]
     retry_after: Option<u64>,
@@ -189,6 +197,8 @@ impl VerificationView {
             rate_limit: verified.limits.map(|verdict| RateLimitView {
                 minute: verdict.minute.map(Into::into),
                 day: verdict.day.map(Into::into),
+                workspace_minute: verdict.workspace.minute.map(Into::into),
+                workspace_day: verdict.workspace.day.map(Into::into),
                 retry_after: verdict
                     .retry_at
                     .map(|at| at.since(now).as_micros().div_ceil(1_000_000).max(1) as u64),

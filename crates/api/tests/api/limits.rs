@@ -17,6 +17,18 @@ fn settings() -> gatepost_app::Settings {
         Plan { requests_per_minute: Some(3), burst_percent: 100, ..Plan::unlimited("minute") },
         Plan { requests_per_day: Some(25), ..Plan::unlimited("day") },
         Plan { max_keys: Some(5), ..Plan::unlimited("five") },
+        Plan {
+            requests_per_minute: Some(20),
+            requests_per_day: Some(100),
+            max_keys: Some(2),
+            ..Plan::unlimited("single")
+        },
+        Plan {
+            requests_per_minute: Some(4),
+            requests_per_minute_workspace: Some(10),
+            requests_per_day_workspace: Some(30),
+            ..Plan::unlimited("bounded")
+        },
         Plan { access: Access::Read, ..Plan::unlimited("reader") },
         Plan::unlimited("boundless"),
     ];
@@ -57,6 +69,11 @@ both_engines! { Small:
     five_keys_are_five_keys,
     access_narrows_use,
     no_limit_no_headers,
+    rotating_wins_no_requests,
+    revoking_and_making_anew_wins_no_requests,
+    a_grace_hides_no_key_from_the_cap,
+    all_keys_of_a_tenant_together,
+    what_is_spent_together_survives_a_restart,
 }
 
 fn token(key: &str) -> Token {
@@ -239,4 +256,213 @@ async fn no_limit_no_headers(small: Small) {
     let (_, key) = small.tenant("boundless").await;
     let reply = small.get(&key).await;
     assert_eq!((reply.status.as_u16(), headers(&reply)), (200, [""; 5]));
+}
+
+/// How many of `tries` requests by forward auth are let in.
+async fn passes(small: &Small, key: &str, tries: usize) -> usize {
+    let mut count = 0;
+    for _ in 0..tries {
+        let reply = small.0.get(key, "/auth").await;
+        match reply.status.as_u16() {
+            204 => count += 1,
+            status => {
+                assert_eq!(status, 429);
+                assert!(reply.header("retry-after").parse::<u64>().is_ok_and(|seconds| seconds >= 1));
+            }
+        }
+    }
+    count
+}
+
+/// Makes a key that is managed by a key of the root, so that managing it counts on no key of the tenant.
+async fn managed(small: &Small, workspace: i64) -> (i64, String) {
+    small.0.create_key(&small.0.root_key, workspace, json!({ "scopes": ["*"] })).await
+}
+
+async fn rotate(small: &Small, workspace: i64, id: i64, hours: u32) -> (i64, String) {
+    let app = &small.0;
+    let request = app.request(Method::POST, &format!("/api/v1/api-keys/{id}/rotate"));
+    let request = request.bearer_auth(&app.root_key).header("X-Workspace-ID", workspace);
+    let data =
+        app.send(request.json(&json!({ "grace_period_hours": hours }))).await.expect(200)["data"].take();
+    (data["id"].as_i64().expect("an id"), data["key"].as_str().expect("a secret").to_owned())
+}
+
+async fn revoke(small: &Small, workspace: i64, id: i64) {
+    let app = &small.0;
+    let request = app.request(Method::DELETE, &format!("/api/v1/api-keys/{id}"));
+    app.send(request.bearer_auth(&app.root_key).header("X-Workspace-ID", workspace)).await.expect(204);
+}
+
+async fn rotating_wins_no_requests(small: Small) {
+    let (workspace, _) = small.tenant("single").await;
+    let (mut id, first) = managed(&small, workspace).await;
+    let mut keys = vec![first];
+    let mut admitted = passes(&small, &keys[0], 5).await;
+    for hours in [24, 0, 24, 24, 0, 24, 24] {
+        let (successor, key) = rotate(&small, workspace, id, hours).await;
+        id = successor;
+        admitted += passes(&small, &key, 5).await;
+        keys.push(key);
+    }
+    assert_eq!(admitted, 20);
+    // Those that are in their grace have nothing of their own either.
+    for key in keys.iter().skip(5) {
+        assert_eq!(passes(&small, key, 2).await, 0);
+    }
+    // Nor has the day.
+    for _ in 0..6 {
+        small.0.clock.advance(Duration::from_secs(61));
+        let (successor, key) = rotate(&small, workspace, id, 24).await;
+        id = successor;
+        admitted += passes(&small, &key, 25).await;
+        admitted += passes(&small, &keys[7], 3).await;
+    }
+    assert_eq!(admitted, 100);
+    // A process that knows nothing of it shares the day with this one.
+    let app = App::new(small.0.storage.clone(), settings(), small.0.clock.clone());
+    small.0.clock.advance(Duration::from_secs(61));
+    let principal = app.authenticate(&token(&keys[7]), None).await.expect("the key");
+    assert!(app.admit(&principal, 1).await.expect("a verdict").refusal.is_some());
+}
+
+async fn revoking_and_making_anew_wins_no_requests(small: Small) {
+    let (workspace, _) = small.tenant("single").await;
+    let (mut id, mut key) = managed(&small, workspace).await;
+    let mut admitted = passes(&small, &key, 7).await;
+    for _ in 0..6 {
+        revoke(&small, workspace, id).await;
+        (id, key) = managed(&small, workspace).await;
+        admitted += passes(&small, &key, 7).await;
+    }
+    assert_eq!(admitted, 20);
+    // What is left of the day goes from key to key, to the last request.
+    for _ in 0..6 {
+        small.0.clock.advance(Duration::from_secs(61));
+        admitted += passes(&small, &key, 25).await;
+        revoke(&small, workspace, id).await;
+        (id, key) = managed(&small, workspace).await;
+    }
+    small.0.clock.advance(Duration::from_secs(61));
+    admitted += passes(&small, &key, 25).await;
+    assert_eq!(admitted, 100);
+    // One that ends by itself is no way around either.
+    let soon = json!({ "expires_at": "2026-01-16T10:31:00Z" });
+    small.0.clock.advance(Duration::from_secs(86_400 - 7 * 61));
+    admitted = passes(&small, &key, 25).await;
+    let request = small.0.request(Method::PATCH, &format!("/api/v1/api-keys/{id}"));
+    let request = request.bearer_auth(&small.0.root_key).header("X-Workspace-ID", workspace);
+    small.0.send(request.json(&soon)).await.expect(200);
+    small.0.clock.advance(Duration::from_secs(60));
+    let (_, key) = managed(&small, workspace).await;
+    admitted += passes(&small, &key, 100).await;
+    assert_eq!(admitted, 40, "the minute was over, but not the day");
+    small.0.clock.advance(Duration::from_secs(61));
+    for _ in 0..5 {
+        admitted += passes(&small, &key, 25).await;
+        small.0.clock.advance(Duration::from_secs(61));
+    }
+    assert_eq!(admitted, 100);
+}
+
+async fn a_grace_hides_no_key_from_the_cap(small: Small) {
+    let (workspace, _) = small.tenant("single").await;
+    let (first, _) = managed(&small, workspace).await;
+    let (second, _) = rotate(&small, workspace, first, 24).await;
+    let (third, _) = rotate(&small, workspace, second, 0).await;
+    let make = async || {
+        let request = small.0.request(Method::POST, "/api/v1/api-keys").bearer_auth(&small.0.root_key);
+        let request = request.header("X-Workspace-ID", workspace).json(&json!({ "name": "Another" }));
+        small.0.send(request).await
+    };
+    make().await.expect_error(403, "feature_limit_reached");
+    // The first still works, and now stands for the one that replaced it.
+    revoke(&small, workspace, third).await;
+    make().await.expect_error(403, "feature_limit_reached");
+    revoke(&small, workspace, first).await;
+    make().await.expect(201);
+}
+
+async fn all_keys_of_a_tenant_together(small: Small) {
+    let (workspace, own) = small.tenant("bounded").await;
+    let mut keys = vec![own];
+    for _ in 0..4 {
+        keys.push(managed(&small, workspace).await.1);
+    }
+    let reply = small.get(&keys[0]).await;
+    assert_eq!(reply.status, 200);
+    let policies = "\"minute\";q=4;w=60, \"workspace-minute\";q=10;w=60, \"workspace-day\";q=30;w=86400";
+    let standings = "\"minute\";r=3;t=60, \"workspace-minute\";r=9;t=60, \"workspace-day\";r=29;t=48600";
+    assert_eq!(headers(&reply), ["4", "3", "1768473060", standings, policies]);
+    // A key spends its own, and none more than all may.
+    assert_eq!(passes(&small, &keys[0], 10).await, 3);
+    assert_eq!(passes(&small, &keys[1], 10).await, 4);
+    // Of two, the one that has less left is shown.
+    let reply = small.get(&keys[2]).await;
+    assert_eq!(headers(&reply)[..2], ["10", "1"]);
+    assert_eq!(passes(&small, &keys[2], 10).await, 1);
+    for key in &keys[3..] {
+        let reply = small.get(key).await;
+        assert_eq!((reply.status.as_u16(), reply.header("retry-after")), (429, "60"));
+        assert_eq!(headers(&reply)[..3], ["10", "0", "1768473060"]);
+        assert!(headers(&reply)[3].starts_with("\"minute\";r=4;"), "nothing of its own is spent");
+        assert_eq!(
+            (&reply.json["limit"], &reply.json["reset_at"]),
+            (&json!(10), &json!("2026-01-15T10:31:00Z"))
+        );
+    }
+    let verified =
+        small.0.post(&small.0.root_key, "/api-keys/verify", &json!({ "key": keys[3] })).await.expect(200);
+    assert_eq!(verified["code"], "RATE_LIMITED");
+    let shown = json!({ "limit": 10, "remaining": 0, "reset_at": "2026-01-15T10:31:00Z" });
+    assert_eq!(verified["rate_limit"]["workspace_minute"], shown);
+    assert_eq!(verified["rate_limit"]["retry_after"], 60);
+    // Another tenant of the same plan has its own.
+    let (_, other) = small.tenant("bounded").await;
+    assert_eq!(passes(&small, &other, 1).await, 1);
+
+    // The day too: thirty, however many keys.
+    let mut admitted = 10;
+    for _ in 0..4 {
+        small.0.clock.advance(Duration::from_secs(61));
+        for key in &keys {
+            admitted += passes(&small, key, 4).await;
+        }
+    }
+    assert_eq!(admitted, 30);
+    let reply = small.get(&keys[0]).await;
+    assert_eq!((reply.status.as_u16(), headers(&reply)[0]), (429, "30"));
+    assert_eq!(reply.json["reset_at"], "2026-01-16T00:00:00Z");
+}
+
+async fn what_is_spent_together_survives_a_restart(small: Small) {
+    let (workspace, own) = small.tenant("bounded").await;
+    let keys = [own, managed(&small, workspace).await.1];
+    let again = |small: &Small| App::new(small.0.storage.clone(), settings(), small.0.clock.clone());
+    let spend = async |app: &App, tries: usize| {
+        let mut admitted = 0;
+        for key in &keys {
+            let principal = app.authenticate(&token(key), None).await.expect("the key");
+            for _ in 0..tries {
+                let verdict = app.admit(&principal, 1).await.expect("a verdict");
+                admitted += usize::from(verdict.refusal.is_none());
+            }
+        }
+        admitted
+    };
+    // Killed three times, each time with what it held.
+    let mut admitted = 0;
+    for _ in 0..3 {
+        admitted += spend(&again(&small), 2).await;
+    }
+    assert!(admitted <= 30);
+    let mut left = 0;
+    for _ in 0..8 {
+        let app = again(&small);
+        left += spend(&app, 3).await;
+        app.release_leases().await.expect("given back");
+    }
+    assert!(admitted + left <= 30, "{admitted} {left}");
+    let late = again(&small);
+    assert_eq!(spend(&late, 1).await, 0);
 }

@@ -130,6 +130,10 @@ pub struct PlanSection {
     pub burst_percent: Percent,
     /// Requests per UTC day and key. Default: unlimited.
     pub requests_per_day: Option<AtLeastOne>,
+    /// Requests per minute of all keys of a workspace together, without a burst. Default: unlimited.
+    pub requests_per_minute_workspace: Option<AtLeastOne>,
+    /// Requests per UTC day of all keys of a workspace together. Default: unlimited.
+    pub requests_per_day_workspace: Option<AtLeastOne>,
     /// How many keys a workspace can have. Default: unlimited.
     pub max_keys: Option<u64>,
     /// The widest access of its keys: `"read"`, `"write"` or `"admin"`. Default `"write"`.
@@ -430,6 +434,8 @@ impl PlanSection {
             requests_per_minute: self.requests_per_minute.map(|n| n.0),
             burst_percent: self.burst_percent.0,
             requests_per_day: self.requests_per_day.map(|n| n.0),
+            requests_per_minute_workspace: self.requests_per_minute_workspace.map(|n| n.0),
+            requests_per_day_workspace: self.requests_per_day_workspace.map(|n| n.0),
             max_keys: self.max_keys,
             access: self.access.0,
             features: self.features.iter().map(|(name, value)| (name.clone(), value.get_ref().0)).collect(),
