@@ -41,8 +41,31 @@ pub(crate) struct Limiter {
     visitors: Meters<IpAddr>,
     /// Those of addresses that read the fixed documents.
     readers: Meters<IpAddr>,
+    /// Whose turn it is to lease, by workspace.
+    lease_turns: LeaseTurns,
     /// Leases are taken under its read side; `true` once they have been given back.
     closed: tokio::sync::RwLock<bool>,
+}
+
+/// Several workspaces share one, which costs them a moment.
+struct LeaseTurns([tokio::sync::Mutex<()>; 64]);
+
+impl Default for LeaseTurns {
+    fn default() -> Self {
+        Self(std::array::from_fn(|_| tokio::sync::Mutex::default()))
+    }
+}
+
+impl Limiter {
+    /// Waits until nobody leases for this workspace, but not for long: a database that is away answers nobody, and each who asks
+    /// must hear of it in time.
+    async fn lease_turn(&self, id: WorkspaceId) -> Option<tokio::sync::MutexGuard<'_, ()>> {
+        const PATIENCE: Duration = Duration::from_millis(500);
+        let turns = &self.lease_turns.0;
+        let place = id.0.unsigned_abs() % turns.len() as u64;
+        let turn = turns[usize::try_from(place).unwrap_or(0)].lock();
+        tokio::time::timeout(PATIENCE, turn).await.ok()
+    }
 }
 
 /// Meters by what they measure. One that holds nothing can be dropped; whoever finds it while it goes takes another.
@@ -198,6 +221,7 @@ impl App {
     /// The same, with the instant that it was counted at.
     pub(crate) async fn admit_at(&self, principal: &Principal, cost: u64) -> Result<(Verdict, Timestamp)> {
         let facts = principal.facts();
+        let mut turn = None;
         loop {
             let now = self.now();
             let verdict = self.auth_cache().with_state(principal, |state, memory| {
@@ -207,6 +231,10 @@ impl App {
             });
             let together = facts.together.as_ref().and_then(|together| together.per_day);
             match (verdict.refusal, facts.limits.allowance.per_day, together) {
+                // Who comes at the same time finds what the first has leased, and leases nothing more.
+                (Some(Refusal::NeedsLease | Refusal::WorkspaceNeedsLease), ..) if turn.is_none() => {
+                    turn = Some(self.limiter().lease_turn(principal.workspace_id()).await);
+                }
                 (Some(Refusal::NeedsLease), Some(limit), _) => self.lease(principal, limit, cost).await?,
                 (Some(Refusal::WorkspaceNeedsLease), _, Some(limit)) => {
                     self.lease_workspace(principal.workspace_id(), limit, cost).await?;

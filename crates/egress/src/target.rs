@@ -58,7 +58,7 @@ impl Target {
             _ => return Err(TargetFault::Scheme),
         }
         // Whoever parses a URL takes the first part of a path for a host that is missing.
-        if !text.split_once("://").is_some_and(|(_, rest)| !rest.starts_with(['/', '\\'])) {
+        if text.split_once("://").is_none_or(|(_, rest)| rest.starts_with(['/', '\\'])) {
             return Err(TargetFault::Malformed);
         }
         if !url.username().is_empty() || url.password().is_some() {

@@ -163,7 +163,7 @@ impl Checker {
                     for name in unexpected {
                         errors.add(
                             format!("arguments{place}.{name}"),
-                            format!("The {} field is not known.", brief(&name)),
+                            format!("The {} field is not known.", brief(name)),
                         );
                     }
                 }
