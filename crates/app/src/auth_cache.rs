@@ -152,12 +152,14 @@ impl AuthCache {
             if !memory.dropped {
                 return body(&state, &mut memory);
             }
-            let chain = memory.meter.chain;
+            let chain = memory.meter.chain();
             drop(memory);
             // It may still be on its way out.
             std::thread::yield_now();
             let fresh = KeyState::new(state.digest, state.key_id, state.workspace_id, state.environment);
-            fresh.lock().meter.chain = chain;
+            if let Some(chain) = chain {
+                fresh.lock().meter.join(chain);
+            }
             state = self.state(fresh);
         }
     }

@@ -122,7 +122,7 @@ impl App {
             if verdict.refusal.is_some() {
                 return None;
             }
-            self.lease_ahead(state, meter.chain, &verdict, facts);
+            self.lease_ahead(state, meter.chain(), &verdict, facts);
             self.usage().count(state, unwritten, now, status);
             Some(Passed {
                 key_id: state.key_id,

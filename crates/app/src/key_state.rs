@@ -7,6 +7,7 @@ use std::{
     borrow::Borrow,
     hash::{Hash, Hasher},
     net::IpAddr,
+    num::NonZeroI64,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering},
@@ -51,8 +52,21 @@ pub(crate) struct Memory {
 pub(crate) struct KeyMeter {
     /// Its own; empty once there is a shared one.
     pub own: Meter,
+    /// The number of the first of those; in eight bytes, since there are many keys and few are rotated.
+    first: Option<NonZeroI64>,
+}
+
+impl KeyMeter {
     /// The first of those, by which [`Limiter`](crate::limiter::Limiter) keeps their meter.
-    pub chain: Option<ApiKeyId>,
+    pub fn chain(&self) -> Option<ApiKeyId> {
+        self.first.map(|first| ApiKeyId(first.get()))
+    }
+
+    /// Makes the key one of those from now on; whether it was none before.
+    pub fn join(&mut self, first: ApiKeyId) -> bool {
+        let before = std::mem::replace(&mut self.first, NonZeroI64::new(first.0));
+        before.is_none() && self.first.is_some()
+    }
 }
 
 /// What the database said, and when it is stale: once its workspace is of another generation.

@@ -142,7 +142,7 @@ impl Limiter {
         cost: u64,
     ) -> Verdict {
         let allowance = &facts.limits.allowance;
-        if meter.chain.is_none() && facts.together.is_none() {
+        if meter.chain().is_none() && facts.together.is_none() {
             return meter.own.take(now, allowance, cost);
         }
         self.with_all(meter, workspace, facts, |meter, whole| match whole {
@@ -180,7 +180,7 @@ impl Limiter {
 
     /// Lets `body` use the meter of a key, or that of its chain.
     pub(crate) fn with_own<R>(&self, meter: &mut KeyMeter, body: impl FnOnce(&mut Meter) -> R) -> R {
-        match meter.chain {
+        match meter.chain() {
             None => body(&mut meter.own),
             Some(chain) => self.chains.with(chain, body),
         }
@@ -188,7 +188,7 @@ impl Limiter {
 
     /// Makes a key one of a chain; what it has used is what the chain has used.
     pub(crate) fn join(&self, meter: &mut KeyMeter, chain: ApiKeyId, now: Timestamp) {
-        if meter.chain.replace(chain).is_none() {
+        if meter.join(chain) {
             let own = std::mem::take(&mut meter.own);
             self.chains.with(chain, |shared| shared.take_over(own, now));
         }
@@ -226,7 +226,7 @@ impl App {
             let now = self.now();
             let verdict = self.auth_cache().with_state(principal, |state, memory| {
                 let verdict = self.limiter().take(&mut memory.meter, state.workspace_id, facts, now, cost);
-                self.lease_ahead(state, memory.meter.chain, &verdict, facts);
+                self.lease_ahead(state, memory.meter.chain(), &verdict, facts);
                 verdict
             });
             let together = facts.together.as_ref().and_then(|together| together.per_day);
@@ -416,7 +416,7 @@ impl App {
 
     async fn lease(&self, principal: &Principal, limit: u64, cost: u64) -> Result<()> {
         let counts_as =
-            |state: &Arc<KeyState>, memory: &mut Memory| memory.meter.chain.unwrap_or(state.key_id);
+            |state: &Arc<KeyState>, memory: &mut Memory| memory.meter.chain().unwrap_or(state.key_id);
         let holder = LeaseHolder::Key(self.auth_cache().with_state(principal, counts_as));
         let keep = |day, granted, leased| {
             self.auth_cache().with_state(principal, |_, memory| {
