@@ -70,7 +70,7 @@ pub struct CreateEventBody {
     id: Option<EventId>,
     /// What happened: lower-case words with dots between. Types that begin with `api_key.`, `workspace.`, `webhook.`,
     /// `entitlement.`, `seo.`, `mcp.`, `oauth.` or `member.` are Gatepost's own
-    #[schema(value_type = String, pattern = "^[a-z0-9_]+(\\.[a-z0-9_]+)*$", max_length = 128, example = "post.created")]
+    #[schema(value_type = String, pattern = "^(?!(api_key|workspace|webhook|entitlement|seo|mcp|oauth|member)\\.)[a-z0-9_]+(\\.[a-z0-9_]+)*$", max_length = 128, example = "post.created")]
     r#type: EventType,
     /// The data of the event, up to 1 MiB; kept, shown and delivered byte for byte, numbers of any size included
     #[schema(value_type = Value, required, example = json!({"id": 7, "title": "Hello"}))]
