@@ -41,6 +41,8 @@ use crate::{
 const IDEMPOTENCY_KEY: &str = "idempotency-key";
 /// Larger bodies are read elsewhere: a worker answers everybody.
 const MOST_BYTES_ON_A_WORKER: usize = 64 * 1_024;
+/// Up to here, a body takes as much of the budget as has arrived.
+const TAKEN_STEP_BY_STEP: u64 = 2 << 20;
 /// How long a body may take to arrive.
 const BODY_TIMEOUT: Duration = Duration::from_secs(30);
 
@@ -509,7 +511,10 @@ async fn collect(
         // As much again is made of it when it is read.
         let needed = 2 * (body.len() + chunk.len()) as u64;
         if needed >= budget::LEAST_BYTES && share.as_ref().is_none_or(|share| share.bytes() < needed) {
-            let wanted = needed.next_power_of_two().min(2 * limit_bytes as u64);
+            // A large one takes the rest at once: several that each hold a part and wait for more would wait for each other.
+            let all = 2 * announced.unwrap_or(limit_bytes) as u64;
+            let wanted = if needed > TAKEN_STEP_BY_STEP { all } else { needed.next_power_of_two().min(all) };
+            let wanted = wanted.max(needed);
             let has = share.as_ref().map_or(0, Share::bytes);
             let more = state.budget().take(owner, wanted - has).await?;
             share = Some(match share.take() {
