@@ -57,7 +57,7 @@ impl Tx<'_> {
         self.counted(rows).await
     }
 
-    /// The keys of a workspace that were revoked, or ended by themselves, between two instants; of many the last [`MAX_ENDED`] of
+    /// The keys of a workspace that were revoked, or ended by themselves, between two instants; of many the last hundred of
     /// either kind.
     pub async fn api_keys_ended_between(
         &mut self,
