@@ -108,8 +108,8 @@ impl Budget {
 impl Book {
     /// Whether one who has just come may have so much: there is room, and nobody is passed by who could use it.
     fn has_room(&self, owner: Owner, bytes: u64) -> bool {
-        let is_first = !self.waiting.iter().any(|waiter| waiter.owner == owner);
-        is_first && self.has_room_for_waiting(owner, bytes)
+        let waits = |waiter: &Waiter| waiter.owner == owner && !waiter.granted.is_closed();
+        !self.waiting.iter().any(waits) && self.has_room_for_waiting(owner, bytes)
     }
 
     fn has_room_for_waiting(&self, owner: Owner, bytes: u64) -> bool {

@@ -42,7 +42,7 @@ const IDEMPOTENCY_KEY: &str = "idempotency-key";
 /// Larger bodies are read elsewhere: a worker answers everybody.
 const MOST_BYTES_ON_A_WORKER: usize = 64 * 1_024;
 /// Up to here, a body takes as much of the budget as has arrived.
-const TAKEN_STEP_BY_STEP: u64 = 2 << 20;
+const TAKEN_STEP_BY_STEP: u64 = 256 << 10;
 /// How long a body may take to arrive.
 const BODY_TIMEOUT: Duration = Duration::from_secs(30);
 

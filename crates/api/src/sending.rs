@@ -72,6 +72,8 @@ pub async fn send<B: MessageBody + 'static>(
     let share = match is_counted {
         true => match share_of(&req, bytes.len() as u64).await {
             Ok(share) => Some(share),
+            // What was done is told, whatever it takes: who is told to come again would do it twice.
+            Err(_) if !req.method().is_safe() => None,
             Err(error) => {
                 let refused = HttpResponse::from_error(ApiError::from(error));
                 return Ok(ServiceResponse::new(req, refused.map_into_right_body()));

@@ -64,8 +64,10 @@ pub struct ListRequest {
 /// What becomes of a part of a list that holds more than [`MAX_PAGE_BYTES`].
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Size {
-    /// As many rows as fit are read.
+    /// All that was asked for is read.
     #[default]
+    Whole,
+    /// As many rows as fit are read.
     Cut,
     /// None is read; the page says how many would have fitted.
     Refused,
@@ -74,8 +76,11 @@ pub enum Size {
 /// How much the rows of a page may hold together; one row is always shown.
 pub const MAX_PAGE_BYTES: u64 = 4 << 20;
 
-/// How many rows fit, from the first on; none if all do.
-pub(crate) fn fitting(sizes: impl IntoIterator<Item = i64>) -> Option<u32> {
+/// How many rows fit, from the first on; none if all do, or need not.
+pub(crate) fn fitting(size: Size, sizes: impl IntoIterator<Item = i64>) -> Option<u32> {
+    if size == Size::Whole {
+        return None;
+    }
     let (mut bytes, mut rows) = (0u64, 0u32);
     for size in sizes {
         bytes += size.unsigned_abs();
@@ -310,10 +315,7 @@ pub(crate) use narrow;
 macro_rules! load_list {
     ($c:ident, $request:ident, $table:ident . $id:ident, $row:ty, large $large:literal else $none:literal, $select:expr, $matching:expr) => {{
         let matching = $matching;
-        let total: Option<i64> = match $request.window {
-            gatepost_kernel::Window::Page(_) => Some(matching().count().get_result($c).await?),
-            gatepost_kernel::Window::After { .. } => None,
-        };
+        let total = $crate::list::load_list!(total of $c, $request, matching);
         let order = $request.order_sql(concat!(stringify!($table), ".", stringify!($id)));
         let order = || diesel::dsl::sql::<diesel::sql_types::BigInt>(&order);
         let (content, size) = match $request.without_content {
@@ -330,11 +332,11 @@ macro_rules! load_list {
             .select(($table::$id, diesel::dsl::sql::<diesel::sql_types::BigInt>(size)))
             .load($c)
             .await?;
-        let fitting = $crate::list::fitting(chosen.iter().map(|(_, size)| *size));
-        let read = match (fitting, $request.size) {
-            (None, _) => chosen.len(),
-            (Some(rows), $crate::list::Size::Cut) => rows as usize,
-            (Some(_), $crate::list::Size::Refused) => 0,
+        let fitting = $crate::list::fitting($request.size, chosen.iter().map(|(_, size)| *size));
+        let read = match fitting {
+            None => chosen.len(),
+            Some(_) if $request.size == $crate::list::Size::Refused => 0,
+            Some(rows) => rows as usize,
         };
         let chosen = chosen.into_iter().take(read).map(|(id, _)| id);
         let select = $select;
@@ -353,10 +355,7 @@ macro_rules! load_list {
     }};
     ($c:ident, $request:ident, $table:ident . $id:ident, $row:ty, $matching:expr) => {{
         let matching = $matching;
-        let total: Option<i64> = match $request.window {
-            gatepost_kernel::Window::Page(_) => Some(matching().count().get_result($c).await?),
-            gatepost_kernel::Window::After { .. } => None,
-        };
+        let total = $crate::list::load_list!(total of $c, $request, matching);
         let order = $request.order_sql(concat!(stringify!($table), ".", stringify!($id)));
         let order = || diesel::dsl::sql::<diesel::sql_types::BigInt>(&order);
         let chosen =
@@ -368,6 +367,13 @@ macro_rules! load_list {
             .load($c)
             .await?;
         (rows, total, None)
+    }};
+    (total of $c:ident, $request:ident, $matching:ident) => {{
+        let total: Option<i64> = match $request.window {
+            gatepost_kernel::Window::Page(_) => Some($matching().count().get_result($c).await?),
+            gatepost_kernel::Window::After { .. } => None,
+        };
+        total
     }};
 }
 pub(crate) use load_list;

@@ -6,7 +6,7 @@ use gatepost_kernel::{
 use gatepost_keys::{IpAllowlist, KeyStatus, ScopeSet};
 use gatepost_storage::{
     AUDIT_SORTS, Actor, ApiKeyChanges, ApiKeyFilter, AuditFilter, Direction, EVENT_SORTS, IdempotencyRecord,
-    ListRequest, NewApiKey, NewAuditEntry, NewEvent, SortKey, StorageError, Tx, WorkspaceChanges,
+    ListRequest, NewApiKey, NewAuditEntry, NewEvent, Size, SortKey, StorageError, Tx, WorkspaceChanges,
     WorkspaceFilter,
 };
 use gatepost_test_support::both_engines;
@@ -22,6 +22,7 @@ both_engines! { Db:
     a_deleted_workspace_is_gone_and_its_slug_free,
     audit_entries_and_events_are_kept,
     idempotency_records_expire_and_are_replaced,
+    large_pages_are_whole_unless_told_otherwise,
 }
 
 fn page_of(page: u32, per_page: u32) -> ListRequest {
@@ -302,4 +303,36 @@ async fn idempotency_records_expire_and_are_replaced(db: Db) {
         Ok::<_, StorageError>(())
     };
     db.storage.transaction(check).await.expect("the checks");
+}
+
+/// Who reads a list to its end, as the command line does, must get every row; a page for a client may be cut or refused.
+async fn large_pages_are_whole_unless_told_otherwise(db: Db) {
+    let db = db.with_root().await;
+    let new: Vec<NewEvent> = (0..6)
+        .map(|nth| NewEvent {
+            id: EventId::parse(&format!("evt_{nth}")).expect("an id"),
+            workspace_id: WorkspaceId::ROOT,
+            environment: Environment::Live,
+            event_type: "large".to_owned(),
+            payload: "x".repeat(1_000_000),
+            created_at: at(nth),
+        })
+        .collect();
+    let insert = async move |mut tx: Tx<'_>| tx.event_insert(&new).await;
+    db.storage.transaction::<_, StorageError, _>(insert).await.expect("stored");
+    for (size, without_content, rows, fitting) in [
+        (Size::default(), false, 6, None),
+        (Size::Cut, false, 4, Some(4)),
+        (Size::Refused, false, 0, Some(4)),
+        (Size::Refused, true, 6, None),
+    ] {
+        let request = ListRequest { size, without_content, ..ListRequest::default() };
+        let list = async move |mut tx: Tx<'_>| {
+            tx.event_list(WorkspaceId::ROOT, Environment::Live, None, &request).await
+        };
+        let page = db.storage.read::<_, StorageError, _>(list).await.expect("a page");
+        assert_eq!((page.items.len(), page.fitting, page.total), (rows, fitting, Some(6)), "{size:?}");
+        let bytes = if without_content { 0 } else { 1_000_000 };
+        assert!(page.items.iter().all(|event| event.payload.len() == bytes));
+    }
 }
