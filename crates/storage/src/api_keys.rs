@@ -13,7 +13,7 @@ use serde_json::Value;
 
 use crate::{
     Result, StorageError, Tx,
-    api_key_chains::Linked,
+    api_key_chains::{Linked, chain_of},
     engine::Conn,
     list::{self, FirstOfEach, HoldsWords, ListRequest, SortKey, load_list, narrow},
     schema::{api_keys, workspaces},
@@ -175,6 +175,7 @@ struct NewApiKeyRow<'a> {
     created_at: DbTime,
     updated_at: DbTime,
     rotated_from_id: Option<i64>,
+    chain_id: Option<i64>,
 }
 
 #[derive(AsChangeset)]
@@ -191,7 +192,12 @@ impl Tx<'_> {
     /// Makes a key.
     pub async fn api_key_insert(&mut self, new: &NewApiKey) -> Result<ApiKey> {
         let created_at = DbTime::from(new.created_at);
+        let chain_id = match new.rotated_from_id {
+            Some(replaced) => Some(self.chain_behind(replaced).await?),
+            None => None,
+        };
         let row = NewApiKeyRow {
+            chain_id,
             workspace_id: new.workspace_id.0,
             environment: new.environment.as_str(),
             name: &new.name,
@@ -223,24 +229,28 @@ impl Tx<'_> {
         &mut self,
         digests: &[TokenDigest],
     ) -> Result<Vec<(TokenDigest, ApiKeyOwner)>> {
-        type Found = (ApiKeyRow, Vec<u8>, String, Option<DbTime>);
+        type Found = (ApiKeyRow, Vec<u8>, Option<i64>, String, Option<DbTime>);
         let wanted: Vec<&[u8]> = digests.iter().map(|digest| digest.as_bytes().as_slice()).collect();
         let found: Vec<Found> = on_conn!(self, |c| api_keys::table
             .inner_join(workspaces::table)
             .filter(api_keys::digest.eq_any(&wanted))
-            .select((ApiKeyRow::as_select(), api_keys::digest, workspaces::tier, workspaces::deleted_at))
+            .select((
+                ApiKeyRow::as_select(),
+                api_keys::digest,
+                api_keys::chain_id,
+                workspaces::tier,
+                workspaces::deleted_at,
+            ))
             .load(c)
             .await?);
-        let links = found.iter().map(|(row, ..)| (row.id, row.rotated_from_id, row.rotated_to_id));
-        let chains = self.chains(links).await?;
-        let owner = |(row, stored, workspace_tier, deleted_at): Found| {
+        let owner = |(row, stored, chain_id, workspace_tier, deleted_at): Found| {
             // The index has found it; this comparison, in constant time, does not trust the index's.
             let stored = <[u8; 32]>::try_from(stored).map(TokenDigest::from_bytes).ok();
             let digest = digests.iter().find(|digest| stored.as_ref() == Some(*digest));
             let digest =
                 *digest.ok_or_else(|| StorageError::Corrupt(format!("digest of API key {}", row.id)))?;
             let workspace_deleted = deleted_at.is_some();
-            let chain = chains.get(&row.id).copied();
+            let chain = chain_of((row.id, chain_id, row.rotated_to_id));
             Ok((digest, ApiKeyOwner { key: row.try_into()?, workspace_tier, workspace_deleted, chain }))
         };
         found.into_iter().map(owner).collect()
@@ -262,7 +272,7 @@ impl Tx<'_> {
     /// them, but together for it if that has ended: otherwise rotating and revoking would each time leave one more behind.
     pub async fn api_key_count_active(&mut self, workspace: WorkspaceId, now: Timestamp) -> Result<u64> {
         let now = DbTime::from(now);
-        let links = (api_keys::id, api_keys::rotated_from_id, api_keys::rotated_to_id);
+        let links = (api_keys::id, api_keys::chain_id, api_keys::rotated_to_id);
         macro_rules! usable {
             () => {
                 api_keys::table
@@ -283,12 +293,12 @@ impl Tx<'_> {
         }
         let successors: Vec<Linked> = on_conn!(self, |c| usable!()
             .filter(api_keys::rotated_to_id.is_null())
-            .filter(api_keys::rotated_from_id.is_not_null())
+            .filter(api_keys::chain_id.is_not_null())
             .select(links)
             .load(c)
             .await?);
-        let replaced: HashSet<ApiKeyId> = self.chains(successors).await?.into_values().collect();
-        let left: HashSet<ApiKeyId> = self.chains(in_grace).await?.into_values().collect();
+        let replaced: HashSet<ApiKeyId> = successors.into_iter().filter_map(chain_of).collect();
+        let left: HashSet<ApiKeyId> = in_grace.into_iter().filter_map(chain_of).collect();
         Ok(count.unsigned_abs() + left.difference(&replaced).count() as u64)
     }
 

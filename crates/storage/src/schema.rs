@@ -40,6 +40,7 @@ diesel::table! {
         rotated_from_id -> Nullable<BigInt>,
         rotated_to_id -> Nullable<BigInt>,
         grace_period_ends_at -> Nullable<Instant>,
+        chain_id -> Nullable<BigInt>,
     }
 }
 
