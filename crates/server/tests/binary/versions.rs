@@ -20,7 +20,7 @@ const OWN: &str = env!("CARGO_PKG_VERSION");
 const TAKE_BACK: &str = "DROP TABLE schema_compatibility; \
                          DROP TABLE workspace_day_leases; \
                          DROP INDEX api_keys_by_revocation; \
-                         DROP INDEX api_keys_by_end; \
+                         DROP INDEX api_keys_by_end; ALTER TABLE api_keys DROP COLUMN chain_id; \
                          ALTER TABLE entitlement_usage DROP COLUMN operation; \
                          ALTER TABLE entitlement_usage DROP COLUMN requested; \
                          DELETE FROM __diesel_schema_migrations WHERE version >= '20261127000010';";
