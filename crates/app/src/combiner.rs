@@ -27,6 +27,8 @@ pub(crate) struct Combiner<R, A> {
 pub(crate) struct Limits<R> {
     /// How many may wait; whoever comes then is sent away.
     pub waiting: usize,
+    /// The sum of the weights of those who wait; a single one may weigh more.
+    pub waiting_weight: usize,
     /// Transactions at a time.
     pub lanes: usize,
     /// Requests in one.
@@ -41,12 +43,17 @@ type Reply<A> = oneshot::Sender<Result<A>>;
 
 struct Queue<R, A> {
     waiting: VecDeque<(R, Reply<A>)>,
+    /// What those weigh.
+    weight: usize,
     running: usize,
 }
 
 impl<R: Send + 'static, A: Send + 'static> Combiner<R, A> {
     pub(crate) fn new(limits: Limits<R>) -> Arc<Self> {
-        Arc::new(Self { queue: Mutex::new(Queue { waiting: VecDeque::new(), running: 0 }), limits })
+        Arc::new(Self {
+            queue: Mutex::new(Queue { waiting: VecDeque::new(), weight: 0, running: 0 }),
+            limits,
+        })
     }
 
     /// Puts a request into the next transaction. `work` runs transactions, if none is running that would take the request
@@ -59,9 +66,12 @@ impl<R: Send + 'static, A: Send + 'static> Combiner<R, A> {
         let (reply, answer) = oneshot::channel();
         let start = {
             let mut queue = self.queue();
-            if queue.waiting.len() >= self.limits.waiting {
+            let weight = queue.weight.saturating_add((self.limits.weigh)(&request));
+            let is_too_much = weight > self.limits.waiting_weight && !queue.waiting.is_empty();
+            if queue.waiting.len() >= self.limits.waiting || is_too_much {
                 return Err(Error::Unavailable("too many requests are waiting for the database".to_owned()));
             }
+            queue.weight = weight;
             queue.waiting.push_back((request, reply));
             let start = queue.running < self.limits.lanes;
             queue.running += usize::from(start);
@@ -93,12 +103,14 @@ impl<R: Send + 'static, A: Send + 'static> Combiner<R, A> {
         let mut queue = self.queue();
         let (mut requests, mut replies, mut weight) = (Vec::new(), Vec::new(), 0);
         while let Some((request, _)) = queue.waiting.front() {
-            weight += (self.limits.weigh)(request);
+            let own = (self.limits.weigh)(request);
+            weight += own;
             if !requests.is_empty() && (requests.len() >= self.limits.requests || weight > self.limits.weight)
             {
                 break;
             }
             let Some((request, reply)) = queue.waiting.pop_front() else { break };
+            queue.weight -= own;
             // Who has gone away has not asked for anything that was begun.
             if !reply.is_closed() {
                 requests.push(request);
@@ -156,6 +168,7 @@ mod tests {
     fn combiner(lanes: usize) -> Arc<Combiner<usize, usize>> {
         Combiner::new(Limits {
             waiting: MAX_WAITING,
+            waiting_weight: 200,
             lanes,
             requests: 10,
             weight: 100,
@@ -201,6 +214,51 @@ mod tests {
         }
         opener.abort();
         assert_eq!(*groups.lock().expect("no panic"), [vec![1], vec![2, 3, 90], vec![90, 1]]);
+    }
+
+    #[tokio::test]
+    async fn those_who_wait_are_bounded_by_what_they_weigh() {
+        let (combiner, gate) = (combiner(1), Arc::new(Notify::new()));
+        let submit = |request: usize| {
+            let (combiner, gate) = (combiner.clone(), gate.clone());
+            tokio::spawn(async move {
+                let work = move |requests: Vec<usize>| {
+                    let gate = gate.clone();
+                    async move {
+                        gate.notified().await;
+                        requests.into_iter().map(Ok).collect()
+                    }
+                };
+                combiner.submit(&Handle::current(), request, work).await
+            })
+        };
+        let wait_for = async |waiting: usize| {
+            while combiner.queue().waiting.len() != waiting || combiner.queue().running == 0 {
+                tokio::task::yield_now().await;
+            }
+        };
+        // The first is under way and waits no more; one alone may weigh what it likes.
+        let mut fine = vec![submit(1)];
+        wait_for(0).await;
+        fine.push(submit(300));
+        wait_for(1).await;
+        assert!(matches!(submit(1).await.expect("no panic"), Err(Error::Unavailable(_))));
+        gate.notify_one();
+        wait_for(0).await;
+        fine.extend([submit(150), submit(50)]);
+        wait_for(2).await;
+        assert!(matches!(submit(1).await.expect("no panic"), Err(Error::Unavailable(_))));
+        let opener = tokio::spawn(async move {
+            loop {
+                gate.notify_one();
+                tokio::task::yield_now().await;
+            }
+        });
+        for fine in fine {
+            assert!(fine.await.expect("no panic").is_ok());
+        }
+        opener.abort();
+        assert_eq!(combiner.queue().weight, 0);
     }
 
     #[tokio::test]

@@ -15,6 +15,8 @@ use crate::{
 
 /// The largest `data` in bytes.
 pub const MAX_DATA_BYTES: usize = 1 << 20;
+/// How much of events may wait for their transaction, in bytes: what the database stores in a second or so.
+const MAX_WAITING_BYTES: usize = 32 << 20;
 /// How many events one request may bring.
 pub const MAX_BATCH: usize = 1_000;
 
@@ -86,7 +88,8 @@ pub(crate) type Publications = Combiner<NewEvent, ()>;
 /// What goes into one transaction of [`publish`].
 pub(crate) fn publications() -> Arc<Publications> {
     let weigh = |event: &NewEvent| event.payload.len();
-    Combiner::new(Limits { waiting: MAX_WAITING, lanes: 2, requests: 128, weight: 4 << 20, weigh })
+    let (waiting, waiting_weight) = (MAX_WAITING, MAX_WAITING_BYTES);
+    Combiner::new(Limits { waiting, waiting_weight, lanes: 2, requests: 128, weight: 4 << 20, weigh })
 }
 
 async fn publish_group(app: App, events: Vec<NewEvent>) -> Vec<Result<()>> {

@@ -111,7 +111,15 @@ pub(crate) fn tracking(waiting: usize) -> Arc<Tracking> {
         let visit = &tracked.event.visit;
         visit.url.len() + tracked.event.page.len() + visit.properties.as_str().len() + 1_024
     };
-    Combiner::new(Limits { waiting, lanes: 2, requests: MAX_EVENTS, weight: MAX_BYTES, weigh })
+    let waiting_weight = usize::MAX;
+    Combiner::new(Limits {
+        waiting,
+        waiting_weight,
+        lanes: 2,
+        requests: MAX_EVENTS,
+        weight: MAX_BYTES,
+        weigh,
+    })
 }
 
 /// The pages that a domain belongs to; none if it is nobody's.

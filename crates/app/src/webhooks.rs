@@ -267,7 +267,7 @@ pub async fn update(
     ]);
     let endpoint = unit.tx.webhook_endpoint_update(id, changes, now).await?;
     if endpoint.is_active && !before.is_active {
-        unit.handovers.due(id);
+        unit.handovers.due(endpoint.workspace_id, id);
         unit.tx.announce_due().await?;
     }
     record(unit, &endpoint, "webhook.updated", fields);
@@ -479,7 +479,7 @@ pub async fn retry_delivery(
         "This delivery was retried as often as it can be."
     } else {
         unit.tx.webhook_delivery_retry(id, owner.is_active.then_some(now), now).await?;
-        unit.handovers.due(endpoint);
+        unit.handovers.due(owner.workspace_id, endpoint);
         unit.tx.announce_due().await?;
         let delivery = unit.tx.webhook_delivery_get(endpoint, id, false).await?.ok_or(Error::NotFound)?;
         record(unit, &owner, "webhook.delivery_retried", Map::new());

@@ -9,7 +9,7 @@ use crate::Failure;
 
 /// No limits, and receivers on this machine.
 const CONFIG: &str = "[webhooks]\nallow_http = true\n[egress]\nallow = [\"127.0.0.1/32\"]\n\
-                      [plans.enterprise]\naccess = \"admin\"\nfeatures = { api_calls = 9007199254740991 }\n\
+                      [plans.enterprise]\naccess = \"admin\"\nfeatures = { api_calls = 9007199254740991, webhooks = \"unlimited\" }\n\
                       [pixel]\nrequests_per_minute = 1000000000\n";
 
 /// A database, and the directory of the server that uses it.

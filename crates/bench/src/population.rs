@@ -13,7 +13,8 @@ use crate::Failure;
 /// A limit on the minute and one on the day, neither of which is ever reached.
 pub const CONFIG: &str = "[plans.measured]\nrequests_per_minute = 1000000000\nburst_percent = 10\n\
                           requests_per_day = 1000000000000\naccess = \"admin\"\n\
-                          [plans.enterprise]\nrequests_per_minute = 2000000000\naccess = \"admin\"\n";
+                          [plans.enterprise]\nrequests_per_minute = 2000000000\naccess = \"admin\"\n\
+                          features = { webhooks = \"unlimited\" }\n";
 
 /// What the measured route needs.
 pub const SCOPE: &str = "posts:read";

@@ -10,7 +10,8 @@ use std::{
 };
 
 use gatepost_egress::Egress;
-use gatepost_kernel::{ClaimId, Clock, Timestamp, WebhookEndpointId, random};
+use gatepost_entitlements::Catalog;
+use gatepost_kernel::{ClaimId, Clock, Timestamp, WebhookEndpointId, WorkspaceId, random};
 use gatepost_storage::{
     DeliveryResult, PostponedDelivery, Storage, StorageError, Tx, WebhookAttempt, WebhookEndpoint,
 };
@@ -23,14 +24,15 @@ use crate::{
     record::{Ended, Outcome},
     send::{Sent, send},
     slots::{Slot, Slots},
+    throttle::Throttle,
 };
 
 /// How often the table is looked at when nobody says that something is due.
 const POLL: Duration = Duration::from_millis(500);
 /// How many deliveries one claim takes at most.
 const BATCH: usize = 256;
-/// How many test sends may be in flight over all, and to one endpoint. They have slots of their own, so that nobody's
-/// deliveries wait for somebody's tests.
+/// How many test sends may be in flight over all, and to one endpoint; workspaces share them like all slots. They have slots of
+/// their own, so that nobody's deliveries wait for somebody's tests.
 const TESTS: (usize, usize) = (64, 2);
 /// For how long new deliveries may overtake those that wait.
 const YIELD_AFTER: Duration = Duration::from_millis(250);
@@ -44,10 +46,12 @@ pub struct Settings {
     pub schedule: RetrySchedule,
     /// How long a whole attempt may take, body included.
     pub attempt_timeout: Duration,
-    /// How many requests may be in flight over all …
+    /// How many requests may be in flight over all, half of them for one workspace while another waits …
     pub in_flight: usize,
     /// … and to one endpoint.
     pub in_flight_per_endpoint: usize,
+    /// Whose plans say how many bytes per minute a workspace may be sent.
+    pub catalog: Arc<Catalog>,
 }
 
 impl Default for Settings {
@@ -57,6 +61,7 @@ impl Default for Settings {
             attempt_timeout: Duration::from_secs(15),
             in_flight: 1024,
             in_flight_per_endpoint: 64,
+            catalog: Arc::new(Catalog::built_in()),
         }
     }
 }
@@ -72,6 +77,7 @@ struct Parts {
     settings: Settings,
     clock: Arc<dyn Clock>,
     slots: Arc<Slots>,
+    throttle: Throttle,
     tests: Arc<Slots>,
     agenda: Mutex<Agenda>,
     /// Endpoints that nothing can be sent to, for faults of our own; the log knows.
@@ -85,6 +91,8 @@ struct Parts {
 /// What is due for an endpoint.
 #[derive(Debug, Clone, Copy)]
 struct Due {
+    /// Whose endpoint it is.
+    workspace: WorkspaceId,
     /// Since when there has always been something.
     since: Instant,
     /// Before this instant this process has taken everything. PostgreSQL would step over what was taken, again and again,
@@ -94,8 +102,8 @@ struct Due {
 
 impl Due {
     /// From the beginning: what came last may be due earlier than what was taken last.
-    fn now() -> Self {
-        Self { since: Instant::now(), taken_until: None }
+    fn now(workspace: WorkspaceId) -> Self {
+        Self { workspace, since: Instant::now(), taken_until: None }
     }
 }
 
@@ -111,9 +119,9 @@ struct Agenda {
 }
 
 impl Agenda {
-    /// Notes that something is due for an endpoint.
-    fn note(&mut self, endpoint: WebhookEndpointId) {
-        self.due.entry(endpoint).or_insert_with(Due::now).taken_until = None;
+    /// Notes that something is due for an endpoint of a workspace.
+    fn note(&mut self, workspace: WorkspaceId, endpoint: WebhookEndpointId) {
+        self.due.entry(endpoint).or_insert_with(|| Due::now(workspace)).taken_until = None;
     }
 
     /// The endpoints, those first whose turn comes next.
@@ -155,6 +163,7 @@ impl Dispatcher {
             storage,
             egress,
             vault,
+            throttle: Throttle::new(settings.catalog.clone()),
             settings,
             clock,
             slots,
@@ -218,8 +227,8 @@ impl Dispatcher {
         }
         if !handovers.waiting.is_empty() && self.delivers() {
             let mut agenda = self.agenda();
-            for endpoint in handovers.waiting {
-                agenda.note(endpoint);
+            for (workspace, endpoint) in handovers.waiting {
+                agenda.note(workspace, endpoint);
             }
             drop(agenda);
             self.0.wake.notify_one();
@@ -234,7 +243,7 @@ impl Dispatcher {
     /// Sends a payload that is no event and no delivery: nothing is counted and nothing is tried again. None if too many of
     /// these are in flight.
     pub async fn send_test(&self, endpoint: &WebhookEndpoint, id: &str, payload: &str) -> Option<Sent> {
-        let _slot = self.0.tests.take(endpoint.id)?;
+        let _slot = self.0.tests.take(endpoint.workspace_id, endpoint.id)?;
         Some(self.send(endpoint, id, payload).await)
     }
 
@@ -273,9 +282,31 @@ impl Dispatcher {
     }
 
     /// A slot for a delivery that is being made. None while older ones have been waiting for long: it queues behind them.
-    pub(crate) fn take_slot(&self, endpoint: WebhookEndpointId) -> Option<Slot> {
-        let behind = self.agenda().due.get(&endpoint).is_some_and(|due| due.since.elapsed() > YIELD_AFTER);
-        if behind || self.is_stopping() { None } else { self.0.slots.take(endpoint) }
+    pub(crate) fn take_slot(&self, endpoint: &WebhookEndpoint, payload: &str) -> Option<Slot> {
+        let behind = self.agenda().due.get(&endpoint.id).is_some_and(|due| due.since.elapsed() > YIELD_AFTER);
+        let workspace = endpoint.workspace_id;
+        if behind || self.is_stopping() || self.0.throttle.room(workspace, Instant::now()) == 0 {
+            return None;
+        }
+        let slot = self.0.slots.take(workspace, endpoint.id)?;
+        self.0.throttle.spend(workspace, payload.len());
+        Some(slot)
+    }
+
+    /// Looks up what plans workspaces have, where that is not known.
+    pub(crate) async fn learn_plans(
+        &self,
+        tx: &mut Tx<'_>,
+        workspaces: impl IntoIterator<Item = WorkspaceId>,
+    ) -> Result<(), StorageError> {
+        let unknown = self.0.throttle.unknown(workspaces, Instant::now());
+        if unknown.is_empty() {
+            return Ok(());
+        }
+        for (workspace, tier) in tx.workspace_tiers(&unknown).await? {
+            self.0.throttle.learn(workspace, &tier, Instant::now());
+        }
+        Ok(())
     }
 
     pub(crate) fn new_claim(&self) -> ClaimId {
@@ -301,12 +332,16 @@ impl Dispatcher {
 
     /// Looks for endpoints that something is due for.
     async fn look(&self) -> Result<(), StorageError> {
-        let now = self.now();
-        let due =
-            self.0.storage.read(async move |mut tx: Tx<'_>| tx.webhook_endpoint_list_due(now).await).await?;
+        let (now, dispatcher) = (self.now(), self.clone());
+        let read = async move |mut tx: Tx<'_>| {
+            let due = tx.webhook_endpoint_list_due(now).await?;
+            dispatcher.learn_plans(&mut tx, due.iter().map(|(workspace, _)| *workspace)).await?;
+            Ok::<_, StorageError>(due)
+        };
+        let due = self.0.storage.read(read).await?;
         let mut agenda = self.agenda();
-        for endpoint in due {
-            agenda.note(endpoint);
+        for (workspace, endpoint) in due {
+            agenda.note(workspace, endpoint);
         }
         Ok(())
     }
@@ -323,16 +358,22 @@ impl Dispatcher {
             let mut agenda = self.agenda();
             let endpoints = agenda.in_turn();
             let roomy = if all { endpoints.collect() } else { self.0.slots.roomy(endpoints) };
-            let mut room = BATCH;
+            let (mut room, instant) = (BATCH, Instant::now());
+            let mut room_of = HashMap::new();
             for endpoint in roomy {
-                let taken: Vec<Slot> =
-                    std::iter::from_fn(|| self.0.slots.take(endpoint)).take(room).collect();
+                let Some(due) = agenda.due.get(&endpoint).copied() else { continue };
+                let own = room_of
+                    .entry(due.workspace)
+                    .or_insert_with(|| self.0.throttle.room(due.workspace, instant));
+                let slot = || self.0.slots.take(due.workspace, endpoint);
+                let taken: Vec<Slot> = std::iter::from_fn(slot).take(room.min(*own)).collect();
                 if taken.is_empty() {
                     continue;
                 }
+                *own -= taken.len();
                 room -= taken.len();
                 agenda.last = Some(endpoint);
-                let due = agenda.due.remove(&endpoint).unwrap_or_else(Due::now);
+                agenda.due.remove(&endpoint);
                 wanted.push((endpoint, due, taken.len()));
                 slots.insert(endpoint, taken);
                 if room == 0 {
@@ -401,6 +442,7 @@ impl Dispatcher {
         let handover = |delivery: gatepost_storage::ClaimedDelivery| {
             let slot = slots.get_mut(&delivery.endpoint_id)?.pop()?;
             let endpoint = endpoints.get(&delivery.endpoint_id)?.clone();
+            self.0.throttle.spend(endpoint.workspace_id, delivery.payload.len());
             Some(Handover { delivery, claim, endpoint, leased_at, slot })
         };
         Ok(Claimed { handovers: claimed.into_iter().filter_map(handover).collect(), taken })

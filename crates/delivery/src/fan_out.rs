@@ -29,13 +29,13 @@ pub(crate) struct Handover {
 #[must_use = "what is leased and not handed over waits until the lease ends"]
 pub struct Handovers {
     pub(crate) leased: Vec<Handover>,
-    pub(crate) waiting: HashSet<WebhookEndpointId>,
+    pub(crate) waiting: HashSet<(WorkspaceId, WebhookEndpointId)>,
 }
 
 impl Handovers {
-    /// Something is due for an endpoint.
-    pub fn due(&mut self, endpoint: WebhookEndpointId) {
-        self.waiting.insert(endpoint);
+    /// Something is due for an endpoint of a workspace.
+    pub fn due(&mut self, workspace: WorkspaceId, endpoint: WebhookEndpointId) {
+        self.waiting.insert((workspace, endpoint));
     }
 
     /// Takes the others in.
@@ -84,12 +84,15 @@ pub async fn store(
     if workspaces.is_empty() {
         return Ok((is_new, handovers));
     }
+    if let Some(dispatcher) = dispatcher {
+        dispatcher.learn_plans(tx, workspaces.iter().copied()).await?;
+    }
     let listeners = Listeners::new(tx.webhook_endpoint_active(&workspaces).await?);
     let leased_at = Instant::now();
     let (mut new, mut slots) = (Vec::new(), Vec::new());
     for (event, event_sequence) in stored {
         for endpoint in listeners.of(event) {
-            let slot = dispatcher.and_then(|dispatcher| dispatcher.take_slot(endpoint.id));
+            let slot = dispatcher.and_then(|dispatcher| dispatcher.take_slot(endpoint, &event.payload));
             let claim = dispatcher.zip(slot.as_ref()).map(|(dispatcher, _)| dispatcher.new_claim());
             let lease_end = dispatcher.map(|dispatcher| dispatcher.lease_end());
             let due_at = lease_end.filter(|_| claim.is_some()).unwrap_or(event.created_at);
@@ -109,7 +112,7 @@ pub async fn store(
     let ids = tx.webhook_delivery_insert(&new).await?;
     for ((id, new), (endpoint, leased)) in ids.into_iter().zip(new).zip(slots) {
         let Some((claim, slot)) = leased else {
-            handovers.due(endpoint.id);
+            handovers.due(endpoint.workspace_id, endpoint.id);
             continue;
         };
         let delivery = ClaimedDelivery {

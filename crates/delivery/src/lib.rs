@@ -5,7 +5,8 @@
 //! memory ([`Dispatcher::hand_over`]) once the transaction is committed; everything else waits in the table until some
 //! process claims it. A lease that ends, because its process has died, makes its delivery due again.
 //!
-//! Slots are counted for each endpoint and over all, so an endpoint that never answers holds its own few, soon one. No
+//! Slots are counted for each endpoint, each workspace and over all, so an endpoint that never answers holds its own few, soon
+//! one, and a workspace half of all while another waits. What its plan gives of bytes per minute bounds it too. No
 //! connection to the database is held while a request is in flight; what attempts came to is written down in batches.
 
 mod dispatcher;
@@ -13,6 +14,7 @@ mod fan_out;
 mod record;
 mod send;
 mod slots;
+mod throttle;
 
 pub use dispatcher::{Dispatcher, Settings};
 pub use fan_out::{Handovers, event, store};

@@ -62,26 +62,30 @@ impl Catalog {
     /// The plans of the core contract, and the features that every installation has.
     pub fn built_in() -> Self {
         const GIB: u64 = 1 << 30;
-        let plan = |name: &str, requests_per_minute, burst_percent, access, figures: Option<[u64; 3]>| {
+        let plan = |name: &str, requests_per_minute, burst_percent, access, figures: Option<[u64; 4]>| {
             let value = |place: usize| match figures {
                 Some(figures) => FeatureValue::Limit(figures[place]),
                 None => FeatureValue::Unlimited,
             };
             let features = ["posts", "api_calls", "storage"].into_iter().enumerate();
+            let features = features.map(|(place, name)| (name.to_owned(), value(place)));
+            // Where nothing else is limited, neither are endpoints.
+            let webhooks = figures.is_none().then(|| ("webhooks".to_owned(), FeatureValue::Unlimited));
             Plan {
                 requests_per_minute: Some(requests_per_minute),
                 burst_percent,
                 access,
-                features: features.map(|(place, name)| (name.to_owned(), value(place))).collect(),
+                egress_mib_per_minute: figures.map(|[.., mib]| mib),
+                features: features.chain(webhooks).collect(),
                 ..Plan::unlimited(name)
             }
         };
         let plans = [
-            plan("free", 60, 0, Access::Write, Some([100, 1_000, GIB])),
-            plan("starter", 1_000, 20, Access::Write, Some([500, 5_000, 2 * GIB])),
-            plan("pro", 5_000, 30, Access::Write, Some([1_000, 10_000, 5 * GIB])),
-            plan("business", 10_000, 40, Access::Write, Some([5_000, 50_000, 20 * GIB])),
-            plan("agency", 20_000, 50, Access::Write, Some([20_000, 200_000, 100 * GIB])),
+            plan("free", 60, 0, Access::Write, Some([100, 1_000, GIB, 60])),
+            plan("starter", 1_000, 20, Access::Write, Some([500, 5_000, 2 * GIB, 120])),
+            plan("pro", 5_000, 30, Access::Write, Some([1_000, 10_000, 5 * GIB, 300])),
+            plan("business", 10_000, 40, Access::Write, Some([5_000, 50_000, 20 * GIB, 600])),
+            plan("agency", 20_000, 50, Access::Write, Some([20_000, 200_000, 100 * GIB, 1_200])),
             plan("enterprise", 100_000, 100, Access::Admin, None),
         ];
         let limit =

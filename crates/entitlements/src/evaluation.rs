@@ -158,6 +158,9 @@ pub fn crossed(feature: &Feature, grant: Grant, before: u64, after: u64) -> Vec<
     feature.thresholds.iter().copied().filter(crosses).collect()
 }
 
+/// How many endpoints a plan allows that does not list `webhooks`.
+const UNLISTED_WEBHOOKS: u64 = 50;
+
 impl Catalog {
     /// What a plan gives of a feature. A plan that left the configuration gives what the default one does.
     pub fn grant(&self, plan: &str, feature: &str) -> Grant {
@@ -173,7 +176,11 @@ impl Catalog {
             Some(FeatureValue::Enabled(false)) => Grant::Nothing(Reason::Disabled),
             Some(FeatureValue::Limit(limit)) => Grant::UpTo { limit, soft: declared.soft },
             Some(FeatureValue::Unlimited) => Grant::Unlimited,
-            // Gatepost's own resources are unlimited unless a plan says otherwise.
+            // Each costs the others something for every event.
+            None if declared.kind != FeatureKind::Boolean && feature == "webhooks" => {
+                Grant::UpTo { limit: UNLISTED_WEBHOOKS, soft: declared.soft }
+            }
+            // Gatepost's other resources are unlimited unless a plan says otherwise.
             None if declared.kind != FeatureKind::Boolean && is_own(feature) => Grant::Unlimited,
             None => Grant::Nothing(Reason::NotInPlan),
         }

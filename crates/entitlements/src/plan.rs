@@ -53,6 +53,8 @@ pub struct Plan {
     pub requests_per_minute_workspace: Option<u64>,
     /// Requests per UTC day of all keys of a workspace together.
     pub requests_per_day_workspace: Option<u64>,
+    /// MiB per minute that the deliveries of a workspace may send; what is above waits.
+    pub egress_mib_per_minute: Option<u64>,
     /// How many keys a workspace can have.
     pub max_keys: Option<u64>,
     /// The widest access that its keys can use.
@@ -71,6 +73,7 @@ impl Plan {
             requests_per_day: None,
             requests_per_minute_workspace: None,
             requests_per_day_workspace: None,
+            egress_mib_per_minute: None,
             max_keys: None,
             access: Access::Write,
             features: IndexMap::new(),

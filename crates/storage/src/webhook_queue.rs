@@ -13,7 +13,7 @@ use diesel::{
     sql_types::{BigInt, Nullable, Text},
 };
 use diesel_async::{RunQueryDsl, SimpleAsyncConnection};
-use gatepost_kernel::{ClaimId, EventId, Timestamp, WebhookDeliveryId, WebhookEndpointId};
+use gatepost_kernel::{ClaimId, EventId, Timestamp, WebhookDeliveryId, WebhookEndpointId, WorkspaceId};
 
 use crate::{
     NewEvent, Result, Tx, WebhookAttempt,
@@ -223,7 +223,8 @@ impl<DB: Backend> QueryFragment<DB> for EarliestDue {
              SELECT (SELECT min(d.endpoint_id) FROM webhook_deliveries d \
                      WHERE d.due_at IS NOT NULL AND d.endpoint_id > waiting.endpoint_id) \
              FROM waiting WHERE waiting.endpoint_id IS NOT NULL) \
-             SELECT endpoint_id, (SELECT min(d.due_at) FROM webhook_deliveries d \
+             SELECT (SELECT e.workspace_id FROM webhook_endpoints e WHERE e.id = waiting.endpoint_id), \
+                    endpoint_id, (SELECT min(d.due_at) FROM webhook_deliveries d \
                                   WHERE d.endpoint_id = waiting.endpoint_id AND d.due_at IS NOT NULL) \
              FROM waiting WHERE endpoint_id IS NOT NULL",
         );
@@ -238,7 +239,7 @@ impl QueryId for EarliestDue {
 
 impl Query for EarliestDue {
     // Between the two halves the last delivery of an endpoint may have gone.
-    type SqlType = (BigInt, Nullable<Instant>);
+    type SqlType = (BigInt, BigInt, Nullable<Instant>);
 }
 
 impl Tx<'_> {
@@ -284,15 +285,20 @@ impl Tx<'_> {
     }
 
     /// The endpoints that something is due for at `now`, whoever waited longest first.
-    pub async fn webhook_endpoint_list_due(&mut self, now: Timestamp) -> Result<Vec<WebhookEndpointId>> {
-        let rows: Vec<(i64, Option<DbTime>)> = on_conn!(self, |c| EarliestDue.load(c).await?);
-        let mut due: Vec<(Timestamp, WebhookEndpointId)> = rows
+    pub async fn webhook_endpoint_list_due(
+        &mut self,
+        now: Timestamp,
+    ) -> Result<Vec<(WorkspaceId, WebhookEndpointId)>> {
+        let rows: Vec<(i64, i64, Option<DbTime>)> = on_conn!(self, |c| EarliestDue.load(c).await?);
+        let mut due: Vec<(Timestamp, WorkspaceId, WebhookEndpointId)> = rows
             .into_iter()
-            .filter_map(|(id, due_at)| Some((Timestamp::from(due_at?), WebhookEndpointId(id))))
-            .filter(|(due_at, _)| *due_at <= now)
+            .filter_map(|(workspace, id, due_at)| {
+                Some((Timestamp::from(due_at?), WorkspaceId(workspace), WebhookEndpointId(id)))
+            })
+            .filter(|(due_at, ..)| *due_at <= now)
             .collect();
         due.sort();
-        Ok(due.into_iter().map(|(_, id)| id).collect())
+        Ok(due.into_iter().map(|(_, workspace, id)| (workspace, id)).collect())
     }
 
     /// What is due for an endpoint at `now`, the longest due first, at most `limit`; each with the instant since when. It is

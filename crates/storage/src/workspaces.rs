@@ -181,6 +181,17 @@ impl Tx<'_> {
         row.optional()?.map(Workspace::try_from).transpose()
     }
 
+    /// The tiers of workspaces, deleted or not.
+    pub async fn workspace_tiers(&mut self, ids: &[WorkspaceId]) -> Result<Vec<(WorkspaceId, String)>> {
+        let ids: Vec<i64> = ids.iter().map(|id| id.0).collect();
+        let rows: Vec<(i64, String)> = on_conn!(self, |c| workspaces::table
+            .filter(workspaces::id.eq_any(&ids))
+            .select((workspaces::id, workspaces::tier))
+            .load(c)
+            .await?);
+        Ok(rows.into_iter().map(|(id, tier)| (WorkspaceId(id), tier)).collect())
+    }
+
     /// How many workspaces there are.
     pub async fn workspace_count(&mut self) -> Result<u64> {
         let count: i64 = on_conn!(self, |c| workspaces::table

@@ -106,10 +106,24 @@ impl TestApp {
         settings: Settings,
         app_settings: gatepost_app::Settings,
     ) -> Self {
+        Self::start_delivering(engine, settings, app_settings, Default::default()).await
+    }
+
+    /// The same, with settings of deliveries too; the plans are the application's.
+    ///
+    /// # Panics
+    /// If anything of it does not start.
+    pub async fn start_delivering(
+        engine: Engine,
+        settings: Settings,
+        app_settings: gatepost_app::Settings,
+        delivery: gatepost_delivery::Settings,
+    ) -> Self {
         crate::watch::start();
         let database = TestDatabase::create(engine);
         let storage = database.open().await;
         let clock = Arc::new(ManualClock::at(Timestamp::parse(BEGINNING).expect("an instant")));
+        let catalog = Arc::new(app_settings.catalog.clone());
         let app = App::new(storage.clone(), app_settings, clock.clone());
         let rules = Rules {
             allow: vec!["127.0.0.0/8".parse().expect("a network")],
@@ -117,7 +131,7 @@ impl TestApp {
             ..Rules::default()
         };
         let egress = Egress::new(rules).expect("an HTTP client");
-        let delivery = gatepost_delivery::Settings::default();
+        let delivery = gatepost_delivery::Settings { catalog, ..delivery };
         let dispatcher = Dispatcher::new(storage.clone(), egress, Vault::default(), delivery, clock.clone());
         app.deliver_by(dispatcher.clone());
         tokio::spawn(dispatcher.run());

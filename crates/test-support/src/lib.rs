@@ -11,6 +11,7 @@ mod watch;
 
 pub use app::{Reply, TestApp};
 pub use database::TestDatabase;
+pub use gatepost_delivery::Settings as DeliverySettings;
 pub use gatepost_keys::count_tokens;
 pub use gatepost_storage::Engine;
 pub use http::{certificate, http_client};

@@ -8,6 +8,7 @@ mod auth_cache;
 mod authentication;
 mod bodies;
 mod entitlements;
+mod fairness;
 mod gate;
 mod hostile_clients;
 mod http;

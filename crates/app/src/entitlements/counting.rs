@@ -87,6 +87,7 @@ pub(crate) fn counters() -> Counters {
     let lane = || Lane {
         combiner: Combiner::new(Limits {
             waiting: MAX_WAITING,
+            waiting_weight: usize::MAX,
             lanes: 1,
             requests: MAX_REQUESTS,
             weight: usize::MAX,

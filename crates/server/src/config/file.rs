@@ -134,6 +134,8 @@ pub struct PlanSection {
     pub requests_per_minute_workspace: Option<AtLeastOne>,
     /// Requests per UTC day of all keys of a workspace together. Default: unlimited.
     pub requests_per_day_workspace: Option<AtLeastOne>,
+    /// MiB per minute that a workspace's deliveries may send; above it they wait. Default: unlimited.
+    pub egress_mib_per_minute: Option<AtLeastOne>,
     /// How many keys a workspace can have. Default: unlimited.
     pub max_keys: Option<u64>,
     /// The widest access of its keys: `"read"`, `"write"` or `"admin"`. Default `"write"`.
@@ -436,6 +438,7 @@ impl PlanSection {
             requests_per_day: self.requests_per_day.map(|n| n.0),
             requests_per_minute_workspace: self.requests_per_minute_workspace.map(|n| n.0),
             requests_per_day_workspace: self.requests_per_day_workspace.map(|n| n.0),
+            egress_mib_per_minute: self.egress_mib_per_minute.map(|n| n.0),
             max_keys: self.max_keys,
             access: self.access.0,
             features: self.features.iter().map(|(name, value)| (name.clone(), value.get_ref().0)).collect(),

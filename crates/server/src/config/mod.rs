@@ -8,6 +8,7 @@ use std::{
     fs,
     net::{Ipv4Addr, SocketAddr},
     path::{Path, PathBuf},
+    sync::Arc,
     time::Duration,
 };
 
@@ -160,6 +161,7 @@ impl Config {
             delivery: gatepost_delivery::Settings {
                 schedule: schedule.map_or(defaults.schedule, RetrySchedule::new),
                 attempt_timeout: file.webhooks.timeout.map_or(defaults.attempt_timeout, |timeout| timeout.0),
+                catalog: Arc::new(catalog.clone()),
                 ..defaults
             },
             public_url: file.server.public_url.map(|url| url.0),
