@@ -16,7 +16,7 @@ use actix_web::{
 use futures_util::StreamExt;
 use gatepost_app::{
     Admitted, Answer, App, Caller, IdempotencyRequest, IfMatch, Op, Principal, Refused, UnitOfWork, limiter,
-    lists::{ListRequest, Size},
+    lists::{ListRequest, MAX_PAGE_BYTES, Size},
     presented,
 };
 use gatepost_kernel::{Error, Page, RequestId, Result, Timestamp, Window, WorkspaceId};
@@ -39,8 +39,8 @@ use crate::{
 };
 
 const IDEMPOTENCY_KEY: &str = "idempotency-key";
-/// Larger bodies are read elsewhere: a worker answers everybody.
-const MOST_BYTES_ON_A_WORKER: usize = 64 * 1_024;
+/// Larger bodies are read, and larger answers compressed, elsewhere: a worker answers everybody.
+pub const MOST_BYTES_ON_A_WORKER: usize = 64 * 1_024;
 /// Up to here, a body takes as much of the budget as has arrived.
 const TAKEN_STEP_BY_STEP: u64 = 256 << 10;
 /// How long a body may take to arrive.
@@ -194,8 +194,8 @@ impl<S: RequiredScope, R: Listed, B: ReadBody> Call<S, ListQuery<R>, B> {
     /// Answers with a page of the list.
     ///
     /// # Errors
-    /// [`Error::Validation`] where not all that a request by number asks for fits in an answer.
-    pub async fn page<T: Serialize>(&self, page: Page<T>) -> Result<HttpResponse, ApiError> {
+    /// [`Error::Validation`] where not all that is asked for fits in an answer.
+    pub async fn page<T: Serialize + Send + 'static>(&self, page: Page<T>) -> Result<HttpResponse, ApiError> {
         if let Some(fitting) = page.fitting.filter(|_| self.query.request().size == Size::Refused) {
             return Err(too_large::<R>(fitting).into());
         }
@@ -203,11 +203,31 @@ impl<S: RequiredScope, R: Listed, B: ReadBody> Call<S, ListQuery<R>, B> {
             Some(position) => Some(self.app().cursors().await?.seal(position, &self.list_name())?),
             None => None,
         };
-        let page = page.try_map(|row| self.query.shape().apply(&row))?;
         let base = client::base_url(&self.req, &self.state) + self.req.path();
-        let url = PageUrl { base, query: self.req.query_string() };
+        let url = PageUrl { base, query: self.req.query_string().to_owned() };
         let cursors = R::LIST.is_log.then_some(next_cursor);
-        let (body, link) = self.state.contract().page(&page, cursors, &url)?;
+        let (contract, shape) = (self.state.contract(), self.query.shape().clone());
+        let is_large = shape.most_bytes::<R>(page.items.len() as u64) > MOST_BYTES_ON_A_WORKER as u64;
+        let render = move || {
+            let (mut rows, mut bytes) = (0, 0);
+            let page = page.try_map(|row| {
+                let row = shape.apply(&row)?;
+                bytes += row.get().len() as u64;
+                // What the rows themselves hold was bounded when they were read; what was included with them was not.
+                if bytes > MAX_PAGE_BYTES && rows > 0 && shape.includes_any() {
+                    return Err(too_large::<R>(rows));
+                }
+                rows += 1;
+                Ok(row)
+            })?;
+            contract.page(&page, cursors, &url)
+        };
+        let (body, link) = match is_large {
+            true => {
+                web::block(render).await.map_err(|e| Error::Internal(format!("rendering a page: {e}")))??
+            }
+            false => render()?,
+        };
         Ok(HttpResponse::Ok()
             .content_type(header::ContentType::json())
             .insert_header((header::LINK, link))
@@ -219,7 +239,7 @@ impl<S: RequiredScope, B: ReadBody> Call<S, PageQuery, B> {
     /// Answers with a page of all these items.
     pub fn slice<T: Serialize>(&self, items: Vec<T>) -> Result<HttpResponse, ApiError> {
         let base = client::base_url(&self.req, &self.state) + self.req.path();
-        let url = PageUrl { base, query: self.req.query_string() };
+        let url = PageUrl { base, query: self.req.query_string().to_owned() };
         let (body, link) = self.state.contract().page(&self.query.slice(items), None, &url)?;
         Ok(HttpResponse::Ok()
             .content_type(header::ContentType::json())
@@ -454,17 +474,17 @@ pub async fn read_body<B: ReadBody>(
     if !B::TAKEN {
         return Ok((parse::<B>("", &Bytes::new(), state)?, Bytes::new()));
     }
-    check_encoding(req)?;
-    let bytes = actix_web::rt::time::timeout(BODY_TIMEOUT, collect(req, payload, state, B::LIMIT_BYTES))
-        .await
-        .map_err(|_| ApiError::BadRequest("The request body took too long to arrive.".to_owned()))??;
-    if bytes.len() <= MOST_BYTES_ON_A_WORKER {
+    let body = take_in(req, payload, state, B::LIMIT_BYTES).await?;
+    if body.len <= MOST_BYTES_ON_A_WORKER {
+        let bytes = body.into_bytes();
         return Ok((parse::<B>(req.content_type(), &bytes, state)?, bytes));
     }
-    let (media_type, state, kept) = (req.content_type().to_owned(), state.clone(), bytes.clone());
-    let parsed = web::block(move || parse::<B>(&media_type, &bytes, &state)).await;
-    let parsed = parsed.map_err(|e| Error::Internal(format!("reading a body: {e}")))?;
-    Ok((parsed?, kept))
+    let (media_type, state) = (req.content_type().to_owned(), state.clone());
+    let read = move || {
+        let bytes = body.into_bytes();
+        parse::<B>(&media_type, &bytes, &state).map(|parsed| (parsed, bytes))
+    };
+    web::block(read).await.map_err(|e| Error::Internal(format!("reading a body: {e}")))?
 }
 
 /// Takes a body apart, which says of itself that it is of this type, and answers what it is or its faults.
@@ -478,6 +498,19 @@ fn parse<B: ReadBody>(media_type: &str, bytes: &Bytes, state: &State) -> Result<
     Ok(body.filter(|_| faults.is_empty()).ok_or(Error::Validation(faults)))
 }
 
+/// Takes a body in, of `limit_bytes` at most; what is large of it counts to the bytes in flight until the request is done.
+pub async fn take_in(
+    req: &HttpRequest,
+    payload: Payload,
+    state: &State,
+    limit_bytes: usize,
+) -> Result<Taken, ApiError> {
+    check_encoding(req)?;
+    actix_web::rt::time::timeout(BODY_TIMEOUT, collect(req, payload, state, limit_bytes))
+        .await
+        .map_err(|_| ApiError::BadRequest("The request body took too long to arrive.".to_owned()))?
+}
+
 /// Refuses a body that is compressed: nobody knows how large it is before it is unpacked.
 fn check_encoding(req: &HttpRequest) -> Result<(), ApiError> {
     let codings = req.headers().get_all(header::CONTENT_ENCODING);
@@ -489,27 +522,70 @@ fn check_encoding(req: &HttpRequest) -> Result<(), ApiError> {
 #[expect(dead_code, reason = "held until the request is done")]
 struct BodyShare(Share);
 
+/// A body as it arrived. To put its pieces together takes long enough for a large one that others would notice.
+#[derive(Debug, Default)]
+pub struct Taken {
+    /// How many bytes it has.
+    pub len: usize,
+    whole: Vec<Bytes>,
+    /// What comes in small pieces, each of which would hold the whole buffer that it was read into.
+    tail: Vec<u8>,
+}
+
+impl Taken {
+    const SMALL_PIECE_BYTES: usize = 8 << 10;
+    const MOST_TAIL_BYTES: usize = 64 << 10;
+
+    fn push(&mut self, piece: Bytes) {
+        self.len += piece.len();
+        if piece.len() < Self::SMALL_PIECE_BYTES {
+            self.tail.extend_from_slice(&piece);
+            if self.tail.len() >= Self::MOST_TAIL_BYTES {
+                self.whole.push(std::mem::take(&mut self.tail).into());
+            }
+            return;
+        }
+        if !self.tail.is_empty() {
+            self.whole.push(std::mem::take(&mut self.tail).into());
+        }
+        self.whole.push(piece);
+    }
+
+    /// All of it in one.
+    pub fn into_bytes(self) -> Bytes {
+        if self.whole.is_empty() {
+            return self.tail.into();
+        }
+        let mut all = Vec::with_capacity(self.len);
+        for piece in self.whole {
+            all.extend_from_slice(&piece);
+        }
+        all.extend_from_slice(&self.tail);
+        all.into()
+    }
+}
+
 /// Collects a body. What is held of it grows with what arrives, whatever is announced.
 async fn collect(
     req: &HttpRequest,
     mut payload: Payload,
     state: &State,
     limit_bytes: usize,
-) -> Result<Bytes, ApiError> {
+) -> Result<Taken, ApiError> {
     let announced =
         req.headers().get(header::CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.parse::<usize>().ok());
     if announced.is_some_and(|length| length > limit_bytes) {
         return Err(ApiError::PayloadTooLarge { limit_bytes });
     }
     let owner = owner(req);
-    let (mut body, mut share) = (Vec::new(), None::<Share>);
+    let (mut body, mut share) = (Taken::default(), None::<Share>);
     while let Some(chunk) = payload.next().await {
         let chunk = chunk.map_err(|_| ApiError::BadRequest("The request body ended early.".to_owned()))?;
-        if body.len() + chunk.len() > limit_bytes {
+        if body.len + chunk.len() > limit_bytes {
             return Err(ApiError::PayloadTooLarge { limit_bytes });
         }
         // As much again is made of it when it is read.
-        let needed = 2 * (body.len() + chunk.len()) as u64;
+        let needed = 2 * (body.len + chunk.len()) as u64;
         if needed >= budget::LEAST_BYTES && share.as_ref().is_none_or(|share| share.bytes() < needed) {
             // A large one takes the rest at once: several that each hold a part and wait for more would wait for each other.
             let all = 2 * announced.unwrap_or(limit_bytes) as u64;
@@ -522,12 +598,12 @@ async fn collect(
                 None => more,
             });
         }
-        body.extend_from_slice(&chunk);
+        body.push(chunk);
     }
     if let Some(share) = share {
         req.extensions_mut().insert(BodyShare(share));
     }
-    Ok(body.into())
+    Ok(body)
 }
 
 fn members<'b, B: ReadBody>(given: &str, bytes: &'b [u8]) -> Result<Members<'b>, ApiError> {

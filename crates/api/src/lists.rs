@@ -106,6 +106,7 @@ pub trait Listed: 'static {
 }
 
 /// What is shown of a row.
+#[derive(Clone)]
 pub struct Shape {
     fields: Option<Vec<&'static str>>,
     includes: Vec<&'static str>,
@@ -144,9 +145,17 @@ impl Shape {
     }
 
     /// How many bytes so many rows may take: as they are read, and once more as they are sent.
-    fn most_bytes<R: Listed>(&self, rows: u64) -> u64 {
+    pub fn most_bytes<R: Listed>(&self, rows: u64) -> u64 {
+        if self.includes_any() {
+            return 2 * MAX_PAGE_BYTES;
+        }
         let content = R::LIST.content.as_ref().filter(|content| self.shows(content.name));
         content.map_or(0, |content| 2 * (rows * content.most_bytes).min(MAX_PAGE_BYTES))
+    }
+
+    /// Whether anything is shown beside the rows.
+    pub fn includes_any(&self) -> bool {
+        !self.includes.is_empty()
     }
 
     /// A row with what was asked for of it, in the order that it has anyway; the id and what was included are always there.

@@ -22,6 +22,7 @@ use flate2::{Compression, write::GzEncoder};
 use crate::{
     State,
     budget::{self, Share},
+    call::MOST_BYTES_ON_A_WORKER,
     error::ApiError,
     middleware::Authenticated,
 };
@@ -30,8 +31,6 @@ use crate::{
 const LEAST_BYTES: u64 = 1_024;
 /// Above this it costs too much for one request.
 const MOST_BYTES: u64 = 256 * 1_024;
-/// Above this it is done elsewhere.
-const MOST_BYTES_ON_A_WORKER: usize = 64 * 1_024;
 /// How much of an answer is handed to the connection at once.
 const SLICE_BYTES: usize = 64 * 1_024;
 /// The name of the coding.

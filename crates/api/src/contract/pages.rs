@@ -6,14 +6,14 @@ use serde::Serialize;
 use super::{Contract, to_json};
 
 /// The address of a list, from which the addresses of its pages are made.
-pub struct PageUrl<'a> {
+pub struct PageUrl {
     /// Scheme, host and path.
     pub base: String,
     /// The query string of the request; everything in it but `page` and `cursor` is kept.
-    pub query: &'a str,
+    pub query: String,
 }
 
-impl PageUrl<'_> {
+impl PageUrl {
     fn of_page(&self, page: u64) -> String {
         self.with("page", &page.to_string())
     }
@@ -58,7 +58,7 @@ impl Contract {
         self,
         page: &Page<T>,
         next_cursor: Option<Option<String>>,
-        url: &PageUrl<'_>,
+        url: &PageUrl,
     ) -> Result<(Vec<u8>, String)> {
         #[derive(Serialize)]
         struct Body<'a, T> {
@@ -102,7 +102,7 @@ fn by_number<T>(
     page: &Page<T>,
     request: PageRequest,
     next_cursor: Option<Option<String>>,
-    url: &PageUrl<'_>,
+    url: &PageUrl,
 ) -> (Meta, Links) {
     let (current, last) = (u64::from(request.page), page.last_page().unwrap_or(1));
     let from = request.offset().unsigned_abs() + 1;
@@ -138,7 +138,7 @@ mod tests {
     use super::*;
 
     fn page(page: u32, items: usize, total: u64) -> Value {
-        let url = PageUrl { base: "https://x.test/r".into(), query: "per_page=10&page=9&a=b" };
+        let url = PageUrl { base: "https://x.test/r".into(), query: "per_page=10&page=9&a=b".into() };
         let window = Window::Page(PageRequest { page, per_page: 10 });
         let page = Page { items: vec![0; items], window, total: Some(total), next: None, fitting: None };
         let (body, link) = Contract::Core.page(&page, None, &url).expect("a page");
@@ -171,7 +171,7 @@ mod tests {
 
     #[test]
     fn what_follows_a_cursor_is_not_counted() {
-        let url = PageUrl { base: "https://x.test/r".into(), query: "cursor=old&per_page=10" };
+        let url = PageUrl { base: "https://x.test/r".into(), query: "cursor=old&per_page=10".into() };
         let position = Position { at: Timestamp::from_micros(1), id: 1 };
         let page = |next| Page {
             items: vec![0],

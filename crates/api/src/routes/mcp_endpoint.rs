@@ -14,11 +14,11 @@ use http_body_util::{BodyExt, Full};
 
 use crate::{
     State,
-    call::{acting_as_asked, authenticate_and_count},
+    call::{MOST_BYTES_ON_A_WORKER, acting_as_asked, authenticate_and_count, take_in},
     client,
     error::ApiError,
     mcp_server::{
-        WrittenArguments,
+        McpEndpoint, WrittenArguments,
         envelope::{self, Refusal},
     },
     middleware::Rendered,
@@ -38,8 +38,7 @@ const JSON: &str = "application/json";
 pub const PATH: &str = "/mcp";
 
 pub fn configure(config: &mut web::ServiceConfig) {
-    let size = web::PayloadConfig::new(MAX_BYTES);
-    config.service(web::resource(PATH).app_data(size).to(endpoint));
+    config.service(web::resource(PATH).to(endpoint));
 }
 
 async fn endpoint(req: HttpRequest, body: web::Payload) -> Result<HttpResponse, ApiError> {
@@ -49,24 +48,54 @@ async fn endpoint(req: HttpRequest, body: web::Payload) -> Result<HttpResponse, 
     let (principal, token) = authenticate_and_count(&req, &state, |_| Ok(())).await?;
     let caller = Caller::key(principal, token.into_secret(), request_id, client::address(&req, &state));
     let caller = acting_as_asked(caller, &req, &state).await?;
-    let body = actix_web::rt::time::timeout(PATIENCE, body.to_bytes_limited(MAX_BYTES)).await;
-    let body =
-        body.map_err(|_| ApiError::BadRequest("The request body took too long to arrive.".to_owned()))?;
-    let body = body.map_err(|_| ApiError::PayloadTooLarge { limit_bytes: MAX_BYTES })?;
-    let body = body.map_err(|_| ApiError::BadRequest("The request body ended early.".to_owned()))?;
+    let body = take_in(&req, body.into_inner(), &state, MAX_BYTES).await?;
     let caller = caller.confirmed(state.app()).await?;
 
-    let is_json = req.content_type().eq_ignore_ascii_case(JSON);
-    if req.method() == Method::POST
-        && is_json
-        && envelope::accepts_json(req.headers())
-        && let Err(refusal) = envelope::check(&body)
-    {
+    let is_large = body.len > MOST_BYTES_ON_A_WORKER;
+    let is_message = req.method() == Method::POST
+        && req.content_type().eq_ignore_ascii_case(JSON)
+        && envelope::accepts_json(req.headers());
+    let (head, endpoint) = (handed_on(&req), state.mcp_endpoint().clone());
+    let answer = async move { answer(&endpoint, head, body.into_bytes(), caller, is_message).await };
+    let (status, headers, body) = match is_large {
+        // To read it takes long enough that others would notice.
+        true => {
+            let runtime = tokio::runtime::Handle::current();
+            let answered = web::block(move || runtime.block_on(answer)).await;
+            answered.map_err(|error| Error::Internal(format!("answering a large message: {error}")))??
+        }
+        false => answer.await?,
+    };
+    let mut response = HttpResponse::build(status);
+    for (name, value) in headers.iter().filter(|(name, _)| !NOT_HANDED_ON.contains(&name.as_str())) {
+        response.append_header((name.as_str(), value.as_bytes()));
+    }
+    Ok(rendered(response.body(body)))
+}
+
+type Answer = (StatusCode, http::HeaderMap, Vec<u8>);
+
+/// What the protocol's library answers to a request, or what is said in place of it.
+async fn answer(
+    endpoint: &McpEndpoint,
+    head: http::request::Builder,
+    body: web::Bytes,
+    caller: Caller,
+    is_message: bool,
+) -> Result<Answer, Error> {
+    if is_message && let Err(refusal) = envelope::check(&body) {
         return refused(StatusCode::BAD_REQUEST, &refusal);
     }
-    let request = hand_on(&req, body, caller)?;
-    let answered = actix_web::rt::time::timeout(PATIENCE, async {
-        let (parts, body) = state.mcp_endpoint().handle(request).await.into_parts();
+    let arguments = envelope::arguments(&body).map(|arguments| WrittenArguments(body.slice_ref(arguments)));
+    let head = match arguments {
+        Some(arguments) => head.extension(arguments),
+        None => head,
+    };
+    let request = head.extension(caller).body(Full::new(body));
+    let request = request.map_err(|error| Error::Internal(format!("handing a request on: {error}")))?;
+    let is_post = request.method() == http::Method::POST;
+    let answered = tokio::time::timeout(PATIENCE, async {
+        let (parts, body) = endpoint.handle(request).await.into_parts();
         (parts, body.collect().await)
     });
     let (parts, body) = answered
@@ -77,22 +106,18 @@ async fn endpoint(req: HttpRequest, body: web::Payload) -> Result<HttpResponse, 
     let status = StatusCode::from_u16(parts.status.as_u16()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let is_json =
         parts.headers.get("content-type").is_some_and(|kind| kind.as_bytes().starts_with(JSON.as_bytes()));
-    if req.method() == Method::POST && !is_json && (status.is_client_error() || status.is_server_error()) {
+    if is_post && !is_json && (status.is_client_error() || status.is_server_error()) {
         return refused(status, &Refusal::invalid(String::from_utf8_lossy(&body)));
     }
-    let body = if is_json { envelope::worded(body) } else { body };
-    let mut response = HttpResponse::build(status);
-    for (name, value) in parts.headers.iter().filter(|(name, _)| !NOT_HANDED_ON.contains(&name.as_str())) {
-        response.append_header((name.as_str(), value.as_bytes()));
-    }
-    Ok(rendered(response.body(body)))
+    Ok((status, parts.headers, if is_json { envelope::worded(body) } else { body }))
 }
 
 /// An error in the protocol's form.
-fn refused(status: StatusCode, refusal: &Refusal) -> Result<HttpResponse, ApiError> {
+fn refused(status: StatusCode, refusal: &Refusal) -> Result<Answer, Error> {
     let body = serde_json::to_vec(refusal)
         .map_err(|error| Error::Internal(format!("writing an error of the protocol: {error}")))?;
-    Ok(rendered(HttpResponse::build(status).content_type(JSON).body(body)))
+    let headers = [(http::header::CONTENT_TYPE, http::HeaderValue::from_static(JSON))];
+    Ok((status, headers.into_iter().collect(), body))
 }
 
 /// The protocol has errors of its own.
@@ -101,12 +126,8 @@ fn rendered(mut response: HttpResponse) -> HttpResponse {
     response
 }
 
-/// The same request in the words of the protocol's library, with its caller.
-fn hand_on(
-    req: &HttpRequest,
-    body: web::Bytes,
-    caller: Caller,
-) -> Result<http::Request<Full<web::Bytes>>, Error> {
+/// The head of a request in the words of the protocol's library.
+fn handed_on(req: &HttpRequest) -> http::request::Builder {
     let mut request = http::Request::builder().method(req.method().as_str()).uri(PATH);
     let accepts_json = req.method() == Method::POST && envelope::accepts_json(req.headers());
     let skipped =
@@ -117,9 +138,5 @@ fn hand_on(
     if accepts_json {
         request = request.header("accept", BOTH);
     }
-    if let Some(arguments) = envelope::arguments(&body) {
-        request = request.extension(WrittenArguments(body.slice_ref(arguments)));
-    }
-    let request = request.extension(caller).body(Full::new(body));
-    request.map_err(|error| Error::Internal(format!("handing a request on: {error}")))
+    request
 }

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 both_engines! { TestApp:
     pages_hold_so_many_bytes,
     lists_without_a_cursor_say_what_fits,
+    what_is_included_is_bounded_too,
     large_bodies_are_read_as_small_ones_are,
 }
 
@@ -73,6 +74,23 @@ async fn lists_without_a_cursor_say_what_fits(app: TestApp) {
     assert_eq!(page["data"].as_array().map(Vec::len), Some(2));
     let light = app.get(&key, "/seo/issues/1?per_page=100&fields=severity").await.expect(200);
     assert_eq!(light["data"].as_array().map(Vec::len), Some(6));
+}
+
+async fn what_is_included_is_bounded_too(app: TestApp) {
+    let key = app.root_key.clone();
+    let settings = json!({ "settings": { "text": "x".repeat(60_000) } });
+    app.patch(&key, "/workspaces/1", &settings).await.expect(200);
+    for _ in 0..99 {
+        app.create_key(&key, 0, json!({ "scopes": ["posts:read"] })).await;
+    }
+    let list = async |query: &str| app.get(&key, &format!("/api-keys?include=workspace&{query}")).await;
+    let refused = list("per_page=100").await.expect_error(422, "validation_failed");
+    let fault = refused["errors"]["per_page"][0].as_str().expect("a sentence").to_owned();
+    let fits = fault.split_once("per_page=").expect("a number").1.trim_end_matches('.').to_owned();
+    let page = list(&format!("per_page={fits}")).await.expect(200);
+    assert_eq!(page["data"].as_array().map(Vec::len).map(|rows| rows.to_string()), Some(fits));
+    assert_eq!(page["data"][0]["workspace"]["id"], 1);
+    app.get(&key, "/api-keys?per_page=100").await.expect(200);
 }
 
 async fn large_bodies_are_read_as_small_ones_are(app: TestApp) {

@@ -51,6 +51,17 @@ async fn whoever_accepts_json_is_answered() {
     let (status, kind, body) = send(None, "text/plain", ping).await;
     assert_eq!((status, kind.as_str(), &body["error"]["code"]), (415, "application/json", &json!(-32600)));
 
+    // A large message is answered like a small one, elsewhere; a compressed one is none.
+    let filler = " ".repeat(1_900_000);
+    let (status, _, body) = send(None, "application/json", &format!("{filler}{ping}")).await;
+    assert_eq!((status, &body["id"]), (200, &json!(1)), "{body}");
+    let (status, ..) = send(None, "application/json", &format!("{filler}{filler}{ping}")).await;
+    assert_eq!(status, 413);
+    let compressed = client.request(Method::POST, server.url("/mcp")).bearer_auth(&key);
+    let compressed = compressed.header("Content-Encoding", "gzip").header("Content-Type", "application/json");
+    let reply = compressed.body(ping).send().await.expect("an answer");
+    assert_eq!((reply.status().as_u16(), reply.headers()["cache-control"].to_str()), (415, Ok("no-store")));
+
     // What is no message is refused in the protocol's form.
     for (body, code) in [
         ("{", -32700),
