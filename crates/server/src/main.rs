@@ -6,6 +6,7 @@ mod doctor;
 mod first_key;
 mod jobs;
 mod keys;
+mod memory;
 mod output;
 mod paging;
 mod secrets;
@@ -20,14 +21,11 @@ use crate::{
     config::Config,
 };
 
-/// Half of what a delivery costs is memory that is taken and given back; this does it for less than the system's.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 /// What ends a command: a sentence for the operator.
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 
 fn main() -> ExitCode {
+    memory::give_back_soon();
     let cli = Cli::read();
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
