@@ -3,6 +3,10 @@
 use std::{fs, os::unix::fs::PermissionsExt, process::Stdio};
 
 use gatepost_test_support::{both_engines, count_tokens};
+use nix::{
+    sys::signal::{Signal, kill},
+    unistd::Pid,
+};
 use serde_json::{Value, json};
 use tokio::io::AsyncReadExt;
 
@@ -76,6 +80,13 @@ async fn a_terminal_sees_the_key_and_no_file_has_it(place: Place) {
     let answer = client.get(url).bearer_auth(key.expect("a key")).send().await.expect("an answer");
     assert_eq!(answer.status(), 200);
     assert!(!place.dir.path().join("gatepost.first-key").exists());
+    // It does not end with its terminal where whoever runs the tests ignores that signal.
+    let script = terminal.id().expect("script");
+    let children =
+        fs::read_to_string(format!("/proc/{script}/task/{script}/children")).expect("its children");
+    let server = children.trim().parse().expect("one server");
+    kill(Pid::from_raw(server), Signal::SIGTERM).expect("a signal");
+    assert!(terminal.wait().await.expect("its end").success());
 }
 
 async fn an_older_file_is_moved_aside(place: Place) {
