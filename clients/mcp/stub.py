@@ -3,7 +3,8 @@
     stub.py [--http | --stream] TOOLS RESULT [CURSOR [TEMPLATES [RESOURCES]]]
 
 TOOLS, CURSOR, TEMPLATES and RESOURCES are JSON; RESULT is the text of the result of every call that is not named below, whether it
-is JSON or not, with ARGS in it for the text of the arguments as they came, and BIG for five million letters. Over HTTP it may also be
+is JSON or not, with ARGS in it for the text of the arguments as they came, BIG for five million letters, and LARGE for
+four million, which are not too many. Over HTTP it may also be
 `!500` for a status, `!html` for an answer of that type, `!cut` for none at all. CURSOR is the `nextCursor` of every page of tools, or a
 list of those of the pages. It speaks over standard input and output, or over HTTP with answers in JSON (`--http`) or as events
 (`--stream`); then it prints its address first.
@@ -62,7 +63,8 @@ def call(name, text):
         while waiting:
             waiting.pop().set()
 
-    return result.replace("ARGS", json.dumps(arguments_of(text))[1:-1]).replace("BIG", "x" * 5_000_000), release
+    said = result.replace("ARGS", json.dumps(arguments_of(text))[1:-1])
+    return said.replace("BIG", "x" * 5_000_000).replace("LARGE", "x" * 4_000_000), release
 
 
 def answer(text):

@@ -38,6 +38,8 @@ use crate::{
     sending::{owner, reserve},
 };
 
+/// How often a body is held at once: as it came, as it is read, and as it is stored.
+const TIMES_HELD: u64 = 3;
 const IDEMPOTENCY_KEY: &str = "idempotency-key";
 /// Larger bodies are read, and larger answers compressed, elsewhere: a worker answers everybody.
 pub const MOST_BYTES_ON_A_WORKER: usize = 64 * 1_024;
@@ -527,40 +529,41 @@ struct BodyShare(Share);
 pub struct Taken {
     /// How many bytes it has.
     pub len: usize,
-    whole: Vec<Bytes>,
-    /// What comes in small pieces, each of which would hold the whole buffer that it was read into.
-    tail: Vec<u8>,
+    /// All of the same size but for the last. What arrives is copied: it would hold the buffer that it was read into, which is
+    /// larger.
+    pieces: Vec<Vec<u8>>,
 }
 
 impl Taken {
-    const SMALL_PIECE_BYTES: usize = 8 << 10;
-    const MOST_TAIL_BYTES: usize = 64 << 10;
+    const PIECE_BYTES: usize = 256 << 10;
 
-    fn push(&mut self, piece: Bytes) {
-        self.len += piece.len();
-        if piece.len() < Self::SMALL_PIECE_BYTES {
-            self.tail.extend_from_slice(&piece);
-            if self.tail.len() >= Self::MOST_TAIL_BYTES {
-                self.whole.push(std::mem::take(&mut self.tail).into());
+    fn push(&mut self, mut bytes: &[u8]) {
+        self.len += bytes.len();
+        while !bytes.is_empty() {
+            let room = self.pieces.last().map_or(0, |last| Self::PIECE_BYTES - last.len());
+            if room == 0 {
+                // The first grows with what comes: most bodies are small.
+                let capacity = if self.pieces.is_empty() { bytes.len() } else { Self::PIECE_BYTES };
+                self.pieces.push(Vec::with_capacity(capacity.min(Self::PIECE_BYTES)));
+                continue;
             }
-            return;
+            let (now, later) = bytes.split_at(room.min(bytes.len()));
+            if let Some(last) = self.pieces.last_mut() {
+                last.extend_from_slice(now);
+            }
+            bytes = later;
         }
-        if !self.tail.is_empty() {
-            self.whole.push(std::mem::take(&mut self.tail).into());
-        }
-        self.whole.push(piece);
     }
 
     /// All of it in one.
-    pub fn into_bytes(self) -> Bytes {
-        if self.whole.is_empty() {
-            return self.tail.into();
+    pub fn into_bytes(mut self) -> Bytes {
+        if self.pieces.len() <= 1 {
+            return self.pieces.pop().unwrap_or_default().into();
         }
         let mut all = Vec::with_capacity(self.len);
-        for piece in self.whole {
+        for piece in self.pieces {
             all.extend_from_slice(&piece);
         }
-        all.extend_from_slice(&self.tail);
         all.into()
     }
 }
@@ -584,11 +587,10 @@ async fn collect(
         if body.len + chunk.len() > limit_bytes {
             return Err(ApiError::PayloadTooLarge { limit_bytes });
         }
-        // As much again is made of it when it is read.
-        let needed = 2 * (body.len + chunk.len()) as u64;
+        let needed = TIMES_HELD * (body.len + chunk.len()) as u64;
         if needed >= budget::LEAST_BYTES && share.as_ref().is_none_or(|share| share.bytes() < needed) {
             // A large one takes the rest at once: several that each hold a part and wait for more would wait for each other.
-            let all = 2 * announced.unwrap_or(limit_bytes) as u64;
+            let all = TIMES_HELD * announced.unwrap_or(limit_bytes) as u64;
             let wanted = if needed > TAKEN_STEP_BY_STEP { all } else { needed.next_power_of_two().min(all) };
             let wanted = wanted.max(needed);
             let has = share.as_ref().map_or(0, Share::bytes);
@@ -598,7 +600,7 @@ async fn collect(
                 None => more,
             });
         }
-        body.push(chunk);
+        body.push(&chunk);
     }
     if let Some(share) = share {
         req.extensions_mut().insert(BodyShare(share));

@@ -6,7 +6,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use gatepost_kernel::Timestamp;
+use gatepost_kernel::{Clock, SystemClock, Timestamp};
 use gatepost_webhooks::{EndpointSecret, Verifier, VerifyError};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -23,6 +23,8 @@ pub struct Received {
     pub headers: Vec<(String, String)>,
     /// Its body, byte for byte.
     pub body: Vec<u8>,
+    /// When all of it had arrived.
+    pub at: Timestamp,
 }
 
 impl Received {
@@ -186,5 +188,5 @@ fn parse(bytes: &[u8]) -> Option<(Received, usize)> {
     let length = headers.iter().find(|(name, _)| name == "content-length");
     let length: usize = length.and_then(|(_, value)| value.parse().ok()).unwrap_or(0);
     let body = bytes.get(head_len..head_len + length)?.to_vec();
-    Some((Received { path, headers, body }, head_len + length))
+    Some((Received { path, headers, body, at: SystemClock.now() }, head_len + length))
 }

@@ -3,12 +3,14 @@
 mod bounds;
 mod commands;
 mod configuration;
+mod costs;
 mod crashes;
 mod deliveries;
 mod entitlements;
 mod first_start;
 mod forward_auth;
 mod generated_clients;
+mod hostile_run;
 mod life;
 mod mcp;
 mod mcp_endpoint;

@@ -60,7 +60,8 @@ async fn whoever_accepts_json_is_answered() {
     let compressed = client.request(Method::POST, server.url("/mcp")).bearer_auth(&key);
     let compressed = compressed.header("Content-Encoding", "gzip").header("Content-Type", "application/json");
     let reply = compressed.body(ping).send().await.expect("an answer");
-    assert_eq!((reply.status().as_u16(), reply.headers()["cache-control"].to_str()), (415, Ok("no-store")));
+    assert_eq!(reply.status(), 415);
+    assert_eq!(reply.headers()["cache-control"], "no-store");
 
     // What is no message is refused in the protocol's form.
     for (body, code) in [

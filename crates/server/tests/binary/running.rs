@@ -88,7 +88,17 @@ impl Place {
 }
 
 pub fn command(dir: &Path, database_url: &str, args: &[&str]) -> Command {
-    let mut command = Command::new(PROGRAM);
+    prepared(PROGRAM, dir, database_url, args)
+}
+
+/// The same with the program as it is released, if `cargo xtask test` has built it: for what is measured.
+pub fn released(dir: &Path, database_url: &str, args: &[&str]) -> Command {
+    let program = std::env::var("GATEPOST_TEST_RELEASED").unwrap_or_else(|_| PROGRAM.to_owned());
+    prepared(&program, dir, database_url, args)
+}
+
+fn prepared(program: &str, dir: &Path, database_url: &str, args: &[&str]) -> Command {
+    let mut command = Command::new(program);
     command.current_dir(dir).env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default());
     command.env("DATABASE_URL", database_url).args(args).kill_on_drop(true);
     command

@@ -1,0 +1,505 @@
+//! What the largest lawful request of each operation costs the others: the workers' time, and memory. Every operation of the
+//! document is tried; one that has no case here fails the test.
+
+use std::{collections::BTreeMap, fmt::Write as _, fs, time::Duration};
+
+use gatepost_test_support::{Engine, Receiver, receiver::Reply};
+use serde_json::{Value, json};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{TcpSocket, TcpStream},
+};
+
+use crate::{
+    mcp::{root, wait_for},
+    running::{Place, Running, released},
+};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_operation_costs_the_others_more_than_its_share_sqlite() {
+    try_all(Engine::Sqlite).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_operation_costs_the_others_more_than_its_share_postgres() {
+    // In the short run one engine is enough: what is measured is the house in front of it.
+    if std::env::var_os("GATEPOST_TEST_FULL").is_some() {
+        try_all(Engine::Postgres).await;
+    }
+}
+
+/// How often at once each client asks.
+const AT_ONCE: usize = 4;
+/// The most memory that the server may have had at once, in megabytes.
+const MOST_MEGABYTES: u64 = 256;
+/// Workers may spend this much for one client's requests, whatever else is spent …
+const WORKERS_MAY_SPEND: Duration = Duration::from_millis(50);
+/// … and beyond it this part of what the process spends …
+const SHARE_OF_WORKERS: u32 = 10;
+/// … and, for each MiB that the clients send or are sent, what it takes to move it through a socket.
+const MOVING_A_MEBIBYTE: Duration = Duration::from_millis(1);
+/// The threads that answer everybody.
+const WORKERS: &str = "actix-server wo";
+const MEBIBYTE: usize = 1 << 20;
+
+const HOW_TO_ADD: &str = "add a case to `case` in crates/server/tests/binary/costs.rs: the largest lawful request of the operation";
+
+/// A request with everything that may be large as large as is lawful.
+struct Largest {
+    path: String,
+    body: Option<Value>,
+    /// The largest body in bytes; filled up with blanks.
+    body_bytes: usize,
+    /// Whether what it names is there only once, so that others are told that it is gone.
+    is_once: bool,
+}
+
+impl Largest {
+    fn get(path: impl Into<String>) -> Option<Self> {
+        Some(Self { path: path.into(), body: None, body_bytes: 0, is_once: false })
+    }
+
+    fn send(path: impl Into<String>, body: Value) -> Option<Self> {
+        Some(Self { path: path.into(), body: Some(body), body_bytes: MEBIBYTE, is_once: false })
+    }
+
+    fn of(self, body_bytes: usize) -> Option<Self> {
+        Some(Self { body_bytes, ..self })
+    }
+
+    fn once(self) -> Option<Self> {
+        Some(Self { is_once: true, ..self })
+    }
+
+    /// The request as it travels.
+    fn bytes(&self, method: &str, key: &str) -> Vec<u8> {
+        let mut head = format!("{method} {} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n", self.path);
+        if !key.is_empty() {
+            head.push_str(&format!("Authorization: Bearer {key}\r\n"));
+        }
+        let Some(body) = &self.body else { return format!("{head}\r\n").into_bytes() };
+        let mut body = body.to_string().into_bytes();
+        assert!(body.len() <= self.body_bytes, "{} has {} bytes", self.path, body.len());
+        // Blanks are lawful too; in front, so that all of it is read.
+        let mut text = vec![b' '; self.body_bytes - body.len()];
+        text.append(&mut body);
+        let length = text.len();
+        let accept = "Accept: application/json, text/event-stream\r\n";
+        let head =
+            format!("{head}{accept}Content-Type: application/json\r\nContent-Length: {length}\r\n\r\n");
+        [head.into_bytes(), text].concat()
+    }
+}
+
+/// What is there for the requests to find.
+struct World {
+    server: Running,
+    root_key: String,
+    key: String,
+    workspace: i64,
+    receiver: Receiver,
+    delivery: i64,
+    event: String,
+}
+
+fn words(count: usize, length: usize) -> Vec<String> {
+    (0..count).map(|number| format!("{number:0length$}")).collect()
+}
+
+fn scopes() -> Vec<String> {
+    (0..100).map(|number| format!("posts{number:090}:read")).collect()
+}
+
+impl World {
+    async fn new(place: &Place, server: Running) -> Self {
+        let root_key = server.first_key().await;
+        let receiver = Receiver::start().await;
+        receiver.always(Reply::status(200, "", &"y".repeat(16 << 10)));
+        let made = json!({ "name": "Large", "tier": "enterprise", "settings": with_domain() });
+        let made = post(&server, &root_key, "/workspaces", made).await;
+        let workspace = made["data"]["id"].as_i64().expect("an id");
+        let of = workspace.to_string();
+        let key = ["keys", "create", "--name", "large", "--scope", "*", "--workspace", &of, "--json"];
+        let key = place.json(&key).await["key"].as_str().expect("a key").to_owned();
+        let mut world =
+            Self { server, root_key, key, workspace, receiver, delivery: 0, event: String::new() };
+        world.fill().await;
+        world
+    }
+
+    /// Pages that hold more than one page may.
+    async fn fill(&mut self) {
+        let endpoint = self.webhook().await;
+        for number in 0..100 {
+            let body = json!({
+                "name": "n".repeat(255), "scopes": scopes(),
+                "allowed_ips": (0..50).map(|ip| format!("10.0.{number}.{ip}/32")).collect::<Vec<_>>(),
+            });
+            self.post("/api-keys", body).await;
+            let body = json!({ "name": format!("Large {number}"), "settings": settings() });
+            post(&self.server, &self.root_key, "/workspaces", body).await;
+        }
+        for _ in 0..12 {
+            let event = json!({ "type": "large.made", "data": "x".repeat(MEBIBYTE - 2) });
+            let made = self.post("/events", event).await;
+            self.event = made["data"]["id"].as_str().expect("an id").to_owned();
+        }
+        for _ in 0..3 {
+            self.post("/seo/report", seo_report()).await;
+        }
+        // What they answer is kept, so that a list of endpoints with their newest deliveries is large.
+        for _ in 0..99 {
+            let mut body = self.webhook_body();
+            body["events"] = json!(["small.*"]);
+            self.post("/webhooks", body).await;
+        }
+        for _ in 0..10 {
+            self.post("/events", json!({ "type": "small.made", "data": 1 })).await;
+        }
+        self.receiver.wait_for(12 + 990).await;
+        let path = format!("/api/v1/webhooks/{endpoint}/deliveries?status=success");
+        while self.delivery == 0 {
+            let list: Value = self.server.get(&path, &self.key).await.json().await.expect("JSON");
+            self.delivery = list["data"][0]["id"].as_i64().unwrap_or_default();
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    async fn post(&self, path: &str, body: Value) -> Value {
+        post(&self.server, &self.key, path, body).await
+    }
+
+    async fn webhook(&self) -> i64 {
+        self.post("/webhooks", self.webhook_body()).await["data"]["id"].as_i64().expect("an id")
+    }
+
+    async fn api_key(&self) -> i64 {
+        self.post("/api-keys", json!({ "name": "once", "scopes": scopes() })).await["data"]["id"]
+            .as_i64()
+            .expect("an id")
+    }
+
+    fn webhook_body(&self) -> Value {
+        let headers: BTreeMap<String, String> =
+            (0..20).map(|number| (format!("X-Large-{number}"), "h".repeat(1_000))).collect();
+        json!({
+            "url": self.receiver.url(&format!("/{}", "u".repeat(2_000))), "description": "d".repeat(255),
+            "events": ["large.*"], "headers": headers,
+        })
+    }
+}
+
+async fn post(server: &Running, key: &str, path: &str, body: Value) -> Value {
+    let reply = server.post(&format!("/api/v1{path}"), key, body).await;
+    let status = reply.status();
+    let body: Value = reply.json().await.expect("JSON");
+    assert!(status.is_success(), "{path}: {status} {body}");
+    body
+}
+
+fn settings() -> Value {
+    json!({ "timezone": "UTC", "more": words(600, 100) })
+}
+
+/// The longest address that stands in a path without being escaped.
+fn resource() -> String {
+    format!("large:{}", "r".repeat(1_500))
+}
+
+fn with_domain() -> Value {
+    let mut settings = settings();
+    settings["pixel"] = json!({ "domains": ["large.example"] });
+    settings
+}
+
+fn seo_report() -> Value {
+    let issue = json!({ "type": "missing_alt", "severity": "warning", "element": "e".repeat(950) });
+    json!({
+        "url": format!("https://example.com/{}", "u".repeat(2_000)),
+        "scores": { "performance": 85, "accessibility": 92, "best_practices": 88, "seo": 95 },
+        "issues": vec![issue; 1_000],
+    })
+}
+
+/// The largest lawful request of an operation. Ids that are used up are of things made for it.
+async fn case(world: &World, operation: &str) -> Option<Largest> {
+    let World { workspace, delivery, event, key, .. } = world;
+    let api = |path: &str| format!("/api/v1{path}");
+    let usage = || json!({ "feature": "posts", "quantity": 1, "metadata": { "more": words(150, 100) } });
+    match operation {
+        "list_workspaces" => Largest::get(api("/workspaces?per_page=60&include=api_keys")),
+        "get_workspace" => Largest::get(api(&format!("/workspaces/{workspace}?include=api_keys"))),
+        "create_workspace" => Largest::send(
+            api("/workspaces"),
+            json!({ "name": "n".repeat(255), "settings": settings() }),
+        ),
+        "update_workspace" => Largest::send(
+            api(&format!("/workspaces/{workspace}")),
+            json!({ "name": "n".repeat(255), "settings": with_domain() }),
+        ),
+        "delete_workspace" => {
+            let made = post(&world.server, &world.root_key, "/workspaces", json!({ "name": "Once" })).await;
+            Largest::get(api(&format!("/workspaces/{}", made["data"]["id"])))?.once()
+        }
+        "list_api_keys" => Largest::get(api("/api-keys?per_page=50&include=workspace")),
+        "get_api_key" => Largest::get(api(&format!("/api-keys/{}?include=workspace", world.api_key().await))),
+        "get_api_key_usage" => Largest::get(api(&format!("/api-keys/{}/usage?days=90", world.api_key().await))),
+        "create_api_key" => Largest::send(
+            api("/api-keys"),
+            json!({
+                "name": "n".repeat(255), "scopes": scopes(),
+                "allowed_ips": (0..50).map(|ip| format!("10.0.0.{ip}/32")).collect::<Vec<_>>(),
+            }),
+        ),
+        "update_api_key" => Largest::send(
+            api(&format!("/api-keys/{}", world.api_key().await)),
+            json!({ "name": "n".repeat(255), "scopes": scopes() }),
+        ),
+        "rotate_api_key" => Largest::send(
+            api(&format!("/api-keys/{}/rotate", world.api_key().await)),
+            json!({ "grace_period_hours": 168 }),
+        )?
+        .once(),
+        "revoke_api_key" => Largest::get(api(&format!("/api-keys/{}", world.api_key().await)))?.once(),
+        "verify_api_key" => Largest::send(
+            api("/api-keys/verify"),
+            json!({ "key": key, "scopes": scopes(), "client_ip": "10.0.0.1" }),
+        ),
+        "forward_auth" => {
+            let scopes = scopes().iter().fold(String::new(), |mut all, scope| {
+                let _ = write!(all, "scope={scope}&");
+                all
+            });
+            Largest::get(api(&format!("/auth?{}", scopes.trim_end_matches('&'))))
+        }
+        "list_audit_log" => Largest::get(api("/audit-log?per_page=100")),
+        "list_events" => Largest::get(api("/events?per_page=100")),
+        "get_event" => Largest::get(api(&format!("/events/{event}"))),
+        "create_event" => {
+            let body = json!({ "type": "large.made", "data": "x".repeat(MEBIBYTE - 2) });
+            Largest::send(api("/events"), body)?.of(MEBIBYTE + 4_096)
+        }
+        "create_event_batch" => {
+            let event = json!({ "type": "large.made", "data": words(10_000, 90) });
+            Largest::send(api("/events/batch"), json!({ "events": vec![event; 16] }))?.of(16 * MEBIBYTE)
+        }
+        "list_webhooks" => Largest::get(api("/webhooks?per_page=20&include=deliveries")),
+        "get_webhook" => Largest::get(api("/webhooks/1?include=deliveries")),
+        "create_webhook" => Largest::send(api("/webhooks"), world.webhook_body()),
+        "update_webhook" => Largest::send(api("/webhooks/1"), world.webhook_body()),
+        "delete_webhook" => Largest::get(api(&format!("/webhooks/{}", world.webhook().await)))?.once(),
+        "test_webhook" => Largest::send(api("/webhooks/1/test"), json!({})),
+        "rotate_webhook_secret" => Largest::send(
+            api("/webhooks/1/rotate-secret"),
+            json!({ "grace_period_hours": 0, "expire_previous": true }),
+        ),
+        "list_webhook_deliveries" => Largest::get(api("/webhooks/1/deliveries?per_page=100")),
+        "get_webhook_delivery" => Largest::get(api(&format!("/webhooks/1/deliveries/{delivery}"))),
+        // It succeeded, and may not be sent again: what is tried is how that is found out.
+        "retry_webhook_delivery" => {
+            Largest::send(api(&format!("/webhooks/1/deliveries/{delivery}/retry")), json!({}))?.once()
+        }
+        "check_entitlement" => Largest::get(api("/entitlements/check?feature=posts&quantity=9007199254740991")),
+        "get_entitlement_summary" => Largest::get(api("/entitlements/summary")),
+        "record_usage" | "set_usage" => Largest::send(api("/entitlements/usage"), usage()),
+        "consume_entitlement" => Largest::send(api("/entitlements/consume"), usage()),
+        "release_entitlement" => Largest::send(api("/entitlements/release"), usage()),
+        "submit_seo_report" => Largest::send(api("/seo/report"), seo_report()),
+        "list_seo_reports" => Largest::get(api("/seo/reports?per_page=100")),
+        "list_seo_issues" => Largest::get(api(&format!("/seo/issues/{workspace}?per_page=100"))),
+        "get_pixel_config" => Largest::get(api("/pixel/config?domain=large.example")),
+        "track_pixel_event" => Largest::send(
+            api("/pixel/track?domain=large.example"),
+            json!({
+                "event": "e".repeat(64), "url": format!("https://large.example/{}", "u".repeat(2_000)),
+                "referrer": format!("https://large.example/{}", "r".repeat(2_000)), "user_agent": "a".repeat(5_000),
+                "properties": { "more": words(70, 100) },
+            }),
+        )?
+        .of(64 << 10),
+        "get_pixel_analytics" => Largest::get(api("/analytics/pixel?interval=hour&limit=100&group_by=url")),
+        "get_api_analytics" => Largest::get(api("/analytics/api?interval=hour&limit=100&group_by=api_key_id")),
+        "list_mcp_servers" => Largest::get(api("/mcp/servers?per_page=100")),
+        "get_mcp_server" => Largest::get(api("/mcp/servers/stub")),
+        "list_mcp_tools" => Largest::get(api("/mcp/servers/stub/tools?per_page=100")),
+        "call_mcp_tool" => Largest::send(
+            api("/mcp/tools/call"),
+            json!({ "server": "stub", "tool": "big", "arguments": { "more": words(8_000, 100) } }),
+        ),
+        "get_mcp_resource" => {
+            Largest::get(api(&format!("/mcp/resources/{}?server=stub", resource())))
+        }
+        _ => None,
+    }
+}
+
+/// What is there beside the operations.
+fn others() -> Vec<(&'static str, &'static str, Largest)> {
+    let get = |path: &'static str| ("GET", path, Largest::get(path).expect("a request"));
+    let call = json!({
+        "jsonrpc": "2.0", "id": 1, "method": "tools/call",
+        "params": { "name": "check_entitlement", "arguments": { "feature": "posts", "more": words(18_000, 100) } },
+    });
+    let message = Largest::send("/mcp", call).and_then(|call| call.of(2 * MEBIBYTE)).expect("a request");
+    vec![
+        get("/openapi.json"),
+        get("/openapi-3.0.json"),
+        get("/docs"),
+        get("/docs/swagger-ui-bundle.js"),
+        get("/pixel.js"),
+        ("POST", "/mcp", message),
+    ]
+}
+
+/// Sends a request and answers the connection, on which little arrives unless somebody reads.
+async fn send(world: &World, bytes: &[u8]) -> TcpStream {
+    let socket = TcpSocket::new_v4().expect("a socket");
+    socket.set_recv_buffer_size(8 << 10).expect("a small buffer");
+    let address = world.server.address.parse().expect("an address");
+    let mut stream = socket.connect(address).await.expect("a connection");
+    // Whoever is refused early is not listened to until the end.
+    let _ = stream.write_all(bytes).await;
+    stream
+}
+
+/// The status of an answer; none if the connection ended before.
+async fn status(stream: &mut TcpStream) -> Option<u16> {
+    let mut head = [0; 12];
+    stream.read_exact(&mut head).await.ok()?;
+    std::str::from_utf8(&head[9..]).ok()?.parse().ok()
+}
+
+/// Reads an answer to its end: its status, and how many bytes it had.
+async fn read_all(mut stream: TcpStream) -> (Option<u16>, u64) {
+    let status = status(&mut stream).await;
+    // An answer that is cut is one that was begun.
+    let bytes = tokio::io::copy(&mut stream, &mut tokio::io::sink()).await;
+    (status, bytes.unwrap_or_default())
+}
+
+/// Processor time of the process, and of its workers.
+fn spent(pid: i32) -> (Duration, Duration) {
+    let (mut all, mut workers) = (Duration::ZERO, Duration::ZERO);
+    for task in fs::read_dir(format!("/proc/{pid}/task")).expect("its threads").flatten() {
+        // A thread that ended meanwhile has been counted as far as it got.
+        let Ok(times) = fs::read_to_string(task.path().join("schedstat")) else { continue };
+        let time = times
+            .split(' ')
+            .next()
+            .and_then(|time| time.parse().ok())
+            .map_or(Duration::ZERO, Duration::from_nanos);
+        all += time;
+        if fs::read_to_string(task.path().join("comm")).is_ok_and(|name| name.starts_with(WORKERS)) {
+            workers += time;
+        }
+    }
+    (all, workers)
+}
+
+/// The most memory that the process had at once since it was asked last, in megabytes.
+fn peak_megabytes(pid: i32) -> u64 {
+    let text = fs::read_to_string(format!("/proc/{pid}/status")).expect("its status");
+    let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("its peak");
+    fs::write(format!("/proc/{pid}/clear_refs"), "5").expect("forgetting the peak");
+    line.trim().trim_end_matches(" kB").parse::<u64>().expect("a number") / 1_024
+}
+
+struct Tried {
+    what: String,
+    spent: Duration,
+    workers: Duration,
+    peak: u64,
+    moved: u64,
+}
+
+/// Lets three clients send a request four times at once, one after the other.
+async fn try_one(world: &World, what: &str, method: &str, largest: &Largest, key: &str) -> Tried {
+    let pid = world.server.pid();
+    let (before, mut moved) = (spent(pid), 0);
+    for key in ["", key] {
+        let bytes = largest.bytes(method, key);
+        let all = (0..AT_ONCE).map(async |_| read_all(send(world, &bytes).await).await);
+        let (statuses, answers): (Vec<_>, Vec<_>) =
+            futures_util::future::join_all(all).await.into_iter().unzip();
+        moved += answers.iter().sum::<u64>() + (AT_ONCE * bytes.len()) as u64;
+        let is_fine = |status: &Option<u16>| status.is_none_or(|status| status < 500 || status == 503);
+        assert!(statuses.iter().all(is_fine), "{what}: {statuses:?}");
+        if !key.is_empty() && !largest.is_once {
+            let is_served = |status: &Option<u16>| status.is_some_and(|status| (200..400).contains(&status));
+            assert!(statuses.iter().any(is_served), "{what}: {statuses:?}; the request must be lawful");
+        }
+    }
+    let bytes = largest.bytes(method, key);
+    let mut stalled: Vec<TcpStream> =
+        futures_util::future::join_all((0..AT_ONCE).map(|_| send(world, &bytes))).await;
+    for stream in &mut stalled {
+        status(stream).await;
+    }
+    moved += (AT_ONCE * bytes.len()) as u64;
+    let after = spent(pid);
+    drop(stalled);
+    Tried {
+        what: what.to_owned(),
+        spent: after.0.saturating_sub(before.0),
+        workers: after.1.saturating_sub(before.1),
+        peak: peak_megabytes(pid),
+        moved,
+    }
+}
+
+async fn try_all(engine: Engine) {
+    let place = Place::start(engine).await;
+    let stub = root().join("clients/mcp/stub.py").display().to_string();
+    let tools: Vec<Value> = (0..100)
+        .map(|number| json!({ "name": format!("tool{number}"), "description": "d".repeat(500), "inputSchema": { "type": "object" } }))
+        .chain([json!({ "name": "big", "inputSchema": { "type": "object" } })])
+        .collect();
+    let result = json!({ "content": [{ "type": "text", "text": "LARGE" }] }).to_string();
+    let resources = json!([{ "uri": resource(), "name": "large" }]).to_string();
+    let arguments = json!([stub, Value::from(tools).to_string(), result, "null", "null", resources]);
+    let config = format!(
+        "[webhooks]\nallow_http = true\n[egress]\nallow = [\"127.0.0.1/32\"]\n\
+         [limits]\nanonymous_per_minute = 1000000\n[pixel]\nrequests_per_minute = 1000000\n\
+         [plans.enterprise]\naccess = \"admin\"\nfeatures = {{ posts = \"unlimited\", webhooks = \"unlimited\" }}\n\
+         [mcp.servers.stub]\ncommand = \"python3\"\nargs = {arguments}\n"
+    );
+    fs::write(place.dir.path().join("gatepost.toml"), config).expect("the configuration");
+    let serve = ["serve", "--config", "gatepost.toml", "--bind", "127.0.0.1:0"];
+    let server = Running::start(released(place.dir.path(), &place.database.url, &serve)).await;
+    let world = World::new(&place, server).await;
+    wait_for(&world.server, &world.key, "stub", "up").await;
+
+    let document: Value = world.server.get("/openapi.json", "").await.json().await.expect("the document");
+    let mut tried = Vec::new();
+    let _ = peak_megabytes(world.server.pid());
+    for (path, item) in document["paths"].as_object().expect("paths") {
+        for (method, operation) in item.as_object().expect("operations") {
+            let Some(id) = operation["operationId"].as_str() else { continue };
+            let Some(largest) = case(&world, id).await else { panic!("{id} ({path}): {HOW_TO_ADD}") };
+            // Only the root workspace reaches all workspaces.
+            let key = if id.ends_with("workspaces") || id.ends_with("_workspace") {
+                &world.root_key
+            } else {
+                &world.key
+            };
+            tried.push(try_one(&world, id, &method.to_uppercase(), &largest, key).await);
+        }
+    }
+    for (method, path, largest) in others() {
+        tried.push(try_one(&world, path, method, &largest, &world.key).await);
+    }
+    let mut faults = String::new();
+    assert!(tried.iter().any(|tried| !tried.workers.is_zero()), "no thread is called {WORKERS}");
+    for Tried { what, spent, workers, peak, moved } in &tried {
+        println!("{what}: {peak} MB, {spent:?}, of which workers {workers:?}; {moved} bytes");
+        if *peak > MOST_MEGABYTES {
+            let _ = writeln!(faults, "{what}: {peak} MB at once");
+        }
+        let moving = MOVING_A_MEBIBYTE * u32::try_from(moved >> 20).expect("not so many");
+        if *workers > WORKERS_MAY_SPEND + *spent / SHARE_OF_WORKERS + moving {
+            let _ = writeln!(faults, "{what}: workers spent {workers:?} of {spent:?}");
+        }
+    }
+    assert!(faults.is_empty(), "{faults}");
+    world.server.stop().await;
+}
