@@ -488,10 +488,10 @@ async fn try_all(engine: Engine) {
     for (method, path, largest) in others() {
         tried.push(try_one(&world, path, method, &largest, &world.key).await);
     }
-    let mut faults = String::new();
+    let (mut table, mut faults) = (String::new(), String::new());
     assert!(tried.iter().any(|tried| !tried.workers.is_zero()), "no thread is called {WORKERS}");
     for Tried { what, spent, workers, peak, moved } in &tried {
-        println!("{what}: {peak} MB, {spent:?}, of which workers {workers:?}; {moved} bytes");
+        let _ = writeln!(table, "{what}: {peak} MB, {spent:?}, of which workers {workers:?}; {moved} bytes");
         if *peak > MOST_MEGABYTES {
             let _ = writeln!(faults, "{what}: {peak} MB at once");
         }
@@ -500,6 +500,6 @@ async fn try_all(engine: Engine) {
             let _ = writeln!(faults, "{what}: workers spent {workers:?} of {spent:?}");
         }
     }
-    assert!(faults.is_empty(), "{faults}");
+    assert!(faults.is_empty(), "{faults}\n{table}");
     world.server.stop().await;
 }

@@ -357,10 +357,6 @@ async fn a_tenant_notices_nothing_of_hostile_clients(place: Place) {
     assert!(latest <= LATE, "a delivery came after {latest:?}");
     sleep(REST).await;
     let after = memory(&server);
-    println!(
-        "{rounds} rounds, {} hostile requests, {before} MB before, {after} MB after, the latest delivery after {latest:?}",
-        target.asked.load(Ordering::Relaxed)
-    );
     assert!(after * 100 <= before * MORE_MEMORY_PERCENT, "{before} MB before, {after} MB after");
     server.stop().await;
 }

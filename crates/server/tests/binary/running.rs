@@ -1,6 +1,7 @@
 //! A `gatepost serve` of the test's own.
 
 use std::{
+    ffi::OsStr,
     path::Path,
     process::{Output, Stdio},
 };
@@ -93,11 +94,11 @@ pub fn command(dir: &Path, database_url: &str, args: &[&str]) -> Command {
 
 /// The same with the program as it is released, if `cargo xtask test` has built it: for what is measured.
 pub fn released(dir: &Path, database_url: &str, args: &[&str]) -> Command {
-    let program = std::env::var("GATEPOST_TEST_RELEASED").unwrap_or_else(|_| PROGRAM.to_owned());
+    let program = std::env::var_os("GATEPOST_TEST_RELEASED").unwrap_or_else(|| PROGRAM.into());
     prepared(&program, dir, database_url, args)
 }
 
-fn prepared(program: &str, dir: &Path, database_url: &str, args: &[&str]) -> Command {
+fn prepared(program: impl AsRef<OsStr>, dir: &Path, database_url: &str, args: &[&str]) -> Command {
     let mut command = Command::new(program);
     command.current_dir(dir).env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default());
     command.env("DATABASE_URL", database_url).args(args).kill_on_drop(true);
