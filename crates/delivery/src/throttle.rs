@@ -2,7 +2,10 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -11,7 +14,7 @@ use gatepost_kernel::WorkspaceId;
 
 /// For how long it is believed what plan a workspace has.
 const BELIEVED: Duration = Duration::from_secs(10);
-/// Of how many workspaces it is remembered what they sent.
+/// Of how many workspaces at least it is remembered what they sent.
 const REMEMBERED: usize = 10_000;
 /// What a delivery is taken to send before anything is known: the largest one.
 const LARGEST: u64 = 1 << 20;
@@ -22,6 +25,8 @@ const MINUTE: Duration = Duration::from_secs(60);
 pub struct Throttle {
     catalog: Arc<Catalog>,
     buckets: Mutex<HashMap<WorkspaceId, Bucket>>,
+    /// When so many are remembered, those that say nothing are forgotten.
+    forget_at: AtomicUsize,
 }
 
 #[derive(Debug)]
@@ -40,7 +45,7 @@ struct Bucket {
 
 impl Throttle {
     pub fn new(catalog: Arc<Catalog>) -> Self {
-        Self { catalog, buckets: Mutex::default() }
+        Self { catalog, buckets: Mutex::default(), forget_at: AtomicUsize::new(REMEMBERED) }
     }
 
     /// Those of `workspaces` whose plan has to be looked up.
@@ -64,9 +69,11 @@ impl Throttle {
         let plan = self.catalog.plan_or_default(tier);
         let rate = plan.and_then(|plan| plan.egress_mib_per_minute).map(|mib| mib.saturating_mul(1 << 20));
         let mut buckets = self.lock();
-        if buckets.len() >= REMEMBERED {
+        if buckets.len() >= self.forget_at.load(Ordering::Relaxed) {
             // A full bucket is what a workspace begins with.
-            buckets.retain(|_, bucket| now.duration_since(bucket.at) < MINUTE);
+            buckets.retain(|_, bucket| now.duration_since(bucket.known) < BELIEVED || !bucket.is_full(now));
+            // However many are at work, each pays for few of the others.
+            self.forget_at.store(REMEMBERED.max(2 * buckets.len()), Ordering::Relaxed);
         }
         let full = rate.map_or(0, |rate| i64::try_from(rate).unwrap_or(i64::MAX));
         let bucket = buckets.entry(workspace).or_insert(Bucket {
@@ -115,6 +122,11 @@ impl Throttle {
 }
 
 impl Bucket {
+    fn is_full(&mut self, now: Instant) -> bool {
+        self.fill(now);
+        self.rate.is_none_or(|rate| u64::try_from(self.available).is_ok_and(|available| available >= rate))
+    }
+
     /// Adds what came since the last time.
     fn fill(&mut self, now: Instant) {
         let Some(rate) = self.rate else { return };
@@ -166,6 +178,21 @@ mod tests {
             now += MINUTE;
             prop_assert!(throttle.room(OWN, now) > 0);
         }
+    }
+
+    #[test]
+    fn debts_are_remembered_and_the_idle_are_forgotten() {
+        let (throttle, now) = (throttle(Some(1)), Instant::now());
+        throttle.learn(OWN, "small", now);
+        throttle.spend(OWN, 10 << 20);
+        let idle = i64::try_from(REMEMBERED).expect("small");
+        for id in 2..=idle {
+            throttle.learn(WorkspaceId(id), "small", now);
+        }
+        let later = now + 2 * MINUTE;
+        throttle.learn(WorkspaceId(idle + 1), "small", later);
+        assert_eq!(throttle.lock().len(), 2, "who owes, and who has just come");
+        assert_eq!(throttle.room(OWN, later), 0);
     }
 
     #[test]

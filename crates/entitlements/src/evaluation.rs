@@ -158,8 +158,9 @@ pub fn crossed(feature: &Feature, grant: Grant, before: u64, after: u64) -> Vec<
     feature.thresholds.iter().copied().filter(crosses).collect()
 }
 
-/// How many endpoints a plan allows that does not list `webhooks`.
-const UNLISTED_WEBHOOKS: u64 = 50;
+/// Of what Gatepost counts itself, how much there may be where a plan does not list it; of the rest any amount. Each endpoint costs
+/// the others something for every event.
+const UNLISTED: [(&str, u64); 1] = [("webhooks", 50)];
 
 impl Catalog {
     /// What a plan gives of a feature. A plan that left the configuration gives what the default one does.
@@ -176,13 +177,13 @@ impl Catalog {
             Some(FeatureValue::Enabled(false)) => Grant::Nothing(Reason::Disabled),
             Some(FeatureValue::Limit(limit)) => Grant::UpTo { limit, soft: declared.soft },
             Some(FeatureValue::Unlimited) => Grant::Unlimited,
-            // Each costs the others something for every event.
-            None if declared.kind != FeatureKind::Boolean && feature == "webhooks" => {
-                Grant::UpTo { limit: UNLISTED_WEBHOOKS, soft: declared.soft }
+            None if declared.kind == FeatureKind::Boolean || !is_own(feature) => {
+                Grant::Nothing(Reason::NotInPlan)
             }
-            // Gatepost's other resources are unlimited unless a plan says otherwise.
-            None if declared.kind != FeatureKind::Boolean && is_own(feature) => Grant::Unlimited,
-            None => Grant::Nothing(Reason::NotInPlan),
+            None => match UNLISTED.iter().find(|(name, _)| *name == feature) {
+                Some((_, limit)) => Grant::UpTo { limit: *limit, soft: declared.soft },
+                None => Grant::Unlimited,
+            },
         }
     }
 
