@@ -105,6 +105,9 @@ pub trait Listed: 'static {
     const LIST: Description;
 }
 
+/// What is taken to be included with a row: a workspace's settings, or the answers to ten deliveries, have seldom more.
+const INCLUDED_BYTES: u64 = 256 << 10;
+
 /// What is shown of a row.
 #[derive(Clone)]
 pub struct Shape {
@@ -146,11 +149,10 @@ impl Shape {
 
     /// How many bytes so many rows may take: as they are read, and once more as they are sent.
     pub fn most_bytes<R: Listed>(&self, rows: u64) -> u64 {
-        if self.includes_any() {
-            return 2 * MAX_PAGE_BYTES;
-        }
         let content = R::LIST.content.as_ref().filter(|content| self.shows(content.name));
-        content.map_or(0, |content| 2 * (rows * content.most_bytes).min(MAX_PAGE_BYTES))
+        let own = content.map_or(0, |content| content.most_bytes);
+        let included = if self.includes_any() { INCLUDED_BYTES } else { 0 };
+        2 * (rows * (own + included)).min(MAX_PAGE_BYTES)
     }
 
     /// Whether anything is shown beside the rows.
