@@ -210,7 +210,15 @@ impl TestApp {
     /// # Panics
     /// If it is refused.
     pub async fn create_tenant(&self, name: &str) -> (i64, i64, String) {
-        let body = serde_json::json!({ "name": name, "tier": "pro" });
+        self.create_tenant_on("pro", name).await
+    }
+
+    /// The same on a plan.
+    ///
+    /// # Panics
+    /// If it is refused.
+    pub async fn create_tenant_on(&self, tier: &str, name: &str) -> (i64, i64, String) {
+        let body = serde_json::json!({ "name": name, "tier": tier });
         let workspace = self.post(&self.root_key, "/workspaces", &body).await.expect(201);
         let workspace = workspace["data"]["id"].as_i64().expect("an id");
         let scopes = serde_json::json!({ "scopes": ["*"] });

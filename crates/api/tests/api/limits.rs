@@ -48,11 +48,7 @@ impl Small {
 
     /// Makes a workspace on a plan and a key of it.
     async fn tenant(&self, tier: &str) -> (i64, String) {
-        let body = json!({ "name": tier, "tier": tier });
-        let workspace =
-            self.0.post(&self.0.root_key, "/workspaces", &body).await.expect(201)["data"]["id"].as_i64();
-        let workspace = workspace.expect("an id");
-        let (_, key) = self.0.create_key(&self.0.root_key, workspace, json!({ "scopes": ["*"] })).await;
+        let (workspace, _, key) = self.0.create_tenant_on(tier, tier).await;
         (workspace, key)
     }
 
