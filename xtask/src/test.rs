@@ -41,13 +41,15 @@ pub fn run(install: bool, full: bool, filter: Option<&str>) -> Result<(), Failur
     if full {
         clients::generate()?;
     }
-    // What requests cost is measured on the program as it is released.
-    let build = ["build", "--release", "--locked"];
-    if !Command::new(env!("CARGO")).args(build).current_dir(files::root()).status()?.success() {
-        return Err("the release does not build".into());
-    }
     let mut cargo = Command::new(env!("CARGO"));
-    cargo.env("GATEPOST_TEST_RELEASED", files::root().join("target/release/gatepost"));
+    // What requests cost is measured on the program as it is released; whoever asks for some tests does not wait for that.
+    if filter.is_none() {
+        let build = ["build", "--release", "--locked"];
+        if !Command::new(env!("CARGO")).args(build).current_dir(files::root()).status()?.success() {
+            return Err("the release does not build".into());
+        }
+        cargo.env("GATEPOST_TEST_RELEASED", files::root().join("target/release/gatepost"));
+    }
     cargo.args(["test", "--locked", "--workspace", "--no-fail-fast"]).args(filter);
     if full {
         cargo.env("GATEPOST_TEST_FULL", "1");
