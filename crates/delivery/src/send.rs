@@ -1,12 +1,9 @@
 //! One attempt: signed, sent, and its answer read as far as it is kept.
 
-use std::{
-    error::Error as _,
-    io,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
-use gatepost_egress::{Egress, RequestError, Response, StatusCode, header, is_not_public};
+use bytes::Bytes;
+use gatepost_egress::{Egress, PostError, Reply, StatusCode, Target, header};
 use gatepost_kernel::Timestamp;
 use gatepost_storage::WebhookEndpoint;
 use gatepost_webhooks::{AttemptOutcome, CustomHeader, EndpointSecret, Vault, sign};
@@ -69,20 +66,19 @@ pub async fn send(
         Ok(request) => request,
         Err(Unsendable { outcome, fault }) => return failed(outcome, fault),
     };
+    let (target, headers) = request;
+    let body = Bytes::copy_from_slice(payload.as_bytes());
     let exchange = async {
-        let mut response = request.send().await?;
-        let (status, retry_after) = (response.status(), retry_after(&response, now));
-        Ok::<_, RequestError>((status, retry_after, beginning(&mut response).await))
+        let mut reply = egress.post(&target, headers, body).await?;
+        let (status, retry_after) = (reply.status, retry_after(&reply, now));
+        Ok::<_, PostError>((status, retry_after, beginning(&mut reply).await))
     };
     match tokio::time::timeout(timeout, exchange).await {
         Err(_) => {
             let seconds = timeout.as_secs_f64();
             failed(AttemptOutcome::NoAnswer, format!("No complete answer within {seconds} s."))
         }
-        Ok(Err(error)) => {
-            let (outcome, words) = explain(&error);
-            failed(outcome, words)
-        }
+        Ok(Err(error)) => failed(outcome_of(error), error.to_string()),
         Ok(Ok((status, retry_after, (body, fault)))) => {
             let outcome = AttemptOutcome::Answered { status: status.as_u16(), retry_after };
             let error =
@@ -106,7 +102,7 @@ fn prepare(
     id: &str,
     payload: &str,
     now: Timestamp,
-) -> Result<gatepost_egress::RequestBuilder, Unsendable> {
+) -> Result<(Target, header::HeaderMap), Unsendable> {
     let target = egress
         .check(&endpoint.url)
         .map_err(|fault| Unsendable { outcome: AttemptOutcome::Undeliverable, fault: fault.to_string() })?;
@@ -141,15 +137,15 @@ fn prepare(
     ] {
         headers.insert(header::HeaderName::from_static(name), value(text)?);
     }
-    Ok(egress.post(&target).headers(headers).body(payload.to_owned()))
+    Ok((target, headers))
 }
 
 /// How the answer begins, and what went wrong while it was read. What lies behind that is not read, and the connection that it
 /// would come over is closed.
-async fn beginning(response: &mut Response) -> (String, Option<String>) {
+async fn beginning(reply: &mut Reply) -> (String, Option<String>) {
     let (mut bytes, mut fault) = (Vec::new(), None);
     while bytes.len() < KEPT_BYTES {
-        match response.chunk().await {
+        match reply.chunk().await {
             Ok(Some(chunk)) => bytes.extend_from_slice(&chunk[..chunk.len().min(KEPT_BYTES - bytes.len())]),
             Ok(None) => break,
             Err(_) => {
@@ -163,8 +159,8 @@ async fn beginning(response: &mut Response) -> (String, Option<String>) {
 }
 
 /// `Retry-After` in seconds or as a date; anything else is as good as none.
-fn retry_after(response: &Response, now: Timestamp) -> Option<Duration> {
-    let text = response.headers().get(header::RETRY_AFTER)?.to_str().ok()?.trim();
+fn retry_after(reply: &Reply, now: Timestamp) -> Option<Duration> {
+    let text = reply.headers.get(header::RETRY_AFTER)?.to_str().ok()?.trim();
     if let Ok(seconds) = text.parse() {
         return Some(Duration::from_secs(seconds));
     }
@@ -178,55 +174,18 @@ fn status_words(status: StatusCode) -> String {
     format!("{}{reason}", status.as_u16())
 }
 
-/// What a failed request means, in words that name no address of ours.
-fn explain(error: &RequestError) -> (AttemptOutcome, String) {
-    if is_not_public(error) {
-        return (AttemptOutcome::Undeliverable, "The url leads to an address that is not public.".to_owned());
-    }
-    let mut source = error.source();
-    while let Some(cause) = source {
-        if let Some(io) = cause.downcast_ref::<io::Error>() {
-            match io.kind() {
-                io::ErrorKind::ConnectionRefused => {
-                    return (AttemptOutcome::NoAnswer, "The connection was refused.".to_owned());
-                }
-                io::ErrorKind::NotFound => {
-                    return (AttemptOutcome::NoAnswer, "The host has no address.".to_owned());
-                }
-                kind if is_ours(kind, io.raw_os_error()) => {
-                    return (AttemptOutcome::NotSent, "The server has no connection to spare.".to_owned());
-                }
-                _ => {}
-            }
-        }
-        source = cause.source();
-    }
-    let words = if error.is_timeout() {
-        "No connection in time."
-    } else if error.is_connect() {
-        "No connection could be made."
-    } else {
-        "The connection broke off before an answer came."
-    };
-    (AttemptOutcome::NoAnswer, words.to_owned())
-}
-
-/// Whether this machine could not even begin to connect: it had no file or no memory to spare.
-fn is_ours(kind: io::ErrorKind, code: Option<i32>) -> bool {
-    // The standard library has no word for "too many open files", of this process or of the whole system.
-    const TOO_MANY_FILES: [i32; 2] = [24, 23];
-    kind == io::ErrorKind::OutOfMemory || code.is_some_and(|code| TOO_MANY_FILES.contains(&code))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_this_machine_lacks_is_not_the_receivers_fault() {
-        for (code, ours) in [(24, true), (23, true), (12, true), (111, false), (104, false)] {
-            let error = io::Error::from_raw_os_error(code);
-            assert_eq!(is_ours(error.kind(), error.raw_os_error()), ours, "{error}");
-        }
+/// What a failed request means for a delivery.
+fn outcome_of(error: PostError) -> AttemptOutcome {
+    match error {
+        PostError::NotPublic | PostError::Url => AttemptOutcome::Undeliverable,
+        // The receiver has no part in it.
+        PostError::Exhausted => AttemptOutcome::NotSent,
+        PostError::Refused
+        | PostError::NoAddress
+        | PostError::ConnectTimeout
+        | PostError::NotConnected
+        | PostError::TooManyInterim
+        | PostError::Unreadable
+        | PostError::BrokenOff => AttemptOutcome::NoAnswer,
     }
 }

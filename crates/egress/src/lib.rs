@@ -5,19 +5,23 @@
 //! connection is made, on the very addresses that are then connected to. There is no other way to get an HTTP client.
 
 mod addresses;
+mod post;
 mod resolver;
 mod target;
 
 use std::{sync::Arc, time::Duration};
 
+use bytes::Bytes;
+use http::HeaderMap;
 use ipnet::IpNet;
 use reqwest::redirect::Policy;
 
 pub use addresses::is_public;
-pub use reqwest::{Client, Error as RequestError, RequestBuilder, Response, StatusCode, header};
+pub use post::{PostError, Reply};
+pub use reqwest::{Client, Error as RequestError, Response, StatusCode, header};
 pub use target::{Target, TargetFault};
 
-use crate::resolver::FilteringResolver;
+use crate::{post::Poster, resolver::FilteringResolver};
 
 /// How long a connection that nobody uses is kept.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
@@ -25,10 +29,13 @@ const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const USER_AGENT: &str = concat!("Gatepost/", env!("CARGO_PKG_VERSION"));
 
-/// Which addresses may be reached, and the client that reaches them. Cloning is cheap.
+/// Which addresses may be reached, and the clients that reach them. Cloning is cheap.
 #[derive(Debug, Clone)]
 pub struct Egress {
     rules: Arc<Rules>,
+    /// For receivers that tenants choose.
+    poster: Poster,
+    /// For servers that the operator chooses.
     client: Client,
 }
 
@@ -47,29 +54,22 @@ pub struct Rules {
     pub resolve: Option<Resolve>,
 }
 
-/// Whether a request failed because its name leads to an address that may not be reached.
-pub fn is_not_public(error: &RequestError) -> bool {
-    let mut source = std::error::Error::source(error);
-    while let Some(cause) = source {
-        if cause.is::<resolver::NotPublic>() {
-            return true;
-        }
-        source = cause.source();
-    }
-    false
-}
-
 /// Looks a name up: answers its addresses.
 pub type Resolve = resolver::Resolve;
 
 /// Why there is no client.
 #[derive(Debug, thiserror::Error)]
-#[error("no HTTP client: {0}")]
-pub struct EgressError(#[from] reqwest::Error);
+pub enum EgressError {
+    /// Of that for servers that the operator chooses.
+    #[error("no HTTP client: {0}")]
+    Client(#[from] reqwest::Error),
+    /// Of that for receivers that tenants choose.
+    #[error("no HTTP client: {0}")]
+    Poster(#[from] rustls::Error),
+}
 
 impl Egress {
-    /// Makes the one client: it follows no redirect, uses no proxy, keeps connections, and speaks HTTP/2 where the other side
-    /// does.
+    /// Makes the clients: they follow no redirect, use no proxy, and keep connections.
     ///
     /// # Errors
     /// [`EgressError`] if there is no store of certificates.
@@ -87,7 +87,7 @@ impl Egress {
             .pool_max_idle_per_host(1024)
             .pool_idle_timeout(IDLE_TIMEOUT)
             .build()?;
-        Ok(Self { rules, client })
+        Ok(Self { poster: Poster::new(rules.clone())?, rules, client })
     }
 
     /// Checks an address as it is written, without looking any name up.
@@ -119,8 +119,12 @@ impl Egress {
         self.client.clone()
     }
 
-    /// Prepares a POST. The target is checked once more when the connection is made.
-    pub fn post(&self, target: &Target) -> RequestBuilder {
-        self.client.post(target.url().clone())
+    /// Posts `body` to a receiver, over HTTP/1.1, and waits for the head of the answer. The target is judged once more when the
+    /// connection is made.
+    ///
+    /// # Errors
+    /// [`PostError`].
+    pub async fn post(&self, target: &Target, headers: HeaderMap, body: Bytes) -> Result<Reply, PostError> {
+        self.poster.post(target, headers, body).await
     }
 }

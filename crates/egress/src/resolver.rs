@@ -61,6 +61,21 @@ pub fn all_allowed(addresses: &[IpAddr], rules: &Rules) -> bool {
 #[error("the name leads to an address that is not public")]
 pub struct NotPublic;
 
+/// The addresses of a name that may be connected to.
+pub async fn reachable(
+    name: &str,
+    rules: &Rules,
+) -> Result<Vec<SocketAddr>, Box<dyn std::error::Error + Send + Sync>> {
+    let addresses = look_up(name, rules).await?;
+    if addresses.is_empty() {
+        return Err(io::Error::new(io::ErrorKind::NotFound, "the name has no address").into());
+    }
+    if !all_allowed(&addresses, rules) {
+        return Err(NotPublic.into());
+    }
+    Ok(addresses.into_iter().map(|address| SocketAddr::new(address, 0)).collect())
+}
+
 /// What the HTTP client asks.
 pub struct FilteringResolver {
     rules: Arc<Rules>,
@@ -76,15 +91,8 @@ impl reqwest::dns::Resolve for FilteringResolver {
     fn resolve(&self, name: Name) -> Resolving {
         let rules = self.rules.clone();
         Box::pin(async move {
-            let addresses = look_up(name.as_str(), &rules).await?;
-            if addresses.is_empty() {
-                return Err(io::Error::new(io::ErrorKind::NotFound, "the name has no address").into());
-            }
-            if !all_allowed(&addresses, &rules) {
-                return Err(NotPublic.into());
-            }
-            let sockets = addresses.into_iter().map(|address| SocketAddr::new(address, 0));
-            Ok(Box::new(sockets.collect::<Vec<_>>().into_iter()) as Addrs)
+            let sockets = reachable(name.as_str(), &rules).await?;
+            Ok(Box::new(sockets.into_iter()) as Addrs)
         })
     }
 }

@@ -9,7 +9,8 @@ use std::{
     },
 };
 
-use gatepost_egress::{Egress, Resolve, Rules, TargetFault};
+use bytes::Bytes;
+use gatepost_egress::{Egress, PostError, Resolve, Rules, TargetFault, header::HeaderMap};
 use tokio::net::TcpListener;
 
 const PUBLIC: &str = "8.8.8.8";
@@ -36,12 +37,12 @@ async fn reaches(egress: &Egress, asked_nobody: bool) -> bool {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let url = format!("http://hostile.example:{}/", listener.local_addr().expect("its address").port());
     let target = egress.check(&url).expect("a name says nothing");
-    let sent = egress.post(&target).send();
+    let sent = egress.post(&target, HeaderMap::new(), Bytes::new());
     tokio::select! {
         _ = listener.accept() => true,
         refused = sent => {
             let error = refused.expect_err("nobody answers");
-            assert!(gatepost_egress::is_not_public(&error) || asked_nobody, "{error:?}");
+            assert_eq!(error, if asked_nobody { PostError::NoAddress } else { PostError::NotPublic });
             false
         }
     }
