@@ -31,7 +31,7 @@ async fn create_post(key: VerifiedKey) -> String {
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
     let gate = match (variable("GATEPOST_URL"), variable("GATEPOST_KEY")) {
-        (Some(url), Some(key)) => Gate::remote(&url, Secret::new(key))?,
+        (Some(url), Some(key)) => Gate::remote(&url, Secret::new(key)).build()?,
         _ => Gate::in_process(open().await?),
     };
     let (read, write) = (gate.require("posts:read")?, gate.require("posts:write")?);

@@ -1,6 +1,6 @@
 //! What is decided about one request, wherever it is decided.
 
-use std::{future::Ready, net::IpAddr};
+use std::{future::Ready, net::IpAddr, sync::Arc};
 
 use actix_web::{FromRequest, HttpMessage, HttpRequest, dev::Payload};
 use gatepost_app::{App, Principal, Verdict};
@@ -53,7 +53,7 @@ impl Standing {
 }
 
 /// What a key must be to pass.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Wanted {
     pub scopes: Vec<Scope>,
     pub environment: EnvironmentFilter,
@@ -70,14 +70,14 @@ pub struct Admitted {
 /// Who decides.
 pub enum Decider {
     InProcess(App),
-    Remote(Remote),
+    Remote(Box<Remote>),
 }
 
 impl Decider {
     pub async fn decide(
         &self,
         token: Option<&str>,
-        wanted: &Wanted,
+        wanted: &Arc<Wanted>,
         address: Option<IpAddr>,
     ) -> Result<Admitted, Refusal> {
         let token = token.and_then(Token::parse);

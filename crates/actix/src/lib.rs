@@ -10,7 +10,7 @@
 //! }
 //!
 //! let gate = Gate::in_process(app);
-//! // Or, with a Gatepost of its own: Gate::remote("https://gatepost.example.com", service_key)?
+//! // Or, with a Gatepost of its own: Gate::remote("https://gatepost.example.com", service_key).build()?
 //! let read = gate.require("posts:read")?;
 //! HttpServer::new(move || App::new().service(web::resource("/posts").wrap(read.clone()).get(posts)))
 //!     .bind("127.0.0.1:3000")?
@@ -24,6 +24,7 @@
 //! behind does not run. Without an answer from Gatepost a request is refused with 503: never let in.
 
 mod decision;
+mod memory;
 mod middleware;
 mod refusal;
 mod remote;
@@ -49,6 +50,31 @@ pub struct Gate {
     trusted_proxies: Arc<[IpNet]>,
 }
 
+/// A gate that asks a Gatepost elsewhere, before it is built.
+pub struct RemoteGate {
+    url: String,
+    service_key: Secret,
+    allow_plain_http: bool,
+}
+
+impl RemoteGate {
+    /// Whether an `http://` address may lead beyond this machine: then whoever is on the way reads the keys. Default: no.
+    #[must_use]
+    pub fn allow_plain_http(self, allow_plain_http: bool) -> Self {
+        Self { allow_plain_http, ..self }
+    }
+
+    /// Makes the gate.
+    ///
+    /// # Errors
+    /// [`RemoteError`] if the address cannot be used.
+    pub fn build(self) -> Result<Gate, RemoteError> {
+        let remote = Remote::new(&self.url, self.service_key, self.allow_plain_http)?;
+        let decider = Decider::Remote(Box::new(remote));
+        Ok(Gate { decider: Arc::new(decider), trusted_proxies: Arc::default() })
+    }
+}
+
 impl Gate {
     /// Decides in this process. Somebody must run [`App::follow_changes`], [`App::sweep`] and, every few seconds,
     /// [`App::write_usage`], as the server does.
@@ -59,11 +85,10 @@ impl Gate {
     /// Asks the Gatepost at `url`, e.g. `https://gatepost.example.com`, with a key that has the scope
     /// `api-keys:verify`. Answers that do not come within five seconds are refusals.
     ///
-    /// # Errors
-    /// [`RemoteError`] if the address cannot be used.
-    pub fn remote(url: &str, service_key: Secret) -> Result<Self, RemoteError> {
-        let decider = Decider::Remote(Remote::new(url, service_key)?);
-        Ok(Self { decider: Arc::new(decider), trusted_proxies: Arc::default() })
+    /// A refusal holds for a second, and an address has 60 calls a minute for tokens that were not let in within the last; then it is
+    /// refused with 429 without asking. Proxies that the environment names are not used.
+    pub fn remote(url: &str, service_key: Secret) -> RemoteGate {
+        RemoteGate { url: url.to_owned(), service_key, allow_plain_http: false }
     }
 
     /// Believes `X-Forwarded-For` of these proxies, from the right, as Gatepost itself does.

@@ -13,7 +13,7 @@ use serde_json::json;
 use crate::decision::Standing;
 
 /// A request that may not pass, and why.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Refusal {
     error: Error,
     standing: Option<Standing>,
@@ -40,6 +40,11 @@ impl Refusal {
             // Whatever else goes wrong, the decision could not be made.
             _ => StatusCode::SERVICE_UNAVAILABLE,
         }
+    }
+
+    /// Whether it was decided, and not only that nothing could be.
+    pub fn is_a_decision(&self) -> bool {
+        self.status() != StatusCode::SERVICE_UNAVAILABLE
     }
 
     /// The whole answer.

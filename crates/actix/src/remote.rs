@@ -1,8 +1,8 @@
 //! Decisions by another process, through `POST /api/v1/api-keys/verify`.
 
-use std::{net::IpAddr, time::Duration};
+use std::{net::IpAddr, sync::Arc, time::Duration};
 
-use gatepost_kernel::{ApiKeyId, Environment, Error, Secret, Timestamp, WorkspaceId};
+use gatepost_kernel::{ApiKeyId, Environment, Error, Secret, SystemClock, Timestamp, WorkspaceId};
 use gatepost_keys::{Scope, Token};
 use reqwest::{Client, Url};
 use serde::Deserialize;
@@ -10,6 +10,7 @@ use serde_json::json;
 
 use crate::{
     decision::{Admitted, Standing, VerifiedKey, Wanted},
+    memory::{Memory, Question},
     refusal::Refusal,
 };
 
@@ -21,14 +22,20 @@ pub struct Remote {
     client: Client,
     url: Url,
     service_key: Secret,
+    memory: Memory,
 }
 
 /// Why a Gatepost cannot be asked.
 #[derive(Debug, thiserror::Error)]
 pub enum RemoteError {
     /// It is not an address that requests can be sent to.
-    #[error("expected https://HOST or http://HOST, without a path")]
+    #[error("expected https://HOST, without a path")]
     Url,
+    /// Keys would cross a network where others can read them.
+    #[error(
+        "http:// is for this machine alone; give https://, or allow_plain_http(true) on a network that is trusted"
+    )]
+    PlainHttp,
     /// There is no HTTP client here.
     #[error("no HTTP client: {0}")]
     Client(#[from] reqwest::Error),
@@ -81,20 +88,66 @@ impl Limit {
 }
 
 impl Remote {
-    pub fn new(url: &str, service_key: Secret) -> Result<Self, RemoteError> {
+    pub fn new(url: &str, service_key: Secret, allow_plain_http: bool) -> Result<Self, RemoteError> {
         let url = Url::parse(url).map_err(|_| RemoteError::Url)?;
         if !matches!(url.scheme(), "http" | "https") || url.path() != "/" {
             return Err(RemoteError::Url);
         }
+        if url.scheme() == "http" && !allow_plain_http && !is_this_machine(&url) {
+            return Err(RemoteError::PlainHttp);
+        }
         // Whoever comes second finds it installed.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let client =
-            Client::builder().timeout(TIMEOUT).redirect(reqwest::redirect::Policy::none()).build()?;
+        let client = Client::builder()
+            .timeout(TIMEOUT)
+            .redirect(reqwest::redirect::Policy::none())
+            // What the environment says about proxies is not said for keys.
+            .no_proxy()
+            .build()?;
         let url = url.join("/api/v1/api-keys/verify").map_err(|_| RemoteError::Url)?;
-        Ok(Self { client, url, service_key })
+        Ok(Self { client, url, service_key, memory: Memory::new(Arc::new(SystemClock)) })
     }
 
     pub async fn decide(
+        &self,
+        token: &Token,
+        wanted: &Arc<Wanted>,
+        address: Option<IpAddr>,
+    ) -> Result<Admitted, Refusal> {
+        let question = Question { token: token.digest(), wanted: wanted.clone(), address };
+        if let Some(refusal) = self.memory.refusal(&question) {
+            return Err(refusal);
+        }
+        let (mut turn, mut call) = (None, None);
+        if !self.memory.knows(&question.token) {
+            turn = tokio::time::timeout(TIMEOUT, self.memory.turn(address)).await.map_err(|_| {
+                Error::Unavailable("too many tokens of one address wait to be verified".to_owned())
+            })?;
+            // Who came before may have asked the same.
+            if let Some(refusal) = self.memory.refusal(&question) {
+                return Err(refusal);
+            }
+            if !self.memory.knows(&question.token) {
+                call = Some(self.memory.call(address)?);
+            }
+        }
+        let decided = self.ask(token, wanted, address).await;
+        drop(turn);
+        match &decided {
+            Ok(_) => self.memory.let_in(question.token),
+            Err(refusal) if refusal.is_a_decision() => {
+                self.memory.refuse(question, refusal.clone());
+                return decided;
+            }
+            Err(_) => {}
+        }
+        if let Some(call) = &call {
+            self.memory.give_back(call);
+        }
+        decided
+    }
+
+    async fn ask(
         &self,
         token: &Token,
         wanted: &Wanted,
@@ -115,6 +168,13 @@ impl Remote {
         let decision: Decision = answer.json().await.map_err(unavailable)?;
         decision.judge(&scopes)
     }
+}
+
+/// Whether an address is that of this machine, where nobody is on the way.
+fn is_this_machine(url: &Url) -> bool {
+    let host = url.host_str().unwrap_or_default();
+    let address = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
+    host == "localhost" || address.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
 impl Decision {
@@ -154,5 +214,27 @@ impl Decision {
             (_, other, _) => Error::Unavailable(format!("Gatepost answers {other}")),
         };
         Err(Refusal::from(error).with_standing(standing))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_cross_no_network_in_the_clear_unless_that_is_allowed() {
+        let made = |url: &str, allow| Remote::new(url, Secret::new("key".to_owned()), allow).map(|_| ());
+        for url in
+            ["https://gatepost.example.com", "http://127.0.0.1:8080", "http://[::1]:8080", "http://localhost"]
+        {
+            assert!(made(url, false).is_ok(), "{url}");
+        }
+        for url in ["http://gatepost.example.com", "http://10.0.0.1", "http://localhost.example.com"] {
+            assert!(matches!(made(url, false), Err(RemoteError::PlainHttp)), "{url}");
+            assert!(made(url, true).is_ok(), "{url}");
+        }
+        for url in ["ftp://gatepost.example.com", "https://gatepost.example.com/v1", "gatepost"] {
+            assert!(matches!(made(url, true), Err(RemoteError::Url)), "{url}");
+        }
     }
 }

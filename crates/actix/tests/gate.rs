@@ -8,12 +8,13 @@ use std::{
 
 use actix_web::{App, HttpServer, web};
 use gatepost_actix::{EnvironmentFilter, Gate, VerifiedKey};
-use gatepost_kernel::{Environment, Secret};
+use gatepost_kernel::{Environment, Secret, random};
+use gatepost_keys::Token;
 use gatepost_test_support::{Reply, TestApp, both_engines, http_client};
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, BufReader};
 
-both_engines! { TestApp: in_process, through_verify }
+both_engines! { TestApp: in_process, through_verify, bad_tokens_cost_gatepost_little }
 
 async fn posts(key: VerifiedKey) -> String {
     format!("{} {} {}", key.workspace_id, key.environment, key.scopes.join(","))
@@ -68,7 +69,7 @@ async fn through_verify(app: TestApp) {
     let scopes = json!({ "scopes": ["api-keys:verify"] });
     let (service_id, service_key) = app.create_key(&app.root_key, 0, scopes).await;
     let url = format!("http://{}", app.address);
-    let gate = Gate::remote(&url, Secret::new(service_key)).expect("a gate");
+    let gate = Gate::remote(&url, Secret::new(service_key)).build().expect("a gate");
     let address = serve(&gate);
     decides(&app, address).await;
     // Without a decision nobody passes.
@@ -149,4 +150,49 @@ async fn the_example_runs() {
         .expect("bash");
     assert_eq!(String::from_utf8_lossy(&output.stdout), "401");
     assert!(dir.path().join("posts.db").exists());
+}
+
+/// How often Gatepost was asked by the service key, which asks for nothing else.
+async fn asked(app: &TestApp, service_key: &str) -> u64 {
+    let standing = app.get(service_key, "/auth").await;
+    let left: u64 = standing.header("x-ratelimit-remaining").parse().expect("a number");
+    standing.header("x-ratelimit-limit").parse::<u64>().expect("a number") - left
+}
+
+async fn bad_tokens_cost_gatepost_little(app: TestApp) {
+    let scopes = json!({ "scopes": ["api-keys:verify"] });
+    let (_, service_key) = app.create_key(&app.root_key, 0, scopes).await;
+    let url = format!("http://{}", app.address);
+    let gate = Gate::remote(&url, Secret::new(service_key.clone())).build().expect("a gate");
+    let address = serve(&gate);
+    let (_, good) = app.create_key(&app.root_key, 0, json!({ "scopes": ["posts:read"] })).await;
+    // Many at once that nobody knows yet are many calls of one that is let in.
+    let all = futures_util::future::join_all((0..100).map(|_| get(address, &good))).await;
+    assert!(all.iter().all(|reply| reply.status == 200));
+    let before = asked(&app, &service_key).await;
+
+    // The same one again and again: once a second, whatever the second is.
+    let (_, narrow) = app.create_key(&app.root_key, 0, json!({ "scopes": ["users:*"] })).await;
+    let all = futures_util::future::join_all((0..50).map(|_| get(address, &narrow))).await;
+    assert!(all.iter().all(|reply| reply.status == 403));
+    // Others, each of them well-formed: no more than sixty calls.
+    let mut refused = 0;
+    for _ in 0..100 {
+        let unknown = Token::generate(Environment::Live, &mut random::rng());
+        let reply = get(address, unknown.secret().expose()).await;
+        match reply.status.as_u16() {
+            401 => {}
+            429 => {
+                let wait = reply.header("retry-after").parse::<u64>();
+                assert!(wait.is_ok_and(|seconds| (1..=60).contains(&seconds)));
+                refused += 1;
+            }
+            other => panic!("{other}: {}", reply.text),
+        }
+    }
+    // What was asked about its own standing is counted too.
+    let calls = asked(&app, &service_key).await - before - 1;
+    assert!(calls <= 60 && refused >= 40, "{calls} calls, {refused} refused");
+    // Whoever was let in a moment ago still is.
+    get(address, &good).await.expect(200);
 }

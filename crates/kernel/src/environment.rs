@@ -33,7 +33,7 @@ impl Environment {
 }
 
 /// Keys of which environments may pass a gate.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum EnvironmentFilter {
     /// Those of one.
     Only(Environment),
