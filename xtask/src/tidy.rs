@@ -21,7 +21,7 @@ const LAYERS: [&[&str]; 7] = [
 const TOOLS: [&str; 3] = ["gatepost-test-support", "gatepost-bench", "xtask"];
 
 /// Who may name a framework. Tests may name any.
-const FRAMEWORKS: [(&str, &[&str]); 16] = [
+const FRAMEWORKS: [(&str, &[&str]); 20] = [
     ("actix-http", &["api"]),
     ("actix-service", &["api"]),
     ("actix-web", &["api", "actix"]),
@@ -34,11 +34,19 @@ const FRAMEWORKS: [(&str, &[&str]); 16] = [
     ("libsqlite3-sys", &["storage"]),
     ("tokio-postgres", &["storage"]),
     ("reqwest", &["egress", "actix"]),
+    ("hyper", &["egress"]),
+    ("hyper-rustls", &["egress"]),
+    ("hyper-util", &["egress"]),
+    ("rustls-platform-verifier", &["egress"]),
     ("rmcp", &["mcp", "api"]),
     ("jsonschema", &["mcp"]),
     ("clap", &["server"]),
     ("toml", &["server"]),
 ];
+
+/// A dependency, a feature that it must be used with, and what happens without.
+const NEEDED_FEATURES: [(&str, &str, &str); 1] =
+    [("utoipa-swagger-ui", "vendored", "its build script downloads the page")];
 
 /// Crates of rules, which do no input or output and so need no runtime.
 const PURE: [&str; 8] = ["kernel", "keys", "limits", "entitlements", "webhooks", "seo", "pixel", "analytics"];
@@ -94,6 +102,13 @@ fn dependencies(faults: &mut Vec<String>) -> Result<(), Failure> {
                 && !(users.contains(&name) || is_tool || in_tests)
             {
                 faults.push(format!("{full_name} may not name {used}; only {} may", users.join(", ")));
+            }
+            for (needing, feature, otherwise) in NEEDED_FEATURES {
+                if used == needing && !dependency.features.iter().any(|given| given == feature) {
+                    faults.push(format!(
+                        "{full_name} must use {used} with `{feature}`: without it {otherwise}"
+                    ));
+                }
             }
             if PURE.contains(&name) && IMPURE.contains(&used) && !in_tests {
                 faults.push(format!("{full_name} holds rules only and may not use {used}"));

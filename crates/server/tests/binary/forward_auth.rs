@@ -1,9 +1,9 @@
-//! `docs/FORWARD-AUTH.md`, tried with a real nginx.
+//! `docs/FORWARD-AUTH.md`, tried with a real nginx and a real Caddy.
 
 use std::{fs, net::TcpListener, process::Stdio};
 
 use gatepost_test_support::Engine;
-use reqwest::{RequestBuilder, Response};
+use reqwest::{Method, RequestBuilder, Response};
 use serde_json::{Value, json};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -18,7 +18,7 @@ const AROUND: &str = "daemon off; master_process off; pid nginx.pid; error_log s
                       http { access_log off; client_body_temp_path body; proxy_temp_path proxy; fastcgi_temp_path fastcgi; \
                       uwsgi_temp_path uwsgi; scgi_temp_path scgi;\n@SERVER@\n}\n";
 
-/// An API that answers every request with the workspace that it is told.
+/// An API that answers every request with the workspaces that it is told: by the gate, and by the client.
 async fn upstream() -> String {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let address = listener.local_addr().expect("its address").to_string();
@@ -28,8 +28,12 @@ async fn upstream() -> String {
                 let mut head = vec![0u8; 8192];
                 let length = stream.read(&mut head).await.unwrap_or(0);
                 let head = String::from_utf8_lossy(&head[..length]).to_lowercase();
-                let line = head.lines().find_map(|line| line.strip_prefix("x-gatepost-workspace: "));
-                let body = format!("workspace {}", line.unwrap_or("?"));
+                let told = |name: &str| head.lines().find_map(|line| line.strip_prefix(name)).unwrap_or("?");
+                let body = format!(
+                    "workspace {}, asked for {}",
+                    told("x-gatepost-workspace: "),
+                    told("x-workspace-id: ")
+                );
                 let answer = format!(
                     "HTTP/1.1 200 OK\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
                     body.len()
@@ -41,31 +45,59 @@ async fn upstream() -> String {
     address
 }
 
-/// Starts nginx with the documentation's lines; answers it with its address.
-async fn nginx(place: &Place, gatepost: &Running) -> (Child, String) {
+/// The documentation's lines for a proxy, between real addresses; with the address that it listens on.
+async fn documented(language: &str, listen: &str, gatepost: &Running) -> (String, String) {
     let documentation = include_str!("../../../../docs/FORWARD-AUTH.md");
-    let block = documentation
-        .split("```nginx\n")
-        .nth(1)
-        .and_then(|rest| rest.split("```").next())
-        .expect("the block");
+    let block = documentation.split(&format!("```{language}\n")).nth(1);
+    let block = block.and_then(|rest| rest.split("```").next()).expect("the block");
     let front =
         TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("its address").to_string();
-    let server = block
-        .replace("listen 8000", &format!("listen {front}"))
+    assert!(block.contains(listen), "{block}");
+    let lines = block
+        .replace(
+            listen,
+            &listen.replace("8000", &front).replace("api.example.com", &format!("http://{front}")),
+        )
         .replace("127.0.0.1:9000", &upstream().await)
         .replace("127.0.0.1:8080", &gatepost.address);
+    (lines, front)
+}
+
+/// Starts a proxy and waits until it listens.
+async fn start(mut program: Command, front: &str) -> Child {
+    let name = program.as_std().get_program().display().to_string();
+    let child = program.kill_on_drop(true).stderr(Stdio::inherit()).spawn();
+    let mut child =
+        child.unwrap_or_else(|error| panic!("{name}, which `cargo xtask test` installs: {error}"));
+    while tokio::net::TcpStream::connect(front).await.is_err() {
+        assert!(child.try_wait().expect("its state").is_none(), "{name} has ended");
+        tokio::task::yield_now().await;
+    }
+    child
+}
+
+/// Starts nginx with the documentation's lines; answers it with its address.
+async fn nginx(place: &Place, gatepost: &Running) -> (Child, String) {
+    let (server, front) = documented("nginx", "listen 8000", gatepost).await;
     let dir = place.dir.path();
     let config = dir.join("nginx.conf");
     fs::write(&config, AROUND.replace("@SERVER@", &server)).expect("the configuration");
     let mut program = Command::new("nginx");
-    program.arg("-p").arg(dir).arg("-c").arg(&config).kill_on_drop(true).stderr(Stdio::inherit());
-    let mut child = program.spawn().expect("nginx, which `cargo xtask test` installs");
-    while tokio::net::TcpStream::connect(&front).await.is_err() {
-        assert!(child.try_wait().expect("its state").is_none(), "nginx has ended");
-        tokio::task::yield_now().await;
-    }
-    (child, front)
+    program.arg("-p").arg(dir).arg("-c").arg(&config);
+    (start(program, &front).await, front)
+}
+
+/// Starts Caddy with the documentation's lines; answers it with its address.
+async fn caddy(place: &Place, gatepost: &Running) -> (Child, String) {
+    let (site, front) = documented("caddy", "api.example.com", gatepost).await;
+    let dir = place.dir.path();
+    let config = dir.join("Caddyfile");
+    fs::write(&config, format!("{{\n    admin off\n    log {{\n        level ERROR\n    }}\n}}\n{site}"))
+        .expect("the configuration");
+    let mut program = Command::new("caddy");
+    program.args(["run", "--adapter", "caddyfile", "--config"]).arg(&config);
+    program.current_dir(dir).env("HOME", dir).env("XDG_DATA_HOME", dir).env("XDG_CONFIG_HOME", dir);
+    (start(program, &front).await, front)
 }
 
 async fn send(request: RequestBuilder) -> Response {
@@ -105,13 +137,14 @@ async fn nginx_asks_as_documented() {
     let get = |key: &str| {
         // What a client says of its workspace is replaced.
         let request = client.get(format!("http://{front}/posts/1")).header("X-Gatepost-Workspace", "1");
+        let request = request.header("X-Workspace-ID", "1");
         send(if key.is_empty() { request } else { request.bearer_auth(key) })
     };
     for remaining in ["1", "0"] {
         let answer = get(&reader).await;
         assert_eq!(answer.status(), 200);
         assert_eq!(answer.headers()["x-ratelimit-remaining"], remaining);
-        assert_eq!(answer.text().await.expect("a body"), "workspace 2");
+        assert_eq!(answer.text().await.expect("a body"), "workspace 2, asked for ?");
     }
     let limited = get(&reader).await;
     assert_eq!(limited.status(), 429);
@@ -125,7 +158,7 @@ async fn nginx_asks_as_documented() {
         sentence.contains("of the test environment") && sentence.contains("Use a key of the other one"),
         "{sentence}"
     );
-    let preflight = client.request(reqwest::Method::OPTIONS, format!("http://{front}/posts/1"));
+    let preflight = client.request(Method::OPTIONS, format!("http://{front}/posts/1"));
     let preflight =
         preflight.header("Origin", "https://app.example").header("Access-Control-Request-Method", "GET");
     assert_eq!(send(preflight).await.status(), 200, "the API behind answers it");
@@ -144,5 +177,43 @@ async fn nginx_asks_as_documented() {
         "internal"
     );
     nginx.kill().await.expect("nginx ends");
+    gatepost.stop().await;
+}
+
+/// What reads and what writes, as documented for both.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_writes_needs_a_key_that_may_write() {
+    let place = Place::start(Engine::Sqlite).await;
+    let config = "[server]\ntrusted_proxies = [\"127.0.0.1/32\"]\n";
+    fs::write(place.dir.path().join("gatepost.toml"), config).expect("the configuration");
+    let gatepost = place.command(&["serve", "--bind", "127.0.0.1:0", "--config", "gatepost.toml"]);
+    let gatepost = Running::start(gatepost).await;
+    let root = gatepost.first_key().await;
+    let key = async |scope: &str| {
+        let body = json!({ "name": scope, "scopes": [scope] });
+        let made: Value = gatepost.post("/api/v1/api-keys", &root, body).await.json().await.expect("JSON");
+        made["data"]["key"].as_str().expect("a key").to_owned()
+    };
+    let (reader, writer) = (key("posts:read").await, key("posts:write").await);
+    let client = gatepost_test_support::http_client(None);
+    for (mut proxy, front) in [nginx(&place, &gatepost).await, caddy(&place, &gatepost).await] {
+        let ask = |method: Method, key: &str| {
+            let request = client.request(method, format!("http://{front}/posts/1")).bearer_auth(key);
+            // What a client says of methods, workspaces and decisions is not heard.
+            let request = request.header("X-Forwarded-Method", "GET").header("X-Workspace-ID", "7");
+            send(request.header("X-Gatepost-Workspace", "7"))
+        };
+        for method in [Method::GET, Method::HEAD] {
+            assert_eq!(ask(method.clone(), &reader).await.status(), 200, "{front} {method}");
+            assert_eq!(ask(method.clone(), &writer).await.status(), 403, "{front} {method}");
+        }
+        for method in [Method::DELETE, Method::POST, Method::PUT, Method::PATCH] {
+            assert_eq!(ask(method.clone(), &reader).await.status(), 403, "{front} {method}");
+            assert_eq!(ask(method.clone(), &writer).await.status(), 200, "{front} {method}");
+        }
+        let told = ask(Method::DELETE, &writer).await.text().await.expect("a body");
+        assert_eq!(told, "workspace 1, asked for ?", "{front}");
+        proxy.kill().await.expect("the proxy ends");
+    }
     gatepost.stop().await;
 }
