@@ -1,4 +1,4 @@
-//! The allocator, and how soon it gives memory back.
+//! The allocator, how soon it gives memory back, and who may read what is in it.
 
 use std::ffi::{c_int, c_long};
 
@@ -21,5 +21,15 @@ pub fn give_back_soon() {
     // SAFETY: sets one number among the allocator's options, which any thread may do at any time.
     unsafe {
         libmimalloc_sys::mi_option_set(PURGE_DELAY, KEPT_MILLISECONDS);
+    }
+}
+
+/// Keeps what is in memory, keys and secrets among it, from other processes of the same user, and out of core dumps. The system's
+/// administrator may still look.
+pub fn keep_from_others() {
+    #[cfg(target_os = "linux")]
+    if let Err(error) = nix::sys::prctl::set_dumpable(false) {
+        let error: crate::Failure = format!("other processes of this user can read this one: {error}").into();
+        crate::output::error(error.as_ref());
     }
 }

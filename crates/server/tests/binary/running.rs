@@ -2,7 +2,7 @@
 
 use std::{
     ffi::OsStr,
-    path::Path,
+    path::{Path, PathBuf},
     process::{Output, Stdio},
 };
 
@@ -21,7 +21,7 @@ use tokio::{
     sync::watch,
 };
 
-const PROGRAM: &str = env!("CARGO_BIN_EXE_gatepost");
+pub const PROGRAM: &str = env!("CARGO_BIN_EXE_gatepost");
 
 /// A database and a directory to run in.
 pub struct Place {
@@ -37,6 +37,11 @@ impl Place {
     /// Prepares the program with nothing of this process's own settings.
     pub fn command(&self, args: &[&str]) -> Command {
         command(self.dir.path(), &self.database.url, args)
+    }
+
+    /// The same for a copy of the program.
+    pub fn command_of(&self, program: &Path, args: &[&str]) -> Command {
+        prepared(program, self.dir.path(), &self.database.url, args)
     }
 
     /// Runs a command to its end.
@@ -109,6 +114,7 @@ fn prepared(program: impl AsRef<OsStr>, dir: &Path, database_url: &str, args: &[
 pub struct Running {
     pub child: Child,
     pub address: String,
+    dir: PathBuf,
     stdout: watch::Receiver<String>,
     stderr: watch::Receiver<String>,
 }
@@ -116,6 +122,7 @@ pub struct Running {
 impl Running {
     /// Starts a server and waits until it says that it is ready.
     pub async fn start(mut command: Command) -> Self {
+        let dir = command.as_std().get_current_dir().expect("a directory").to_owned();
         let mut child =
             command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("starting gatepost");
         let stdout = collect(child.stdout.take().expect("stdout"));
@@ -124,7 +131,7 @@ impl Running {
         let Ok(Some(address)) = ready else {
             panic!("gatepost ended before it was ready: {}", *stderr.borrow());
         };
-        Self { child, address, stdout, stderr }
+        Self { child, address, dir, stdout, stderr }
     }
 
     /// What it printed so far.
@@ -145,9 +152,10 @@ impl Running {
 
     /// The key of the first start, from the file that was written before the server was ready.
     pub async fn first_key(&self) -> String {
-        // In the directory as the server sees it, which may be on a disk of its own.
-        let path = format!("/proc/{}/cwd/gatepost.first-key", self.pid());
-        let text = std::fs::read_to_string(path).expect("the first key");
+        let read = |dir: &Path| std::fs::read_to_string(dir.join("gatepost.first-key"));
+        // Or in the directory as the server sees it, which may be on a disk of its own; that only root may look into.
+        let text = read(&self.dir).or_else(|_| read(Path::new(&format!("/proc/{}/cwd", self.pid()))));
+        let text = text.expect("the first key");
         text.trim_end().to_owned()
     }
 
