@@ -172,7 +172,8 @@ async fn converse(
                     return;
                 }
             }
-            Reply::Silence => std::future::pending::<()>().await,
+            // Until the sender has given up.
+            Reply::Silence => while let Ok(1..) = stream.read_buf(&mut bytes).await {},
         }
     }
 }
