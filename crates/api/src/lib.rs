@@ -14,6 +14,7 @@ mod contract;
 mod cors;
 mod documents;
 mod error;
+mod exposed;
 mod fallback;
 mod gate;
 mod lists;
@@ -57,6 +58,7 @@ use crate::{
     budget::Budget,
     contract::{Contract, PlanHeaders},
     documents::Documents,
+    exposed::ExposedKeys,
     fallback::RouteTable,
     mcp_server::McpEndpoint,
     metrics::Metrics,
@@ -115,6 +117,7 @@ struct Parts {
     routes: RouteTable,
     plan_headers: Vec<PlanHeaders>,
     documents: Documents,
+    exposed_keys: ExposedKeys,
     budget: Budget,
     readiness: Mutex<Option<(Instant, Result<()>)>>,
     mcp_endpoint: McpEndpoint,
@@ -140,6 +143,7 @@ impl State {
             routes,
             plan_headers,
             documents,
+            exposed_keys: ExposedKeys::default(),
             budget: Budget::default(),
             readiness: Mutex::default(),
             mcp_endpoint,
@@ -179,6 +183,10 @@ impl State {
     /// The bytes in flight.
     fn budget(&self) -> &Budget {
         &self.0.budget
+    }
+
+    fn exposed_keys(&self) -> &ExposedKeys {
+        &self.0.exposed_keys
     }
 
     fn documents(&self) -> &Documents {

@@ -16,8 +16,8 @@ use gatepost_app::{Principal, Verdict};
 use gatepost_kernel::{Error as UseCaseError, RequestId, random};
 
 use crate::{
-    BASE_PATH, PlainHttp, State, client, contract::ErrorFormat, cors, error::ApiError, gate::is_forward_auth,
-    routes,
+    BASE_PATH, PlainHttp, State, call::token, client, contract::ErrorFormat, cors, error::ApiError,
+    gate::is_forward_auth, routes,
 };
 
 /// Ties an answer to its log lines and audit rows.
@@ -96,13 +96,16 @@ pub async fn respond<B: MessageBody + 'static>(
     Ok(response)
 }
 
-/// What a request is told that comes without TLS where that is not allowed. Its key is not looked at.
+/// What a request is told that comes without TLS where that is not allowed. Its key is not looked at, except to warn the operator.
 fn wrong_way(req: &ServiceRequest, state: &State) -> Option<HttpResponse> {
     let allowed = state.settings().plain_http == PlainHttp::Allow
         || routes::probes::PATHS.contains(&req.path())
         || client::came_with_tls(req.request(), state);
     if allowed {
         return None;
+    }
+    if let Some(token) = token(req.headers()) {
+        state.exposed_keys().tell(&token);
     }
     if state.settings().plain_http == PlainHttp::Redirect {
         let path = req.uri().path_and_query().map_or("/", |path| path.as_str());

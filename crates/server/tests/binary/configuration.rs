@@ -93,5 +93,12 @@ async fn a_certificate_makes_it_https_and_the_plain_port_sends_there() {
     assert_eq!(answer.status(), 204);
     let moved = client.get(format!("http://{plain}/api/v1/auth")).send().await.expect("an answer");
     assert_eq!(moved.status(), 301);
-    server.stop().await;
+    // A key that was sent there was readable on the way, which the operator is told: once.
+    for _ in 0..3 {
+        let moved = client.get(format!("http://{plain}/api/v1/auth")).bearer_auth(&token);
+        assert_eq!(moved.send().await.expect("an answer").status(), 301);
+    }
+    let log = server.stop().await;
+    assert_eq!(log.matches("a key was sent without TLS").count(), 1, "{log}");
+    assert!(log.contains(&token[..11]), "it says which");
 }
