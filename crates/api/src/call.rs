@@ -15,7 +15,7 @@ use actix_web::{
 };
 use futures_util::StreamExt;
 use gatepost_app::{
-    Admitted, Answer, App, Caller, IdempotencyRequest, IfMatch, Op, Principal, Refused, UnitOfWork, limiter,
+    Admitted, Answer, App, Caller, IfMatch, Op, Principal, Refused, UnitOfWork, limiter,
     lists::{ListRequest, MAX_PAGE_BYTES, Size},
     presented,
 };
@@ -102,11 +102,8 @@ impl<S: RequiredScope, Q: ReadQuery, B: ReadBody> Call<S, Q, B> {
                     Error::invalid("Idempotency-Key", "The Idempotency-Key may be given only once.").into()
                 );
             }
-            let workspace = caller.workspace_id().to_string();
             let path = req.uri().path_and_query().map_or(req.path(), |path| path.as_str());
-            let request =
-                IdempotencyRequest::new(value.as_bytes(), req.method().as_str(), path, &workspace, &bytes)?;
-            caller = caller.with_idempotency(request);
+            caller = caller.with_idempotency(value.as_bytes(), req.method().as_str(), path, &bytes)?;
         }
         if is_mutating(req.method())
             && let Some(if_match) = if_match(req.headers())

@@ -7,7 +7,7 @@ use gatepost_app::{
     Caller,
     lists::{Direction, ListRequest, MAX_PAGE_BYTES, Size, SortKey},
 };
-use gatepost_kernel::{PageRequest, TimeRange, Timestamp, Window};
+use gatepost_kernel::{PageRequest, TimeRange, Timestamp, Window, text};
 use gatepost_keys::Scope;
 use serde::Serialize;
 use serde_json::{
@@ -355,9 +355,8 @@ fn parse_instant(text: &str) -> Option<Timestamp> {
 
 /// The words of a search; none if there is neither a letter nor a digit, which nothing holds then.
 fn words(text: &str) -> Option<Vec<String>> {
-    let text = gatepost_kernel::text::composed(text);
-    let words = text.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty());
-    (1..=MAX_SEARCH_CHARS).contains(&text.chars().count()).then(|| words.map(str::to_owned).collect())
+    let text = text::composed(text);
+    (1..=MAX_SEARCH_CHARS).contains(&text.chars().count()).then(|| text::words(&text).collect())
 }
 
 impl<R: Listed> IntoParams for ListQuery<R> {

@@ -1,20 +1,21 @@
 //! API keys: made, listed, changed, rotated, revoked.
 //!
-//! Two rules keep a key from widening its own rights: it hands out only scopes that it holds, and it rotates or
-//! changes only keys all of whose scopes it holds (rotating shows a secret, so anything less would sell every
-//! key to whoever holds `api-keys:write`).
+//! What keeps a key from widening its own rights: it hands out only scopes that it holds, and it rotates or changes only keys all
+//! of whose scopes it holds (rotating shows a secret, so anything less would sell every key to whoever holds `api-keys:write`). In
+//! its own workspace it also hands out no later end, no wider addresses and no higher tier than its own.
 
-use std::time::Duration;
+use std::{sync::LazyLock, time::Duration};
 
+use gatepost_entitlements::Catalog;
 use gatepost_kernel::{ApiKeyId, Environment, Error, Page, Result, Secret, Timestamp, random};
-use gatepost_keys::{ApiKey, IpAllowlist, KeyStatus, ScopeSet, Token, grace_end};
+use gatepost_keys::{ApiKey, IpAllowlist, KeyStatus, Scope, ScopeSet, Token, grace_end};
 use gatepost_limits::day_of;
 use gatepost_storage::{ApiKeyChanges, ApiKeyFilter, ChangeSubject, CountedKey, LeaseHolder, NewApiKey, Tx};
 use serde_json::{Map, Value, json};
 
 use crate::{
-    App, Caller, UnitOfWork, Workspace, entitlements::grow, limiter::AFTERMATH, lists::ListRequest,
-    workspaces::changed_fields,
+    App, Caller, Principal, UnitOfWork, Workspace, entitlements::grow, limiter::AFTERMATH,
+    lists::ListRequest, workspaces::changed_fields,
 };
 
 const TARGET: &str = "api_key";
@@ -28,11 +29,11 @@ pub struct CreateApiKey {
     pub scopes: Option<ScopeSet>,
     /// The caller's own when there is none.
     pub environment: Option<Environment>,
-    /// The plan for its limits; follows the workspace's when there is none.
+    /// The plan for its limits; the caller's own when there is none, or the workspace's.
     pub rate_limit_tier: Option<String>,
-    /// From where it may be used.
-    pub allowed_ips: IpAllowlist,
-    /// Its end.
+    /// From where it may be used; from where the caller may when there is none.
+    pub allowed_ips: Option<IpAllowlist>,
+    /// Its end; the caller's own when there is none.
     pub expires_at: Option<Timestamp>,
 }
 
@@ -138,8 +139,8 @@ pub async fn get(
 /// Makes a key.
 ///
 /// # Errors
-/// [`Error::AccessDenied`] for a scope that the caller does not hold, and for a live key asked for by a test
-/// key; [`Error::FeatureLimitReached`] at the plan's number of keys; [`Error::Validation`].
+/// [`Error::AccessDenied`] for a scope that the caller does not hold, for a later end, wider addresses or a higher tier than its own,
+/// and for a live key asked for by a test key; [`Error::FeatureLimitReached`] at the plan's number of keys; [`Error::Validation`].
 pub async fn create(unit: &mut UnitOfWork<'_>, input: CreateApiKey) -> Result<NewKey> {
     let environment = input.environment.unwrap_or(unit.caller().environment());
     let token = Token::generate(environment, &mut random::rng());
@@ -166,6 +167,14 @@ pub(crate) async fn create_with(
         let check = unit.catalog().check_key_tier(tier, &workspace.tier);
         check.map_err(|fault| Error::invalid("rate_limit_tier", fault))?;
     }
+    let CreateApiKey { mut rate_limit_tier, mut allowed_ips, mut expires_at, .. } = input;
+    if let Some(own) = own_key(unit).await? {
+        expires_at = expires_at.or(own.ends_at());
+        own.may_give_end(expires_at)?;
+        own.may_give_addresses(allowed_ips.get_or_insert_with(|| own.allowed_ips.clone()))?;
+        rate_limit_tier = rate_limit_tier.or_else(|| own.rate_limit_tier.clone());
+        may_give_tier(&own, unit.catalog(), rate_limit_tier.as_ref().unwrap_or(&workspace.tier))?;
+    }
     grow(unit, &workspace, "api_keys").await?;
     let new = insert(unit, token, |token, now| NewApiKey {
         workspace_id,
@@ -174,9 +183,9 @@ pub(crate) async fn create_with(
         prefix: token.prefix().to_owned(),
         digest: token.digest(),
         scopes,
-        rate_limit_tier: input.rate_limit_tier,
-        allowed_ips: input.allowed_ips,
-        expires_at: input.expires_at,
+        rate_limit_tier,
+        allowed_ips: allowed_ips.unwrap_or_default(),
+        expires_at,
         rotated_from_id: None,
         created_at: now,
     })
@@ -210,8 +219,9 @@ async fn begin_day(unit: &mut UnitOfWork<'_>, new: &ApiKey) -> Result<()> {
 /// Changes a key.
 ///
 /// # Errors
-/// [`Error::NotFound`]; [`Error::AccessDenied`] if the caller does not hold all scopes that the key has or would get;
-/// [`Error::FeatureLimitReached`] if an expired key would live again beyond the plan's number of keys.
+/// [`Error::NotFound`]; [`Error::AccessDenied`] if the caller does not hold all scopes that the key has or would get, or would give it a
+/// later end or wider addresses than its own; [`Error::FeatureLimitReached`] if an expired key would live again beyond the plan's
+/// number of keys; [`Error::Conflict`] if the root workspace would be left without a key that manages its keys.
 pub async fn update(unit: &mut UnitOfWork<'_>, id: ApiKeyId, input: UpdateApiKey) -> Result<ApiKey> {
     let before = lock(unit, id).await?;
     if before.revoked_at.is_some() {
@@ -221,6 +231,13 @@ pub async fn update(unit: &mut UnitOfWork<'_>, id: ApiKeyId, input: UpdateApiKey
     unit.check_match(before.updated_at)?;
     if let Some(scopes) = &input.scopes {
         unit.caller().require_all(scopes)?;
+        if !scopes.allows(&*MANAGING) {
+            keep_the_platform_managed(unit, &before).await?;
+        }
+    }
+    if let Some(own) = own_key(unit).await? {
+        input.expires_at.map_or(Ok(()), |end| own.may_give_end(end))?;
+        input.allowed_ips.as_ref().map_or(Ok(()), |addresses| own.may_give_addresses(addresses))?;
     }
     if before.status(unit.now) == KeyStatus::Expired && input.expires_at.is_some() {
         // To give a dead key a new life is to have one more.
@@ -250,13 +267,21 @@ pub async fn update(unit: &mut UnitOfWork<'_>, id: ApiKeyId, input: UpdateApiKey
 /// after `grace`, or with its own expiry if that is earlier.
 ///
 /// # Errors
-/// [`Error::NotFound`]; [`Error::AccessDenied`] if the caller does not hold all of the key's scopes;
-/// [`Error::Conflict`] if the key is revoked, expired, or was rotated already.
+/// [`Error::NotFound`]; [`Error::AccessDenied`] if the caller does not hold all of the key's scopes, or the key is another's that ends
+/// later, is allowed more addresses or has a higher tier than the caller's; [`Error::Conflict`] if the key is revoked, expired, or was rotated already.
 pub async fn rotate(unit: &mut UnitOfWork<'_>, id: ApiKeyId, grace: Duration) -> Result<RotatedKey> {
     let old = lock(unit, id).await?;
     unit.caller().require_all(&old.scopes)?;
     unit.check_match(old.updated_at)?;
     old.rotatable(unit.now)?;
+    if let Some(own) = own_key(unit).await?
+        && own.id != old.id
+    {
+        own.may_give_end(old.expires_at)?;
+        own.may_give_addresses(&old.allowed_ips)?;
+        let workspace = unit.tx.workspace_get(old.workspace_id).await?.ok_or(Error::NotFound)?;
+        may_give_tier(&own, unit.catalog(), old.rate_limit_tier.as_ref().unwrap_or(&workspace.tier))?;
+    }
     let grace_period_ends_at = grace_end(unit.now, grace, old.expires_at);
     let token = Token::generate(old.environment, &mut random::rng());
     let new = insert(unit, token, |token, now| NewApiKey {
@@ -287,12 +312,14 @@ pub async fn rotate(unit: &mut UnitOfWork<'_>, id: ApiKeyId, grace: Duration) ->
 /// Revokes a key.
 ///
 /// # Errors
-/// [`Error::NotFound`], also if it is revoked already.
+/// [`Error::NotFound`], also if it is revoked already; [`Error::Conflict`] if the root workspace would be left without a key that
+/// manages its keys.
 pub async fn revoke(unit: &mut UnitOfWork<'_>, id: ApiKeyId) -> Result<()> {
     let key = lock(unit, id).await?;
     if key.revoked_at.is_none() {
         unit.check_match(key.updated_at)?;
     }
+    keep_the_platform_managed(unit, &key).await?;
     let now = unit.now;
     if !unit.tx.api_key_revoke(id, now).await? {
         return Err(Error::NotFound);
@@ -301,6 +328,48 @@ pub async fn revoke(unit: &mut UnitOfWork<'_>, id: ApiKeyId) -> Result<()> {
     record(unit, &key, "api_key.revoked", Map::new());
     Ok(())
 }
+
+/// The caller's own key, where it bounds what is handed out: in its own workspace.
+async fn own_key(unit: &mut UnitOfWork<'_>) -> Result<Option<ApiKey>> {
+    let workspace = unit.caller().workspace_id();
+    match unit.caller().principal().filter(|own| own.workspace_id() == workspace).map(Principal::key_id) {
+        Some(id) => Ok(unit.tx.api_key_get(workspace, id).await?),
+        None => Ok(None),
+    }
+}
+
+/// Refuses a tier that lifts a limit of a key which has one of its own.
+fn may_give_tier(own: &ApiKey, catalog: &Catalog, tier: &str) -> Result<()> {
+    match &own.rate_limit_tier {
+        Some(bound) if catalog.check_key_tier(tier, bound).is_err() => {
+            Err(Error::AccessDenied(format!("This API key may not give a tier above its own ({bound}).")))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// What it takes to manage the keys of a workspace.
+static MANAGING: LazyLock<Scope> =
+    LazyLock::new(|| "api-keys:write".parse().expect("this scope is well-formed"));
+
+/// Refuses to take the last key from the root workspace that can make others there. Only the command line can.
+async fn keep_the_platform_managed(unit: &mut UnitOfWork<'_>, key: &ApiKey) -> Result<()> {
+    let manages = |key: &ApiKey| key.environment == Environment::Live && key.scopes.allows(&*MANAGING);
+    let is_at_stake = key.workspace_id.is_root() && manages(key) && key.status(unit.now) == KeyStatus::Active;
+    if !is_at_stake || unit.caller().principal().is_none() {
+        return Ok(());
+    }
+    // Held until the commit, so that two do not revoke each other.
+    unit.tx.workspace_lock(key.workspace_id).await?;
+    let in_force = unit.tx.api_keys_in_force(key.workspace_id, unit.now).await?;
+    match in_force.iter().any(|other| other.id != key.id && manages(other)) {
+        true => Ok(()),
+        false => Err(Error::Conflict(LAST_KEY.to_owned())),
+    }
+}
+
+const LAST_KEY: &str = "This is the last API key that can manage the root workspace. Make another first, or use `gatepost keys` on \
+                        the server.";
 
 fn manages(caller: &Caller, key: &ApiKey) -> bool {
     caller.environment().manages(key.environment)
@@ -324,7 +393,7 @@ async fn insert(
 
 /// Notes the change for the audit log and for the webhooks of the key's workspace.
 fn record(unit: &mut UnitOfWork<'_>, key: &ApiKey, action: &'static str, details: Map<String, Value>) {
-    let scopes: Vec<&str> = key.scopes.iter().map(gatepost_keys::Scope::as_str).collect();
+    let scopes: Vec<&str> = key.scopes.iter().map(Scope::as_str).collect();
     let mut data = json!({
         "id": key.id,
         "name": key.name,

@@ -16,7 +16,8 @@ pub struct ListAuditLog {
     pub target_id: Option<i64>,
 }
 
-/// One page of the log of the workspace that is acted on, in the caller's world.
+/// One page of the log of the workspace that is acted on, in the caller's world. A tenant is told that the platform acted, and no more
+/// of it.
 ///
 /// # Errors
 /// [`gatepost_kernel::Error::Unavailable`].
@@ -29,5 +30,7 @@ pub async fn list(
     let ListAuditLog { action, target_type, target_id } = query;
     let (workspace_id, environment) = (caller.workspace_id(), caller.environment());
     let filter = AuditFilter { workspace_id, environment, action, target_type, target_id };
-    app.read_snapshot(async move |mut tx| Ok(tx.audit_entry_list(&filter, &request).await?)).await
+    let page =
+        app.read_snapshot(async move |mut tx| Ok(tx.audit_entry_list(&filter, &request).await?)).await?;
+    Ok(if caller.is_root() { page } else { page.map(AuditEntry::for_tenant) })
 }

@@ -120,10 +120,18 @@ impl Caller {
         app.read(async move |mut tx| tx.workspace_get(id).await?.map(|_| id).ok_or(Error::NotFound)).await
     }
 
-    /// The same caller, whose request can be repeated safely.
-    pub fn with_idempotency(mut self, request: IdempotencyRequest) -> Self {
-        self.idempotency = Some(Arc::new(request));
-        self
+    /// The same caller, whose request can be repeated safely: one with this value of the `Idempotency-Key` header, method, path and
+    /// body. The operator at the command line repeats nothing.
+    ///
+    /// # Errors
+    /// [`Error::Validation`] if the value is not 1–255 visible ASCII characters.
+    pub fn with_idempotency(mut self, value: &[u8], method: &str, path: &str, body: &[u8]) -> Result<Self> {
+        if let Some(token) = self.token() {
+            let workspace = self.workspace_id.to_string();
+            let parts = [method.as_bytes(), path.as_bytes(), workspace.as_bytes(), body];
+            self.idempotency = Some(Arc::new(IdempotencyRequest::new(value, token, parts)?));
+        }
+        Ok(self)
     }
 
     /// The same caller, who changes a resource only if it is what they think it is.

@@ -2,7 +2,7 @@
 
 use gatepost_entitlements::Catalog;
 use gatepost_kernel::{Environment, JsonObject, Result, Secret, WorkspaceId, random};
-use gatepost_keys::{IpAllowlist, ScopeSet, Token};
+use gatepost_keys::{ScopeSet, Token};
 use gatepost_storage::NewWorkspace;
 
 use crate::{
@@ -43,7 +43,7 @@ pub async fn with_this_key(
             scopes: Some(ScopeSet::everything()),
             environment: Some(Environment::Live),
             rate_limit_tier: None,
-            allowed_ips: IpAllowlist::default(),
+            allowed_ips: None,
             expires_at: None,
         };
         let secret = api_keys::create_with(unit, key, token).await?.secret;

@@ -1,9 +1,9 @@
 //! Repeating a request safely: the first answer is kept for 24 hours and given again.
 //!
 //! A key of a caller is claimed for the length of the transaction, so of many identical requests at once one
-//! has its effect and the others are told that it is in progress, or get its answer. An answer that holds a
-//! secret is encrypted with a key derived from the caller's token and the header value: the database alone does
-//! not open it.
+//! has its effect and the others are told that it is in progress, or get its answer. What is stored is bound to the caller's token: an
+//! answer that holds a secret is encrypted with a key derived from it and the header value, and the fingerprint of a request is an HMAC
+//! by it. The database alone neither opens the one nor lets bodies be guessed by the other.
 
 use std::{sync::Arc, time::Duration};
 
@@ -14,8 +14,9 @@ use chacha20poly1305::{
 use gatepost_kernel::{Error, Result, Secret, random};
 use gatepost_storage::IdempotencyRecord;
 use hkdf::Hkdf;
+use hmac::{Hmac, Mac};
 use rand::Rng;
-use sha2::{Digest, Sha256};
+use sha2::Sha256;
 
 use crate::{App, Caller, Principal, UnitOfWork};
 
@@ -48,12 +49,12 @@ pub struct IdempotencyRequest {
 }
 
 impl IdempotencyRequest {
-    /// Reads the header's value, bare or quoted (both spellings are the same key), for a request with this
-    /// method, path and body on this workspace.
+    /// Reads the header's value, bare or quoted (both spellings are the same key), for a request with this token and these parts:
+    /// method, path, workspace and body.
     ///
     /// # Errors
-    /// [`Error::Validation`] if it is not 1–255 visible ASCII characters.
-    pub fn new(value: &[u8], method: &str, path: &str, workspace: &str, body: &[u8]) -> Result<Self> {
+    /// [`Error::Validation`] if it is not 1–255 visible ASCII characters; [`Error::Internal`] if there is no fingerprint.
+    pub(crate) fn new(value: &[u8], token: &Secret, parts: [&[u8]; 4]) -> Result<Self> {
         let text = std::str::from_utf8(value).unwrap_or_default().trim();
         let bare = text.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).unwrap_or(text);
         if !(1..=MAX_KEY_LEN).contains(&bare.len())
@@ -62,12 +63,13 @@ impl IdempotencyRequest {
             let message = "The Idempotency-Key must be 1 to 255 visible ASCII characters.";
             return Err(Error::invalid("Idempotency-Key", message));
         }
-        let mut hash = Sha256::new();
-        for part in [method.as_bytes(), path.as_bytes(), workspace.as_bytes(), body] {
-            hash.update((part.len() as u64).to_be_bytes());
-            hash.update(part);
+        let mut fingerprint = Hmac::<Sha256>::new_from_slice(token.expose().as_bytes())
+            .map_err(|e| Error::Internal(format!("a fingerprint: {e}")))?;
+        for part in parts {
+            fingerprint.update(&(part.len() as u64).to_be_bytes());
+            fingerprint.update(part);
         }
-        Ok(Self { key: bare.to_owned(), fingerprint: hash.finalize().into() })
+        Ok(Self { key: bare.to_owned(), fingerprint: fingerprint.finalize().into_bytes().into() })
     }
 }
 
@@ -225,7 +227,7 @@ mod tests {
 
     #[test]
     fn quoted_and_bare_are_the_same_key_and_bad_ones_are_refused() {
-        let new = |value: &[u8]| IdempotencyRequest::new(value, "POST", "/", "1", b"");
+        let new = |value: &[u8]| IdempotencyRequest::new(value, &secret("token"), [b"POST", b"/", b"1", b""]);
         assert_eq!(new(b"abc").map(|r| r.key).ok(), new(b"\"abc\"").map(|r| r.key).ok());
         for bad in [&b""[..], b"\"\"", b"a\tb", b"\xff", &[b'x'; 256]] {
             assert!(new(bad).is_err());
@@ -233,16 +235,18 @@ mod tests {
     }
 
     #[test]
-    fn the_fingerprint_covers_every_part() {
-        let print =
-            |m, p, w, b: &[u8]| IdempotencyRequest::new(b"k", m, p, w, b).expect("a request").fingerprint;
-        let base = print("POST", "/a", "1", b"x");
+    fn the_fingerprint_covers_every_part_and_the_token() {
+        let print = |token: &str, parts: [&[u8]; 4]| {
+            IdempotencyRequest::new(b"k", &secret(token), parts).expect("a request").fingerprint
+        };
+        let base = print("token", [b"POST", b"/a", b"1", b"x"]);
         let others = [
-            print("PUT", "/a", "1", b"x"),
-            print("POST", "/b", "1", b"x"),
-            print("POST", "/a", "2", b"x"),
-            print("POST", "/a", "1", b"y"),
-            print("POST", "/", "a1", b"x"),
+            print("other", [b"POST", b"/a", b"1", b"x"]),
+            print("token", [b"PUT", b"/a", b"1", b"x"]),
+            print("token", [b"POST", b"/b", b"1", b"x"]),
+            print("token", [b"POST", b"/a", b"2", b"x"]),
+            print("token", [b"POST", b"/a", b"1", b"y"]),
+            print("token", [b"POST", b"/", b"a1", b"x"]),
         ];
         assert!(others.iter().all(|other| *other != base));
     }

@@ -21,6 +21,7 @@ pub mod limiter;
 pub mod lists;
 pub mod mcp;
 pub mod pixel;
+mod pixel_values;
 mod plans;
 pub mod presented;
 pub mod seo;
@@ -52,7 +53,8 @@ pub use gatepost_storage::{
     Actor, AuditEntry, CountedBy, Op, SeoIssue, SeoReport, StoredEvent, WebhookAttempt, WebhookDelivery,
     WebhookEndpoint, Workspace,
 };
-pub use idempotency::{Answer, IdempotencyRequest};
+pub use idempotency::Answer;
+pub(crate) use idempotency::IdempotencyRequest;
 pub use plans::PlanLimits;
 pub use unit_of_work::UnitOfWork;
 
@@ -63,6 +65,7 @@ use crate::{
     limiter::Limiter,
     lists::Cursors,
     pixel::{Sites, Tracking},
+    pixel_values::PixelValues,
     plans::Plans,
     usage::UsageRecorder,
 };
@@ -84,6 +87,7 @@ struct Parts {
     publications: Arc<Publications>,
     counters: Counters,
     sites: Sites,
+    pixel_values: PixelValues,
     tracking: Arc<Tracking>,
     cursors: tokio::sync::OnceCell<Cursors>,
     runtime: tokio::runtime::Handle,
@@ -159,6 +163,7 @@ impl App {
             publications: events::publications(),
             counters: entitlements::counters(),
             sites: Sites::default(),
+            pixel_values: PixelValues::default(),
             tracking,
             cursors: tokio::sync::OnceCell::new(),
             runtime,
@@ -241,6 +246,10 @@ impl App {
 
     fn counters(&self) -> &Counters {
         &self.0.counters
+    }
+
+    fn pixel_values(&self) -> &PixelValues {
+        &self.0.pixel_values
     }
 
     fn sites(&self) -> &Sites {

@@ -5,6 +5,7 @@
 //! are stored and counted in one transaction, and answered when they are there.
 
 use std::{
+    borrow::Cow,
     collections::HashMap,
     net::IpAddr,
     sync::{
@@ -224,14 +225,17 @@ async fn try_group(app: App, tracked: Vec<Arc<Tracked>>) -> Result<Vec<Result<bo
             };
             answers.push(Ok(allowed));
             if allowed {
-                kept.push(&tracked.event);
+                kept.push(Cow::Borrowed(&tracked.event));
             }
         }
+        let learned = own.pixel_values().bound(&mut tx, &mut kept).await?;
+        let kept: Vec<&NewPixelEvent> = kept.iter().map(AsRef::as_ref).collect();
         tx.pixel_event_insert(&kept).await?;
         let (_, handovers) = gatepost_delivery::store(&mut tx, &thresholds, dispatcher.as_ref()).await?;
-        Ok((answers, handovers))
+        Ok((answers, handovers, learned))
     };
-    let (answers, handovers) = app.storage().transaction::<_, Error, _>(work).await?;
+    let (answers, handovers, learned) = app.storage().transaction::<_, Error, _>(work).await?;
+    app.pixel_values().learn(learned);
     app.hand_over(handovers);
     Ok(answers)
 }

@@ -1,10 +1,10 @@
 //! Secrets of webhook endpoints as they are stored: which keys they need, and storing them anew under the present one.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use gatepost_kernel::{Result, Secret, Timestamp, WebhookEndpointId, random};
 use gatepost_storage::{PreviousSecret, Storage, StorageError, Tx, WebhookEndpoint, WebhookEndpointChanges};
-use gatepost_webhooks::{CustomHeader, EndpointSecret, Kept, Vault};
+use gatepost_webhooks::{CustomHeader, EndpointSecret, Kept, Place, Vault};
 
 /// How many endpoints are looked at in one transaction.
 const BATCH: u32 = 200;
@@ -19,6 +19,8 @@ pub struct StoredSecrets {
     pub plain: u64,
     /// Endpoints with a text that is sealed by the key of that name.
     pub sealed: BTreeMap<String, u64>,
+    /// Endpoints with a text that is sealed and not bound to its place, from before texts were.
+    pub unbound: u64,
     /// Endpoints with a text in no known form.
     pub unknown: u64,
 }
@@ -54,16 +56,17 @@ pub async fn survey(storage: &Storage) -> Result<StoredSecrets> {
         let Some(last) = endpoints.last() else { return Ok(found) };
         after = last.id;
         for endpoint in &endpoints {
-            let mut kept: Vec<Kept<'_>> = texts(endpoint).map(Kept::of).collect();
-            kept.sort();
-            kept.dedup();
-            for kept in kept {
-                match kept {
-                    Kept::Plain => found.plain += 1,
-                    Kept::Sealed(name) => *found.sealed.entry(name.to_owned()).or_default() += 1,
-                    Kept::Unknown => found.unknown += 1,
-                }
+            let kept: Vec<Kept<'_>> = texts(endpoint).map(Kept::of).collect();
+            found.unbound += u64::from(kept.iter().any(|kept| matches!(kept, Kept::Unbound(_))));
+            let key_name = |kept: &Kept<'_>| match kept {
+                Kept::Bound(name) | Kept::Unbound(name) => Some((*name).to_owned()),
+                Kept::Plain | Kept::Unknown => None,
+            };
+            for name in kept.iter().filter_map(key_name).collect::<BTreeSet<_>>() {
+                *found.sealed.entry(name).or_default() += 1;
             }
+            found.plain += u64::from(kept.contains(&Kept::Plain));
+            found.unknown += u64::from(kept.contains(&Kept::Unknown));
         }
     }
 }
@@ -94,7 +97,7 @@ pub async fn reseal(
                         done.resealed += 1;
                     }
                     Found::Lost if replace_lost => {
-                        let changes = fresh(&vault);
+                        let changes = fresh(&vault, endpoint);
                         tx.webhook_endpoint_update(endpoint.id, changes, now.max(endpoint.updated_at))
                             .await?;
                         done.replaced += 1;
@@ -127,12 +130,14 @@ fn sealed_anew(vault: &Vault, endpoint: &WebhookEndpoint, now: Timestamp) -> Fou
     if !ended && texts(endpoint).all(|text| vault.is_current(text)) {
         return Found::Current;
     }
-    let anew = |text: &Secret| vault.open(text).map(|text| vault.seal(text.expose()));
+    let (own_secret, own_headers) = places(endpoint);
+    let anew =
+        |text: &Secret, place: Place| vault.open(text, place).map(|text| vault.seal(text.expose(), place));
     let in_force = endpoint.previous_secrets.iter().filter(|secret| secret.until > now);
     let previous: Result<Vec<_>, _> = in_force
-        .map(|secret| Ok(PreviousSecret { sealed: anew(&secret.sealed)?, ..secret.clone() }))
+        .map(|secret| Ok(PreviousSecret { sealed: anew(&secret.sealed, own_secret)?, ..secret.clone() }))
         .collect();
-    match (anew(&endpoint.sealed_secret), anew(&endpoint.sealed_headers), previous) {
+    match (anew(&endpoint.sealed_secret, own_secret), anew(&endpoint.sealed_headers, own_headers), previous) {
         (Ok(secret), Ok(headers), Ok(previous)) => Found::Opened(WebhookEndpointChanges {
             secrets: Some((secret, previous)),
             sealed_headers: Some(headers),
@@ -142,11 +147,18 @@ fn sealed_anew(vault: &Vault, endpoint: &WebhookEndpoint, now: Timestamp) -> Fou
     }
 }
 
-fn fresh(vault: &Vault) -> WebhookEndpointChanges {
+/// Where the texts of an endpoint belong: its secrets and its headers.
+fn places(endpoint: &WebhookEndpoint) -> (Place, Place) {
+    let (workspace, id) = (endpoint.workspace_id, endpoint.id);
+    (Place::secret(workspace, id), Place::headers(workspace, id))
+}
+
+fn fresh(vault: &Vault, endpoint: &WebhookEndpoint) -> WebhookEndpointChanges {
+    let (own_secret, own_headers) = places(endpoint);
     let secret = EndpointSecret::generate(&mut random::rng());
     WebhookEndpointChanges {
-        secrets: Some((vault.seal(secret.expose()), Vec::new())),
-        sealed_headers: Some(vault.seal(&CustomHeader::write_all(&[]))),
+        secrets: Some((vault.seal(secret.expose(), own_secret), Vec::new())),
+        sealed_headers: Some(vault.seal(&CustomHeader::write_all(&[]), own_headers)),
         is_active: Some((false, Some(LOST.to_owned()))),
         ..Default::default()
     }

@@ -11,7 +11,7 @@ use gatepost_storage::{
     NewWebhookEndpoint, PreviousSecret, Tx, WebhookAttempt, WebhookDelivery, WebhookDeliveryFilter,
     WebhookEndpoint, WebhookEndpointChanges,
 };
-use gatepost_webhooks::{CustomHeader, DeliveryStatus, EndpointSecret, Subscription, event_payload};
+use gatepost_webhooks::{CustomHeader, DeliveryStatus, EndpointSecret, Place, Subscription, event_payload};
 use serde_json::{Map, json};
 
 use crate::{
@@ -82,13 +82,15 @@ pub struct DeliveryHistory {
     pub attempts: Vec<WebhookAttempt>,
 }
 
-/// Checks where deliveries are to go, and what its name resolves to now; before the transaction, because it may take time.
+/// Checks where deliveries are to go, and what its name resolves to now; before the transaction, because it may take time. Whether the
+/// name has an address, as far as could be seen.
 ///
 /// # Errors
 /// [`Error::Validation`] about `url`.
-pub async fn check_url(app: &App, url: Option<&str>) -> Result<()> {
-    let Some(url) = url else { return Ok(()) };
-    app.dispatcher()?.egress().check_resolved(url).await.map(|_| ()).map_err(url_fault)
+pub async fn check_url(app: &App, caller: &Caller, url: Option<&str>) -> Result<bool> {
+    let Some(url) = url else { return Ok(true) };
+    let checked = app.dispatcher()?.egress().check_resolved(url, Some(caller.workspace_id())).await;
+    checked.map(|(_, is_resolved)| is_resolved).map_err(url_fault)
 }
 
 fn url_fault(fault: TargetFault) -> Error {
@@ -176,7 +178,8 @@ pub async fn get(
 /// # Errors
 /// [`Error::Internal`] where nothing delivers.
 pub fn header_names(app: &App, endpoint: &WebhookEndpoint) -> Result<Option<Vec<String>>> {
-    let text = app.dispatcher()?.vault().open(&endpoint.sealed_headers).ok();
+    let place = Place::headers(endpoint.workspace_id, endpoint.id);
+    let text = app.dispatcher()?.vault().open(&endpoint.sealed_headers, place).ok();
     Ok(text.map(|text| CustomHeader::read_names(text.expose())))
 }
 
@@ -219,11 +222,16 @@ pub async fn create(unit: &mut UnitOfWork<'_>, input: CreateWebhook) -> Result<(
             url: input.url,
             description: input.description,
             events: texts(&input.events),
-            sealed_headers: vault.seal(&CustomHeader::write_all(&input.headers)),
-            sealed_secret: vault.seal(secret.expose()),
             created_at: unit.now,
         })
         .await?;
+    let headers = CustomHeader::write_all(&input.headers);
+    let sealed = WebhookEndpointChanges {
+        sealed_headers: Some(vault.seal(&headers, Place::headers(workspace_id, endpoint.id))),
+        secrets: Some((vault.seal(secret.expose(), Place::secret(workspace_id, endpoint.id)), Vec::new())),
+        ..Default::default()
+    };
+    let endpoint = unit.tx.webhook_endpoint_update(endpoint.id, sealed, endpoint.updated_at).await?;
     record(unit, &endpoint, "webhook.created", Map::new());
     Ok((endpoint, Secret::new(secret.expose().to_owned())))
 }
@@ -254,7 +262,10 @@ pub async fn update(
         url: input.url,
         description: input.description,
         events: input.events.as_deref().map(texts),
-        sealed_headers: input.headers.map(|all| dispatcher.vault().seal(&CustomHeader::write_all(&all))),
+        sealed_headers: input.headers.map(|all| {
+            let place = Place::headers(before.workspace_id, id);
+            dispatcher.vault().seal(&CustomHeader::write_all(&all), place)
+        }),
         secrets: None,
         is_active: input.is_active.filter(|active| *active != before.is_active).map(|active| (active, None)),
     };
@@ -339,7 +350,8 @@ pub async fn rotate_secret(
         return Err(Error::Conflict(text.to_owned()));
     }
     let secret = EndpointSecret::generate(&mut random::rng());
-    let sealed = dispatcher.vault().seal(secret.expose());
+    let place = Place::secret(before.workspace_id, id);
+    let sealed = dispatcher.vault().seal(secret.expose(), place);
     let changes = WebhookEndpointChanges { secrets: Some((sealed, previous)), ..Default::default() };
     let endpoint = unit.tx.webhook_endpoint_update(id, changes, changed_at).await?;
     record(unit, &endpoint, "webhook.secret_rotated", Map::new());

@@ -38,8 +38,6 @@ print(statistics.median(times))
 const SQLITE_FILL: &str = "
 import sqlite3, sys
 conn = sqlite3.connect(sys.argv[1], timeout=60)
-# Python's own SQLite may be too old for the table of words, which is not looked at here.
-conn.execute('DROP TRIGGER api_keys_search_insert')
 conn.execute('''WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?)
     INSERT INTO api_keys (workspace_id, environment, name, prefix, digest, scopes, allowed_ips, created_at, updated_at)
     SELECT 1, 'live', 'Key ' || i, 'sk_live_abc', randomblob(32), '[\"posts:read\"]', '[]', 1700000000000000 + i,

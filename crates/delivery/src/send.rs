@@ -6,7 +6,7 @@ use bytes::Bytes;
 use gatepost_egress::{Egress, PostError, Reply, StatusCode, Target, header};
 use gatepost_kernel::Timestamp;
 use gatepost_storage::WebhookEndpoint;
-use gatepost_webhooks::{AttemptOutcome, CustomHeader, EndpointSecret, Vault, sign};
+use gatepost_webhooks::{AttemptOutcome, CustomHeader, EndpointSecret, Place, Vault, sign};
 
 /// How much of an answer is kept; no more is read.
 const KEPT_BYTES: usize = 16 * 1024;
@@ -69,7 +69,7 @@ pub async fn send(
     let (target, headers) = request;
     let body = Bytes::copy_from_slice(payload.as_bytes());
     let exchange = async {
-        let mut reply = egress.post(&target, headers, body).await?;
+        let mut reply = egress.post(&target, endpoint.workspace_id, headers, body).await?;
         let (status, retry_after) = (reply.status, retry_after(&reply, now));
         Ok::<_, PostError>((status, retry_after, beginning(&mut reply).await))
     };
@@ -108,9 +108,9 @@ fn prepare(
         .map_err(|fault| Unsendable { outcome: AttemptOutcome::Undeliverable, fault: fault.to_string() })?;
     let unreadable = |what| move |_| Unsendable::ours(what);
     let in_force = endpoint.previous_secrets.iter().filter(|secret| secret.until > now).map(|s| &s.sealed);
-    let mut secrets = Vec::new();
+    let (mut secrets, place) = (Vec::new(), Place::secret(endpoint.workspace_id, endpoint.id));
     for sealed in std::iter::once(&endpoint.sealed_secret).chain(in_force) {
-        let secret = vault.open(sealed).map_err(unreadable(UNREADABLE_SECRET))?;
+        let secret = vault.open(sealed, place).map_err(unreadable(UNREADABLE_SECRET))?;
         secrets.push(EndpointSecret::from_stored(secret));
     }
     let signatures = sign(&secrets, id, now, payload.as_bytes());
@@ -118,7 +118,8 @@ fn prepare(
     let value = |text: &str| {
         header::HeaderValue::from_str(text).map_err(|_| Unsendable::ours("A header cannot be sent."))
     };
-    let own = vault.open(&endpoint.sealed_headers).map_err(unreadable(UNREADABLE_HEADERS))?;
+    let place = Place::headers(endpoint.workspace_id, endpoint.id);
+    let own = vault.open(&endpoint.sealed_headers, place).map_err(unreadable(UNREADABLE_HEADERS))?;
     for (name, text) in CustomHeader::read_all(own.expose()) {
         let name = header::HeaderName::from_bytes(name.as_bytes());
         let name = name.map_err(|_| Unsendable::ours("A header of the endpoint is malformed."))?;

@@ -12,6 +12,7 @@ mod target;
 use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
+use gatepost_kernel::WorkspaceId;
 use http::HeaderMap;
 use ipnet::IpNet;
 use reqwest::redirect::Policy;
@@ -21,7 +22,10 @@ pub use post::{PostError, Reply};
 pub use reqwest::{Client, Error as RequestError, Response, StatusCode, header};
 pub use target::{Target, TargetFault};
 
-use crate::{post::Poster, resolver::FilteringResolver};
+use crate::{
+    post::Poster,
+    resolver::{FilteringResolver, Resolver},
+};
 
 /// How long a connection that nobody uses is kept.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
@@ -33,6 +37,7 @@ const USER_AGENT: &str = concat!("Gatepost/", env!("CARGO_PKG_VERSION"));
 #[derive(Debug, Clone)]
 pub struct Egress {
     rules: Arc<Rules>,
+    resolver: Arc<Resolver>,
     /// For receivers that tenants choose.
     poster: Poster,
     /// For servers that the operator chooses.
@@ -77,8 +82,9 @@ impl Egress {
         // Whoever comes second finds it installed.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let rules = Arc::new(rules);
+        let resolver = Arc::new(Resolver::new(rules.clone()));
         let client = Client::builder()
-            .dns_resolver(FilteringResolver::new(rules.clone()))
+            .dns_resolver(FilteringResolver(resolver.clone()))
             .connect_timeout(CONNECT_TIMEOUT)
             .redirect(Policy::none())
             .no_proxy()
@@ -87,7 +93,7 @@ impl Egress {
             .pool_max_idle_per_host(1024)
             .pool_idle_timeout(IDLE_TIMEOUT)
             .build()?;
-        Ok(Self { poster: Poster::new(rules.clone())?, rules, client })
+        Ok(Self { poster: Poster::new(resolver.clone())?, rules, resolver, client })
     }
 
     /// Checks an address as it is written, without looking any name up.
@@ -98,19 +104,23 @@ impl Egress {
         Target::parse(url, &self.rules)
     }
 
-    /// Checks an address, and what its name resolves to now. A name that does not resolve is accepted: it may tomorrow.
+    /// Checks an address, and what its name resolves to now, for a workspace or, without one, for the operator. A name that does not
+    /// resolve is accepted: it may tomorrow. Whether it does is said too.
     ///
     /// # Errors
     /// [`TargetFault`].
-    pub async fn check_resolved(&self, url: &str) -> Result<Target, TargetFault> {
+    pub async fn check_resolved(
+        &self,
+        url: &str,
+        owner: Option<WorkspaceId>,
+    ) -> Result<(Target, bool), TargetFault> {
         let target = self.check(url)?;
-        if let Some(name) = target.name()
-            && let Ok(addresses) = resolver::look_up(name, &self.rules).await
-            && !resolver::all_allowed(&addresses, &self.rules)
-        {
-            return Err(TargetFault::Private);
+        let Some(name) = target.name() else { return Ok((target, true)) };
+        match self.resolver.look_up(name, owner).await {
+            Ok(addresses) if !resolver::all_allowed(&addresses, &self.rules) => Err(TargetFault::Private),
+            Ok(addresses) => Ok((target, !addresses.is_empty())),
+            Err(_) => Ok((target, false)),
         }
-        Ok(target)
     }
 
     /// The client itself, for what speaks a protocol of its own over HTTP. Each address must have been checked; what its name
@@ -119,12 +129,18 @@ impl Egress {
         self.client.clone()
     }
 
-    /// Posts `body` to a receiver, over HTTP/1.1, and waits for the head of the answer. The target is judged once more when the
-    /// connection is made.
+    /// Posts `body` to a receiver of `owner`'s, over HTTP/1.1, and waits for the head of the answer. The target is judged once more
+    /// when the connection is made.
     ///
     /// # Errors
     /// [`PostError`].
-    pub async fn post(&self, target: &Target, headers: HeaderMap, body: Bytes) -> Result<Reply, PostError> {
-        self.poster.post(target, headers, body).await
+    pub async fn post(
+        &self,
+        target: &Target,
+        owner: WorkspaceId,
+        headers: HeaderMap,
+        body: Bytes,
+    ) -> Result<Reply, PostError> {
+        self.poster.post(target, owner, headers, body).await
     }
 }

@@ -38,7 +38,12 @@ use tokio::{
 };
 use tower_service::Service;
 
-use crate::{CONNECT_TIMEOUT, IDLE_TIMEOUT, Rules, Target, USER_AGENT, resolver};
+use gatepost_kernel::WorkspaceId;
+
+use crate::{
+    CONNECT_TIMEOUT, IDLE_TIMEOUT, Target, USER_AGENT,
+    resolver::{NotPublic, Resolver},
+};
 
 /// How many bytes a receiver may send, TLS included, before it is written to again.
 const MAX_BYTES: usize = 128 << 10;
@@ -51,6 +56,11 @@ const UNACKNOWLEDGED: Duration = Duration::from_secs(30);
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
 type BoxError = Box<dyn StdError + Send + Sync>;
+
+tokio::task_local! {
+    /// The workspace that a connection is made for, if one has to be: the client asks for addresses while it is first polled.
+    static OWNER: WorkspaceId;
+}
 
 /// The client. Cloning is cheap and shares the connections.
 #[derive(Clone)]
@@ -108,12 +118,12 @@ impl std::fmt::Debug for Poster {
 }
 
 impl Poster {
-    /// Makes the client, which judges each address by `rules` when it connects.
+    /// Makes the client, which connects to those addresses alone that `resolver` answers.
     ///
     /// # Errors
     /// If there is no store of certificates.
-    pub fn new(rules: Arc<Rules>) -> Result<Self, rustls::Error> {
-        let mut tcp = HttpConnector::new_with_resolver(Filter(rules));
+    pub fn new(resolver: Arc<Resolver>) -> Result<Self, rustls::Error> {
+        let mut tcp = HttpConnector::new_with_resolver(Filter(resolver));
         tcp.enforce_http(false);
         tcp.set_nodelay(true);
         tcp.set_keepalive(Some(KEEP_ALIVE));
@@ -135,13 +145,14 @@ impl Poster {
         Ok(Self(client))
     }
 
-    /// Posts, and waits for the head of the answer.
+    /// Posts for a workspace, and waits for the head of the answer.
     ///
     /// # Errors
     /// [`PostError`].
     pub async fn post(
         &self,
         target: &Target,
+        owner: WorkspaceId,
         mut headers: HeaderMap,
         body: Bytes,
     ) -> Result<Reply, PostError> {
@@ -156,7 +167,7 @@ impl Poster {
         let count = interim.clone();
         hyper::ext::on_informational(&mut request, move |_| count.came());
         let answer = tokio::select! {
-            answer = self.0.request(request) => answer,
+            answer = OWNER.scope(owner, self.0.request(request)) => answer,
             () = interim.too_many.notified() => return Err(PostError::TooManyInterim),
         };
         let (head, body) = match answer {
@@ -213,7 +224,7 @@ impl Interim {
 fn explain(error: &ClientError) -> PostError {
     let mut source = error.source();
     while let Some(cause) = source {
-        if cause.is::<resolver::NotPublic>() {
+        if cause.is::<NotPublic>() {
             return PostError::NotPublic;
         }
         if cause.is::<TooLate>() {
@@ -255,7 +266,7 @@ struct TooMuch;
 
 /// Looks names up, and answers no address that may not be reached.
 #[derive(Clone)]
-struct Filter(Arc<Rules>);
+struct Filter(Arc<Resolver>);
 
 impl Service<Name> for Filter {
     type Response = std::vec::IntoIter<SocketAddr>;
@@ -267,8 +278,8 @@ impl Service<Name> for Filter {
     }
 
     fn call(&mut self, name: Name) -> Self::Future {
-        let rules = self.0.clone();
-        Box::pin(async move { resolver::reachable(name.as_str(), &rules).await.map(Vec::into_iter) })
+        let (resolver, owner) = (self.0.clone(), OWNER.try_with(|owner| *owner).ok());
+        Box::pin(async move { resolver.reachable(name.as_str(), owner).await.map(Vec::into_iter) })
     }
 }
 

@@ -11,8 +11,10 @@ use std::{
 
 use bytes::Bytes;
 use gatepost_egress::{Egress, PostError, Resolve, Rules, TargetFault, header::HeaderMap};
-use tokio::net::TcpListener;
+use gatepost_kernel::WorkspaceId;
+use tokio::{net::TcpListener, sync::Semaphore, task::JoinSet};
 
+const OWNER: WorkspaceId = WorkspaceId(1);
 const PUBLIC: &str = "8.8.8.8";
 const PRIVATE: &str = "127.0.0.1";
 
@@ -37,7 +39,7 @@ async fn reaches(egress: &Egress, asked_nobody: bool) -> bool {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let url = format!("http://hostile.example:{}/", listener.local_addr().expect("its address").port());
     let target = egress.check(&url).expect("a name says nothing");
-    let sent = egress.post(&target, HeaderMap::new(), Bytes::new());
+    let sent = egress.post(&target, OWNER, HeaderMap::new(), Bytes::new());
     tokio::select! {
         _ = listener.accept() => true,
         refused = sent => {
@@ -51,7 +53,7 @@ async fn reaches(egress: &Egress, asked_nobody: bool) -> bool {
 #[tokio::test]
 async fn an_answer_that_changes_gains_nothing() {
     let (egress, asked) = egress(&[&[PUBLIC], &[PRIVATE]]);
-    egress.check_resolved("http://hostile.example/").await.expect("public, the first time");
+    egress.check_resolved("http://hostile.example/", None).await.expect("public, the first time");
     assert!(!reaches(&egress, false).await);
     assert_eq!(asked.load(Ordering::SeqCst), 2, "what was judged is what would have been connected to");
 }
@@ -62,7 +64,7 @@ async fn an_answer_that_mixes_is_refused_as_a_whole() {
         [&[&[PUBLIC, PRIVATE]], &[&[PRIVATE, PUBLIC]], &[&["::ffff:10.0.0.1", PUBLIC]]];
     for answers in MIXED {
         let (egress, _) = egress(answers);
-        let refused = egress.check_resolved("http://hostile.example/").await;
+        let refused = egress.check_resolved("http://hostile.example/", None).await;
         assert_eq!(refused.map(|_| ()), Err(TargetFault::Private));
         assert!(!reaches(&egress, false).await);
     }
@@ -71,8 +73,53 @@ async fn an_answer_that_mixes_is_refused_as_a_whole() {
 #[tokio::test]
 async fn a_name_without_an_address_may_get_one() {
     let (egress, _) = egress(&[&[]]);
-    egress.check_resolved("http://tomorrow.example/").await.expect("accepted");
+    let (_, is_resolved) = egress.check_resolved("http://tomorrow.example/", None).await.expect("accepted");
+    assert!(!is_resolved, "and said to be so");
     assert!(!reaches(&egress, true).await);
+}
+
+#[tokio::test]
+async fn a_workspace_has_a_few_look_ups_at_a_time_and_holds_up_nobody_elses() {
+    let (asking, most, answers) =
+        (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)), Arc::new(Semaphore::new(0)));
+    let (now, highest, answer) = (asking.clone(), most.clone(), answers.clone());
+    let resolve = Resolve::with(move |_| {
+        highest.fetch_max(now.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+        let (now, answer) = (now.clone(), answer.clone());
+        async move {
+            answer.acquire().await.expect("an answer").forget();
+            now.fetch_sub(1, Ordering::SeqCst);
+            Ok(vec![PRIVATE.parse().expect("an address")])
+        }
+    });
+    let rules = Rules { allow_http: true, resolve: Some(resolve), ..Rules::default() };
+    let egress = Egress::new(rules).expect("a client");
+    let mut asked = JoinSet::new();
+    let mut ask = |owner: i64, number: usize| {
+        let egress = egress.clone();
+        asked.spawn(async move {
+            let url = format!("http://{owner}-{number}.example/");
+            let target = egress.check(&url).expect("a name says nothing");
+            // Whether a connection is made or an address is checked, they wait together.
+            match number % 2 {
+                0 => drop(egress.post(&target, WorkspaceId(owner), HeaderMap::new(), Bytes::new()).await),
+                _ => drop(egress.check_resolved(&url, Some(WorkspaceId(owner))).await),
+            }
+        });
+    };
+    let until = async |count: usize| {
+        while asking.load(Ordering::SeqCst) < count {
+            tokio::task::yield_now().await;
+        }
+    };
+    (0..20).for_each(|number| ask(1, number));
+    until(4).await;
+    // Whoever else comes does not wait for those.
+    (0..3).for_each(|number| ask(2, number));
+    until(7).await;
+    answers.add_permits(23);
+    while asked.join_next().await.is_some() {}
+    assert_eq!(most.load(Ordering::SeqCst), 7, "four of the one, and all of the other");
 }
 
 #[tokio::test]

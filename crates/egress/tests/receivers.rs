@@ -10,6 +10,7 @@ use std::{
 
 use bytes::Bytes;
 use gatepost_egress::{Egress, PostError, Reply, Resolve, Rules, Target, header::HeaderMap};
+use gatepost_kernel::WorkspaceId;
 use rcgen::{CertifiedKey, generate_simple_self_signed};
 use rustls::{
     ServerConfig,
@@ -22,6 +23,7 @@ use tokio::{
 };
 use tokio_rustls::TlsAcceptor;
 
+const OWNER: WorkspaceId = WorkspaceId(1);
 /// Names the port of a receiver over TLS, for this program as its own client.
 const TLS_PORT: &str = "GATEPOST_TEST_TLS_PORT";
 
@@ -79,7 +81,7 @@ async fn answered(first: &'static str, rest: &'static str) -> Result<Reply, Post
         while stream.write_all(rest.as_bytes()).await.is_ok() {}
     })
     .await;
-    egress.post(&target, HeaderMap::new(), Bytes::new()).await
+    egress.post(&target, OWNER, HeaderMap::new(), Bytes::new()).await
 }
 
 #[tokio::test]
@@ -147,7 +149,7 @@ async fn a_connection_is_kept_however_much_comes_over_it_one_answer_after_the_ot
     })
     .await;
     for _ in 0..50 {
-        let mut reply = egress.post(&target, HeaderMap::new(), Bytes::new()).await.expect("an answer");
+        let mut reply = egress.post(&target, OWNER, HeaderMap::new(), Bytes::new()).await.expect("an answer");
         let mut read = 0;
         while let Some(chunk) = reply.chunk().await.expect("more") {
             read += chunk.len();
@@ -167,7 +169,7 @@ async fn over_tls_a_certificate_is_believed_that_the_system_believes() {
         let post = async |host: &str| {
             let url = format!("https://{host}:{}/", port.display());
             let target = egress.check(&url).expect("an address");
-            egress.post(&target, HeaderMap::new(), Bytes::new()).await.map(|reply| reply.status)
+            egress.post(&target, OWNER, HeaderMap::new(), Bytes::new()).await.map(|reply| reply.status)
         };
         assert_eq!(post("receiver.example").await.expect("an answer"), 204);
         assert_eq!(post("other.example").await, Err(PostError::NotConnected));

@@ -26,6 +26,12 @@ pub fn composed(text: &str) -> String {
     text.nfc().collect()
 }
 
+/// The words of a text: runs of letters and digits, in lower case.
+pub fn words(text: &str) -> impl Iterator<Item = String> {
+    let words = text.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty());
+    words.map(str::to_lowercase)
+}
+
 /// A name as it is stored: in NFC, without spaces at its ends, 1–255 characters, no control characters, nothing invisible
 /// that would let one name pass for another.
 ///
@@ -98,6 +104,14 @@ fn is_invisible(c: char) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn words_are_letters_and_digits() {
+        let words = |text| words(text).collect::<Vec<_>>();
+        assert_eq!(words("Checkout-service (EU), v2"), ["checkout", "service", "eu", "v2"]);
+        assert_eq!(words("ÖLWERK Süd 東京"), ["ölwerk", "süd", "東京"]);
+        assert!(words("!!").is_empty());
+    }
 
     #[test]
     fn addresses_have_one_spelling() {

@@ -43,6 +43,12 @@ impl IpAllowlist {
             })
     }
 
+    /// Whether it allows no address that `other` does not allow. Each network must lie in one of the other's.
+    pub fn is_within(&self, other: &Self) -> bool {
+        let lies_in = |network: &IpNet| other.0.iter().any(|wider| wider.contains(network));
+        other.0.is_empty() || (!self.0.is_empty() && self.0.iter().all(lies_in))
+    }
+
     /// Each entry as it is shown: `192.0.2.7`, `10.0.0.0/8`.
     pub fn to_texts(&self) -> Vec<String> {
         let show = |network: &IpNet| {
@@ -101,6 +107,18 @@ mod tests {
         assert_eq!(some.to_texts(), ["192.0.2.7", "10.0.0.0/8", "2001:db8::/32", "172.16.0.0/12"]);
         assert!(!some.allows(None));
         assert!(list(&[]).allows(None));
+    }
+
+    #[test]
+    fn what_is_within_allows_nothing_more() {
+        let wide = list(&["10.0.0.0/8", "2001:db8::/32"]);
+        for within in [&["10.1.2.3"][..], &["10.0.0.0/8"], &["2001:db8:1::/48", "10.128.0.0/9"]] {
+            assert!(list(within).is_within(&wide), "{within:?}");
+        }
+        for beyond in [&[][..], &["10.0.0.0/7"], &["10.0.0.1", "11.0.0.1"], &["::/0"], &["0.0.0.0/0"]] {
+            assert!(!list(beyond).is_within(&wide), "{beyond:?}");
+        }
+        assert!(wide.is_within(&list(&[])) && list(&[]).is_within(&list(&[])));
     }
 
     #[test]

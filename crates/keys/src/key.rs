@@ -102,6 +102,37 @@ impl ApiKey {
         }
     }
 
+    /// Refuses an end of another key that this one may not give it: one that is later than its own.
+    ///
+    /// # Errors
+    /// [`Error::AccessDenied`].
+    pub fn may_give_end(&self, end: Option<Timestamp>) -> Result<(), Error> {
+        let is_within = match (self.ends_at(), end) {
+            (None, _) => true,
+            (Some(own), Some(end)) => end <= own,
+            (Some(_), None) => false,
+        };
+        match is_within {
+            true => Ok(()),
+            false => {
+                Err(Error::AccessDenied("This API key may not give a later end than its own.".to_owned()))
+            }
+        }
+    }
+
+    /// Refuses addresses for another key that this one may not be used from.
+    ///
+    /// # Errors
+    /// [`Error::AccessDenied`].
+    pub fn may_give_addresses(&self, addresses: &IpAllowlist) -> Result<(), Error> {
+        match addresses.is_within(&self.allowed_ips) {
+            true => Ok(()),
+            false => {
+                Err(Error::AccessDenied("This API key may not allow more addresses than its own.".to_owned()))
+            }
+        }
+    }
+
     /// Whether it can be replaced at `now`.
     ///
     /// # Errors

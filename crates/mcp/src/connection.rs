@@ -107,7 +107,7 @@ pub(crate) async fn connect(
     let (bridge, lifecycle) = (Bridge { changed }, generation.lifecycle());
     let late = |_| format!("no handshake within {} s", HANDSHAKE.as_secs());
     if let Transport::Http { url, headers } = &config.transport {
-        let target = egress.check_resolved(url).await.map_err(|fault| fault.to_string())?;
+        let (target, _) = egress.check_resolved(url, None).await.map_err(|fault| fault.to_string())?;
         let mut settings = StreamableHttpClientTransportConfig::with_uri(target.url().as_str());
         settings.max_sse_event_size = MAX_MESSAGE_BYTES;
         settings.max_json_response_size = MAX_MESSAGE_BYTES;

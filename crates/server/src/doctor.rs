@@ -163,6 +163,9 @@ async fn secrets_at_rest(config: &Config, storage: &Storage, findings: &mut Vec<
         say(Grade::Warn, format!("those of {} webhook endpoints are stored unencrypted", stored.plain));
     }
     faults.into_iter().for_each(|fault| say(Grade::Fail, fault));
+    if let Some(text) = secrets::unbound(&stored) {
+        say(Grade::Warn, text);
+    }
     if stored.unknown > 0 {
         let text = "those of {} webhook endpoints are in no known form; their deliveries wait";
         say(Grade::Warn, text.replace("{}", &stored.unknown.to_string()));

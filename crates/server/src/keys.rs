@@ -2,7 +2,7 @@
 
 use gatepost_app::{App, Caller, UnitOfWork, api_keys};
 use gatepost_kernel::{ApiKeyId, CalendarTime, Clock, Environment, SystemClock, WorkspaceId, random, text};
-use gatepost_keys::{ApiKey, IpAllowlist, ScopeSet, Token};
+use gatepost_keys::{ApiKey, ScopeSet, Token};
 use serde_json::{Value, json};
 
 use crate::{Failure, cli::KeysCommand, config::Config, output, paging, serve};
@@ -90,7 +90,7 @@ fn create_input(
         scopes: (!texts.is_empty()).then_some(scopes),
         environment: Some(environment),
         rate_limit_tier: tier,
-        allowed_ips: IpAllowlist::default(),
+        allowed_ips: None,
         expires_at,
     })
 }

@@ -61,3 +61,14 @@ pub fn faults(config: &Config, stored: &StoredSecrets) -> Vec<String> {
     }
     faults
 }
+
+/// What is no reason to stop: secrets that somebody who can write to the database could move to another endpoint.
+pub fn unbound(stored: &StoredSecrets) -> Option<String> {
+    (stored.unbound > 0).then(|| {
+        format!(
+            "the secrets of {} webhook endpoints are encrypted as before 0.2.0, and would also be decrypted in another endpoint's place; \
+             run `gatepost secrets reseal`, which binds them to theirs",
+            stored.unbound
+        )
+    })
+}

@@ -104,6 +104,9 @@ async fn bring_up_to_date(config: &Config, storage: &Storage) -> Result<usize, F
 /// Stops the start where secrets could not be read, or would stay readable for everybody.
 async fn check_secrets(config: &Config, storage: &Storage) -> Result<(), Failure> {
     let stored = stored_secrets::survey(storage).await.map_err(|e| explain(&e, "webhook endpoint", 0))?;
+    if let Some(text) = secrets::unbound(&stored) {
+        tracing::warn!("{text}");
+    }
     match secrets::faults(config, &stored).as_slice() {
         [] => Ok(()),
         faults => Err(faults.join("\n").into()),

@@ -17,6 +17,7 @@ use crate::{
     engine::Conn,
     list::{self, FirstOfEach, HoldsWords, ListRequest, SortKey, load_list, narrow},
     schema::{api_keys, workspaces},
+    search_words::Searched,
     types::{DbJson, DbTime},
 };
 
@@ -216,7 +217,9 @@ impl Tx<'_> {
             .returning(ApiKeyRow::as_returning())
             .get_result(c)
             .await?);
-        row.try_into()
+        let key = ApiKey::try_from(row)?;
+        self.search_words_set(Searched::ApiKeys, key.workspace_id, key.id.0, &[&key.name]).await?;
+        Ok(key)
     }
 
     /// The key that a token belongs to, whatever its state.
@@ -302,6 +305,20 @@ impl Tx<'_> {
         Ok(count.unsigned_abs() + left.difference(&replaced).count() as u64)
     }
 
+    /// The keys of a workspace that can be used at `now` and were not replaced.
+    pub async fn api_keys_in_force(&mut self, workspace: WorkspaceId, now: Timestamp) -> Result<Vec<ApiKey>> {
+        let now = DbTime::from(now);
+        let rows: Vec<ApiKeyRow> = on_conn!(self, |c| api_keys::table
+            .filter(api_keys::workspace_id.eq(workspace.0))
+            .filter(api_keys::revoked_at.is_null())
+            .filter(api_keys::rotated_to_id.is_null())
+            .filter(api_keys::expires_at.is_null().or(api_keys::expires_at.assume_not_null().gt(now)))
+            .select(ApiKeyRow::as_select())
+            .load(c)
+            .await?);
+        rows.into_iter().map(ApiKey::try_from).collect()
+    }
+
     /// Whether a workspace ever had a key.
     pub async fn api_key_any(&mut self, workspace: WorkspaceId) -> Result<bool> {
         let first: Option<i64> = on_conn!(self, |c| api_keys::table
@@ -370,9 +387,9 @@ impl Tx<'_> {
                 };
                 if let Some(words) = &request.search {
                     query = query.filter(HoldsWords::new(
-                        "api_keys",
+                        Searched::ApiKeys,
                         "api_keys.name",
-                        Some(filter.workspace_id.0),
+                        Some(filter.workspace_id),
                         words,
                     ));
                 }
@@ -417,6 +434,7 @@ impl Tx<'_> {
         changes: ApiKeyChanges,
         now: Timestamp,
     ) -> Result<ApiKey> {
+        let is_renamed = changes.name.is_some();
         let changes = ApiKeyChangesRow {
             name: changes.name,
             scopes: changes.scopes.as_ref().map(scopes_json),
@@ -429,7 +447,11 @@ impl Tx<'_> {
             .returning(ApiKeyRow::as_returning())
             .get_result(c)
             .await?);
-        row.try_into()
+        let key = ApiKey::try_from(row)?;
+        if is_renamed {
+            self.search_words_set(Searched::ApiKeys, key.workspace_id, key.id.0, &[&key.name]).await?;
+        }
+        Ok(key)
     }
 
     /// Notes that a key was replaced, and until when it still works.

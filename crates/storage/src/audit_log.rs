@@ -43,19 +43,31 @@ pub enum Actor {
     ApiKey(ApiKeyId, WorkspaceId),
     /// The operator at the server: its command line, or its first start.
     CommandLine,
+    /// A key of the root workspace, or the operator at the server: what a tenant is told of either. It is never stored.
+    Platform,
 }
 
 impl Actor {
     const API_KEY: &str = "api_key";
     const COMMAND_LINE: &str = "command_line";
+    const PLATFORM: &str = "platform";
     /// The words for the kinds of actors.
-    pub const NAMES: [&str; 2] = [Self::API_KEY, Self::COMMAND_LINE];
+    pub const NAMES: [&str; 3] = [Self::API_KEY, Self::COMMAND_LINE, Self::PLATFORM];
 
     /// The word for the kind of actor.
     pub fn kind(self) -> &'static str {
         match self {
             Self::ApiKey(..) => Self::API_KEY,
             Self::CommandLine => Self::COMMAND_LINE,
+            Self::Platform => Self::PLATFORM,
+        }
+    }
+
+    /// Whether it is the platform's, not a tenant's.
+    fn is_of_platform(self) -> bool {
+        match self {
+            Self::ApiKey(_, workspace) => workspace.is_root(),
+            Self::CommandLine | Self::Platform => true,
         }
     }
 }
@@ -110,6 +122,18 @@ pub struct AuditEntry {
     pub details: Map<String, Value>,
     /// When.
     pub created_at: Timestamp,
+}
+
+impl AuditEntry {
+    /// The entry as a tenant reads it: of what the platform did, not which of its keys did it, from where and in which request.
+    pub fn for_tenant(mut self) -> Self {
+        if self.actor.is_of_platform() {
+            self.actor = Actor::Platform;
+            self.request_id = None;
+            self.ip_address = None;
+        }
+        self
+    }
 }
 
 #[derive(Insertable)]
@@ -182,7 +206,7 @@ impl Tx<'_> {
     pub async fn audit_entry_insert(&mut self, new: &NewAuditEntry) -> Result<()> {
         let (actor_id, actor_workspace_id) = match new.actor {
             Actor::ApiKey(id, workspace) => (Some(id.0), Some(workspace.0)),
-            Actor::CommandLine => (None, None),
+            Actor::CommandLine | Actor::Platform => (None, None),
         };
         let row = NewAuditRow {
             workspace_id: new.workspace_id.0,

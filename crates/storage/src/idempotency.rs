@@ -20,7 +20,7 @@ pub struct IdempotencyRecord {
     pub workspace_id: WorkspaceId,
     /// The world of the key.
     pub environment: Environment,
-    /// SHA-256 of method, path and body.
+    /// HMAC-SHA-256 of method, path, workspace and body, by the token of the key.
     pub fingerprint: [u8; 32],
     /// The HTTP status.
     pub status: u16,

@@ -7,10 +7,12 @@ use diesel::{
     expression::{AppearsOnTable, SelectableExpression, ValidGrouping, is_aggregate},
     pg::Pg,
     query_builder::{AstPass, QueryFragment, QueryId},
-    sql_types::{Bool, Text},
+    sql_types::{BigInt, Bool, Text},
     sqlite::Sqlite,
 };
-use gatepost_kernel::{Position, TimeRange, Window};
+use gatepost_kernel::{Position, TimeRange, Window, WorkspaceId};
+
+use crate::search_words::Searched;
 
 /// Something that a list can be sorted by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -148,30 +150,26 @@ impl ListRequest {
 /// PostgreSQL.
 #[derive(Debug)]
 pub(crate) struct HoldsWords {
-    /// The table, whose words are in `{table}_search` and `{table}_words(…)`.
-    pub table: &'static str,
-    /// What the words are taken from.
-    pub columns: &'static str,
-    /// Letters and digits alone.
-    sqlite_query: String,
+    searched: Searched,
+    /// What the words are taken from, on PostgreSQL.
+    columns: &'static str,
+    /// Whose rows they are; none for everybody's.
+    owner: Option<i64>,
+    /// In lower case; each with the end of what begins with it.
+    words: Vec<(String, String)>,
     postgres_query: String,
 }
 
 impl HoldsWords {
     pub(crate) fn new(
-        table: &'static str,
+        searched: Searched,
         columns: &'static str,
-        owner: Option<i64>,
+        owner: Option<WorkspaceId>,
         words: &[String],
     ) -> Self {
-        let words_query = words.iter().map(|word| format!("\"{word}\"*")).collect::<Vec<_>>().join(" AND ");
-        let sqlite_query = match owner {
-            _ if words.is_empty() => String::new(),
-            // Whatever others have is not looked through.
-            Some(owner) => format!("owner : \"w{owner}\" AND - owner : ({words_query})"),
-            None => words_query,
-        };
-        Self { table, columns, sqlite_query, postgres_query: words.join(" ") }
+        let postgres_query = words.join(" ");
+        let words = words.iter().map(|word| (word.clone(), format!("{word}{}", char::MAX))).collect();
+        Self { searched, columns, owner: owner.map(|owner| owner.0), words, postgres_query }
     }
 }
 
@@ -193,15 +191,20 @@ impl QueryId for HoldsWords {
 
 impl QueryFragment<Sqlite> for HoldsWords {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Sqlite>) -> QueryResult<()> {
-        if self.sqlite_query.is_empty() {
-            // Nothing holds no words; the engine would take it for a fault.
-            out.push_sql("1 = 0");
-            return Ok(());
+        // Nothing holds no words.
+        out.push_sql(if self.words.is_empty() { "1 = 0" } else { "1 = 1" });
+        let table = self.searched.table();
+        for (word, end) in &self.words {
+            out.push_sql(&format!(" AND {table}.id IN (SELECT id FROM {table}_search_words WHERE word >= "));
+            out.push_bind_param::<Text, _>(word)?;
+            out.push_sql(" AND word < ");
+            out.push_bind_param::<Text, _>(end)?;
+            if let Some(owner) = &self.owner {
+                out.push_sql(" AND owner = ");
+                out.push_bind_param::<BigInt, _>(owner)?;
+            }
+            out.push_sql(")");
         }
-        let table = self.table;
-        out.push_sql(&format!("{table}.id IN (SELECT rowid FROM {table}_search WHERE {table}_search MATCH "));
-        out.push_bind_param::<Text, _>(&self.sqlite_query)?;
-        out.push_sql(")");
         Ok(())
     }
 }
@@ -262,7 +265,7 @@ impl QueryFragment<Sqlite> for FirstOfEach {
 impl QueryFragment<Pg> for FirstOfEach {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
         out.push_sql("SELECT r.id FROM unnest(");
-        out.push_bind_param::<diesel::sql_types::Array<diesel::sql_types::BigInt>, _>(&self.owners)?;
+        out.push_bind_param::<diesel::sql_types::Array<BigInt>, _>(&self.owners)?;
         out.push_sql(&format!(") o (value) CROSS JOIN LATERAL ({}) r", self.chosen("o.value")));
         Ok(())
     }
@@ -274,7 +277,7 @@ impl QueryId for FirstOfEach {
 }
 
 impl diesel::query_builder::Query for FirstOfEach {
-    type SqlType = diesel::sql_types::BigInt;
+    type SqlType = BigInt;
 }
 
 /// Narrows a query to what a [`ListRequest`] asks of the time of its rows, and to what follows a row of a log.

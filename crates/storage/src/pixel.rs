@@ -36,6 +36,40 @@ pub struct NewPixelEvent {
     pub created_at: Timestamp,
 }
 
+/// By which of its values an event is counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum PixelDimension {
+    /// The page.
+    Page,
+    /// The site that the visitor came from.
+    Referrer,
+}
+
+impl PixelDimension {
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::Page, Self::Referrer];
+
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Page => "url",
+            Self::Referrer => "referrer",
+        }
+    }
+}
+
+/// Which values are counted beside each other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct CountedValues {
+    /// The tenant.
+    pub workspace_id: WorkspaceId,
+    /// The environment.
+    pub environment: Environment,
+    /// Of which kind.
+    pub dimension: PixelDimension,
+    /// In which quarter hour.
+    pub slot: Slot,
+}
+
 /// Who owns a domain.
 #[derive(Debug, Clone, PartialEq)]
 pub struct PixelOwner {
@@ -130,7 +164,8 @@ fn counts<'a>(new: &[&'a NewPixelEvent]) -> BTreeMap<CountKey<'a>, u64> {
     for one in new {
         let slot = Slot::of(one.created_at).0;
         let referrer = one.referring_site.as_deref().unwrap_or_default();
-        for (dimension, value) in [("event", ""), ("url", one.page.as_str()), ("referrer", referrer)] {
+        let (page, site) = (PixelDimension::Page.as_str(), PixelDimension::Referrer.as_str());
+        for (dimension, value) in [("event", ""), (page, one.page.as_str()), (site, referrer)] {
             let (workspace, environment) = (one.workspace_id.0, one.environment.as_str());
             let key = (workspace, environment, dimension, slot, one.visit.event.as_str(), value);
             *counts.entry(key).or_insert(0) += 1;
@@ -190,6 +225,34 @@ impl Tx<'_> {
             }
         }
         Ok(())
+    }
+
+    /// Makes sure that until the transaction ends nobody else adds a value to those that a workspace's events are counted by.
+    pub async fn pixel_values_lock(&mut self, workspace: WorkspaceId) -> Result<()> {
+        match &mut self.0 {
+            // SQLite's one writer is already alone.
+            Conn::Sqlite(_) => {}
+            Conn::Postgres(c) => {
+                diesel::sql_query("SELECT pg_advisory_xact_lock(hashtextextended($1, 0))")
+                    .bind::<Text, _>(format!("pixel_values/{}", workspace.0))
+                    .execute(*c)
+                    .await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The values that are counted already.
+    pub async fn pixel_values(&mut self, of: &CountedValues) -> Result<Vec<String>> {
+        Ok(on_conn!(self, |c| pixel_counts::table
+            .filter(pixel_counts::workspace_id.eq(of.workspace_id.0))
+            .filter(pixel_counts::environment.eq(of.environment.as_str()))
+            .filter(pixel_counts::dimension.eq(of.dimension.as_str()))
+            .filter(pixel_counts::slot.eq(of.slot.0))
+            .select(pixel_counts::value)
+            .distinct()
+            .load(c)
+            .await?))
     }
 
     /// Whose a domain is, of which these are the names by which it can be owned, the most specific first.

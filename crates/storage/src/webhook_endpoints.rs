@@ -14,6 +14,7 @@ use crate::{
     engine::Conn,
     list::{self, HoldsWords, ListRequest, SortKey, load_list, narrow},
     schema::{webhook_deliveries, webhook_endpoints},
+    search_words::Searched,
     types::{DbJson, DbTime},
 };
 
@@ -78,7 +79,7 @@ pub struct WebhookEndpoint {
     pub deleted_at: Option<Timestamp>,
 }
 
-/// An endpoint to be made.
+/// An endpoint to be made. Its secret and headers are set by an update in the same transaction: they are sealed for its id.
 #[derive(Debug, Clone)]
 pub struct NewWebhookEndpoint {
     /// The tenant.
@@ -91,10 +92,6 @@ pub struct NewWebhookEndpoint {
     pub description: Option<String>,
     /// What it wants to hear.
     pub events: Vec<String>,
-    /// Headers of the tenant's own, sealed as one.
-    pub sealed_headers: Secret,
-    /// Its secret as it is stored.
-    pub sealed_secret: Secret,
     /// When it is made.
     pub created_at: Timestamp,
 }
@@ -253,8 +250,8 @@ impl Tx<'_> {
             url: &new.url,
             description: new.description.as_deref(),
             events: texts_json(&new.events),
-            headers: DbJson(Value::from(new.sealed_headers.expose())),
-            secret: new.sealed_secret.expose(),
+            headers: DbJson(Value::from("")),
+            secret: "",
             previous_secrets: DbJson(Value::Array(Vec::new())),
             is_active: true,
             success_count: 0,
@@ -268,7 +265,15 @@ impl Tx<'_> {
             .returning(EndpointRow::as_returning())
             .get_result(c)
             .await?);
-        row.try_into()
+        self.webhook_endpoint_found_by(row.try_into()?).await
+    }
+
+    /// Lets an endpoint be found by what is said of it now.
+    async fn webhook_endpoint_found_by(&mut self, endpoint: WebhookEndpoint) -> Result<WebhookEndpoint> {
+        let texts = [endpoint.url.as_str(), endpoint.description.as_deref().unwrap_or_default()];
+        self.search_words_set(Searched::WebhookEndpoints, endpoint.workspace_id, endpoint.id.0, &texts)
+            .await?;
+        Ok(endpoint)
     }
 
     /// An endpoint of a workspace and world by its number.
@@ -390,8 +395,12 @@ impl Tx<'_> {
                 if let Some(words) = &request.search {
                     let columns =
                         "webhook_endpoints.url || ' ' || coalesce(webhook_endpoints.description, '')";
-                    query =
-                        query.filter(HoldsWords::new("webhook_endpoints", columns, Some(workspace.0), words));
+                    query = query.filter(HoldsWords::new(
+                        Searched::WebhookEndpoints,
+                        columns,
+                        Some(workspace),
+                        words,
+                    ));
                 }
                 narrow!(
                     query, request, webhook_endpoints::created_at, updated webhook_endpoints::updated_at
@@ -412,6 +421,7 @@ impl Tx<'_> {
     ) -> Result<WebhookEndpoint> {
         let (secret, previous) = changes.secrets.unzip();
         let activates = changes.is_active.as_ref().map(|(active, _)| *active);
+        let says_something_else = changes.url.is_some() || changes.description.is_some();
         let row = EndpointChangesRow {
             url: changes.url,
             description: changes.description,
@@ -434,7 +444,10 @@ impl Tx<'_> {
             Some(false) => self.webhook_delivery_wait(id, None).await?,
             None => {}
         }
-        row.try_into()
+        match says_something_else {
+            true => self.webhook_endpoint_found_by(row.try_into()?).await,
+            false => row.try_into(),
+        }
     }
 
     /// Deletes endpoints, and their secrets from their rows; what was on its way there has failed.
@@ -467,7 +480,7 @@ impl Tx<'_> {
             .execute(c)
             .await?;
         });
-        Ok(())
+        self.search_words_delete(Searched::WebhookEndpoints, &ids).await
     }
 
     /// How many endpoints a workspace has, in both worlds.

@@ -13,6 +13,7 @@ use crate::{
     engine::Conn,
     list::{self, HoldsWords, ListRequest, SortKey, load_list, narrow},
     schema::workspaces,
+    search_words::Searched,
     types::{DbTime, settings_of, settings_text},
 };
 
@@ -153,7 +154,15 @@ impl Tx<'_> {
             .get_result(c)
             .await
             .optional())?;
-        row.map(Workspace::try_from).transpose()
+        self.workspace_made_or_changed(row).await
+    }
+
+    /// Lets a workspace be found by what it is called now.
+    async fn workspace_made_or_changed(&mut self, row: Option<WorkspaceRow>) -> Result<Option<Workspace>> {
+        let Some(workspace) = row.map(Workspace::try_from).transpose()? else { return Ok(None) };
+        let texts = [workspace.name.as_str(), &workspace.slug];
+        self.search_words_set(Searched::Workspaces, workspace.id, workspace.id.0, &texts).await?;
+        Ok(Some(workspace))
     }
 
     /// A workspace by its number.
@@ -233,7 +242,7 @@ impl Tx<'_> {
                     }
                     if let Some(words) = &request.search {
                         let columns = "workspaces.name || ' ' || workspaces.slug";
-                        query = query.filter(HoldsWords::new("workspaces", columns, None, words));
+                        query = query.filter(HoldsWords::new(Searched::Workspaces, columns, filter.only, words));
                     }
                     narrow!(query, request, workspaces::created_at, updated workspaces::updated_at);
                     query
@@ -266,7 +275,7 @@ impl Tx<'_> {
         .get_result(c)
         .await
         .optional())?;
-        row.map(Workspace::try_from).transpose()
+        self.workspace_made_or_changed(row).await
     }
 
     /// Deletes a workspace; whether there was one.
@@ -278,6 +287,7 @@ impl Tx<'_> {
         .set((workspaces::deleted_at.eq(now), workspaces::updated_at.eq(now)))
         .execute(c)
         .await?);
+        self.search_words_delete(Searched::Workspaces, &[id.0]).await?;
         Ok(rows > 0)
     }
 

@@ -1,14 +1,15 @@
 //! A whole application behind a real listening server, with a clock that the test moves.
 
 use std::{
-    net::{SocketAddr, TcpListener},
+    io,
+    net::{Ipv4Addr, SocketAddr, TcpListener},
     sync::Arc,
 };
 
 use gatepost_api::{Settings, State, serve};
 use gatepost_app::{App, first_start};
 use gatepost_delivery::Dispatcher;
-use gatepost_egress::{Egress, Rules};
+use gatepost_egress::{Egress, Resolve, Rules};
 use gatepost_kernel::{ManualClock, Timestamp};
 use gatepost_storage::{Engine, Storage};
 use gatepost_webhooks::Vault;
@@ -128,6 +129,11 @@ impl TestApp {
         let rules = Rules {
             allow: vec!["127.0.0.0/8".parse().expect("a network")],
             allow_http: true,
+            // Nobody else's name server is asked, so nothing goes anywhere else.
+            resolve: Some(Resolve::with(async |name| match name.as_str() {
+                "localhost" => Ok(vec![Ipv4Addr::LOCALHOST.into()]),
+                _ => Err(io::ErrorKind::NotFound.into()),
+            })),
             ..Rules::default()
         };
         let egress = Egress::new(rules).expect("an HTTP client");

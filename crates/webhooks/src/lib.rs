@@ -34,5 +34,5 @@ pub use payload::{event_data, event_payload};
 pub use retry::RetrySchedule;
 pub use secret::{EndpointSecret, SecretFault};
 pub use signature::{Signatures, sign};
-pub use vault::{Kept, Vault, VaultError};
+pub use vault::{Kept, Place, Vault, VaultError};
 pub use verifier::{Headers, Verifier, VerifyError};

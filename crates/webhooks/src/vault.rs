@@ -1,19 +1,48 @@
 //! Secrets at rest: sealed with the operator's key, where there is one.
 //!
-//! A stored text says by its beginning what it is: `plain:` and the text, or `sealed:`, eight hexadecimal characters that name
-//! the key, and base64 of nonce and XChaCha20-Poly1305 ciphertext. With several keys the first seals and all open, so a key
-//! is replaced by putting the new one before it.
+//! A stored text says by its beginning what it is: `plain:` and the text, or `bound:`, eight hexadecimal characters that name
+//! the key, and base64 of nonce and XChaCha20-Poly1305 ciphertext, which opens only in the [`Place`] that it was sealed for; `sealed:`
+//! is the same from before texts were bound to their places. With several keys the first seals and all open, so a key is replaced by
+//! putting the new one before it.
 
 use base64::{Engine, prelude::BASE64_STANDARD};
-use chacha20poly1305::{Key, KeyInit, XChaCha20Poly1305, XNonce, aead::Aead};
-use gatepost_kernel::{Secret, random};
+use chacha20poly1305::{
+    Key, KeyInit, XChaCha20Poly1305, XNonce,
+    aead::{Aead, Payload},
+};
+use gatepost_kernel::{Secret, WebhookEndpointId, WorkspaceId, random};
 use rand::Rng;
 use sha2::{Digest, Sha256};
 
 const PLAIN: &str = "plain:";
-const SEALED: &str = "sealed:";
+const BOUND: &str = "bound:";
+const UNBOUND: &str = "sealed:";
 const NONCE_LEN: usize = 24;
 const NAME_LEN: usize = 8;
+
+/// Where a stored text belongs. One that somebody moves to another row or column of the database does not open there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Place {
+    column: &'static str,
+    workspace_id: WorkspaceId,
+    endpoint_id: WebhookEndpointId,
+}
+
+impl Place {
+    /// That of the secrets which sign an endpoint's deliveries, the newest and those before it.
+    pub fn secret(workspace_id: WorkspaceId, endpoint_id: WebhookEndpointId) -> Self {
+        Self { column: "webhook_endpoints.secret", workspace_id, endpoint_id }
+    }
+
+    /// That of an endpoint's own headers.
+    pub fn headers(workspace_id: WorkspaceId, endpoint_id: WebhookEndpointId) -> Self {
+        Self { column: "webhook_endpoints.headers", workspace_id, endpoint_id }
+    }
+
+    fn text(self) -> String {
+        format!("{}/{}/{}", self.column, self.workspace_id.0, self.endpoint_id.0)
+    }
+}
 
 /// The operator's keys.
 #[derive(Clone, Default)]
@@ -37,8 +66,10 @@ pub struct VaultError;
 pub enum Kept<'a> {
     /// As it is.
     Plain,
-    /// Sealed by the key of this name.
-    Sealed(&'a str),
+    /// Sealed by the key of this name, for the place where it is.
+    Bound(&'a str),
+    /// Sealed by the key of this name, and opens wherever it is.
+    Unbound(&'a str),
     /// In no form that is known here.
     Unknown,
 }
@@ -47,12 +78,15 @@ impl<'a> Kept<'a> {
     /// How this text is kept.
     pub fn of(stored: &'a Secret) -> Self {
         let stored = stored.expose();
-        let name = stored.strip_prefix(SEALED).and_then(|rest| rest.get(..NAME_LEN));
-        match name {
-            Some(name) if name.bytes().all(|b| b.is_ascii_hexdigit()) => Self::Sealed(name),
-            None if stored.starts_with(PLAIN) => Self::Plain,
-            _ => Self::Unknown,
+        if stored.starts_with(PLAIN) {
+            return Self::Plain;
         }
+        let name_after = |beginning| {
+            let name: &str = stored.strip_prefix(beginning)?.get(..NAME_LEN)?;
+            name.bytes().all(|b| b.is_ascii_hexdigit()).then_some(name)
+        };
+        let bound = name_after(BOUND).map(Self::Bound);
+        bound.or_else(|| name_after(UNBOUND).map(Self::Unbound)).unwrap_or(Self::Unknown)
     }
 }
 
@@ -81,47 +115,49 @@ impl Vault {
     /// Whether a stored text is as [`Vault::seal`] would store it now.
     pub fn is_current(&self, stored: &Secret) -> bool {
         match (Kept::of(stored), self.keys.first()) {
-            (Kept::Sealed(name), Some(key)) => name == key.name,
+            (Kept::Bound(name), Some(key)) => name == key.name,
             (Kept::Plain, None) => true,
             _ => false,
         }
     }
 
-    /// The text as it is to be stored.
-    pub fn seal(&self, text: &str) -> Secret {
+    /// The text as it is to be stored in `place`.
+    pub fn seal(&self, text: &str, place: Place) -> Secret {
         let Some(key) = self.keys.first() else { return Secret::new(format!("{PLAIN}{text}")) };
         let mut nonce = [0u8; NONCE_LEN];
         random::rng().fill_bytes(&mut nonce);
-        match key.cipher.encrypt(&XNonce::from(nonce), text.as_bytes()) {
+        let place = place.text();
+        let payload = Payload { msg: text.as_bytes(), aad: place.as_bytes() };
+        match key.cipher.encrypt(&XNonce::from(nonce), payload) {
             Ok(sealed) => {
                 let bytes = [&nonce[..], &sealed].concat();
-                Secret::new(format!("{SEALED}{}{}", key.name, BASE64_STANDARD.encode(bytes)))
+                Secret::new(format!("{BOUND}{}{}", key.name, BASE64_STANDARD.encode(bytes)))
             }
             // Only a text of many gigabytes cannot be sealed; storing nothing then fails where it is read.
-            Err(_) => Secret::new(SEALED.to_owned()),
+            Err(_) => Secret::new(BOUND.to_owned()),
         }
     }
 
-    /// The text of what was stored.
+    /// The text of what was stored in `place`.
     ///
     /// # Errors
-    /// [`VaultError`].
-    pub fn open(&self, stored: &Secret) -> Result<Secret, VaultError> {
-        let stored = stored.expose();
-        if let Some(text) = stored.strip_prefix(PLAIN) {
-            return Ok(Secret::new(text.to_owned()));
-        }
-        let (name, sealed) =
-            stored.strip_prefix(SEALED).and_then(|rest| rest.split_at_checked(NAME_LEN)).ok_or(VaultError)?;
+    /// [`VaultError`], also if it was stored for another place.
+    pub fn open(&self, stored: &Secret, place: Place) -> Result<Secret, VaultError> {
+        let place = place.text();
+        let (name, aad) = match Kept::of(stored) {
+            Kept::Plain => return Ok(Secret::new(stored.expose()[PLAIN.len()..].to_owned())),
+            Kept::Bound(name) => (name, place.as_bytes()),
+            Kept::Unbound(name) => (name, &b""[..]),
+            Kept::Unknown => return Err(VaultError),
+        };
+        // The name is a part of the stored text, and the ciphertext what is behind it.
+        let (_, sealed) = stored.expose().split_once(name).ok_or(VaultError)?;
         let bytes = BASE64_STANDARD.decode(sealed).map_err(|_| VaultError)?;
         let (nonce, sealed) = bytes.split_first_chunk::<NONCE_LEN>().ok_or(VaultError)?;
-        let mut opened = self
-            .keys
-            .iter()
-            .filter(|key| key.name == name)
-            .filter_map(|key| key.cipher.decrypt(&XNonce::from(*nonce), sealed).ok());
-        let text = opened.next().and_then(|bytes| String::from_utf8(bytes).ok());
-        text.map(Secret::new).ok_or(VaultError)
+        let opened =
+            |key: &VaultKey| key.cipher.decrypt(&XNonce::from(*nonce), Payload { msg: sealed, aad }).ok();
+        let text = self.keys.iter().filter(|key| key.name == name).find_map(opened);
+        text.and_then(|bytes| String::from_utf8(bytes).ok()).map(Secret::new).ok_or(VaultError)
     }
 }
 
@@ -129,26 +165,34 @@ impl Vault {
 mod tests {
     use super::*;
 
+    fn here() -> Place {
+        Place::secret(WorkspaceId(7), WebhookEndpointId(11))
+    }
+
     #[test]
     fn a_key_is_replaced_by_putting_the_new_one_first() {
         let (old, both, new) =
             (Vault::new(&[[1; 32]]), Vault::new(&[[2; 32], [1; 32]]), Vault::new(&[[2; 32]]));
-        let stored = old.seal("whsec_secret");
-        assert!(stored.expose().starts_with("sealed:") && !stored.expose().contains("secret"));
-        assert_ne!(stored.expose(), old.seal("whsec_secret").expose(), "each time with a nonce of its own");
-        assert_eq!(both.open(&stored).expect("the text").expose(), "whsec_secret");
-        assert_eq!(new.open(&stored).map(|_| ()), Err(VaultError));
-        let resealed = both.seal("whsec_secret");
-        assert_eq!(new.open(&resealed).expect("the text").expose(), "whsec_secret");
+        let stored = old.seal("whsec_secret", here());
+        assert!(stored.expose().starts_with("bound:") && !stored.expose().contains("secret"));
+        assert_ne!(
+            stored.expose(),
+            old.seal("whsec_secret", here()).expose(),
+            "each time with a nonce of its own"
+        );
+        assert_eq!(both.open(&stored, here()).expect("the text").expose(), "whsec_secret");
+        assert_eq!(new.open(&stored, here()).map(|_| ()), Err(VaultError));
+        let resealed = both.seal("whsec_secret", here());
+        assert_eq!(new.open(&resealed, here()).expect("the text").expose(), "whsec_secret");
     }
 
     #[test]
     fn how_a_text_is_kept_is_seen_without_opening_it() {
         let (none, one, both) = (Vault::default(), Vault::new(&[[1; 32]]), Vault::new(&[[2; 32], [1; 32]]));
-        let (plain, sealed) = (none.seal("x"), one.seal("x"));
+        let (plain, sealed) = (none.seal("x", here()), one.seal("x", here()));
         let name = one.key_names().next().expect("a name");
-        assert_eq!((Kept::of(&plain), Kept::of(&sealed)), (Kept::Plain, Kept::Sealed(name)));
-        for unknown in ["", "sealed:", "sealed:abc", "sealed:zzzzzzzzAAAA", "nonsense"] {
+        assert_eq!((Kept::of(&plain), Kept::of(&sealed)), (Kept::Plain, Kept::Bound(name)));
+        for unknown in ["", "bound:", "sealed:", "sealed:abc", "bound:zzzzzzzzAAAA", "nonsense"] {
             assert_eq!(Kept::of(&Secret::new(unknown.to_owned())), Kept::Unknown, "{unknown}");
         }
         assert!(none.is_current(&plain) && one.is_current(&sealed));
@@ -159,15 +203,61 @@ mod tests {
     #[test]
     fn without_a_key_texts_stay_readable_and_what_was_changed_is_not_believed() {
         let none = Vault::default();
-        assert_eq!(none.open(&none.seal("x")).expect("the text").expose(), "x");
+        assert_eq!(none.open(&none.seal("x", here()), here()).expect("the text").expose(), "x");
         let vault = Vault::new(&[[1; 32]]);
-        assert_eq!(vault.open(&none.seal("x")).expect("written before there was a key").expose(), "x");
-        let mut stored = vault.seal("whsec_secret").expose().to_owned().into_bytes();
+        assert_eq!(
+            vault.open(&none.seal("x", here()), here()).expect("written before there was a key").expose(),
+            "x"
+        );
+        let mut stored = vault.seal("whsec_secret", here()).expose().to_owned().into_bytes();
         let last = stored.len() - 5;
         stored[last] = if stored[last] == b'A' { b'B' } else { b'A' };
         let stored = String::from_utf8(stored).expect("text");
-        for bad in [stored.as_str(), "", "sealed:", "sealed:abc", "sealed:00000000AAAA", "nonsense"] {
-            assert_eq!(vault.open(&Secret::new(bad.to_owned())).map(|_| ()), Err(VaultError), "{bad}");
+        for bad in [
+            stored.as_str(),
+            "",
+            "bound:",
+            "bound:abc",
+            "bound:00000000AAAA",
+            "sealed:00000000AAAA",
+            "nonsense",
+        ] {
+            assert_eq!(
+                vault.open(&Secret::new(bad.to_owned()), here()).map(|_| ()),
+                Err(VaultError),
+                "{bad}"
+            );
         }
+    }
+
+    #[test]
+    fn a_text_that_was_moved_does_not_open() {
+        let vault = Vault::new(&[[1; 32]]);
+        let stored = vault.seal("whsec_secret", here());
+        for other in [
+            Place::headers(WorkspaceId(7), WebhookEndpointId(11)),
+            Place::secret(WorkspaceId(8), WebhookEndpointId(11)),
+            Place::secret(WorkspaceId(7), WebhookEndpointId(12)),
+            Place::secret(WorkspaceId(71), WebhookEndpointId(1)),
+        ] {
+            assert_eq!(vault.open(&stored, other).map(|_| ()), Err(VaultError), "{other:?}");
+        }
+        // One is not read as the other by another beginning.
+        let renamed = Secret::new(stored.expose().replace(BOUND, UNBOUND));
+        assert_eq!(vault.open(&renamed, here()).map(|_| ()), Err(VaultError));
+    }
+
+    #[test]
+    fn what_was_sealed_before_places_opens_and_is_not_current() {
+        // Of "whsec_secret", by the key of thirty-two times 1, with a nonce of zeros.
+        let vault = Vault::new(&[[1; 32]]);
+        let cipher = XChaCha20Poly1305::new(&Key::from([1; 32]));
+        let sealed = cipher.encrypt(&XNonce::from([0; NONCE_LEN]), &b"whsec_secret"[..]).expect("sealed");
+        let name = vault.key_names().next().expect("a name");
+        let bytes = [&[0; NONCE_LEN][..], &sealed].concat();
+        let stored = Secret::new(format!("{UNBOUND}{name}{}", BASE64_STANDARD.encode(bytes)));
+        assert_eq!(Kept::of(&stored), Kept::Unbound(name));
+        assert_eq!(vault.open(&stored, here()).expect("the text").expose(), "whsec_secret");
+        assert!(!vault.is_current(&stored));
     }
 }

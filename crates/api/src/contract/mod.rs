@@ -8,6 +8,8 @@ mod errors;
 mod limit_headers;
 mod pages;
 
+use std::borrow::Cow;
+
 use actix_web::{
     http::header::{HeaderMap, HeaderName, HeaderValue},
     web::Bytes,
@@ -112,20 +114,20 @@ pub trait IntoAnswer {
 /// A sentence for people, and the thing that was made or changed.
 pub struct Message<T> {
     status: u16,
-    text: &'static str,
+    text: Cow<'static, str>,
     data: T,
     holds_secret: bool,
 }
 
 impl<T> Message<T> {
     /// Something was made: 201.
-    pub fn created(text: &'static str, data: T) -> Self {
-        Self { status: 201, text, data, holds_secret: false }
+    pub fn created(text: impl Into<Cow<'static, str>>, data: T) -> Self {
+        Self { status: 201, text: text.into(), data, holds_secret: false }
     }
 
     /// Something was done: 200.
-    pub fn done(text: &'static str, data: T) -> Self {
-        Self { status: 200, text, data, holds_secret: false }
+    pub fn done(text: impl Into<Cow<'static, str>>, data: T) -> Self {
+        Self { status: 200, text: text.into(), data, holds_secret: false }
     }
 
     /// The data shows a secret: if the answer is kept, then encrypted.
@@ -142,7 +144,7 @@ impl<T: Serialize> IntoAnswer for Message<T> {
             data: &'a T,
         }
         let body = match contract {
-            Contract::Core => to_json(&Body { message: self.text, data: &self.data })?,
+            Contract::Core => to_json(&Body { message: &self.text, data: &self.data })?,
         };
         Ok(Answer {
             status: self.status,

@@ -51,7 +51,8 @@ async fn list_api_keys(call: Call<ApiKeysRead, ListQuery<ApiKeyList>>) -> Result
 
 /// Create an API key
 ///
-/// `key` is shown in this answer only. The caller must hold every scope that it gives.
+/// `key` is shown in this answer only. The caller must hold every scope that it gives, and gives no later end, no wider addresses
+/// and no higher tier than its own; a key of the root that acts on another workspace is not bound by its own.
 #[utoipa::path(
     tag = "API keys", operation_id = "create_api_key", request_body = CreateApiKeyBody,
     extensions(("x-required-scope" = json!("api-keys:write"))),
@@ -88,7 +89,8 @@ async fn get_api_key(call: Call<ApiKeysRead, ItemQuery<ApiKeyList>>) -> Result<H
 
 /// Update an API key
 ///
-/// The caller must hold every scope that the key has, and every scope that it would get.
+/// The caller must hold every scope that the key has, and every scope that it would get, and gives no later end and no wider
+/// addresses than its own. The last key that can manage the root workspace keeps `api-keys:write` (409).
 #[utoipa::path(
     tag = "API keys", operation_id = "update_api_key", request_body = UpdateApiKeyBody,
     params(("id" = i64, Path, description = "API key ID")),
@@ -111,7 +113,7 @@ async fn update_api_key(
 
 /// Revoke an API key
 ///
-/// The next request with it is refused.
+/// The next request with it is refused. The last key that can manage the root workspace is not revoked (409).
 #[utoipa::path(
     tag = "API keys", operation_id = "revoke_api_key", params(("id" = i64, Path, description = "API key ID")),
     extensions(("x-required-scope" = json!("api-keys:delete"))),
@@ -131,7 +133,7 @@ async fn revoke_api_key(call: Call<ApiKeysDelete>) -> Result<HttpResponse, ApiEr
 ///
 /// Makes a key with the same name, scopes, tier, addresses, environment and expiry; `key` is shown in this answer
 /// only. The old key works until `grace_period_ends_at`, which is never later than its own expiry. The caller must
-/// hold every scope of the key.
+/// hold every scope of the key; and, unless it rotates itself, end no earlier, be allowed no fewer addresses and have no lower tier.
 #[utoipa::path(
     tag = "API keys", operation_id = "rotate_api_key", request_body = RotateApiKeyBody,
     params(("id" = i64, Path, description = "API key ID")),

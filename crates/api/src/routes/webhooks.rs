@@ -57,10 +57,20 @@ fn view(
     Ok(WebhookView::new(endpoint, header_names, app.now()).with_deliveries(deliveries))
 }
 
+/// What was done, and that the host of the url could not be resolved where that is so.
+fn done_with(is_resolved: bool, done: &str) -> String {
+    let unresolved = if is_resolved { "" } else { UNRESOLVED };
+    format!("{done}{unresolved}")
+}
+
+const UNRESOLVED: &str =
+    " The host of its url has no address now; until it has one, deliveries fail and are tried again.";
+
 /// Create a webhook endpoint
 ///
 /// `secret` is shown in this answer only. Every delivery is signed by Standard Webhooks (`webhook-signature`), and by
-/// `X-Webhook-Signature`: `sha256=` and the HMAC of the body in hexadecimal.
+/// `X-Webhook-Signature`: `sha256=` and the HMAC of the body in hexadecimal. Where the host of `url` has no address now, `message`
+/// says so.
 #[utoipa::path(
     tag = "Webhooks", operation_id = "create_webhook", request_body = CreateWebhookBody,
     extensions(("x-required-scope" = json!("webhooks:write"))),
@@ -72,13 +82,12 @@ async fn create_webhook(
 ) -> Result<HttpResponse, ApiError> {
     let (body, call) = call.into_body();
     let url = body.as_ref().ok().map(|body| body.url());
-    let reachable = webhooks::check_url(call.app(), url).await;
+    let resolved = webhooks::check_url(call.app(), call.caller(), url).await;
     call.mutate(async move |unit: &mut UnitOfWork<'_>| {
         let body = body?;
-        reachable?;
+        let text = done_with(resolved?, "Webhook endpoint created successfully.");
         let created = webhooks::create(unit, body.into()).await?;
         let header_names = webhooks::header_names(unit.app(), &created.0)?.unwrap_or_default();
-        let text = "Webhook endpoint created successfully.";
         Ok(Message::created(text, CreatedWebhookView::new(created, header_names)).with_secret())
     })
     .await
@@ -116,13 +125,13 @@ async fn update_webhook(
     let id = WebhookEndpointId(call.path_id()?);
     let (body, call) = call.into_body();
     let url = body.as_ref().ok().and_then(|body| body.url());
-    let reachable = webhooks::check_url(call.app(), url).await;
+    let resolved = webhooks::check_url(call.app(), call.caller(), url).await;
     call.mutate(async move |unit: &mut UnitOfWork<'_>| {
         let body = body?;
-        reachable?;
+        let text = done_with(resolved?, "Webhook endpoint updated successfully.");
         let endpoint = webhooks::update(unit, id, body.into()).await?;
         let endpoint = view(unit.app(), endpoint, None)?;
-        Ok(Message::done("Webhook endpoint updated successfully.", endpoint))
+        Ok(Message::done(text, endpoint))
     })
     .await
 }

@@ -306,13 +306,13 @@ pub struct CreateApiKeyBody {
     /// The environment that it belongs to; the caller's own if not given
     #[schema(value_type = Option<EnvironmentWord>)]
     environment: Option<Environment>,
-    /// Rate limit tier, not above the workspace's; follows the workspace's if not given
+    /// Rate limit tier, not above the workspace's nor the caller's own; the caller's own if not given, or the workspace's
     #[schema(example = "pro")]
     rate_limit_tier: Option<String>,
-    /// Addresses and CIDR ranges that the key may be used from; everywhere if not given
+    /// Addresses and CIDR ranges that the key may be used from, none that the caller may not; those of the caller if not given
     #[schema(value_type = Option<Vec<String>>, max_items = 50, example = json!(["192.0.2.0/24", "2001:db8::1"]))]
     allowed_ips: Option<IpAllowlist>,
-    /// Expiration date; never if not given
+    /// Expiration date, not later than the caller's; the caller's if not given, which may be never
     #[schema(value_type = Option<String>, format = DateTime, example = "2027-01-01T00:00:00Z")]
     expires_at: Option<Timestamp>,
 }
@@ -334,7 +334,6 @@ impl ReadBody for CreateApiKeyBody {
 impl From<CreateApiKeyBody> for CreateApiKey {
     fn from(body: CreateApiKeyBody) -> Self {
         let CreateApiKeyBody { name, scopes, environment, rate_limit_tier, allowed_ips, expires_at } = body;
-        let allowed_ips = allowed_ips.unwrap_or_default();
         Self { name, scopes, environment, rate_limit_tier, allowed_ips, expires_at }
     }
 }

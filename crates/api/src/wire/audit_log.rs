@@ -15,7 +15,7 @@ use crate::lists::{Description, Filter, ListQuery, Listed, Values};
 /// Who did it.
 #[derive(Serialize, ToSchema)]
 pub struct AuditActorView {
-    /// An API key, or the operator at the server's command line.
+    /// An API key, or the operator at the server's command line; to a tenant, `platform` for either of the operator's.
     #[schema(value_type = AuditActorType)]
     r#type: &'static str,
     /// The number of the API key.
@@ -53,10 +53,10 @@ pub struct AuditEntryView {
     /// The environment that it happened in.
     #[schema(value_type = EnvironmentWord)]
     environment: Environment,
-    /// The request that did it.
+    /// The request that did it; to a tenant, null for the platform's.
     #[schema(required, example = "req_abc123def456")]
     request_id: Option<String>,
-    /// The address that the request came from.
+    /// The address that the request came from; to a tenant, null for the platform's.
     #[schema(required, example = "192.0.2.7")]
     ip_address: Option<String>,
     /// What is worth knowing beside.
@@ -71,7 +71,7 @@ impl From<AuditEntry> for AuditEntryView {
     fn from(entry: AuditEntry) -> Self {
         let (id, workspace_id) = match entry.actor {
             Actor::ApiKey(id, workspace) => (Some(id.0), Some(workspace.0)),
-            Actor::CommandLine => (None, None),
+            Actor::CommandLine | Actor::Platform => (None, None),
         };
         Self {
             id: entry.id,

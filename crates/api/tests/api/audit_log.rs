@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 both_engines! { TestApp:
     every_change_is_logged,
     each_world_and_tenant_has_its_own,
+    a_tenant_reads_of_the_platform_only_that_it_acted,
 }
 
 async fn every_change_is_logged(app: TestApp) {
@@ -59,4 +60,20 @@ async fn each_world_and_tenant_has_its_own(app: TestApp) {
     assert_eq!(count(app.get(&test, "/audit-log").await.expect(200)), Some(1));
     let acting = app.request(Method::GET, "/api/v1/audit-log").bearer_auth(&app.root_key);
     assert_eq!(count(app.send(acting.header("X-Workspace-ID", tenant)).await.expect(200)), Some(2));
+}
+
+async fn a_tenant_reads_of_the_platform_only_that_it_acted(app: TestApp) {
+    let (tenant, _, key) = app.create_tenant("Tenant").await;
+    app.create_key(&key, 0, json!({ "name": "own" })).await;
+    let log = app.get(&key, "/audit-log").await.expect(200)["data"].take();
+    let platform = json!({ "type": "platform", "id": null, "workspace_id": null });
+    assert_eq!((&log[1]["action"], &log[1]["actor"]), (&json!("api_key.created"), &platform));
+    assert_eq!((&log[1]["request_id"], &log[1]["ip_address"]), (&Value::Null, &Value::Null));
+    assert_eq!((&log[0]["actor"]["type"], &log[0]["ip_address"]), (&json!("api_key"), &json!("127.0.0.1")));
+    assert!(log[0]["request_id"].is_string());
+    // The platform reads all of it.
+    let acting = app.request(Method::GET, "/api/v1/audit-log").bearer_auth(&app.root_key);
+    let log = app.send(acting.header("X-Workspace-ID", tenant)).await.expect(200)["data"].take();
+    assert_eq!(log[1]["actor"], json!({ "type": "api_key", "id": 1, "workspace_id": 1 }));
+    assert_eq!(log[1]["ip_address"], "127.0.0.1");
 }

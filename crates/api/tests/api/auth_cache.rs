@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use gatepost_app::{App, Caller, UnitOfWork, api_keys};
 use gatepost_kernel::{ApiKeyId, Environment, Error, WorkspaceId};
-use gatepost_keys::{IpAllowlist, ScopeSet, Token};
+use gatepost_keys::{ScopeSet, Token};
 use gatepost_test_support::{Engine, TestApp, both_engines};
 use reqwest::Method;
 use serde_json::json;
@@ -31,7 +31,7 @@ async fn make(app: &App, name: &str) -> (ApiKeyId, Token) {
         scopes: Some(ScopeSet::everything()),
         environment: Some(Environment::Live),
         rate_limit_tier: None,
-        allowed_ips: IpAllowlist::default(),
+        allowed_ips: None,
         expires_at: None,
     };
     let create = async move |unit: &mut UnitOfWork<'_>| api_keys::create(unit, input).await;

@@ -13,6 +13,7 @@ mod gate;
 mod hostile_clients;
 mod http;
 mod idempotency;
+mod key_bounds;
 mod large;
 mod limits;
 mod lists;

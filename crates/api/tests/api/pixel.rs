@@ -1,9 +1,17 @@
 //! `/pixel`, and the script.
 
-use gatepost_app::Settings;
+use std::time::Duration;
+
+use gatepost_analytics::Slot;
+use gatepost_app::{
+    App, Settings,
+    pixel::{self, TrackEvent},
+};
 use gatepost_entitlements::{Catalog, FeatureValue, Plan};
+use gatepost_kernel::{Clock, Environment, Json, WorkspaceId};
+use gatepost_storage::{CountedValues, PixelDimension, StorageError, Tx};
 use gatepost_test_support::{Engine, Reply, TestApp, both_engines};
-use reqwest::{Method, RequestBuilder};
+use reqwest::{Method, RequestBuilder, Url};
 use serde_json::{Value, json};
 
 both_engines! { TestApp:
@@ -23,6 +31,7 @@ both_engines! { TestApp:
     a_page_has_one_spelling,
     samples_and_switches,
     pages_of_others_are_not_counted,
+    a_quarter_hour_counts_a_thousand_pages_and_referrers_apart,
 }
 
 /// The contract's own example.
@@ -183,7 +192,7 @@ async fn visitors_are_limited_by_address(app: TestApp) {
     // Keys, and those who show bad ones, are counted elsewhere.
     app.get(&app.root_key, "/workspaces").await.expect(200);
     app.send(app.request(Method::GET, "/api/v1/workspaces")).await.expect_error(401, "unauthorized");
-    app.clock.advance(std::time::Duration::from_secs(61));
+    app.clock.advance(Duration::from_secs(61));
     app.send(config(&app, "https://example.com")).await.expect(200);
 }
 
@@ -476,4 +485,55 @@ async fn pages_of_others_are_not_counted(app: TestApp) {
         assert_eq!(is_tracked(&app, "https://example.com", &event).await, counted, "{page}");
     }
     assert_eq!(total(&app, &app.root_key).await, 3);
+}
+
+async fn a_quarter_hour_counts_a_thousand_pages_and_referrers_apart(app: TestApp) {
+    own(&app, 1, json!({ "domains": ["example.com"] })).await.expect(200);
+    let visit = async |app: &App, number: usize| {
+        let parse = |text: String| Url::parse(&text).expect("an address");
+        let event = TrackEvent {
+            event: "pageview".to_owned(),
+            url: parse(format!("https://example.com/{number}")),
+            referrer: Some(parse(format!("https://{number}.example/"))),
+            user_agent: None,
+            properties: Json::from(&json!({})),
+        };
+        assert!(pixel::track(app, Some("example.com".to_owned()), None, event).await.expect("an answer"));
+    };
+    // Of all that come at once no more are counted apart than may be, whoever comes first.
+    futures_util::future::join_all((0..1_300).map(|number| visit(&app.app, number))).await;
+    // Nor by another process, which counts on what is known as before.
+    let other = App::new(app.storage.clone(), Settings::default(), app.clock.clone());
+    visit(&other, 5_000).await;
+    let counted = async |dimension: PixelDimension| {
+        let of = CountedValues {
+            workspace_id: WorkspaceId::ROOT,
+            environment: Environment::Live,
+            dimension,
+            slot: Slot::of(app.clock.now()),
+        };
+        let read = async move |mut tx: Tx<'_>| tx.pixel_values(&of).await;
+        app.storage.read::<_, StorageError, _>(read).await.expect("the values")
+    };
+    for (dimension, group) in [(PixelDimension::Page, "url"), (PixelDimension::Referrer, "referrer")] {
+        let values = counted(dimension).await;
+        assert_eq!(values.len(), 1_001, "and the others");
+        assert!(values.iter().any(|value| value == "other"));
+        let largest = async || {
+            let path = format!("/analytics/pixel?group_by={group}&limit=1");
+            app.get(&app.root_key, &path).await.expect(200)["data"]["series"][0].take()
+        };
+        let others = largest().await;
+        assert_eq!((&others["group"], &others["total"]), (&json!("other"), &json!(301)));
+        // One that is counted apart goes on to be.
+        let known = values.iter().find(|value| *value != "other").expect("one of them");
+        let number = known.split(|letter: char| !letter.is_ascii_digit()).find(|part| !part.is_empty());
+        visit(&other, number.expect("its number").parse().expect("a number")).await;
+        assert_eq!(largest().await["total"], 301);
+    }
+    assert_eq!(total(&app, &app.root_key).await, 1_303, "none is lost");
+    // The next quarter hour has room for others.
+    app.clock.advance(Duration::from_secs(900));
+    visit(&app.app, 7_000).await;
+    assert_eq!(counted(PixelDimension::Page).await, ["https://example.com/7000"]);
 }

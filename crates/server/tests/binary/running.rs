@@ -122,7 +122,7 @@ pub struct Running {
 impl Running {
     /// Starts a server and waits until it says that it is ready.
     pub async fn start(mut command: Command) -> Self {
-        let dir = command.as_std().get_current_dir().expect("a directory").to_owned();
+        let dir = command.as_std().get_current_dir().unwrap_or(Path::new(".")).to_owned();
         let mut child =
             command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("starting gatepost");
         let stdout = collect(child.stdout.take().expect("stdout"));

@@ -1,23 +1,51 @@
 //! The key that encrypts stored secrets: missing, wrong, new, replaced, lost; and a secret that cannot be read while the server runs.
 
-use std::{fs, time::Duration};
+use std::{
+    fs,
+    os::unix::fs::{MetadataExt, chown},
+    time::Duration,
+};
 
 use gatepost_kernel::{Clock, SystemClock};
-use gatepost_test_support::{Receiver, both_engines};
+use gatepost_test_support::{Engine, Receiver, both_engines};
+use nix::unistd::{User, geteuid};
 use reqwest::Method;
 use serde_json::{Value, json};
 use tokio::process::Command;
 
-use crate::running::{Place, Running};
+use crate::running::{PROGRAM, Place, Running};
 
 both_engines! { Place:
     the_key_must_fit_what_is_stored,
     a_lost_key_can_be_given_up,
     a_secret_that_cannot_be_read_makes_its_deliveries_wait,
+    what_is_moved_to_another_endpoint_is_not_decrypted_there,
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn other_processes_of_its_user_cannot_read_what_is_in_its_memory() {
+    let place = Place::start(Engine::Postgres).await;
+    let program = place.dir.path().join("gatepost");
+    let mut command = place.command(&["serve", "--bind", "127.0.0.1:0"]);
+    if geteuid().is_root() {
+        // Root may read everything, so it is another's. Who that is may not be able to see where this program was built.
+        let nobody = User::from_name("nobody").expect("the users").expect("nobody");
+        chown(place.dir.path(), Some(nobody.uid.as_raw()), Some(nobody.gid.as_raw())).expect("its directory");
+        fs::copy(PROGRAM, &program).expect("the program");
+        command = place.command_of(&program, &["serve", "--bind", "127.0.0.1:0"]);
+        command.uid(nobody.uid.as_raw()).gid(nobody.gid.as_raw());
+    }
+    let server = Running::start(command).await;
+    let environment = format!("/proc/{}/environ", server.pid());
+    assert_eq!(fs::metadata(environment).expect("its environment").uid(), 0, "root's alone");
+    server.stop().await;
 }
 
 const FIRST: &str = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
 const SECOND: &str = "AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=";
+/// A secret as it was stored before texts were bound to their places, under the first key.
+const UNBOUND: &str = "sealed:66687aadAAECAwQFBgcICQoLDA0ODxAREhMUFRYXyr+RN5NuBeZKbmAt1mCa0Jn3dBgmVYBWWVlXIN3QYwFs8PLbILfbEnUnwiyjCWu/s6Yg6agsFEZK0RRUH0UbuZ5hcoGbMiv7ZeM=";
+const OF_UNBOUND: &str = "whsec_dGhlIHNlY3JldCBvZiBhbiBlbmRwb2ludCBmcm9tIGJlZm9yZQ==";
 const CONFIG: &str = "[webhooks]\nallow_http = true\n[egress]\nallow = [\"127.0.0.1/32\"]\n";
 const SERVE: [&str; 5] = ["serve", "--config", "gatepost.toml", "--bind", "127.0.0.1:0"];
 
@@ -146,7 +174,7 @@ async fn a_secret_that_cannot_be_read_makes_its_deliveries_wait(place: Place) {
     let key = server.first_key().await;
     let secret = endpoint(&server, &key, &receiver).await;
     // As another node with another key would store it.
-    place.sql("UPDATE webhook_endpoints SET secret = 'sealed:0badc0de' || substr(secret, 16)").await;
+    place.sql("UPDATE webhook_endpoints SET secret = 'bound:0badc0de' || substr(secret, 15)").await;
     for number in 0..3 {
         let event = json!({ "type": "order.paid", "data": number });
         assert_eq!(server.post("/api/v1/events", &key, event).await.status(), 202);
@@ -177,7 +205,7 @@ async fn a_secret_that_cannot_be_read_makes_its_deliveries_wait(place: Place) {
     assert!(error.contains("0badc0de"), "{error}");
 
     // The first key's name: eight characters of its digest.
-    place.sql("UPDATE webhook_endpoints SET secret = 'sealed:66687aad' || substr(secret, 16)").await;
+    place.sql("UPDATE webhook_endpoints SET secret = 'bound:66687aad' || substr(secret, 15)").await;
     let server = serve(&place, FIRST).await;
     for delivery in &deliveries {
         let retry = format!("{list}/{}/retry", delivery["id"]);
@@ -186,5 +214,39 @@ async fn a_secret_that_cannot_be_read_makes_its_deliveries_wait(place: Place) {
     for received in receiver.wait_for(3).await {
         received.verify(&secret, SystemClock.now()).expect("a signature that fits");
     }
+    server.stop().await;
+}
+
+async fn what_is_moved_to_another_endpoint_is_not_decrypted_there(place: Place) {
+    let (receiver, other) = (Receiver::start().await, Receiver::start().await);
+    let server = serve(&place, FIRST).await;
+    let key = server.first_key().await;
+    let secret = endpoint(&server, &key, &receiver).await;
+    endpoint(&server, &key, &other).await;
+    for column in ["secret", "headers"] {
+        let moved = format!(
+            "UPDATE webhook_endpoints SET {column} = (SELECT {column} FROM webhook_endpoints WHERE id = 1) WHERE id = 2"
+        );
+        place.sql(&moved).await;
+        let tested: Value =
+            server.post("/api/v1/webhooks/2/test", &key, json!(null)).await.json().await.expect("JSON");
+        let error = tested["error"].as_str().unwrap_or_default();
+        assert!(error.contains("cannot be decrypted"), "{column}: {tested}");
+    }
+    assert!(other.received().is_empty(), "nothing is sent");
+    a_test_arrives(&server, &key, &receiver, &secret).await;
+
+    // One from before is still used, said, and bound when it is stored anew.
+    place.sql(&format!("UPDATE webhook_endpoints SET secret = '{UNBOUND}' WHERE id = 1")).await;
+    a_test_arrives(&server, &key, &receiver, OF_UNBOUND).await;
+    let deleted = server.send(Method::DELETE, "/api/v1/webhooks/2", &key, None).await.expect("an answer");
+    assert_eq!(deleted.status(), 204);
+    let (code, report) = json_of(with(&place, FIRST, &["doctor", "--json"])).await;
+    assert!(code == Some(0) && report.to_string().contains("encrypted as before"), "{report}");
+    let (code, done) = json_of(with(&place, FIRST, &["secrets", "reseal", "--json"])).await;
+    assert_eq!((code, &done["resealed"]), (Some(0), &json!(1)));
+    a_test_arrives(&server, &key, &receiver, OF_UNBOUND).await;
+    let (code, report) = json_of(with(&place, FIRST, &["doctor", "--json"])).await;
+    assert!(code == Some(0) && !report.to_string().contains("encrypted as before"), "{report}");
     server.stop().await;
 }

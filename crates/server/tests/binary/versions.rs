@@ -1,11 +1,14 @@
 //! Which version may use which database, who migrates, and what is copied before.
 
-use std::fs;
+use std::{ffi::OsStr, fs};
 
 use gatepost_test_support::{Engine, both_engines};
 use serde_json::{Value, json};
 
-use crate::running::{Place, Running};
+use crate::{
+    mcp::root,
+    running::{Place, Running},
+};
 
 both_engines! { Place:
     a_newer_database_is_refused_by_every_command,
@@ -16,14 +19,24 @@ both_engines! { Place:
 
 const SERVE: [&str; 3] = ["serve", "--bind", "127.0.0.1:0"];
 const OWN: &str = env!("CARGO_PKG_VERSION");
-/// The migrations that came last, taken back.
-const TAKE_BACK: &str = "DROP TABLE schema_compatibility; \
-                         DROP TABLE workspace_day_leases; \
-                         DROP INDEX api_keys_by_revocation; \
-                         DROP INDEX api_keys_by_end; ALTER TABLE api_keys DROP COLUMN chain_id; \
-                         ALTER TABLE entitlement_usage DROP COLUMN operation; \
-                         ALTER TABLE entitlement_usage DROP COLUMN requested; \
-                         DELETE FROM __diesel_schema_migrations WHERE version >= '20261127000010';";
+/// The first migration of those that came last, as it is said to people.
+const PENDING: &str = "2026-11-27-000010_compatibility";
+
+/// Takes the migrations from [`PENDING`] on back; how many they are.
+async fn take_back(place: &Place) -> usize {
+    let engine = if place.database.url.starts_with("sqlite") { "sqlite" } else { "postgres" };
+    let all = fs::read_dir(root().join("migrations").join(engine)).expect("the migrations").flatten();
+    let mut last: Vec<_> = all
+        .map(|entry| entry.path())
+        .filter(|path| path.file_name().is_some_and(|name| name >= OsStr::new(PENDING)))
+        .collect();
+    last.sort();
+    for migration in last.iter().rev() {
+        place.sql(&fs::read_to_string(migration.join("down.sql")).expect("how to take it back")).await;
+    }
+    place.sql("DELETE FROM __diesel_schema_migrations WHERE version >= '20261127000010'").await;
+    last.len()
+}
 
 /// As a newer version would: a migration that this one does not know, and the oldest version that can live with it.
 async fn migrated_by(place: &Place, oldest: &str) {
@@ -72,8 +85,8 @@ async fn what_is_only_more_is_no_obstacle(place: Place) {
 
 async fn only_serve_and_migrate_migrate(place: Place) {
     place.migrated().await;
-    place.sql(TAKE_BACK).await;
-    let pending = "2026-11-27-000010_compatibility";
+    take_back(&place).await;
+    let pending = PENDING;
     for args in [&["keys", "list"][..], &["keys", "create", "--name", "x"], &["workspaces", "list"]] {
         let error = place.refused(place.command(args)).await;
         assert!(error.contains(pending) && error.contains("`gatepost migrate` runs them"), "{error}");
@@ -89,9 +102,9 @@ async fn only_serve_and_migrate_migrate(place: Place) {
     assert_eq!((&done["migrations"], &done["copy"]), (&json!([]), &json!(null)));
     let server = Running::start(place.command(&[&SERVE[..], &["--no-migrate"]].concat())).await;
     server.stop().await;
-    place.sql(TAKE_BACK).await;
+    let count = take_back(&place).await;
     let server = place.serve().await;
-    assert!(server.log().contains("\"migrations.run\":4"), "{}", server.log());
+    assert!(server.log().contains(&format!("\"migrations.run\":{count}")), "{}", server.log());
     server.stop().await;
 }
 
@@ -132,11 +145,11 @@ async fn a_file_is_copied_before_it_is_migrated() {
     assert!(!server.log().contains("was copied"), "there was nothing to copy");
     server.stop().await;
     assert!(copies(&place).is_empty());
-    place.sql(TAKE_BACK).await;
+    let count = take_back(&place).await;
     let server = place.serve().await;
     assert!(server.log().contains("the database was copied before it was migrated"));
     server.stop().await;
-    let name = format!("gatepost.db.before-{OWN}-2026-11-27-000010_compatibility");
+    let name = format!("gatepost.db.before-{OWN}-{PENDING}");
     assert_eq!(copies(&place), std::slice::from_ref(&name));
 
     // The copy is a database of its own, as it was before.
@@ -148,7 +161,7 @@ async fn a_file_is_copied_before_it_is_migrated() {
     let url = format!("sqlite://{}", back.display());
     let mut doctor = place.command(&["doctor", "--json"]);
     let output = doctor.env("DATABASE_URL", &url).output().await.expect("the doctor");
-    assert!(String::from_utf8_lossy(&output.stdout).contains("4 migrations are pending"));
+    assert!(String::from_utf8_lossy(&output.stdout).contains(&format!("{count} migrations are pending")));
     let server = Running::start({
         let mut command = place.command(&SERVE);
         command.env("DATABASE_URL", &url);
@@ -158,7 +171,7 @@ async fn a_file_is_copied_before_it_is_migrated() {
     assert_eq!(server.get("/api/v1/workspaces", &key).await.status(), 200);
     server.stop().await;
     // A migration that failed and is run again does not fill the disk with copies.
-    place.sql(TAKE_BACK).await;
+    take_back(&place).await;
     let done = place.json(&["migrate", "--json"]).await;
     assert_eq!(done["copy"], json!(copy));
     assert_eq!(copies(&place), [name]);

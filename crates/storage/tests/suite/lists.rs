@@ -6,8 +6,10 @@ use std::{
 };
 
 use diesel::{Connection, QueryableByName, RunQueryDsl, SqliteConnection, sql_types::Text};
-use gatepost_kernel::{PageRequest, Timestamp, Window, WorkspaceId};
-use gatepost_storage::{API_KEY_SORTS, ApiKeyFilter, Direction, Engine, ListRequest, StorageError, Tx};
+use gatepost_kernel::{Environment, PageRequest, Timestamp, Window, WorkspaceId};
+use gatepost_storage::{
+    API_KEY_SORTS, ApiKeyFilter, Direction, Engine, ListRequest, StorageError, Tx, WorkspaceFilter,
+};
 
 use super::{Db, at};
 
@@ -50,32 +52,77 @@ async fn list(db: &Db, page: u32) -> (Vec<i64>, u64) {
     (page.items.iter().map(|key| key.id.0).collect(), page.total.expect("a count"))
 }
 
-/// Lists the first page and page 400, and answers the statement that does it.
-async fn statement(db: &Db) -> String {
+/// Keeps the statements of all tests of this process.
+fn keep_statements() {
     let filter = tracing_subscriber::EnvFilter::new("gatepost::sql=trace");
     // Another test of this process may have been first; both keep the same.
     let _ =
         tracing_subscriber::fmt().with_env_filter(filter).with_ansi(false).with_writer(|| Keep).try_init();
+}
+
+/// A statement that was kept.
+fn kept(is_meant: impl Fn(&str) -> bool) -> String {
+    let all = STATEMENTS.lock().unwrap_or_else(PoisonError::into_inner);
+    let line = all.iter().find(|line| is_meant(line)).expect("the statement was logged").clone();
+    line.split_once("statement=").expect("its text").1.trim().to_owned()
+}
+
+/// Lists the first page and page 400, and answers the statement that does it.
+async fn statement(db: &Db) -> String {
+    keep_statements();
     let (first, total) = list(db, 1).await;
     assert_eq!((first.len(), first[0], total), (100, 1, u64::from(rows())));
     let far = (rows() / PER_PAGE).min(400);
     let (last, _) = list(db, far).await;
     assert_eq!(last[0], i64::from((far - 1) * PER_PAGE) + 1, "in the order of their making");
-    let all = STATEMENTS.lock().unwrap_or_else(PoisonError::into_inner);
     let marker = if db.storage.engine() == Engine::Sqlite { '`' } else { '"' };
     // Other tests of this process list keys at the same time, but not in this order.
-    let is_own = |line: &&String| {
+    kept(|line| {
         line.contains(&format!("{marker}api_keys{marker}")) && line.contains("ORDER BY api_keys.created_at")
-    };
-    let own = all.iter().find(is_own);
-    let line = own.expect("the statement was logged").clone();
-    line.split_once("statement=").expect("its text").1.trim().to_owned()
+    })
 }
 
 #[derive(QueryableByName)]
 struct Step {
     #[diesel(sql_type = Text)]
     detail: String,
+}
+
+fn plan(conn: &mut SqliteConnection, statement: &str) -> String {
+    let steps: Vec<Step> =
+        diesel::sql_query(format!("EXPLAIN QUERY PLAN {statement}")).load(conn).expect("a plan");
+    let steps: Vec<String> = steps.into_iter().map(|step| step.detail).collect();
+    steps.join("\n")
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_search_of_sqlite_reads_the_words_of_its_owner_alone() {
+    keep_statements();
+    let db = Db::start(Engine::Sqlite).await.with_root().await;
+    let request = |word: &str| ListRequest {
+        search: Some(vec![word.to_owned()]),
+        ..ListRequest::of(Window::Page(PageRequest { page: 1, per_page: 10 }))
+    };
+    let (of_keys, of_endpoints, of_workspaces) = (request("key"), request("endpoint"), request("root"));
+    let search = async move |mut tx: Tx<'_>| {
+        let root = WorkspaceId::ROOT;
+        let keys = ApiKeyFilter { workspace_id: root, environment: None, status: None, now: at(0) };
+        tx.api_key_list(keys, &of_keys).await?;
+        tx.webhook_endpoint_list(root, Environment::Live, None, &of_endpoints).await?;
+        let own = WorkspaceFilter { only: Some(root), ..Default::default() };
+        tx.workspace_list(&own, &of_workspaces).await
+    };
+    let found = db.storage.read_snapshot::<_, StorageError, _>(search).await.expect("a page");
+    assert_eq!(found.items.len(), 1, "by a word of its name");
+    let path = db.storage.path().and_then(|path| path.to_str()).expect("a path").to_owned();
+    let mut conn = SqliteConnection::establish(&path).expect("the file");
+    for table in ["api_keys", "webhook_endpoints", "workspaces"] {
+        let words = format!("{table}_search_words");
+        // Other tests of this process may look through all workspaces.
+        let plan = plan(&mut conn, &kept(|line| line.contains(&words) && line.contains("owner = ?")));
+        let expected = format!("SEARCH {words} USING PRIMARY KEY (owner=? AND word>? AND word<?)");
+        assert!(plan.contains(&expected) && !plan.contains(&format!("SCAN {words}")), "{plan}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -92,10 +139,7 @@ async fn a_far_page_comes_from_an_index_of_sqlite() {
     );
     diesel::sql_query(fill).execute(&mut conn).expect("the rows");
     let statement = statement(&db).await;
-    let steps: Vec<Step> =
-        diesel::sql_query(format!("EXPLAIN QUERY PLAN {statement}")).load(&mut conn).expect("a plan");
-    let steps: Vec<String> = steps.into_iter().map(|step| step.detail).collect();
-    let plan = steps.join("\n");
+    let plan = plan(&mut conn, &statement);
     assert!(plan.contains("USING COVERING INDEX api_keys_created"), "{plan}");
     assert!(plan.contains("USING INTEGER PRIMARY KEY"), "{plan}");
     assert!(!plan.contains("SCAN api_keys"), "{plan}");
