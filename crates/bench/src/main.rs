@@ -9,6 +9,7 @@ mod http;
 mod library;
 mod lists;
 mod load;
+mod neighbour;
 mod pixel;
 mod population;
 mod post;

@@ -9,7 +9,7 @@ use rand::{Rng, RngExt, SeedableRng, rngs::StdRng};
 use crate::{
     Failure, Options, counting, library, lists,
     load::{self, Kind, Requests},
-    pixel,
+    neighbour, pixel,
     population::{self, SCOPE},
     post,
     report::{Ratios, Row, table},
@@ -82,6 +82,9 @@ pub async fn run(options: &Options) -> Result<(), Failure> {
     }
     if wanted(17) {
         rows.push(pixel::events(options).await?);
+    }
+    if wanted(26) {
+        rows.push(neighbour::hostile_neighbour(options).await?);
     }
     rows.sort_by_key(|row| row.number);
     let table = table(&rows);
@@ -205,7 +208,8 @@ async fn verify(options: &Options, dir: &Path, tokens: &Rc<Vec<String>>) -> Resu
     })
 }
 
-fn write_auth(buffer: &mut Vec<u8>, token: &str) {
+/// Asks forward auth for a key.
+pub fn write_auth(buffer: &mut Vec<u8>, token: &str) {
     buffer.extend_from_slice(b"GET /api/v1/auth?scope=");
     buffer.extend_from_slice(SCOPE.as_bytes());
     buffer.extend_from_slice(b" HTTP/1.1\r\nHost: gatepost\r\nAuthorization: Bearer ");

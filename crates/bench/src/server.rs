@@ -58,12 +58,30 @@ impl Server {
         if !migrated.status.success() {
             return Err(String::from_utf8_lossy(&migrated.stderr).into_owned().into());
         }
+        Self::make_key(program, dir, database_url, &[]).await
+    }
+
+    /// Makes a key that may do everything; of the root, unless `more` names another workspace.
+    pub async fn make_key(
+        program: &Path,
+        dir: &Path,
+        database_url: &str,
+        more: &[&str],
+    ) -> Result<String, Failure> {
         let mut command = Command::new(program);
-        command.env("GATEPOST_LOG", "info");
-        command.current_dir(dir).env("DATABASE_URL", database_url);
-        let args =
-            ["keys", "create", "--name", "bench", "--scope", "*", "--config", "gatepost.toml", "--json"];
-        let output = command.args(args).output().await?;
+        command.env("GATEPOST_LOG", "info").current_dir(dir).env("DATABASE_URL", database_url);
+        command.args([
+            "keys",
+            "create",
+            "--name",
+            "bench",
+            "--scope",
+            "*",
+            "--config",
+            "gatepost.toml",
+            "--json",
+        ]);
+        let output = command.args(more).output().await?;
         let made: serde_json::Value = serde_json::from_slice(&output.stdout)
             .map_err(|_| String::from_utf8_lossy(&output.stderr).into_owned())?;
         Ok(made["key"].as_str().ok_or("no key")?.to_owned())

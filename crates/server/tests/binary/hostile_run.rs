@@ -10,14 +10,16 @@ use std::{
     time::{Duration, Instant},
 };
 
+use bytes::Bytes;
 use gatepost_kernel::Timestamp;
 use gatepost_test_support::{Receiver, both_engines, receiver::Reply};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
-use reqwest::{Client, Method, StatusCode};
+use reqwest::{Client, Method, Response, StatusCode};
 use serde_json::{Value, json};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
+    runtime::{Builder, Handle, Runtime},
     task::JoinSet,
     time::sleep,
 };
@@ -55,17 +57,29 @@ struct Target {
 }
 
 impl Target {
-    async fn ask(&self, method: Method, path: &str, body: Option<&Value>) -> Option<(StatusCode, Value)> {
+    /// Asks, and throws the answer away: hostile clients may well be refused, and none of their work is to hold up this process.
+    async fn ask(&self, method: Method, path: &str, body: Option<Bytes>) {
+        let Some(mut reply) = self.send(method, path, body).await else { return };
+        while let Ok(Some(_)) = reply.chunk().await {}
+    }
+
+    /// Asks for something small that the next request needs.
+    async fn ask_for(&self, method: Method, path: &str, body: Option<Bytes>) -> Value {
+        match self.send(method, path, body).await {
+            Some(reply) => reply.json().await.unwrap_or_default(),
+            None => Value::Null,
+        }
+    }
+
+    async fn send(&self, method: Method, path: &str, body: Option<Bytes>) -> Option<Response> {
         self.asked.fetch_add(1, Ordering::Relaxed);
         let url = format!("http://{}/api/v1{path}", self.address);
         let request = self.client.request(method, url).bearer_auth(&self.key);
         let request = match body {
-            Some(body) => request.json(body),
+            Some(body) => request.header("Content-Type", "application/json").body(body),
             None => request,
         };
-        // What hostile clients are told is not looked at: they may well be refused.
-        let reply = request.send().await.ok()?;
-        Some((reply.status(), reply.json().await.unwrap_or_default()))
+        request.send().await.ok()
     }
 
     async fn connect(&self) -> Option<TcpStream> {
@@ -140,8 +154,9 @@ async fn pages(target: Target) {
 async fn bodies(target: Target) {
     let text = json!({ "type": "large.made", "data": "x".repeat(MEBIBYTE - 2) });
     let parts = json!({ "type": "large.made", "data": vec![0; MEBIBYTE / 2 - 8] });
-    for event in [text, parts].into_iter().cycle() {
-        target.ask(Method::POST, "/events/batch", Some(&json!({ "events": vec![event; 15] }))).await;
+    let batches = [text, parts].map(|event| bytes(&json!({ "events": vec![event; 15] })));
+    for batch in batches.iter().cycle() {
+        target.ask(Method::POST, "/events/batch", Some(batch.clone())).await;
         // What is stored for ever is not what is measured.
         sleep(Duration::from_secs(2)).await;
     }
@@ -156,9 +171,9 @@ async fn schemas(target: Target) {
             break;
         }
     }
-    let call = json!({ "server": "stub", "tool": "recursive", "arguments": arguments });
+    let call = bytes(&json!({ "server": "stub", "tool": "recursive", "arguments": arguments }));
     loop {
-        target.ask(Method::POST, "/mcp/tools/call", Some(&call)).await;
+        target.ask(Method::POST, "/mcp/tools/call", Some(call.clone())).await;
         sleep(Duration::from_millis(20)).await;
     }
 }
@@ -167,11 +182,11 @@ async fn schemas(target: Target) {
 async fn silent_endpoints(target: Target, silent: Arc<Receiver>) {
     for _ in 0..300 {
         let body = json!({ "url": silent.url("/hook"), "events": ["hung.*"] });
-        target.ask(Method::POST, "/webhooks", Some(&body)).await;
+        target.ask(Method::POST, "/webhooks", Some(bytes(&body))).await;
     }
     loop {
         let event = json!({ "type": "hung.up", "data": "x".repeat(1_000) });
-        target.ask(Method::POST, "/events", Some(&event)).await;
+        target.ask(Method::POST, "/events", Some(bytes(&event))).await;
         sleep(Duration::from_millis(500)).await;
     }
 }
@@ -184,12 +199,10 @@ async fn rotations(mut target: Target) {
             target.ask(Method::GET, "/auth", None).await;
         }
         let body = json!({ "grace_period_hours": 1 });
-        let keys = target.ask(Method::GET, "/api-keys?sort=-id", None).await;
-        let id = keys.map(|(_, body)| body["data"][0]["id"].clone()).unwrap_or_default();
-        if let Some((_, made)) =
-            target.ask(Method::POST, &format!("/api-keys/{id}/rotate"), Some(&body)).await
-            && let Some(key) = made["data"]["key"].as_str()
-        {
+        let keys = target.ask_for(Method::GET, "/api-keys?sort=-id&per_page=1", None).await;
+        let rotate = format!("/api-keys/{}/rotate", keys["data"][0]["id"]);
+        let made = target.ask_for(Method::POST, &rotate, Some(bytes(&body))).await;
+        if let Some(key) = made["data"]["key"].as_str() {
             target.key = key.into();
         }
         sleep(Duration::from_millis(200)).await;
@@ -223,10 +236,10 @@ async fn interim_answers(target: Target) {
         }
     });
     let body = json!({ "url": format!("http://127.0.0.1:{port}/"), "events": ["interim.*"] });
-    target.ask(Method::POST, "/webhooks", Some(&body)).await;
+    target.ask(Method::POST, "/webhooks", Some(bytes(&body))).await;
     loop {
         let event = json!({ "type": "interim.answer", "data": 1 });
-        target.ask(Method::POST, "/events", Some(&event)).await;
+        target.ask(Method::POST, "/events", Some(bytes(&event))).await;
         sleep(Duration::from_secs(5)).await;
     }
 }
@@ -235,25 +248,29 @@ async fn interim_answers(target: Target) {
 async fn writers(target: Target) {
     loop {
         let body = json!({ "feature": "posts", "quantity": 1 });
-        target.ask(Method::POST, "/entitlements/usage", Some(&body)).await;
+        target.ask(Method::POST, "/entitlements/usage", Some(bytes(&body))).await;
         target.ask(Method::GET, "/audit-log?per_page=100", None).await;
     }
 }
 
-/// All of them; they end when they are dropped.
-fn unleash(target: &Target, silent: &Arc<Receiver>) -> JoinSet<()> {
+fn bytes(body: &Value) -> Bytes {
+    body.to_string().into()
+}
+
+/// All of them, on threads of their own; they end when they are dropped.
+fn unleash(target: &Target, silent: &Arc<Receiver>, threads: &Handle) -> JoinSet<()> {
     let mut all = JoinSet::new();
-    all.spawn(documents(target.clone()));
-    all.spawn(other_protocols(target.clone()));
-    all.spawn(unread_answers(target.clone()));
-    all.spawn(pages(target.clone()));
-    all.spawn(bodies(target.clone()));
-    all.spawn(schemas(target.clone()));
-    all.spawn(silent_endpoints(target.clone(), silent.clone()));
-    all.spawn(rotations(target.clone()));
-    all.spawn(connections(target.clone()));
-    all.spawn(interim_answers(target.clone()));
-    all.spawn(writers(target.clone()));
+    all.spawn_on(documents(target.clone()), threads);
+    all.spawn_on(other_protocols(target.clone()), threads);
+    all.spawn_on(unread_answers(target.clone()), threads);
+    all.spawn_on(pages(target.clone()), threads);
+    all.spawn_on(bodies(target.clone()), threads);
+    all.spawn_on(schemas(target.clone()), threads);
+    all.spawn_on(silent_endpoints(target.clone(), silent.clone()), threads);
+    all.spawn_on(rotations(target.clone()), threads);
+    all.spawn_on(connections(target.clone()), threads);
+    all.spawn_on(interim_answers(target.clone()), threads);
+    all.spawn_on(writers(target.clone()), threads);
     all
 }
 
@@ -348,12 +365,16 @@ async fn a_tenant_notices_nothing_of_hostile_clients(place: Place) {
         small_key: tenant(&place, "Small", "small").await.into(),
         asked: Arc::default(),
     };
-    let hostile = unleash(&target, &silent);
+    // What they do does not hold up the tenant, or its receiver.
+    let threads = Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime");
+    // For as long as the test's process: a runtime may not end inside another.
+    let threads: &'static Runtime = Box::leak(Box::new(threads));
+    let hostile = unleash(&target, &silent, threads.handle());
     sleep(WARM_UP).await;
     drop(hostile);
     sleep(REST).await;
     let before = memory(&server);
-    let mut hostile = unleash(&target, &silent);
+    let mut hostile = unleash(&target, &silent, threads.handle());
     let rounds = behave(&server, &good, &receiver, Instant::now() + RUN).await;
     assert!(hostile.try_join_next().is_none(), "each is still at it");
     drop(hostile);
