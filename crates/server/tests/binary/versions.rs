@@ -142,12 +142,20 @@ async fn a_file_is_copied_before_it_is_migrated() {
     let place = Place::start(Engine::Sqlite).await;
     let server = place.serve().await;
     let key = server.first_key().await;
+    let named = json!({ "name": "Checkout worker (EU)" });
+    assert_eq!(server.post("/api/v1/api-keys", &key, named).await.status(), 201);
     assert!(!server.log().contains("was copied"), "there was nothing to copy");
     server.stop().await;
     assert!(copies(&place).is_empty());
     let count = take_back(&place).await;
     let server = place.serve().await;
     assert!(server.log().contains("the database was copied before it was migrated"));
+    // What was there before is found by its words, and by no other's.
+    for (words, total) in [("worker+check", 1), ("eu", 1), ("w1", 0)] {
+        let path = format!("/api/v1/api-keys?search={words}");
+        let found: Value = server.get(&path, &key).await.json().await.expect("JSON");
+        assert_eq!(found["meta"]["total"], total, "{words}");
+    }
     server.stop().await;
     let name = format!("gatepost.db.before-{OWN}-{PENDING}");
     assert_eq!(copies(&place), std::slice::from_ref(&name));
