@@ -86,7 +86,8 @@ impl Gate {
     /// `api-keys:verify`. Answers that do not come within five seconds are refusals.
     ///
     /// A refusal holds for a second, and an address has 60 calls a minute for tokens that were not let in within the last; then it is
-    /// refused with 429 without asking. Proxies that the environment names are not used.
+    /// refused with 429 without asking. Behind a proxy all its clients are one address, unless [`Gate::trusting`] names it. Proxies that
+    /// the environment names are not used.
     pub fn remote(url: &str, service_key: Secret) -> RemoteGate {
         RemoteGate { url: url.to_owned(), service_key, allow_plain_http: false }
     }
