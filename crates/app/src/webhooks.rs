@@ -83,7 +83,7 @@ pub struct DeliveryHistory {
 }
 
 /// Checks where deliveries are to go, and what its name resolves to now; before the transaction, because it may take time. Whether the
-/// name has an address, as far as could be seen.
+/// name could be resolved.
 ///
 /// # Errors
 /// [`Error::Validation`] about `url`.

@@ -64,13 +64,13 @@ fn done_with(is_resolved: bool, done: &str) -> String {
 }
 
 const UNRESOLVED: &str =
-    " The host of its url has no address now; until it has one, deliveries fail and are tried again.";
+    " The host of its url could not be resolved; until it can be, deliveries fail and are tried again.";
 
 /// Create a webhook endpoint
 ///
 /// `secret` is shown in this answer only. Every delivery is signed by Standard Webhooks (`webhook-signature`), and by
-/// `X-Webhook-Signature`: `sha256=` and the HMAC of the body in hexadecimal. Where the host of `url` has no address now, `message`
-/// says so.
+/// `X-Webhook-Signature`: `sha256=` and the HMAC of the body in hexadecimal. Where the host of `url` could not be resolved,
+/// `message` says so.
 #[utoipa::path(
     tag = "Webhooks", operation_id = "create_webhook", request_body = CreateWebhookBody,
     extensions(("x-required-scope" = json!("webhooks:write"))),

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 both_engines! { TestApp:
     made_read_changed_and_deleted,
     what_is_wrong_is_named,
-    a_host_without_an_address_is_said_to_be_so,
+    a_host_that_cannot_be_resolved_is_said_to_be_so,
     events_arrive_signed,
     own_events_arrive,
     own_ids_are_the_same_event,
@@ -30,21 +30,21 @@ both_engines! { TestApp:
     old_rows_are_deleted_and_what_waits_is_kept,
 }
 
-async fn a_host_without_an_address_is_said_to_be_so(app: TestApp) {
-    let has_no_address = |body: &Value| {
+async fn a_host_that_cannot_be_resolved_is_said_to_be_so(app: TestApp) {
+    let is_unresolved = |body: &Value| {
         let message = body["message"].as_str().expect("a sentence").to_owned();
         assert!(message.starts_with("Webhook endpoint "), "{message}");
-        message.contains("has no address now")
+        message.contains("could not be resolved")
     };
     let body = |host: &str| json!({ "url": format!("http://{host}:8000/"), "events": ["*"] });
     for (host, expected) in [("nowhere.example", true), ("localhost", false), ("127.0.0.1", false)] {
         let made = app.post(&app.root_key, "/webhooks", &body(host)).await.expect(201);
-        assert_eq!(has_no_address(&made), expected, "{host}");
+        assert_eq!(is_unresolved(&made), expected, "{host}");
         let path = format!("/webhooks/{}", made["data"]["id"]);
         let renamed = app.patch(&app.root_key, &path, &json!({ "description": "a" })).await.expect(200);
-        assert!(!has_no_address(&renamed), "the url was not asked about");
+        assert!(!is_unresolved(&renamed), "the url was not asked about");
         let moved = app.patch(&app.root_key, &path, &body(host)).await.expect(200);
-        assert_eq!(has_no_address(&moved), expected, "{host}");
+        assert_eq!(is_unresolved(&moved), expected, "{host}");
     }
 }
 
