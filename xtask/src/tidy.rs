@@ -14,14 +14,14 @@ const LAYERS: [&[&str]; 7] = [
     &["delivery", "mcp", "limits-redis"],
     &["storage", "egress"],
     &["keys", "limits", "entitlements", "webhooks", "seo", "pixel", "analytics"],
-    &["kernel"],
+    &["kernel", "threads"],
 ];
 
 /// Crates that stand beside the layers: they do not ship, and only tests and commands use them.
 const TOOLS: [&str; 3] = ["gatepost-test-support", "gatepost-bench", "xtask"];
 
 /// Who may name a framework. Tests may name any.
-const FRAMEWORKS: [(&str, &[&str]); 20] = [
+const FRAMEWORKS: [(&str, &[&str]); 21] = [
     ("actix-http", &["api"]),
     ("actix-service", &["api"]),
     ("actix-web", &["api", "actix"]),
@@ -38,6 +38,7 @@ const FRAMEWORKS: [(&str, &[&str]); 20] = [
     ("hyper-rustls", &["egress"]),
     ("hyper-util", &["egress"]),
     ("rustls-platform-verifier", &["egress"]),
+    ("libc", &["threads"]),
     ("rmcp", &["mcp", "api"]),
     ("jsonschema", &["mcp"]),
     ("clap", &["server"]),

@@ -11,7 +11,7 @@ use actix_web::{
         Method,
         header::{self, HeaderMap},
     },
-    web::{self, Bytes},
+    web::Bytes,
 };
 use futures_util::StreamExt;
 use gatepost_app::{
@@ -36,13 +36,12 @@ use crate::{
     query::{NoQuery, PageQuery, Parameters, ReadQuery},
     scopes::RequiredScope,
     sending::{owner, reserve},
+    workers::{MOST_BYTES_ON_A_WORKER, off_the_workers},
 };
 
 /// How often a body is held at once: as it came, as it is read, and as it is stored.
 const TIMES_HELD: u64 = 3;
 const IDEMPOTENCY_KEY: &str = "idempotency-key";
-/// Larger bodies are read, and larger answers compressed, elsewhere: a worker answers everybody.
-pub const MOST_BYTES_ON_A_WORKER: usize = 64 * 1_024;
 /// Up to here, a body takes as much of the budget as has arrived.
 const TAKEN_STEP_BY_STEP: u64 = 256 << 10;
 /// How long a body may take to arrive.
@@ -190,11 +189,15 @@ impl<S: RequiredScope, R: Listed, B: ReadBody> Call<S, ListQuery<R>, B> {
         format!("{workspace} {environment} {} {}", self.req.path(), pairs.join("&"))
     }
 
-    /// Answers with a page of the list.
+    /// Answers with a page of the list, whose rows are shown as `show` says.
     ///
     /// # Errors
     /// [`Error::Validation`] where not all that is asked for fits in an answer.
-    pub async fn page<T: Serialize + Send + 'static>(&self, page: Page<T>) -> Result<HttpResponse, ApiError> {
+    pub async fn page<T: Send + 'static, V: Serialize>(
+        &self,
+        page: Page<T>,
+        show: impl Fn(T) -> Result<V, Error> + Send + 'static,
+    ) -> Result<HttpResponse, ApiError> {
         if let Some(fitting) = page.fitting.filter(|_| self.query.request().size == Size::Refused) {
             return Err(too_large::<R>(fitting).into());
         }
@@ -210,7 +213,7 @@ impl<S: RequiredScope, R: Listed, B: ReadBody> Call<S, ListQuery<R>, B> {
         let render = move || {
             let (mut rows, mut bytes) = (0, 0);
             let page = page.try_map(|row| {
-                let row = shape.apply(&row)?;
+                let row = shape.apply(&show(row)?)?;
                 bytes += row.get().len() as u64;
                 // What the rows themselves hold was bounded when they were read; what was included with them was not.
                 if bytes > MAX_PAGE_BYTES && rows > 0 && shape.includes_any() {
@@ -222,9 +225,7 @@ impl<S: RequiredScope, R: Listed, B: ReadBody> Call<S, ListQuery<R>, B> {
             contract.page(&page, cursors, &url)
         };
         let (body, link) = match is_large {
-            true => {
-                web::block(render).await.map_err(|e| Error::Internal(format!("rendering a page: {e}")))??
-            }
+            true => off_the_workers("rendering a page", render).await??,
             false => render()?,
         };
         Ok(HttpResponse::Ok()
@@ -483,7 +484,7 @@ pub async fn read_body<B: ReadBody>(
         let bytes = body.into_bytes();
         parse::<B>(&media_type, &bytes, &state).map(|parsed| (parsed, bytes))
     };
-    web::block(read).await.map_err(|e| Error::Internal(format!("reading a body: {e}")))?
+    off_the_workers("reading a body", read).await?
 }
 
 /// Takes a body apart, which says of itself that it is of this type, and answers what it is or its faults.

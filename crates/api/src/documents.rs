@@ -30,6 +30,7 @@ use crate::{
     middleware::Limited,
     routes::pixel::SCRIPT_PATH,
     sending::{Shared, gzip, tag_as_gzip, takes_gzip},
+    workers::off_the_workers,
 };
 
 /// The OpenAPI document, 3.1.
@@ -170,8 +171,7 @@ async fn send(req: HttpRequest) -> Result<HttpResponse, ApiError> {
     let document = state.documents().0.get(req.path()).ok_or(Error::NotFound)?.clone();
     let made = document.made.get_or_try_init(|| async {
         let document = document.clone();
-        let made = web::block(move || document.make()).await;
-        made.map_err(|e| Error::Internal(format!("making a document: {e}")))?
+        off_the_workers("making a document", move || document.make()).await?
     });
     let made = made.await?;
     let takes_gzip = takes_gzip(req.headers());

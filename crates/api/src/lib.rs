@@ -30,6 +30,7 @@ mod server;
 mod tls;
 mod visit;
 mod wire;
+mod workers;
 
 use std::{
     fmt,

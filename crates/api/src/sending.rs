@@ -15,16 +15,16 @@ use actix_web::{
     dev::{ServiceRequest, ServiceResponse},
     http::header::{self, HeaderMap, HeaderValue},
     middleware::Next,
-    web::{self, Bytes},
+    web::Bytes,
 };
 use flate2::{Compression, write::GzEncoder};
 
 use crate::{
     State,
     budget::{self, Share},
-    call::MOST_BYTES_ON_A_WORKER,
     error::ApiError,
     middleware::Authenticated,
+    workers::{MOST_BYTES_ON_A_WORKER, off_the_workers},
 };
 
 /// Below this, the packets are as many.
@@ -143,7 +143,7 @@ async fn compressed(plain: &Bytes) -> Option<Bytes> {
         return gzip(plain, Compression::fast()).ok();
     }
     let plain = plain.clone();
-    web::block(move || gzip(&plain, Compression::fast())).await.ok()?.ok()
+    off_the_workers("compressing", move || gzip(&plain, Compression::fast())).await.ok()?.ok()
 }
 
 /// The bytes, compressed.

@@ -215,6 +215,7 @@ impl Server {
         let turn = timeout(limit, self.checks.clone().acquire_owned()).await;
         let turn = turn.map_err(|_| McpError::Busy(limit))?;
         let check = move || {
+            gatepost_threads::yield_to_others();
             // A check goes on when its caller goes away, and keeps its turn.
             let _turn = turn;
             checker.check(arguments.members()).map(|()| arguments)

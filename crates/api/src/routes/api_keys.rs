@@ -46,7 +46,7 @@ async fn list_api_keys(call: Call<ApiKeysRead, ListQuery<ApiKeyList>>) -> Result
     let request = call.list_request().await?;
     let (page, workspace) = api_keys::list(call.app(), call.caller(), call.query().into(), request).await?;
     let now = call.app().now();
-    call.page(page.map(|key| ApiKeyView::new(key, now).with_workspace(workspace.clone()))).await
+    call.page(page, move |key| Ok(ApiKeyView::new(key, now).with_workspace(workspace.clone()))).await
 }
 
 /// Create an API key

@@ -28,5 +28,5 @@ pub fn configure(config: &mut ServiceConfig<'_>) {
 async fn list_audit_log(call: Call<AuditRead, ListQuery<AuditList>>) -> Result<HttpResponse, ApiError> {
     let request = call.list_request().await?;
     let page = audit_log::list(call.app(), call.caller(), call.query().into(), request).await?;
-    call.page(page.map(AuditEntryView::from)).await
+    call.page(page, |entry| Ok(AuditEntryView::from(entry))).await
 }

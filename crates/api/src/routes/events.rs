@@ -34,7 +34,7 @@ async fn list_events(call: Call<EventsRead, ListQuery<EventList>>) -> Result<Htt
     let request = call.list_request().await?;
     let event_type = call.query().filter("type").and_then(EventType::parse);
     let page = events::list(call.app(), call.caller(), event_type, request).await?;
-    call.page(page.try_map(EventView::try_from)?).await
+    call.page(page, EventView::try_from).await
 }
 
 /// Create an event

@@ -14,7 +14,7 @@ use http_body_util::{BodyExt, Full};
 
 use crate::{
     State,
-    call::{MOST_BYTES_ON_A_WORKER, acting_as_asked, authenticate_and_count, take_in},
+    call::{acting_as_asked, authenticate_and_count, take_in},
     client,
     error::ApiError,
     mcp_server::{
@@ -22,6 +22,7 @@ use crate::{
         envelope::{self, Refusal},
     },
     middleware::Rendered,
+    workers::{MOST_BYTES_ON_A_WORKER, off_the_workers},
 };
 
 /// The largest message.
@@ -61,8 +62,7 @@ async fn endpoint(req: HttpRequest, body: web::Payload) -> Result<HttpResponse, 
         // To read it takes long enough that others would notice.
         true => {
             let runtime = tokio::runtime::Handle::current();
-            let answered = web::block(move || runtime.block_on(answer)).await;
-            answered.map_err(|error| Error::Internal(format!("answering a large message: {error}")))??
+            off_the_workers("answering a large message", move || runtime.block_on(answer)).await??
         }
         false => answer.await?,
     };

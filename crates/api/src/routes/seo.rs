@@ -55,7 +55,7 @@ async fn submit_seo_report(
 async fn list_seo_reports(call: Call<SeoRead, ListQuery<SeoReportList>>) -> Result<HttpResponse, ApiError> {
     let request = call.list_request().await?;
     let page = seo::list_reports(call.app(), call.caller(), url_filter(call.query()), request).await?;
-    call.page(page.map(SeoReportView::from)).await
+    call.page(page, |report| Ok(SeoReportView::from(report))).await
 }
 
 /// List SEO issues
@@ -72,5 +72,5 @@ async fn list_seo_issues(call: Call<SeoRead, ListQuery<SeoIssueList>>) -> Result
     let workspace = WorkspaceId(call.path_number("workspace_id")?);
     let request = call.list_request().await?;
     let page = seo::list_issues(call.app(), call.caller(), workspace, call.query().into(), request).await?;
-    call.page(page.map(SeoIssueView::from)).await
+    call.page(page, |issue| Ok(SeoIssueView::from(issue))).await
 }

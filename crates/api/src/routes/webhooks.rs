@@ -45,7 +45,8 @@ pub fn configure(config: &mut ServiceConfig<'_>) {
 async fn list_webhooks(call: Call<WebhooksRead, ListQuery<WebhookList>>) -> Result<HttpResponse, ApiError> {
     let request = call.list_request().await?;
     let page = webhooks::list(call.app(), call.caller(), call.query().into(), request).await?;
-    call.page(page.try_map(|(endpoint, deliveries)| view(call.app(), endpoint, deliveries))?).await
+    let app = call.app().clone();
+    call.page(page, move |(endpoint, deliveries)| view(&app, endpoint, deliveries)).await
 }
 
 fn view(
@@ -211,7 +212,7 @@ async fn list_webhook_deliveries(
     let (id, request) = (WebhookEndpointId(call.path_id()?), call.list_request().await?);
     let query = call.query().into();
     let page = webhooks::list_deliveries(call.app(), call.caller(), id, query, request).await?;
-    call.page(page.map(WebhookDeliveryView::from)).await
+    call.page(page, |delivery| Ok(WebhookDeliveryView::from(delivery))).await
 }
 
 /// Get a delivery

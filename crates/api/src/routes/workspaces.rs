@@ -41,7 +41,7 @@ async fn list_workspaces(
 ) -> Result<HttpResponse, ApiError> {
     let (request, now) = (call.list_request().await?, call.app().now());
     let page = workspaces::list(call.app(), call.caller(), call.query().into(), request).await?;
-    call.page(page.map(|workspace| WorkspaceView::with_api_keys(workspace, now))).await
+    call.page(page, move |workspace| Ok(WorkspaceView::with_api_keys(workspace, now))).await
 }
 
 /// Create a workspace

@@ -1,11 +1,12 @@
-//! What one connection may take: a seat among those of its address, and the time that its answers wait to be read.
+//! What one connection may take: a seat among those of its address, a turn among those of its worker, and the time that its
+//! answers wait to be read.
 
 use std::{
     collections::HashMap,
     future::Future,
     io,
     net::{IpAddr, SocketAddr},
-    pin::Pin,
+    pin::{Pin, pin},
     sync::{Arc, Mutex, PoisonError},
     task::{Context, Poll, ready},
     time::Duration,
@@ -17,6 +18,7 @@ use ipnet::IpNet;
 use socket2::SockRef;
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
+    task::yield_now,
     time::{Instant, Sleep, sleep_until},
 };
 
@@ -26,6 +28,9 @@ const SEATS_PER_ADDRESS: usize = 256;
 const PATIENCE: Duration = Duration::from_secs(30);
 /// How much of an answer a reader has to take in a second, once it has used its patience up.
 const LEAST_BYTES_PER_SECOND: u64 = 64 * 1_024;
+
+/// How much a connection moves before its worker looks whether others want something. To copy it takes some 20 µs.
+const TURN_BYTES: usize = 64 * 1_024;
 
 /// The socket that a request came by.
 #[derive(Debug, Clone, Copy)]
@@ -102,7 +107,27 @@ impl Drop for Seat {
 pub struct Paced<S> {
     stream: S,
     pace: Pace,
+    turn: Turn,
     _seat: Seat,
+}
+
+/// How much was moved since others last had their turn.
+#[derive(Default)]
+struct Turn(usize);
+
+impl Turn {
+    fn moved(&mut self, bytes: usize) {
+        self.0 += bytes;
+    }
+
+    /// Whether it is over. Then the next begins once the worker has seen to everybody else.
+    fn is_over(&mut self, context: &mut Context<'_>) -> bool {
+        if self.0 < TURN_BYTES {
+            return false;
+        }
+        self.0 = 0;
+        pin!(yield_now()).poll(context).is_pending()
+    }
 }
 
 /// How the answer to one request is taken.
@@ -148,7 +173,7 @@ impl Pace {
 impl<S> Paced<S> {
     /// Holds `seat` for as long as the stream is open.
     pub fn new(stream: S, seat: Seat) -> Self {
-        Self { stream, pace: Pace::default(), _seat: seat }
+        Self { stream, pace: Pace::default(), turn: Turn::default(), _seat: seat }
     }
 }
 
@@ -158,9 +183,14 @@ impl<S: AsyncRead + Unpin> AsyncRead for Paced<S> {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        if self.turn.is_over(context) {
+            return Poll::Pending;
+        }
         let before = buffer.filled().len();
         let read = Pin::new(&mut self.stream).poll_read(context, buffer);
-        if buffer.filled().len() > before {
+        let bytes = buffer.filled().len() - before;
+        if bytes > 0 {
+            self.turn.moved(bytes);
             self.pace.heard();
         }
         read
@@ -173,10 +203,16 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Paced<S> {
         context: &mut Context<'_>,
         buffer: &[u8],
     ) -> Poll<io::Result<usize>> {
+        if self.turn.is_over(context) {
+            return Poll::Pending;
+        }
+        // No more than a turn, of what may be an answer of megabytes.
+        let buffer = &buffer[..buffer.len().min(TURN_BYTES)];
         match Pin::new(&mut self.stream).poll_write(context, buffer) {
             Poll::Pending => self.pace.wait(context),
             written => {
                 if let Poll::Ready(Ok(bytes)) = written {
+                    self.turn.moved(bytes);
                     self.pace.took(bytes);
                 }
                 written
@@ -245,6 +281,42 @@ mod tests {
         let (_seat, peer) = seats().take(&socket).expect("a seat");
         assert!(peer.ip().is_loopback());
         assert_eq!(SockRef::from(&socket).tcp_user_timeout().expect("an option"), Some(PATIENCE));
+    }
+
+    #[tokio::test]
+    async fn others_have_their_turn_while_megabytes_move() {
+        let megabyte = 1 << 20;
+        let (client, server) = duplex(4 * megabyte);
+        let mut server = Paced::new(server, Seat(None));
+        let turns = std::cell::Cell::new(0);
+        let others = async {
+            loop {
+                turns.set(turns.get() + 1);
+                yield_now().await;
+            }
+        };
+        let moved = async {
+            let (mut reads, mut writes) = tokio::io::split(client);
+            server.write_all(&vec![b'x'; megabyte]).await.expect("all fits in");
+            let written = turns.get();
+            reads.read_exact(&mut vec![0; megabyte]).await.expect("what was written");
+            writes.write_all(&vec![b'x'; megabyte]).await.expect("all fits in");
+            let before = turns.get();
+            let mut buffer = vec![0; megabyte];
+            // As the framework reads, which does not ask for all at once.
+            for piece in buffer.chunks_mut(32 * 1_024) {
+                server.read_exact(piece).await.expect("what was written");
+            }
+            (written, turns.get() - before)
+        };
+        let (written, read) = tokio::select! {
+            biased;
+            counted = moved => counted,
+            () = others => unreachable!("they go on for ever"),
+        };
+        let turns = megabyte / TURN_BYTES;
+        assert!(written >= turns - 1, "writing: {written} turns of others");
+        assert!(read >= turns - 1, "reading: {read} turns of others");
     }
 
     /// Sends `megabytes` to a reader that takes `bytes` every so often, and answers how long that took, or when it was cut.

@@ -148,6 +148,8 @@ fn http<T: AsyncRead + AsyncWrite + Unpin + 'static>(
     InitError = (),
     Service: Service<(T, Option<SocketAddr>), Future: 'static>,
 > + use<T> {
+    // Each worker makes its own, on its own thread.
+    gatepost_threads::wake_at_once();
     let origins = &state.settings().cors_origins;
     let app = App::new()
         .wrap(Condition::new(!origins.is_empty(), cors(origins)))

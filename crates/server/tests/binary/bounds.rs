@@ -1,4 +1,5 @@
-//! What one client may cost the others: the memory of the server while somebody asks for as much as is lawful, and reads none of it.
+//! What one client may cost the others: the memory of the server while somebody asks for as much as is lawful, and reads none of it,
+//! and whose work runs first.
 
 use std::{fs, time::Duration};
 
@@ -12,7 +13,7 @@ use tokio::{
 
 use crate::running::{Place, Running};
 
-both_engines! { Place: memory_is_bounded_by_bytes_in_flight }
+both_engines! { Place: memory_is_bounded_by_bytes_in_flight, large_work_waits_for_small_requests }
 
 /// The most memory that the server has had at once, whatever was asked of it.
 const MOST_MEGABYTES: u64 = 256;
@@ -81,5 +82,55 @@ async fn memory_is_bounded_by_bytes_in_flight(place: Place) {
     let peak = peak_megabytes(&server);
     assert!(peak <= MOST_MEGABYTES, "{peak} MB");
     drop((stalled, documents));
+    server.stop().await;
+}
+
+/// The `nice` values of the process's threads whose names begin like this, and how long their turns are, in nanoseconds, where
+/// the system tells.
+fn scheduled(server: &Running, name: &str) -> Vec<(i32, Option<u64>)> {
+    let tasks = fs::read_dir(format!("/proc/{}/task", server.pid())).expect("its threads").flatten();
+    let scheduled = tasks.filter_map(|task| {
+        let read = |file: &str| fs::read_to_string(task.path().join(file)).ok();
+        let own_name = read("comm")?;
+        // The name is the second of the fields, in brackets, and may hold blanks.
+        let stat = read("stat")?;
+        let nice = stat.rsplit_once(')')?.1.split_whitespace().nth(16)?.parse().ok()?;
+        let turn = read("sched").and_then(|sched| {
+            sched
+                .lines()
+                .find_map(|line| line.strip_prefix("se.slice")?.trim_matches([' ', ':']).parse().ok())
+        });
+        own_name.starts_with(name).then_some((nice, turn))
+    });
+    scheduled.collect()
+}
+
+/// Whether a thread may ask for a turn of its own length.
+fn turns_can_be_asked_for() -> bool {
+    let release = fs::read_to_string("/proc/sys/kernel/osrelease").expect("the kernel's version");
+    let mut numbers = release.split('.').map(|number| number.parse::<u32>().unwrap_or_default());
+    (numbers.next(), numbers.next()) >= (Some(6), Some(12))
+}
+
+async fn large_work_waits_for_small_requests(place: Place) {
+    let server = place.serve().await;
+    let root = server.first_key().await;
+    let event = json!({ "type": "large", "data": "x".repeat((1 << 20) - 2) });
+    let accepted = server.post("/api/v1/events", &root, event).await;
+    assert_eq!(accepted.status(), StatusCode::ACCEPTED);
+    let page = server.get("/api/v1/events", &root).await;
+    assert_eq!(page.status(), StatusCode::OK);
+
+    let workers = scheduled(&server, "actix-server wo");
+    assert!(!workers.is_empty() && workers.iter().all(|(nice, _)| *nice == 0), "{workers:?}");
+    let shortest = workers.iter().all(|(_, turn)| turn.is_none_or(|turn| turn == 100_000));
+    assert!(shortest || !turns_can_be_asked_for(), "{workers:?}");
+    // Those that read the body and rendered the page.
+    let others = scheduled(&server, "tokio-rt-worker");
+    let behind = |(nice, turn): &(i32, Option<u64>)| *nice == 10 && turn.is_none_or(|turn| turn > 100_000);
+    assert!(others.iter().any(behind), "{others:?}");
+    assert!(others.iter().any(|(nice, _)| *nice == 0), "the runtime that all else runs on: {others:?}");
+    let readers = scheduled(&server, "gatepost-read");
+    assert!(readers.iter().all(|(nice, _)| *nice == 10), "{readers:?}");
     server.stop().await;
 }

@@ -332,6 +332,9 @@ fn run_in_savepoint(conn: &mut SqliteConn, job: &mut dyn Job) -> Result<Done> {
 }
 
 fn read_loop(place: &Place, conn: SqliteConnection, queue: &Receiver<Box<dyn Job>>, log: &WriteAheadLog) {
+    // A page of one client may be large; who reads a row or two still gets it at once.
+    gatepost_threads::yield_to_others();
+    gatepost_threads::wake_at_once();
     let mut conn = SqliteConn::new(conn);
     while let Ok(mut job) = queue.recv() {
         if job.is_abandoned() {
