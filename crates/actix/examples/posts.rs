@@ -16,7 +16,7 @@ use std::{env, error::Error, net::TcpListener, sync::Arc, time::Duration};
 
 use actix_web::{App, HttpServer, web};
 use gatepost_actix::{Gate, VerifiedKey};
-use gatepost_app::{Settings, first_start};
+use gatepost_app::{Settings, tenants::first_start};
 use gatepost_kernel::{Secret, SystemClock};
 use gatepost_storage::Storage;
 

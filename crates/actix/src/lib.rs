@@ -31,7 +31,7 @@ mod remote;
 
 use std::{net::IpAddr, sync::Arc};
 
-use gatepost_app::{App, presented};
+use gatepost_app::{App, gate::presented};
 use gatepost_kernel::Secret;
 use gatepost_keys::Scope;
 use ipnet::IpNet;

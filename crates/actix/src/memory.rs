@@ -11,7 +11,7 @@ use std::{
     time::Duration,
 };
 
-use gatepost_app::presented::network_of;
+use gatepost_app::gate::presented::network_of;
 use gatepost_kernel::{Clock, Error, Timestamp};
 use gatepost_keys::TokenDigest;
 use gatepost_limits::MinuteWindow;

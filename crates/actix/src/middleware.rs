@@ -15,7 +15,7 @@ use actix_web::{
     dev::{Service, ServiceRequest, ServiceResponse, Transform},
     http::header,
 };
-use gatepost_app::presented;
+use gatepost_app::gate::presented;
 use gatepost_kernel::EnvironmentFilter;
 use gatepost_keys::Scope;
 

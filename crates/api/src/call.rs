@@ -15,9 +15,9 @@ use actix_web::{
 };
 use futures_util::StreamExt;
 use gatepost_app::{
-    Admitted, Answer, App, Caller, IfMatch, Op, Principal, Refused, UnitOfWork, limiter,
+    Admitted, Answer, App, Caller, IfMatch, Op, Principal, Refused, UnitOfWork,
+    gate::{limiter, presented},
     lists::{ListRequest, MAX_PAGE_BYTES, Size},
-    presented,
 };
 use gatepost_kernel::{Error, Page, RequestId, Result, Timestamp, Window, WorkspaceId};
 use gatepost_keys::Token;

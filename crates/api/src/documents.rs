@@ -16,7 +16,7 @@ use actix_web::{
 };
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use flate2::Compression;
-use gatepost_app::limiter;
+use gatepost_app::gate::limiter;
 use gatepost_kernel::Error;
 use serde_json::Value;
 use sha2::{Digest, Sha256};

@@ -24,7 +24,7 @@ use futures_util::{
     TryFutureExt,
     future::{Either, MapOk},
 };
-use gatepost_app::{Passed, presented};
+use gatepost_app::{Passed, gate::presented};
 use gatepost_kernel::{RequestId, Timestamp, random};
 
 use crate::{

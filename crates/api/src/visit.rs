@@ -8,7 +8,7 @@ use actix_web::{
     dev::Payload,
     http::header::{self, HeaderName},
 };
-use gatepost_app::{App, limiter};
+use gatepost_app::{App, gate::limiter};
 use gatepost_kernel::{Error, Result};
 use gatepost_pixel::domain_of;
 use serde::Serialize;

@@ -1,7 +1,8 @@
-//! Reading the audit log.
+//! The audit log: reading it, and what its entries say of a change.
 
 use gatepost_kernel::{Page, Result};
 use gatepost_storage::AuditFilter;
+use serde_json::{Map, Value, json};
 
 use crate::{App, AuditEntry, Caller, lists::ListRequest};
 
@@ -33,4 +34,11 @@ pub async fn list(
     let page =
         app.read_snapshot(async move |mut tx| Ok(tx.audit_entry_list(&filter, &request).await?)).await?;
     Ok(if caller.is_root() { page } else { page.map(AuditEntry::for_tenant) })
+}
+
+/// The names of the fields that a change touches, for the audit log.
+pub(crate) fn changed_fields(fields: &[(&str, bool)]) -> Map<String, Value> {
+    let names: Vec<Value> =
+        fields.iter().filter(|(_, changed)| *changed).map(|(name, _)| json!(name)).collect();
+    Map::from_iter([("fields".to_owned(), Value::Array(names))])
 }

@@ -4,33 +4,19 @@
 //! audit entries, the idempotency record and the change feed are written in one transaction, whoever calls:
 //! the HTTP API through [`App::answer`], the command line through [`App::transact`].
 
-pub mod analytics;
-pub mod api_keys;
 pub mod audit_log;
-mod auth;
-mod auth_cache;
 mod caller;
 mod combiner;
 pub mod entitlements;
-pub mod events;
-pub mod first_start;
-mod gate;
+pub mod gate;
 mod idempotency;
-mod key_state;
-pub mod limiter;
+pub mod keys;
 pub mod lists;
 pub mod mcp;
-pub mod pixel;
-mod pixel_values;
-mod plans;
-pub mod presented;
-pub mod seo;
-pub mod stored_secrets;
+pub mod tenants;
 mod unit_of_work;
-pub mod usage;
-pub mod verification;
+pub mod visits;
 pub mod webhooks;
-pub mod workspaces;
 
 use std::{
     sync::{Arc, OnceLock},
@@ -45,9 +31,8 @@ use gatepost_limits::day_of;
 use gatepost_mcp::McpServers;
 use gatepost_storage::{Storage, Tx};
 
-pub use auth::Principal;
 pub use caller::{Authority, Caller, IfMatch, Requirement};
-pub use gate::{Admitted, Passed, Refused};
+pub use gate::{Admitted, Passed, PlanLimits, Principal, Refused};
 pub use gatepost_limits::{Allowance, Refusal, Standing, Standings, Verdict};
 pub use gatepost_storage::{
     Actor, AuditEntry, CountedBy, Op, SeoIssue, SeoReport, StoredEvent, WebhookAttempt, WebhookDelivery,
@@ -55,19 +40,18 @@ pub use gatepost_storage::{
 };
 pub use idempotency::Answer;
 pub(crate) use idempotency::IdempotencyRequest;
-pub use plans::PlanLimits;
 pub use unit_of_work::UnitOfWork;
 
 use crate::{
-    auth_cache::AuthCache,
     entitlements::Counters,
-    events::Publications,
-    limiter::Limiter,
+    gate::{AuthCache, Limiter, Plans},
+    keys::usage::UsageRecorder,
     lists::Cursors,
-    pixel::{Sites, Tracking},
-    pixel_values::PixelValues,
-    plans::Plans,
-    usage::UsageRecorder,
+    visits::{
+        PixelValues,
+        pixel::{Sites, Tracking},
+    },
+    webhooks::events::Publications,
 };
 
 /// The application: the database, the plans and the clock. Cloning is cheap.
@@ -149,7 +133,7 @@ impl App {
         let (usage, limiter) = (UsageRecorder::default(), Limiter::default());
         let (auth_cache, runtime) = (AuthCache::new(), tokio::runtime::Handle::current());
         let plans = Plans::new(&settings.catalog);
-        let tracking = pixel::tracking(settings.pixel_queue);
+        let tracking = visits::pixel::tracking(settings.pixel_queue);
         Self(Arc::new(Parts {
             storage,
             settings,
@@ -160,7 +144,7 @@ impl App {
             auth_cache,
             dispatcher: OnceLock::new(),
             mcp_servers: OnceLock::new(),
-            publications: events::publications(),
+            publications: webhooks::events::publications(),
             counters: entitlements::counters(),
             sites: Sites::default(),
             pixel_values: PixelValues::default(),

@@ -13,10 +13,7 @@ use gatepost_kernel::{Environment, Error, Json, Result, Timestamp, WorkspaceId};
 use gatepost_storage::{ChangeSubject, NewAuditEntry, NewEvent, Op, Tx};
 use serde_json::{Map, Value};
 
-use crate::{
-    Answer, App, Caller, IfMatch,
-    idempotency::{self, Begun},
-};
+use crate::{App, Caller, IfMatch};
 
 /// A transaction in progress, with what has to be written at its end.
 pub struct UnitOfWork<'c> {
@@ -173,52 +170,5 @@ impl App {
             self.learn_own_change().await;
         }
         Ok(value)
-    }
-
-    /// Runs a use-case that ends in an answer, at most once for each idempotency key of the caller: a repetition
-    /// gets the kept answer, which was written in the transaction of the effect.
-    ///
-    /// # Errors
-    /// As [`App::transact`]; [`gatepost_kernel::Error::IdempotencyInProgress`] and
-    /// [`gatepost_kernel::Error::IdempotencyKeyReused`].
-    pub async fn answer<F>(&self, caller: &Caller, body: F) -> Result<Answer>
-    where
-        for<'u, 'c> F: AsyncFnOnce(&'u mut UnitOfWork<'c>) -> Result<Answer>
-            + Op<&'u mut UnitOfWork<'c>, Result<Answer>, Fut: Send>
-            + Send
-            + 'static,
-    {
-        let idempotency = caller.idempotency().cloned();
-        self.transact(caller, async move |unit: &mut UnitOfWork<'_>| {
-            let Some(request) = idempotency else { return body(unit).await };
-            match idempotency::begin(unit, &request).await? {
-                Begun::Replay(answer) => Ok(answer),
-                Begun::Fresh => {
-                    let answer = body(unit).await?;
-                    idempotency::keep(unit, &request, &answer).await?;
-                    Ok(answer)
-                }
-            }
-        })
-        .await
-    }
-
-    /// Keeps the answer of a use-case that refused, after its transaction was undone. Answers with it, or with what
-    /// another request with the same idempotency key was answered meanwhile.
-    ///
-    /// # Errors
-    /// [`gatepost_kernel::Error::Unavailable`]; also if the caller's key was revoked meanwhile.
-    pub async fn keep_refusal(&self, caller: &Caller, answer: Answer) -> Result<Answer> {
-        let Some(request) = caller.idempotency().cloned() else { return Ok(answer) };
-        self.transact(caller, async move |unit: &mut UnitOfWork<'_>| {
-            match idempotency::begin(unit, &request).await? {
-                Begun::Replay(earlier) => Ok(earlier),
-                Begun::Fresh => {
-                    idempotency::keep(unit, &request, &answer).await?;
-                    Ok(answer)
-                }
-            }
-        })
-        .await
     }
 }

@@ -2,7 +2,7 @@
 
 use std::{net::IpAddr, sync::Arc};
 
-use gatepost_app::{App, Settings, first_start};
+use gatepost_app::{App, Settings, tenants::first_start};
 use gatepost_kernel::{EnvironmentFilter, SystemClock};
 use gatepost_keys::{ScopeRef, Token};
 use gatepost_storage::Storage;

@@ -11,7 +11,7 @@ use std::{
 
 use gatepost_app::{
     App, Settings,
-    pixel::{self, TrackEvent},
+    visits::pixel::{self, TrackEvent},
 };
 use gatepost_kernel::{Json, SystemClock};
 use gatepost_storage::{DatabaseUrl, Storage};

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use gatepost_app::{App, Settings, first_start};
+use gatepost_app::{App, Settings, tenants::first_start};
 use gatepost_entitlements::{Access, Catalog, Plan};
 use gatepost_kernel::{Clock, Environment, SystemClock, WorkspaceId, random};
 use gatepost_keys::{IpAllowlist, ScopeSet, Token};

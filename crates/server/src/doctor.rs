@@ -2,7 +2,7 @@
 
 use std::{process::ExitCode, time::Duration};
 
-use gatepost_app::{App, Caller, stored_secrets};
+use gatepost_app::{App, Caller, webhooks::stored_secrets};
 use gatepost_kernel::{Clock, SystemClock, WorkspaceId};
 use gatepost_storage::{DatabaseUrl, SchemaState, Storage};
 use serde_json::json;

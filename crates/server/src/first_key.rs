@@ -10,7 +10,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use gatepost_app::{App, first_start};
+use gatepost_app::{App, tenants::first_start};
 use gatepost_kernel::{Environment, Error, Secret, random};
 use gatepost_keys::Token;
 

@@ -1,6 +1,6 @@
 //! `gatepost keys …`
 
-use gatepost_app::{App, Caller, UnitOfWork, api_keys};
+use gatepost_app::{App, Caller, UnitOfWork, keys::api_keys};
 use gatepost_kernel::{ApiKeyId, CalendarTime, Clock, Environment, SystemClock, WorkspaceId, random, text};
 use gatepost_keys::{ApiKey, ScopeSet, Token};
 use serde_json::{Value, json};

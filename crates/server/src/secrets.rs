@@ -1,6 +1,6 @@
 //! `gatepost secrets …`, and whether the present keys fit what is stored.
 
-use gatepost_app::stored_secrets::{self, StoredSecrets};
+use gatepost_app::webhooks::stored_secrets::{self, StoredSecrets};
 use gatepost_kernel::{Clock, SystemClock};
 use serde_json::json;
 

@@ -3,7 +3,7 @@
 use std::{net::TcpListener, sync::Arc, thread, time::Duration};
 
 use gatepost_api::{Listeners, PlainHttp, Settings, State, serve};
-use gatepost_app::{App, first_start, stored_secrets};
+use gatepost_app::{App, tenants::first_start, webhooks::stored_secrets};
 use gatepost_delivery::Dispatcher;
 use gatepost_egress::{Egress, Rules};
 use gatepost_kernel::{AdjustedClock, SystemClock};

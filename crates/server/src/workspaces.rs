@@ -1,6 +1,6 @@
 //! `gatepost workspaces …`
 
-use gatepost_app::{App, Caller, UnitOfWork, Workspace, workspaces};
+use gatepost_app::{App, Caller, UnitOfWork, Workspace, tenants::workspaces};
 use gatepost_kernel::{JsonObject, WorkspaceId, text};
 use serde_json::{Value, json};
 

@@ -7,7 +7,7 @@ use std::{
 };
 
 use gatepost_api::{Settings, State, serve};
-use gatepost_app::{App, first_start};
+use gatepost_app::{App, tenants::first_start};
 use gatepost_delivery::Dispatcher;
 use gatepost_egress::{Egress, Resolve, Rules};
 use gatepost_kernel::{ManualClock, Timestamp};

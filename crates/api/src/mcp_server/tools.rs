@@ -3,9 +3,13 @@
 use std::{future::Future, pin::Pin, sync::Arc};
 
 use gatepost_app::{
-    App, Caller, Requirement, UnitOfWork, api_keys, entitlements, events,
+    App, Caller, Requirement, UnitOfWork, entitlements,
+    keys::api_keys,
     lists::{API_KEY_SORTS, Direction, ListRequest, SortKey, WEBHOOK_DELIVERY_SORTS},
-    webhooks::{self, ListDeliveries},
+    webhooks::{
+        endpoints::{self, ListDeliveries},
+        events,
+    },
 };
 use gatepost_kernel::{
     ApiKeyId, Error, Page, PageRequest, Result, WebhookDeliveryId, WebhookEndpointId, Window,
@@ -193,7 +197,7 @@ async fn list_webhook_deliveries(app: App, caller: Caller, mut fields: Fields<'_
     let request = page(&mut fields, WEBHOOK_DELIVERY_SORTS, Direction::Descending);
     checked(fields)?;
     let query = ListDeliveries { status, ..ListDeliveries::default() };
-    let page = webhooks::list_deliveries(&app, &caller, id, query, request).await?;
+    let page = endpoints::list_deliveries(&app, &caller, id, query, request).await?;
     listed(page.map(WebhookDeliveryView::from))
 }
 
@@ -201,7 +205,7 @@ async fn retry_webhook_delivery(app: App, caller: Caller, mut fields: Fields<'_>
     let endpoint = WebhookEndpointId(required_id(&mut fields, "webhook_id"));
     let id = WebhookDeliveryId(required_id(&mut fields, "delivery_id"));
     checked(fields)?;
-    let retry = async move |unit: &mut UnitOfWork<'_>| webhooks::retry_delivery(unit, endpoint, id).await;
+    let retry = async move |unit: &mut UnitOfWork<'_>| endpoints::retry_delivery(unit, endpoint, id).await;
     written(&WebhookDeliveryView::from(app.transact(&caller, retry).await?))
 }
 

@@ -1,7 +1,7 @@
 //! `/analytics`
 
 use actix_web::{HttpResponse, get};
-use gatepost_app::analytics;
+use gatepost_app::visits::analytics;
 use utoipa_actix_web::service_config::ServiceConfig;
 
 use crate::{

@@ -1,7 +1,10 @@
 //! `/api-keys`
 
 use actix_web::{HttpResponse, delete, get, patch, post};
-use gatepost_app::{UnitOfWork, api_keys, usage};
+use gatepost_app::{
+    UnitOfWork,
+    keys::{api_keys, usage},
+};
 use gatepost_kernel::ApiKeyId;
 use utoipa_actix_web::service_config::ServiceConfig;
 

@@ -1,7 +1,7 @@
 //! `/events`
 
 use actix_web::{HttpResponse, get, post};
-use gatepost_app::{UnitOfWork, events};
+use gatepost_app::{UnitOfWork, webhooks::events};
 use gatepost_kernel::{Error, EventId};
 use gatepost_webhooks::EventType;
 use utoipa_actix_web::service_config::ServiceConfig;

@@ -1,7 +1,7 @@
 //! `/pixel`
 
 use actix_web::{HttpResponse, get, http::header, post};
-use gatepost_app::pixel;
+use gatepost_app::visits::pixel;
 use utoipa_actix_web::service_config::ServiceConfig;
 
 use crate::{

@@ -1,7 +1,7 @@
 //! `/seo`
 
 use actix_web::{HttpResponse, get, post};
-use gatepost_app::{UnitOfWork, seo};
+use gatepost_app::{UnitOfWork, visits::seo};
 use gatepost_kernel::WorkspaceId;
 use utoipa_actix_web::service_config::ServiceConfig;
 

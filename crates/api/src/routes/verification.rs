@@ -1,7 +1,7 @@
 //! `/api-keys/verify` and `/auth`: deciding about keys for somebody else's API.
 
 use actix_web::{HttpMessage, HttpRequest, HttpResponse, http::Method, post, web};
-use gatepost_app::{Principal, verification};
+use gatepost_app::{Principal, gate::verification};
 use gatepost_kernel::Error;
 use utoipa_actix_web::service_config::ServiceConfig;
 

@@ -1,7 +1,7 @@
 //! `/webhooks`
 
 use actix_web::{HttpResponse, delete, get, patch, post};
-use gatepost_app::{App, UnitOfWork, WebhookDelivery, WebhookEndpoint, webhooks};
+use gatepost_app::{App, UnitOfWork, WebhookDelivery, WebhookEndpoint, webhooks::endpoints};
 use gatepost_kernel::{WebhookDeliveryId, WebhookEndpointId};
 use utoipa_actix_web::service_config::ServiceConfig;
 
@@ -44,7 +44,7 @@ pub fn configure(config: &mut ServiceConfig<'_>) {
 #[get("/webhooks")]
 async fn list_webhooks(call: Call<WebhooksRead, ListQuery<WebhookList>>) -> Result<HttpResponse, ApiError> {
     let request = call.list_request().await?;
-    let page = webhooks::list(call.app(), call.caller(), call.query().into(), request).await?;
+    let page = endpoints::list(call.app(), call.caller(), call.query().into(), request).await?;
     let app = call.app().clone();
     call.page(page, move |(endpoint, deliveries)| view(&app, endpoint, deliveries)).await
 }
@@ -54,7 +54,7 @@ fn view(
     endpoint: WebhookEndpoint,
     deliveries: Option<Vec<WebhookDelivery>>,
 ) -> gatepost_kernel::Result<WebhookView> {
-    let header_names = webhooks::header_names(app, &endpoint)?;
+    let header_names = endpoints::header_names(app, &endpoint)?;
     Ok(WebhookView::new(endpoint, header_names, app.now()).with_deliveries(deliveries))
 }
 
@@ -83,12 +83,12 @@ async fn create_webhook(
 ) -> Result<HttpResponse, ApiError> {
     let (body, call) = call.into_body();
     let url = body.as_ref().ok().map(|body| body.url());
-    let resolved = webhooks::check_url(call.app(), call.caller(), url).await;
+    let resolved = endpoints::check_url(call.app(), call.caller(), url).await;
     call.mutate(async move |unit: &mut UnitOfWork<'_>| {
         let body = body?;
         let text = done_with(resolved?, "Webhook endpoint created successfully.");
-        let created = webhooks::create(unit, body.into()).await?;
-        let header_names = webhooks::header_names(unit.app(), &created.0)?.unwrap_or_default();
+        let created = endpoints::create(unit, body.into()).await?;
+        let header_names = endpoints::header_names(unit.app(), &created.0)?.unwrap_or_default();
         Ok(Message::created(text, CreatedWebhookView::new(created, header_names)).with_secret())
     })
     .await
@@ -104,7 +104,7 @@ async fn create_webhook(
 #[get("/webhooks/{id}")]
 async fn get_webhook(call: Call<WebhooksRead, ItemQuery<WebhookList>>) -> Result<HttpResponse, ApiError> {
     let (id, with_deliveries) = (WebhookEndpointId(call.path_id()?), call.query().includes("deliveries"));
-    let (endpoint, deliveries) = webhooks::get(call.app(), call.caller(), id, with_deliveries).await?;
+    let (endpoint, deliveries) = endpoints::get(call.app(), call.caller(), id, with_deliveries).await?;
     let updated_at = endpoint.updated_at;
     call.resource(&view(call.app(), endpoint, deliveries)?, Some(updated_at))
 }
@@ -126,11 +126,11 @@ async fn update_webhook(
     let id = WebhookEndpointId(call.path_id()?);
     let (body, call) = call.into_body();
     let url = body.as_ref().ok().and_then(|body| body.url());
-    let resolved = webhooks::check_url(call.app(), call.caller(), url).await;
+    let resolved = endpoints::check_url(call.app(), call.caller(), url).await;
     call.mutate(async move |unit: &mut UnitOfWork<'_>| {
         let body = body?;
         let text = done_with(resolved?, "Webhook endpoint updated successfully.");
-        let endpoint = webhooks::update(unit, id, body.into()).await?;
+        let endpoint = endpoints::update(unit, id, body.into()).await?;
         let endpoint = view(unit.app(), endpoint, None)?;
         Ok(Message::done(text, endpoint))
     })
@@ -150,7 +150,7 @@ async fn update_webhook(
 async fn delete_webhook(call: Call<WebhooksDelete>) -> Result<HttpResponse, ApiError> {
     let id = WebhookEndpointId(call.path_id()?);
     call.mutate(async move |unit: &mut UnitOfWork<'_>| {
-        webhooks::delete(unit, id).await?;
+        endpoints::delete(unit, id).await?;
         Ok(NoContent)
     })
     .await
@@ -173,7 +173,7 @@ async fn rotate_webhook_secret(
     let id = WebhookEndpointId(call.path_id()?);
     let (body, call) = call.into_body();
     call.mutate(async move |unit: &mut UnitOfWork<'_>| {
-        let rotated = webhooks::rotate_secret(unit, id, body?.older()).await?;
+        let rotated = endpoints::rotate_secret(unit, id, body?.older()).await?;
         let text = "Webhook secret rotated successfully.";
         Ok(Message::done(text, RotatedWebhookSecretView::from(rotated)).with_secret())
     })
@@ -195,7 +195,7 @@ async fn test_webhook(call: Call<WebhooksWrite>) -> Result<HttpResponse, ApiErro
     let id = WebhookEndpointId(call.path_id()?);
     let contract = call.contract();
     let render = move |tested| Plain(WebhookTestView::from(tested)).into_answer(contract);
-    Ok(respond(webhooks::test(call.app(), call.caller(), id, render).await?))
+    Ok(respond(endpoints::test(call.app(), call.caller(), id, render).await?))
 }
 
 /// List a webhook endpoint's deliveries
@@ -211,7 +211,7 @@ async fn list_webhook_deliveries(
 ) -> Result<HttpResponse, ApiError> {
     let (id, request) = (WebhookEndpointId(call.path_id()?), call.list_request().await?);
     let query = call.query().into();
-    let page = webhooks::list_deliveries(call.app(), call.caller(), id, query, request).await?;
+    let page = endpoints::list_deliveries(call.app(), call.caller(), id, query, request).await?;
     call.page(page, |delivery| Ok(WebhookDeliveryView::from(delivery))).await
 }
 
@@ -231,7 +231,7 @@ async fn list_webhook_deliveries(
 async fn get_webhook_delivery(call: Call<WebhooksRead>) -> Result<HttpResponse, ApiError> {
     let (endpoint, id) =
         (WebhookEndpointId(call.path_id()?), WebhookDeliveryId(call.path_number("delivery_id")?));
-    let history = webhooks::get_delivery(call.app(), call.caller(), endpoint, id).await?;
+    let history = endpoints::get_delivery(call.app(), call.caller(), endpoint, id).await?;
     call.item(&WebhookDeliveryHistoryView::from(history))
 }
 
@@ -252,7 +252,7 @@ async fn retry_webhook_delivery(call: Call<WebhooksWrite>) -> Result<HttpRespons
     let (endpoint, id) =
         (WebhookEndpointId(call.path_id()?), WebhookDeliveryId(call.path_number("delivery_id")?));
     call.mutate(async move |unit: &mut UnitOfWork<'_>| {
-        let delivery = webhooks::retry_delivery(unit, endpoint, id).await?;
+        let delivery = endpoints::retry_delivery(unit, endpoint, id).await?;
         Ok(Message::done("Delivery queued for retry.", WebhookDeliveryView::from(delivery)))
     })
     .await

@@ -1,7 +1,7 @@
 //! `/workspaces`
 
 use actix_web::{HttpResponse, delete, get, patch, post};
-use gatepost_app::{UnitOfWork, workspaces};
+use gatepost_app::{UnitOfWork, tenants::workspaces};
 use gatepost_kernel::WorkspaceId;
 use utoipa_actix_web::service_config::ServiceConfig;
 

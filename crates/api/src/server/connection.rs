@@ -13,7 +13,7 @@ use std::{
 };
 
 use actix_web::rt::net::TcpStream;
-use gatepost_app::presented::{self, network_of};
+use gatepost_app::gate::presented::{self, network_of};
 use ipnet::IpNet;
 use socket2::SockRef;
 use tokio::{

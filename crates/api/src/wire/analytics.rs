@@ -3,7 +3,7 @@
 use gatepost_analytics::{Interval, Moment};
 use gatepost_app::{
     CountedBy,
-    analytics::{CountByTime, CountsByTime, Series},
+    visits::analytics::{CountByTime, CountsByTime, Series},
 };
 use gatepost_kernel::{ApiKeyId, CalendarTime, text::web_url};
 use gatepost_pixel::{domain, event_name, page_of};

@@ -1,6 +1,6 @@
 //! The usage of API keys on the wire.
 
-use gatepost_app::usage::{KeyUsage, day_start};
+use gatepost_app::keys::usage::{KeyUsage, day_start};
 use gatepost_kernel::{ApiKeyId, Timestamp};
 use serde::Serialize;
 use utoipa::{IntoParams, ToSchema};

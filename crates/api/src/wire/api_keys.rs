@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use gatepost_app::{
     Workspace,
-    api_keys::{CreateApiKey, ListApiKeys, NewKey, RotatedKey, UpdateApiKey, check_expiry},
+    keys::api_keys::{CreateApiKey, ListApiKeys, NewKey, RotatedKey, UpdateApiKey, check_expiry},
     lists::API_KEY_SORTS,
 };
 use gatepost_kernel::{ApiKeyId, CalendarTime, Environment, Timestamp, text};

@@ -4,7 +4,7 @@
 use std::borrow::Cow;
 
 use gatepost_analytics::Interval;
-use gatepost_app::{Actor, mcp, verification};
+use gatepost_app::{Actor, gate::verification, mcp};
 use gatepost_entitlements::{FeatureKind, Reason};
 use gatepost_kernel::{Environment, EnvironmentFilter};
 use gatepost_keys::KeyStatus;

@@ -2,8 +2,8 @@
 
 use gatepost_app::{
     StoredEvent,
-    events::{MAX_BATCH, MAX_DATA_BYTES, PublishEvent},
     lists::EVENT_SORTS,
+    webhooks::events::{MAX_BATCH, MAX_DATA_BYTES, PublishEvent},
 };
 use gatepost_kernel::{Error, EventId, FieldErrors, Json, Timestamp};
 use gatepost_webhooks::{EventType, RESERVED_EVENT_TYPES, event_data};

@@ -1,6 +1,6 @@
 //! The pixel on the wire.
 
-use gatepost_app::pixel::TrackEvent;
+use gatepost_app::visits::pixel::TrackEvent;
 use gatepost_kernel::{Json, text::web_url};
 use gatepost_pixel::{MAX_PROPERTIES_BYTES, PixelSettings, domain, event_name, visited_url};
 use serde::Serialize;

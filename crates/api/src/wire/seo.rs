@@ -3,7 +3,7 @@
 use gatepost_app::{
     SeoIssue, SeoReport,
     lists::{SEO_ISSUE_SORTS, SEO_REPORT_SORTS},
-    seo::{ListSeoIssues, SubmitSeoReport},
+    visits::seo::{ListSeoIssues, SubmitSeoReport},
 };
 use gatepost_kernel::{FieldErrors, Json, SeoIssueId, SeoReportId, Timestamp};
 use gatepost_seo::{

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use gatepost_app::{
     Standing,
     entitlements::UseFeature,
-    verification::{Verification, Verified},
+    gate::verification::{Verification, Verified},
 };
 use gatepost_entitlements::Operation;
 use gatepost_kernel::{
@@ -188,7 +188,7 @@ impl VerificationView {
     pub fn new(verified: Verified, now: Timestamp) -> Self {
         let principal = verified.principal.as_ref();
         Self {
-            valid: verified.code == gatepost_app::verification::Code::Valid,
+            valid: verified.code == gatepost_app::gate::verification::Code::Valid,
             code: verified.code.as_str(),
             key_id: principal.map(|p| p.key_id()),
             workspace_id: principal.map(|p| p.workspace_id()),

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use gatepost_app::webhooks::{
+use gatepost_app::webhooks::endpoints::{
     CreateWebhook, DeliveryHistory, ListDeliveries, ListWebhooks, OlderSecrets, SigningSecret, TestedWebhook,
     UpdateWebhook, custom_headers, signing_secrets, subscriptions,
 };

@@ -3,9 +3,9 @@
 use gatepost_app::{
     Workspace,
     lists::WORKSPACE_SORTS,
-    workspaces::{
-        CreateWorkspace, ListWorkspaces, MAX_SETTINGS_BYTES, UpdateWorkspace, WorkspaceWithKeys,
-        check_settings, slug,
+    tenants::{
+        MAX_SETTINGS_BYTES, check_settings,
+        workspaces::{CreateWorkspace, ListWorkspaces, UpdateWorkspace, WorkspaceWithKeys, slug},
     },
 };
 use gatepost_kernel::{JsonObject, Timestamp, WorkspaceId, text};

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use gatepost_app::{App, Caller, UnitOfWork, api_keys};
+use gatepost_app::{App, Caller, UnitOfWork, keys::api_keys};
 use gatepost_kernel::{ApiKeyId, Environment, Error, WorkspaceId};
 use gatepost_keys::{ScopeSet, Token};
 use gatepost_test_support::{Engine, TestApp, both_engines};
@@ -73,7 +73,7 @@ async fn another_process_revokes(app: TestApp) {
     let other = other_node(&app);
     revoke(&other, ApiKeyId(id)).await;
     let delete = async move |unit: &mut UnitOfWork<'_>| {
-        gatepost_app::workspaces::delete(unit, WorkspaceId(tenant)).await
+        gatepost_app::tenants::workspaces::delete(unit, WorkspaceId(tenant)).await
     };
     other.transact(&Caller::command_line(WorkspaceId::ROOT), delete).await.expect("deleted");
     // However slow an answer is: none that was asked for after the five seconds lets the key in.

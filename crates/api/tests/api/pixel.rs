@@ -5,7 +5,7 @@ use std::time::Duration;
 use gatepost_analytics::Slot;
 use gatepost_app::{
     App, Settings,
-    pixel::{self, TrackEvent},
+    visits::pixel::{self, TrackEvent},
 };
 use gatepost_entitlements::{Catalog, FeatureValue, Plan};
 use gatepost_kernel::{Clock, Environment, Json, WorkspaceId};

@@ -15,11 +15,11 @@ use gatepost_kernel::{CalendarTime, Environment, Error, Json, Result, Timestamp,
 use gatepost_storage::{EntitlementUse, NewEvent, StorageError, Tx, Workspace};
 use serde_json::json;
 
-use super::{ByCounter, FeatureStanding, Place, UseFeature, kept};
+use super::standing::{ByCounter, FeatureStanding, Place, UseFeature, kept};
 use crate::{
     App, UnitOfWork,
     combiner::{Combiner, Limits, MAX_WAITING, each_alone},
-    workspaces::TIME_ZONE,
+    tenants::TIME_ZONE,
 };
 
 /// How long a decision is kept under its idempotency key.

@@ -3,30 +3,14 @@
 //! of tenants, but only where a plan lists it.
 
 use gatepost_entitlements::Grant;
-use gatepost_kernel::{Error, Result, Timestamp, WorkspaceId};
-use gatepost_storage::{Tx, Workspace};
+use gatepost_kernel::{Error, Result};
+use gatepost_storage::Workspace;
 
 use super::{
-    Place, UseFeature,
     counting::{REACHED, count_in, threshold_event},
+    standing::{Place, UseFeature, count_resource},
 };
 use crate::UnitOfWork;
-
-/// How many there are.
-pub(super) async fn count(
-    tx: &mut Tx<'_>,
-    workspace: WorkspaceId,
-    feature: &str,
-    now: Timestamp,
-) -> Result<u64> {
-    Ok(match feature {
-        "api_keys" => tx.api_key_count_active(workspace, now).await?,
-        "webhooks" => tx.webhook_endpoint_count(workspace).await?,
-        // The platform's own workspace is not one that it sells.
-        "workspaces" if workspace.is_root() => tx.workspace_count().await?.saturating_sub(1),
-        _ => 0,
-    })
-}
 
 /// Makes room for one more of a feature of a workspace that this unit holds, or refuses it.
 ///
@@ -43,7 +27,7 @@ pub(crate) async fn grow(
     if place.grant == Grant::Unlimited {
         return Ok(());
     }
-    let used = count(&mut unit.tx, workspace.id, feature, now).await?;
+    let used = count_resource(&mut unit.tx, workspace.id, feature, now).await?;
     if place.grant.decide(used, 1).is_err() {
         let (feature, upgrade_url) = (feature.to_owned(), unit.upgrade_url());
         return Err(Error::FeatureLimitReached { feature, upgrade_url, standing: None });

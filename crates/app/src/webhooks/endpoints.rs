@@ -16,10 +16,10 @@ use serde_json::{Map, json};
 
 use crate::{
     Answer, App, Caller, UnitOfWork,
+    audit_log::changed_fields,
     entitlements::grow,
     idempotency,
     lists::{INCLUDED, ListRequest},
-    workspaces::changed_fields,
 };
 
 const TARGET: &str = "webhook";

@@ -5,10 +5,9 @@
 
 use std::collections::HashMap;
 
-use gatepost_entitlements::{Catalog, is_time_zone};
+use gatepost_entitlements::Catalog;
 use gatepost_kernel::{Environment, Error, JsonObject, Page, Result, WorkspaceId};
 use gatepost_keys::ApiKey;
-use gatepost_pixel::PixelSettings;
 use gatepost_storage::{
     ChangeSubject, NewWorkspace, StorageError, Tx, Workspace, WorkspaceChanges, WorkspaceFilter,
 };
@@ -16,18 +15,14 @@ use serde_json::{Map, Value, json};
 
 use crate::{
     App, Caller, UnitOfWork,
+    audit_log::changed_fields,
     entitlements::grow,
     lists::{INCLUDED, ListRequest},
+    tenants::settings::{TIME_ZONE, check_settings, domains},
 };
 
 const TARGET: &str = "workspace";
-/// The setting that says in which time zone days and months begin.
-pub(crate) const TIME_ZONE: &str = "timezone";
-/// The setting that says whose pages are tracked, and how.
-const PIXEL: &str = "pixel";
 const MAX_SLUG_LEN: usize = 255;
-/// The most bytes that the settings of a workspace have together.
-pub const MAX_SETTINGS_BYTES: usize = 65_536;
 /// How often a generated slug is tried anew when somebody asks for just that one at the same moment.
 const SLUG_TRIES: usize = 4;
 
@@ -40,7 +35,7 @@ pub struct CreateWorkspace {
     pub slug: Option<String>,
     /// The plan; the catalog's default when there is none.
     pub tier: Option<String>,
-    /// Settings, as [`check_settings`] accepts them.
+    /// Settings, as [`check_settings`](crate::tenants::check_settings) accepts them.
     pub settings: JsonObject,
 }
 
@@ -73,40 +68,6 @@ pub fn slug(text: &str) -> Result<String, String> {
     } else {
         Err("The slug may only contain lower-case letters, digits and single dashes between them.".to_owned())
     }
-}
-
-/// Checks settings: at most 64 KiB as JSON, a time zone that exists, and a pixel as [`PixelSettings::read`] takes it.
-///
-/// # Errors
-/// Each fault with the field that it is about.
-pub fn check_settings(settings: &JsonObject) -> Result<(), Vec<(String, String)>> {
-    let mut faults = Vec::new();
-    if serde_json::to_string(settings).map_or(true, |text| text.len() > MAX_SETTINGS_BYTES) {
-        faults.push(("settings".to_owned(), "The settings may not be greater than 64 kilobytes.".to_owned()));
-    }
-    let zone = settings.get(TIME_ZONE).filter(|zone| !zone.is_null());
-    if zone.is_some_and(|zone| !zone.text().is_some_and(|zone| is_time_zone(&zone))) {
-        faults.push((
-            "settings.timezone".to_owned(),
-            "The settings.timezone must be a time zone name such as Europe/London.".to_owned(),
-        ));
-    }
-    if let Some(pixel) = settings.get(PIXEL).filter(|pixel| !pixel.is_null())
-        && let Err(of_pixel) = PixelSettings::read(&pixel.read().unwrap_or_default())
-    {
-        faults.extend(of_pixel.into_iter().map(|(field, fault)| (format!("settings.{field}"), fault)));
-    }
-    if faults.is_empty() { Ok(()) } else { Err(faults) }
-}
-
-/// The domains that settings name.
-fn domains(settings: &JsonObject) -> Vec<String> {
-    pixel_settings(settings).map(|pixel| pixel.domains).unwrap_or_default()
-}
-
-/// What settings say about the pixel; none if they say nothing.
-pub(crate) fn pixel_settings(settings: &JsonObject) -> Option<PixelSettings> {
-    PixelSettings::read(&settings.get(PIXEL)?.read()?).ok()
 }
 
 /// Gives a workspace the domains that its settings name, whose pages are its own from then on.
@@ -326,13 +287,6 @@ fn visible(caller: &Caller, id: WorkspaceId) -> Result<()> {
 
 fn slug_taken() -> Error {
     Error::invalid("slug", "The slug has already been taken.")
-}
-
-/// The names of the fields that a change touches, for the audit log.
-pub(crate) fn changed_fields(fields: &[(&str, bool)]) -> Map<String, Value> {
-    let names: Vec<Value> =
-        fields.iter().filter(|(_, changed)| *changed).map(|(name, _)| json!(name)).collect();
-    Map::from_iter([("fields".to_owned(), Value::Array(names))])
 }
 
 /// Notes the change for the audit log and for the webhooks of `log_of`.

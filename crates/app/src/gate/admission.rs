@@ -10,7 +10,7 @@ use gatepost_kernel::{ApiKeyId, Environment, EnvironmentFilter, Error, Result, T
 use gatepost_keys::{KeyStatus, ScopeRef, Token, TokenDigest};
 use gatepost_limits::Verdict;
 
-use crate::{App, Principal, limiter};
+use crate::{App, Principal, gate::limiter};
 
 /// A request that was let in, and counted.
 #[derive(Debug, Clone, PartialEq, Eq)]

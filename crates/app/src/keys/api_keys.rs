@@ -14,8 +14,8 @@ use gatepost_storage::{ApiKeyChanges, ApiKeyFilter, ChangeSubject, CountedKey, L
 use serde_json::{Map, Value, json};
 
 use crate::{
-    App, Caller, Principal, UnitOfWork, Workspace, entitlements::grow, limiter::AFTERMATH,
-    lists::ListRequest, workspaces::changed_fields,
+    App, Caller, Principal, UnitOfWork, Workspace, audit_log::changed_fields, entitlements::grow,
+    gate::AFTERMATH, lists::ListRequest,
 };
 
 const TARGET: &str = "api_key";

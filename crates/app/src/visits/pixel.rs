@@ -25,7 +25,7 @@ use crate::{
     App,
     combiner::{Combiner, Limits, each_alone},
     entitlements::{Request, UseFeature, count_all},
-    workspaces::pixel_settings,
+    tenants::pixel_settings,
 };
 
 /// The feature that counts events, where a plan lists it.

@@ -6,7 +6,7 @@ use gatepost_analytics::{Interval, Moment, Timeline};
 use gatepost_kernel::{Error, Result, Timestamp};
 use gatepost_storage::{CountedBy, GroupCount};
 
-use crate::{App, Caller, workspaces::TIME_ZONE};
+use crate::{App, Caller, tenants::TIME_ZONE};
 
 /// What is asked.
 #[derive(Debug, Clone)]

@@ -14,8 +14,9 @@ use gatepost_limits::{day_end, day_of};
 use gatepost_storage::{DayUsage, RequestCounts, Tx, UsageDelta};
 
 use crate::{
-    App, Caller, Principal, api_keys,
-    key_state::{KeyState, UnwrittenUse},
+    App, Caller, Principal,
+    gate::{KeyState, UnwrittenUse},
+    keys::api_keys,
 };
 
 /// How many keys one transaction writes.

@@ -7,7 +7,7 @@ use gatepost_storage::NewWorkspace;
 
 use crate::{
     App, Caller, UnitOfWork,
-    api_keys::{self, CreateApiKey},
+    keys::api_keys::{self, CreateApiKey},
 };
 
 /// Makes the root workspace, and a live key with every scope, if the root never had a key. Of several processes that

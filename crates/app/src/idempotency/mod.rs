@@ -5,6 +5,8 @@
 //! answer that holds a secret is encrypted with a key derived from it and the header value, and the fingerprint of a request is an HMAC
 //! by it. The database alone neither opens the one nor lets bodies be guessed by the other.
 
+mod request;
+
 use std::{sync::Arc, time::Duration};
 
 use chacha20poly1305::{
@@ -12,19 +14,19 @@ use chacha20poly1305::{
     aead::{Aead, KeyInit},
 };
 use gatepost_kernel::{Error, Result, Secret, random};
-use gatepost_storage::IdempotencyRecord;
+use gatepost_storage::{IdempotencyRecord, Op};
 use hkdf::Hkdf;
-use hmac::{Hmac, Mac};
 use rand::Rng;
 use sha2::Sha256;
 
 use crate::{App, Caller, Principal, UnitOfWork};
 
+pub(crate) use request::IdempotencyRequest;
+
 const KEPT_FOR: Duration = Duration::from_secs(24 * 3600);
 /// The status of a request that is held and not answered yet.
 const UNANSWERED: u16 = 0;
 const NONCE_LEN: usize = 12;
-const MAX_KEY_LEN: usize = 255;
 
 /// An answer as it goes over the wire.
 #[derive(Clone)]
@@ -39,38 +41,6 @@ pub struct Answer {
     pub holds_secret: bool,
     /// Whether this is a kept answer, given again.
     pub replayed: bool,
-}
-
-/// The key of a request, and what it was used for.
-#[derive(Debug)]
-pub struct IdempotencyRequest {
-    pub(crate) key: String,
-    fingerprint: [u8; 32],
-}
-
-impl IdempotencyRequest {
-    /// Reads the header's value, bare or quoted (both spellings are the same key), for a request with this token and these parts:
-    /// method, path, workspace and body.
-    ///
-    /// # Errors
-    /// [`Error::Validation`] if it is not 1–255 visible ASCII characters; [`Error::Internal`] if there is no fingerprint.
-    pub(crate) fn new(value: &[u8], token: &Secret, parts: [&[u8]; 4]) -> Result<Self> {
-        let text = std::str::from_utf8(value).unwrap_or_default().trim();
-        let bare = text.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).unwrap_or(text);
-        if !(1..=MAX_KEY_LEN).contains(&bare.len())
-            || !bare.bytes().all(|b| b.is_ascii_graphic() || b == b' ')
-        {
-            let message = "The Idempotency-Key must be 1 to 255 visible ASCII characters.";
-            return Err(Error::invalid("Idempotency-Key", message));
-        }
-        let mut fingerprint = Hmac::<Sha256>::new_from_slice(token.expose().as_bytes())
-            .map_err(|e| Error::Internal(format!("a fingerprint: {e}")))?;
-        for part in parts {
-            fingerprint.update(&(part.len() as u64).to_be_bytes());
-            fingerprint.update(part);
-        }
-        Ok(Self { key: bare.to_owned(), fingerprint: fingerprint.finalize().into_bytes().into() })
-    }
 }
 
 pub(crate) enum Begun {
@@ -184,6 +154,53 @@ pub(crate) async fn release(unit: &mut UnitOfWork<'_>, request: &IdempotencyRequ
     }
 }
 
+impl App {
+    /// Runs a use-case that ends in an answer, at most once for each idempotency key of the caller: a repetition
+    /// gets the kept answer, which was written in the transaction of the effect.
+    ///
+    /// # Errors
+    /// As [`App::transact`]; [`gatepost_kernel::Error::IdempotencyInProgress`] and
+    /// [`gatepost_kernel::Error::IdempotencyKeyReused`].
+    pub async fn answer<F>(&self, caller: &Caller, body: F) -> Result<Answer>
+    where
+        for<'u, 'c> F: AsyncFnOnce(&'u mut UnitOfWork<'c>) -> Result<Answer>
+            + Op<&'u mut UnitOfWork<'c>, Result<Answer>, Fut: Send>
+            + Send
+            + 'static,
+    {
+        let idempotency = caller.idempotency().cloned();
+        self.transact(caller, async move |unit: &mut UnitOfWork<'_>| {
+            let Some(request) = idempotency else { return body(unit).await };
+            match begin(unit, &request).await? {
+                Begun::Replay(answer) => Ok(answer),
+                Begun::Fresh => {
+                    let answer = body(unit).await?;
+                    keep(unit, &request, &answer).await?;
+                    Ok(answer)
+                }
+            }
+        })
+        .await
+    }
+
+    /// Keeps the answer of a use-case that refused, after its transaction was undone. Answers with it, or with what
+    /// another request with the same idempotency key was answered meanwhile.
+    ///
+    /// # Errors
+    /// [`gatepost_kernel::Error::Unavailable`]; also if the caller's key was revoked meanwhile.
+    pub async fn keep_refusal(&self, caller: &Caller, answer: Answer) -> Result<Answer> {
+        let Some(request) = caller.idempotency().cloned() else { return Ok(answer) };
+        self.transact(caller, async move |unit: &mut UnitOfWork<'_>| match begin(unit, &request).await? {
+            Begun::Replay(earlier) => Ok(earlier),
+            Begun::Fresh => {
+                keep(unit, &request, &answer).await?;
+                Ok(answer)
+            }
+        })
+        .await
+    }
+}
+
 fn cipher(token: &Secret, idempotency_key: &str) -> Result<ChaCha20Poly1305> {
     let mut key = [0u8; 32];
     Hkdf::<Sha256>::new(Some(b"gatepost idempotency"), token.expose().as_bytes())
@@ -223,31 +240,5 @@ mod tests {
         assert!(open(&secret("other"), "key", &sealed).is_err());
         assert!(open(&secret("token"), "other", &sealed).is_err());
         assert!(open(&secret("token"), "key", &sealed[..11]).is_err());
-    }
-
-    #[test]
-    fn quoted_and_bare_are_the_same_key_and_bad_ones_are_refused() {
-        let new = |value: &[u8]| IdempotencyRequest::new(value, &secret("token"), [b"POST", b"/", b"1", b""]);
-        assert_eq!(new(b"abc").map(|r| r.key).ok(), new(b"\"abc\"").map(|r| r.key).ok());
-        for bad in [&b""[..], b"\"\"", b"a\tb", b"\xff", &[b'x'; 256]] {
-            assert!(new(bad).is_err());
-        }
-    }
-
-    #[test]
-    fn the_fingerprint_covers_every_part_and_the_token() {
-        let print = |token: &str, parts: [&[u8]; 4]| {
-            IdempotencyRequest::new(b"k", &secret(token), parts).expect("a request").fingerprint
-        };
-        let base = print("token", [b"POST", b"/a", b"1", b"x"]);
-        let others = [
-            print("other", [b"POST", b"/a", b"1", b"x"]),
-            print("token", [b"PUT", b"/a", b"1", b"x"]),
-            print("token", [b"POST", b"/b", b"1", b"x"]),
-            print("token", [b"POST", b"/a", b"2", b"x"]),
-            print("token", [b"POST", b"/a", b"1", b"y"]),
-            print("token", [b"POST", b"/", b"a1", b"x"]),
-        ];
-        assert!(others.iter().all(|other| *other != base));
     }
 }

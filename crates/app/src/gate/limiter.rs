@@ -16,8 +16,10 @@ use gatepost_storage::{CountedKey, LeaseHolder, Tx};
 
 use crate::{
     App, Principal,
-    key_state::{Facts, KeyMeter, KeyState, Memory},
-    presented::network_of,
+    gate::{
+        key_state::{Facts, KeyMeter, KeyState, Memory},
+        presented::network_of,
+    },
 };
 
 /// How many meters are kept before those that hold nothing are dropped.

@@ -29,11 +29,13 @@ use tokio::sync::{Notify, oneshot};
 
 use crate::{
     App, Principal,
-    key_state::{
-        ByDigest, DigestHasher, Facts, KeyMeter, KeyState, Known, Memory, NEVER as NO_END, UnwrittenUse,
-        scope_list,
+    gate::{
+        key_state::{
+            ByDigest, DigestHasher, Facts, KeyMeter, KeyState, Known, Memory, NEVER as NO_END, UnwrittenUse,
+            scope_list,
+        },
+        limiter::AFTERMATH,
     },
-    limiter::AFTERMATH,
 };
 
 /// For how long after the beginning of the last good look at the feed an entry is believed.
@@ -487,7 +489,7 @@ mod tests {
     use gatepost_limits::Allowance;
 
     use super::*;
-    use crate::plans::PlanLimits;
+    use crate::gate::plans::PlanLimits;
 
     /// However often idle keys are dropped: whoever counts, counts on the state that stays.
     #[test]

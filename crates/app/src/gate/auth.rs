@@ -11,8 +11,10 @@ use gatepost_storage::Tx;
 
 use crate::{
     App,
-    key_state::{Facts, KeyState},
-    plans::PlanLimits,
+    gate::{
+        key_state::{Facts, KeyState},
+        plans::PlanLimits,
+    },
 };
 
 /// A key as it was when it was looked up; whether it can be used is judged each time. Cloning is cheap.

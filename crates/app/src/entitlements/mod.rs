@@ -1,0 +1,159 @@
+//! What a workspace's plan allows, and how much of it is used.
+//!
+//! To check and to count is one step: what is used is looked at under the lock of its counter, in the transaction that also
+//! writes the use, the counter, the thresholds that were crossed and their events. Uses of one counter that come at the same
+//! time go into one transaction, where they are decided one after the other.
+
+mod counting;
+mod own;
+mod standing;
+
+use gatepost_entitlements::{Catalog, FeatureKind, Operation, Reason, is_own};
+use gatepost_kernel::{Error, Result, WorkspaceId};
+use gatepost_keys::Scope;
+
+use self::standing::{Place, unknown};
+use crate::{App, Caller, UnitOfWork};
+
+pub(crate) use counting::{Counters, Request, count_all, counters};
+pub(crate) use own::{act, grow};
+pub use standing::{FeatureStanding, UseFeature};
+
+/// The most that can be used at once: the largest whole number that every JSON reader keeps exact.
+pub const MAX_QUANTITY: u64 = (1 << 53) - 1;
+
+/// How a workspace stands with all features of its plan.
+#[derive(Debug)]
+pub struct Summary {
+    /// The workspace.
+    pub workspace_id: WorkspaceId,
+    /// Its plan.
+    pub tier: String,
+    /// The features, in the plan's order.
+    pub features: Vec<FeatureStanding>,
+}
+
+/// Decides whether the caller's workspace may use so much of a feature; counts nothing.
+///
+/// # Errors
+/// [`Error::NotFound`] if the workspace is gone; [`Error::Unavailable`]; never a refusal, which is an answer here.
+pub async fn check(app: &App, caller: &Caller, feature: String, quantity: u64) -> Result<FeatureStanding> {
+    let (workspace, environment) = (caller.workspace_id(), caller.environment());
+    let (own, now) = (app.clone(), app.now());
+    app.read_snapshot(async move |mut tx| {
+        let app = own;
+        let workspace = tx.workspace_get(workspace).await?.ok_or(Error::NotFound)?;
+        let Some(place) = Place::of(&app, &workspace, environment, &feature, now) else {
+            return Ok(unknown(&workspace.tier, feature));
+        };
+        let used = place.used(&mut tx, now).await?;
+        let refused = place.grant.decide(used, quantity).err();
+        Ok(place.standing(&app, used, refused, quantity))
+    })
+    .await
+}
+
+/// How the caller's workspace stands with all features of its plan.
+///
+/// # Errors
+/// [`Error::NotFound`] if the workspace is gone; [`Error::Unavailable`].
+pub async fn summary(app: &App, caller: &Caller) -> Result<Summary> {
+    let (workspace, environment) = (caller.workspace_id(), caller.environment());
+    let (own, now) = (app.clone(), app.now());
+    app.read_snapshot(async move |mut tx| {
+        let app = own;
+        let workspace = tx.workspace_get(workspace).await?.ok_or(Error::NotFound)?;
+        let mut features = Vec::new();
+        for name in listed(app.catalog(), &workspace.tier) {
+            if let Some(place) = Place::of(&app, &workspace, environment, &name, now) {
+                let used = place.used(&mut tx, now).await?;
+                features.push(place.standing(&app, used, None, 0));
+            }
+        }
+        Ok(Summary { workspace_id: workspace.id, tier: workspace.tier, features })
+    })
+    .await
+}
+
+/// The features that a plan lists.
+fn listed(catalog: &Catalog, tier: &str) -> Vec<String> {
+    let Some(plan) = catalog.plan_or_default(tier) else { return Vec::new() };
+    let mut names: Vec<String> = plan.features.keys().cloned().collect();
+    if plan.max_keys.is_some() && !plan.features.contains_key("api_keys") {
+        names.push("api_keys".to_owned());
+    }
+    names
+}
+
+/// Changes what the caller's workspace uses of a feature, if its plan allows it; how it stands then, and whether it was refused. A
+/// repetition with the same idempotency key is counted once and gets the same decision.
+///
+/// # Errors
+/// [`Error::FeatureNotFound`] naming the known ones; [`Error::Validation`] for a feature that is not counted so, or that Gatepost
+/// counts itself; [`Error::IdempotencyKeyReused`]; [`Error::Unavailable`]: then nobody knows whether it was counted. Never a
+/// refusal, which is an answer here.
+pub async fn consume(app: &App, caller: &Caller, input: UseFeature) -> Result<FeatureStanding> {
+    check_countable(app.catalog(), &input)?;
+    let (workspace, environment) = (caller.workspace_id(), caller.environment());
+    app.count(workspace, environment, input).await
+}
+
+/// The same inside a unit of work, whose request can be repeated by its own key: a refusal must leave nothing behind.
+///
+/// # Errors
+/// As [`consume`].
+pub async fn consume_in(unit: &mut UnitOfWork<'_>, input: UseFeature) -> Result<FeatureStanding> {
+    let app = unit.app().clone();
+    check_countable(app.catalog(), &input)?;
+    let (workspace, environment) = (unit.caller().workspace_id(), unit.caller().environment());
+    counting::count_in(unit, &app, workspace, environment, input).await
+}
+
+impl App {
+    /// Counts a request of the caller's own as a use of its workspace, if the operator wants that. What records uses itself,
+    /// or decides about somebody else's requests, is not counted, and managing keys is never refused.
+    ///
+    /// # Errors
+    /// [`Error::FeatureLimitReached`], [`Error::Unavailable`].
+    pub async fn meter_request(&self, caller: &Caller, required: &Scope) -> Result<()> {
+        let Some(feature) = &self.settings().meter_requests else { return Ok(()) };
+        let required = required.as_str();
+        if matches!(required, "entitlements:write" | "api-keys:verify") {
+            return Ok(());
+        }
+        let standing = self.count(caller.home(), caller.environment(), UseFeature::one(feature)).await?;
+        match standing.refused {
+            None | Some(Reason::NotInPlan | Reason::FeatureNotFound) => Ok(()),
+            Some(_) if required.starts_with("api-keys:") => Ok(()),
+            Some(_) => standing.into_result().map(|_| ()),
+        }
+    }
+}
+
+/// Refuses a feature that callers cannot count, or not so.
+fn check_countable(catalog: &Catalog, input: &UseFeature) -> Result<()> {
+    let name = &input.feature;
+    check_usable(catalog, name)?;
+    let Some(feature) = catalog.feature(name) else { return Ok(()) };
+    let fault = match (input.operation, feature.kind) {
+        (_, FeatureKind::Boolean) => "is on or off; it is not counted",
+        (Operation::Release, FeatureKind::Metered) => {
+            "is counted by period; what was used cannot be given back"
+        }
+        (Operation::Set, _) if feature.is_rolling() => "is counted over the last days; it cannot be set",
+        _ => return Ok(()),
+    };
+    Err(Error::invalid("feature", format!("The feature {name} {fault}.")))
+}
+
+/// Refuses a feature that there is not, and one that is not the callers' to use.
+pub(crate) fn check_usable(catalog: &Catalog, name: &str) -> Result<()> {
+    if catalog.feature(name).is_none() {
+        let known = catalog.features().map(|(name, _)| name.to_owned()).collect();
+        return Err(Error::FeatureNotFound { known });
+    }
+    if is_own(name) {
+        return Err(Error::invalid("feature", format!("The feature {name} is counted by Gatepost itself.")));
+    }
+    Ok(())
+}

@@ -1,0 +1,4 @@
+//! API keys: their life, and how they are used.
+
+pub mod api_keys;
+pub mod usage;

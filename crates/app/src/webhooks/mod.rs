@@ -1,0 +1,5 @@
+//! Webhook endpoints, what is delivered to them, and the secrets that this takes.
+
+pub mod endpoints;
+pub mod events;
+pub mod stored_secrets;
