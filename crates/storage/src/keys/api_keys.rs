@@ -13,8 +13,8 @@ use serde_json::Value;
 
 use crate::{
     Result, StorageError, Tx,
-    api_key_chains::{Linked, chain_of},
     engine::Conn,
+    keys::api_key_chains::{Linked, chain_of},
     list::{self, FirstOfEach, HoldsWords, ListRequest, SortKey, load_list, narrow},
     schema::{api_keys, workspaces},
     search_words::Searched,

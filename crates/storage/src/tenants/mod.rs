@@ -1,0 +1,5 @@
+//! Rows of workspaces.
+
+mod workspaces;
+
+pub use workspaces::{NewWorkspace, WORKSPACE_SORTS, Workspace, WorkspaceChanges, WorkspaceFilter};

@@ -1,0 +1,13 @@
+//! Rows of events, webhook endpoints and deliveries.
+
+mod deliveries;
+mod endpoints;
+mod events;
+mod queue;
+
+pub use deliveries::{WEBHOOK_DELIVERY_SORTS, WebhookAttempt, WebhookDelivery, WebhookDeliveryFilter};
+pub use endpoints::{
+    NewWebhookEndpoint, PreviousSecret, WEBHOOK_SORTS, WebhookEndpoint, WebhookEndpointChanges,
+};
+pub use events::{EVENT_SORTS, NewEvent, StoredEvent};
+pub use queue::{ClaimedDelivery, DeliveryResult, EndpointTally, NewWebhookDelivery, PostponedDelivery};
