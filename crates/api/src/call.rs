@@ -16,7 +16,7 @@ use actix_web::{
 use futures_util::StreamExt;
 use gatepost_app::{
     Admitted, Answer, App, Caller, IfMatch, Op, Principal, Refused, UnitOfWork,
-    gate::{limiter, presented},
+    gate::limiter,
     lists::{ListRequest, MAX_PAGE_BYTES, Size},
 };
 use gatepost_kernel::{Error, Page, RequestId, Result, Timestamp, Window, WorkspaceId};
@@ -25,14 +25,15 @@ use percent_encoding::percent_decode_str;
 use serde::{Serialize, de::IgnoredAny};
 
 use crate::{
-    BASE_PATH, State,
+    State,
     body::{Context, Fields, Members, NoBody, ReadBody},
     budget::{self, Share},
-    client,
+    client::{self, token},
     contract::{Contract, ErrorFormat, IntoAnswer, PageUrl},
     error::ApiError,
+    extensions::{Authenticated, Limited, Rendered},
     lists::{ItemQuery, ListQuery, Listed},
-    middleware::{Authenticated, Limited, Rendered},
+    paths::BASE_PATH,
     query::{NoQuery, PageQuery, Parameters, ReadQuery},
     scopes::RequiredScope,
     sending::{owner, reserve},
@@ -458,11 +459,6 @@ fn leave(req: &HttpRequest, refused: Refused) -> ApiError {
         req.extensions_mut().insert(Limited(verdict));
     }
     refused.error.into()
-}
-
-/// The token that the request presents, where it stands if nothing has to be decoded.
-pub fn token(headers: &HeaderMap) -> Option<Cow<'_, str>> {
-    presented::token(headers.get_all(header::AUTHORIZATION).map(header::HeaderValue::as_bytes))
 }
 
 /// Reads the body, or its faults, and answers its bytes too.

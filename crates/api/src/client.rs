@@ -17,6 +17,11 @@ use gatepost_app::gate::presented;
 
 use crate::{State, server::Connection};
 
+/// The token that the request presents, where it stands if nothing has to be decoded.
+pub fn token(headers: &HeaderMap) -> Option<Cow<'_, str>> {
+    presented::token(headers.get_all(header::AUTHORIZATION).map(header::HeaderValue::as_bytes))
+}
+
 /// The client's address; `None` if a trusted proxy sent something that is not one.
 pub fn address(req: &HttpRequest, state: &State) -> Option<IpAddr> {
     let forwarded = req.headers().get_all("x-forwarded-for").map(|value| value.to_str().unwrap_or("?"));

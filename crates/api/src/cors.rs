@@ -11,7 +11,7 @@ use actix_web::{
     },
 };
 
-use crate::routes::pixel::{CONFIG_PATH, TRACK_PATH};
+use crate::paths::{PIXEL_CONFIG, PIXEL_TRACK};
 
 /// Every origin.
 const ANY: &str = "*";
@@ -67,7 +67,7 @@ pub fn cors(origins: &[String]) -> Cors {
 
 /// Whether any page may call what is at a path, whatever the operator says.
 pub fn is_for_any_page(path: &str) -> bool {
-    matches!(path, CONFIG_PATH | TRACK_PATH)
+    matches!(path, PIXEL_CONFIG | PIXEL_TRACK)
 }
 
 /// What a browser is told that asks before it calls such a path.
@@ -77,7 +77,7 @@ pub fn preflight_of_any_page(req: &ServiceRequest) -> Option<HttpResponse> {
     if !(asks && is_for_any_page(req.path())) {
         return None;
     }
-    let method = if req.path() == TRACK_PATH { "POST" } else { "GET" };
+    let method = if req.path() == PIXEL_TRACK { "POST" } else { "GET" };
     let answer = HttpResponse::NoContent()
         .insert_header((header::ACCESS_CONTROL_ALLOW_METHODS, method))
         .insert_header((header::ACCESS_CONTROL_ALLOW_HEADERS, "content-type"))

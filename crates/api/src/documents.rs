@@ -26,9 +26,9 @@ use utoipa_swagger_ui::Config;
 use crate::{
     State, client,
     error::ApiError,
+    extensions::Limited,
     fallback::no_such_operation,
-    middleware::Limited,
-    routes::pixel::SCRIPT_PATH,
+    paths::PIXEL_SCRIPT,
     sending::{Shared, gzip, tag_as_gzip, takes_gzip},
     workers::off_the_workers,
 };
@@ -91,7 +91,7 @@ impl Documents {
         let mut documents = HashMap::from([
             (OPENAPI.to_owned(), json(openapi)),
             (OPENAPI_3_0.to_owned(), json(openapi_3_0)),
-            (SCRIPT_PATH.to_owned(), Document { is_for_any_origin: true, ..script }),
+            (PIXEL_SCRIPT.to_owned(), Document { is_for_any_origin: true, ..script }),
         ]);
         if with_page {
             let shown = Arc::new(Config::from(OPENAPI));

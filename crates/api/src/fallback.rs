@@ -8,8 +8,11 @@ use gatepost_kernel::Error;
 use serde_json::Value;
 
 use crate::{
-    BASE_PATH, State, call::authenticate_and_count, documents::Documents, error::ApiError, openapi::METHODS,
-    routes::probes::PATHS,
+    State,
+    call::authenticate_and_count,
+    error::ApiError,
+    openapi::METHODS,
+    paths::{BASE_PATH, PROBES},
 };
 
 /// The paths of the document with their methods.
@@ -18,11 +21,11 @@ pub struct RouteTable(Vec<(Vec<String>, String)>);
 impl RouteTable {
     /// The paths of the probes alone.
     pub fn of_probes() -> Self {
-        Self(PATHS.into_iter().map(readable).collect())
+        Self(PROBES.into_iter().map(readable).collect())
     }
 
-    /// Reads the paths out of the OpenAPI document, which lists every operation, and adds the probes and `documents`.
-    pub fn of_all(openapi: &Value, documents: &Documents) -> Self {
+    /// Reads the paths out of the OpenAPI document, which lists every operation, and adds the probes and the paths of fixed documents.
+    pub fn of_all<'a>(openapi: &Value, documents: impl Iterator<Item = &'a str>) -> Self {
         let methods = |item: &Value| {
             let methods = METHODS.iter().filter(|method| item.get(**method).is_some());
             let mut methods: Vec<_> = methods.map(|method| method.to_uppercase()).collect();
@@ -34,7 +37,7 @@ impl RouteTable {
         };
         let operations = openapi["paths"].as_object().into_iter().flatten();
         let operations = operations.map(|(path, item)| (segments(path), methods(item)));
-        Self(operations.chain(PATHS.into_iter().chain(documents.paths()).map(readable)).collect())
+        Self(operations.chain(PROBES.into_iter().chain(documents).map(readable)).collect())
     }
 
     /// The methods of a path that is one by itself, and not one of a thing that is called so.

@@ -5,30 +5,38 @@
 //! same operations can later wear another face. No rule of the business is decided here.
 
 mod accept;
-mod auth_query;
+mod audit_log;
+mod audit_log_wire;
 mod body;
 mod budget;
 mod call;
 mod client;
+mod closed_sets;
 mod contract;
 mod cors;
 mod documents;
+mod entitlements;
 mod error;
 mod exposed;
+mod extensions;
 mod fallback;
 mod gate;
+mod keys;
 mod lists;
-mod mcp_server;
+mod mcp;
 mod metrics;
 mod middleware;
 mod openapi;
+mod paths;
+mod probes;
 mod query;
-mod routes;
 mod scopes;
 mod sending;
 mod server;
+mod tenants;
 mod tls;
-mod visit;
+mod visits;
+mod webhooks;
 mod wire;
 mod workers;
 
@@ -52,6 +60,7 @@ use tokio::{sync::Mutex, time::Instant};
 use utoipa_actix_web::service_config::ServiceConfig;
 
 pub use openapi::{document, document_3_0};
+pub use paths::BASE_PATH;
 pub use server::{Listeners, Stopper, serve};
 pub use tls::{PlainHttp, TlsIdentity};
 
@@ -61,13 +70,10 @@ use crate::{
     documents::Documents,
     exposed::ExposedKeys,
     fallback::RouteTable,
-    mcp_server::McpEndpoint,
+    mcp::McpEndpoint,
     metrics::Metrics,
     middleware::respond,
 };
-
-/// Where the contract's operations live.
-pub const BASE_PATH: &str = "/api/v1";
 
 /// What the operator decides about the HTTP side.
 #[derive(Debug, Clone)]
@@ -132,9 +138,9 @@ impl State {
         let documents = Documents::new(document.clone(), document_3_0(), settings.docs);
         let routes = match settings.probes_only {
             true => RouteTable::of_probes(),
-            false => RouteTable::of_all(&document, &documents),
+            false => RouteTable::of_all(&document, documents.paths()),
         };
-        let mcp_endpoint = mcp_server::endpoint(app.clone());
+        let mcp_endpoint = mcp::endpoint_of(app.clone());
         let plan_headers = app.plan_limits().iter().map(|plan| PlanHeaders::new(&plan.allowance)).collect();
         Self(Arc::new(Parts {
             app,
@@ -233,13 +239,13 @@ impl fmt::Debug for State {
 /// Registers everything that this crate serves.
 fn configure(config: &mut web::ServiceConfig, state: &State) {
     config.app_data(state.clone());
-    routes::probes::configure(config);
+    probes::configure(config);
     if !state.settings().probes_only {
         // Before the scope of the operations, which would take the path.
-        routes::verification::configure_forward_auth(config);
+        gate::configure_forward_auth(config);
         operations(&mut ServiceConfig::new(config));
         state.documents().configure(config);
-        routes::mcp_endpoint::configure(config);
+        mcp::configure_endpoint(config);
     }
     config.default_service(web::to(fallback::no_such_operation));
 }
@@ -247,16 +253,13 @@ fn configure(config: &mut web::ServiceConfig, state: &State) {
 /// The contract's operations, once for the server and once for the document.
 fn operations(config: &mut ServiceConfig<'_>) {
     config.service(utoipa_actix_web::scope(BASE_PATH).configure(|config| {
-        routes::workspaces::configure(config);
-        routes::verification::configure(config);
-        routes::api_keys::configure(config);
-        routes::audit_log::configure(config);
-        routes::events::configure(config);
-        routes::webhooks::configure(config);
-        routes::entitlements::configure(config);
-        routes::seo::configure(config);
-        routes::pixel::configure(config);
-        routes::analytics::configure(config);
-        routes::mcp::configure(config);
+        tenants::configure(config);
+        gate::configure(config);
+        keys::configure(config);
+        audit_log::configure(config);
+        webhooks::configure(config);
+        entitlements::configure(config);
+        visits::configure(config);
+        mcp::configure(config);
     }));
 }

@@ -7,7 +7,7 @@ use gatepost_app::{
     Caller,
     lists::{Direction, ListRequest, MAX_PAGE_BYTES, Size, SortKey},
 };
-use gatepost_kernel::{PageRequest, TimeRange, Timestamp, Window, text};
+use gatepost_kernel::{TimeRange, Timestamp, Window, text};
 use gatepost_keys::Scope;
 use serde::Serialize;
 use serde_json::{
@@ -16,15 +16,12 @@ use serde_json::{
 };
 use utoipa::{
     IntoParams,
-    openapi::{
-        Required,
-        path::{Parameter, ParameterBuilder, ParameterIn},
-    },
+    openapi::path::{Parameter, ParameterIn},
 };
 
 use crate::{
     body::Members,
-    query::{Parameters, ReadQuery},
+    query::{Parameters, ReadQuery, page_parameters, parameter},
 };
 
 /// The longest text that can be searched for.
@@ -422,16 +419,6 @@ impl<R: Listed> IntoParams for ItemQuery<R> {
     }
 }
 
-/// `page` and `per_page`.
-pub fn page_parameters() -> Vec<Parameter> {
-    let number = |maximum: u32, default: u32| json!({ "type": "integer", "format": "int32", "minimum": 1, "maximum": maximum, "default": default });
-    let default = PageRequest::default();
-    vec![
-        parameter("page", "Page number", number(PageRequest::MAX_PAGE, default.page)),
-        parameter("per_page", "Items per page", number(PageRequest::MAX_PER_PAGE, default.per_page)),
-    ]
-}
-
 fn shape_parameters<R: Listed>() -> Vec<Parameter> {
     let list = &R::LIST;
     let about = "The members to show, with commas between; the id always is. All if not given";
@@ -448,15 +435,4 @@ fn shape_parameters<R: Listed>() -> Vec<Parameter> {
 fn word_list(words: &[&str], before: &str) -> Value {
     let one = format!("{before}({})", words.join("|"));
     json!({ "type": "string", "pattern": format!("^{one}(,{one})*$") })
-}
-
-fn parameter(name: &str, about: &str, schema: Value) -> Parameter {
-    let schema: Option<utoipa::openapi::RefOr<utoipa::openapi::Schema>> = serde_json::from_value(schema).ok();
-    ParameterBuilder::new()
-        .name(name)
-        .parameter_in(ParameterIn::Query)
-        .required(Required::False)
-        .description(Some(about))
-        .schema(schema)
-        .build()
 }

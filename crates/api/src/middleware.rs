@@ -8,26 +8,24 @@ use actix_web::{
     dev::{ServiceRequest, ServiceResponse},
     http::{
         StatusCode,
-        header::{self, HeaderName, HeaderValue},
+        header::{self, HeaderValue},
     },
     middleware::Next,
 };
-use gatepost_app::{Principal, Verdict};
 use gatepost_kernel::{Error as UseCaseError, RequestId, random};
 
 use crate::{
-    BASE_PATH, PlainHttp, State, call::token, client, contract::ErrorFormat, cors, error::ApiError,
-    gate::is_forward_auth, routes,
+    PlainHttp, State,
+    client::{self, token},
+    contract::ErrorFormat,
+    cors,
+    error::ApiError,
+    extensions::{Authenticated, Limited, REQUEST_ID, Rendered},
+    paths::{BASE_PATH, MCP, PROBES, is_forward_auth},
 };
 
-/// Ties an answer to its log lines and audit rows.
-pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// What a client is told to wait when the database is away.
 const RETRY_AFTER_SECONDS: u64 = 5;
-
-/// Left in a request by whoever authenticated it.
-#[derive(Debug, Clone)]
-pub struct Authenticated(pub Principal);
 
 /// Counts a request as in flight until it is dropped, answered or not.
 struct InFlight {
@@ -99,7 +97,7 @@ pub async fn respond<B: MessageBody + 'static>(
 /// What a request is told that comes without TLS where that is not allowed. Its key is not looked at, except to warn the operator.
 fn wrong_way(req: &ServiceRequest, state: &State) -> Option<HttpResponse> {
     let allowed = state.settings().plain_http == PlainHttp::Allow
-        || routes::probes::PATHS.contains(&req.path())
+        || PROBES.contains(&req.path())
         || client::came_with_tls(req.request(), state);
     if allowed {
         return None;
@@ -118,14 +116,6 @@ fn wrong_way(req: &ServiceRequest, state: &State) -> Option<HttpResponse> {
     let refusal = UseCaseError::AccessDenied("Requests must be made over HTTPS.".to_owned());
     Some(HttpResponse::from_error(ApiError::from(refusal)))
 }
-
-/// Left in a request by whoever held it against a limit.
-#[derive(Debug, Clone, Copy)]
-pub struct Limited(pub Verdict);
-
-/// Left in an answer that was rendered already, as a refusal that is given again was.
-#[derive(Debug, Clone, Copy)]
-pub struct Rendered;
 
 /// The error that the answer stands for. The framework's own refusals become ours.
 fn api_error<B>(response: &ServiceResponse<B>) -> Option<ApiError> {
@@ -205,7 +195,7 @@ fn add_headers<B>(response: &mut ServiceResponse<B>, state: &State, request_id: 
     let workspace = response.request().extensions().get::<Authenticated>().map(|a| a.0.workspace_id());
     let limited = response.request().extensions().get::<Limited>().copied();
     let path = response.request().path();
-    let is_private = path.starts_with(BASE_PATH) || path == routes::mcp_endpoint::PATH;
+    let is_private = path.starts_with(BASE_PATH) || path == MCP;
     let request = response.request().clone();
     let has_content = response.status() != StatusCode::NO_CONTENT;
     let headers = response.headers_mut();

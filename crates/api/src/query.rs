@@ -3,12 +3,14 @@
 use actix_web::web;
 use gatepost_app::Caller;
 use gatepost_kernel::{FieldErrors, Page, PageRequest, Window};
+use serde_json::{Value, json};
 use utoipa::{
     IntoParams,
-    openapi::path::{Parameter, ParameterIn},
+    openapi::{
+        Required,
+        path::{Parameter, ParameterBuilder, ParameterIn},
+    },
 };
-
-use crate::lists::page_parameters;
 
 /// The query of an operation.
 pub trait ReadQuery: Sized + 'static {
@@ -64,6 +66,28 @@ impl IntoParams for PageQuery {
     fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
         page_parameters()
     }
+}
+
+/// `page` and `per_page`.
+pub fn page_parameters() -> Vec<Parameter> {
+    let number = |maximum: u32, default: u32| json!({ "type": "integer", "format": "int32", "minimum": 1, "maximum": maximum, "default": default });
+    let default = PageRequest::default();
+    vec![
+        parameter("page", "Page number", number(PageRequest::MAX_PAGE, default.page)),
+        parameter("per_page", "Items per page", number(PageRequest::MAX_PER_PAGE, default.per_page)),
+    ]
+}
+
+/// A parameter for the document, which may be left out.
+pub fn parameter(name: &str, about: &str, schema: Value) -> Parameter {
+    let schema: Option<utoipa::openapi::RefOr<utoipa::openapi::Schema>> = serde_json::from_value(schema).ok();
+    ParameterBuilder::new()
+        .name(name)
+        .parameter_in(ParameterIn::Query)
+        .required(Required::False)
+        .description(Some(about))
+        .schema(schema)
+        .build()
 }
 
 /// The parameters of a query string, taken one by one.

@@ -23,7 +23,7 @@ use crate::{
     State,
     budget::{self, Share},
     error::ApiError,
-    middleware::Authenticated,
+    extensions::Authenticated,
     workers::{MOST_BYTES_ON_A_WORKER, off_the_workers},
 };
 

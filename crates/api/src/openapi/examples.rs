@@ -3,8 +3,8 @@
 use serde_json::{Map, Value, json};
 
 use crate::{
-    lists::Listed,
-    wire::{api_keys::ApiKeyList, webhooks::WebhookList, workspaces::WorkspaceList},
+    keys::api_keys_wire::ApiKeyList, lists::Listed, tenants::workspaces_wire::WorkspaceList,
+    webhooks::endpoints_wire::WebhookList,
 };
 
 pub(super) fn add_examples(holder: &mut Value, schemas: &Value) {

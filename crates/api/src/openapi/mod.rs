@@ -8,7 +8,7 @@ use utoipa::OpenApi;
 use utoipa_actix_web::AppExt;
 
 use self::examples::add_examples;
-use crate::{operations, wire};
+use crate::{operations, webhooks::own_events_wire, wire};
 
 mod events;
 mod examples;
@@ -40,12 +40,12 @@ pub use version_3_0::document as document_3_0;
         (name = "MCP", description = "Tools and resources of MCP servers, behind the same keys."),
         (name = "Audit log", description = "Who changed what."),
     ),
-    paths(crate::routes::verification::forward_auth),
+    paths(crate::gate::verification::forward_auth),
     components(schemas(wire::ErrorBody, wire::RateLimitErrorBody, wire::ValidationErrorBody,
-        wire::webhook_events::ApiKeyEventData, wire::webhook_events::RotatedApiKeyEventData,
-        wire::webhook_events::WorkspaceEventData, wire::webhook_events::ThresholdEventData,
-        wire::webhook_events::SeoReportEventData, wire::webhook_events::SeoScoreDroppedEventData,
-        wire::webhook_events::WebhookTestEventData))
+        own_events_wire::ApiKeyEventData, own_events_wire::RotatedApiKeyEventData,
+        own_events_wire::WorkspaceEventData, own_events_wire::ThresholdEventData,
+        own_events_wire::SeoReportEventData, own_events_wire::SeoScoreDroppedEventData,
+        own_events_wire::WebhookTestEventData))
 )]
 struct Skeleton;
 

@@ -1,0 +1,159 @@
+//! The audit log on the wire.
+
+use gatepost_app::{Actor, AuditEntry, audit_log::ListAuditLog, lists::AUDIT_SORTS};
+use gatepost_kernel::{AuditEntryId, Environment, Timestamp};
+use serde::Serialize;
+use serde_json::{Map, Value};
+use utoipa::ToSchema;
+
+use crate::{
+    closed_sets::{AuditActorType, EnvironmentWord},
+    lists::{Description, Filter, ListQuery, Listed, Values},
+    wire::envelopes,
+};
+
+/// Who did it.
+#[derive(Serialize, ToSchema)]
+pub struct AuditActorView {
+    /// An API key, or the operator at the server's command line; to a tenant, `platform` for either of the operator's.
+    #[schema(value_type = AuditActorType)]
+    r#type: &'static str,
+    /// The number of the API key.
+    #[schema(required, example = 1)]
+    id: Option<i64>,
+    /// The workspace that the API key belongs to.
+    #[schema(required, example = 1)]
+    workspace_id: Option<i64>,
+}
+
+/// What it was done to.
+#[derive(Serialize, ToSchema)]
+pub struct AuditTargetView {
+    /// `api_key`, `workspace`, `webhook` or `mcp_server`
+    #[schema(example = "api_key")]
+    r#type: String,
+    /// Its number.
+    #[schema(example = 2)]
+    id: i64,
+}
+
+/// One change.
+#[derive(Serialize, ToSchema)]
+pub struct AuditEntryView {
+    /// Its number.
+    #[schema(value_type = i64, example = 1)]
+    id: AuditEntryId,
+    /// What was done.
+    #[schema(example = "api_key.created")]
+    action: String,
+    /// Who did it.
+    actor: AuditActorView,
+    /// What it was done to.
+    target: AuditTargetView,
+    /// The environment that it happened in.
+    #[schema(value_type = EnvironmentWord)]
+    environment: Environment,
+    /// The request that did it; to a tenant, null for the platform's.
+    #[schema(required, example = "req_abc123def456")]
+    request_id: Option<String>,
+    /// The address that the request came from; to a tenant, null for the platform's.
+    #[schema(required, example = "192.0.2.7")]
+    ip_address: Option<String>,
+    /// What is worth knowing beside.
+    #[schema(value_type = std::collections::BTreeMap<String, Value>, example = json!({}))]
+    details: Map<String, Value>,
+    /// When.
+    #[schema(value_type = String, format = DateTime, example = "2026-01-15T10:30:00Z")]
+    created_at: Timestamp,
+}
+
+impl From<AuditEntry> for AuditEntryView {
+    fn from(entry: AuditEntry) -> Self {
+        let (id, workspace_id) = match entry.actor {
+            Actor::ApiKey(id, workspace) => (Some(id.0), Some(workspace.0)),
+            Actor::CommandLine | Actor::Platform => (None, None),
+        };
+        Self {
+            id: entry.id,
+            action: entry.action,
+            actor: AuditActorView { r#type: entry.actor.kind(), id, workspace_id },
+            target: AuditTargetView { r#type: entry.target_type, id: entry.target_id },
+            environment: entry.environment,
+            request_id: entry.request_id,
+            ip_address: entry.ip_address,
+            details: entry.details,
+            created_at: entry.created_at,
+        }
+    }
+}
+
+envelopes! {
+    log AuditEntryPage(AuditEntryView);
+}
+
+/// What can be asked of the audit log.
+pub struct AuditList;
+
+impl Listed for AuditList {
+    const LIST: Description = Description {
+        sorts: AUDIT_SORTS,
+        default_sort: "-created_at",
+        filters: &[
+            Filter {
+                name: "action",
+                values: Values::Text {
+                    form: "an action such as api_key.created",
+                    pattern: "^[a-z_]+(\\.[a-z_]+)*$",
+                    max_length: 128,
+                    is_valid: |text| text.split('.').all(is_word),
+                },
+                about: "Of one action only",
+            },
+            Filter {
+                name: "target_type",
+                values: Values::Text {
+                    form: "a kind of thing such as api_key",
+                    pattern: "^[a-z_]+$",
+                    max_length: 128,
+                    is_valid: is_word,
+                },
+                about: "What was done to one kind of thing only",
+            },
+            Filter {
+                name: "target_id",
+                values: Values::Id,
+                about: "What was done to things of one number only",
+            },
+        ],
+        has_updated_at: false,
+        searched: None,
+        fields: &[
+            "id",
+            "action",
+            "actor",
+            "target",
+            "environment",
+            "request_id",
+            "ip_address",
+            "details",
+            "created_at",
+        ],
+        content: None,
+        includes: &[],
+        is_log: true,
+    };
+}
+
+fn is_word(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|b| b.is_ascii_lowercase() || b == b'_')
+}
+
+impl From<&ListQuery<AuditList>> for ListAuditLog {
+    fn from(query: &ListQuery<AuditList>) -> Self {
+        Self {
+            action: query.filter("action").map(str::to_owned),
+            target_type: query.filter("target_type").map(str::to_owned),
+            target_id: query.filter("target_id").and_then(|id| id.parse().ok()),
+        }
+    }
+}

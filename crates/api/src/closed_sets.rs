@@ -1,0 +1,58 @@
+//! The sets of words that members and parameters are taken from, as schemas of their own, so that generated clients have them as
+//! types. Each is made from the words that the rules have: a new one there is a new one here.
+
+use gatepost_app::{Actor, gate::verification, mcp};
+use gatepost_entitlements::{FeatureKind, Reason};
+use gatepost_kernel::{Environment, EnvironmentFilter};
+use gatepost_keys::KeyStatus;
+use gatepost_seo::Severity;
+use gatepost_webhooks::DeliveryStatus;
+
+/// Declares sets of words as schemas with names of their own.
+macro_rules! closed_sets {
+    ($($(#[doc = $about:literal])* $name:ident($words:expr);)*) => {$(
+        $(#[doc = $about])*
+        pub struct $name;
+
+        impl utoipa::PartialSchema for $name {
+            fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::Schema> {
+                let (words, about) = ($words, concat!($($about),*).trim());
+                let schema = utoipa::openapi::ObjectBuilder::new().schema_type(utoipa::openapi::Type::String).description(Some(about));
+                schema.enum_values(Some(words)).build().into()
+            }
+        }
+
+        impl utoipa::ToSchema for $name {
+            fn name() -> std::borrow::Cow<'static, str> {
+                std::borrow::Cow::Borrowed(stringify!($name))
+            }
+        }
+    )*};
+}
+
+pub(crate) use closed_sets;
+
+closed_sets! {
+    /// The environment that something belongs to.
+    EnvironmentWord(Environment::NAMES);
+    /// Which environment a key must be of.
+    EnvironmentChoice(EnvironmentFilter::NAMES);
+    /// Whether an API key can be used.
+    ApiKeyStatus(KeyStatus::NAMES);
+    /// What was decided about a key.
+    VerificationCode(verification::Code::NAMES);
+    /// How far a delivery has come.
+    WebhookDeliveryStatus(DeliveryStatus::NAMES);
+    /// How bad an issue is.
+    SeoSeverity(Severity::NAMES);
+    /// How a feature is counted.
+    EntitlementType(FeatureKind::NAMES);
+    /// Why a feature is not allowed.
+    EntitlementReason(Reason::NAMES);
+    /// What gives a feature.
+    EntitlementSourceKind(["plan"]);
+    /// Whether an MCP server is there; `starting` if it never was so far.
+    McpServerStatus(mcp::Status::NAMES);
+    /// Who changed something.
+    AuditActorType(Actor::NAMES);
+}

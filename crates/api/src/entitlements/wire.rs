@@ -1,0 +1,462 @@
+//! Entitlements on the wire.
+
+use std::fmt::Write;
+
+use gatepost_app::entitlements::{FeatureStanding, MAX_QUANTITY, Summary, UseFeature};
+use gatepost_entitlements::{FeatureKind, Grant, Operation, Reason};
+use gatepost_kernel::{CalendarTime, Error, Json, JsonObject, WorkspaceId, text::brief};
+use indexmap::IndexMap;
+use serde::{Serialize, Serializer};
+use utoipa::{IntoParams, ToSchema};
+
+use crate::{
+    body::{Context, Fields, Null, ReadBody},
+    closed_sets::{EntitlementReason, EntitlementSourceKind, EntitlementType},
+    query::{Parameters, ReadQuery},
+    wire::envelopes,
+};
+
+const MAX_FEATURE_LEN: usize = 128;
+const MAX_IDEMPOTENCY_KEY_LEN: usize = 255;
+const MAX_METADATA_BYTES: usize = 16 << 10;
+
+/// Which feature, and how much of it.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct CheckEntitlementQuery {
+    /// Feature key to check
+    #[param(min_length = 1, max_length = 128, example = "posts")]
+    feature: String,
+    /// Amount to check; 1 if not given
+    #[param(minimum = 0, maximum = 9_007_199_254_740_991_u64)]
+    quantity: Option<u64>,
+}
+
+impl CheckEntitlementQuery {
+    /// The feature, and how much of it.
+    pub fn wanted(&self) -> (String, u64) {
+        (self.feature.clone(), self.quantity.unwrap_or(1))
+    }
+}
+
+impl ReadQuery for CheckEntitlementQuery {
+    fn read(parameters: &mut Parameters) -> Option<Self> {
+        let short =
+            |text: &str| (1..=MAX_FEATURE_LEN).contains(&text.chars().count()).then(|| text.to_owned());
+        let feature = parameters.required_text("feature", short, "a feature of at most 128 characters");
+        let quantity =
+            |text: &str| text.parse().ok().filter(|quantity| (0..=MAX_QUANTITY).contains(quantity));
+        let form = "an integer between 0 and 9007199254740991";
+        let quantity = parameters.text("quantity", quantity, form);
+        Some(Self { feature: feature?, quantity })
+    }
+}
+
+/// A use to be counted, or to be given back.
+#[derive(ToSchema)]
+pub struct UseEntitlementBody {
+    /// Feature key
+    #[schema(min_length = 1, max_length = 128, example = "api_calls")]
+    feature: String,
+    /// How much; 1 if not given, 0 only looks
+    #[schema(minimum = 0, maximum = 9_007_199_254_740_991_u64, example = 1)]
+    quantity: Option<u64>,
+    /// The same key is counted once, for 32 days, and gets the same decision again
+    #[schema(min_length = 1, max_length = 255, example = "order-1234")]
+    idempotency_key: Option<String>,
+    /// Anything that is to be remembered with it; up to 16 KiB
+    #[schema(value_type = Option<Object>, example = json!({"endpoint": "/api/v1/posts"}))]
+    metadata: Option<Json>,
+}
+
+impl ReadBody for UseEntitlementBody {
+    fn read(fields: &mut Fields, _: &Context<'_>) -> Option<Self> {
+        let feature = fields.required_text("feature", |text| match text.chars().count() {
+            1..=MAX_FEATURE_LEN => Ok(text.to_owned()),
+            _ => Err("The feature may not be greater than 128 characters.".to_owned()),
+        });
+        let quantity = quantity(fields);
+        let idempotency_key = idempotency_key(fields);
+        let metadata = fields.json_object("metadata", Null::IsAbsent);
+        if metadata.as_ref().is_some_and(|data| data.as_str().len() > MAX_METADATA_BYTES) {
+            fields.fault("metadata", "The metadata may not be greater than 16 kilobytes.");
+        }
+        Some(Self { feature: feature?, quantity, idempotency_key, metadata })
+    }
+}
+
+impl UseEntitlementBody {
+    /// What it asks for.
+    pub fn into_use(self, operation: Operation) -> UseFeature {
+        let Self { feature, quantity, idempotency_key, metadata } = self;
+        UseFeature { feature, operation, quantity: quantity.unwrap_or(1), idempotency_key, metadata }
+    }
+
+    /// Whether a repetition is known by the body.
+    pub fn has_idempotency_key(&self) -> bool {
+        self.idempotency_key.is_some()
+    }
+}
+
+/// The key by which a repeated use is known; it may be left out.
+pub fn idempotency_key(fields: &mut Fields) -> Option<String> {
+    fields.text("idempotency_key", Null::IsAbsent, |text| {
+        let fits = (1..=MAX_IDEMPOTENCY_KEY_LEN).contains(&text.len()) && !text.contains('\0');
+        fits.then(|| text.to_owned()).ok_or_else(|| {
+            "The idempotency key must be between 1 and 255 characters, none of them null.".to_owned()
+        })
+    })
+}
+
+/// A quantity that may be left out.
+pub fn quantity(fields: &mut Fields) -> Option<u64> {
+    let most = i64::try_from(MAX_QUANTITY).unwrap_or(i64::MAX);
+    fields.integer("quantity", Null::IsAbsent, 0..=most).and_then(|quantity| u64::try_from(quantity).ok())
+}
+
+/// How much is used altogether.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "only describes what is read")]
+pub struct SetUsageBody {
+    /// Feature key
+    #[schema(min_length = 1, max_length = 128, example = "seats")]
+    feature: String,
+    /// How much is used
+    #[schema(minimum = 0, maximum = 9_007_199_254_740_991_u64, example = 12)]
+    quantity: u64,
+    /// The same key is counted once, for 32 days, and gets the same decision again
+    #[schema(min_length = 1, max_length = 255, example = "sync-1234")]
+    idempotency_key: Option<String>,
+    /// Anything that is to be remembered with it; up to 16 KiB
+    #[schema(value_type = Option<Object>, example = json!({"source": "nightly"}))]
+    metadata: Option<Json>,
+}
+
+/// The same as [`UseEntitlementBody`], with the quantity that must be there.
+pub struct SetUsage(pub UseEntitlementBody);
+
+impl ReadBody for SetUsage {
+    fn read(fields: &mut Fields, context: &Context<'_>) -> Option<Self> {
+        let body = UseEntitlementBody::read(fields, context);
+        if body.as_ref().is_some_and(|body| body.quantity.is_none()) {
+            fields.require("quantity");
+        }
+        body.map(Self)
+    }
+}
+
+/// Where a value comes from.
+#[derive(Serialize, ToSchema)]
+pub struct EntitlementSourceView {
+    /// What gives it.
+    #[schema(value_type = EntitlementSourceKind)]
+    kind: &'static str,
+    /// Its name.
+    #[schema(example = "pro")]
+    code: String,
+    /// What it gives; null without a limit.
+    #[schema(required, example = 1000)]
+    limit: Option<u64>,
+}
+
+/// What every answer about a feature says beside the contract's fields.
+#[derive(Serialize, ToSchema)]
+pub struct EntitlementDetails {
+    /// How it is counted; null if there is no such feature.
+    #[schema(required, value_type = Option<EntitlementType>)]
+    r#type: Option<&'static str>,
+    /// How much of the limit is used, in percent; null without one.
+    #[serde(serialize_with = "percentage")]
+    #[schema(required, example = 45)]
+    percentage: Option<f64>,
+    /// What is counted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, example = "bytes")]
+    unit: Option<String>,
+    /// How much is used beyond the limit, where that is allowed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, example = 12)]
+    overage: Option<u64>,
+    /// When the count begins anew.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime, nullable = false, example = "2026-02-01T00:00:00Z")]
+    reset_at: Option<CalendarTime>,
+    /// Where the value comes from.
+    source: Vec<EntitlementSourceView>,
+}
+
+impl EntitlementDetails {
+    fn new(standing: &FeatureStanding) -> Self {
+        let soft = matches!(standing.grant, Grant::UpTo { soft: true, .. });
+        let source = EntitlementSourceView {
+            kind: "plan",
+            code: standing.plan.clone(),
+            limit: standing.grant.limit(),
+        };
+        Self {
+            r#type: standing.kind.map(FeatureKind::as_str),
+            percentage: standing.grant.percentage(standing.used),
+            unit: standing.unit.clone(),
+            overage: soft.then(|| standing.grant.overage(standing.used)),
+            reset_at: standing.reset_at.map(CalendarTime),
+            source: vec![source],
+        }
+    }
+}
+
+/// A percentage, without decimals where there are none.
+fn percentage<S: Serializer>(percentage: &Option<f64>, serializer: S) -> Result<S::Ok, S::Error> {
+    match percentage {
+        None => serializer.serialize_none(),
+        // Both are exact: there are at most two decimals, and no percentage is near the end of the numbers.
+        Some(whole) if whole.fract() == 0.0 && *whole < 9e15 => serializer.serialize_u64(*whole as u64),
+        Some(other) => serializer.serialize_f64(*other),
+    }
+}
+
+/// Whether so much of a feature is allowed.
+#[derive(Serialize, ToSchema)]
+pub struct EntitlementCheckView {
+    /// Whether it is.
+    #[schema(example = true)]
+    allowed: bool,
+    /// The feature.
+    #[schema(example = "posts")]
+    feature: String,
+    /// Why not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, value_type = Option<EntitlementReason>)]
+    reason: Option<&'static str>,
+    /// Why not, in words.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, example = "Post limit exceeded. Used: 100, Limit: 100")]
+    message: Option<String>,
+    /// How much is used.
+    #[schema(example = 45)]
+    current_usage: u64,
+    /// What the plan allows; null without a limit.
+    #[schema(required, example = 100)]
+    limit: Option<u64>,
+    /// What is left of it; null without a limit.
+    #[schema(required, example = 55)]
+    available: Option<u64>,
+    /// Where to get more.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, example = "https://example.com/upgrade")]
+    upgrade_url: Option<String>,
+    /// The first plan that would allow it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, example = "business")]
+    upgrade_plan: Option<String>,
+    #[serde(flatten)]
+    details: EntitlementDetails,
+}
+
+impl From<FeatureStanding> for EntitlementCheckView {
+    fn from(standing: FeatureStanding) -> Self {
+        Self {
+            allowed: standing.refused.is_none(),
+            reason: standing.refused.map(Reason::as_str),
+            message: standing.refused.map(|reason| message(&standing, reason)),
+            current_usage: standing.used,
+            limit: standing.grant.limit(),
+            available: standing.grant.available(standing.used),
+            details: EntitlementDetails::new(&standing),
+            upgrade_url: standing.upgrade_url,
+            upgrade_plan: standing.upgrade_plan,
+            feature: standing.feature,
+        }
+    }
+}
+
+fn message(standing: &FeatureStanding, reason: Reason) -> String {
+    let FeatureStanding { label, plan, feature, used, .. } = standing;
+    let mut text = match reason {
+        Reason::FeatureNotFound => return format!("There is no feature {}.", brief(feature)),
+        Reason::NotInPlan => return format!("{label} is not part of the {plan} plan."),
+        Reason::Disabled => return format!("{label} is switched off."),
+        Reason::LimitExceeded => format!("{label} limit exceeded. Used: {used}"),
+        Reason::InsufficientRemaining => format!("{label} limit would be exceeded. Used: {used}"),
+    };
+    if let Some(limit) = standing.grant.limit() {
+        // Writing to a text does not fail.
+        let _ = write!(text, ", Limit: {limit}");
+    }
+    text
+}
+
+/// A use that was counted.
+#[derive(Serialize, ToSchema)]
+pub struct RecordedUsageView {
+    /// That it was; with a quantity of 0, that it could be.
+    #[schema(example = true)]
+    recorded: bool,
+    /// The feature.
+    #[schema(example = "api_calls")]
+    feature: String,
+    /// How much is used now.
+    #[schema(example = 5001)]
+    current_usage: u64,
+    /// What the plan allows; null without a limit.
+    #[schema(required, example = 10_000)]
+    limit: Option<u64>,
+    /// What is left of it; null without a limit.
+    #[schema(required, example = 4999)]
+    available: Option<u64>,
+    #[serde(flatten)]
+    details: EntitlementDetails,
+}
+
+impl From<FeatureStanding> for RecordedUsageView {
+    fn from(standing: FeatureStanding) -> Self {
+        Self {
+            recorded: true,
+            current_usage: standing.used,
+            limit: standing.grant.limit(),
+            available: standing.grant.available(standing.used),
+            details: EntitlementDetails::new(&standing),
+            feature: standing.feature,
+        }
+    }
+}
+
+/// A use that is refused: the contract's error, with what `check` says beside. Where the API key may not do this at all
+/// (`access_denied` and its like), the members of `check` are missing.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "only describes what the contract renders")]
+pub struct EntitlementRefusalBody {
+    /// A stable code.
+    #[schema(example = "feature_limit_reached")]
+    error: String,
+    /// A sentence for people.
+    #[schema(example = "You have reached your limit for this feature.")]
+    message: String,
+    /// What to quote when asking for help.
+    #[schema(example = "req_abc123def456")]
+    request_id: String,
+    /// The feature.
+    #[schema(nullable = false, example = "posts")]
+    feature: Option<String>,
+    /// Where to get more.
+    #[schema(nullable = false, example = "https://example.com/upgrade")]
+    upgrade_url: Option<String>,
+    /// The first plan that would allow it.
+    #[schema(nullable = false, example = "business")]
+    upgrade_plan: Option<String>,
+    /// That it is not allowed.
+    #[schema(nullable = false, example = false)]
+    allowed: Option<bool>,
+    /// Why not.
+    #[schema(nullable = false)]
+    reason: Option<EntitlementReason>,
+    /// How much is used.
+    #[schema(nullable = false, example = 100)]
+    current_usage: Option<u64>,
+    /// What the plan allows.
+    #[schema(example = 100)]
+    limit: Option<u64>,
+    /// What is left of it.
+    #[schema(example = 0)]
+    available: Option<u64>,
+    /// How it is counted.
+    r#type: Option<EntitlementType>,
+    /// How much of the limit is used, in percent.
+    #[schema(example = 100)]
+    percentage: Option<f64>,
+    /// What is counted.
+    #[schema(nullable = false, example = "bytes")]
+    unit: Option<String>,
+    /// When the count begins anew.
+    #[schema(nullable = false, format = DateTime, example = "2026-02-01T00:00:00Z")]
+    reset_at: Option<String>,
+    /// Where the value comes from.
+    #[schema(nullable = false)]
+    source: Option<Vec<EntitlementSourceView>>,
+}
+
+/// Lets a standing through, or makes the refusal of it that says how the workspace stands.
+///
+/// # Errors
+/// [`Error::FeatureLimitReached`].
+pub fn refuse(standing: FeatureStanding) -> Result<FeatureStanding, Error> {
+    if standing.refused.is_none() {
+        return Ok(standing);
+    }
+    let (feature, upgrade_url) = (standing.feature.clone(), standing.upgrade_url.clone());
+    let check =
+        EntitlementCheckView { message: None, upgrade_url: None, ..EntitlementCheckView::from(standing) };
+    let written = |e| Error::Internal(format!("rendering a refusal: {e}"));
+    let text = serde_json::to_string(&check).map_err(written)?;
+    let mut members = JsonObject::from_text(&text).map_err(written)?;
+    members.remove("feature");
+    Err(Error::FeatureLimitReached { feature, upgrade_url, standing: Some(Box::new(members)) })
+}
+
+/// How a workspace stands with one feature.
+#[derive(Serialize, ToSchema)]
+pub struct EntitlementView {
+    /// How much is used.
+    #[schema(example = 45)]
+    used: u64,
+    /// What the plan allows; null without a limit.
+    #[schema(required, example = 1000)]
+    limit: Option<u64>,
+    /// What is left of it; null without a limit.
+    #[schema(required, example = 955)]
+    available: Option<u64>,
+    /// Whether it is on, if it is one that is on or off.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    enabled: Option<bool>,
+    #[serde(flatten)]
+    details: EntitlementDetails,
+}
+
+/// How a workspace stands with all features of its plan.
+#[derive(Serialize, ToSchema)]
+pub struct EntitlementSummaryView {
+    /// The workspace.
+    #[schema(value_type = i64, example = 1)]
+    workspace_id: WorkspaceId,
+    /// Its plan.
+    #[schema(example = "pro")]
+    tier: String,
+    /// The features by their keys, in the plan's order.
+    #[schema(value_type = std::collections::BTreeMap<String, EntitlementView>, example = json!({
+        "posts": {
+            "used": 45, "limit": 1000, "available": 955, "type": "limit", "percentage": 4.5,
+            "source": [{ "kind": "plan", "code": "pro", "limit": 1000 }],
+        },
+        "api_calls": {
+            "used": 5001, "limit": 10000, "available": 4999, "type": "metered", "percentage": 50.01,
+            "reset_at": "2026-02-01T00:00:00Z",
+            "source": [{ "kind": "plan", "code": "pro", "limit": 10000 }],
+        },
+    }))]
+    entitlements: IndexMap<String, EntitlementView>,
+}
+
+impl From<Summary> for EntitlementSummaryView {
+    fn from(summary: Summary) -> Self {
+        let view = |standing: FeatureStanding| {
+            let is_boolean = standing.kind == Some(FeatureKind::Boolean);
+            let view = EntitlementView {
+                used: standing.used,
+                limit: standing.grant.limit().filter(|_| !is_boolean),
+                available: standing.grant.available(standing.used).filter(|_| !is_boolean),
+                enabled: is_boolean.then_some(standing.grant == Grant::On),
+                details: EntitlementDetails::new(&standing),
+            };
+            (standing.feature, view)
+        };
+        Self {
+            workspace_id: summary.workspace_id,
+            tier: summary.tier,
+            entitlements: summary.features.into_iter().map(view).collect(),
+        }
+    }
+}
+
+envelopes! {
+    item EntitlementSummaryItem(EntitlementSummaryView);
+}

@@ -1,0 +1,19 @@
+//! What those who handle a request leave in it, or in its answer, for those who come after.
+
+use actix_web::http::header::HeaderName;
+use gatepost_app::{Principal, Verdict};
+
+/// Ties an answer to its log lines and audit rows.
+pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// Left in a request by whoever authenticated it.
+#[derive(Debug, Clone)]
+pub struct Authenticated(pub Principal);
+
+/// Left in a request by whoever held it against a limit.
+#[derive(Debug, Clone, Copy)]
+pub struct Limited(pub Verdict);
+
+/// Left in an answer that was rendered already, as a refusal that is given again was.
+#[derive(Debug, Clone, Copy)]
+pub struct Rendered;

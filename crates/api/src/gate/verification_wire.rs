@@ -1,0 +1,209 @@
+//! The verification of keys on the wire.
+
+use std::net::IpAddr;
+
+use gatepost_app::{
+    Standing,
+    entitlements::UseFeature,
+    gate::verification::{Verification, Verified},
+};
+use gatepost_entitlements::Operation;
+use gatepost_kernel::{
+    ApiKeyId, CalendarTime, Environment, EnvironmentFilter, Secret, Timestamp, WorkspaceId,
+};
+use gatepost_keys::{Scope, ScopeSet};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::{
+    body::{Context, Fields, Null, ReadBody},
+    closed_sets::{EnvironmentChoice, EnvironmentWord, VerificationCode},
+    entitlements::wire::{EntitlementCheckView, idempotency_key, quantity},
+};
+
+const MAX_COST: i64 = 1_000_000;
+
+/// A key to decide on.
+#[derive(ToSchema)]
+pub struct VerifyApiKeyBody {
+    /// The key that was presented
+    #[schema(value_type = String, example = "sk_live_abc123def456ghi789...")]
+    key: Secret,
+    /// Scopes that it must allow, all of them
+    #[schema(value_type = Option<Vec<String>>, max_items = 100, example = json!(["posts:write"]))]
+    scopes: Option<ScopeSet>,
+    /// The address that it was presented from; needed for keys that are bound to addresses
+    #[schema(value_type = Option<String>, example = "192.0.2.7")]
+    client_ip: Option<IpAddr>,
+    /// What to count against its limits; 1 if not given
+    #[schema(minimum = 0, maximum = 1_000_000, example = 1)]
+    cost: Option<u64>,
+    /// A feature that its workspace is to use
+    #[schema(min_length = 1, max_length = 128, example = "api_calls")]
+    feature: Option<String>,
+    /// How much of the feature; 1 if not given, 0 only looks
+    #[schema(minimum = 0, maximum = 9_007_199_254_740_991_u64, example = 1)]
+    quantity: Option<u64>,
+    /// By which a repetition of the feature's use is known: it is counted once, for 32 days, and gets the same decision again.
+    /// The limits of the key are spent each time
+    #[schema(min_length = 1, max_length = 255, example = "order-1234")]
+    idempotency_key: Option<String>,
+    /// Which environment the key must be of; that of the calling key if not given
+    #[schema(value_type = Option<EnvironmentChoice>)]
+    environment: Option<EnvironmentFilter>,
+}
+
+impl ReadBody for VerifyApiKeyBody {
+    fn read(fields: &mut Fields, _: &Context<'_>) -> Option<Self> {
+        let key = fields.required_text("key", |key| Ok(Secret::new(key.to_owned())));
+        let scopes = fields.texts("scopes", Null::IsAbsent, ScopeSet::parse);
+        let client_ip = fields.text("client_ip", Null::IsAbsent, |ip| {
+            ip.parse().map_err(|_| "The client ip must be an IPv4 or IPv6 address.".to_owned())
+        });
+        let cost =
+            fields.integer("cost", Null::IsAbsent, 0..=MAX_COST).and_then(|cost| u64::try_from(cost).ok());
+        let feature = fields.text("feature", Null::IsAbsent, |text| match text.chars().count() {
+            1..=128 => Ok(text.to_owned()),
+            _ => Err("The feature may not be greater than 128 characters.".to_owned()),
+        });
+        let quantity = quantity(fields);
+        let idempotency_key = idempotency_key(fields);
+        if (quantity.is_some() || idempotency_key.is_some()) && feature.is_none() {
+            fields.require("feature");
+        }
+        let environment = fields.text("environment", Null::IsAbsent, |text| {
+            EnvironmentFilter::parse(text).ok_or_else(|| {
+                let words = EnvironmentFilter::NAMES.join(", ");
+                format!("The selected environment is invalid. It must be one of: {words}.")
+            })
+        });
+        Some(Self { key: key?, scopes, client_ip, cost, feature, quantity, idempotency_key, environment })
+    }
+}
+
+impl From<VerifyApiKeyBody> for Verification {
+    fn from(body: VerifyApiKeyBody) -> Self {
+        let VerifyApiKeyBody {
+            key,
+            scopes,
+            client_ip,
+            cost,
+            feature,
+            quantity,
+            idempotency_key,
+            environment,
+        } = body;
+        let used = |feature| UseFeature {
+            feature,
+            operation: Operation::Add,
+            quantity: quantity.unwrap_or(1),
+            idempotency_key,
+            metadata: None,
+        };
+        Self {
+            token: key,
+            scopes: scopes.unwrap_or_default(),
+            client_ip,
+            cost: cost.unwrap_or(1),
+            environment,
+            feature: feature.map(used),
+        }
+    }
+}
+
+/// The decision. A key that is not found, or that the caller may not see, has nothing filled in.
+#[derive(Serialize, ToSchema)]
+pub struct VerificationView {
+    /// Whether the key may pass.
+    #[schema(example = true)]
+    valid: bool,
+    /// What was decided.
+    #[schema(value_type = VerificationCode)]
+    code: &'static str,
+    /// The key.
+    #[schema(value_type = Option<i64>, required, example = 2)]
+    key_id: Option<ApiKeyId>,
+    /// Its workspace.
+    #[schema(value_type = Option<i64>, required, example = 1)]
+    workspace_id: Option<WorkspaceId>,
+    /// The environment that the key belongs to.
+    #[schema(value_type = Option<EnvironmentWord>, required)]
+    environment: Option<Environment>,
+    /// What it may do.
+    #[schema(required, example = json!(["posts:read", "posts:write"]))]
+    scopes: Option<Vec<String>>,
+    /// How it stands against its limits; null if the decision fell before.
+    #[schema(required)]
+    rate_limit: Option<RateLimitView>,
+    /// How its workspace stands with the feature; null if the decision fell before, or none was asked for.
+    #[schema(required)]
+    entitlement: Option<EntitlementCheckView>,
+}
+
+/// How a key stands against its limits.
+#[derive(Serialize, ToSchema)]
+pub struct RateLimitView {
+    /// The minute; null if it has no such limit.
+    #[schema(required)]
+    minute: Option<StandingView>,
+    /// The UTC day; null if it has no such limit.
+    #[schema(required)]
+    day: Option<StandingView>,
+    /// The minute of all keys of its workspace together, where the plan bounds them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    workspace_minute: Option<StandingView>,
+    /// The same of the UTC day.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    workspace_day: Option<StandingView>,
+    /// Seconds to wait after `RATE_LIMITED`; null otherwise.
+    #[schema(required)]
+    retry_after: Option<u64>,
+}
+
+/// How a key stands against one limit.
+#[derive(Serialize, ToSchema)]
+pub struct StandingView {
+    /// What the plan allows.
+    #[schema(example = 5000)]
+    limit: u64,
+    /// What is left of it.
+    #[schema(example = 4999)]
+    remaining: u64,
+    /// When it has room again.
+    #[schema(value_type = String, format = DateTime, example = "2026-01-15T10:31:01Z")]
+    reset_at: CalendarTime,
+}
+
+impl From<Standing> for StandingView {
+    fn from(standing: Standing) -> Self {
+        let Standing { limit, remaining, reset_at } = standing;
+        Self { limit, remaining, reset_at: reset_at.rounded_up().into() }
+    }
+}
+
+impl VerificationView {
+    /// The decision as it stands at `now`.
+    pub fn new(verified: Verified, now: Timestamp) -> Self {
+        let principal = verified.principal.as_ref();
+        Self {
+            valid: verified.code == gatepost_app::gate::verification::Code::Valid,
+            code: verified.code.as_str(),
+            key_id: principal.map(|p| p.key_id()),
+            workspace_id: principal.map(|p| p.workspace_id()),
+            environment: principal.map(|p| p.environment()),
+            scopes: principal.map(|p| p.scopes().iter().map(Scope::to_string).collect()),
+            rate_limit: verified.limits.map(|verdict| RateLimitView {
+                minute: verdict.minute.map(Into::into),
+                day: verdict.day.map(Into::into),
+                workspace_minute: verdict.workspace.minute.map(Into::into),
+                workspace_day: verdict.workspace.day.map(Into::into),
+                retry_after: verdict
+                    .retry_at
+                    .map(|at| at.since(now).as_micros().div_ceil(1_000_000).max(1) as u64),
+            }),
+            entitlement: verified.entitlement.map(Into::into),
+        }
+    }
+}

@@ -1,0 +1,285 @@
+//! MCP servers, tools and resources on the wire.
+
+use std::collections::BTreeMap;
+
+use gatepost_app::mcp::{Arguments, CallTool, Problem, ResourceContent, Server, Status, Tool, ToolAnswer};
+use serde::Serialize;
+use serde_json::{Map, Value, value::RawValue};
+use utoipa::{IntoParams, ToSchema};
+
+use crate::{
+    body::{Context, Fields, Null, ReadBody},
+    closed_sets::McpServerStatus,
+    query::{Parameters, ReadQuery},
+    wire::envelopes,
+};
+
+const MAX_NAME_CHARS: usize = 128;
+
+/// A server that offers tools and resources.
+#[derive(Serialize, ToSchema)]
+pub struct McpServerView {
+    /// What it is called in paths and scopes.
+    #[schema(example = "filesystem")]
+    id: String,
+    /// A name for people.
+    #[schema(example = "Filesystem Server")]
+    name: String,
+    /// What it is for.
+    #[schema(required, example = "File and directory operations")]
+    description: Option<String>,
+    /// The names of its tools.
+    #[schema(example = json!(["read_file", "write_file", "list_directory"]))]
+    tools: Vec<String>,
+    /// Whether it is there.
+    #[schema(value_type = McpServerStatus)]
+    status: &'static str,
+    /// Whether the tools are from before it went down.
+    #[schema(example = false)]
+    stale: bool,
+    /// What it says of its tools and resources that is not as the protocol has it. At most 100
+    #[schema(example = json!([]))]
+    problems: Vec<McpProblemView>,
+}
+
+/// A tool or resource that is left out, or a part of a tool's schema that is not checked.
+#[derive(Serialize, ToSchema)]
+pub struct McpProblemView {
+    /// The tool; null for a resource, a template, or a tool without a name.
+    #[schema(required, example = "read_file")]
+    tool: Option<String>,
+    /// Where the keyword stands that is not checked, as a JSON pointer; null if the item is left out.
+    #[schema(required, example = "/properties/path/type")]
+    keyword: Option<String>,
+    /// What is wrong.
+    #[schema(
+        example = "Not checked: \"strng\" is not valid under any of the schemas listed in the 'anyOf' keyword"
+    )]
+    message: String,
+}
+
+impl From<Problem> for McpProblemView {
+    fn from(Problem { tool, keyword, message }: Problem) -> Self {
+        Self { tool, keyword, message }
+    }
+}
+
+impl From<&Server> for McpServerView {
+    fn from(server: &Server) -> Self {
+        let status = server.status();
+        Self {
+            id: server.config().id.clone(),
+            name: server.name(),
+            description: server.description(),
+            tools: server.tools().into_iter().map(|tool| tool.name).collect(),
+            status: status.as_str(),
+            stale: status == Status::Down,
+            problems: server.problems().into_iter().map(McpProblemView::from).collect(),
+        }
+    }
+}
+
+/// An argument of a tool.
+#[derive(Serialize, ToSchema)]
+pub struct McpToolParameterView {
+    /// Its JSON type; several with ` | ` between, `any` if the tool names none.
+    #[schema(example = "string")]
+    r#type: String,
+    /// What it is for.
+    #[schema(required, example = "File path to read")]
+    description: Option<String>,
+    /// Whether it must be there.
+    #[schema(example = true)]
+    required: bool,
+}
+
+/// A tool.
+#[derive(Serialize, ToSchema)]
+pub struct McpToolView {
+    /// Its name.
+    #[schema(example = "read_file")]
+    name: String,
+    /// What it does.
+    #[schema(required, example = "Read contents of a file")]
+    description: Option<String>,
+    /// Its arguments by name, in short.
+    #[schema(example = json!({"path": {"type": "string", "description": "File path to read", "required": true}}))]
+    parameters: BTreeMap<String, McpToolParameterView>,
+    /// The same as JSON Schema.
+    #[schema(value_type = BTreeMap<String, Value>, example = json!({"type": "object", "properties": {"path": {"type": "string"}}, "required": ["path"]}))]
+    input_schema: Map<String, Value>,
+    /// The keywords of the schema that arguments are not checked by, as JSON pointers; one empty pointer for the whole schema. The
+    /// server's `problems` say why: they are malformed, or lead on too many paths
+    #[schema(example = json!([]))]
+    unchecked: Vec<String>,
+}
+
+impl From<Tool> for McpToolView {
+    fn from(tool: Tool) -> Self {
+        let parameters = tool.parameters.into_iter().map(|parameter| {
+            let view = McpToolParameterView {
+                r#type: parameter.kind,
+                description: parameter.description,
+                required: parameter.required,
+            };
+            (parameter.name, view)
+        });
+        Self {
+            name: tool.name,
+            description: tool.description,
+            parameters: parameters.collect(),
+            input_schema: tool.input_schema.as_ref().clone(),
+            unchecked: tool.unchecked.into_iter().map(|unchecked| unchecked.keyword).collect(),
+        }
+    }
+}
+
+/// What a tool answered.
+#[derive(Serialize, ToSchema)]
+pub struct McpToolResultView {
+    /// What it answered.
+    result: McpToolAnswerView,
+}
+
+/// What a tool answered.
+#[derive(Serialize, ToSchema)]
+pub struct McpToolAnswerView {
+    /// The texts, with line breaks between.
+    #[schema(example = "File contents here...")]
+    content: String,
+    /// How many bytes of text and other blocks.
+    #[schema(example = 1234)]
+    size: usize,
+    /// Whether the tool says that it failed.
+    #[schema(example = false)]
+    is_error: bool,
+    /// Everything that is not text, such as images, as the server wrote it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(value_type = Option<Vec<BTreeMap<String, Value>>>, nullable = false, required = false)]
+    blocks: Vec<Box<RawValue>>,
+    /// The same as data, if the tool answers such, as the server wrote it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Value>, nullable = false)]
+    structured_content: Option<Box<RawValue>>,
+}
+
+impl From<ToolAnswer> for McpToolResultView {
+    fn from(answer: ToolAnswer) -> Self {
+        let ToolAnswer { content, blocks, structured_content, size, is_error } = answer;
+        Self { result: McpToolAnswerView { content, size, is_error, blocks, structured_content } }
+    }
+}
+
+/// A part of a resource: a text, or bytes.
+#[derive(Serialize, ToSchema)]
+pub struct McpResourceContentView {
+    /// Its own URI.
+    #[schema(example = "file:///notes/today.txt")]
+    uri: String,
+    /// Its media type.
+    #[schema(required, example = "text/plain")]
+    mime_type: Option<String>,
+    /// A text.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, example = "Buy milk")]
+    text: Option<String>,
+    /// Bytes in base64.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    blob: Option<String>,
+}
+
+/// A resource.
+#[derive(Serialize, ToSchema)]
+pub struct McpResourceView {
+    /// Its URI.
+    #[schema(example = "file:///notes/today.txt")]
+    uri: String,
+    /// The server that it is from.
+    #[schema(example = "filesystem")]
+    server: String,
+    /// Its parts, most often one.
+    contents: Vec<McpResourceContentView>,
+}
+
+impl McpResourceView {
+    /// A resource of a server.
+    pub fn new(uri: String, server: &Server, contents: Vec<ResourceContent>) -> Self {
+        let view = |ResourceContent { uri, mime_type, text, blob }: ResourceContent| McpResourceContentView {
+            uri,
+            mime_type,
+            text,
+            blob,
+        };
+        let server = server.config().id.clone();
+        Self { uri, server, contents: contents.into_iter().map(view).collect() }
+    }
+}
+
+envelopes! {
+    item McpServerItem(McpServerView);
+    page McpServerPage(McpServerView);
+    page McpToolPage(McpToolView);
+    item McpResourceItem(McpResourceView);
+}
+
+/// From which server.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct McpResourceQuery {
+    /// The server; the first that offers the resource if not given
+    #[param(min_length = 1, max_length = 128, example = "filesystem")]
+    server: Option<String>,
+}
+
+impl McpResourceQuery {
+    /// The server.
+    pub fn server(&self) -> Option<&str> {
+        self.server.as_deref()
+    }
+}
+
+impl ReadQuery for McpResourceQuery {
+    fn read(parameters: &mut Parameters) -> Option<Self> {
+        let name = |text: &str| (1..=MAX_NAME_CHARS).contains(&text.chars().count()).then(|| text.to_owned());
+        Some(Self { server: parameters.text("server", name, "the ID of an MCP server") })
+    }
+}
+
+/// A call of a tool.
+#[derive(ToSchema)]
+pub struct CallMcpToolBody {
+    /// MCP server ID
+    #[schema(min_length = 1, max_length = 128, example = "filesystem")]
+    server: String,
+    /// The name of the tool
+    #[schema(min_length = 1, max_length = 128, example = "read_file")]
+    tool: String,
+    /// What the tool is called with; nothing if not given
+    #[schema(value_type = Option<BTreeMap<String, Value>>, example = json!({"path": "/path/to/file.txt"}))]
+    arguments: Arguments,
+}
+
+impl ReadBody for CallMcpToolBody {
+    fn read(fields: &mut Fields, _: &Context<'_>) -> Option<Self> {
+        let name = |field: &'static str| {
+            move |text: &str| match text.chars().count() {
+                1..=MAX_NAME_CHARS => Ok(text.to_owned()),
+                _ => Err(format!("The {field} must be between 1 and {MAX_NAME_CHARS} characters.")),
+            }
+        };
+        let server = fields.required_text("server", name("server"));
+        let tool = fields.required_text("tool", name("tool"));
+        let text = fields.text_of("arguments");
+        let arguments = fields.object("arguments", Null::IsAbsent).unwrap_or_default();
+        let arguments = Arguments::new(arguments, text);
+        Some(Self { server: server?, tool: tool?, arguments })
+    }
+}
+
+impl From<CallMcpToolBody> for CallTool {
+    fn from(body: CallMcpToolBody) -> Self {
+        let CallMcpToolBody { server, tool, arguments } = body;
+        Self { server, tool, arguments }
+    }
+}

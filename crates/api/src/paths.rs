@@ -1,0 +1,20 @@
+//! The fixed paths of the server. Those of operations stand at the operations, unless others have to know them too.
+
+/// Where the contract's operations live.
+pub const BASE_PATH: &str = "/api/v1";
+/// What load balancers and Prometheus ask for, by GET and HEAD.
+pub const PROBES: [&str; 3] = ["/healthz", "/readyz", "/metrics"];
+/// Where MCP clients speak to Gatepost itself.
+pub const MCP: &str = "/mcp";
+/// What the pixel asks first.
+pub const PIXEL_CONFIG: &str = "/api/v1/pixel/config";
+/// What the pixel tells of visits.
+pub const PIXEL_TRACK: &str = "/api/v1/pixel/track";
+/// The pixel itself.
+pub const PIXEL_SCRIPT: &str = "/pixel.js";
+
+/// Whether a path is one of forward auth.
+pub fn is_forward_auth(path: &str) -> bool {
+    let rest = path.strip_prefix(BASE_PATH).and_then(|path| path.strip_prefix("/auth"));
+    rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}

@@ -1,0 +1,319 @@
+//! SEO reports and issues on the wire.
+
+use gatepost_app::{
+    SeoIssue, SeoReport,
+    lists::{SEO_ISSUE_SORTS, SEO_REPORT_SORTS},
+    visits::seo::{ListSeoIssues, SubmitSeoReport},
+};
+use gatepost_kernel::{FieldErrors, Json, SeoIssueId, SeoReportId, Timestamp};
+use gatepost_seo::{
+    Issue, IssueCounts, MAX_ISSUES, MAX_SCORE, SCORES, Scores, Severity, issue_type, page_url,
+};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::{
+    body::{Context, Fields, Members, Null, ReadBody},
+    closed_sets::SeoSeverity,
+    lists::{Content, Description, Filter, ListQuery, Listed, Values},
+    wire::envelopes,
+};
+
+/// The scores of a page; null for one that could not be computed, or was not asked for.
+#[derive(Serialize, ToSchema)]
+pub struct SeoScoresView {
+    /// Performance.
+    #[schema(required, maximum = 100, example = 85)]
+    performance: Option<u8>,
+    /// Accessibility.
+    #[schema(required, maximum = 100, example = 92)]
+    accessibility: Option<u8>,
+    /// Best practices.
+    #[schema(required, maximum = 100, example = 88)]
+    best_practices: Option<u8>,
+    /// Search engine optimisation.
+    #[schema(required, maximum = 100, example = 95)]
+    seo: Option<u8>,
+}
+
+impl From<Scores> for SeoScoresView {
+    fn from(Scores([performance, accessibility, best_practices, seo]): Scores) -> Self {
+        Self { performance, accessibility, best_practices, seo }
+    }
+}
+
+/// How many issues were found, by severity.
+#[derive(Serialize, ToSchema)]
+pub struct SeoIssueCountsView {
+    /// Errors.
+    #[schema(example = 0)]
+    error: u32,
+    /// Warnings.
+    #[schema(example = 1)]
+    warning: u32,
+    /// The rest.
+    #[schema(example = 0)]
+    info: u32,
+}
+
+impl From<IssueCounts> for SeoIssueCountsView {
+    fn from(IssueCounts { error, warning, info }: IssueCounts) -> Self {
+        Self { error, warning, info }
+    }
+}
+
+/// What was found out about a page.
+#[derive(Serialize, ToSchema)]
+pub struct SeoReportView {
+    /// Its number; `report_id` of its issues.
+    #[schema(value_type = i64, example = 1)]
+    id: SeoReportId,
+    /// The page.
+    #[schema(example = "https://example.com/page")]
+    url: String,
+    /// Its scores.
+    scores: SeoScoresView,
+    /// How many issues were found on it.
+    issue_counts: SeoIssueCountsView,
+    /// When.
+    #[schema(value_type = String, format = DateTime, example = "2026-01-15T10:30:00Z")]
+    created_at: Timestamp,
+}
+
+impl From<SeoReport> for SeoReportView {
+    fn from(report: SeoReport) -> Self {
+        let SeoReport { id, url, scores, issues, created_at } = report;
+        Self { id, url, scores: scores.into(), issue_counts: issues.into(), created_at }
+    }
+}
+
+/// Something that was found on a page.
+#[derive(Serialize, ToSchema)]
+pub struct SeoIssueView {
+    /// Its number.
+    #[schema(value_type = i64, example = 1)]
+    id: SeoIssueId,
+    /// The report that it is part of.
+    #[schema(value_type = i64, example = 1)]
+    report_id: SeoReportId,
+    /// The page.
+    #[schema(example = "https://example.com/page")]
+    url: String,
+    /// What kind of issue.
+    #[schema(example = "missing_alt")]
+    issue_type: String,
+    /// How bad it is.
+    #[schema(value_type = SeoSeverity)]
+    severity: &'static str,
+    /// Whatever else was said about it.
+    #[schema(value_type = std::collections::BTreeMap<String, Value>, example = json!({"element": "img.hero-image"}))]
+    details: Json,
+    /// When.
+    #[schema(value_type = String, format = DateTime, example = "2026-01-15T10:30:00Z")]
+    created_at: Timestamp,
+}
+
+impl From<SeoIssue> for SeoIssueView {
+    fn from(issue: SeoIssue) -> Self {
+        let SeoIssue { id, report_id, url, issue_type, severity, details, created_at } = issue;
+        Self { id, report_id, url, issue_type, severity: severity.as_str(), details, created_at }
+    }
+}
+
+envelopes! {
+    message SeoReportMessage(SeoReportView);
+    log SeoReportPage(SeoReportView);
+    page SeoIssuePage(SeoIssueView);
+}
+
+/// What was found out about a page.
+#[derive(ToSchema)]
+pub struct SubmitSeoReportBody {
+    /// The page, an http or https address; its fragment is not stored
+    #[schema(pattern = "^[Hh][Tt][Tt][Pp][Ss]?://", max_length = 2048, example = "https://example.com/page")]
+    url: String,
+    /// Its scores
+    #[schema(value_type = SubmitSeoScoresBody)]
+    scores: Scores,
+    /// What was found on it
+    #[schema(value_type = Option<Vec<ReportedSeoIssue>>, max_items = 1000)]
+    issues: Vec<Issue>,
+}
+
+/// The scores of a page, 0 to 100 each, rounded to whole numbers. Null, or left out, for one that could not be computed or was not
+/// asked for.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "only describes what is read")]
+pub struct SubmitSeoScoresBody {
+    /// Performance
+    #[schema(minimum = 0, maximum = 100, example = 85)]
+    performance: Option<f64>,
+    /// Accessibility
+    #[schema(minimum = 0, maximum = 100, example = 92)]
+    accessibility: Option<f64>,
+    /// Best practices
+    #[schema(minimum = 0, maximum = 100, example = 88)]
+    best_practices: Option<f64>,
+    /// Search engine optimisation
+    #[schema(minimum = 0, maximum = 100, example = 95)]
+    seo: Option<f64>,
+}
+
+/// Something that was found on a page. Members beside these are kept as `details`, whatever they are.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "only describes what is read")]
+pub struct ReportedSeoIssue {
+    /// What kind of issue: letters, digits and `_.:/-`
+    #[schema(pattern = "^[A-Za-z0-9_.:/-]+$", max_length = 100, example = "missing_alt")]
+    r#type: String,
+    /// How bad it is
+    severity: SeoSeverity,
+    /// Where on the page
+    #[schema(nullable = false, example = "img.hero-image")]
+    element: Option<String>,
+}
+
+impl ReadBody for SubmitSeoReportBody {
+    fn read(fields: &mut Fields, _: &Context<'_>) -> Option<Self> {
+        let url = fields.required_text("url", |text| page_url("url", text));
+        let scores = match fields.members("scores", Null::IsAbsent) {
+            Some(members) => {
+                let scores = read_scores(members);
+                scores.map_err(|faults| fields.faults("scores.", &faults)).ok()
+            }
+            None => {
+                fields.require("scores");
+                None
+            }
+        };
+        let items = fields.optional_objects("issues", Null::IsAbsent, MAX_ISSUES).unwrap_or_default();
+        let mut issues = Vec::with_capacity(items.len());
+        for (place, item) in items.into_iter().enumerate() {
+            match read_issue(item) {
+                Ok(issue) => issues.push(issue),
+                Err(faults) => fields.faults(&format!("issues.{place}."), &faults),
+            }
+        }
+        Some(Self { url: url?, scores: scores?, issues })
+    }
+}
+
+fn read_scores(members: Members<'_>) -> Result<Scores, FieldErrors> {
+    let mut fields = Fields::new(members);
+    // What is a whole number of hundredths elsewhere comes as 28.999999999999996 here.
+    let scores = SCORES.map(|name| {
+        fields.number(name, Null::IsAbsent, 0.0..=MAX_SCORE.into()).map(|score| score.round() as u8)
+    });
+    let faults = fields.into_errors();
+    if faults.is_empty() { Ok(Scores(scores)) } else { Err(faults) }
+}
+
+fn read_issue(members: Members<'_>) -> Result<Issue, FieldErrors> {
+    let mut fields = Fields::new(members);
+    let issue_type = fields.required_text("type", |text| {
+        issue_type(text).then(|| text.to_owned()).ok_or_else(|| {
+            "The type must be 1 to 100 letters, digits, underscores, dots, colons, slashes or hyphens."
+                .to_owned()
+        })
+    });
+    let severity = fields.required_text("severity", |text| {
+        Severity::parse(text).ok_or_else(|| {
+            let words = Severity::NAMES.join(", ");
+            format!("The selected severity is invalid. It must be one of: {words}.")
+        })
+    });
+    fields.look_at("element", |element| element.starts_with('"'), "The element must be a string.");
+    let details = fields.rest();
+    let faults = fields.into_errors();
+    match (issue_type, severity, details) {
+        (Some(issue_type), Some(severity), Some(details)) if faults.is_empty() => {
+            Ok(Issue { issue_type, severity, details })
+        }
+        _ => Err(faults),
+    }
+}
+
+impl From<SubmitSeoReportBody> for SubmitSeoReport {
+    fn from(body: SubmitSeoReportBody) -> Self {
+        let SubmitSeoReportBody { url, scores, issues } = body;
+        Self { url, scores, issues }
+    }
+}
+
+/// An address of a page.
+const PAGE: Values = Values::Text {
+    form: "an absolute http or https URL",
+    pattern: "^[Hh][Tt][Tt][Pp][Ss]?://",
+    max_length: 2048,
+    is_valid: |text| page_url("url", text).is_ok(),
+};
+
+const OF_PAGE: Filter = Filter { name: "url", values: PAGE, about: "On one page only" };
+
+/// What can be asked of the list of SEO reports.
+pub struct SeoReportList;
+
+impl Listed for SeoReportList {
+    const LIST: Description = Description {
+        sorts: SEO_REPORT_SORTS,
+        default_sort: "-created_at",
+        filters: &[OF_PAGE],
+        has_updated_at: false,
+        searched: None,
+        fields: &["id", "url", "scores", "issue_counts", "created_at"],
+        content: None,
+        includes: &[],
+        is_log: true,
+    };
+}
+
+/// What can be asked of the list of SEO issues.
+pub struct SeoIssueList;
+
+impl Listed for SeoIssueList {
+    const LIST: Description = Description {
+        sorts: SEO_ISSUE_SORTS,
+        default_sort: "-created_at",
+        filters: &[
+            Filter {
+                name: "severity",
+                values: Values::OneOf(&Severity::NAMES),
+                about: "Of one severity only",
+            },
+            Filter {
+                name: "type",
+                values: Values::Text {
+                    form: "a type of issues such as missing_alt",
+                    pattern: "^[A-Za-z0-9_.:/-]+$",
+                    max_length: 100,
+                    is_valid: issue_type,
+                },
+                about: "Of one type only",
+            },
+            OF_PAGE,
+            Filter { name: "report_id", values: Values::Id, about: "Of one report only" },
+        ],
+        has_updated_at: false,
+        searched: None,
+        fields: &["id", "report_id", "url", "issue_type", "severity", "details", "created_at"],
+        content: Some(Content { name: "details", most_bytes: 1 << 20 }),
+        includes: &[],
+        is_log: false,
+    };
+}
+
+/// The page that a list is asked for, in its one spelling.
+pub fn url_filter<R: Listed>(query: &ListQuery<R>) -> Option<String> {
+    query.filter("url").and_then(|url| page_url("url", url).ok())
+}
+
+impl From<&ListQuery<SeoIssueList>> for ListSeoIssues {
+    fn from(query: &ListQuery<SeoIssueList>) -> Self {
+        Self {
+            report_id: query.filter("report_id").and_then(|id| id.parse().ok()).map(SeoReportId),
+            url: url_filter(query),
+            issue_type: query.filter("type").map(str::to_owned),
+            severity: query.filter("severity").and_then(Severity::parse),
+        }
+    }
+}
