@@ -35,7 +35,7 @@ pub struct CreateWorkspace {
     pub slug: Option<String>,
     /// The plan; the catalog's default when there is none.
     pub tier: Option<String>,
-    /// Settings, as [`check_settings`](crate::tenants::check_settings) accepts them.
+    /// Settings, as [`check_settings`] accepts them.
     pub settings: JsonObject,
 }
 
