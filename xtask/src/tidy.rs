@@ -11,7 +11,7 @@ const LAYERS: [&[&str]; 7] = [
     &["server"],
     &["api", "actix"],
     &["app"],
-    &["delivery", "mcp", "limits-redis"],
+    &["delivery", "mcp"],
     &["storage", "egress"],
     &["keys", "limits", "entitlements", "webhooks", "seo", "pixel", "analytics"],
     &["kernel", "threads"],

@@ -4,7 +4,7 @@
 use serde_json::{Value, json};
 
 /// Type of the event, when it is sent, and the schema of its `data`.
-pub const EVENTS: [(&str, &str, &str); 12] = [
+pub const EVENTS: [(&str, &str, &str); 13] = [
     ("api_key.created", "An API key was made", "ApiKeyEventData"),
     ("api_key.updated", "An API key was changed", "ApiKeyEventData"),
     ("api_key.rotated", "An API key was replaced; the data is the new one's", "RotatedApiKeyEventData"),
@@ -19,6 +19,11 @@ pub const EVENTS: [(&str, &str, &str); 12] = [
         "seo.score.dropped",
         "A score is 10 points or more below what it was in the last report on the page",
         "SeoScoreDroppedEventData",
+    ),
+    (
+        "webhook.disabled",
+        "An endpoint said that it is gone, and gets no more deliveries",
+        "WebhookDisabledEventData",
     ),
     ("webhook.test", "Somebody asked for a test", "WebhookTestEventData"),
 ];
@@ -56,9 +61,9 @@ fn event(data: &str) -> Value {
         "properties": {
             "id": { "type": "string", "description": "The event's id, the same in every delivery and attempt.", "example": "evt_abc123def456" },
             "type": { "type": "string", "description": "What happened." },
-            "created_at": { "type": "string", "format": "date-time", "description": "When.", "example": "2026-01-15T10:30:00Z" },
-            "workspace_id": { "type": "integer", "format": "int64", "description": "The tenant.", "example": 1 },
-            "environment": { "type": "string", "enum": ["live", "test"], "description": "The world.", "example": "live" },
+            "created_at": { "type": "string", "format": "date-time", "description": "When it happened.", "example": "2026-01-15T10:30:00Z" },
+            "workspace_id": { "type": "integer", "format": "int64", "description": "Numeric id of the workspace.", "example": 1 },
+            "environment": { "type": "string", "enum": ["live", "test"], "description": "Environment: `live` or `test`.", "example": "live" },
             "data": { "$ref": data },
         },
     })

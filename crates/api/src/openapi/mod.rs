@@ -45,7 +45,7 @@ pub use version_3_0::document as document_3_0;
         own_events_wire::ApiKeyEventData, own_events_wire::RotatedApiKeyEventData,
         own_events_wire::WorkspaceEventData, own_events_wire::ThresholdEventData,
         own_events_wire::SeoReportEventData, own_events_wire::SeoScoreDroppedEventData,
-        own_events_wire::WebhookTestEventData))
+        own_events_wire::WebhookDisabledEventData, own_events_wire::WebhookTestEventData))
 )]
 struct Skeleton;
 

@@ -157,3 +157,18 @@ pub struct WebhookTestEventData {
     #[schema(example = "This is a test.")]
     message: String,
 }
+
+/// A webhook endpoint that was disabled.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "only describes what the use-cases write")]
+pub struct WebhookDisabledEventData {
+    /// Numeric id of the endpoint.
+    #[schema(example = 1)]
+    id: i64,
+    /// URL that deliveries were posted to.
+    #[schema(example = "https://your-app.com/webhooks")]
+    url: String,
+    /// Why it was disabled, for people.
+    #[schema(example = "The endpoint answered 410 Gone.")]
+    reason: String,
+}

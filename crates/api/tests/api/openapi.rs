@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use gatepost_test_support::{TestApp, both_engines};
+use gatepost_test_support::{Receiver, TestApp, both_engines, receiver::Reply};
 use serde_json::{Value, json};
 
 both_engines! { TestApp: what_endpoints_receive_is_what_is_described }
@@ -186,6 +186,12 @@ fn the_older_document_speaks_the_older_language() {
 
 async fn what_endpoints_receive_is_what_is_described(app: TestApp) {
     let root = &app.root_key;
+    let (gone, told) = (Receiver::start().await, Receiver::start().await);
+    gone.always(Reply::status(410, "", ""));
+    for (receiver, events) in [(&gone, "workspace.created"), (&told, "webhook.disabled")] {
+        let body = json!({ "url": receiver.url("/hook"), "events": [events] });
+        app.post(root, "/webhooks", &body).await.expect(201);
+    }
     let (key, _) = app.create_key(root, 0, json!({})).await;
     app.patch(root, &format!("/api-keys/{key}"), &json!({ "name": "Changed" })).await.expect(200);
     app.post(root, &format!("/api-keys/{key}/rotate"), &json!({})).await.expect(200);
@@ -206,6 +212,7 @@ async fn what_endpoints_receive_is_what_is_described(app: TestApp) {
         let report = json!({ "url": "https://example.com/page", "scores": scores });
         app.post(root, "/seo/report", &report).await.expect(201);
     }
+    told.wait_for(1).await;
 
     let document = gatepost_api::document();
     let resolve = |value: &Value| {
