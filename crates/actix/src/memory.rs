@@ -7,12 +7,12 @@ use std::{
     collections::HashMap,
     hash::Hash,
     net::IpAddr,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard},
     time::Duration,
 };
 
 use gatepost_app::gate::presented::network_of;
-use gatepost_kernel::{Clock, Error, Timestamp};
+use gatepost_kernel::{Clock, Error, LockAnyway, Timestamp};
 use gatepost_keys::TokenDigest;
 use gatepost_limits::MinuteWindow;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -142,7 +142,7 @@ impl Memory {
     }
 
     fn lock(&self) -> MutexGuard<'_, Book> {
-        self.book.lock().unwrap_or_else(PoisonError::into_inner)
+        self.book.lock_anyway()
     }
 }
 

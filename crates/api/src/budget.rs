@@ -5,11 +5,11 @@
 
 use std::{
     collections::{HashMap, VecDeque},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard},
     time::Duration,
 };
 
-use gatepost_kernel::{Error, Result, WorkspaceId};
+use gatepost_kernel::{Error, LockAnyway, Result, WorkspaceId};
 use tokio::{sync::oneshot, time::timeout};
 
 /// How much there is.
@@ -101,7 +101,7 @@ impl Budget {
     }
 
     fn lock(&self) -> MutexGuard<'_, Book> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock_anyway()
     }
 }
 

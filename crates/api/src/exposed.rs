@@ -1,11 +1,9 @@
 //! Keys that were sent without TLS where that is not allowed: whoever was on the way has read them, so the operator is told, once for
 //! each.
 
-use std::{
-    collections::HashSet,
-    sync::{Mutex, PoisonError},
-};
+use std::{collections::HashSet, sync::Mutex};
 
+use gatepost_kernel::LockAnyway;
 use gatepost_keys::{Token, TokenDigest};
 
 /// How many keys are remembered; then all are forgotten, and told again.
@@ -20,7 +18,7 @@ impl ExposedKeys {
     pub fn tell(&self, token: &str) {
         let Some(token) = Token::parse(token) else { return };
         let is_new = {
-            let mut told = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut told = self.0.lock_anyway();
             if told.len() >= MAX_REMEMBERED {
                 told.clear();
             }

@@ -7,11 +7,11 @@
 use std::{
     collections::VecDeque,
     panic::AssertUnwindSafe,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard},
 };
 
 use futures_util::FutureExt;
-use gatepost_kernel::{Error, Result};
+use gatepost_kernel::{Error, LockAnyway, Result};
 use tokio::{runtime::Handle, sync::oneshot};
 
 /// How many may usually wait; beyond that the database is far behind.
@@ -125,7 +125,7 @@ impl<R: Send + 'static, A: Send + 'static> Combiner<R, A> {
     }
 
     fn queue(&self) -> MutexGuard<'_, Queue<R, A>> {
-        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+        self.queue.lock_anyway()
     }
 }
 

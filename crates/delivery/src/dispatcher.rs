@@ -3,7 +3,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc, Mutex, MutexGuard,
         atomic::{AtomicBool, Ordering},
     },
     time::{Duration, Instant},
@@ -11,7 +11,7 @@ use std::{
 
 use gatepost_egress::Egress;
 use gatepost_entitlements::Catalog;
-use gatepost_kernel::{ClaimId, Clock, Timestamp, WebhookEndpointId, WorkspaceId, random};
+use gatepost_kernel::{ClaimId, Clock, LockAnyway, Timestamp, WebhookEndpointId, WorkspaceId, random};
 use gatepost_storage::{
     DeliveryResult, PostponedDelivery, Storage, StorageError, Tx, WebhookAttempt, WebhookEndpoint,
 };
@@ -319,7 +319,7 @@ impl Dispatcher {
     }
 
     fn agenda(&self) -> MutexGuard<'_, Agenda> {
-        self.0.agenda.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.agenda.lock_anyway()
     }
 
     fn is_stopping(&self) -> bool {
@@ -511,7 +511,7 @@ impl Dispatcher {
 
     /// Says once that nothing can be sent to an endpoint, and once that something can again.
     fn tell_the_log(&self, endpoint: &WebhookEndpoint, verdict: Verdict, sent: &Sent) {
-        let mut unsendable = self.0.unsendable.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut unsendable = self.0.unsendable.lock_anyway();
         if verdict.status.is_none() {
             if unsendable.insert(endpoint.id) {
                 tracing::error!(

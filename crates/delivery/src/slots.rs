@@ -9,11 +9,11 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard},
     time::{Duration, Instant},
 };
 
-use gatepost_kernel::{WebhookEndpointId, WorkspaceId};
+use gatepost_kernel::{LockAnyway, WebhookEndpointId, WorkspaceId};
 use tokio::sync::Notify;
 
 /// What an endpoint may have before anything is known of it.
@@ -131,7 +131,7 @@ impl Slots {
     }
 
     fn lock(&self) -> MutexGuard<'_, Taken> {
-        self.taken.lock().unwrap_or_else(PoisonError::into_inner)
+        self.taken.lock_anyway()
     }
 }
 

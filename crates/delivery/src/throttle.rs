@@ -3,14 +3,14 @@
 use std::{
     collections::HashMap,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc, Mutex, MutexGuard,
         atomic::{AtomicUsize, Ordering},
     },
     time::{Duration, Instant},
 };
 
 use gatepost_entitlements::Catalog;
-use gatepost_kernel::WorkspaceId;
+use gatepost_kernel::{LockAnyway, WorkspaceId};
 
 /// For how long it is believed what plan a workspace has.
 const BELIEVED: Duration = Duration::from_secs(10);
@@ -117,7 +117,7 @@ impl Throttle {
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<WorkspaceId, Bucket>> {
-        self.buckets.lock().unwrap_or_else(PoisonError::into_inner)
+        self.buckets.lock_anyway()
     }
 }
 

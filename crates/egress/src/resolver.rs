@@ -8,11 +8,11 @@ use std::{
     io,
     net::{IpAddr, SocketAddr, ToSocketAddrs},
     pin::Pin,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex},
     time::Duration,
 };
 
-use gatepost_kernel::WorkspaceId;
+use gatepost_kernel::{LockAnyway, WorkspaceId};
 use reqwest::dns::{Addrs, Name, Resolving};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
@@ -97,7 +97,7 @@ impl Resolver {
     /// Waits until a workspace may make one more look-up.
     async fn turn(&self, owner: WorkspaceId) -> Option<OwnedSemaphorePermit> {
         let turns = {
-            let mut all = self.turns.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut all = self.turns.lock_anyway();
             // Only those who look something up, or wait to, are remembered.
             all.retain(|_, turns| Arc::strong_count(turns) > 1);
             all.entry(owner).or_insert_with(|| Arc::new(Semaphore::new(AT_ONCE))).clone()

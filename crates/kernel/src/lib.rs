@@ -11,6 +11,7 @@ mod json;
 mod list;
 pub mod random;
 mod secret;
+mod sync;
 pub mod text;
 mod time;
 
@@ -23,4 +24,5 @@ pub use ids::{
 pub use json::{Json, JsonObject};
 pub use list::{Page, PageRequest, Position, TimeRange, Window};
 pub use secret::Secret;
+pub use sync::LockAnyway;
 pub use time::{AdjustedClock, CalendarTime, Clock, ManualClock, SystemClock, Timestamp};

@@ -1,11 +1,12 @@
 //! All servers of the operator's.
 
 use std::{
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex},
     time::Duration,
 };
 
 use gatepost_egress::Egress;
+use gatepost_kernel::LockAnyway;
 use tokio::{sync::watch, task::JoinHandle, time::timeout};
 
 use crate::{Server, ServerConfig, supervisor::supervise};
@@ -47,8 +48,7 @@ impl McpServers {
     pub async fn stop(&self, patience: Duration) {
         // Nobody may be left to hear it.
         let _ = self.0.stop.send(true);
-        let supervisors =
-            std::mem::take(&mut *self.0.supervisors.lock().unwrap_or_else(PoisonError::into_inner));
+        let supervisors = std::mem::take(&mut *self.0.supervisors.lock_anyway());
         let all = async {
             for supervisor in supervisors {
                 // One that panicked has dropped what it held.

@@ -2,13 +2,13 @@
 
 use std::{
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc, Mutex, MutexGuard,
         atomic::{AtomicU32, Ordering},
     },
     time::{Duration, Instant},
 };
 
-use gatepost_kernel::{Environment, RequestId, WorkspaceId};
+use gatepost_kernel::{Environment, LockAnyway, RequestId, WorkspaceId};
 use rmcp::{
     Peer, RoleClient,
     model::{
@@ -376,6 +376,6 @@ impl Server {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock_anyway()
     }
 }

@@ -3,9 +3,10 @@
 use std::{
     collections::HashMap,
     net::{Ipv4Addr, SocketAddr},
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex},
 };
 
+use gatepost_kernel::LockAnyway;
 use rand::RngExt;
 use tokio::net::UdpSocket;
 
@@ -68,7 +69,7 @@ impl NameServer {
 
     /// How often the addresses of a name were asked for.
     pub fn asked(&self, name: &str) -> usize {
-        self.asked.lock().unwrap_or_else(PoisonError::into_inner).get(name).copied().unwrap_or(0)
+        self.asked.lock_anyway().get(name).copied().unwrap_or(0)
     }
 }
 
@@ -89,7 +90,7 @@ fn answer(
     let name = labels.join(".");
     let addresses = match (zone.get(&name), kind) {
         (Some(answers), A) => {
-            let mut asked = asked.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut asked = asked.lock_anyway();
             let count = asked.entry(name.clone()).or_default();
             *count += 1;
             answers.get(*count - 1).or(answers.last()).cloned().unwrap_or_default()

@@ -3,10 +3,10 @@
 use std::{
     collections::VecDeque,
     net::SocketAddr,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex},
 };
 
-use gatepost_kernel::{Clock, SystemClock, Timestamp};
+use gatepost_kernel::{Clock, LockAnyway, SystemClock, Timestamp};
 use gatepost_webhooks::{EndpointSecret, Verifier, VerifyError};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -140,7 +140,7 @@ impl Receiver {
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Script> {
-        self.script.lock().unwrap_or_else(PoisonError::into_inner)
+        self.script.lock_anyway()
     }
 }
 
@@ -162,7 +162,7 @@ async fn converse(
         };
         bytes.drain(..length);
         let reply = {
-            let mut script = script.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut script = script.lock_anyway();
             script.next.pop_front().or_else(|| script.always.clone())
         };
         sender.send_modify(|all| all.push(request));

@@ -7,13 +7,14 @@ use std::{
     io,
     net::{IpAddr, SocketAddr},
     pin::{Pin, pin},
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex},
     task::{Context, Poll, ready},
     time::Duration,
 };
 
 use actix_web::rt::net::TcpStream;
 use gatepost_app::gate::presented::{self, network_of};
+use gatepost_kernel::LockAnyway;
 use ipnet::IpNet;
 use socket2::SockRef;
 use tokio::{
@@ -79,7 +80,7 @@ impl Seats {
             return Some(Seat(None));
         }
         let network = network_of(Some(address));
-        let mut taken = self.0.taken.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut taken = self.0.taken.lock_anyway();
         let seats = taken.entry(network).or_default();
         if *seats >= SEATS_PER_ADDRESS {
             return None;
@@ -92,7 +93,7 @@ impl Seats {
 impl Drop for Seat {
     fn drop(&mut self) {
         let Some((Seats(book), network)) = &self.0 else { return };
-        let mut taken = book.taken.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut taken = book.taken.lock_anyway();
         if let Some(seats) = taken.get_mut(network) {
             *seats -= 1;
             if *seats == 0 {

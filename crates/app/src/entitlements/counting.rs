@@ -6,12 +6,12 @@ use std::{
         hash_map::{Entry, RandomState},
     },
     hash::BuildHasher,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex},
     time::Duration,
 };
 
 use gatepost_entitlements::{FeatureKind, Grant, Operation, crossed};
-use gatepost_kernel::{CalendarTime, Environment, Error, Json, Result, Timestamp, WorkspaceId};
+use gatepost_kernel::{CalendarTime, Environment, Error, Json, LockAnyway, Result, Timestamp, WorkspaceId};
 use gatepost_storage::{EntitlementUse, NewEvent, StorageError, Tx, Workspace};
 use serde_json::json;
 
@@ -65,11 +65,11 @@ struct LastCount {
 
 impl Lane {
     fn last(&self, subject: &Subject) -> Option<LastCount> {
-        self.last.lock().unwrap_or_else(PoisonError::into_inner).get(subject).cloned()
+        self.last.lock_anyway().get(subject).cloned()
     }
 
     fn remember(&self, counts: impl IntoIterator<Item = (Subject, LastCount)>) {
-        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut last = self.last.lock_anyway();
         if last.len() > MAX_REMEMBERED {
             last.clear();
         }

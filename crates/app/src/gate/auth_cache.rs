@@ -16,13 +16,13 @@ use std::{
     collections::{HashMap, HashSet},
     hash::BuildHasherDefault,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc, Mutex, MutexGuard,
         atomic::{AtomicI64, AtomicU64, Ordering},
     },
     time::{Duration, Instant},
 };
 
-use gatepost_kernel::{ApiKeyId, ChangeId, Error, Result, Timestamp, WorkspaceId};
+use gatepost_kernel::{ApiKeyId, ChangeId, Error, LockAnyway, Result, Timestamp, WorkspaceId};
 use gatepost_keys::TokenDigest;
 use gatepost_storage::{ApiKeyOwner, ChangeSubject, CountedKey, Tx};
 use tokio::sync::{Notify, oneshot};
@@ -278,7 +278,7 @@ impl AuthCache {
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+    mutex.lock_anyway()
 }
 
 impl App {

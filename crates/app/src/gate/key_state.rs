@@ -9,7 +9,7 @@ use std::{
     net::IpAddr,
     num::NonZeroI64,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc, Mutex, MutexGuard,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
 };
@@ -17,7 +17,7 @@ use std::{
 use bytes::Bytes;
 use gatepost_analytics::Slot;
 use gatepost_entitlements::Access;
-use gatepost_kernel::{ApiKeyId, Environment, Error, Result, Timestamp, WorkspaceId};
+use gatepost_kernel::{ApiKeyId, Environment, Error, LockAnyway, Result, Timestamp, WorkspaceId};
 use gatepost_keys::{IpAllowlist, KeyStatus, Scope, ScopeRef, ScopeSet, TokenDigest};
 use gatepost_limits::{Allowance, Meter};
 use gatepost_storage::{RequestCounts, UsageDelta};
@@ -162,7 +162,7 @@ impl KeyState {
     }
 
     pub fn lock(&self) -> MutexGuard<'_, Memory> {
-        self.memory.lock().unwrap_or_else(PoisonError::into_inner)
+        self.memory.lock_anyway()
     }
 
     /// Marks it as dropped, unless it still holds something or was used since the last time.

@@ -6,11 +6,11 @@
 use std::{
     hash::Hash,
     net::IpAddr,
-    sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::Ordering},
+    sync::{Arc, Mutex, MutexGuard, atomic::Ordering},
     time::Duration,
 };
 
-use gatepost_kernel::{ApiKeyId, Error, Result, Timestamp, WorkspaceId};
+use gatepost_kernel::{ApiKeyId, Error, LockAnyway, Result, Timestamp, WorkspaceId};
 use gatepost_limits::{Allowance, DayLease, Meter, Refusal, Verdict, Whole, day_of};
 use gatepost_storage::{CountedKey, LeaseHolder, Tx};
 
@@ -90,7 +90,7 @@ impl Default for Slot {
 
 impl Slot {
     fn lock(&self) -> MutexGuard<'_, Option<Meter>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock_anyway()
     }
 }
 

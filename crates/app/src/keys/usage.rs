@@ -4,11 +4,11 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard},
 };
 
 use gatepost_analytics::Slot;
-use gatepost_kernel::{ApiKeyId, Error, Result, Timestamp};
+use gatepost_kernel::{ApiKeyId, Error, LockAnyway, Result, Timestamp};
 use gatepost_keys::ApiKey;
 use gatepost_limits::{day_end, day_of};
 use gatepost_storage::{DayUsage, RequestCounts, Tx, UsageDelta};
@@ -72,7 +72,7 @@ impl UsageRecorder {
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+    mutex.lock_anyway()
 }
 
 fn plus(a: RequestCounts, b: RequestCounts) -> RequestCounts {

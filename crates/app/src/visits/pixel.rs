@@ -9,13 +9,13 @@ use std::{
     collections::HashMap,
     net::IpAddr,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex,
         atomic::{AtomicU64, Ordering},
     },
     time::Duration,
 };
 
-use gatepost_kernel::{Environment, Error, Json, Result, Timestamp, WorkspaceId, random};
+use gatepost_kernel::{Environment, Error, Json, LockAnyway, Result, Timestamp, WorkspaceId, random};
 use gatepost_pixel::{PixelSettings, Visit, domain_of, names_of, network_of, page_of, referrer_of};
 use gatepost_storage::{NewPixelEvent, Tx};
 use rand::RngExt;
@@ -78,16 +78,16 @@ pub(crate) struct Sites {
 impl Sites {
     pub(crate) fn forget(&self) {
         self.version.fetch_add(1, Ordering::SeqCst);
-        self.known.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        self.known.lock_anyway().clear();
     }
 
     fn get(&self, domain: &str, now: Timestamp) -> Option<Option<Arc<Site>>> {
-        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = self.known.lock_anyway();
         known.get(domain).filter(|(_, until)| now < *until).map(|(site, _)| site.clone())
     }
 
     fn put(&self, domain: String, site: Option<Arc<Site>>, now: Timestamp, version: u64) {
-        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut known = self.known.lock_anyway();
         if self.version.load(Ordering::SeqCst) != version {
             return;
         }

@@ -5,11 +5,11 @@ use std::{
     borrow::Cow,
     collections::{BTreeMap, HashMap, HashSet},
     hash::{BuildHasher, RandomState},
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Mutex, MutexGuard},
 };
 
 use gatepost_analytics::Slot;
-use gatepost_kernel::Result;
+use gatepost_kernel::{LockAnyway, Result};
 use gatepost_storage::{CountedValues, NewPixelEvent, PixelDimension, Tx};
 
 /// How many of each.
@@ -41,7 +41,7 @@ impl PixelValues {
     }
 
     fn lock(&self) -> MutexGuard<'_, Known> {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+        self.known.lock_anyway()
     }
 
     /// Remembers what was learned, and forgets the quarter hours before.

@@ -15,6 +15,7 @@ use crossbeam_channel::{Receiver, RecvTimeoutError};
 use diesel::{
     QueryableByName, RunQueryDsl, SqliteConnection, connection::SimpleConnection, sql_types::Integer,
 };
+use gatepost_kernel::LockAnyway;
 
 const CHECKPOINT_EVERY: Duration = Duration::from_secs(1);
 /// From here on, the log is emptied as soon as that takes little.
@@ -56,7 +57,7 @@ struct Closed<'a>(&'a Readers);
 
 impl Readers {
     fn lock(&self) -> MutexGuard<'_, ReadersState> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock_anyway()
     }
 
     fn enter(&self) -> Reading<'_> {
@@ -126,7 +127,7 @@ impl WriteAheadLog {
     /// Moves the log into the file, once a second, until `ended`. Nobody waits for it.
     pub(super) fn keep_moving(&self, mut conn: SqliteConnection, ended: &Receiver<()>) {
         while ended.recv_timeout(CHECKPOINT_EVERY) == Err(RecvTimeoutError::Timeout) {
-            let _moving = self.moving.lock().unwrap_or_else(PoisonError::into_inner);
+            let _moving = self.moving.lock_anyway();
             if let Err(error) = conn.batch_execute("PRAGMA wal_checkpoint(PASSIVE)") {
                 tracing::warn!(error = %error, "the write-ahead log could not be moved into the database file");
             }
@@ -143,9 +144,7 @@ impl WriteAheadLog {
         let moving = match self.moving.try_lock() {
             Ok(moving) => Some(moving),
             Err(TryLockError::Poisoned(moving)) => Some(moving.into_inner()),
-            Err(TryLockError::WouldBlock) if at_all_costs => {
-                Some(self.moving.lock().unwrap_or_else(PoisonError::into_inner))
-            }
+            Err(TryLockError::WouldBlock) if at_all_costs => Some(self.moving.lock_anyway()),
             Err(TryLockError::WouldBlock) => None,
         };
         let Some(_moving) = moving else { return };
