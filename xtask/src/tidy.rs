@@ -195,5 +195,60 @@ fn migrations(faults: &mut Vec<String>) -> Result<(), Failure> {
     for name in sqlite.symmetric_difference(&postgres) {
         faults.push(format!("migration {} is in one tree only", Path::new(name).display()));
     }
+    for (engine, name) in
+        sqlite.iter().map(|name| ("sqlite", name)).chain(postgres.iter().map(|name| ("postgres", name)))
+    {
+        let path = files::root().join("migrations").join(engine).join(name).join("up.sql");
+        let text = fs::read_to_string(&path)?;
+        if let Some(statement) = contracts(&text).filter(|_| !text.starts_with("-- contract: ")) {
+            faults.push(format!(
+                "migrations/{engine}/{}: `{statement}` takes something away; begin with `-- contract: ` and why the previous \
+                 release can live with it (migrations/README.md)",
+                Path::new(name).display()
+            ));
+        }
+    }
     Ok(())
+}
+
+/// The first statement of a migration that a release may not expect which knows nothing of it.
+fn contracts(sql: &str) -> Option<String> {
+    let code: Vec<&str> = sql.lines().map(|line| line.split("--").next().unwrap_or_default()).collect();
+    let words = |statement: &str| statement.split_whitespace().collect::<Vec<_>>().join(" ");
+    let statements = code.join("\n");
+    statements.split(';').map(words).find(|statement| {
+        let upper = statement.to_uppercase();
+        let has = |word: &str| upper.split(|c: char| !c.is_alphanumeric() && c != '_').any(|w| w == word);
+        let adds_unfilled = upper
+            .split("ADD COLUMN")
+            .skip(1)
+            .any(|column| column.contains("NOT NULL") && !column.contains("DEFAULT"));
+        has("DROP") || has("RENAME") || upper.contains("SET NOT NULL") || adds_unfilled
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::contracts;
+
+    #[test]
+    fn what_takes_something_away_is_told_from_what_adds() {
+        for sql in [
+            "CREATE TABLE a (b TEXT);\nDROP TABLE c;",
+            "ALTER TABLE a RENAME COLUMN b TO c;",
+            "ALTER TABLE a\n    ALTER COLUMN b SET NOT NULL;",
+            "ALTER TABLE a ADD COLUMN b TEXT NOT NULL;",
+            "ALTER TABLE a ADD COLUMN b TEXT DEFAULT '', ADD COLUMN c TEXT NOT NULL;",
+            "drop index a;",
+        ] {
+            assert!(contracts(sql).is_some(), "{sql}");
+        }
+        for sql in [
+            "-- DROP what?\nCREATE TABLE a (b TEXT NOT NULL);",
+            "ALTER TABLE a ADD COLUMN b TEXT NOT NULL DEFAULT 'add';",
+            "CREATE INDEX dropped_at ON a (dropped);",
+        ] {
+            assert_eq!(contracts(sql), None, "{sql}");
+        }
+    }
 }

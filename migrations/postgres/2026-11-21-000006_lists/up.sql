@@ -1,3 +1,4 @@
+-- contract: the indices are made anew at once, with more columns.
 -- What lists are read from: page by page, each row found in its place.
 CREATE INDEX workspaces_created ON workspaces (created_at, id) WHERE deleted_at IS NULL;
 CREATE INDEX api_keys_created ON api_keys (workspace_id, created_at, id) WHERE revoked_at IS NULL;

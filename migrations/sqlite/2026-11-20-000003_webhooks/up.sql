@@ -1,3 +1,4 @@
+-- contract: no release wrote the events that are dropped; they were a sketch of this table.
 -- Events, with the payload byte for byte as it is signed and sent; `sequence` is the order in which they were stored.
 DROP TABLE events;
 CREATE TABLE events (

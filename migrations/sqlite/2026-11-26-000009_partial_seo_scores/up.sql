@@ -1,3 +1,4 @@
+-- contract: a release that expects every score cannot read rows without one, so 0.2.0 is the oldest that may.
 -- A score can be missing: real reports are not whole.
 -- SQLite cannot take NOT NULL away from a column, so each is made anew.
 ALTER TABLE seo_reports RENAME COLUMN performance TO old_performance;

@@ -1,3 +1,4 @@
+-- contract: a file of SQLite is served by one process, which has ended; 0.2.0 is the oldest that may come back.
 -- The words that are searched for, under whom they belong to: looking for some reads nobody else's. A workspace is its own owner. The
 -- texts stay where they are.
 CREATE TABLE workspaces_search_words (
