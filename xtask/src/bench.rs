@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, fs, process::Command};
 
-use crate::{Failure, files, say};
+use crate::{Failure, cargo::cargo, files, say};
 
 const BEGIN: &str = "<!-- begin figures -->\n";
 const END: &str = "<!-- end figures -->\n";
@@ -13,7 +13,7 @@ const LOAD_CORE: &str = "1";
 pub fn run(rows: &[u32], seconds: u64, rounds: usize) -> Result<(), Failure> {
     let root = files::root();
     let build = ["build", "--release", "--locked", "-p", "gatepost-server", "-p", "gatepost-bench"];
-    succeed(Command::new(env!("CARGO")).args(build).current_dir(&root))?;
+    succeed(cargo().args(build).current_dir(&root))?;
     let (programs, report) = (root.join("target/release"), root.join("target/figures.md"));
     let mut measure = Command::new("taskset");
     measure.args(["-c", LOAD_CORE]).arg(programs.join("gatepost-bench"));

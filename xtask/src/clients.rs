@@ -6,7 +6,7 @@ use std::{
     process::Command,
 };
 
-use crate::{Failure, files, say};
+use crate::{Failure, cargo::cargo, files, say};
 
 /// Installs what `clients` asks for, unless that was done before.
 pub fn provide() -> Result<(), Failure> {
@@ -84,9 +84,9 @@ pub fn generate() -> Result<(), Failure> {
     run_clean(generate.arg("--output-path").arg(&generated).env("PATH", path))?;
 
     let manifest = sources.join("examples/rust/Cargo.toml");
-    let mut cargo = Command::new(env!("CARGO"));
-    cargo.args(["build", "--quiet", "--locked", "--manifest-path"]).arg(manifest);
-    run(cargo.arg("--target-dir").arg(installed.join("rust")))
+    let mut example = cargo();
+    example.args(["build", "--quiet", "--locked", "--manifest-path"]).arg(manifest);
+    run(example.arg("--target-dir").arg(installed.join("rust")))
 }
 
 /// An empty directory.

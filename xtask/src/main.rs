@@ -1,6 +1,7 @@
 //! The project's own commands; `cargo xtask --help` lists them.
 
 mod bench;
+mod cargo;
 mod circles;
 mod clients;
 mod docs;

@@ -4,7 +4,7 @@ use std::process::Command;
 
 use serde_json::Value;
 
-use crate::{Failure, files, say};
+use crate::{Failure, cargo::cargo, files, say};
 
 /// The documents, and the versions of OpenAPI that they are in.
 const DOCUMENTS: [(&str, &str); 2] = [("openapi/openapi.json", "3.1"), ("openapi/openapi-3.0.json", "3.0")];
@@ -23,7 +23,7 @@ pub fn run(check: bool) -> Result<(), Failure> {
             "--format",
             version,
         ];
-        let output = Command::new(env!("CARGO")).args(args).current_dir(files::root()).output()?;
+        let output = cargo().args(args).current_dir(files::root()).output()?;
         if !output.status.success() {
             return Err(String::from_utf8_lossy(&output.stderr).into());
         }

@@ -12,7 +12,11 @@ use std::{
 
 use gatepost_keys::count_tokens;
 
-use crate::{Failure, clients, files, say};
+use crate::{
+    Failure,
+    cargo::{as_from_a_shell, cargo},
+    clients, files, say,
+};
 
 /// A program that tests run, and Debian's package that brings it.
 const NEEDED: [(&str, &str); 8] = [
@@ -41,10 +45,11 @@ const STREAMS_END: Duration = Duration::from_secs(20);
 fn without_a_way_out() -> Command {
     if !is_root() {
         say("not root, so tests run in the machine's own network");
-        return Command::new(env!("CARGO"));
+        return cargo();
     }
     let mut alone = Command::new("unshare");
     alone.args(["--net", "sh", "-c", "ip link set lo up && exec \"$@\"", "sh", env!("CARGO")]);
+    as_from_a_shell(&mut alone);
     alone.env("CARGO_NET_OFFLINE", "true");
     alone
 }
@@ -56,28 +61,27 @@ pub fn run(install: bool, full: bool, filter: Option<&str>) -> Result<(), Failur
     if full {
         clients::generate()?;
     }
-    let mut cargo = without_a_way_out();
+    let mut run = without_a_way_out();
     // What requests cost is measured on the program as it is released; whoever asks for some tests does not wait for that.
     if filter.is_none() {
         let build = ["build", "--release", "--locked"];
-        if !Command::new(env!("CARGO")).args(build).current_dir(files::root()).status()?.success() {
+        if !cargo().args(build).current_dir(files::root()).status()?.success() {
             return Err("the release does not build".into());
         }
-        cargo.env("GATEPOST_TEST_RELEASED", files::root().join("target/release/gatepost"));
+        run.env("GATEPOST_TEST_RELEASED", files::root().join("target/release/gatepost"));
     }
     let tests = ["test", "--locked", "--workspace", "--no-fail-fast"];
     // Built before, since what runs reaches nobody who has crates.
-    if !Command::new(env!("CARGO")).args(tests).arg("--no-run").current_dir(files::root()).status()?.success()
-    {
+    if !cargo().args(tests).arg("--no-run").current_dir(files::root()).status()?.success() {
         return Err("the tests do not build".into());
     }
-    cargo.args(tests).args(filter);
+    run.args(tests).args(filter);
     if full {
-        cargo.env("GATEPOST_TEST_FULL", "1");
+        run.env("GATEPOST_TEST_FULL", "1");
     }
     // What passing tests print is not for people, but must hold no key either.
-    cargo.args(["--", "--show-output"]).current_dir(files::root());
-    let mut child = cargo.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
+    run.args(["--", "--show-output"]).current_dir(files::root());
+    let mut child = run.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
     let (kept, printed) = mpsc::channel();
     tee(child.stdout.take(), Quiet { hiding: false, line: Vec::new() }, kept.clone());
     tee(child.stderr.take(), io::stderr(), kept);
