@@ -16,7 +16,7 @@ pub struct VerifiedKey {
     pub key_id: ApiKeyId,
     /// The tenant that it belongs to.
     pub workspace_id: WorkspaceId,
-    /// The world that it belongs to.
+    /// The environment that it belongs to.
     pub environment: Environment,
     /// What it may do.
     pub scopes: Vec<String>,

@@ -32,7 +32,7 @@ pub struct AuditTargetView {
     /// `api_key`, `workspace`, `webhook` or `mcp_server`
     #[schema(example = "api_key")]
     r#type: String,
-    /// Its number.
+    /// Numeric id of what was changed.
     #[schema(example = 2)]
     id: i64,
 }
@@ -40,7 +40,7 @@ pub struct AuditTargetView {
 /// One change.
 #[derive(Serialize, ToSchema)]
 pub struct AuditEntryView {
-    /// Its number.
+    /// Numeric id of the entry.
     #[schema(value_type = i64, example = 1)]
     id: AuditEntryId,
     /// What was done.

@@ -17,8 +17,8 @@ macro_rules! closed_sets {
         impl utoipa::PartialSchema for $name {
             fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::Schema> {
                 let (words, about) = ($words, concat!($($about),*).trim());
-                let schema = utoipa::openapi::ObjectBuilder::new().schema_type(utoipa::openapi::Type::String).description(Some(about));
-                schema.enum_values(Some(words)).build().into()
+                let schema = utoipa::openapi::ObjectBuilder::new().schema_type(utoipa::openapi::Type::String);
+                schema.description(Some(about)).enum_values(Some(words)).build().into()
             }
         }
 

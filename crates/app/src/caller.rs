@@ -173,7 +173,7 @@ impl Caller {
         self.home().is_root()
     }
 
-    /// The caller's world.
+    /// The caller's environment.
     pub fn environment(&self) -> Environment {
         self.principal().map_or(Environment::Live, Principal::environment)
     }
@@ -242,7 +242,7 @@ impl Caller {
         }
     }
 
-    /// Refuses a test key: what is asked changes the workspace itself, which is never part of the test world.
+    /// Refuses a test key: what is asked changes the workspace itself, which is never part of the test environment.
     ///
     /// # Errors
     /// [`Error::AccessDenied`].

@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 /// One row of the table.
 pub struct Row {
-    /// Its number in the list of figures to reach.
+    /// Number in the list of figures to reach.
     pub number: u32,
     /// What was measured.
     pub what: &'static str,

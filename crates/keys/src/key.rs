@@ -9,11 +9,11 @@ use crate::{IpAllowlist, ScopeSet};
 /// An API key without its secret.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ApiKey {
-    /// Its number.
+    /// Numeric id of the API key.
     pub id: ApiKeyId,
     /// The tenant it belongs to.
     pub workspace_id: WorkspaceId,
-    /// The world it belongs to.
+    /// The environment that it belongs to.
     pub environment: Environment,
     /// A label for people.
     pub name: String,

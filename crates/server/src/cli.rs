@@ -187,7 +187,7 @@ pub enum KeysCommand {
     },
     /// Revoke a key
     Revoke {
-        /// Its number
+        /// Numeric id of the key
         id: i64,
         /// One JSON object instead of lines
         #[arg(long)]

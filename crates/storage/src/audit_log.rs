@@ -26,7 +26,7 @@ pub const AUDIT_SORTS: &[SortKey] = &[SortKey::new("created_at", "audit_log.crea
 pub struct AuditFilter {
     /// In whose log they stand.
     pub workspace_id: WorkspaceId,
-    /// In which world.
+    /// Environment: `live` or `test`.
     pub environment: Environment,
     /// One action only.
     pub action: Option<String>,
@@ -77,7 +77,7 @@ impl Actor {
 pub struct NewAuditEntry {
     /// In whose log it stands.
     pub workspace_id: WorkspaceId,
-    /// In which world.
+    /// Environment: `live` or `test`.
     pub environment: Environment,
     /// What was done, e.g. `api_key.created`.
     pub action: &'static str,
@@ -100,11 +100,11 @@ pub struct NewAuditEntry {
 /// A row that was written.
 #[derive(Debug, Clone)]
 pub struct AuditEntry {
-    /// Its number.
+    /// Numeric id of the entry.
     pub id: AuditEntryId,
     /// In whose log it stands.
     pub workspace_id: WorkspaceId,
-    /// In which world.
+    /// Environment: `live` or `test`.
     pub environment: Environment,
     /// What was done.
     pub action: String,
@@ -226,7 +226,7 @@ impl Tx<'_> {
         Ok(())
     }
 
-    /// One page of a workspace's log in one world.
+    /// One page of a workspace's log in one environment.
     pub async fn audit_entry_list(
         &mut self,
         filter: &AuditFilter,

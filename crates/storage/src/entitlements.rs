@@ -18,12 +18,12 @@ use crate::{
     types::{DbTime, Instant, to_i64},
 };
 
-/// What counts together: a feature of a workspace in one world and one period.
+/// What counts together: a feature of a workspace in one environment and one period.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct CounterKey {
     /// The tenant.
     pub workspace_id: WorkspaceId,
-    /// The world.
+    /// Environment: `live` or `test`.
     pub environment: Environment,
     /// The feature.
     pub feature: String,
@@ -337,7 +337,7 @@ impl Tx<'_> {
         Ok(counted.into_iter().fold(0, |sum, used| sum.saturating_add(used.unsigned_abs())))
     }
 
-    /// What was decided under idempotency keys of a workspace and world.
+    /// What was decided under idempotency keys of a workspace and environment.
     pub async fn entitlement_use_kept(
         &mut self,
         workspace: WorkspaceId,

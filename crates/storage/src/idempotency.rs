@@ -18,7 +18,7 @@ pub struct IdempotencyRecord {
     pub idempotency_key: String,
     /// The tenant that the request acted on.
     pub workspace_id: WorkspaceId,
-    /// The world of the key.
+    /// The environment of the key.
     pub environment: Environment,
     /// HMAC-SHA-256 of method, path, workspace and body, by the token of the key.
     pub fingerprint: [u8; 32],

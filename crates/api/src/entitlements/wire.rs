@@ -418,7 +418,7 @@ pub struct EntitlementSummaryView {
     /// The workspace.
     #[schema(value_type = i64, example = 1)]
     workspace_id: WorkspaceId,
-    /// Its plan.
+    /// Name of the plan of the workspace.
     #[schema(example = "pro")]
     tier: String,
     /// The features by their keys, in the plan's order.

@@ -26,7 +26,7 @@ const MAX_GRACE_PERIOD_HOURS: u16 = 168;
 /// A new API key with its secret.
 #[derive(Serialize, ToSchema)]
 pub struct CreatedApiKeyView {
-    /// Its number.
+    /// Numeric id of the API key.
     #[schema(value_type = i64, example = 2)]
     id: ApiKeyId,
     /// A label for people.

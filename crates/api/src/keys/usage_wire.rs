@@ -55,7 +55,7 @@ pub struct DayUsageView {
 /// The key that a rotation replaced.
 #[derive(Serialize, ToSchema)]
 pub struct ReplacedKeyView {
-    /// Its number.
+    /// Numeric id of the API key.
     #[schema(value_type = i64, example = 2)]
     id: ApiKeyId,
     /// When it was last used; null if never.

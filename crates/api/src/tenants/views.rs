@@ -11,7 +11,7 @@ use crate::closed_sets::{ApiKeyStatus, EnvironmentWord};
 /// An API key without its secret.
 #[derive(Serialize, ToSchema)]
 pub struct ApiKeyView {
-    /// Its number.
+    /// Numeric id of the API key.
     #[schema(value_type = i64, example = 1)]
     id: ApiKeyId,
     /// A label for people.
@@ -98,7 +98,7 @@ impl ApiKeyView {
 /// A tenant.
 #[derive(Serialize, ToSchema)]
 pub struct WorkspaceView {
-    /// Its number; 1 is the root workspace.
+    /// Numeric id of the workspace; 1 is the root workspace.
     #[schema(value_type = i64, example = 1)]
     id: WorkspaceId,
     /// A name for people.

@@ -65,7 +65,7 @@ impl From<IssueCounts> for SeoIssueCountsView {
 /// What was found out about a page.
 #[derive(Serialize, ToSchema)]
 pub struct SeoReportView {
-    /// Its number; `report_id` of its issues.
+    /// Numeric id of the report; `report_id` of its issues.
     #[schema(value_type = i64, example = 1)]
     id: SeoReportId,
     /// The page.
@@ -90,7 +90,7 @@ impl From<SeoReport> for SeoReportView {
 /// Something that was found on a page.
 #[derive(Serialize, ToSchema)]
 pub struct SeoIssueView {
-    /// Its number.
+    /// Numeric id of the issue.
     #[schema(value_type = i64, example = 1)]
     id: SeoIssueId,
     /// The report that it is part of.

@@ -31,7 +31,7 @@ const MAX_DESCRIPTION: usize = 255;
 /// A webhook endpoint without its secret.
 #[derive(Serialize, ToSchema)]
 pub struct WebhookView {
-    /// Its number.
+    /// Numeric id of the endpoint.
     #[schema(value_type = i64, example = 1)]
     id: WebhookEndpointId,
     /// Where its deliveries go.
@@ -129,7 +129,7 @@ impl From<SigningSecret> for SigningSecretView {
 /// A new webhook endpoint with its secret.
 #[derive(Serialize, ToSchema)]
 pub struct CreatedWebhookView {
-    /// Its number.
+    /// Numeric id of the endpoint.
     #[schema(value_type = i64, example = 2)]
     id: WebhookEndpointId,
     /// Where its deliveries go.
@@ -373,7 +373,7 @@ fn millis(duration: Duration) -> u64 {
 /// One event on its way to one endpoint.
 #[derive(Serialize, ToSchema)]
 pub struct WebhookDeliveryView {
-    /// Its number.
+    /// Numeric id of the delivery.
     #[schema(value_type = i64, example = 1)]
     id: WebhookDeliveryId,
     /// What it tells of.

@@ -8,7 +8,7 @@ use crate::visits::seo_wire::{SeoIssueCountsView, SeoScoresView};
 #[derive(ToSchema)]
 #[expect(dead_code, reason = "only describes what the use-cases write")]
 pub struct ApiKeyEventData {
-    /// Its number.
+    /// Numeric id of the API key.
     #[schema(example = 2)]
     id: i64,
     /// A label for people.
@@ -35,7 +35,7 @@ pub struct ApiKeyEventData {
 #[derive(ToSchema)]
 #[expect(dead_code, reason = "only describes what the use-cases write")]
 pub struct RotatedApiKeyEventData {
-    /// Its number.
+    /// Numeric id of the new API key.
     #[schema(example = 3)]
     id: i64,
     /// A label for people.
@@ -68,7 +68,7 @@ pub struct RotatedApiKeyEventData {
 #[derive(ToSchema)]
 #[expect(dead_code, reason = "only describes what the use-cases write")]
 pub struct WorkspaceEventData {
-    /// Its number.
+    /// Numeric id of the workspace.
     #[schema(example = 2)]
     id: i64,
     /// A name for people.
@@ -113,7 +113,7 @@ pub struct ThresholdEventData {
 #[derive(ToSchema)]
 #[expect(dead_code, reason = "only describes what the use-cases write")]
 pub struct SeoReportEventData {
-    /// Its number.
+    /// Numeric id of the report.
     #[schema(example = 1)]
     id: i64,
     /// The page.

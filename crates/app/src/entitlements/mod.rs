@@ -27,7 +27,7 @@ pub const MAX_QUANTITY: u64 = (1 << 53) - 1;
 pub struct Summary {
     /// The workspace.
     pub workspace_id: WorkspaceId,
-    /// Its plan.
+    /// Name of the plan of the workspace.
     pub tier: String,
     /// The features, in the plan's order.
     pub features: Vec<FeatureStanding>,

@@ -41,7 +41,7 @@ impl Principal {
         self.state.workspace_id
     }
 
-    /// The world that the key belongs to.
+    /// The environment that the key belongs to.
     pub fn environment(&self) -> Environment {
         self.state.environment
     }

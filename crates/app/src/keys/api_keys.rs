@@ -81,7 +81,7 @@ pub fn check_expiry(expires_at: Timestamp, now: Timestamp) -> Result<(), String>
 pub struct ListApiKeys {
     /// One status only; without it, all that are not revoked.
     pub status: Option<KeyStatus>,
-    /// One world only.
+    /// One environment only.
     pub environment: Option<Environment>,
     /// Whether to answer their workspace too.
     pub with_workspace: bool,

@@ -175,7 +175,7 @@ pub async fn track(
     }
     let event = NewPixelEvent {
         workspace_id: site.workspace_id,
-        // A page shows no key, so it is always of the world that counts.
+        // A page shows no key, so it is always of the live environment.
         environment: Environment::Live,
         page: page_of(&input.url),
         referring_site: referrer_of(&input.url, input.referrer.as_ref()),

@@ -36,7 +36,7 @@ pub const API_KEY_SORTS: &[SortKey] = &[
 pub struct NewApiKey {
     /// The tenant.
     pub workspace_id: WorkspaceId,
-    /// The world.
+    /// Environment: `live` or `test`.
     pub environment: Environment,
     /// A label for people.
     pub name: String,

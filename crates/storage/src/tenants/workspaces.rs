@@ -38,7 +38,7 @@ pub struct WorkspaceFilter {
 /// A tenant.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Workspace {
-    /// Its number; 1 is the root.
+    /// Numeric id of the workspace; 1 is the root.
     pub id: WorkspaceId,
     /// A name for people.
     pub name: String,

@@ -24,7 +24,7 @@ use crate::{
 pub struct NewPixelEvent {
     /// The tenant.
     pub workspace_id: WorkspaceId,
-    /// The world.
+    /// Environment: `live` or `test`.
     pub environment: Environment,
     /// What happened.
     pub visit: Visit,
@@ -77,7 +77,7 @@ pub struct PixelOwner {
     pub domain: String,
     /// The tenant.
     pub workspace_id: WorkspaceId,
-    /// Its plan.
+    /// Name of its plan.
     pub tier: String,
     /// All its settings.
     pub settings: JsonObject,

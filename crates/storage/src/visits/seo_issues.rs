@@ -28,7 +28,7 @@ pub const SEO_ISSUE_SORTS: &[SortKey] = &[
 /// An issue that was kept.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SeoIssue {
-    /// Its number.
+    /// Numeric id of the issue.
     pub id: SeoIssueId,
     /// The report that it is part of.
     pub report_id: SeoReportId,
@@ -49,7 +49,7 @@ pub struct SeoIssue {
 pub struct SeoIssueFilter {
     /// The tenant.
     pub workspace_id: WorkspaceId,
-    /// The world.
+    /// Environment: `live` or `test`.
     pub environment: Environment,
     /// Of one report only.
     pub report_id: Option<SeoReportId>,
@@ -159,7 +159,7 @@ impl Tx<'_> {
         Ok(())
     }
 
-    /// One page of a workspace's issues in one world.
+    /// One page of a workspace's issues in one environment.
     pub async fn seo_issue_list(
         &mut self,
         filter: &SeoIssueFilter,

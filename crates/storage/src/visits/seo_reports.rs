@@ -24,7 +24,7 @@ pub const SEO_REPORT_SORTS: &[SortKey] = &[SortKey::new("created_at", "seo_repor
 pub struct NewSeoReport {
     /// The tenant.
     pub workspace_id: WorkspaceId,
-    /// The world.
+    /// Environment: `live` or `test`.
     pub environment: Environment,
     /// The page, as [`gatepost_seo::page_url`] gives it.
     pub url: String,
@@ -39,7 +39,7 @@ pub struct NewSeoReport {
 /// A report that was kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SeoReport {
-    /// Its number.
+    /// Numeric id of the report.
     pub id: SeoReportId,
     /// The page.
     pub url: String,
@@ -171,7 +171,7 @@ impl Tx<'_> {
         Ok(report)
     }
 
-    /// One page of a workspace's reports in one world; all, or those on one page of the web.
+    /// One page of a workspace's reports in one environment; all, or those on one page of the web.
     pub async fn seo_report_list(
         &mut self,
         workspace: WorkspaceId,

@@ -37,11 +37,11 @@ pub struct WebhookDeliveryFilter {
 /// One event on its way to one endpoint.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WebhookDelivery {
-    /// Its number.
+    /// Numeric id of the delivery.
     pub id: WebhookDeliveryId,
     /// The tenant.
     pub workspace_id: WorkspaceId,
-    /// The world.
+    /// Environment: `live` or `test`.
     pub environment: Environment,
     /// Where it goes.
     pub endpoint_id: WebhookEndpointId,

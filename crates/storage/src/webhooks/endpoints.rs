@@ -41,11 +41,11 @@ pub struct PreviousSecret {
 /// An endpoint.
 #[derive(Debug, Clone)]
 pub struct WebhookEndpoint {
-    /// Its number.
+    /// Numeric id of the endpoint.
     pub id: WebhookEndpointId,
     /// The tenant.
     pub workspace_id: WorkspaceId,
-    /// The world.
+    /// Environment: `live` or `test`.
     pub environment: Environment,
     /// Where its deliveries go.
     pub url: String,
@@ -84,7 +84,7 @@ pub struct WebhookEndpoint {
 pub struct NewWebhookEndpoint {
     /// The tenant.
     pub workspace_id: WorkspaceId,
-    /// The world.
+    /// Environment: `live` or `test`.
     pub environment: Environment,
     /// Where its deliveries go.
     pub url: String,
@@ -276,7 +276,7 @@ impl Tx<'_> {
         Ok(endpoint)
     }
 
-    /// An endpoint of a workspace and world by its number.
+    /// An endpoint of a workspace and environment by its number.
     pub async fn webhook_endpoint_get(
         &mut self,
         workspace: WorkspaceId,
@@ -374,7 +374,7 @@ impl Tx<'_> {
         Ok(rows.into_iter().filter_map(readable).collect())
     }
 
-    /// One page of a workspace's endpoints in one world; all, or those that are active or not.
+    /// One page of a workspace's endpoints in one environment; all, or those that are active or not.
     pub async fn webhook_endpoint_list(
         &mut self,
         workspace: WorkspaceId,

@@ -24,11 +24,11 @@ pub const EVENT_SORTS: &[SortKey] = &[SortKey::new("created_at", "events.created
 /// An event to be kept.
 #[derive(Debug, Clone)]
 pub struct NewEvent {
-    /// Its id; unique in its workspace and world.
+    /// Its id; unique in its workspace and environment.
     pub id: EventId,
     /// The tenant.
     pub workspace_id: WorkspaceId,
-    /// The world.
+    /// Environment: `live` or `test`.
     pub environment: Environment,
     /// What happened, e.g. `api_key.created`.
     pub event_type: String,
@@ -172,7 +172,7 @@ impl Tx<'_> {
         }
     }
 
-    /// An event of a workspace and world by its id.
+    /// An event of a workspace and environment by its id.
     pub async fn event_get(
         &mut self,
         workspace: WorkspaceId,
@@ -190,7 +190,7 @@ impl Tx<'_> {
         Ok(row.map(Into::into))
     }
 
-    /// One page of a workspace's events in one world; all, or those of one type.
+    /// One page of a workspace's events in one environment; all, or those of one type.
     pub async fn event_list(
         &mut self,
         workspace: WorkspaceId,

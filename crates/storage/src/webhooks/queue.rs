@@ -40,7 +40,7 @@ pub struct NewWebhookDelivery<'a> {
 /// A delivery that a claim has, with the payload.
 #[derive(Debug, Clone)]
 pub struct ClaimedDelivery {
-    /// Its number.
+    /// Numeric id of the delivery.
     pub id: WebhookDeliveryId,
     /// Where it goes.
     pub endpoint_id: WebhookEndpointId,
