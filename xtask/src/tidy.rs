@@ -7,13 +7,14 @@ use cargo_metadata::{DependencyKind, MetadataCommand};
 use crate::{Failure, circles, files, say};
 
 /// From the outermost to the innermost: a crate may use what lies in a later row.
-const LAYERS: [&[&str]; 7] = [
+const LAYERS: [&[&str]; 8] = [
     &["server"],
     &["api", "actix"],
+    &["contract"],
     &["app"],
     &["delivery", "mcp"],
     &["storage", "egress"],
-    &["keys", "limits", "entitlements", "webhooks", "seo", "pixel", "analytics"],
+    &["keys", "limits", "entitlements", "webhooks", "seo", "pixel", "analytics", "sealing"],
     &["kernel", "threads"],
 ];
 
@@ -24,7 +25,7 @@ const TOOLS: [&str; 3] = ["gatepost-test-support", "gatepost-bench", "xtask"];
 const FRAMEWORKS: [(&str, &[&str]); 21] = [
     ("actix-http", &["api"]),
     ("actix-service", &["api"]),
-    ("actix-web", &["api", "actix"]),
+    ("actix-web", &["contract", "api", "actix"]),
     ("utoipa", &["api"]),
     ("utoipa-actix-web", &["api"]),
     ("utoipa-swagger-ui", &["api"]),
@@ -50,7 +51,8 @@ const NEEDED_FEATURES: [(&str, &str, &str); 1] =
     [("utoipa-swagger-ui", "vendored", "its build script downloads the page")];
 
 /// Crates of rules, which do no input or output and so need no runtime.
-const PURE: [&str; 8] = ["kernel", "keys", "limits", "entitlements", "webhooks", "seo", "pixel", "analytics"];
+const PURE: [&str; 9] =
+    ["kernel", "keys", "limits", "entitlements", "webhooks", "seo", "pixel", "analytics", "sealing"];
 const IMPURE: [&str; 3] = ["tokio", "futures-util", "tracing"];
 
 const MAX_LINES_OF_CODE: usize = 600;

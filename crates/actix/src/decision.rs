@@ -4,7 +4,7 @@ use std::{future::Ready, net::IpAddr, sync::Arc};
 
 use actix_web::{FromRequest, HttpMessage, HttpRequest, dev::Payload};
 use gatepost_app::{App, Principal, Verdict};
-use gatepost_kernel::{ApiKeyId, Environment, EnvironmentFilter, Error, WorkspaceId};
+use gatepost_kernel::{ApiKeyId, Environment, EnvironmentFilter, Error, Timestamp, WorkspaceId};
 use gatepost_keys::{Scope, Token};
 
 use crate::{refusal::Refusal, remote::Remote};
@@ -34,24 +34,6 @@ impl FromRequest for VerifiedKey {
     }
 }
 
-/// How a key stands against one limit.
-#[derive(Debug, Clone, Copy)]
-pub struct Standing {
-    pub limit: u64,
-    pub remaining: u64,
-    /// Unix seconds.
-    pub reset_at: i64,
-}
-
-impl Standing {
-    /// What a verdict's headers show.
-    pub fn of(verdict: &Verdict) -> Option<Self> {
-        let shown = verdict.shown()?;
-        let reset_at = shown.reset_at.rounded_up().as_seconds();
-        Some(Self { limit: shown.limit, remaining: shown.remaining, reset_at })
-    }
-}
-
 /// What a key must be to pass.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Wanted {
@@ -62,7 +44,8 @@ pub struct Wanted {
 /// A request that may pass.
 pub struct Admitted {
     pub key: VerifiedKey,
-    pub standing: Option<Standing>,
+    /// How the key stands against its limits, where that is known.
+    pub verdict: Option<Verdict>,
     /// Whom to count the answer on, where that is done here.
     pub counted_on: Option<(App, Principal)>,
 }
@@ -74,6 +57,14 @@ pub enum Decider {
 }
 
 impl Decider {
+    /// The present instant, by the clock of who decides.
+    pub fn now(&self) -> Timestamp {
+        match self {
+            Self::InProcess(app) => app.now(),
+            Self::Remote(remote) => remote.now(),
+        }
+    }
+
     pub async fn decide(
         &self,
         token: Option<&str>,
@@ -110,16 +101,16 @@ async fn in_process(
                 environment: principal.environment(),
                 scopes: principal.scopes().iter().map(Scope::to_string).collect(),
             };
-            let standing = Standing::of(&admitted.verdict);
-            Ok(Admitted { key, standing, counted_on: Some((app.clone(), principal)) })
+            let verdict = Some(admitted.verdict);
+            Ok(Admitted { key, verdict, counted_on: Some((app.clone(), principal)) })
         }
         Err(refused) => {
             let refused = *refused;
             let refusal = Refusal::from(refused.error);
             if let Some(principal) = &refused.principal {
-                app.record_use(principal, refusal.status().as_u16());
+                app.record_use(principal, refusal.status());
             }
-            Err(refusal.with_standing(refused.verdict.as_ref().and_then(Standing::of)))
+            Err(refusal.with_verdict(refused.verdict))
         }
     }
 }

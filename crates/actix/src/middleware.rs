@@ -16,14 +16,11 @@ use actix_web::{
     http::header,
 };
 use gatepost_app::gate::presented;
-use gatepost_kernel::EnvironmentFilter;
+use gatepost_contract::Contract;
+use gatepost_kernel::{EnvironmentFilter, Timestamp};
 use gatepost_keys::Scope;
 
-use crate::{
-    Gate,
-    decision::Wanted,
-    refusal::{Refusal, add_standing},
-};
+use crate::{Gate, decision::Wanted, refusal::Refusal};
 
 /// The middleware of routes that need certain scopes. Cloning is cheap.
 #[derive(Clone)]
@@ -90,7 +87,7 @@ where
             let decided = require.gate.decider.decide(token.as_deref(), &require.wanted, address).await;
             let admitted = match decided {
                 Ok(admitted) => admitted,
-                Err(refusal) => return Ok(refuse(req, refusal)),
+                Err(refusal) => return Ok(refuse(req, &refusal, require.gate.decider.now())),
             };
             req.extensions_mut().insert(admitted.key);
             let answered = behind.call(req).await;
@@ -102,16 +99,17 @@ where
                 app.record_use(principal, status.as_u16());
             }
             let mut response = answered?.map_into_left_body();
-            if let Some(standing) = &admitted.standing {
-                add_standing(response.headers_mut(), standing);
+            if let Some(verdict) = &admitted.verdict {
+                Contract::Core.add_limits(response.headers_mut(), verdict, require.gate.decider.now(), None);
             }
             Ok(response)
         })
     }
 }
 
-fn refuse<B>(req: ServiceRequest, refusal: Refusal) -> ServiceResponse<EitherBody<B>> {
-    req.into_response(refusal.respond()).map_into_right_body()
+fn refuse<B>(req: ServiceRequest, refusal: &Refusal, now: Timestamp) -> ServiceResponse<EitherBody<B>> {
+    let answer = refusal.respond(&req, now);
+    req.into_response(answer).map_into_right_body()
 }
 
 fn client_address(gate: &Gate, req: &ServiceRequest) -> Option<IpAddr> {

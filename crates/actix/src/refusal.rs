@@ -1,89 +1,61 @@
-//! The answers to requests that may not pass, in the shape of Gatepost's own.
+//! The answers to requests that may not pass: those of Gatepost's own API, by the same contract.
 
-use actix_web::{
-    HttpResponse,
-    http::{
-        StatusCode,
-        header::{self, HeaderMap, HeaderName, HeaderValue},
-    },
-};
-use gatepost_kernel::Error;
-use serde_json::json;
-
-use crate::decision::Standing;
+use actix_web::{HttpResponse, HttpResponseBuilder, ResponseError, dev::ServiceRequest, http::header};
+use gatepost_app::Verdict;
+use gatepost_contract::{ApiError, Contract, ErrorFormat, REQUEST_ID};
+use gatepost_kernel::{Error, RequestId, Timestamp, random};
 
 /// A request that may not pass, and why.
 #[derive(Debug, Clone)]
 pub struct Refusal {
-    error: Error,
-    standing: Option<Standing>,
+    error: ApiError,
+    verdict: Option<Box<Verdict>>,
 }
 
 impl From<Error> for Refusal {
     fn from(error: Error) -> Self {
-        Self { error, standing: None }
+        Self { error: error.into(), verdict: None }
     }
 }
 
 impl Refusal {
-    pub fn with_standing(self, standing: Option<Standing>) -> Self {
-        Self { standing, ..self }
+    pub fn with_verdict(self, verdict: Option<Verdict>) -> Self {
+        Self { verdict: verdict.map(Box::new), ..self }
     }
 
-    pub fn status(&self) -> StatusCode {
-        match &self.error {
-            Error::Unauthorized | Error::KeyRevoked | Error::KeyExpired => StatusCode::UNAUTHORIZED,
-            Error::RateLimited { .. } => StatusCode::TOO_MANY_REQUESTS,
-            Error::AccessDenied(_) | Error::IpNotAllowed | Error::WrongEnvironment(_) => {
-                StatusCode::FORBIDDEN
-            }
-            // Whatever else goes wrong, the decision could not be made.
-            _ => StatusCode::SERVICE_UNAVAILABLE,
-        }
+    pub fn status(&self) -> u16 {
+        self.error.status_code().as_u16()
     }
 
     /// Whether it was decided, and not only that nothing could be.
     pub fn is_a_decision(&self) -> bool {
-        self.status() != StatusCode::SERVICE_UNAVAILABLE
+        self.error.status_code().is_client_error()
     }
 
-    /// The whole answer.
-    pub fn respond(self) -> HttpResponse {
-        let status = self.status();
-        let mut response = HttpResponse::build(status);
-        let mut body = json!({ "error": self.error.code(), "message": self.error.to_string() });
-        match &self.error {
-            Error::RateLimited { retry_after_seconds, .. } => {
-                body["retry_after"] = (*retry_after_seconds).into();
-                response.insert_header((header::RETRY_AFTER, retry_after_seconds.to_string()));
-            }
-            error if status == StatusCode::SERVICE_UNAVAILABLE => {
-                let cause = error.internal_context().unwrap_or_default();
-                tracing::error!(error = cause, "a request could not be decided on and was refused");
-                body = json!({ "error": "service_unavailable", "message": "The service is not available now. Try again later." });
-                response.insert_header((header::RETRY_AFTER, "5"));
-            }
-            _ if status == StatusCode::UNAUTHORIZED => {
-                response.insert_header((header::WWW_AUTHENTICATE, "Bearer"));
-            }
-            _ => {}
+    /// The whole answer to a request.
+    pub fn respond(&self, req: &ServiceRequest, now: Timestamp) -> HttpResponse {
+        let contract = Contract::Core;
+        let asked = req.headers().get(REQUEST_ID).and_then(|value| value.to_str().ok());
+        let request_id = asked.and_then(RequestId::from_caller);
+        let request_id = request_id.unwrap_or_else(|| RequestId::generate(&mut random::rng()));
+        if !self.is_a_decision() {
+            tracing::error!(
+                request.id = request_id.as_str(),
+                error = %self.error.for_log(),
+                "a request could not be decided on and was refused"
+            );
         }
-        let mut response = response.json(body);
-        if let Some(standing) = &self.standing {
-            add_standing(response.headers_mut(), standing);
+        let rendered = contract.error(&self.error, ErrorFormat::of(req.headers()), &request_id);
+        let (content_type, body) = rendered.unwrap_or(("application/json", Vec::new()));
+        let mut response = HttpResponseBuilder::new(self.error.status_code());
+        response.content_type(content_type).insert_header((REQUEST_ID, request_id.as_str()));
+        response.insert_header((header::CACHE_CONTROL, "no-store"));
+        response.insert_header((header::X_CONTENT_TYPE_OPTIONS, "nosniff"));
+        let mut response = response.body(body);
+        contract.add_error(response.headers_mut(), &self.error);
+        if let Some(verdict) = &self.verdict {
+            contract.add_limits(response.headers_mut(), verdict, now, None);
         }
         response
-    }
-}
-
-/// Adds the limit headers.
-pub fn add_standing(headers: &mut HeaderMap, standing: &Standing) {
-    let values: [(&'static str, HeaderValue); 3] = [
-        ("x-ratelimit-limit", standing.limit.into()),
-        ("x-ratelimit-remaining", standing.remaining.into()),
-        ("x-ratelimit-reset", standing.reset_at.into()),
-    ];
-    for (name, value) in values {
-        headers.insert(HeaderName::from_static(name), value);
     }
 }

@@ -2,14 +2,17 @@
 
 use std::{net::IpAddr, sync::Arc, time::Duration};
 
-use gatepost_kernel::{ApiKeyId, Environment, Error, Secret, SystemClock, Timestamp, WorkspaceId};
+use gatepost_app::{Refusal as Limited, Standing, Standings, Verdict, gate::limiter};
+use gatepost_kernel::{
+    ApiKeyId, Cause, Clock, Environment, Error, Fate, Secret, SystemClock, Timestamp, WorkspaceId,
+};
 use gatepost_keys::{Scope, Token};
 use reqwest::{Client, Url};
 use serde::Deserialize;
 use serde_json::json;
 
 use crate::{
-    decision::{Admitted, Standing, VerifiedKey, Wanted},
+    decision::{Admitted, VerifiedKey, Wanted},
     memory::{Memory, Question},
     refusal::Refusal,
 };
@@ -23,6 +26,7 @@ pub struct Remote {
     url: Url,
     service_key: Secret,
     memory: Memory,
+    clock: Arc<dyn Clock>,
 }
 
 /// Why a Gatepost cannot be asked.
@@ -69,21 +73,33 @@ struct Limit {
 }
 
 impl RateLimit {
-    /// What the headers show: the limit that refuses, the longest first; else the tighter of the minutes, or of the days.
-    fn shown(&self) -> Option<&Limit> {
-        let (minutes, days) = ([&self.minute, &self.workspace_minute], [&self.day, &self.workspace_day]);
-        let refused = self.retry_after.is_some();
-        let spent = days.into_iter().chain(minutes).flatten().find(|limit| refused && limit.remaining == 0);
-        let tighter = |limit: &&Limit| limit.remaining;
-        let of_minutes = minutes.into_iter().flatten().min_by_key(tighter);
-        spent.or(of_minutes).or_else(|| days.into_iter().flatten().min_by_key(tighter))
-    }
-}
-
-impl Limit {
-    fn standing(&self) -> Option<Standing> {
-        let reset_at = Timestamp::parse(&self.reset_at)?.as_seconds();
-        Some(Standing { limit: self.limit, remaining: self.remaining, reset_at })
+    /// What Gatepost has decided, as it decides it for itself.
+    fn verdict(&self, now: Timestamp) -> Verdict {
+        let standing = |limit: &Option<Limit>| {
+            let Limit { limit, remaining, reset_at } = limit.as_ref()?;
+            Some(Standing { limit: *limit, remaining: *remaining, reset_at: Timestamp::parse(reset_at)? })
+        };
+        let (minute, day) = (standing(&self.minute), standing(&self.day));
+        let workspace =
+            Standings { minute: standing(&self.workspace_minute), day: standing(&self.workspace_day) };
+        // Of several that are used up, the longest refuses.
+        let spent = [
+            (day, Limited::Day),
+            (workspace.day, Limited::WorkspaceDay),
+            (minute, Limited::Minute),
+            (workspace.minute, Limited::WorkspaceMinute),
+        ];
+        let is_spent = |standing: Option<Standing>| standing.is_some_and(|standing| standing.remaining == 0);
+        let refusal = spent.into_iter().find(|(standing, _)| is_spent(*standing)).map(|(_, refusal)| refusal);
+        Verdict {
+            refusal: refusal.filter(|_| self.retry_after.is_some()),
+            minute,
+            day,
+            workspace,
+            retry_at: self.retry_after.map(|seconds| now.plus(Duration::from_secs(seconds))),
+            lease_soon: false,
+            lease_workspace_soon: false,
+        }
     }
 }
 
@@ -105,7 +121,12 @@ impl Remote {
             .no_proxy()
             .build()?;
         let url = url.join("/api/v1/api-keys/verify").map_err(|_| RemoteError::Url)?;
-        Ok(Self { client, url, service_key, memory: Memory::new(Arc::new(SystemClock)) })
+        let clock = Arc::new(SystemClock);
+        Ok(Self { client, url, service_key, memory: Memory::new(clock.clone()), clock })
+    }
+
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
     }
 
     pub async fn decide(
@@ -120,9 +141,9 @@ impl Remote {
         }
         let (mut turn, mut call) = (None, None);
         if !self.memory.knows(&question.token) {
-            turn = tokio::time::timeout(TIMEOUT, self.memory.turn(address)).await.map_err(|_| {
-                Error::Unavailable("too many tokens of one address wait to be verified".to_owned())
-            })?;
+            turn = tokio::time::timeout(TIMEOUT, self.memory.turn(address))
+                .await
+                .map_err(|_| Error::unavailable("too many tokens of one address wait to be verified"))?;
             // Who came before may have asked the same.
             if let Some(refusal) = self.memory.refusal(&question) {
                 return Err(refusal);
@@ -159,14 +180,17 @@ impl Remote {
         });
         let request = self.client.post(self.url.clone()).bearer_auth(self.service_key.expose()).json(&body);
         // The error's own words name the address, never the body.
-        let unavailable = |error: reqwest::Error| Error::Unavailable(format!("asking Gatepost: {error}"));
+        let unavailable = |error: reqwest::Error| Error::Unavailable {
+            fate: Fate::Undone,
+            cause: Cause::by("asking Gatepost", error),
+        };
         let answer = request.send().await.map_err(unavailable)?;
         if !answer.status().is_success() {
             let status = answer.status();
-            return Err(Error::Unavailable(format!("Gatepost answers the service key with {status}")).into());
+            return Err(Error::unavailable(format!("Gatepost answers the service key with {status}")).into());
         }
         let decision: Decision = answer.json().await.map_err(unavailable)?;
-        decision.judge(&scopes)
+        decision.judge(&scopes, self.now())
     }
 }
 
@@ -178,22 +202,21 @@ fn is_this_machine(url: &Url) -> bool {
 }
 
 impl Decision {
-    fn judge(self, scopes: &[&str]) -> Result<Admitted, Refusal> {
-        let shown = self.rate_limit.as_ref().and_then(RateLimit::shown);
-        let standing = shown.and_then(Limit::standing);
+    fn judge(self, scopes: &[&str], now: Timestamp) -> Result<Admitted, Refusal> {
+        let verdict = self.rate_limit.as_ref().map(|limits| limits.verdict(now));
         let key = self.key_id.zip(self.workspace_id).zip(self.environment.as_deref());
         let error = match (self.valid, self.code.as_str(), key) {
             (true, _, Some(((key_id, workspace_id), environment))) => {
                 let environment: Environment = environment
                     .parse()
-                    .map_err(|_| Error::Unavailable("Gatepost names an unknown environment".to_owned()))?;
+                    .map_err(|_| Error::unavailable("Gatepost names an unknown environment"))?;
                 let key = VerifiedKey {
                     key_id: ApiKeyId(key_id),
                     workspace_id: WorkspaceId(workspace_id),
                     environment,
                     scopes: self.scopes.unwrap_or_default(),
                 };
-                return Ok(Admitted { key, standing, counted_on: None });
+                return Ok(Admitted { key, verdict, counted_on: None });
             }
             (_, "NOT_FOUND", _) => Error::Unauthorized,
             (_, "REVOKED", _) => Error::KeyRevoked,
@@ -201,19 +224,18 @@ impl Decision {
             (_, "IP_NOT_ALLOWED", _) => Error::IpNotAllowed,
             (_, "WRONG_ENVIRONMENT", Some((_, environment))) => match environment.parse() {
                 Ok(environment) => Error::WrongEnvironment(environment),
-                Err(_) => Error::Unavailable("Gatepost names an unknown environment".to_owned()),
+                Err(_) => Error::unavailable("Gatepost names an unknown environment"),
             },
             (_, "INSUFFICIENT_SCOPE", _) => Error::missing_scope(scopes.join(", ")),
             (_, "RATE_LIMITED", _) => {
-                let retry_after_seconds = self.rate_limit.as_ref().and_then(|r| r.retry_after).unwrap_or(1);
-                let limit = standing.map_or(0, |standing| standing.limit);
-                let seconds = standing.map_or(0, |standing| standing.reset_at);
-                let reset_at = Timestamp::from_micros(seconds.saturating_mul(1_000_000));
-                Error::RateLimited { retry_after_seconds, limit, reset_at }
+                let refused = verdict.as_ref().and_then(|verdict| limiter::refusal(verdict, now));
+                refused.unwrap_or_else(|| {
+                    Error::unavailable("Gatepost refuses for a limit that it does not name")
+                })
             }
-            (_, other, _) => Error::Unavailable(format!("Gatepost answers {other}")),
+            (_, other, _) => Error::unavailable(format!("Gatepost answers {other}")),
         };
-        Err(Refusal::from(error).with_standing(standing))
+        Err(Refusal::from(error).with_verdict(verdict))
     }
 }
 

@@ -2,12 +2,12 @@
 
 use actix_web::{HttpResponse, get};
 use gatepost_app::audit_log;
+use gatepost_contract::ApiError;
 use utoipa_actix_web::service_config::ServiceConfig;
 
 use crate::{
     audit_log_wire::{AuditEntryPage, AuditEntryView, AuditList},
     call::Call,
-    error::ApiError,
     lists::ListQuery,
     scopes::AuditRead,
 };

@@ -70,7 +70,7 @@ impl Budget {
                 // One that was granted a moment ago is given back by being dropped.
                 waiting.close();
                 self.serve();
-                Err(Error::Unavailable("too many bytes of requests and answers are in flight".to_owned()))
+                Err(Error::unavailable("too many bytes of requests and answers are in flight"))
             }
         }
     }
@@ -198,7 +198,7 @@ mod tests {
         let budget = Budget::default();
         let held = budget.take(A, TOTAL_BYTES).await.expect("room");
         let refused = budget.take(B, 1).await;
-        assert!(matches!(refused, Err(Error::Unavailable(_))));
+        assert!(matches!(refused, Err(Error::Unavailable { .. })));
         drop(held);
         budget.take(A, 3 * TOTAL_BYTES).await.expect("nobody waits any more, and more than all is all");
         let book = budget.lock();

@@ -19,6 +19,7 @@ use gatepost_app::{
     gate::limiter,
     lists::{ListRequest, MAX_PAGE_BYTES, Size},
 };
+use gatepost_contract::{ApiError, Contract, ErrorFormat, IntoAnswer, PageUrl};
 use gatepost_kernel::{Error, Page, RequestId, Result, Timestamp, Window, WorkspaceId};
 use gatepost_keys::Token;
 use percent_encoding::percent_decode_str;
@@ -29,8 +30,6 @@ use crate::{
     body::{Context, Fields, Members, NoBody, ReadBody},
     budget::{self, Share},
     client::{self, token},
-    contract::{Contract, ErrorFormat, IntoAnswer, PageUrl},
-    error::ApiError,
     extensions::{Authenticated, Limited, Rendered},
     lists::{ItemQuery, ListQuery, Listed},
     paths::BASE_PATH,
@@ -71,7 +70,7 @@ impl<S: RequiredScope, Q: ReadQuery, B: ReadBody> FromRequest for Call<S, Q, B> 
 impl<S: RequiredScope, Q: ReadQuery, B: ReadBody> Call<S, Q, B> {
     async fn accept(req: HttpRequest, payload: Payload) -> Result<Self, ApiError> {
         let missing =
-            |what: &str| ApiError::UseCase(Error::Internal(format!("{what} is not part of the application")));
+            |what: &str| ApiError::UseCase(Error::internal(format!("{what} is not part of the application")));
         let state = req.app_data::<State>().cloned().ok_or_else(|| missing("the state"))?;
         let request_id =
             req.extensions().get::<RequestId>().cloned().ok_or_else(|| missing("the middleware"))?;
@@ -318,8 +317,7 @@ impl<S, Q, B> Call<S, Q, B> {
 
     /// Answers with a thing that has no envelope in any contract.
     pub fn plain<T: Serialize>(&self, data: &T) -> Result<HttpResponse, ApiError> {
-        let body =
-            serde_json::to_vec(data).map_err(|e| Error::Internal(format!("rendering an answer: {e}")))?;
+        let body = serde_json::to_vec(data).map_err(Error::failed("rendering an answer"))?;
         Ok(HttpResponse::Ok().content_type(header::ContentType::json()).body(body))
     }
 
@@ -361,7 +359,7 @@ impl<S, Q, B> Call<S, Q, B> {
     /// A refusal is an answer too: its repetition must not find the world changed and succeed.
     async fn keep_refusal(&self, error: &ApiError) -> Result<Answer, ApiError> {
         let status = actix_web::ResponseError::status_code(error).as_u16();
-        let format = ErrorFormat::of(&self.req);
+        let format = ErrorFormat::of(self.req.headers());
         let (content_type, body) = self.state.contract().error(error, format, &self.request_id)?;
         let content_type = content_type.to_owned();
         let answer = Answer { status, content_type, body, holds_secret: false, replayed: false };
@@ -409,7 +407,7 @@ pub async fn authenticate_and_count(
             req.extensions_mut().insert(Limited(verdict));
             Ok((principal, token))
         }
-        (Ok(_), None) => Err(Error::Internal("a request without a token was let in".to_owned()).into()),
+        (Ok(_), None) => Err(Error::internal("a request without a token was let in").into()),
         (Err(refused), _) => Err(leave(req, *refused)),
     }
 }

@@ -17,6 +17,7 @@ use actix_web::{
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use flate2::Compression;
 use gatepost_app::gate::limiter;
+use gatepost_contract::ApiError;
 use gatepost_kernel::Error;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
@@ -25,7 +26,6 @@ use utoipa_swagger_ui::Config;
 
 use crate::{
     State, client,
-    error::ApiError,
     extensions::Limited,
     fallback::no_such_operation,
     paths::PIXEL_SCRIPT,
@@ -82,7 +82,7 @@ impl Documents {
             Document::new("application/json", FRESH, move || {
                 serde_json::to_vec(&document)
                     .map(Bytes::from)
-                    .map_err(|e| Error::Internal(format!("rendering the document: {e}")))
+                    .map_err(Error::failed("rendering the document"))
             })
         };
         let script = Document::new("text/javascript; charset=utf-8", FRESH_SCRIPT, || {
@@ -99,8 +99,8 @@ impl Documents {
                 let shown = shown.clone();
                 let source = move || match utoipa_swagger_ui::serve(name, shown.clone()) {
                     Ok(Some(file)) => Ok(Bytes::from(file.bytes.into_owned())),
-                    Ok(None) => Err(Error::Internal(format!("{name} is not part of the page"))),
-                    Err(error) => Err(Error::Internal(format!("rendering {name}: {error}"))),
+                    Ok(None) => Err(Error::internal(format!("{name} is not part of the page"))),
+                    Err(error) => Err(Error::failed(format!("rendering {name}"))(error.to_string())),
                 };
                 (format!("{DOCS}{name}"), Document::new(content_type(name), FRESH, source))
             }));
@@ -155,7 +155,7 @@ impl Document {
         let gzipped = gzip(&plain, Compression::best()).ok().filter(|gzipped| gzipped.len() < plain.len());
         let digest = Sha256::digest(&plain);
         let tag = HeaderValue::from_str(&format!("\"{}\"", BASE64_URL_SAFE_NO_PAD.encode(&digest[..16])))
-            .map_err(|e| Error::Internal(format!("an entity tag: {e}")))?;
+            .map_err(Error::failed("an entity tag"))?;
         Ok(Made { tag, plain, gzipped })
     }
 }

@@ -1,10 +1,6 @@
 //! What those who handle a request leave in it, or in its answer, for those who come after.
 
-use actix_web::http::header::HeaderName;
 use gatepost_app::{Principal, Verdict};
-
-/// Ties an answer to its log lines and audit rows.
-pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// Left in a request by whoever authenticated it.
 #[derive(Debug, Clone)]

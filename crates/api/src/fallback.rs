@@ -4,13 +4,13 @@ use actix_web::{
     HttpRequest, HttpResponse,
     http::{Method, header},
 };
+use gatepost_contract::ApiError;
 use gatepost_kernel::Error;
 use serde_json::Value;
 
 use crate::{
     State,
     call::authenticate_and_count,
-    error::ApiError,
     openapi::METHODS,
     paths::{BASE_PATH, PROBES},
 };

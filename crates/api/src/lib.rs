@@ -1,10 +1,9 @@
-//! Gatepost over HTTP: routes, the extractor that authorises, the contract renderer and the OpenAPI document.
+//! Gatepost over HTTP: routes, the extractor that authorises, and the OpenAPI document.
 //!
 //! A handler takes a `Call`, whose type states the scope it needs, and returns what the call makes of a
-//! typed value. No handler builds an envelope, names a header or formats an error: `contract` does, so that the
+//! typed value. No handler builds an envelope, names a header or formats an error: the crate `contract` does, so that the
 //! same operations can later wear another face. No rule of the business is decided here.
 
-mod accept;
 mod audit_log;
 mod audit_log_wire;
 mod body;
@@ -12,11 +11,9 @@ mod budget;
 mod call;
 mod client;
 mod closed_sets;
-mod contract;
 mod cors;
 mod documents;
 mod entitlements;
-mod error;
 mod exposed;
 mod extensions;
 mod fallback;
@@ -54,6 +51,7 @@ use actix_web::{
     web,
 };
 use gatepost_app::App;
+use gatepost_contract::{Contract, PlanHeaders};
 use gatepost_kernel::Result;
 use ipnet::IpNet;
 use tokio::{sync::Mutex, time::Instant};
@@ -65,14 +63,8 @@ pub use server::{Listeners, Stopper, serve};
 pub use tls::{PlainHttp, TlsIdentity};
 
 use crate::{
-    budget::Budget,
-    contract::{Contract, PlanHeaders},
-    documents::Documents,
-    exposed::ExposedKeys,
-    fallback::RouteTable,
-    mcp::McpEndpoint,
-    metrics::Metrics,
-    middleware::respond,
+    budget::Budget, documents::Documents, exposed::ExposedKeys, fallback::RouteTable, mcp::McpEndpoint,
+    metrics::Metrics, middleware::respond,
 };
 
 /// What the operator decides about the HTTP side.

@@ -159,12 +159,12 @@ impl Shape {
 
     /// A row with what was asked for of it, in the order that it has anyway; the id and what was included are always there.
     pub fn apply<T: Serialize>(&self, row: &T) -> gatepost_kernel::Result<Box<RawValue>> {
-        let failed = |e| gatepost_kernel::Error::Internal(format!("rendering an answer: {e}"));
-        let row = to_raw_value(row).map_err(failed)?;
+        let row = to_raw_value(row).map_err(gatepost_kernel::Error::failed("rendering an answer"))?;
         let Some(fields) = &self.fields else { return Ok(row) };
-        let mut members: Members<'_> = serde_json::from_str(row.get()).map_err(failed)?;
+        let mut members: Members<'_> =
+            serde_json::from_str(row.get()).map_err(gatepost_kernel::Error::failed("rendering an answer"))?;
         members.retain(|name| name == "id" || fields.contains(&name) || self.includes(name));
-        to_raw_value(&members).map_err(failed)
+        to_raw_value(&members).map_err(gatepost_kernel::Error::failed("rendering an answer"))
     }
 
     fn check(&self, caller: &Caller) -> gatepost_kernel::Result<()> {

@@ -12,20 +12,16 @@ use actix_web::{
     },
     middleware::Next,
 };
+use gatepost_contract::{ApiError, ErrorFormat, REQUEST_ID};
 use gatepost_kernel::{Error as UseCaseError, RequestId, random};
 
 use crate::{
     PlainHttp, State,
     client::{self, token},
-    contract::ErrorFormat,
     cors,
-    error::ApiError,
-    extensions::{Authenticated, Limited, REQUEST_ID, Rendered},
+    extensions::{Authenticated, Limited, Rendered},
     paths::{BASE_PATH, MCP, PROBES, is_forward_auth},
 };
-
-/// What a client is told to wait when the database is away.
-const RETRY_AFTER_SECONDS: u64 = 5;
 
 /// Counts a request as in flight until it is dropped, answered or not.
 struct InFlight {
@@ -134,8 +130,10 @@ fn api_error<B>(response: &ServiceResponse<B>) -> Option<ApiError> {
             ApiError::MethodNotAllowed { method, allow: "GET".to_owned() }
         }
         status if status.is_client_error() => ApiError::BadRequest("The request cannot be read.".to_owned()),
-        _ => UseCaseError::Internal(response.response().error().map(ToString::to_string).unwrap_or_default())
-            .into(),
+        _ => {
+            let said = response.response().error().map(ToString::to_string);
+            UseCaseError::internal(said.unwrap_or_default()).into()
+        }
     })
 }
 
@@ -145,38 +143,13 @@ fn render<B>(
     state: &State,
     request_id: &RequestId,
 ) -> ServiceResponse<EitherBody<B, BoxBody>> {
-    let format = ErrorFormat::of(response.request());
+    let format = ErrorFormat::of(response.request().headers());
     let rendered = state.contract().error(error, format, request_id);
     let of_forward_auth = is_forward_auth(response.request().path());
     let mut response = response.map_body(|_, _| ());
     *response.response_mut().status_mut() = actix_web::ResponseError::status_code(error);
     let headers = response.headers_mut();
-    match error.inner() {
-        ApiError::UseCase(
-            UseCaseError::Unauthorized | UseCaseError::KeyRevoked | UseCaseError::KeyExpired,
-        ) => {
-            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"gatepost\""));
-        }
-        ApiError::UseCase(UseCaseError::RateLimited { retry_after_seconds, .. }) => {
-            headers.insert(header::RETRY_AFTER, (*retry_after_seconds).into());
-        }
-        ApiError::UseCase(UseCaseError::UpstreamUnavailable { retry_after_seconds, .. }) => {
-            headers.insert(header::RETRY_AFTER, (*retry_after_seconds).into());
-        }
-        ApiError::UseCase(UseCaseError::Unavailable(_)) => {
-            headers.insert(header::RETRY_AFTER, RETRY_AFTER_SECONDS.into());
-        }
-        ApiError::MethodNotAllowed { allow, .. } => {
-            if let Ok(allow) = HeaderValue::from_str(allow) {
-                headers.insert(header::ALLOW, allow);
-            }
-        }
-        ApiError::UnsupportedContentEncoding => {
-            headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
-        }
-        _ => {}
-    }
-    headers.append(header::VARY, HeaderValue::from_static("Accept"));
+    state.contract().add_error(headers, error);
     if of_forward_auth {
         let said = [HeaderValue::from_str(error.code()), HeaderValue::from_str(&error.to_string())];
         for (name, value) in state.contract().refusal_headers().into_iter().zip(said) {
@@ -235,10 +208,10 @@ fn log<B>(
     let key = authenticated.as_ref().map(|a| a.0.key_id().0);
     let workspace = authenticated.as_ref().map(|a| a.0.workspace_id().0);
     // The route and not the path: a path is whatever a client writes, a pasted key included.
-    match error.and_then(|error| if let ApiError::UseCase(e) = error { e.internal_context() } else { None }) {
-        Some(context) => tracing::error!(
+    match error.filter(|error| error.cause().is_some()) {
+        Some(error) => tracing::error!(
             request.id = request_id, http.method = %method, http.route = route, http.status = status, duration_ms,
-            client.address = client, key.id = key, workspace.id = workspace, error = context, "request failed"
+            client.address = client, key.id = key, workspace.id = workspace, error = %error.for_log(), "request failed"
         ),
         None => tracing::info!(
             request.id = request_id, http.method = %method, http.route = route, http.status = status, duration_ms,

@@ -5,9 +5,10 @@ use actix_web::{
     http::header::{self, ContentType},
     web,
 };
+use gatepost_contract::{ApiError, accept};
 use gatepost_kernel::Error;
 
-use crate::{State, accept, error::ApiError, fallback::no_such_operation, paths::PROBES};
+use crate::{State, fallback::no_such_operation, paths::PROBES};
 
 pub fn configure(config: &mut web::ServiceConfig) {
     config
@@ -29,7 +30,7 @@ async fn healthz() -> HttpResponse {
 async fn readyz(req: actix_web::HttpRequest) -> Result<HttpResponse, ApiError> {
     let state = state(&req)?;
     if state.is_draining() {
-        return Err(Error::Unavailable("shutting down".to_owned()).into());
+        return Err(Error::unavailable("shutting down").into());
     }
     let ready = state.readiness().await;
     state.metrics().probed_database(ready.is_ok());
@@ -44,11 +45,10 @@ async fn metrics(req: actix_web::HttpRequest) -> Result<HttpResponse, ApiError> 
             true => (metrics.render(), "application/openmetrics-text; version=1.0.0; charset=utf-8"),
             false => (metrics.render_0_0_4(), "text/plain; version=0.0.4; charset=utf-8"),
         };
-    let text = text.map_err(|e| Error::Internal(format!("rendering metrics: {e}")))?;
+    let text = text.map_err(Error::failed("rendering metrics"))?;
     Ok(HttpResponse::Ok().content_type(content_type).insert_header((header::VARY, "Accept")).body(text))
 }
 
 fn state(req: &actix_web::HttpRequest) -> Result<&State, ApiError> {
-    req.app_data()
-        .ok_or_else(|| Error::Internal("the state is not part of the application".to_owned()).into())
+    req.app_data().ok_or_else(|| Error::internal("the state is not part of the application").into())
 }

@@ -1,6 +1,7 @@
 //! What becomes of an answer on its way out: it is compressed where that is worth it and costs little, by gzip alone, and held
 //! against the budget of bytes in flight until it is sent. Above 64 KiB nothing is compressed on a worker, which answers everybody.
 
+use gatepost_contract::ApiError;
 use std::{
     cell::RefCell,
     convert::Infallible,
@@ -22,7 +23,6 @@ use flate2::{Compression, write::GzEncoder};
 use crate::{
     State,
     budget::{self, Share},
-    error::ApiError,
     extensions::Authenticated,
     workers::{MOST_BYTES_ON_A_WORKER, off_the_workers},
 };

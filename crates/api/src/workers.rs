@@ -11,12 +11,12 @@ pub const MOST_BYTES_ON_A_WORKER: usize = 64 * 1_024;
 /// # Errors
 /// [`Error::Internal`] with `name` if it panicked.
 pub async fn off_the_workers<T: Send + 'static>(
-    name: &str,
+    name: &'static str,
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, Error> {
     let done = web::block(move || {
         gatepost_threads::yield_to_others();
         work()
     });
-    done.await.map_err(|error| Error::Internal(format!("{name}: {error}")))
+    done.await.map_err(Error::failed(name))
 }

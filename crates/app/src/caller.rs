@@ -2,7 +2,7 @@
 
 use std::{net::IpAddr, sync::Arc};
 
-use gatepost_kernel::{Environment, Error, RequestId, Result, Secret, Timestamp, WorkspaceId};
+use gatepost_kernel::{Environment, Error, Owner, RequestId, Result, Secret, Timestamp, WorkspaceId};
 use gatepost_keys::{Scope, ScopeSet};
 use gatepost_storage::{Actor, Tx};
 
@@ -176,6 +176,11 @@ impl Caller {
     /// The caller's environment.
     pub fn environment(&self) -> Environment {
         self.principal().map_or(Environment::Live, Principal::environment)
+    }
+
+    /// Whose rows the caller reads and writes.
+    pub fn owner(&self) -> Owner {
+        Owner::new(self.workspace_id(), self.environment())
     }
 
     /// The same caller, who must meet a requirement, now and when the transaction begins.

@@ -11,7 +11,7 @@ use std::{
 };
 
 use futures_util::FutureExt;
-use gatepost_kernel::{Error, LockAnyway, Result};
+use gatepost_kernel::{Cause, Error, Fate, LockAnyway, Result};
 use tokio::{runtime::Handle, sync::oneshot};
 
 /// How many may usually wait; beyond that the database is far behind.
@@ -69,7 +69,7 @@ impl<R: Send + 'static, A: Send + 'static> Combiner<R, A> {
             let weight = queue.weight.saturating_add((self.limits.weigh)(&request));
             let is_too_much = weight > self.limits.waiting_weight && !queue.waiting.is_empty();
             if queue.waiting.len() >= self.limits.waiting || is_too_much {
-                return Err(Error::Unavailable("too many requests are waiting for the database".to_owned()));
+                return Err(Error::unavailable("too many requests are waiting for the database"));
             }
             queue.weight = weight;
             queue.waiting.push_back((request, reply));
@@ -87,14 +87,18 @@ impl<R: Send + 'static, A: Send + 'static> Combiner<R, A> {
                     for reply in replies {
                         let answer = answers
                             .next()
-                            .unwrap_or_else(|| Err(Error::Internal("a request was not answered".to_owned())));
+                            .unwrap_or_else(|| Err(Error::internal("a request was not answered")));
                         // Who has gone away needs no answer.
                         let _ = reply.send(answer);
                     }
                 }
             });
         }
-        answer.await.map_err(|_| Error::Unavailable("a group of requests was given up".to_owned()))?
+        let lost = || Error::Unavailable {
+            fate: Fate::Unknown,
+            cause: Cause::new("a group of requests was given up"),
+        };
+        answer.await.map_err(|_| lost())?
     }
 
     /// What goes into the next transaction; nothing if nobody waits, and then another lane may run: whoever comes from now on
@@ -140,8 +144,8 @@ where
 {
     match attempt(requests.clone()).await {
         Ok(answers) => answers,
-        // Whether it was committed is not known, unless the database says that it was undone.
-        Err(error @ Error::Unavailable(_)) if !was_undone(&error) => {
+        // The same again would have the same end, or was done already for all that is known.
+        Err(error @ Error::Unavailable { fate: Fate::Undone | Fate::Unknown, .. }) => {
             requests.iter().map(|_| Err(error.clone())).collect()
         }
         Err(_) => {
@@ -152,11 +156,6 @@ where
             answers
         }
     }
-}
-
-/// Whether another transaction was in the way, and this one was undone for it.
-fn was_undone(error: &Error) -> bool {
-    matches!(error, Error::Unavailable(context) if context.contains("deadlock detected"))
 }
 
 #[cfg(test)]
@@ -242,12 +241,12 @@ mod tests {
         wait_for(0).await;
         fine.push(submit(300));
         wait_for(1).await;
-        assert!(matches!(submit(1).await.expect("no panic"), Err(Error::Unavailable(_))));
+        assert!(matches!(submit(1).await.expect("no panic"), Err(Error::Unavailable { .. })));
         gate.notify_one();
         wait_for(0).await;
         fine.extend([submit(150), submit(50)]);
         wait_for(2).await;
-        assert!(matches!(submit(1).await.expect("no panic"), Err(Error::Unavailable(_))));
+        assert!(matches!(submit(1).await.expect("no panic"), Err(Error::Unavailable { .. })));
         let opener = tokio::spawn(async move {
             loop {
                 gate.notify_one();
@@ -272,7 +271,7 @@ mod tests {
         // The second waits behind the first, and is answered although nobody comes after it.
         let (failed, fine) =
             tokio::join!(combiner.submit(&handle, 0, work), combiner.submit(&handle, 101, work));
-        assert!(matches!(failed, Err(Error::Unavailable(_))));
+        assert!(matches!(failed, Err(Error::Unavailable { .. })));
         assert_eq!(fine.ok(), Some(101), "it weighs too much to go along");
         assert_eq!(combiner.queue().running, 0);
     }

@@ -178,10 +178,7 @@ impl App {
     }
 
     fn dispatcher(&self) -> Result<&Dispatcher> {
-        self.0
-            .dispatcher
-            .get()
-            .ok_or_else(|| Error::Internal("there is nothing that delivers here".to_owned()))
+        self.0.dispatcher.get().ok_or_else(|| Error::internal("there is nothing that delivers here"))
     }
 
     /// The present instant.

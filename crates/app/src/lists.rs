@@ -3,11 +3,8 @@
 //! A cursor is the position of a row, sealed for the list that it was made for: it tells nothing, and opens in no other list.
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
-use chacha20poly1305::{
-    ChaCha20Poly1305, KeyInit, Nonce,
-    aead::{Aead, Payload},
-};
 use gatepost_kernel::{Error, Position, Result, Timestamp, random};
+use gatepost_sealing::{ChaCha20Poly1305, Cipher};
 use gatepost_storage::Tx;
 use rand::Rng;
 
@@ -21,12 +18,11 @@ use crate::App;
 /// How many of a row's own things are shown beside it at most.
 pub const INCLUDED: u32 = 10;
 
-const NONCE_LEN: usize = 12;
 /// Under which name all processes of a database share the key of cursors.
 const KEY_NAME: &str = "list cursors";
 
 /// Seals and opens cursors.
-pub struct Cursors(ChaCha20Poly1305);
+pub struct Cursors(Cipher<ChaCha20Poly1305>);
 
 impl App {
     /// What seals the cursors of this database.
@@ -40,8 +36,9 @@ impl App {
             let now = self.now();
             let get = async move |mut tx: Tx<'_>| tx.server_secret_get_or_insert(KEY_NAME, &fresh, now).await;
             let key = self.storage().transaction::<_, gatepost_storage::StorageError, _>(get).await?;
-            let cipher = ChaCha20Poly1305::new_from_slice(&key);
-            cipher.map(Cursors).map_err(|e| Error::Internal(format!("the key of cursors: {e}")))
+            let key: [u8; 32] =
+                key.try_into().map_err(|_| Error::internal("the key of cursors is no key"))?;
+            Ok(Cursors(Cipher::new(&key)))
         };
         self.cursor_cell().get_or_try_init(make).await
     }
@@ -53,21 +50,14 @@ impl Cursors {
     /// # Errors
     /// [`Error::Internal`].
     pub fn seal(&self, position: Position, list: &str) -> Result<String> {
-        let mut nonce = [0u8; NONCE_LEN];
-        random::rng().fill_bytes(&mut nonce);
         let text = [position.at.as_micros().to_be_bytes(), position.id.to_be_bytes()].concat();
-        let payload = Payload { msg: &text, aad: list.as_bytes() };
-        let sealed = self.0.encrypt(&Nonce::from(nonce), payload);
-        let sealed = sealed.map_err(|e| Error::Internal(format!("sealing a cursor: {e}")))?;
-        Ok(URL_SAFE_NO_PAD.encode([nonce.as_slice(), &sealed].concat()))
+        let sealed = self.0.seal(&mut random::rng(), &text, list.as_bytes());
+        Ok(URL_SAFE_NO_PAD.encode(sealed.map_err(Error::failed("sealing a cursor"))?))
     }
 
     /// The position in the list that `list` describes; none if the cursor is of another, or of nobody's making.
     pub fn open(&self, cursor: &str, list: &str) -> Option<Position> {
-        let bytes = URL_SAFE_NO_PAD.decode(cursor).ok()?;
-        let (nonce, sealed) = bytes.split_first_chunk::<NONCE_LEN>()?;
-        let text =
-            self.0.decrypt(&Nonce::from(*nonce), Payload { msg: sealed, aad: list.as_bytes() }).ok()?;
+        let text = self.0.open(&URL_SAFE_NO_PAD.decode(cursor).ok()?, list.as_bytes())?;
         let (at, id) = text.split_first_chunk::<8>()?;
         let at = Timestamp::from_micros(i64::from_be_bytes(*at));
         Some(Position { at, id: i64::from_be_bytes(id.try_into().ok()?) })
@@ -80,7 +70,7 @@ mod tests {
 
     #[test]
     fn a_cursor_opens_in_its_own_list_only() {
-        let cursors = Cursors(ChaCha20Poly1305::new_from_slice(&[7; 32]).expect("a key"));
+        let cursors = Cursors(Cipher::new(&[7; 32]));
         let position = Position { at: Timestamp::from_micros(1_800_000_000_000_001), id: 42 };
         let cursor = cursors.seal(position, "events of 1").expect("sealed");
         assert_eq!(cursors.open(&cursor, "events of 1"), Some(position));

@@ -79,13 +79,13 @@ pub async fn call(
         idempotency::settle(&app, &caller, request, answer.as_ref().ok().cloned(), nothing_was_done).await;
         answer
     };
-    runtime.spawn(made).await.map_err(|error| Error::Internal(format!("a call of a tool: {error}")))?
+    runtime.spawn(made).await.map_err(Error::failed("a call of a tool"))?
 }
 
 /// Refuses a caller that may not call this tool.
 fn require_tool(caller: &Caller, server: &str, tool: &str) -> Result<()> {
     // A name that fits no scope, since it is too long, can only be called by those who may call all.
-    let scope = Scope::for_tool(server, tool).or_else(|_| "mcp:write".parse()).map_err(Error::Internal)?;
+    let scope = Scope::for_tool(server, tool).or_else(|_| "mcp:write".parse()).map_err(Error::internal)?;
     caller.require(&scope)
 }
 

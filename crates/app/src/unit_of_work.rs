@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use gatepost_delivery::Handovers;
 use gatepost_entitlements::Catalog;
-use gatepost_kernel::{Environment, Error, Json, Result, Timestamp, WorkspaceId};
+use gatepost_kernel::{Error, EventId, Json, Owner, Result, Timestamp, WorkspaceId, random};
 use gatepost_storage::{ChangeSubject, NewAuditEntry, NewEvent, Op, Tx};
 use serde_json::{Map, Value};
 
@@ -78,19 +78,12 @@ impl<'c> UnitOfWork<'c> {
     }
 
     /// Something happened that webhooks may want to hear of.
-    pub(crate) fn happened(
-        &mut self,
-        workspace_id: WorkspaceId,
-        environment: Environment,
-        event_type: &'static str,
-        data: Value,
-    ) {
+    pub(crate) fn happened(&mut self, owner: Owner, event_type: &'static str, data: Value) {
         self.events.push(gatepost_delivery::event(
-            None,
+            EventId::generate(&mut random::rng()),
             event_type,
             self.now,
-            workspace_id,
-            environment,
+            owner,
             &Json::from(&data),
         ));
     }

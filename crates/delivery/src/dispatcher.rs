@@ -11,11 +11,12 @@ use std::{
 
 use gatepost_egress::Egress;
 use gatepost_entitlements::Catalog;
-use gatepost_kernel::{ClaimId, Clock, LockAnyway, Timestamp, WebhookEndpointId, WorkspaceId, random};
+use gatepost_kernel::{ClaimId, Clock, LockAnyway, Timestamp, WebhookEndpointId, WorkspaceId, chain, random};
+use gatepost_sealing::Vault;
 use gatepost_storage::{
     DeliveryResult, PostponedDelivery, Storage, StorageError, Tx, WebhookAttempt, WebhookEndpoint,
 };
-use gatepost_webhooks::{NOT_SENT_WAIT, RetrySchedule, Vault, Verdict, judge};
+use gatepost_webhooks::{NOT_SENT_WAIT, RetrySchedule, Verdict, judge};
 use rand::Rng;
 use tokio::sync::{Notify, mpsc};
 
@@ -191,7 +192,7 @@ impl Dispatcher {
                     Ok(()) => failing = false,
                     Err(error) => {
                         if !failing {
-                            tracing::warn!(error = %error, "deliveries cannot be claimed; trying again");
+                            tracing::warn!(error = %chain(&error), "deliveries cannot be claimed; trying again");
                         }
                         failing = true;
                     }
@@ -203,7 +204,7 @@ impl Dispatcher {
                 Err(error) => {
                     // What is due is found again by the next look.
                     if !failing {
-                        tracing::warn!(error = %error, "deliveries cannot be claimed; trying again");
+                        tracing::warn!(error = %chain(&error), "deliveries cannot be claimed; trying again");
                     }
                     failing = true;
                 }

@@ -7,7 +7,7 @@ use std::{
 };
 
 use gatepost_kernel::{
-    ClaimId, Environment, EventId, Json, Timestamp, WebhookEndpointId, WorkspaceId, random,
+    ClaimId, Environment, EventId, Json, Owner, Timestamp, WebhookEndpointId, WorkspaceId,
 };
 use gatepost_storage::{ClaimedDelivery, NewEvent, NewWebhookDelivery, Result, Tx, WebhookEndpoint};
 use gatepost_webhooks::{Subscription, event_payload};
@@ -45,17 +45,10 @@ impl Handovers {
     }
 }
 
-/// An event as it is stored, signed and sent; without an id, with a fresh one.
-pub fn event(
-    id: Option<EventId>,
-    event_type: &str,
-    created_at: Timestamp,
-    workspace_id: WorkspaceId,
-    environment: Environment,
-    data: &Json,
-) -> NewEvent {
-    let id = id.unwrap_or_else(|| EventId::generate(&mut random::rng()));
-    let payload = event_payload(&id, event_type, created_at, workspace_id, environment, data);
+/// An event as it is stored, signed and sent.
+pub fn event(id: EventId, event_type: &str, created_at: Timestamp, owner: Owner, data: &Json) -> NewEvent {
+    let Owner { workspace_id, environment } = owner;
+    let payload = event_payload(&id, event_type, created_at, owner, data);
     NewEvent { id, workspace_id, environment, event_type: event_type.to_owned(), payload, created_at }
 }
 

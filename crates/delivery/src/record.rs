@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use gatepost_kernel::{Json, WebhookDeliveryId, WebhookEndpointId};
+use gatepost_kernel::{EventId, Json, Owner, WebhookDeliveryId, WebhookEndpointId, chain, random};
 use gatepost_storage::{
     DeliveryResult, EndpointTally, PostponedDelivery, StorageError, Tx, WebhookEndpointChanges,
 };
@@ -58,12 +58,12 @@ impl Dispatcher {
                         break;
                     }
                     Err(error) if tries < TRIES => {
-                        tracing::warn!(error = %error, "results of deliveries are not written; trying again");
+                        tracing::warn!(error = %chain(&error), "results of deliveries are not written; trying again");
                         tokio::time::sleep(WAIT).await;
                     }
                     Err(error) => {
                         tracing::error!(
-                            error = %error, deliveries = batch.len(),
+                            error = %chain(&error), deliveries = batch.len(),
                             "results of deliveries are lost; they will be delivered again"
                         );
                         break;
@@ -131,9 +131,10 @@ impl Dispatcher {
                 };
                 tx.webhook_endpoint_update(endpoint.id, changes, now).await?;
                 let data = json!({ "id": endpoint.id, "url": endpoint.url, "reason": reason });
-                let (workspace_id, environment) = (endpoint.workspace_id, endpoint.environment);
+                let owner = Owner::new(endpoint.workspace_id, endpoint.environment);
                 let data = Json::from(&data);
-                events.push(event(None, "webhook.disabled", now, workspace_id, environment, &data));
+                let id = EventId::generate(&mut random::rng());
+                events.push(event(id, "webhook.disabled", now, owner, &data));
             }
             let (_, handovers) = store(&mut tx, &events, Some(&dispatcher)).await?;
             Ok::<_, StorageError>(handovers)

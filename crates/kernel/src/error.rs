@@ -1,8 +1,8 @@
 //! The one error type of the use-cases. It knows no HTTP: it carries a stable code and a text that may be
-//! shown to the caller. What must not be shown (a database's words, say) travels apart, in
-//! [`Error::internal_context`], and goes to the log only.
+//! shown to the caller. What must not be shown (a database's words, say) travels apart, as the [`Cause`], and goes to the
+//! log only, with all that it came from.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, fmt, sync::Arc};
 
 use indexmap::IndexMap;
 
@@ -40,6 +40,53 @@ impl FieldErrors {
     pub fn iter(&self) -> impl Iterator<Item = (&str, &[String])> {
         self.0.iter().map(|(field, messages)| (field.as_str(), messages.as_slice()))
     }
+}
+
+/// What went wrong below, for the log alone: a few words of ours, and the error that it came from, if it came from one.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("{what}")]
+pub struct Cause {
+    what: Cow<'static, str>,
+    source: Option<Arc<dyn std::error::Error + Send + Sync>>,
+}
+
+impl Cause {
+    /// What we found out ourselves.
+    pub fn new(what: impl Into<Cow<'static, str>>) -> Self {
+        Self { what: what.into(), source: None }
+    }
+
+    /// What was being done when `source` came.
+    pub fn by(
+        what: impl Into<Cow<'static, str>>,
+        source: impl Into<Box<dyn std::error::Error + Send + Sync>>,
+    ) -> Self {
+        Self { what: what.into(), source: Some(source.into().into()) }
+    }
+}
+
+/// An error and all that it came from, with colons between.
+pub fn chain(error: &dyn std::error::Error) -> impl fmt::Display {
+    fmt::from_fn(move |f| {
+        write!(f, "{error}")?;
+        let mut source = error.source();
+        while let Some(error) = source {
+            write!(f, ": {error}")?;
+            source = error.source();
+        }
+        Ok(())
+    })
+}
+
+/// What became of the work of whoever hears that the database is not available.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fate {
+    /// Nothing was changed.
+    Undone,
+    /// Nothing was changed, for the sake of another transaction that was in the way. The same again can succeed at once.
+    GaveWay,
+    /// It may have been done: the database was told to keep it, and its answer was not heard.
+    Unknown,
 }
 
 /// Why a use-case refused or failed. `Display` is the text that the caller may see.
@@ -113,24 +160,29 @@ pub enum Error {
         /// When the limit has room again.
         reset_at: Timestamp,
     },
-    /// The database cannot be reached or does not answer in time. Nothing was changed, or the caller cannot
-    /// know; the context is for the log.
+    /// The database cannot be reached, or does not answer in time.
     #[error("The service is temporarily unavailable. Please retry shortly.")]
-    Unavailable(String),
-    /// Somebody else's server, which the answer depends on, is away or does not answer. The message is for the caller, the
-    /// context for the log.
+    Unavailable {
+        /// What became of the work.
+        fate: Fate,
+        /// What went wrong.
+        #[source]
+        cause: Cause,
+    },
+    /// Somebody else's server, which the answer depends on, is away or does not answer.
     #[error("{message}")]
     UpstreamUnavailable {
-        /// What is away, in words.
+        /// What is away, for the caller.
         message: String,
         /// When to come again.
         retry_after_seconds: u64,
         /// What went wrong.
-        context: String,
+        #[source]
+        cause: Cause,
     },
-    /// A fault of ours; the context is for the log.
+    /// A fault of ours.
     #[error("An unexpected error occurred.")]
-    Internal(String),
+    Internal(#[source] Cause),
 }
 
 impl Error {
@@ -152,19 +204,47 @@ impl Error {
             Self::Validation(_) => "validation_failed",
             Self::FeatureLimitReached { .. } => "feature_limit_reached",
             Self::RateLimited { .. } => "rate_limit_exceeded",
-            Self::Unavailable(_) | Self::UpstreamUnavailable { .. } => "service_unavailable",
+            Self::Unavailable { .. } | Self::UpstreamUnavailable { .. } => "service_unavailable",
             Self::Internal(_) => "server_error",
         }
     }
 
     /// What only the log may hold.
-    pub fn internal_context(&self) -> Option<&str> {
+    pub fn cause(&self) -> Option<&Cause> {
         match self {
-            Self::Unavailable(context)
-            | Self::UpstreamUnavailable { context, .. }
-            | Self::Internal(context) => Some(context),
+            Self::Unavailable { cause, .. }
+            | Self::UpstreamUnavailable { cause, .. }
+            | Self::Internal(cause) => Some(cause),
             _ => None,
         }
+    }
+
+    /// What a log says of it: the cause with all that it came from, or the text for the caller where there is none.
+    pub fn for_log(&self) -> impl fmt::Display {
+        let error: &dyn std::error::Error = match self.cause() {
+            Some(cause) => cause,
+            None => self,
+        };
+        chain(error)
+    }
+
+    /// A fault of ours that no other error says.
+    pub fn internal(what: impl Into<Cow<'static, str>>) -> Self {
+        Self::Internal(Cause::new(what))
+    }
+
+    /// Makes of any error a fault of ours: `.map_err(Error::failed("rendering an answer"))`.
+    pub fn failed<E>(what: impl Into<Cow<'static, str>>) -> impl FnOnce(E) -> Self
+    where
+        E: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
+        let what = what.into();
+        move |source| Self::Internal(Cause::by(what, source))
+    }
+
+    /// What cannot be done now; nothing was changed.
+    pub fn unavailable(what: impl Into<Cow<'static, str>>) -> Self {
+        Self::Unavailable { fate: Fate::Undone, cause: Cause::new(what) }
     }
 
     /// One fault of one field.
@@ -175,7 +255,7 @@ impl Error {
     }
 
     /// The refusal that the core contract prints for a missing scope.
-    pub fn missing_scope(required: impl std::fmt::Display) -> Self {
+    pub fn missing_scope(required: impl fmt::Display) -> Self {
         Self::AccessDenied(format!("Insufficient permissions. Required scope: {required}"))
     }
 }

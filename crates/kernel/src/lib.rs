@@ -9,6 +9,7 @@ mod error;
 mod ids;
 mod json;
 mod list;
+mod owner;
 pub mod random;
 mod secret;
 mod sync;
@@ -16,13 +17,14 @@ pub mod text;
 mod time;
 
 pub use environment::{Environment, EnvironmentFilter};
-pub use error::{Error, FieldErrors, Result};
+pub use error::{Cause, Error, Fate, FieldErrors, Result, chain};
 pub use ids::{
     ApiKeyId, AuditEntryId, ChangeId, ClaimId, EventId, RequestId, SeoIssueId, SeoReportId,
     WebhookDeliveryId, WebhookEndpointId, WorkspaceId,
 };
 pub use json::{Json, JsonObject};
 pub use list::{Page, PageRequest, Position, TimeRange, Window};
+pub use owner::Owner;
 pub use secret::Secret;
 pub use sync::LockAnyway;
 pub use time::{AdjustedClock, CalendarTime, Clock, ManualClock, SystemClock, Timestamp};

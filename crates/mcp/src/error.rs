@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use gatepost_kernel::{Error, FieldErrors};
+use gatepost_kernel::{Cause, Error, FieldErrors};
 
 /// Why a call on a server was not answered.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -64,13 +64,13 @@ impl McpError {
 
 impl From<McpError> for Error {
     fn from(error: McpError) -> Self {
-        let context = error.to_string();
+        let cause = Cause::by("a call on an MCP server", error.clone());
         let unavailable = |message: &str, retry_after: Duration| {
             let seconds = retry_after.as_secs().max(1);
             Self::UpstreamUnavailable {
                 message: message.to_owned(),
                 retry_after_seconds: seconds,
-                context: context.clone(),
+                cause: cause.clone(),
             }
         };
         match error {
@@ -79,7 +79,7 @@ impl From<McpError> for Error {
             McpError::Down { retry_after, .. } => {
                 unavailable("The MCP server is not available at the moment.", retry_after)
             }
-            McpError::Unchecked(_) => Self::Internal(context),
+            McpError::Unchecked(_) => Self::Internal(cause),
             McpError::Busy(_) => {
                 unavailable("The MCP server has too many calls at the moment.", Duration::from_secs(1))
             }

@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use gatepost_kernel::{Environment, LockAnyway, RequestId, WorkspaceId};
+use gatepost_kernel::{Environment, LockAnyway, RequestId, WorkspaceId, chain};
 use rmcp::{
     Peer, RoleClient,
     model::{
@@ -287,7 +287,7 @@ impl Server {
                 let refused =
                     [ErrorCode::RESOURCE_NOT_FOUND, ErrorCode::INVALID_PARAMS].contains(&error.code);
                 if !refused {
-                    tracing::warn!(mcp.server = self.config.id, error = %error, "an MCP server cannot read a resource");
+                    tracing::warn!(mcp.server = self.config.id, error = %chain(&error), "an MCP server cannot read a resource");
                 }
                 Err(McpError::UnknownResource)
             }
@@ -328,7 +328,7 @@ impl Server {
     }
 
     fn lost(&self, connection: u64, error: &ServiceError) -> McpError {
-        tracing::warn!(mcp.server = self.config.id, error = %error, "a call on an MCP server was lost");
+        tracing::warn!(mcp.server = self.config.id, error = %chain(&error), "a call on an MCP server was lost");
         // Over HTTP nothing else says that a server cannot be reached. That a connection has ended is noticed by itself, and a
         // stream that ends without an answer belongs to one call.
         if self.state().connection == connection && !matches!(error, ServiceError::TransportClosed) {

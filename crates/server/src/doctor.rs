@@ -3,7 +3,7 @@
 use std::{process::ExitCode, time::Duration};
 
 use gatepost_app::{App, Caller, webhooks::stored_secrets};
-use gatepost_kernel::{Clock, SystemClock, WorkspaceId};
+use gatepost_kernel::{Clock, SystemClock, WorkspaceId, chain};
 use gatepost_storage::{DatabaseUrl, SchemaState, Storage};
 use serde_json::json;
 
@@ -104,7 +104,7 @@ async fn database(config: &Config, findings: &mut Vec<Finding>) {
     }
     let storage = match serve::open_storage(config).await {
         Ok(storage) => storage,
-        Err(error) => return say(Grade::Fail, error.to_string()),
+        Err(error) => return say(Grade::Fail, chain(error.as_ref()).to_string()),
     };
     match storage.health().await {
         Ok(health) => {
@@ -118,7 +118,7 @@ async fn database(config: &Config, findings: &mut Vec<Finding>) {
                 say(Grade::Warn, text);
             }
         }
-        Err(error) => return say(Grade::Fail, error.to_string()),
+        Err(error) => return say(Grade::Fail, chain(&error).to_string()),
     }
     match storage.schema().await {
         Ok(SchemaState { pending, unknown, .. }) => {
@@ -137,7 +137,7 @@ async fn database(config: &Config, findings: &mut Vec<Finding>) {
                 say(Grade::Ok, "its tables are of this version".to_owned());
             }
         }
-        Err(error) => return say(Grade::Fail, error.to_string()),
+        Err(error) => return say(Grade::Fail, chain(&error).to_string()),
     }
     secrets_at_rest(config, &storage, findings).await;
     let mut say = |grade, text: String| findings.push(Finding { grade, subject: "database", text });
@@ -147,7 +147,7 @@ async fn database(config: &Config, findings: &mut Vec<Finding>) {
             let text = format!("workspaces have tiers that no plan defines: {}", unknown.join(", "));
             say(Grade::Warn, text);
         }
-        Err(error) => say(Grade::Fail, error.to_string()),
+        Err(error) => say(Grade::Fail, chain(error.as_ref()).to_string()),
     }
 }
 

@@ -35,9 +35,8 @@ pub async fn make(app: &App, config: &Config, url: &str) -> Result<(), Failure> 
     let path = std::path::absolute(&path).unwrap_or(path);
     let (target, made) = (path.clone(), token.clone());
     let keep = move |key: &Secret| {
-        write(&target, key).map_err(|e| {
-            Error::Internal(format!("the first API key cannot be kept in {}: {e}", target.display()))
-        })
+        let what = format!("the first API key cannot be kept in {}", target.display());
+        write(&target, key).map_err(Error::failed(what))
     };
     match first_start::with_this_key(app, token, keep).await {
         Ok(Some(_)) => {

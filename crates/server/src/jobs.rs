@@ -25,8 +25,7 @@ pub async fn run(app: App) {
             Ok(0) => {}
             Ok(rows) => tracing::info!(rows.deleted = rows, "cleaned up"),
             Err(error) => {
-                let context = error.internal_context().unwrap_or_default();
-                tracing::warn!(error = context, "cleaning up failed");
+                tracing::warn!(error = %error.for_log(), "cleaning up failed");
             }
         }
     }
@@ -39,8 +38,7 @@ pub async fn write_usage(app: App) {
             Ok(written) if written > MANY => WRITE_MANY_EVERY,
             Ok(_) => WRITE_USAGE_EVERY,
             Err(error) => {
-                let context = error.internal_context().unwrap_or_default();
-                tracing::warn!(error = context, "usage was not written; trying later");
+                tracing::warn!(error = %error.for_log(), "usage was not written; trying later");
                 WRITE_USAGE_EVERY
             }
         };

@@ -1,7 +1,9 @@
 //! `gatepost keys …`
 
 use gatepost_app::{App, Caller, UnitOfWork, keys::api_keys};
-use gatepost_kernel::{ApiKeyId, CalendarTime, Clock, Environment, SystemClock, WorkspaceId, random, text};
+use gatepost_kernel::{
+    ApiKeyId, CalendarTime, Clock, Environment, SystemClock, WorkspaceId, chain, random, text,
+};
 use gatepost_keys::{ApiKey, ScopeSet, Token};
 use serde_json::{Value, json};
 
@@ -139,8 +141,8 @@ pub fn explain(error: &gatepost_kernel::Error, kind: &str, id: i64) -> Failure {
                 faults.iter().flat_map(|(_, messages)| messages).map(String::as_str).collect();
             faults.join("\n").into()
         }
-        error => match error.internal_context() {
-            Some(context) => format!("{error} ({context})").into(),
+        error => match error.cause() {
+            Some(cause) => format!("{error} ({})", chain(cause)).into(),
             None => error.to_string().into(),
         },
     }

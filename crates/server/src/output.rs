@@ -1,5 +1,6 @@
 //! What commands say to people and programs. A reader that went away is no reason to fail.
 
+use gatepost_kernel::chain;
 use std::io::{self, Write};
 
 use serde_json::Value;
@@ -22,7 +23,7 @@ pub fn json_pretty(value: &Value) -> io::Result<()> {
 /// What went wrong, on stderr.
 pub fn error(error: &dyn std::error::Error) {
     // There is nowhere left to say it if this fails.
-    let _ = writeln!(io::stderr(), "gatepost: {error}");
+    let _ = writeln!(io::stderr(), "gatepost: {}", chain(error));
 }
 
 fn ignore_closed(done: io::Result<()>) -> io::Result<()> {

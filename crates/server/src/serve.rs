@@ -6,9 +6,9 @@ use gatepost_api::{Listeners, PlainHttp, Settings, State, serve};
 use gatepost_app::{App, tenants::first_start, webhooks::stored_secrets};
 use gatepost_delivery::Dispatcher;
 use gatepost_egress::{Egress, Rules};
-use gatepost_kernel::{AdjustedClock, SystemClock};
+use gatepost_kernel::{AdjustedClock, Cause, SystemClock};
 use gatepost_mcp::McpServers;
-use gatepost_storage::{Engine, Migrated, Storage};
+use gatepost_storage::{Engine, Migrated, Storage, StorageError};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use serde_json::json;
 use tokio::signal::unix::{SignalKind, signal};
@@ -29,14 +29,14 @@ pub async fn open(config: &Config) -> Result<App, Failure> {
 /// The same without the application around it.
 pub async fn open_current(config: &Config) -> Result<Storage, Failure> {
     let storage = open_storage(config).await?;
-    match storage.schema().await.map_err(|e| unusable(config, &e))?.pending.as_slice() {
+    match storage.schema().await.map_err(|e| unusable(config, e))?.pending.as_slice() {
         [] => Ok(storage),
         [first, ..] => {
             let fault = format!(
                 "its tables are not of this version, migrations are pending from {first} on; `gatepost migrate` runs them, \
                  and so does `gatepost serve`"
             );
-            Err(unusable(config, &fault))
+            Err(unusable(config, StorageError::Configuration(Cause::new(fault))))
         }
     }
 }
@@ -50,17 +50,17 @@ pub async fn open_with_root(config: &Config) -> Result<App, Failure> {
 
 /// Opens the database as it is, if there is one.
 pub async fn open_storage(config: &Config) -> Result<Storage, Failure> {
-    Storage::open_existing(&config.database_url).await.map_err(|e| unusable(config, &e))
+    Storage::open_existing(&config.database_url).await.map_err(|e| unusable(config, e))
 }
 
-fn unusable(config: &Config, fault: &dyn std::fmt::Display) -> Failure {
-    format!("cannot use the database {}: {fault}", config.database_url).into()
+fn unusable(config: &Config, error: StorageError) -> Failure {
+    Cause::by(format!("cannot use the database {}", config.database_url), error).into()
 }
 
 /// `gatepost migrate`
 pub async fn migrate(config: &Config, as_json: bool) -> Result<(), Failure> {
-    let storage = Storage::open(&config.database_url).await.map_err(|e| unusable(config, &e))?;
-    let Migrated { run, copy } = storage.migrate().await.map_err(|e| unusable(config, &e))?;
+    let storage = Storage::open(&config.database_url).await.map_err(|e| unusable(config, e))?;
+    let Migrated { run, copy } = storage.migrate().await.map_err(|e| unusable(config, e))?;
     let (database, copy) = (config.database_url.to_string(), copy.map(|copy| copy.display().to_string()));
     if as_json {
         let version = env!("CARGO_PKG_VERSION");
@@ -76,7 +76,7 @@ pub async fn migrate(config: &Config, as_json: bool) -> Result<(), Failure> {
 
 /// Brings the database to this version, or, with `--no-migrate`, sees that it is; answers how many migrations were run.
 async fn bring_up_to_date(config: &Config, storage: &Storage) -> Result<usize, Failure> {
-    let schema = storage.schema().await.map_err(|e| unusable(config, &e))?;
+    let schema = storage.schema().await.map_err(|e| unusable(config, e))?;
     if !schema.unknown.is_empty() {
         tracing::warn!(
             database = %config.database_url, migrations = schema.unknown.join(", "), version = env!("CARGO_PKG_VERSION"),
@@ -89,12 +89,12 @@ async fn bring_up_to_date(config: &Config, storage: &Storage) -> Result<usize, F
                 let fault = format!(
                     "migrations are pending from {first} on, and --no-migrate is given; run `gatepost migrate`"
                 );
-                Err(unusable(config, &fault))
+                Err(unusable(config, StorageError::Configuration(Cause::new(fault))))
             }
             None => Ok(0),
         };
     }
-    let Migrated { run, copy } = storage.migrate().await.map_err(|e| unusable(config, &e))?;
+    let Migrated { run, copy } = storage.migrate().await.map_err(|e| unusable(config, e))?;
     if let Some(copy) = copy {
         tracing::info!(database.copy = %copy.display(), "the database was copied before it was migrated");
     }
@@ -146,7 +146,7 @@ pub async fn run(config: &Config) -> Result<(), Failure> {
         None => (Listeners::from(listener), "http"),
     };
     let storage = match config.migrates {
-        true => Storage::open(&config.database_url).await.map_err(|e| unusable(config, &e))?,
+        true => Storage::open(&config.database_url).await.map_err(|e| unusable(config, e))?,
         false => open_storage(config).await?,
     };
     let _lock = storage.lock_for_serving()?;
@@ -233,13 +233,13 @@ pub async fn run(config: &Config) -> Result<(), Failure> {
     // What the last seconds counted; the database may be the reason for stopping, so this does not fail the stop.
     if let Err(error) = app.write_usage().await {
         tracing::warn!(
-            error = error.internal_context().unwrap_or_default(),
+            error = %error.for_log(),
             "the last usage was not written"
         );
     }
     if let Err(error) = app.release_leases().await {
         tracing::warn!(
-            error = error.internal_context().unwrap_or_default(),
+            error = %error.for_log(),
             "leases of daily quotas were not given back"
         );
     }

@@ -175,7 +175,7 @@ impl TryFrom<AuditRow> for AuditEntry {
     type Error = StorageError;
 
     fn try_from(row: AuditRow) -> Result<Self> {
-        let corrupt = |what: &str| StorageError::Corrupt(format!("{what} of audit entry {}", row.id));
+        let corrupt = |what: &str| StorageError::corrupt(format!("{what} of audit entry {}", row.id));
         let actor = match (row.actor_type.as_str(), row.actor_id, row.actor_workspace_id) {
             (Actor::API_KEY, Some(id), Some(workspace)) => {
                 Actor::ApiKey(ApiKeyId(id), WorkspaceId(workspace))

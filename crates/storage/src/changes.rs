@@ -55,7 +55,7 @@ impl TryFrom<ChangeRow> for Change {
         let subject = match row.subject_type.as_str() {
             "api_key" => ChangeSubject::ApiKey(ApiKeyId(row.subject_id)),
             "workspace" => ChangeSubject::Workspace(WorkspaceId(row.subject_id)),
-            _ => return Err(StorageError::Corrupt(format!("subject of change {}", row.id))),
+            _ => return Err(StorageError::corrupt(format!("subject of change {}", row.id))),
         };
         Ok(Self { id: ChangeId(row.id), subject })
     }

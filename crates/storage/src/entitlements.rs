@@ -9,7 +9,7 @@ use diesel::{
 };
 use diesel_async::RunQueryDsl;
 use gatepost_entitlements::Operation;
-use gatepost_kernel::{Environment, Json, Timestamp, WorkspaceId};
+use gatepost_kernel::{Environment, Json, Owner, Timestamp, WorkspaceId};
 
 use crate::{
     Result, StorageError, Tx,
@@ -118,10 +118,9 @@ impl TryFrom<UseRow> for EntitlementUse {
     type Error = StorageError;
 
     fn try_from(row: UseRow) -> Result<Self> {
-        let corrupt = |_| StorageError::Corrupt("environment of an entitlement's use".to_owned());
+        let corrupt = |_| StorageError::corrupt("environment of an entitlement's use");
         let metadata = row.metadata.map(Json::from_text).transpose();
-        let metadata =
-            metadata.map_err(|_| StorageError::Corrupt("metadata of an entitlement's use".to_owned()))?;
+        let metadata = metadata.map_err(|_| StorageError::corrupt("metadata of an entitlement's use"))?;
         Ok(Self {
             counter: CounterKey {
                 workspace_id: WorkspaceId(row.workspace_id),
@@ -340,10 +339,10 @@ impl Tx<'_> {
     /// What was decided under idempotency keys of a workspace and environment.
     pub async fn entitlement_use_kept(
         &mut self,
-        workspace: WorkspaceId,
-        environment: Environment,
+        owner: Owner,
         keys: &[String],
     ) -> Result<HashMap<String, EntitlementUse>> {
+        let Owner { workspace_id: workspace, environment } = owner;
         let rows: Vec<UseRow> = on_conn!(self, |c| entitlement_usage::table
             .filter(entitlement_usage::workspace_id.eq(workspace.0))
             .filter(entitlement_usage::environment.eq(environment.as_str()))
@@ -362,11 +361,11 @@ impl Tx<'_> {
     /// Lets idempotency keys of decisions from before `before` be used anew.
     pub async fn entitlement_use_forget_keys(
         &mut self,
-        workspace: WorkspaceId,
-        environment: Environment,
+        owner: Owner,
         keys: &[String],
         before: Timestamp,
     ) -> Result<usize> {
+        let Owner { workspace_id: workspace, environment } = owner;
         Ok(on_conn!(self, |c| diesel::update(
             entitlement_usage::table
                 .filter(entitlement_usage::workspace_id.eq(workspace.0))
@@ -472,12 +471,8 @@ impl Tx<'_> {
     }
 
     /// The sum of the quantities that were counted for a feature of a workspace, over all periods.
-    pub async fn entitlement_use_sum(
-        &mut self,
-        workspace: WorkspaceId,
-        environment: Environment,
-        feature: &str,
-    ) -> Result<u64> {
+    pub async fn entitlement_use_sum(&mut self, owner: Owner, feature: &str) -> Result<u64> {
+        let Owner { workspace_id: workspace, environment } = owner;
         let quantities: Vec<i64> = on_conn!(self, |c| entitlement_usage::table
             .filter(entitlement_usage::workspace_id.eq(workspace.0))
             .filter(entitlement_usage::environment.eq(environment.as_str()))

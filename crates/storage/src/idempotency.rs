@@ -56,7 +56,7 @@ impl TryFrom<RecordRow> for IdempotencyRecord {
     type Error = StorageError;
 
     fn try_from(row: RecordRow) -> Result<Self> {
-        let corrupt = || StorageError::Corrupt(format!("idempotency record of API key {}", row.api_key_id));
+        let corrupt = || StorageError::corrupt(format!("idempotency record of API key {}", row.api_key_id));
         Ok(Self {
             api_key_id: ApiKeyId(row.api_key_id),
             workspace_id: WorkspaceId(row.workspace_id),

@@ -4,6 +4,7 @@
 //! Each migration notes in `schema_compatibility` the oldest version that it leaves able to use the database. A program that is
 //! older than any of these is refused before its first query; one that only lacks migrations which it can live with goes on.
 
+use gatepost_kernel::Cause;
 use std::{cmp::Ordering, collections::BTreeSet};
 
 use diesel::{
@@ -60,9 +61,9 @@ impl SchemaState {
     pub fn check(&self) -> Result<()> {
         let too_old = |oldest: &&String| compare(oldest, OWN_VERSION) == Ordering::Greater;
         match self.oldest_version.as_ref().filter(too_old) {
-            Some(oldest) => Err(StorageError::Configuration(format!(
+            Some(oldest) => Err(StorageError::Configuration(Cause::new(format!(
                 "its tables are those of a newer version: it takes Gatepost {oldest} or newer, and this is {OWN_VERSION}"
-            ))),
+            )))),
             None => Ok(()),
         }
     }
@@ -161,7 +162,7 @@ fn names<DB: Backend>(tree: EmbeddedMigrations) -> Result<Vec<String>> {
 }
 
 fn failed(error: Box<dyn std::error::Error + Send + Sync>) -> StorageError {
-    StorageError::Query(format!("migration failed: {error}"))
+    StorageError::Query(Cause::by("a migration failed", error))
 }
 
 #[cfg(test)]

@@ -13,7 +13,7 @@ use diesel::{
     sql_types::{BigInt, SqlOrd, SqlType, Text},
     sqlite::{Sqlite, SqliteValue},
 };
-use gatepost_kernel::{JsonObject, Timestamp};
+use gatepost_kernel::{Cause, JsonObject, Timestamp};
 use serde_json::Value;
 
 use crate::{Result, StorageError};
@@ -116,13 +116,13 @@ impl FromSql<JsonDoc, Sqlite> for DbJson {
 /// A tenant's settings out of a row's text.
 pub(crate) fn settings_of(workspace: i64, text: &str) -> Result<JsonObject> {
     JsonObject::from_text(text)
-        .map_err(|_| StorageError::Corrupt(format!("settings of workspace {workspace}")))
+        .map_err(|e| StorageError::Corrupt(Cause::by(format!("settings of workspace {workspace}"), e)))
 }
 
 /// A tenant's settings as a row holds them.
 pub(crate) fn settings_text(settings: &JsonObject) -> Result<String> {
     serde_json::to_string(settings)
-        .map_err(|e| StorageError::Query(format!("settings cannot be written: {e}")))
+        .map_err(|e| StorageError::Query(Cause::by("settings cannot be written", e)))
 }
 
 /// A count on its way into a row; no real one is that large.

@@ -11,8 +11,8 @@ use gatepost_app::{App, tenants::first_start};
 use gatepost_delivery::Dispatcher;
 use gatepost_egress::{Egress, Resolve, Rules};
 use gatepost_kernel::{ManualClock, Timestamp};
+use gatepost_sealing::Vault;
 use gatepost_storage::{Engine, Storage};
-use gatepost_webhooks::Vault;
 use reqwest::{Method, RequestBuilder, StatusCode, header::HeaderMap};
 use serde_json::Value;
 

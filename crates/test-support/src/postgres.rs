@@ -59,7 +59,7 @@ impl PostgresServer {
     /// # Panics
     /// If PostgreSQL is not installed, or does not start.
     pub fn start() -> Self {
-        Self::start_with(SETTINGS)
+        Self::start_with(SETTINGS, false)
     }
 
     /// Starts a server that keeps its data as one in production does.
@@ -67,10 +67,18 @@ impl PostgresServer {
     /// # Panics
     /// If PostgreSQL is not installed, or does not start.
     pub fn start_durable() -> Self {
-        Self::start_with(DURABLE)
+        Self::start_with(DURABLE, false)
     }
 
-    fn start_with(settings: &str) -> Self {
+    /// Starts a server that speaks German.
+    ///
+    /// # Panics
+    /// If PostgreSQL is not installed, or does not start.
+    pub fn start_in_german() -> Self {
+        Self::start_with(&format!("{SETTINGS}lc_messages = 'de_DE.UTF-8'\n"), true)
+    }
+
+    fn start_with(settings: &str, needs_german: bool) -> Self {
         let bin = installed();
         let dir =
             tempfile::Builder::new().prefix("gatepost-pg-").tempdir().expect("a temporary directory").keep();
@@ -90,10 +98,24 @@ impl PostgresServer {
         let settings = fs::read_to_string(&config).expect("postgresql.conf") + settings;
         fs::write(&config, settings).expect("postgresql.conf");
 
+        let locales = dir.join("locales");
+        if needs_german {
+            fs::create_dir(&locales).expect("a directory");
+            let german = locales.join("de_DE.UTF-8");
+            // It also complains of what it takes.
+            let made = Command::new("localedef").args(["-i", "de_DE", "-f", "UTF-8"]).arg(&german).output();
+            let made = made.expect("running localedef");
+            assert!(german.exists(), "localedef: {}", String::from_utf8_lossy(&made.stderr));
+        }
+
         // Another process may take the port between our look and the server's; then try another.
         for _ in 0..5 {
             let port = free_port();
-            let mut watch = as_service_user(bin, Path::new("/bin/sh"))
+            let mut watch = as_service_user(bin, Path::new("/bin/sh"));
+            if needs_german {
+                watch.env("LOCPATH", &locales);
+            }
+            let mut watch = watch
                 .args(["-c", WATCH, "watch"])
                 .arg(&dir)
                 .arg(port.to_string())

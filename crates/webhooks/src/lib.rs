@@ -24,7 +24,6 @@ mod payload;
 mod retry;
 mod secret;
 mod signature;
-mod vault;
 mod verifier;
 
 pub use delivery::{AttemptOutcome, DeliveryStatus, NOT_SENT_WAIT, Verdict, judge};
@@ -34,5 +33,4 @@ pub use payload::{event_data, event_payload};
 pub use retry::RetrySchedule;
 pub use secret::{EndpointSecret, SecretFault};
 pub use signature::{Signatures, sign};
-pub use vault::{Kept, Place, Vault, VaultError};
 pub use verifier::{Headers, Verifier, VerifyError};

@@ -2,7 +2,7 @@
 //!
 //! The data is the last member and stands in the text as it came, so it can be put in and taken out without being read.
 
-use gatepost_kernel::{Environment, EventId, Json, Timestamp, WorkspaceId};
+use gatepost_kernel::{Environment, EventId, Json, Owner, Timestamp, WorkspaceId};
 use serde::Serialize;
 
 #[derive(Serialize)]
@@ -23,10 +23,10 @@ pub fn event_payload(
     id: &EventId,
     event_type: &str,
     created_at: Timestamp,
-    workspace_id: WorkspaceId,
-    environment: Environment,
+    owner: Owner,
     data: &Json,
 ) -> String {
+    let Owner { workspace_id, environment } = owner;
     let head = Head { id, event_type, created_at, workspace_id, environment };
     // Texts and numbers are always JSON.
     let mut payload = serde_json::to_string(&head).unwrap_or_default();
@@ -53,7 +53,7 @@ mod tests {
         let id = EventId::parse("evt_1").expect("an id");
         let at = Timestamp::from_micros(1_768_473_000_000_000);
         let data = Json::from_text(data.to_owned()).expect("JSON");
-        event_payload(&id, "post.created", at, WorkspaceId(2), Environment::Live, &data)
+        event_payload(&id, "post.created", at, Owner::new(WorkspaceId(2), Environment::Live), &data)
     }
 
     #[test]

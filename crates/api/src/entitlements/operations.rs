@@ -2,18 +2,17 @@
 
 use actix_web::{HttpResponse, get, post, put};
 use gatepost_app::{UnitOfWork, entitlements};
+use gatepost_contract::{ApiError, Plain};
 use gatepost_entitlements::Operation;
 use gatepost_kernel::Error;
 use utoipa_actix_web::service_config::ServiceConfig;
 
 use crate::{
     call::Call,
-    contract::Plain,
     entitlements::wire::{
         CheckEntitlementQuery, EntitlementCheckView, EntitlementRefusalBody, EntitlementSummaryItem,
         EntitlementSummaryView, RecordedUsageView, SetUsage, SetUsageBody, UseEntitlementBody, refuse,
     },
-    error::ApiError,
     query::NoQuery,
     scopes::{EntitlementsRead, EntitlementsWrite},
 };

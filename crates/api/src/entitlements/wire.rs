@@ -385,9 +385,8 @@ pub fn refuse(standing: FeatureStanding) -> Result<FeatureStanding, Error> {
     let (feature, upgrade_url) = (standing.feature.clone(), standing.upgrade_url.clone());
     let check =
         EntitlementCheckView { message: None, upgrade_url: None, ..EntitlementCheckView::from(standing) };
-    let written = |e| Error::Internal(format!("rendering a refusal: {e}"));
-    let text = serde_json::to_string(&check).map_err(written)?;
-    let mut members = JsonObject::from_text(&text).map_err(written)?;
+    let text = serde_json::to_string(&check).map_err(Error::failed("rendering a refusal"))?;
+    let mut members = JsonObject::from_text(&text).map_err(Error::failed("rendering a refusal"))?;
     members.remove("feature");
     Err(Error::FeatureLimitReached { feature, upgrade_url, standing: Some(Box::new(members)) })
 }

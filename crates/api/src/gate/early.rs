@@ -25,13 +25,12 @@ use futures_util::{
     future::{Either, MapOk},
 };
 use gatepost_app::{Passed, gate::presented};
+use gatepost_contract::{REQUEST_ID, number};
 use gatepost_kernel::{RequestId, Timestamp, random};
 
 use crate::{
     PlainHttp, State,
     client::{self, token},
-    contract::number,
-    extensions::REQUEST_ID,
     gate::auth_query,
     paths::is_forward_auth,
 };

@@ -2,6 +2,7 @@
 
 use actix_web::{HttpMessage, HttpRequest, HttpResponse, http::Method, post, web};
 use gatepost_app::{Principal, gate::verification};
+use gatepost_contract::ApiError;
 use gatepost_kernel::Error;
 use utoipa_actix_web::service_config::ServiceConfig;
 
@@ -10,7 +11,6 @@ use crate::{
     call::{Call, authenticate_and_count, count_anonymous},
     client::Preflight,
     closed_sets::EnvironmentChoice,
-    error::ApiError,
     gate::{
         auth_query::AuthQuery,
         verification_wire::{VerificationView, VerifyApiKeyBody},
@@ -94,9 +94,8 @@ pub async fn forward_auth(req: HttpRequest) -> Result<HttpResponse, ApiError> {
 }
 
 async fn decide(req: &HttpRequest, query: &AuthQuery) -> Result<HttpResponse, ApiError> {
-    let state = req
-        .app_data::<State>()
-        .ok_or_else(|| Error::Internal("the state is not part of the application".to_owned()))?;
+    let state =
+        req.app_data::<State>().ok_or_else(|| Error::internal("the state is not part of the application"))?;
     if query.lets_preflights_pass && req.extensions().get::<Preflight>().is_some() {
         count_anonymous(req, state)?;
         return Ok(HttpResponse::NoContent().finish());

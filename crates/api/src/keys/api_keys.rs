@@ -5,13 +5,12 @@ use gatepost_app::{
     UnitOfWork,
     keys::{api_keys, usage},
 };
+use gatepost_contract::{ApiError, Message, NoContent};
 use gatepost_kernel::ApiKeyId;
 use utoipa_actix_web::service_config::ServiceConfig;
 
 use crate::{
     call::Call,
-    contract::{Message, NoContent},
-    error::ApiError,
     keys::{
         api_keys_wire::{
             ApiKeyItem, ApiKeyList, ApiKeyMessage, ApiKeyPage, CreateApiKeyBody, CreatedApiKeyMessage,

@@ -9,6 +9,7 @@ use actix_web::{
     web,
 };
 use gatepost_app::Caller;
+use gatepost_contract::ApiError;
 use gatepost_kernel::{Error, RequestId};
 use http_body_util::{BodyExt, Full};
 
@@ -16,7 +17,6 @@ use crate::{
     State,
     call::{acting_as_asked, authenticate_and_count, take_in},
     client,
-    error::ApiError,
     extensions::Rendered,
     mcp::server::{
         McpEndpoint, WrittenArguments,
@@ -41,7 +41,7 @@ pub fn configure(config: &mut web::ServiceConfig) {
 }
 
 async fn endpoint(req: HttpRequest, body: web::Payload) -> Result<HttpResponse, ApiError> {
-    let missing = || Error::Internal("the state is not part of the application".to_owned());
+    let missing = || Error::internal("the state is not part of the application");
     let state = req.app_data::<State>().cloned().ok_or_else(missing)?;
     let request_id = req.extensions().get::<RequestId>().cloned().ok_or_else(missing)?;
     let (principal, token) = authenticate_and_count(&req, &state, |_| Ok(())).await?;
@@ -90,15 +90,14 @@ async fn answer(
         None => head,
     };
     let request = head.extension(caller).body(Full::new(body));
-    let request = request.map_err(|error| Error::Internal(format!("handing a request on: {error}")))?;
+    let request = request.map_err(Error::failed("handing a request on"))?;
     let is_post = request.method() == http::Method::POST;
     let answered = tokio::time::timeout(PATIENCE, async {
         let (parts, body) = endpoint.handle(request).await.into_parts();
         (parts, body.collect().await)
     });
-    let (parts, body) = answered
-        .await
-        .map_err(|_| Error::Unavailable("the MCP endpoint did not answer in time".to_owned()))?;
+    let (parts, body) =
+        answered.await.map_err(|_| Error::unavailable("the MCP endpoint did not answer in time"))?;
     let Ok(body) = body;
     let body = body.to_bytes().to_vec();
     let status = StatusCode::from_u16(parts.status.as_u16()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
@@ -112,8 +111,7 @@ async fn answer(
 
 /// An error in the protocol's form.
 fn refused(status: StatusCode, refusal: &Refusal) -> Result<Answer, Error> {
-    let body = serde_json::to_vec(refusal)
-        .map_err(|error| Error::Internal(format!("writing an error of the protocol: {error}")))?;
+    let body = serde_json::to_vec(refusal).map_err(Error::failed("writing an error of the protocol"))?;
     let headers = [(http::header::CONTENT_TYPE, http::HeaderValue::from_static(JSON))];
     Ok((status, headers.into_iter().collect(), body))
 }

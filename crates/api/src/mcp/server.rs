@@ -116,8 +116,8 @@ fn caller(context: &RequestContext<RoleServer>) -> Result<Caller, ErrorData> {
 
 /// A refusal in the protocol's form, with the contract's code and what it says beside.
 fn refusal(error: &Error) -> ErrorData {
-    if let Some(context) = error.internal_context() {
-        tracing::error!(error = context, "a tool of the MCP server failed");
+    if error.cause().is_some() {
+        tracing::error!(error = %error.for_log(), "a tool of the MCP server failed");
     }
     let mut data = json!({ "error": error.code() });
     if let Error::Validation(errors) = error {

@@ -2,13 +2,12 @@
 
 use actix_web::{HttpResponse, get, post};
 use gatepost_app::mcp;
+use gatepost_contract::{ApiError, IntoAnswer, Plain};
 use gatepost_kernel::Error;
 use utoipa_actix_web::service_config::ServiceConfig;
 
 use crate::{
     call::{Call, respond},
-    contract::{IntoAnswer, Plain},
-    error::ApiError,
     mcp::wire::{
         CallMcpToolBody, McpResourceItem, McpResourceQuery, McpResourceView, McpServerItem, McpServerPage,
         McpServerView, McpToolPage, McpToolResultView, McpToolView,

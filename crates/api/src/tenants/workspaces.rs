@@ -2,13 +2,12 @@
 
 use actix_web::{HttpResponse, delete, get, patch, post};
 use gatepost_app::{UnitOfWork, tenants::workspaces};
+use gatepost_contract::{ApiError, Message, NoContent};
 use gatepost_kernel::WorkspaceId;
 use utoipa_actix_web::service_config::ServiceConfig;
 
 use crate::{
     call::Call,
-    contract::{Message, NoContent},
-    error::ApiError,
     lists::{ItemQuery, ListQuery},
     query::NoQuery,
     scopes::{WorkspacesDelete, WorkspacesRead, WorkspacesWrite},

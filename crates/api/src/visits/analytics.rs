@@ -2,11 +2,11 @@
 
 use actix_web::{HttpResponse, get};
 use gatepost_app::visits::analytics;
+use gatepost_contract::ApiError;
 use utoipa_actix_web::service_config::ServiceConfig;
 
 use crate::{
     call::Call,
-    error::ApiError,
     scopes::AnalyticsRead,
     visits::analytics_wire::{AnalyticsItem, AnalyticsView, ApiAnalyticsQuery, PixelAnalyticsQuery},
 };

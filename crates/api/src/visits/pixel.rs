@@ -2,14 +2,12 @@
 
 use actix_web::{HttpResponse, get, http::header, post};
 use gatepost_app::visits::pixel;
+use gatepost_contract::ApiError;
 use utoipa_actix_web::service_config::ServiceConfig;
 
-use crate::{
-    error::ApiError,
-    visits::{
-        pixel_wire::{PixelConfigView, PixelQuery, TrackPixelEventBody, TrackedPixelEventView},
-        visit::Visit,
-    },
+use crate::visits::{
+    pixel_wire::{PixelConfigView, PixelQuery, TrackPixelEventBody, TrackedPixelEventView},
+    visit::Visit,
 };
 
 pub fn configure(config: &mut ServiceConfig<'_>) {

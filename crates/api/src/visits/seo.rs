@@ -2,13 +2,12 @@
 
 use actix_web::{HttpResponse, get, post};
 use gatepost_app::{UnitOfWork, visits::seo};
+use gatepost_contract::{ApiError, Message};
 use gatepost_kernel::WorkspaceId;
 use utoipa_actix_web::service_config::ServiceConfig;
 
 use crate::{
     call::Call,
-    contract::Message,
-    error::ApiError,
     lists::ListQuery,
     query::NoQuery,
     scopes::{SeoRead, SeoWrite},

@@ -9,6 +9,7 @@ use actix_web::{
     http::header::{self, HeaderName},
 };
 use gatepost_app::{App, gate::limiter};
+use gatepost_contract::ApiError;
 use gatepost_kernel::{Error, Result};
 use gatepost_pixel::domain_of;
 use serde::Serialize;
@@ -18,7 +19,6 @@ use crate::{
     body::{NoBody, ReadBody},
     call::read_body,
     client,
-    error::ApiError,
     extensions::Limited,
     metrics::Metrics,
     query::{Parameters, ReadQuery},
@@ -44,8 +44,7 @@ impl<Q: ReadQuery, B: ReadBody> FromRequest for Visit<Q, B> {
 impl<Q: ReadQuery, B: ReadBody> Visit<Q, B> {
     async fn accept(req: HttpRequest, payload: Payload) -> Result<Self, ApiError> {
         let state = req.app_data::<State>().cloned();
-        let state =
-            state.ok_or_else(|| Error::Internal("the state is not part of the application".to_owned()))?;
+        let state = state.ok_or_else(|| Error::internal("the state is not part of the application"))?;
         let verdict = state.app().admit_visitor(client::address(&req, &state));
         req.extensions_mut().insert(Limited(verdict));
         if let Some(refusal) = limiter::refusal(&verdict, state.app().now()) {
@@ -105,8 +104,7 @@ impl<Q, B> Visit<Q, B> {
 
     /// Answers with a thing that has no envelope in any contract.
     pub fn plain<T: Serialize>(&self, data: &T) -> Result<HttpResponse, ApiError> {
-        let body =
-            serde_json::to_vec(data).map_err(|e| Error::Internal(format!("rendering an answer: {e}")))?;
+        let body = serde_json::to_vec(data).map_err(Error::failed("rendering an answer"))?;
         Ok(HttpResponse::Ok().content_type(header::ContentType::json()).body(body))
     }
 }

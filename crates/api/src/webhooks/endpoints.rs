@@ -2,13 +2,12 @@
 
 use actix_web::{HttpResponse, delete, get, patch, post};
 use gatepost_app::{App, UnitOfWork, WebhookDelivery, WebhookEndpoint, webhooks::endpoints};
+use gatepost_contract::{ApiError, IntoAnswer, Message, NoContent, Plain};
 use gatepost_kernel::{WebhookDeliveryId, WebhookEndpointId};
 use utoipa_actix_web::service_config::ServiceConfig;
 
 use crate::{
     call::{Call, respond},
-    contract::{IntoAnswer, Message, NoContent, Plain},
-    error::ApiError,
     lists::{ItemQuery, ListQuery},
     query::NoQuery,
     scopes::{WebhooksDelete, WebhooksRead, WebhooksWrite},

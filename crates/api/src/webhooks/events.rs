@@ -2,14 +2,13 @@
 
 use actix_web::{HttpResponse, get, post};
 use gatepost_app::{UnitOfWork, webhooks::events};
+use gatepost_contract::{Accepted, ApiError};
 use gatepost_kernel::{Error, EventId};
 use gatepost_webhooks::EventType;
 use utoipa_actix_web::service_config::ServiceConfig;
 
 use crate::{
     call::Call,
-    contract::Accepted,
-    error::ApiError,
     lists::{ItemQuery, ListQuery},
     query::NoQuery,
     scopes::{EventsRead, EventsWrite},

@@ -57,7 +57,7 @@ impl TryFrom<StoredEvent> for EventView {
         // A list is read without it where nobody asks for it.
         let data = if event.payload.is_empty() { Some("null") } else { event_data(&event.payload) };
         let data = data.and_then(|data| Json::from_text(data.to_owned()).ok());
-        let data = data.ok_or_else(|| Error::Internal(format!("event {} holds no data", event.sequence)))?;
+        let data = data.ok_or_else(|| Error::internal(format!("event {} holds no data", event.sequence)))?;
         Ok(Self { id: event.id, r#type: event.event_type, data, created_at: event.created_at })
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use gatepost_kernel::{Environment, WorkspaceId};
+use gatepost_kernel::{Environment, Owner, WorkspaceId};
 use gatepost_storage::{ListRequest, StorageError, Tx};
 use gatepost_test_support::{TestApp, both_engines};
 use serde_json::{Value, json};
@@ -269,7 +269,7 @@ async fn events_are_written_with_the_change(app: TestApp) {
         .await
         .expect(422);
     let list = async |mut tx: Tx<'_>| {
-        tx.event_list(WorkspaceId::ROOT, Environment::Live, None, &ListRequest::default()).await
+        tx.event_list(Owner::new(WorkspaceId::ROOT, Environment::Live), None, &ListRequest::default()).await
     };
     let events = app.storage.read::<_, StorageError, _>(list).await.expect("the events").items;
     let mut types: Vec<_> = events.iter().map(|event| event.event_type.as_str()).collect();

@@ -1,6 +1,6 @@
 //! What a customer sends is what arrives: byte for byte in events, with its digits and its order everywhere else.
 
-use gatepost_kernel::{Environment, Json, WorkspaceId};
+use gatepost_kernel::{Environment, Json, Owner, WorkspaceId};
 use gatepost_storage::{StorageError, Tx};
 use gatepost_test_support::{Receiver, Reply, TestApp, both_engines};
 use reqwest::Method;
@@ -127,7 +127,7 @@ async fn settings_details_and_metadata_keep_their_digits(app: TestApp) {
     let body = format!("{{\"feature\":\"api_calls\",\"idempotency_key\":\"k\",\"metadata\":{metadata}}}");
     post_text(&app, "/entitlements/usage", &body).await.expect(200);
     let kept = async |mut tx: Tx<'_>| {
-        tx.entitlement_use_kept(WorkspaceId(1), Environment::Live, &["k".to_owned()]).await
+        tx.entitlement_use_kept(Owner::new(WorkspaceId(1), Environment::Live), &["k".to_owned()]).await
     };
     let kept = app.storage.read::<_, StorageError, _>(kept).await.expect("the use");
     let kept = kept.get("k").and_then(|one| one.metadata.as_ref());

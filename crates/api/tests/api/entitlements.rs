@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use gatepost_entitlements::{Anchor, Catalog, Feature, FeatureKind, FeatureValue, Plan, Reset};
-use gatepost_kernel::{Environment, WorkspaceId};
+use gatepost_kernel::{Environment, Owner, WorkspaceId};
 use gatepost_test_support::{Engine, Receiver, TestApp, both_engines};
 use serde_json::{Value, json};
 
@@ -268,7 +268,7 @@ async fn sixty_four_workers_use_a_thousand(app: Sold) {
     assert_eq!(app.check(&key, "calls", 1).await["current_usage"], 1_000);
     let workspace = WorkspaceId(workspace);
     let sum = app.0.storage.read(async move |mut tx: gatepost_storage::Tx<'_>| {
-        tx.entitlement_use_sum(workspace, Environment::Live, "calls").await
+        tx.entitlement_use_sum(Owner::new(workspace, Environment::Live), "calls").await
     });
     assert_eq!(sum.await.expect("the sum"), 1_000, "the counter is the sum of its uses");
     assert_eq!(

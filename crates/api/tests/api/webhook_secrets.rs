@@ -3,10 +3,10 @@
 
 use std::time::Duration;
 
-use gatepost_kernel::{Clock, WebhookEndpointId, WorkspaceId};
+use gatepost_kernel::{Clock, WebhookEndpointId, WorkspaceId, random};
+use gatepost_sealing::{Place, Vault};
 use gatepost_storage::{StorageError, Tx, WebhookEndpoint, WebhookEndpointChanges};
 use gatepost_test_support::{Receiver, TestApp, both_engines};
-use gatepost_webhooks::{Place, Vault};
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -99,8 +99,11 @@ async fn headers_do_not_follow_a_url_to_another_place(app: TestApp) {
     let moved = app.patch(&app.root_key, &path, &moved).await.expect(200);
     assert_eq!(moved["data"]["header_names"], json!([]));
     // Headers that nobody can read are headers.
-    let sealed_headers =
-        Some(Vault::new(&[[9; 32]]).seal("{}", Place::headers(WorkspaceId::ROOT, WebhookEndpointId(with))));
+    let sealed_headers = Some(Vault::new(&[[9; 32]]).seal(
+        &mut random::rng(),
+        "{}",
+        Place::headers(WorkspaceId::ROOT, WebhookEndpointId(with)),
+    ));
     change(&app, with, WebhookEndpointChanges { sealed_headers, ..Default::default() }).await;
     let read = app.get(&app.root_key, &path).await.expect(200)["data"].take();
     assert_eq!(read["header_names"], Value::Null);
@@ -192,7 +195,7 @@ async fn a_secret_that_cannot_be_read_costs_no_attempt(app: TestApp) {
     let id = make(&app, json!({ "url": receiver.url("/") })).await;
     let before = stored(&app, id).await;
     let place = Place::secret(before.workspace_id, before.id);
-    let sealed = Vault::new(&[[9; 32]]).seal("whsec_somebody's", place);
+    let sealed = Vault::new(&[[9; 32]]).seal(&mut random::rng(), "whsec_somebody's", place);
     let secrets = Some((sealed, Vec::new()));
     change(&app, id, WebhookEndpointChanges { secrets, ..Default::default() }).await;
     let event = json!({ "type": "post.created", "data": 1 });

@@ -11,7 +11,7 @@ use std::{
 };
 
 use gatepost_entitlements::{FeatureKind, Grant, Operation, crossed};
-use gatepost_kernel::{CalendarTime, Environment, Error, Json, LockAnyway, Result, Timestamp, WorkspaceId};
+use gatepost_kernel::{CalendarTime, Error, EventId, Json, LockAnyway, Owner, Result, Timestamp, random};
 use gatepost_storage::{EntitlementUse, NewEvent, StorageError, Tx, Workspace};
 use serde_json::json;
 
@@ -33,8 +33,7 @@ const MAX_REMEMBERED: usize = 1_024;
 /// A use that waits for the next transaction.
 #[derive(Clone)]
 pub(crate) struct Request {
-    pub workspace_id: WorkspaceId,
-    pub environment: Environment,
+    pub owner: Owner,
     pub input: UseFeature,
 }
 
@@ -53,7 +52,7 @@ struct Lane {
 }
 
 /// What is counted for whom.
-type Subject = (WorkspaceId, Environment, String);
+type Subject = (Owner, String);
 
 /// What was seen when a counter was counted on.
 #[derive(Clone)]
@@ -79,7 +78,7 @@ impl Lane {
 
 impl Request {
     fn subject(&self) -> Subject {
-        (self.workspace_id, self.environment, self.input.feature.clone())
+        (self.owner, self.input.feature.clone())
     }
 }
 
@@ -100,17 +99,12 @@ pub(crate) fn counters() -> Counters {
 
 impl App {
     /// Counts a use, or says why not.
-    pub(crate) async fn count(
-        &self,
-        workspace_id: WorkspaceId,
-        environment: Environment,
-        input: UseFeature,
-    ) -> Result<FeatureStanding> {
-        let hash = self.counters().hasher.hash_one((workspace_id, environment, &input.feature));
+    pub(crate) async fn count(&self, owner: Owner, input: UseFeature) -> Result<FeatureStanding> {
+        let hash = self.counters().hasher.hash_one((owner, &input.feature));
         let lane = self.counters().lanes[usize::try_from(hash % LANES as u64).unwrap_or(0)].clone();
         let (app, combiner) = (self.clone(), lane.combiner.clone());
         let work = move |requests| count_group(app.clone(), lane.clone(), requests);
-        let request = Request { workspace_id, environment, input };
+        let request = Request { owner, input };
         combiner.submit(self.runtime(), request, work).await
     }
 }
@@ -157,7 +151,7 @@ async fn try_by_last(
     };
     let Some(last) = lane.last(&subject).filter(|_| requests.iter().all(simple)) else { return Ok(None) };
     let mut group = Group::new(app, requests);
-    let place = |_| Place::of(app, &last.workspace, first.environment, &first.input.feature, group.now);
+    let place = |_| Place::of(app, &last.workspace, first.owner.environment, &first.input.feature, group.now);
     let places: Vec<(usize, Place<'_>)> =
         (0..requests.len()).filter_map(|number| Some((number, place(number)?))).collect();
     let Some((_, place)) = places.first() else { return Ok(None) };
@@ -187,11 +181,10 @@ fn answered(answers: Vec<Option<Result<FeatureStanding>>>) -> Vec<Result<Feature
 pub(super) async fn count_in(
     unit: &mut UnitOfWork<'_>,
     app: &App,
-    workspace_id: WorkspaceId,
-    environment: Environment,
+    owner: Owner,
     input: UseFeature,
 ) -> Result<FeatureStanding> {
-    let requests = [Request { workspace_id, environment, input }];
+    let requests = [Request { owner, input }];
     let (mut answers, events) = count_all(&mut unit.tx, app, &requests).await?;
     events.into_iter().for_each(|event| unit.store_later(event));
     answers.pop().unwrap_or_else(unanswered)
@@ -211,7 +204,7 @@ pub(crate) async fn count_all(
 }
 
 fn unanswered() -> Result<FeatureStanding> {
-    Err(Error::Internal("a use was not decided".to_owned()))
+    Err(Error::internal("a use was not decided"))
 }
 
 /// The requests of one transaction, and what they came to so far.
@@ -223,7 +216,7 @@ struct Group<'a> {
     uses: Vec<EntitlementUse>,
     events: Vec<NewEvent>,
     /// What was decided under idempotency keys, before or in this very transaction.
-    kept: HashMap<(WorkspaceId, Environment, String), EntitlementUse>,
+    kept: HashMap<(Owner, String), EntitlementUse>,
     /// Where the counters stand now.
     last: Vec<(Subject, LastCount)>,
 }
@@ -245,17 +238,17 @@ impl<'a> Group<'a> {
     async fn count(&mut self, tx: &mut Tx<'_>) -> Result<()> {
         let mut workspaces = HashMap::new();
         for request in self.requests {
-            if let Entry::Vacant(entry) = workspaces.entry(request.workspace_id) {
-                entry.insert(tx.workspace_get(request.workspace_id).await?);
+            if let Entry::Vacant(entry) = workspaces.entry(request.owner.workspace_id) {
+                entry.insert(tx.workspace_get(request.owner.workspace_id).await?);
             }
         }
         let mut counters = ByCounter::new();
         for (number, request) in self.requests.iter().enumerate() {
-            let workspace = workspaces.get(&request.workspace_id).and_then(Option::as_ref);
+            let workspace = workspaces.get(&request.owner.workspace_id).and_then(Option::as_ref);
             let feature = &request.input.feature;
-            match workspace
-                .and_then(|workspace| Place::of(self.app, workspace, request.environment, feature, self.now))
-            {
+            match workspace.and_then(|workspace| {
+                Place::of(self.app, workspace, request.owner.environment, feature, self.now)
+            }) {
                 // On or off: there is nothing to count.
                 Some(place) if place.feature.kind == FeatureKind::Boolean => {
                     let refused = place.grant.decide(0, 0).err();
@@ -272,7 +265,7 @@ impl<'a> Group<'a> {
             if place.cycle.rolling_since(place.feature, place.period).is_some() {
                 continue;
             }
-            if let Some(Some(workspace)) = workspaces.get(&place.workspace_id) {
+            if let Some(Some(workspace)) = workspaces.get(&place.owner.workspace_id) {
                 // Of the settings, only this one matters here; they can be large.
                 let zone =
                     workspace.settings.get(TIME_ZONE).cloned().map(|zone| (TIME_ZONE.to_owned(), zone));
@@ -323,8 +316,8 @@ impl<'a> Group<'a> {
     fn decide(&mut self, requests: &[(usize, Place<'_>)], from: u64) -> i64 {
         let mut added = 0i64;
         for (number, place) in requests {
-            let Request { workspace_id, environment, input, .. } = &self.requests[*number];
-            let by_key = input.idempotency_key.clone().map(|key| (*workspace_id, *environment, key));
+            let Request { owner, input } = &self.requests[*number];
+            let by_key = input.idempotency_key.clone().map(|key| (*owner, key));
             if let Some(earlier) = by_key.as_ref().and_then(|key| self.kept.get(key)) {
                 let same = earlier.counter.feature == input.feature
                     && earlier.operation == input.operation
@@ -378,14 +371,14 @@ impl<'a> Group<'a> {
             .filter_map(|(number, _)| self.requests[*number].input.idempotency_key.clone())
             .collect();
         let Some((_, place)) = requests.first().filter(|_| !keys.is_empty()) else { return Ok(()) };
-        let (workspace, environment) = (place.workspace_id, place.environment);
+        let owner = place.owner;
         let too_old = self.now.minus(KEPT);
-        let found = tx.entitlement_use_kept(workspace, environment, &keys).await?;
+        let found = tx.entitlement_use_kept(owner, &keys).await?;
         if found.values().any(|one| one.created_at < too_old) {
-            tx.entitlement_use_forget_keys(workspace, environment, &keys, too_old).await?;
+            tx.entitlement_use_forget_keys(owner, &keys, too_old).await?;
         }
         let found = found.into_iter().filter(|(_, one)| one.created_at >= too_old);
-        self.kept.extend(found.map(|(key, one)| ((workspace, environment, key), one)));
+        self.kept.extend(found.map(|(key, one)| ((owner, key), one)));
         Ok(())
     }
 }
@@ -412,5 +405,6 @@ pub(super) fn threshold_event(
         "period_start": place.period.end.map(|_| CalendarTime(place.period.start)),
         "period_end": place.period.end.map(CalendarTime),
     });
-    gatepost_delivery::event(None, event_type, now, place.workspace_id, place.environment, &Json::from(&data))
+    let id = EventId::generate(&mut random::rng());
+    gatepost_delivery::event(id, event_type, now, place.owner, &Json::from(&data))
 }

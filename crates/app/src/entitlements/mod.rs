@@ -9,7 +9,7 @@ mod own;
 mod standing;
 
 use gatepost_entitlements::{Catalog, FeatureKind, Operation, Reason, is_own};
-use gatepost_kernel::{Error, Result, WorkspaceId};
+use gatepost_kernel::{Error, Owner, Result, WorkspaceId};
 use gatepost_keys::Scope;
 
 use self::standing::{Place, unknown};
@@ -38,11 +38,11 @@ pub struct Summary {
 /// # Errors
 /// [`Error::NotFound`] if the workspace is gone; [`Error::Unavailable`]; never a refusal, which is an answer here.
 pub async fn check(app: &App, caller: &Caller, feature: String, quantity: u64) -> Result<FeatureStanding> {
-    let (workspace, environment) = (caller.workspace_id(), caller.environment());
+    let Owner { workspace_id, environment } = caller.owner();
     let (own, now) = (app.clone(), app.now());
     app.read_snapshot(async move |mut tx| {
         let app = own;
-        let workspace = tx.workspace_get(workspace).await?.ok_or(Error::NotFound)?;
+        let workspace = tx.workspace_get(workspace_id).await?.ok_or(Error::NotFound)?;
         let Some(place) = Place::of(&app, &workspace, environment, &feature, now) else {
             return Ok(unknown(&workspace.tier, feature));
         };
@@ -58,11 +58,11 @@ pub async fn check(app: &App, caller: &Caller, feature: String, quantity: u64) -
 /// # Errors
 /// [`Error::NotFound`] if the workspace is gone; [`Error::Unavailable`].
 pub async fn summary(app: &App, caller: &Caller) -> Result<Summary> {
-    let (workspace, environment) = (caller.workspace_id(), caller.environment());
+    let Owner { workspace_id, environment } = caller.owner();
     let (own, now) = (app.clone(), app.now());
     app.read_snapshot(async move |mut tx| {
         let app = own;
-        let workspace = tx.workspace_get(workspace).await?.ok_or(Error::NotFound)?;
+        let workspace = tx.workspace_get(workspace_id).await?.ok_or(Error::NotFound)?;
         let mut features = Vec::new();
         for name in listed(app.catalog(), &workspace.tier) {
             if let Some(place) = Place::of(&app, &workspace, environment, &name, now) {
@@ -94,8 +94,7 @@ fn listed(catalog: &Catalog, tier: &str) -> Vec<String> {
 /// refusal, which is an answer here.
 pub async fn consume(app: &App, caller: &Caller, input: UseFeature) -> Result<FeatureStanding> {
     check_countable(app.catalog(), &input)?;
-    let (workspace, environment) = (caller.workspace_id(), caller.environment());
-    app.count(workspace, environment, input).await
+    app.count(caller.owner(), input).await
 }
 
 /// The same inside a unit of work, whose request can be repeated by its own key: a refusal must leave nothing behind.
@@ -105,8 +104,8 @@ pub async fn consume(app: &App, caller: &Caller, input: UseFeature) -> Result<Fe
 pub async fn consume_in(unit: &mut UnitOfWork<'_>, input: UseFeature) -> Result<FeatureStanding> {
     let app = unit.app().clone();
     check_countable(app.catalog(), &input)?;
-    let (workspace, environment) = (unit.caller().workspace_id(), unit.caller().environment());
-    counting::count_in(unit, &app, workspace, environment, input).await
+    let owner = unit.caller().owner();
+    counting::count_in(unit, &app, owner, input).await
 }
 
 impl App {
@@ -121,7 +120,8 @@ impl App {
         if matches!(required, "entitlements:write" | "api-keys:verify") {
             return Ok(());
         }
-        let standing = self.count(caller.home(), caller.environment(), UseFeature::one(feature)).await?;
+        let standing =
+            self.count(Owner::new(caller.home(), caller.environment()), UseFeature::one(feature)).await?;
         match standing.refused {
             None | Some(Reason::NotInPlan | Reason::FeatureNotFound) => Ok(()),
             Some(_) if required.starts_with("api-keys:") => Ok(()),

@@ -23,7 +23,7 @@ pub(crate) async fn grow(
 ) -> Result<()> {
     let (app, now, environment) = (unit.app().clone(), unit.now, unit.caller().environment());
     let place = Place::of(&app, workspace, environment, feature, now)
-        .ok_or_else(|| Error::Internal(format!("the feature {feature} is not declared")))?;
+        .ok_or_else(|| Error::internal(format!("the feature {feature} is not declared")))?;
     if place.grant == Grant::Unlimited {
         return Ok(());
     }
@@ -45,11 +45,11 @@ pub(crate) async fn grow(
 /// # Errors
 /// [`Error::FeatureLimitReached`].
 pub(crate) async fn act(unit: &mut UnitOfWork<'_>, feature: &'static str) -> Result<()> {
-    let (workspace, environment) = (unit.caller().workspace_id(), unit.caller().environment());
+    let owner = unit.caller().owner();
     let app = unit.app().clone();
-    let tier = unit.tx.workspace_get(workspace).await?.ok_or(Error::NotFound)?.tier;
+    let tier = unit.tx.workspace_get(owner.workspace_id).await?.ok_or(Error::NotFound)?.tier;
     if !app.catalog().lists(&tier, feature) {
         return Ok(());
     }
-    count_in(unit, &app, workspace, environment, UseFeature::one(feature)).await?.into_result().map(|_| ())
+    count_in(unit, &app, owner, UseFeature::one(feature)).await?.into_result().map(|_| ())
 }

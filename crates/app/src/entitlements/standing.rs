@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use gatepost_entitlements::{Cycle, Feature, FeatureKind, Grant, Operation, Period, Reason, is_resource};
-use gatepost_kernel::{Environment, Error, Json, Result, Timestamp, WorkspaceId};
+use gatepost_kernel::{Environment, Error, Json, Owner, Result, Timestamp, WorkspaceId};
 use gatepost_storage::{CounterKey, EntitlementUse, Tx, Workspace};
 
 use crate::{App, tenants::TIME_ZONE};
@@ -99,8 +99,7 @@ pub(super) async fn count_resource(
 
 /// A feature of a workspace in one environment, at one instant.
 pub(super) struct Place<'a> {
-    pub(super) workspace_id: WorkspaceId,
-    pub(super) environment: Environment,
+    pub(super) owner: Owner,
     pub(super) name: &'a str,
     pub(super) feature: &'a Feature,
     pub(super) grant: Grant,
@@ -125,8 +124,7 @@ impl<'a> Place<'a> {
         let plan =
             app.catalog().plan_or_default(&workspace.tier).map_or(workspace.tier.as_str(), |plan| &plan.name);
         Some(Self {
-            workspace_id: workspace.id,
-            environment,
+            owner: Owner::new(workspace.id, environment),
             name,
             feature,
             grant: app.catalog().grant(&workspace.tier, name),
@@ -138,8 +136,8 @@ impl<'a> Place<'a> {
 
     pub(super) fn key(&self) -> CounterKey {
         CounterKey {
-            workspace_id: self.workspace_id,
-            environment: self.environment,
+            workspace_id: self.owner.workspace_id,
+            environment: self.owner.environment,
             feature: self.name.to_owned(),
             period_start: self.period.start,
         }
@@ -151,7 +149,7 @@ impl<'a> Place<'a> {
             return Ok(0);
         }
         if is_resource(self.name) {
-            return count_resource(tx, self.workspace_id, self.name, now).await;
+            return count_resource(tx, self.owner.workspace_id, self.name, now).await;
         }
         let key = self.key();
         let before = self.before(tx, &key).await?;

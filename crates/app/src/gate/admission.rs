@@ -72,7 +72,7 @@ impl App {
         let principal = match self.authenticate(token, address).await {
             Ok(principal) => principal,
             // A failure of ours is nothing to hold against the address.
-            Err(error) if error.internal_context().is_some() => return Err(Box::new(error.into())),
+            Err(error) if error.cause().is_some() => return Err(Box::new(error.into())),
             Err(error) => return Err(self.anonymous(address, error)),
         };
         let refused =

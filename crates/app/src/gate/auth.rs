@@ -4,7 +4,9 @@ use std::{net::IpAddr, sync::Arc};
 
 use bytes::Bytes;
 use gatepost_entitlements::Access;
-use gatepost_kernel::{ApiKeyId, Environment, EnvironmentFilter, Error, Result, Timestamp, WorkspaceId};
+use gatepost_kernel::{
+    ApiKeyId, Environment, EnvironmentFilter, Error, Owner, Result, Timestamp, WorkspaceId,
+};
 use gatepost_keys::{KeyStatus, ScopeRef, ScopeSet, Token, TokenDigest};
 use gatepost_limits::Allowance;
 use gatepost_storage::Tx;
@@ -44,6 +46,11 @@ impl Principal {
     /// The environment that the key belongs to.
     pub fn environment(&self) -> Environment {
         self.state.environment
+    }
+
+    /// Whose rows the key's uses are.
+    pub fn owner(&self) -> Owner {
+        Owner::new(self.workspace_id(), self.environment())
     }
 
     /// Refuses a key of an environment that is not asked for.

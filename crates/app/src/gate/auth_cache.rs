@@ -324,9 +324,8 @@ impl App {
             match self.catch_up().await {
                 Ok(()) if failing => tracing::info!("the change feed is read again"),
                 Err(error) if !failing => {
-                    let context = error.internal_context().unwrap_or_default();
                     tracing::warn!(
-                        error = context,
+                        error = %error.for_log(),
                         "the change feed cannot be read; soon every key is looked up anew"
                     );
                 }
@@ -418,7 +417,7 @@ impl App {
         let start = {
             let mut waiting = lock(&self.auth_cache().waiting);
             if waiting.callers.len() >= MAX_WAITING {
-                return Err(Error::Unavailable("too many keys are waiting to be looked up".to_owned()));
+                return Err(Error::unavailable("too many keys are waiting to be looked up"));
             }
             waiting.callers.entry(digest).or_default().push(caller);
             !std::mem::replace(&mut waiting.loading, true)
@@ -428,7 +427,7 @@ impl App {
             let app = self.clone();
             self.runtime().spawn(async move { app.load_waiting().await });
         }
-        answer.await.map_err(|_| Error::Unavailable("the look-up of a key was given up".to_owned()))?
+        answer.await.map_err(|_| Error::unavailable("the look-up of a key was given up"))?
     }
 
     async fn load_waiting(&self) {

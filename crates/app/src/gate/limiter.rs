@@ -447,7 +447,7 @@ impl App {
     ) -> Result<()> {
         let closed = self.limiter().closed.read().await;
         if *closed {
-            return Err(Error::Unavailable("this process is stopping and leases no more".to_owned()));
+            return Err(Error::unavailable("this process is stopping and leases no more"));
         }
         let day = day_of(self.now());
         let block = DayLease::block(limit).max(cost);

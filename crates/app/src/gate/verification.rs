@@ -150,7 +150,7 @@ async fn decide(
         return Ok((Code::RateLimited, Some(verdict), None));
     }
     let Some(used) = input.feature else { return Ok((Code::Valid, Some(verdict), None)) };
-    let counted = app.count(principal.workspace_id(), principal.environment(), used).await;
+    let counted = app.count(principal.owner(), used).await;
     if !counted.as_ref().is_ok_and(|standing| standing.refused.is_none()) {
         // Nothing is spent when any part refuses, or fails.
         app.give_back(principal, cost, admitted_at);

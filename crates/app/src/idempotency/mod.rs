@@ -9,14 +9,10 @@ mod request;
 
 use std::{sync::Arc, time::Duration};
 
-use chacha20poly1305::{
-    ChaCha20Poly1305, Nonce,
-    aead::{Aead, KeyInit},
-};
 use gatepost_kernel::{Error, Result, Secret, random};
+use gatepost_sealing::{ChaCha20Poly1305, Cipher};
 use gatepost_storage::{IdempotencyRecord, Op};
 use hkdf::Hkdf;
-use rand::Rng;
 use sha2::Sha256;
 
 use crate::{App, Caller, Principal, UnitOfWork};
@@ -26,7 +22,6 @@ pub(crate) use request::IdempotencyRequest;
 const KEPT_FOR: Duration = Duration::from_secs(24 * 3600);
 /// The status of a request that is held and not answered yet.
 const UNANSWERED: u16 = 0;
-const NONCE_LEN: usize = 12;
 
 /// An answer as it goes over the wire.
 #[derive(Clone)]
@@ -141,8 +136,7 @@ pub(crate) async fn settle(
     });
     if let Err(error) = settled.await {
         // It is done; a repetition is told that it is in progress.
-        let context = error.internal_context().map_or_else(|| error.to_string(), str::to_owned);
-        tracing::warn!(error = context, "an answer was not kept for a repetition");
+        tracing::warn!(error = %error.for_log(), "an answer was not kept for a repetition");
     }
 }
 
@@ -201,27 +195,22 @@ impl App {
     }
 }
 
-fn cipher(token: &Secret, idempotency_key: &str) -> Result<ChaCha20Poly1305> {
+fn cipher(token: &Secret, idempotency_key: &str) -> Result<Cipher<ChaCha20Poly1305>> {
     let mut key = [0u8; 32];
     Hkdf::<Sha256>::new(Some(b"gatepost idempotency"), token.expose().as_bytes())
         .expand(idempotency_key.as_bytes(), &mut key)
-        .map_err(|e| Error::Internal(format!("deriving a key: {e}")))?;
-    ChaCha20Poly1305::new_from_slice(&key).map_err(|e| Error::Internal(format!("using a derived key: {e}")))
+        .map_err(Error::failed("deriving a key"))?;
+    Ok(Cipher::new(&key))
 }
 
 fn seal(token: &Secret, idempotency_key: &str, body: &[u8]) -> Result<Vec<u8>> {
-    let mut nonce = [0u8; NONCE_LEN];
-    random::rng().fill_bytes(&mut nonce);
-    let sealed = cipher(token, idempotency_key)?
-        .encrypt(&Nonce::from(nonce), body)
-        .map_err(|e| Error::Internal(format!("sealing an answer: {e}")))?;
-    Ok([nonce.as_slice(), &sealed].concat())
+    let sealed = cipher(token, idempotency_key)?.seal(&mut random::rng(), body, b"");
+    sealed.map_err(Error::failed("sealing an answer"))
 }
 
 fn open(token: &Secret, idempotency_key: &str, sealed: &[u8]) -> Result<Vec<u8>> {
-    let broken = || Error::Internal("a sealed answer cannot be opened".to_owned());
-    let (nonce, sealed) = sealed.split_first_chunk::<NONCE_LEN>().ok_or_else(broken)?;
-    cipher(token, idempotency_key)?.decrypt(&Nonce::from(*nonce), sealed).map_err(|_| broken())
+    let text = cipher(token, idempotency_key)?.open(sealed, b"");
+    text.ok_or_else(|| Error::internal("a sealed answer cannot be opened"))
 }
 
 #[cfg(test)]

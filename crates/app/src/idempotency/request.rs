@@ -29,7 +29,7 @@ impl IdempotencyRequest {
             return Err(Error::invalid("Idempotency-Key", message));
         }
         let mut fingerprint = Hmac::<Sha256>::new_from_slice(token.expose().as_bytes())
-            .map_err(|e| Error::Internal(format!("a fingerprint: {e}")))?;
+            .map_err(Error::failed("a fingerprint"))?;
         for part in parts {
             fingerprint.update(&(part.len() as u64).to_be_bytes());
             fingerprint.update(part);

@@ -7,7 +7,7 @@
 use std::{sync::LazyLock, time::Duration};
 
 use gatepost_entitlements::Catalog;
-use gatepost_kernel::{ApiKeyId, Environment, Error, Page, Result, Secret, Timestamp, random};
+use gatepost_kernel::{ApiKeyId, Environment, Error, Owner, Page, Result, Secret, Timestamp, random};
 use gatepost_keys::{ApiKey, IpAllowlist, KeyStatus, Scope, ScopeSet, Token, grace_end};
 use gatepost_limits::day_of;
 use gatepost_storage::{ApiKeyChanges, ApiKeyFilter, ChangeSubject, CountedKey, LeaseHolder, NewApiKey, Tx};
@@ -407,5 +407,5 @@ fn record(unit: &mut UnitOfWork<'_>, key: &ApiKey, action: &'static str, details
         data.extend(details.clone());
     }
     unit.audit(key.workspace_id, action, (TARGET, key.id.0), details);
-    unit.happened(key.workspace_id, key.environment, action, data);
+    unit.happened(Owner::new(key.workspace_id, key.environment), action, data);
 }

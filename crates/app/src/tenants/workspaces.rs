@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 
 use gatepost_entitlements::Catalog;
-use gatepost_kernel::{Environment, Error, JsonObject, Page, Result, WorkspaceId};
+use gatepost_kernel::{Environment, Error, JsonObject, Owner, Page, Result, WorkspaceId};
 use gatepost_keys::ApiKey;
 use gatepost_storage::{
     ChangeSubject, NewWorkspace, StorageError, Tx, Workspace, WorkspaceChanges, WorkspaceFilter,
@@ -300,7 +300,7 @@ fn record(
     let Workspace { id, name, slug, tier, .. } = workspace;
     unit.audit(log_of, action, (TARGET, id.0), details);
     let data = json!({ "id": id, "name": name, "slug": slug, "tier": tier });
-    unit.happened(log_of, Environment::Live, action, data);
+    unit.happened(Owner::new(log_of, Environment::Live), action, data);
 }
 
 async fn insert_with_free_slug(unit: &mut UnitOfWork<'_>, new: NewWorkspace) -> Result<Workspace> {
@@ -313,7 +313,7 @@ async fn insert_with_free_slug(unit: &mut UnitOfWork<'_>, new: NewWorkspace) -> 
             return Ok(workspace);
         }
     }
-    Err(Error::Unavailable("no free slug was found".to_owned()))
+    Err(Error::unavailable("no free slug was found"))
 }
 
 /// A slug from a name in any script; `workspace` if nothing of it can be written so.

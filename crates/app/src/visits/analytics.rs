@@ -58,12 +58,12 @@ pub async fn count(app: &App, caller: &Caller, query: CountByTime) -> Result<Cou
         // What this process knows and has not written is part of the answer.
         app.write_usage().await?;
     }
-    let (workspace, environment) = (caller.workspace_id(), caller.environment());
+    let owner = caller.owner();
     let to = query.to.unwrap_or(Moment::At(app.now()));
     let from = query.from.unwrap_or_else(|| to.minus(usual(query.interval)));
     let CountByTime { interval, limit, what, .. } = query;
     app.read_snapshot(async move |mut tx| {
-        let settings = tx.workspace_get(workspace).await?.ok_or(Error::NotFound)?.settings;
+        let settings = tx.workspace_get(owner.workspace_id).await?.ok_or(Error::NotFound)?.settings;
         let time_zone = settings.text(TIME_ZONE);
         let timeline = Timeline::new(interval, from, to, time_zone.as_deref()).map_err(|many| {
             let (most, unit) = (interval.max_periods(), interval.as_str());
@@ -76,10 +76,10 @@ pub async fn count(app: &App, caller: &Caller, query: CountByTime) -> Result<Cou
             return Err(Error::invalid("to", "The to may not be before from."));
         }
         let slots = timeline.slots();
-        let all = tx.count_groups(&what.ungrouped(), workspace, environment, slots, 1).await?;
+        let all = tx.count_groups(&what.ungrouped(), owner, slots, 1).await?;
         let total = all.first().map_or(0, |all| all.count);
         let largest = match what.is_grouped() {
-            true => tx.count_groups(&what, workspace, environment, slots, limit).await?,
+            true => tx.count_groups(&what, owner, slots, limit).await?,
             // One of everything, nothing included.
             false => vec![GroupCount { number: 0, group: String::new(), count: total }],
         };
@@ -91,7 +91,7 @@ pub async fn count(app: &App, caller: &Caller, query: CountByTime) -> Result<Cou
         let groups: Vec<String> = series.iter().map(|series| series.group.clone()).collect();
         let places: HashMap<&String, usize> = groups.iter().zip(0..).collect();
         for (number, segment) in timeline.segments().iter().enumerate().filter(|_| !groups.is_empty()) {
-            for count in tx.count_periods(&what, workspace, environment, segment, &groups).await? {
+            for count in tx.count_periods(&what, owner, segment, &groups).await? {
                 let period = timeline.place(number, count.number);
                 if let (Some(group), Some(period)) = (places.get(&count.group), period) {
                     series[*group].counts[period] += count.count;

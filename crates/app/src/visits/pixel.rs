@@ -15,7 +15,7 @@ use std::{
     time::Duration,
 };
 
-use gatepost_kernel::{Environment, Error, Json, LockAnyway, Result, Timestamp, WorkspaceId, random};
+use gatepost_kernel::{Environment, Error, Json, LockAnyway, Owner, Result, Timestamp, WorkspaceId, random};
 use gatepost_pixel::{PixelSettings, Visit, domain_of, names_of, network_of, page_of, referrer_of};
 use gatepost_storage::{NewPixelEvent, Tx};
 use rand::RngExt;
@@ -242,5 +242,5 @@ async fn try_group(app: App, tracked: Vec<Arc<Tracked>>) -> Result<Vec<Result<bo
 
 fn use_of(tracked: &Tracked) -> Request {
     let NewPixelEvent { workspace_id, environment, .. } = tracked.event;
-    Request { workspace_id, environment, input: UseFeature::one(FEATURE) }
+    Request { owner: Owner::new(workspace_id, environment), input: UseFeature::one(FEATURE) }
 }

@@ -1,6 +1,6 @@
 //! SEO reports: what was found out about pages, and how that changes.
 
-use gatepost_kernel::{Page, Result, SeoReportId, WorkspaceId};
+use gatepost_kernel::{Owner, Page, Result, SeoReportId, WorkspaceId};
 use gatepost_seo::{Dropped, Issue, SCORES, Scores, Severity};
 use gatepost_storage::{NewSeoReport, SeoIssue, SeoIssueFilter, SeoReport};
 use serde_json::{Map, Value, json};
@@ -37,11 +37,12 @@ pub struct ListSeoIssues {
 /// [`gatepost_kernel::Error::FeatureLimitReached`] if the plan limits `seo_reports`.
 pub async fn submit(unit: &mut UnitOfWork<'_>, input: SubmitSeoReport) -> Result<SeoReport> {
     act(unit, "seo_reports").await?;
-    let (workspace_id, environment) = (unit.caller().workspace_id(), unit.caller().environment());
+    let owner = unit.caller().owner();
+    let Owner { workspace_id, environment } = owner;
     let SubmitSeoReport { url, scores, issues } = input;
     let new = NewSeoReport { workspace_id, environment, url, scores, issues, created_at: unit.now };
     unit.tx.seo_url_lock(&new).await?;
-    let before = unit.tx.seo_report_last(workspace_id, environment, &new.url).await?;
+    let before = unit.tx.seo_report_last(owner, &new.url).await?;
     let report = unit.tx.seo_report_insert(&new).await?;
     let issues = report.issues;
     let data = json!({
@@ -50,7 +51,7 @@ pub async fn submit(unit: &mut UnitOfWork<'_>, input: SubmitSeoReport) -> Result
         "scores": by_name(report.scores),
         "issue_counts": { "error": issues.error, "warning": issues.warning, "info": issues.info },
     });
-    unit.happened(workspace_id, environment, "seo.report.created", data);
+    unit.happened(owner, "seo.report.created", data);
     let Some(before) = before else { return Ok(report) };
     for Dropped { score, from, to } in report.scores.dropped(before.scores) {
         let data = json!({
@@ -61,7 +62,7 @@ pub async fn submit(unit: &mut UnitOfWork<'_>, input: SubmitSeoReport) -> Result
             "from": from,
             "to": to,
         });
-        unit.happened(workspace_id, environment, "seo.score.dropped", data);
+        unit.happened(owner, "seo.score.dropped", data);
     }
     Ok(report)
 }
@@ -80,11 +81,9 @@ pub async fn list_reports(
     url: Option<String>,
     request: ListRequest,
 ) -> Result<Page<SeoReport>> {
-    let (workspace, environment) = (caller.workspace_id(), caller.environment());
-    app.read_snapshot(async move |mut tx| {
-        Ok(tx.seo_report_list(workspace, environment, url.as_deref(), &request).await?)
-    })
-    .await
+    let owner = caller.owner();
+    app.read_snapshot(async move |mut tx| Ok(tx.seo_report_list(owner, url.as_deref(), &request).await?))
+        .await
 }
 
 /// One page of the issues of a workspace.

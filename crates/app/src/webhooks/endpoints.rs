@@ -4,14 +4,15 @@ use std::{collections::HashMap, time::Duration};
 
 use gatepost_egress::{Egress, TargetFault};
 use gatepost_kernel::{
-    Environment, Error, EventId, FieldErrors, Json, Page, Result, Secret, Timestamp, WebhookDeliveryId,
+    Error, EventId, FieldErrors, Json, Owner, Page, Result, Secret, Timestamp, WebhookDeliveryId,
     WebhookEndpointId, random,
 };
+use gatepost_sealing::Place;
 use gatepost_storage::{
     NewWebhookEndpoint, PreviousSecret, Tx, WebhookAttempt, WebhookDelivery, WebhookDeliveryFilter,
     WebhookEndpoint, WebhookEndpointChanges,
 };
-use gatepost_webhooks::{CustomHeader, DeliveryStatus, EndpointSecret, Place, Subscription, event_payload};
+use gatepost_webhooks::{CustomHeader, DeliveryStatus, EndpointSecret, Subscription, event_payload};
 use serde_json::{Map, json};
 
 use crate::{
@@ -119,10 +120,10 @@ pub async fn list(
     query: ListWebhooks,
     request: ListRequest,
 ) -> Result<Page<WebhookWithDeliveries>> {
-    let (workspace, environment) = (caller.workspace_id(), caller.environment());
+    let owner = caller.owner();
     let ListWebhooks { is_active, with_deliveries } = query;
     app.read_snapshot(async move |mut tx| {
-        let page = tx.webhook_endpoint_list(workspace, environment, is_active, &request).await?;
+        let page = tx.webhook_endpoint_list(owner, is_active, &request).await?;
         let mut deliveries = match with_deliveries {
             true => {
                 let ids: Vec<WebhookEndpointId> = page.items.iter().map(|endpoint| endpoint.id).collect();
@@ -160,9 +161,9 @@ pub async fn get(
     id: WebhookEndpointId,
     with_deliveries: bool,
 ) -> Result<WebhookWithDeliveries> {
-    let (workspace, environment) = (caller.workspace_id(), caller.environment());
+    let owner = caller.owner();
     app.read(async move |mut tx| {
-        let endpoint = tx.webhook_endpoint_get(workspace, environment, id).await?.ok_or(Error::NotFound)?;
+        let endpoint = tx.webhook_endpoint_get(owner, id).await?.ok_or(Error::NotFound)?;
         let deliveries = match with_deliveries {
             true => Some(newest_deliveries(&mut tx, &[id]).await?.remove(&id).unwrap_or_default()),
             false => None,
@@ -208,7 +209,7 @@ pub fn signing_secrets(endpoint: &WebhookEndpoint, now: Timestamp) -> Vec<Signin
 pub async fn create(unit: &mut UnitOfWork<'_>, input: CreateWebhook) -> Result<(WebhookEndpoint, Secret)> {
     let dispatcher = unit.app().dispatcher()?.clone();
     dispatcher.egress().check(&input.url).map_err(url_fault)?;
-    let (workspace_id, environment) = (unit.caller().workspace_id(), unit.caller().environment());
+    let Owner { workspace_id, environment } = unit.caller().owner();
     // Held until the commit: an endpoint of a workspace that is being deleted would be nobody's.
     let workspace = unit.tx.workspace_lock(workspace_id).await?.ok_or(Error::NotFound)?;
     grow(unit, &workspace, "webhooks").await?;
@@ -227,8 +228,15 @@ pub async fn create(unit: &mut UnitOfWork<'_>, input: CreateWebhook) -> Result<(
         .await?;
     let headers = CustomHeader::write_all(&input.headers);
     let sealed = WebhookEndpointChanges {
-        sealed_headers: Some(vault.seal(&headers, Place::headers(workspace_id, endpoint.id))),
-        secrets: Some((vault.seal(secret.expose(), Place::secret(workspace_id, endpoint.id)), Vec::new())),
+        sealed_headers: Some(vault.seal(
+            &mut random::rng(),
+            &headers,
+            Place::headers(workspace_id, endpoint.id),
+        )),
+        secrets: Some((
+            vault.seal(&mut random::rng(), secret.expose(), Place::secret(workspace_id, endpoint.id)),
+            Vec::new(),
+        )),
         ..Default::default()
     };
     let endpoint = unit.tx.webhook_endpoint_update(endpoint.id, sealed, endpoint.updated_at).await?;
@@ -264,7 +272,7 @@ pub async fn update(
         events: input.events.as_deref().map(texts),
         sealed_headers: input.headers.map(|all| {
             let place = Place::headers(before.workspace_id, id);
-            dispatcher.vault().seal(&CustomHeader::write_all(&all), place)
+            dispatcher.vault().seal(&mut random::rng(), &CustomHeader::write_all(&all), place)
         }),
         secrets: None,
         is_active: input.is_active.filter(|active| *active != before.is_active).map(|active| (active, None)),
@@ -351,7 +359,7 @@ pub async fn rotate_secret(
     }
     let secret = EndpointSecret::generate(&mut random::rng());
     let place = Place::secret(before.workspace_id, id);
-    let sealed = dispatcher.vault().seal(secret.expose(), place);
+    let sealed = dispatcher.vault().seal(&mut random::rng(), secret.expose(), place);
     let changes = WebhookEndpointChanges { secrets: Some((sealed, previous)), ..Default::default() };
     let endpoint = unit.tx.webhook_endpoint_update(id, changes, changed_at).await?;
     record(unit, &endpoint, "webhook.secret_rotated", Map::new());
@@ -387,15 +395,15 @@ pub async fn test(
         idempotency::settle(&app, &caller, request, answer.as_ref().ok().cloned(), nothing_was_done).await;
         answer
     };
-    runtime.spawn(sent).await.map_err(|error| Error::Internal(format!("a test of a webhook: {error}")))?
+    runtime.spawn(sent).await.map_err(Error::failed("a test of a webhook"))?
 }
 
 /// What a test came to; none if too many are being sent.
 async fn send_test(app: &App, endpoint: &WebhookEndpoint) -> Result<Option<TestedWebhook>> {
     let event_id = EventId::generate(&mut random::rng());
     let data = Json::from(&json!({ "message": "This is a test." }));
-    let (workspace, environment) = (endpoint.workspace_id, endpoint.environment);
-    let payload = event_payload(&event_id, "webhook.test", app.now(), workspace, environment, &data);
+    let owner = Owner::new(endpoint.workspace_id, endpoint.environment);
+    let payload = event_payload(&event_id, "webhook.test", app.now(), owner, &data);
     let sent = app.dispatcher()?.send_test(endpoint, event_id.as_str(), &payload).await;
     Ok(sent.map(|sent| TestedWebhook {
         success: sent.status.is_some_and(|status| (200..300).contains(&status)),
@@ -441,12 +449,12 @@ pub async fn list_deliveries(
     query: ListDeliveries,
     request: ListRequest,
 ) -> Result<Page<WebhookDelivery>> {
-    let (workspace, environment) = (caller.workspace_id(), caller.environment());
+    let owner = caller.owner();
     let ListDeliveries { status, event_type, event_id } = query;
     let status = status.map(DeliveryStatus::as_str);
     let filter = WebhookDeliveryFilter { endpoint_id: id, status, event_type, event_id };
     app.read_snapshot(async move |mut tx| {
-        tx.webhook_endpoint_get(workspace, environment, id).await?.ok_or(Error::NotFound)?;
+        tx.webhook_endpoint_get(owner, id).await?.ok_or(Error::NotFound)?;
         Ok(tx.webhook_delivery_list(&filter, &request).await?)
     })
     .await
@@ -462,9 +470,9 @@ pub async fn get_delivery(
     endpoint: WebhookEndpointId,
     id: WebhookDeliveryId,
 ) -> Result<DeliveryHistory> {
-    let (workspace, environment) = (caller.workspace_id(), caller.environment());
+    let owner = caller.owner();
     app.read_snapshot(async move |mut tx| {
-        tx.webhook_endpoint_get(workspace, environment, endpoint).await?.ok_or(Error::NotFound)?;
+        tx.webhook_endpoint_get(owner, endpoint).await?.ok_or(Error::NotFound)?;
         let delivery = tx.webhook_delivery_get(endpoint, id, false).await?.ok_or(Error::NotFound)?;
         Ok(DeliveryHistory { delivery, attempts: tx.webhook_attempt_list(id).await? })
     })
@@ -501,9 +509,8 @@ pub async fn retry_delivery(
 }
 
 async fn lock(unit: &mut UnitOfWork<'_>, id: WebhookEndpointId) -> Result<WebhookEndpoint> {
-    let (workspace, environment): (_, Environment) =
-        (unit.caller().workspace_id(), unit.caller().environment());
-    unit.tx.webhook_endpoint_lock(workspace, environment, id).await?.ok_or(Error::NotFound)
+    let owner = unit.caller().owner();
+    unit.tx.webhook_endpoint_lock(owner, id).await?.ok_or(Error::NotFound)
 }
 
 fn texts(events: &[Subscription]) -> Vec<String> {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use gatepost_delivery::Handovers;
-use gatepost_kernel::{Error, EventId, Json, Page, Result, Timestamp};
+use gatepost_kernel::{Error, EventId, Json, Owner, Page, Result, Timestamp, random};
 use gatepost_storage::{NewEvent, StoredEvent, Tx};
 use gatepost_webhooks::{EventType, event_data};
 
@@ -62,13 +62,11 @@ pub async fn publish_all(unit: &mut UnitOfWork<'_>, inputs: Vec<PublishEvent>) -
 
 impl PublishEvent {
     fn prepare(self, caller: &Caller, now: Timestamp) -> NewEvent {
-        let (workspace_id, environment) = (caller.workspace_id(), caller.environment());
         gatepost_delivery::event(
-            self.id,
+            self.id.unwrap_or_else(|| EventId::generate(&mut random::rng())),
             self.event_type.as_str(),
             now,
-            workspace_id,
-            environment,
+            caller.owner(),
             &self.data,
         )
     }
@@ -76,7 +74,7 @@ impl PublishEvent {
 
 /// Refuses an event whose id another has.
 async fn check_same(tx: &mut Tx<'_>, event: &NewEvent) -> Result<()> {
-    let stored = tx.event_get(event.workspace_id, event.environment, &event.id).await?;
+    let stored = tx.event_get(Owner::new(event.workspace_id, event.environment), &event.id).await?;
     let same = stored.is_some_and(|stored| {
         stored.event_type == event.event_type && event_data(&stored.payload) == event_data(&event.payload)
     });
@@ -106,7 +104,7 @@ async fn try_group(app: App, events: Vec<NewEvent>) -> Result<Vec<Result<()>>> {
             answers.push(match is_new {
                 true => Ok(()),
                 false => match check_same(&mut tx, event).await {
-                    Err(error @ (Error::Unavailable(_) | Error::Internal(_))) => return Err(error),
+                    Err(error @ (Error::Unavailable { .. } | Error::Internal(_))) => return Err(error),
                     said => said,
                 },
             });
@@ -128,10 +126,10 @@ pub async fn list(
     event_type: Option<EventType>,
     request: ListRequest,
 ) -> Result<Page<StoredEvent>> {
-    let (workspace, environment) = (caller.workspace_id(), caller.environment());
+    let owner = caller.owner();
     app.read_snapshot(async move |mut tx| {
         let event_type = event_type.as_ref().map(EventType::as_str);
-        Ok(tx.event_list(workspace, environment, event_type, &request).await?)
+        Ok(tx.event_list(owner, event_type, &request).await?)
     })
     .await
 }
@@ -141,9 +139,8 @@ pub async fn list(
 /// # Errors
 /// [`Error::NotFound`], [`Error::Unavailable`].
 pub async fn get(app: &App, caller: &Caller, id: EventId) -> Result<StoredEvent> {
-    let (workspace, environment) = (caller.workspace_id(), caller.environment());
-    app.read(async move |mut tx| tx.event_get(workspace, environment, &id).await?.ok_or(Error::NotFound))
-        .await
+    let owner = caller.owner();
+    app.read(async move |mut tx| tx.event_get(owner, &id).await?.ok_or(Error::NotFound)).await
 }
 
 impl App {

@@ -3,8 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use gatepost_kernel::{Result, Secret, Timestamp, WebhookEndpointId, random};
+use gatepost_sealing::{Kept, Place, Vault};
 use gatepost_storage::{PreviousSecret, Storage, StorageError, Tx, WebhookEndpoint, WebhookEndpointChanges};
-use gatepost_webhooks::{CustomHeader, EndpointSecret, Kept, Place, Vault};
+use gatepost_webhooks::{CustomHeader, EndpointSecret};
 
 /// How many endpoints are looked at in one transaction.
 const BATCH: u32 = 200;
@@ -131,8 +132,9 @@ fn sealed_anew(vault: &Vault, endpoint: &WebhookEndpoint, now: Timestamp) -> Fou
         return Found::Current;
     }
     let (own_secret, own_headers) = places(endpoint);
-    let anew =
-        |text: &Secret, place: Place| vault.open(text, place).map(|text| vault.seal(text.expose(), place));
+    let anew = |text: &Secret, place: Place| {
+        vault.open(text, place).map(|text| vault.seal(&mut random::rng(), text.expose(), place))
+    };
     let in_force = endpoint.previous_secrets.iter().filter(|secret| secret.until > now);
     let previous: Result<Vec<_>, _> = in_force
         .map(|secret| Ok(PreviousSecret { sealed: anew(&secret.sealed, own_secret)?, ..secret.clone() }))
@@ -143,7 +145,7 @@ fn sealed_anew(vault: &Vault, endpoint: &WebhookEndpoint, now: Timestamp) -> Fou
             sealed_headers: Some(headers),
             ..Default::default()
         }),
-        (_, _, Err(gatepost_webhooks::VaultError)) | (Err(_), ..) | (_, Err(_), _) => Found::Lost,
+        (_, _, Err(gatepost_sealing::VaultError)) | (Err(_), ..) | (_, Err(_), _) => Found::Lost,
     }
 }
 
@@ -157,8 +159,8 @@ fn fresh(vault: &Vault, endpoint: &WebhookEndpoint) -> WebhookEndpointChanges {
     let (own_secret, own_headers) = places(endpoint);
     let secret = EndpointSecret::generate(&mut random::rng());
     WebhookEndpointChanges {
-        secrets: Some((vault.seal(secret.expose(), own_secret), Vec::new())),
-        sealed_headers: Some(vault.seal(&CustomHeader::write_all(&[]), own_headers)),
+        secrets: Some((vault.seal(&mut random::rng(), secret.expose(), own_secret), Vec::new())),
+        sealed_headers: Some(vault.seal(&mut random::rng(), &CustomHeader::write_all(&[]), own_headers)),
         is_active: Some((false, Some(LOST.to_owned()))),
         ..Default::default()
     }

@@ -16,10 +16,11 @@ use base64::{Engine, prelude::BASE64_STANDARD};
 use gatepost_api::{PlainHttp, TlsIdentity};
 use gatepost_egress::Rules;
 use gatepost_entitlements::Catalog;
-use gatepost_kernel::{Environment, Secret};
+use gatepost_kernel::{Environment, Secret, chain};
 use gatepost_keys::Token;
+use gatepost_sealing::Vault;
 use gatepost_storage::DatabaseUrl;
-use gatepost_webhooks::{RetrySchedule, Vault};
+use gatepost_webhooks::RetrySchedule;
 use ipnet::IpNet;
 use toml::Spanned;
 
@@ -138,7 +139,7 @@ impl Config {
             plain_http: file.server.plain_http.map(Spanned::into_inner).unwrap_or_default().into(),
             database_url: database_url
                 .parse()
-                .map_err(|e| format!("DATABASE_URL (or --database-url): {e}"))?,
+                .map_err(|e| format!("DATABASE_URL (or --database-url): {}", chain(&e)))?,
             migrates: !serve.no_migrate,
             data_dir: serve.data_dir.clone().unwrap_or_default(),
             bootstrap_key,

@@ -4,9 +4,12 @@
 //! leave a transaction open: on SQLite on a thread of the engine's own, on PostgreSQL in a task of the main
 //! runtime. Both answer within [`DEADLINE`], if only to say that the database does not.
 
+mod connect;
 mod op;
 mod postgres;
+mod sql_state;
 mod sqlite;
+mod sqlite_faults;
 mod url;
 mod write_ahead_log;
 
@@ -20,10 +23,13 @@ use std::{
 };
 
 use diesel::connection::InstrumentationEvent;
+use gatepost_kernel::{Cause, Fate};
 pub use op::Op;
 pub(crate) use postgres::PostgresConn;
+pub(crate) use sql_state::{fate, postgres_state};
 pub use sqlite::ServeLock;
 pub(crate) use sqlite::SqliteConn;
+pub(crate) use sqlite_faults::Fault;
 use tokio::sync::mpsc;
 pub use url::DatabaseUrl;
 
@@ -108,11 +114,16 @@ pub(crate) struct Counts {
 }
 
 impl Counts {
-    /// Counts the statements of a connection, and logs their texts at the level of `trace`.
-    pub(crate) fn instrumentation(self: &Arc<Self>) -> impl diesel::connection::Instrumentation {
+    /// Counts the statements of a connection, and logs their texts at the level of `trace`. Before each goes out, `begin` is
+    /// called.
+    pub(crate) fn instrumentation(
+        self: &Arc<Self>,
+        begin: impl Fn() + Send + 'static,
+    ) -> impl diesel::connection::Instrumentation {
         let counts = self.clone();
         move |event: InstrumentationEvent<'_>| {
             if let InstrumentationEvent::StartQuery { query, .. } = event {
+                begin();
                 counts.statements.fetch_add(1, Ordering::Relaxed);
                 // Diesel writes the values behind the text; among them are digests and sealed secrets.
                 tracing::trace!(target: "gatepost::sql", statement = %query.to_string().split(" -- binds").next().unwrap_or_default());
@@ -152,9 +163,9 @@ impl Storage {
     /// Those of [`Storage::open`], and [`StorageError::Configuration`] if there is no file.
     pub async fn open_existing(url: &DatabaseUrl) -> Result<Self> {
         match url {
-            DatabaseUrl::Sqlite(path) if !path.exists() => Err(StorageError::Configuration(
-                "there is no such file yet; `gatepost serve` or `gatepost migrate` makes it".to_owned(),
-            )),
+            DatabaseUrl::Sqlite(path) if !path.exists() => Err(StorageError::Configuration(Cause::new(
+                "there is no such file yet; `gatepost serve` or `gatepost migrate` makes it",
+            ))),
             _ => Self::open(url).await,
         }
     }
@@ -200,7 +211,7 @@ impl Storage {
                 Inner::Postgres(engine) => engine.schema().await,
             }
         };
-        tokio::time::timeout(DEADLINE, look).await.unwrap_or_else(|_| Err(deadline_passed()))
+        tokio::time::timeout(DEADLINE, look).await.unwrap_or_else(|_| Err(deadline_passed(Fate::Undone)))
     }
 
     /// Runs `body`, which only reads. On PostgreSQL each of its queries sees what was committed when it began;
@@ -270,7 +281,7 @@ impl Storage {
         self.1.asked.fetch_add(1, Ordering::Relaxed);
         match &self.0 {
             Inner::Sqlite(engine) => engine.transaction(body).await,
-            Inner::Postgres(engine) => engine.read(body).await,
+            Inner::Postgres(engine) => engine.statement(body).await,
         }
     }
 
@@ -305,6 +316,7 @@ impl Storage {
 }
 
 /// What a caller is told when the answer did not come in time.
-fn deadline_passed() -> StorageError {
-    StorageError::Unavailable(format!("no answer within {} ms", DEADLINE.as_millis()))
+fn deadline_passed(fate: Fate) -> StorageError {
+    let cause = Cause::new(format!("no answer within {} ms", DEADLINE.as_millis()));
+    StorageError::Unavailable { fate, cause }
 }

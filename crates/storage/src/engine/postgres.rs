@@ -15,11 +15,11 @@ use diesel_async::{
     },
 };
 use futures_util::FutureExt;
-use gatepost_kernel::Secret;
-use tokio::{runtime::Handle, sync::mpsc};
-use tokio_postgres::AsyncMessage;
+use gatepost_kernel::{Cause, Fate, Secret, chain};
+use tokio::{runtime::Handle, sync::mpsc, task::JoinError};
+use tokio_postgres::{AsyncMessage, Config, config::SslMode};
 
-use super::{Conn, Counts, DEADLINE, Notice, Op, Tx, deadline_passed};
+use super::{Conn, Counts, DEADLINE, Notice, Op, Tx, connect::connect, deadline_passed, sql_state};
 use crate::{Migrated, Result, SchemaState, StorageError, migrations};
 
 pub(crate) type PostgresConn = AsyncPgConnection;
@@ -40,30 +40,31 @@ const MIGRATION_LOCK: &str = "SELECT pg_advisory_lock(7272740001)";
 pub(super) struct PostgresEngine {
     pool: Pool<PostgresConn>,
     runtime: Handle,
-    url: Secret,
+    config: Arc<Config>,
     counts: Arc<Counts>,
 }
 
 impl PostgresEngine {
     pub(super) fn open(url: &Secret, counts: &Arc<Counts>) -> Result<Self> {
-        let config = url.expose().parse::<tokio_postgres::Config>().map_err(|e| {
-            StorageError::Configuration(format!("the database URL cannot be read: {}", whole(&e)))
-        })?;
-        if config.get_ssl_mode() == tokio_postgres::config::SslMode::Require {
-            return Err(StorageError::Configuration(
-                "sslmode=require is not supported; reach PostgreSQL over a trusted network or a TLS tunnel"
-                    .to_owned(),
-            ));
+        let config = url
+            .expose()
+            .parse::<Config>()
+            .map_err(|e| StorageError::Configuration(Cause::by("the database URL cannot be read", e)))?;
+        if config.get_ssl_mode() == SslMode::Require {
+            return Err(StorageError::Configuration(Cause::new(
+                "sslmode=require is not supported; reach PostgreSQL over a trusted network or a TLS tunnel",
+            )));
         }
         let mut manager = ManagerConfig::<PostgresConn>::default();
         manager.recycling_method = RecyclingMethod::Fast;
-        let counted = counts.clone();
-        manager.custom_setup = Box::new(move |url| connect(url.to_owned(), counted.clone()).boxed());
+        let (config, counted) = (Arc::new(config), counts.clone());
+        let server = config.clone();
+        manager.custom_setup = Box::new(move |_| open(server.clone(), counted.clone()).boxed());
         let pool = Pool::builder(AsyncDieselConnectionManager::new_with_config(url.expose(), manager))
             .max_size(MAX_CONNECTIONS)
             .build()
-            .map_err(|e| StorageError::Configuration(e.to_string()))?;
-        Ok(Self { pool, runtime: Handle::current(), url: url.clone(), counts: counts.clone() })
+            .map_err(|e| StorageError::Configuration(Cause::by("the pool of connections", e)))?;
+        Ok(Self { pool, runtime: Handle::current(), config, counts: counts.clone() })
     }
 
     pub(super) async fn read<R, E, F>(&self, body: F) -> Result<R, E>
@@ -72,7 +73,17 @@ impl PostgresEngine {
         R: Send + 'static,
         E: From<StorageError> + Send + 'static,
     {
-        self.detached(async move |conn: &mut PostgresConn| body(Tx(Conn::Postgres(conn))).await).await
+        self.detached(false, async move |conn: &mut PostgresConn| body(Tx(Conn::Postgres(conn))).await).await
+    }
+
+    /// The same for one statement that writes: the server keeps what it has done without being told.
+    pub(super) async fn statement<R, E, F>(&self, body: F) -> Result<R, E>
+    where
+        for<'c> F: AsyncFnOnce(Tx<'c>) -> Result<R, E> + Op<Tx<'c>, Result<R, E>, Fut: Send> + Send + 'static,
+        R: Send + 'static,
+        E: From<StorageError> + Send + 'static,
+    {
+        self.detached(true, async move |conn: &mut PostgresConn| body(Tx(Conn::Postgres(conn))).await).await
     }
 
     pub(super) async fn read_snapshot<R, E, F>(&self, body: F) -> Result<R, E>
@@ -99,7 +110,7 @@ impl PostgresEngine {
         R: Send + 'static,
         E: From<StorageError> + Send + 'static,
     {
-        self.detached(async move |conn: &mut PostgresConn| {
+        self.detached(false, async move |conn: &mut PostgresConn| {
             Transactions::begin_transaction(conn).await.map_err(StorageError::from)?;
             let outcome = match settings {
                 Some(settings) => {
@@ -113,6 +124,9 @@ impl PostgresEngine {
             };
             match outcome {
                 Ok(value) => {
+                    if settings.is_none() {
+                        sql_state::keep();
+                    }
                     Transactions::commit_transaction(conn).await.map_err(StorageError::from)?;
                     Ok(value)
                 }
@@ -127,7 +141,7 @@ impl PostgresEngine {
     }
 
     /// Runs `body` on a pooled connection in a task of its own.
-    async fn detached<R, E, F>(&self, body: F) -> Result<R, E>
+    async fn detached<R, E, F>(&self, keeps_at_once: bool, body: F) -> Result<R, E>
     where
         for<'c> F: AsyncFnOnce(&'c mut PostgresConn) -> Result<R, E>
             + Op<&'c mut PostgresConn, Result<R, E>, Fut: Send>
@@ -137,36 +151,36 @@ impl PostgresEngine {
         E: From<StorageError> + Send + 'static,
     {
         let pool = self.pool.clone();
-        let task = self.runtime.spawn(async move {
+        let unit = async move {
             let deadline = tokio::time::Instant::now() + DEADLINE;
             let mut conn = match tokio::time::timeout_at(deadline, pool.get()).await {
-                Ok(conn) => conn.map_err(|e| unavailable(&e))?,
-                Err(_) => return Err(deadline_passed().into()),
+                Ok(conn) => conn.map_err(unavailable)?,
+                Err(_) => return Err(deadline_passed(Fate::Undone).into()),
             };
             let work = AssertUnwindSafe(body(&mut conn)).catch_unwind();
             match tokio::time::timeout_at(deadline, work).await {
                 Ok(Ok(outcome)) => outcome,
                 Ok(Err(_)) => {
                     drop(Object::take(conn));
-                    Err(StorageError::Query("a unit of work panicked".to_owned()).into())
+                    Err(StorageError::Query(Cause::new("a unit of work panicked")).into())
                 }
                 Err(_) => {
                     drop(Object::take(conn));
-                    Err(deadline_passed().into())
+                    Err(deadline_passed(sql_state::fate()).into())
                 }
             }
-        });
-        task.await.map_err(|e| StorageError::Unavailable(format!("the runtime is shutting down: {e}")))?
+        };
+        self.runtime.spawn(sql_state::unit(keeps_at_once, unit)).await.map_err(stopping)?
     }
 
     /// Hands on what other processes announce, over a connection of its own, until the receiver is gone.
     pub(super) fn notices(&self) -> mpsc::UnboundedReceiver<Notice> {
         let (sender, receiver) = mpsc::unbounded_channel();
-        let url = self.url.clone();
+        let config = self.config.clone();
         self.runtime.spawn(async move {
             while !sender.is_closed() {
-                if let Err(error) = listen(&url, &sender).await {
-                    tracing::warn!(error = %error, "announcements of other processes are not heard; trying again");
+                if let Err(error) = listen(&config, &sender).await {
+                    tracing::warn!(error = %chain(&error), "announcements of other processes are not heard; trying again");
                 }
                 tokio::time::sleep(LISTEN_AGAIN).await;
             }
@@ -195,23 +209,28 @@ impl PostgresEngine {
         &self,
         body: impl FnOnce(AsyncConnectionWrapper<PostgresConn>) -> Result<R> + Send + 'static,
     ) -> Result<R> {
-        let (url, counts) = (self.url.expose().to_owned(), self.counts.clone());
-        let task = self.runtime.spawn(async move {
-            let mut conn =
-                connect(url, counts).await.map_err(|e| StorageError::Unavailable(e.to_string()))?;
+        let (config, counts) = (self.config.clone(), self.counts.clone());
+        let work = async move {
+            let mut conn = open(config, counts)
+                .await
+                .map_err(|e| StorageError::unavailable(Cause::by("connecting to the database", e)))?;
             // A migration may take longer than a request, and may have to wait for another process's.
             conn.batch_execute("SET statement_timeout = 0; SET lock_timeout = 0").await?;
-            tokio::task::spawn_blocking(move || body(AsyncConnectionWrapper::from(conn)))
+            let work = move || sql_state::blocking_unit(|| body(AsyncConnectionWrapper::from(conn)));
+            tokio::task::spawn_blocking(work)
                 .await
-                .map_err(|e| StorageError::Query(e.to_string()))?
-        });
-        task.await.map_err(|e| StorageError::Unavailable(format!("the runtime is shutting down: {e}")))?
+                .map_err(|e| StorageError::Query(Cause::by("a unit of work panicked", e)))?
+        };
+        self.runtime.spawn(sql_state::unit(false, work)).await.map_err(stopping)?
     }
 }
 
 /// Listens until the connection breaks or nobody wants to hear.
-async fn listen(url: &Secret, sender: &mpsc::UnboundedSender<Notice>) -> Result<(), tokio_postgres::Error> {
-    let (client, mut connection) = tokio_postgres::connect(url.expose(), tokio_postgres::NoTls).await?;
+async fn listen(
+    config: &Config,
+    sender: &mpsc::UnboundedSender<Notice>,
+) -> Result<(), tokio_postgres::Error> {
+    let (client, mut connection) = config.connect(tokio_postgres::NoTls).await?;
     let listening = async {
         client.batch_execute("LISTEN gatepost_due; LISTEN gatepost_changes").await?;
         // What was announced before, nobody has heard.
@@ -249,10 +268,9 @@ impl BatchExecuteBlocking for AsyncConnectionWrapper<PostgresConn> {
     }
 }
 
-async fn connect(url: String, counts: Arc<Counts>) -> diesel::ConnectionResult<PostgresConn> {
+async fn open(config: Arc<Config>, counts: Arc<Counts>) -> diesel::ConnectionResult<PostgresConn> {
     let attempt = async {
-        let mut conn = PostgresConn::establish(&url).await?;
-        conn.set_instrumentation(counts.instrumentation());
+        let mut conn = connect(&config, counts).await?;
         conn.batch_execute(SESSION).await.map_err(diesel::ConnectionError::CouldntSetupConfiguration)?;
         Ok(conn)
     };
@@ -261,14 +279,11 @@ async fn connect(url: String, counts: Arc<Counts>) -> diesel::ConnectionResult<P
     })
 }
 
-/// An error with what caused it.
-pub(super) fn whole(error: &dyn std::error::Error) -> String {
-    match error.source() {
-        Some(source) => format!("{error}: {}", whole(source)),
-        None => error.to_string(),
-    }
+fn unavailable(error: PoolError) -> StorageError {
+    StorageError::unavailable(Cause::by("a connection to the database", error))
 }
 
-fn unavailable(error: &PoolError) -> StorageError {
-    StorageError::Unavailable(error.to_string())
+fn stopping(error: JoinError) -> StorageError {
+    let cause = Cause::by("the runtime is shutting down", error);
+    StorageError::Unavailable { fate: Fate::Unknown, cause }
 }

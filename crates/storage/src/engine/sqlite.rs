@@ -17,16 +17,21 @@ use std::{
 };
 
 use crossbeam_channel::{Receiver, Sender, TrySendError};
-use diesel::{Connection, RunQueryDsl, SqliteConnection, connection::SimpleConnection, sql_types::Text};
+use diesel::{
+    Connection, RunQueryDsl, SqliteConnection, connection::SimpleConnection, result::Error as DieselError,
+    sql_types::Text,
+};
 use diesel_async::sync_connection_wrapper::{SpawnBlocking, SyncConnectionWrapper};
 use futures_util::{
     FutureExt,
     future::{BoxFuture, ready},
 };
+use gatepost_kernel::{Cause, Fate, chain};
 use tokio::sync::oneshot;
 
 use super::{
     Conn, Counts, DEADLINE, Op, Tx, deadline_passed,
+    sqlite_faults::Fault,
     write_ahead_log::{Bound, WriteAheadLog},
 };
 use crate::{Migrated, Result, SchemaState, StorageError, migrations};
@@ -114,7 +119,7 @@ impl SqliteEngine {
         R: Send + 'static,
         E: From<StorageError> + Send + 'static,
     {
-        submit(&self.reads, body).await
+        submit(&self.reads, Fate::Undone, body).await
     }
 
     pub(super) async fn transaction<R, E, F>(&self, body: F) -> Result<R, E>
@@ -123,14 +128,14 @@ impl SqliteEngine {
         R: Send + 'static,
         E: From<StorageError> + Send + 'static,
     {
-        submit(&self.writes, body).await
+        submit(&self.writes, Fate::Unknown, body).await
     }
 
     pub(super) async fn migrate(&self) -> Result<Migrated> {
         self.on_own_connection(Role::Writer, |path, conn| {
             // SQLite would let two processes run the same migration one after the other.
             let lock = open_lock(path, "migrate-lock")?;
-            lock.lock().map_err(|e| StorageError::Unavailable(format!("locking for migrations: {e}")))?;
+            lock.lock().map_err(|e| StorageError::unavailable(Cause::by("the lock of migrations", e)))?;
             // Whoever had the lock before may have been a newer version.
             let state = migrations::state_sqlite(conn)?;
             state.check()?;
@@ -152,12 +157,13 @@ impl SqliteEngine {
         let file = open_lock(&self.place.path, "lock")?;
         match file.try_lock() {
             Ok(()) => Ok(ServeLock { _file: file }),
-            Err(fs::TryLockError::WouldBlock) => Err(StorageError::Configuration(format!(
+            Err(fs::TryLockError::WouldBlock) => Err(StorageError::Configuration(Cause::new(format!(
                 "another process already serves {}; use PostgreSQL to run several",
                 self.place.path.display()
-            ))),
+            )))),
             Err(fs::TryLockError::Error(e)) => {
-                Err(StorageError::Configuration(format!("cannot lock {}: {e}", self.place.path.display())))
+                let what = format!("cannot lock {}", self.place.path.display());
+                Err(StorageError::Configuration(Cause::by(what, e)))
             }
         }
     }
@@ -170,7 +176,7 @@ impl SqliteEngine {
         let place = self.place.clone();
         tokio::task::spawn_blocking(move || body(&place.path, &mut connect(&place, role)?))
             .await
-            .map_err(|e| StorageError::Query(e.to_string()))?
+            .map_err(|e| StorageError::Query(Cause::by("a unit of work panicked", e)))?
     }
 }
 
@@ -215,9 +221,11 @@ where
             Ok(Some(Err(error))) => (Err(error), Done::Undo),
             Ok(None) => {
                 let fault = "a unit of work awaited something other than its transaction";
-                (Err(StorageError::Query(fault.to_owned()).into()), Done::Undo)
+                (Err(StorageError::Query(Cause::new(fault)).into()), Done::Undo)
             }
-            Err(_) => (Err(StorageError::Query("a unit of work panicked".to_owned()).into()), Done::Panicked),
+            Err(_) => {
+                (Err(StorageError::Query(Cause::new("a unit of work panicked")).into()), Done::Panicked)
+            }
         };
         self.outcome = Some(outcome);
         done
@@ -228,14 +236,15 @@ where
             (Some(Err(own)), _) => Err(own),
             (_, Err(fate)) => Err(fate.into()),
             (Some(Ok(value)), Ok(())) => Ok(value),
-            (None, Ok(())) => Err(StorageError::Query("a unit of work was not run".to_owned()).into()),
+            (None, Ok(())) => Err(StorageError::Query(Cause::new("a unit of work was not run")).into()),
         };
         // The caller may be gone; what was committed stays.
         let _ = self.reply.send(answer);
     }
 }
 
-async fn submit<F, R, E>(queue: &Sender<Box<dyn Job>>, body: F) -> Result<R, E>
+/// Has a body run by the thread behind `queue`. What is not answered in time has this fate.
+async fn submit<F, R, E>(queue: &Sender<Box<dyn Job>>, fate: Fate, body: F) -> Result<R, E>
 where
     for<'c> F: AsyncFnOnce(Tx<'c>) -> Result<R, E> + Op<Tx<'c>, Result<R, E>, Fut: Send> + Send + 'static,
     R: Send + 'static,
@@ -243,15 +252,18 @@ where
 {
     let (reply, answer) = oneshot::channel();
     queue.try_send(Box::new(Work { body: Some(body), outcome: None, reply })).map_err(|e| {
-        StorageError::Unavailable(match e {
-            TrySendError::Full(_) => "too many units of work are waiting".to_owned(),
-            TrySendError::Disconnected(_) => "the database thread has ended".to_owned(),
-        })
+        StorageError::unavailable(Cause::new(match e {
+            TrySendError::Full(_) => "too many units of work are waiting",
+            TrySendError::Disconnected(_) => "the database thread has ended",
+        }))
     })?;
     match tokio::time::timeout(DEADLINE, answer).await {
         Ok(Ok(answer)) => answer,
-        Ok(Err(_)) => Err(StorageError::Unavailable("the database thread has ended".to_owned()).into()),
-        Err(_) => Err(deadline_passed().into()),
+        Ok(Err(_)) => {
+            let cause = Cause::new("the database thread has ended");
+            Err(StorageError::Unavailable { fate, cause }.into())
+        }
+        Err(_) => Err(deadline_passed(fate).into()),
     }
 }
 
@@ -281,9 +293,8 @@ fn write_group(
     if let Err(error) = execute(conn, "BEGIN IMMEDIATE") {
         group.push(first);
         // Left over from a group whose end failed: the next one must find none open.
-        let sound =
-            !matches!(&error, StorageError::Unavailable(text) if text.contains("within a transaction"));
-        return (Err(error), sound);
+        let sound = Fault::of(&error) != Some(Fault::WithinTransaction);
+        return (Err(error.into()), sound);
     }
     let mut next = Some(first);
     while let Some(mut job) = next {
@@ -293,10 +304,8 @@ fn write_group(
             match done {
                 Ok(Done::Panicked) => {
                     let _ = execute(conn, "ROLLBACK");
-                    return (
-                        Err(StorageError::Unavailable("a unit of work beside this one panicked".into())),
-                        false,
-                    );
+                    let cause = Cause::new("a unit of work beside this one panicked");
+                    return (Err(StorageError::unavailable(cause)), false);
                 }
                 Ok(_) => {}
                 // The engine gave up the whole transaction, as it does when the disk is full.
@@ -312,7 +321,10 @@ fn write_group(
         Ok(()) => (Ok(()), true),
         Err(error) => {
             let sound = execute(conn, "ROLLBACK").is_ok();
-            (Err(error), sound)
+            // Where the disk fails, nobody knows what of it is there the next time that the file is opened.
+            let is_undone = sound && Fault::of(&error) != Some(Fault::Disk);
+            let fate = if is_undone { Fate::Undone } else { Fate::Unknown };
+            (Err(StorageError::Unavailable { fate, cause: Cause::by("the commit failed", error) }), sound)
         }
     }
 }
@@ -324,7 +336,7 @@ fn run_in_savepoint(conn: &mut SqliteConn, job: &mut dyn Job) -> Result<Done> {
         Done::Keep => execute(conn, "RELEASE job")?,
         Done::Undo => execute(conn, "ROLLBACK TO job; RELEASE job").map_err(|error| {
             // Without its savepoint the transaction is gone, so what came before it in the group is too.
-            StorageError::Unavailable(format!("the engine rolled the transaction back: {error}"))
+            StorageError::unavailable(Cause::by("the engine rolled the transaction back", error))
         })?,
         Done::Panicked => {}
     }
@@ -342,7 +354,7 @@ fn read_loop(place: &Place, conn: SqliteConnection, queue: &Receiver<Box<dyn Job
         }
         let reading = log.read();
         let (fate, sound) = match execute(&mut conn, "BEGIN") {
-            Err(error) => (Err(error), false),
+            Err(error) => (Err(error.into()), false),
             Ok(()) => {
                 let done = job.run(&mut conn);
                 let ended = execute(&mut conn, "ROLLBACK");
@@ -367,15 +379,15 @@ fn keep_bound(conn: &mut SqliteConn, mut bound: Bound) -> Bound {
     kept.now_or_never().and_then(Result::ok).unwrap_or(otherwise)
 }
 
-fn execute(conn: &mut SqliteConn, sql: &'static str) -> Result<()> {
+fn execute(conn: &mut SqliteConn, sql: &'static str) -> Result<(), DieselError> {
     let done = conn.spawn_blocking(move |conn| conn.batch_execute(sql)).now_or_never();
-    Ok(done.unwrap_or(Err(diesel::result::Error::BrokenTransactionManager))?)
+    done.unwrap_or(Err(DieselError::BrokenTransactionManager))
 }
 
 fn reconnect(conn: &mut SqliteConn, place: &Place, role: Role) {
     match connect(place, role) {
         Ok(fresh) => *conn = SqliteConn::new(fresh),
-        Err(error) => tracing::error!(error = %error, "the database could not be opened again"),
+        Err(error) => tracing::error!(error = %chain(&error), "the database could not be opened again"),
     }
 }
 
@@ -387,24 +399,26 @@ enum Role {
 }
 
 fn connect(Place { path, counts }: &Place, role: Role) -> Result<SqliteConnection> {
-    let unusable = |e: &dyn std::fmt::Display| StorageError::Unavailable(format!("{}: {e}", path.display()));
-    let path_text = path.to_str().ok_or_else(|| unusable(&"the path is not UTF-8"))?;
-    let mut conn = SqliteConnection::establish(path_text).map_err(|e| unusable(&e))?;
+    let unusable = |e: Box<dyn std::error::Error + Send + Sync>| {
+        StorageError::unavailable(Cause::by(path.display().to_string(), e))
+    };
+    let path_text = path.to_str().ok_or_else(|| unusable("the path is not UTF-8".into()))?;
+    let mut conn = SqliteConnection::establish(path_text).map_err(|e| unusable(e.into()))?;
     // The time-out first: switching to WAL needs a lock that another process may hold.
-    conn.batch_execute(BUSY_TIMEOUT).map_err(|e| unusable(&e))?;
+    conn.batch_execute(BUSY_TIMEOUT).map_err(|e| unusable(e.into()))?;
     conn.batch_execute(
         "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON; \
          PRAGMA temp_store=MEMORY; PRAGMA mmap_size=268435456; PRAGMA cache_size=-16000; \
          PRAGMA journal_size_limit=67108864;",
     )
-    .map_err(|e| unusable(&e))?;
+    .map_err(|e| unusable(e.into()))?;
     match role {
         Role::Writer => conn.batch_execute("PRAGMA wal_autocheckpoint=0"),
         Role::Reader => conn.batch_execute("PRAGMA query_only=ON"),
         Role::Checkpointer => Ok(()),
     }
-    .map_err(|e| unusable(&e))?;
-    conn.set_instrumentation(counts.instrumentation());
+    .map_err(|e| unusable(e.into()))?;
+    conn.set_instrumentation(counts.instrumentation(|| {}));
     Ok(conn)
 }
 
@@ -420,7 +434,7 @@ fn private_options() -> OpenOptions {
 /// Makes the file readable by its owner alone: it holds digests of keys and secrets of webhooks.
 fn create_private(path: &Path) -> Result<File> {
     private_options().open(path).map_err(|e| {
-        StorageError::Configuration(format!("cannot open the database file {}: {e}", path.display()))
+        StorageError::Configuration(Cause::by(format!("cannot open the database file {}", path.display()), e))
     })
 }
 
@@ -433,21 +447,19 @@ fn copy_before(path: &Path, conn: &mut SqliteConnection, first: &str) -> Result<
         PathBuf::from(name)
     };
     let (copy, partial) = (beside(""), beside(".partial"));
-    let failed = |e: &dyn std::fmt::Display| {
-        StorageError::Configuration(format!(
-            "the database was not migrated, because it could not be copied to {} before: {e}",
-            copy.display()
-        ))
+    let failed = |e: Box<dyn std::error::Error + Send + Sync>| {
+        let what = "the database was not migrated, because it could not be copied before to";
+        StorageError::Configuration(Cause::by(format!("{what} {}", copy.display()), e))
     };
     if partial.exists() {
-        fs::remove_file(&partial).map_err(|e| failed(&e))?;
+        fs::remove_file(&partial).map_err(|e| failed(e.into()))?;
     }
     let file = create_private(&partial)?;
-    let text = partial.to_str().ok_or_else(|| failed(&"the path is not UTF-8"))?;
-    diesel::sql_query("VACUUM INTO ?").bind::<Text, _>(text).execute(conn).map_err(|e| failed(&e))?;
-    file.sync_all().and_then(|()| fs::rename(&partial, &copy)).map_err(|e| failed(&e))?;
+    let text = partial.to_str().ok_or_else(|| failed("the path is not UTF-8".into()))?;
+    diesel::sql_query("VACUUM INTO ?").bind::<Text, _>(text).execute(conn).map_err(|e| failed(e.into()))?;
+    file.sync_all().and_then(|()| fs::rename(&partial, &copy)).map_err(|e| failed(e.into()))?;
     let directory = copy.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    File::open(directory).and_then(|directory| directory.sync_all()).map_err(|e| failed(&e))?;
+    File::open(directory).and_then(|directory| directory.sync_all()).map_err(|e| failed(e.into()))?;
     Ok(copy)
 }
 
@@ -457,7 +469,7 @@ fn open_lock(path: &Path, kind: &str) -> Result<File> {
     let name = PathBuf::from(name);
     private_options()
         .open(&name)
-        .map_err(|e| StorageError::Configuration(format!("cannot open {}: {e}", name.display())))
+        .map_err(|e| StorageError::Configuration(Cause::by(format!("cannot open {}", name.display()), e)))
 }
 
 fn spawn(name: &str, body: impl FnOnce() + Send + 'static) -> Result<()> {
@@ -465,7 +477,7 @@ fn spawn(name: &str, body: impl FnOnce() + Send + 'static) -> Result<()> {
         .name(name.to_owned())
         .spawn(body)
         .map(|_| ())
-        .map_err(|e| StorageError::Unavailable(format!("cannot start a thread: {e}")))
+        .map_err(|e| StorageError::unavailable(Cause::by("cannot start a thread", e)))
 }
 
 /// SQLite counts its allocations under one mutex, which makes two reading threads slower than one.

@@ -2,10 +2,9 @@
 
 use std::{fmt, net::IpAddr, path::PathBuf, str::FromStr};
 
-use gatepost_kernel::Secret;
+use gatepost_kernel::{Cause, Secret};
 use tokio_postgres::{Config, config::Host};
 
-use super::postgres::whole;
 use crate::StorageError;
 
 /// The parameters of an address that mean something here.
@@ -56,9 +55,9 @@ impl FromStr for DatabaseUrl {
 
     fn from_str(url: &str) -> Result<Self, StorageError> {
         let wrong = |fault: &str| {
-            StorageError::Configuration(format!(
+            StorageError::Configuration(Cause::new(format!(
                 "{fault}; expected sqlite://PATH or postgres://USER:PASSWORD@HOST/NAME"
-            ))
+            )))
         };
         if let Some(path) = url.strip_prefix("sqlite://") {
             return match path {
@@ -74,8 +73,7 @@ impl FromStr for DatabaseUrl {
         if url.starts_with("postgres://") || url.starts_with("postgresql://") {
             let url = Secret::new(without_foreign_parameters(url)?);
             if let Err(error) = url.expose().parse::<Config>() {
-                let fault = format!("the database URL cannot be read: {}", whole(&error));
-                return Err(StorageError::Configuration(fault));
+                return Err(StorageError::Configuration(Cause::by("the database URL cannot be read", error)));
             }
             return Ok(Self::Postgres(url));
         }
@@ -113,10 +111,10 @@ fn without_foreign_parameters(url: &str) -> Result<String, StorageError> {
         if PARAMETERS.contains(&name) {
             kept.push(parameter);
         } else if !FOREIGN_PARAMETERS.contains(&name) {
-            return Err(StorageError::Configuration(format!(
+            return Err(StorageError::Configuration(Cause::new(format!(
                 "the parameter {name:?} of the database URL is not known; known are {}",
                 PARAMETERS.join(", ")
-            )));
+            ))));
         }
     }
     Ok(if kept.is_empty() { address.to_owned() } else { format!("{address}?{}", kept.join("&")) })
@@ -137,6 +135,8 @@ impl fmt::Display for DatabaseUrl {
 
 #[cfg(test)]
 mod tests {
+    use gatepost_kernel::chain;
+
     use super::*;
 
     #[test]
@@ -178,7 +178,7 @@ mod tests {
             ("postgres://u:hunter2@h/n?connect_timeout=hunter2", "connect_timeout"),
             ("postgres://u:hunter2@h:hunter2/n", "port"),
         ] {
-            let error = bad.parse::<DatabaseUrl>().expect_err(bad).to_string();
+            let error = chain(&bad.parse::<DatabaseUrl>().expect_err(bad)).to_string();
             assert!(error.contains(name) && !error.contains("hunter2"), "{error}");
         }
     }

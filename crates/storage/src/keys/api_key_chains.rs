@@ -43,7 +43,7 @@ pub(crate) fn chain_of((id, chain_id, rotated_to_id): Linked) -> Option<ApiKeyId
 fn counted(rows: Vec<Row>) -> Result<Vec<CountedKey>> {
     let counted = |(digest, id, chain_id, rotated_to_id): Row| {
         let digest = digest.try_into().map(TokenDigest::from_bytes);
-        let digest = digest.map_err(|_| StorageError::Corrupt(format!("digest of API key {id}")))?;
+        let digest = digest.map_err(|_| StorageError::corrupt(format!("digest of API key {id}")))?;
         Ok(CountedKey { digest, id: ApiKeyId(id), chain: chain_of((id, chain_id, rotated_to_id)) })
     };
     rows.into_iter().map(counted).collect()

@@ -122,7 +122,7 @@ impl TryFrom<ApiKeyRow> for ApiKey {
     type Error = StorageError;
 
     fn try_from(row: ApiKeyRow) -> Result<Self> {
-        let corrupt = |what: &str| StorageError::Corrupt(format!("{what} of API key {}", row.id));
+        let corrupt = |what: &str| StorageError::corrupt(format!("{what} of API key {}", row.id));
         Ok(Self {
             id: ApiKeyId(row.id),
             workspace_id: WorkspaceId(row.workspace_id),
@@ -251,7 +251,7 @@ impl Tx<'_> {
             let stored = <[u8; 32]>::try_from(stored).map(TokenDigest::from_bytes).ok();
             let digest = digests.iter().find(|digest| stored.as_ref() == Some(*digest));
             let digest =
-                *digest.ok_or_else(|| StorageError::Corrupt(format!("digest of API key {}", row.id)))?;
+                *digest.ok_or_else(|| StorageError::corrupt(format!("digest of API key {}", row.id)))?;
             let workspace_deleted = deleted_at.is_some();
             let chain = chain_of((row.id, chain_id, row.rotated_to_id));
             Ok((digest, ApiKeyOwner { key: row.try_into()?, workspace_tier, workspace_deleted, chain }))

@@ -11,7 +11,7 @@ use diesel::{
 };
 use diesel_async::RunQueryDsl;
 use gatepost_analytics::{Segment, Slot};
-use gatepost_kernel::{ApiKeyId, Environment, WorkspaceId};
+use gatepost_kernel::{ApiKeyId, Owner};
 
 use crate::{Result, Tx};
 
@@ -86,12 +86,8 @@ struct Sums<'a> {
 }
 
 impl<'a> Sums<'a> {
-    fn new(
-        what: &'a CountedBy,
-        workspace: WorkspaceId,
-        environment: Environment,
-        slots: (Slot, Slot),
-    ) -> Self {
+    fn new(what: &'a CountedBy, owner: Owner, slots: (Slot, Slot)) -> Self {
+        let Owner { workspace_id: workspace, environment } = owner;
         let (api_key, status_class) = match what {
             CountedBy::Requests { api_key, status_class, .. } => {
                 (api_key.map_or(0, |id| id.0), status_class.map_or(0, i64::from))
@@ -210,12 +206,11 @@ impl Tx<'_> {
     pub async fn count_groups(
         &mut self,
         what: &CountedBy,
-        workspace: WorkspaceId,
-        environment: Environment,
+        owner: Owner,
         slots: (Slot, Slot),
         limit: u32,
     ) -> Result<Vec<GroupCount>> {
-        let sums = Sums { limit: Some(i64::from(limit)), ..Sums::new(what, workspace, environment, slots) };
+        let sums = Sums { limit: Some(i64::from(limit)), ..Sums::new(what, owner, slots) };
         let rows: Vec<(i64, String, i64)> = on_conn!(self, |c| sums.load(c).await?);
         Ok(counts(rows))
     }
@@ -224,17 +219,12 @@ impl Tx<'_> {
     pub async fn count_periods(
         &mut self,
         what: &CountedBy,
-        workspace: WorkspaceId,
-        environment: Environment,
+        owner: Owner,
         segment: &Segment,
         groups: &[String],
     ) -> Result<Vec<GroupCount>> {
         let slots = (segment.first, segment.end);
-        let sums = Sums {
-            segment: Some(segment),
-            groups: Some(groups),
-            ..Sums::new(what, workspace, environment, slots)
-        };
+        let sums = Sums { segment: Some(segment), groups: Some(groups), ..Sums::new(what, owner, slots) };
         let rows: Vec<(i64, String, i64)> = on_conn!(self, |c| sums.load(c).await?);
         Ok(counts(rows))
     }

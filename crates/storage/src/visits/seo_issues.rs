@@ -90,7 +90,7 @@ impl TryFrom<IssueRow> for SeoIssue {
 
     fn try_from(row: IssueRow) -> Result<Self> {
         let id = row.id;
-        let corrupt = |what: &str| StorageError::Corrupt(format!("{what} of SEO issue {id}"));
+        let corrupt = |what: &str| StorageError::corrupt(format!("{what} of SEO issue {id}"));
         Ok(Self {
             id: SeoIssueId(row.id),
             report_id: SeoReportId(row.report_id),

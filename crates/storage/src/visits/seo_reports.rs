@@ -5,7 +5,7 @@ use diesel::{
     SelectableHelper,
 };
 use diesel_async::RunQueryDsl;
-use gatepost_kernel::{Environment, Page, Position, SeoReportId, Timestamp, WorkspaceId};
+use gatepost_kernel::{Environment, Owner, Page, Position, SeoReportId, Timestamp, WorkspaceId};
 use gatepost_seo::{Issue, IssueCounts, Scores};
 
 use crate::{
@@ -89,7 +89,7 @@ impl TryFrom<ReportRow> for SeoReport {
         let id = row.id;
         let score = |score: Option<i64>| {
             let score = score.map(u8::try_from).transpose();
-            score.map_err(|_| StorageError::Corrupt(format!("a score of SEO report {id}")))
+            score.map_err(|_| StorageError::corrupt(format!("a score of SEO report {id}")))
         };
         Ok(Self {
             id: SeoReportId(row.id),
@@ -125,12 +125,8 @@ impl Tx<'_> {
     }
 
     /// The last report on a page.
-    pub async fn seo_report_last(
-        &mut self,
-        workspace: WorkspaceId,
-        environment: Environment,
-        url: &str,
-    ) -> Result<Option<SeoReport>> {
+    pub async fn seo_report_last(&mut self, owner: Owner, url: &str) -> Result<Option<SeoReport>> {
+        let Owner { workspace_id: workspace, environment } = owner;
         let row: Option<ReportRow> = on_conn!(self, |c| seo_reports::table
             .filter(seo_reports::workspace_id.eq(workspace.0))
             .filter(seo_reports::environment.eq(environment.as_str()))
@@ -174,11 +170,11 @@ impl Tx<'_> {
     /// One page of a workspace's reports in one environment; all, or those on one page of the web.
     pub async fn seo_report_list(
         &mut self,
-        workspace: WorkspaceId,
-        environment: Environment,
+        owner: Owner,
         url: Option<&str>,
         request: &ListRequest,
     ) -> Result<Page<SeoReport>> {
+        let Owner { workspace_id: workspace, environment } = owner;
         let (rows, total, fitting): (Vec<ReportRow>, Option<i64>, Option<u32>) = on_conn!(self, |c, Db| {
             load_list!(c, request, seo_reports.id, ReportRow, || {
                 let mut query = seo_reports::table

@@ -110,7 +110,7 @@ impl TryFrom<DeliveryRow> for WebhookDelivery {
     type Error = StorageError;
 
     fn try_from(row: DeliveryRow) -> Result<Self> {
-        let corrupt = |what: &str| StorageError::Corrupt(format!("{what} of webhook delivery {}", row.id));
+        let corrupt = |what: &str| StorageError::corrupt(format!("{what} of webhook delivery {}", row.id));
         Ok(Self {
             id: WebhookDeliveryId(row.id),
             workspace_id: WorkspaceId(row.workspace_id),

@@ -6,7 +6,7 @@ use diesel::{
     Queryable, Selectable, SelectableHelper,
 };
 use diesel_async::RunQueryDsl;
-use gatepost_kernel::{Environment, Page, Secret, Timestamp, WebhookEndpointId, WorkspaceId};
+use gatepost_kernel::{Environment, Owner, Page, Secret, Timestamp, WebhookEndpointId, WorkspaceId};
 use serde_json::{Map, Value, json};
 
 use crate::{
@@ -140,7 +140,7 @@ impl TryFrom<EndpointRow> for WebhookEndpoint {
     type Error = StorageError;
 
     fn try_from(row: EndpointRow) -> Result<Self> {
-        let corrupt = |what: &str| StorageError::Corrupt(format!("{what} of webhook endpoint {}", row.id));
+        let corrupt = |what: &str| StorageError::corrupt(format!("{what} of webhook endpoint {}", row.id));
         let stored = |text: &str| Secret::new(text.to_owned());
         let texts = |value: &Value| -> Option<Vec<String>> {
             value.as_array()?.iter().map(|text| text.as_str().map(str::to_owned)).collect()
@@ -183,7 +183,7 @@ fn readable(row: EndpointRow) -> Option<WebhookEndpoint> {
     match row.try_into() {
         Ok(endpoint) => Some(endpoint),
         Err(error) => {
-            tracing::error!(error = %error, "a webhook endpoint is skipped");
+            tracing::error!(error = %gatepost_kernel::chain(&error), "a webhook endpoint is skipped");
             None
         }
     }
@@ -279,10 +279,10 @@ impl Tx<'_> {
     /// An endpoint of a workspace and environment by its number.
     pub async fn webhook_endpoint_get(
         &mut self,
-        workspace: WorkspaceId,
-        environment: Environment,
+        owner: Owner,
         id: WebhookEndpointId,
     ) -> Result<Option<WebhookEndpoint>> {
+        let Owner { workspace_id: workspace, environment } = owner;
         let row: Option<EndpointRow> = on_conn!(self, |c| webhook_endpoints::table
             .find(id.0)
             .filter(webhook_endpoints::workspace_id.eq(workspace.0))
@@ -298,10 +298,10 @@ impl Tx<'_> {
     /// The same, held against changes by others until the transaction ends.
     pub async fn webhook_endpoint_lock(
         &mut self,
-        workspace: WorkspaceId,
-        environment: Environment,
+        owner: Owner,
         id: WebhookEndpointId,
     ) -> Result<Option<WebhookEndpoint>> {
+        let workspace = owner.workspace_id;
         if let Conn::Postgres(c) = &mut self.0 {
             // SQLite's one writer is already alone.
             let locked: Option<i64> = webhook_endpoints::table
@@ -316,7 +316,7 @@ impl Tx<'_> {
                 return Ok(None);
             }
         }
-        self.webhook_endpoint_get(workspace, environment, id).await
+        self.webhook_endpoint_get(owner, id).await
     }
 
     /// Endpoints by their numbers, deleted or not, for whoever delivers. A row that cannot be read is left out and told to the
@@ -377,11 +377,11 @@ impl Tx<'_> {
     /// One page of a workspace's endpoints in one environment; all, or those that are active or not.
     pub async fn webhook_endpoint_list(
         &mut self,
-        workspace: WorkspaceId,
-        environment: Environment,
+        owner: Owner,
         is_active: Option<bool>,
         request: &ListRequest,
     ) -> Result<Page<WebhookEndpoint>> {
+        let Owner { workspace_id: workspace, environment } = owner;
         let (rows, total, fitting): (Vec<EndpointRow>, Option<i64>, Option<u32>) = on_conn!(self, |c, Db| {
             load_list!(c, request, webhook_endpoints.id, EndpointRow, || {
                 let mut query = webhook_endpoints::table

@@ -8,7 +8,7 @@ use diesel::{
     sql_types::{BigInt, Text},
 };
 use diesel_async::RunQueryDsl;
-use gatepost_kernel::{Environment, EventId, Page, Position, Timestamp, WorkspaceId};
+use gatepost_kernel::{Environment, EventId, Owner, Page, Position, Timestamp, WorkspaceId};
 
 use crate::{
     Result, Tx,
@@ -173,12 +173,8 @@ impl Tx<'_> {
     }
 
     /// An event of a workspace and environment by its id.
-    pub async fn event_get(
-        &mut self,
-        workspace: WorkspaceId,
-        environment: Environment,
-        id: &EventId,
-    ) -> Result<Option<StoredEvent>> {
+    pub async fn event_get(&mut self, owner: Owner, id: &EventId) -> Result<Option<StoredEvent>> {
+        let Owner { workspace_id: workspace, environment } = owner;
         let row: Option<EventRow> = on_conn!(self, |c| events::table
             .filter(events::workspace_id.eq(workspace.0))
             .filter(events::environment.eq(environment.as_str()))
@@ -193,11 +189,11 @@ impl Tx<'_> {
     /// One page of a workspace's events in one environment; all, or those of one type.
     pub async fn event_list(
         &mut self,
-        workspace: WorkspaceId,
-        environment: Environment,
+        owner: Owner,
         event_type: Option<&str>,
         request: &ListRequest,
     ) -> Result<Page<StoredEvent>> {
+        let Owner { workspace_id: workspace, environment } = owner;
         let (rows, total, fitting): (Vec<EventRow>, Option<i64>, Option<u32>) = on_conn!(self, |c, Db| {
             let select =
                 |payload| (events::sequence, events::id, events::event_type, payload, events::created_at);

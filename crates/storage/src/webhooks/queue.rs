@@ -13,7 +13,9 @@ use diesel::{
     sql_types::{BigInt, Nullable, Text},
 };
 use diesel_async::{RunQueryDsl, SimpleAsyncConnection};
-use gatepost_kernel::{ClaimId, EventId, Timestamp, WebhookDeliveryId, WebhookEndpointId, WorkspaceId};
+use gatepost_kernel::{
+    Cause, ClaimId, EventId, Timestamp, WebhookDeliveryId, WebhookEndpointId, WorkspaceId,
+};
 
 use crate::{
     NewEvent, Result, Tx, WebhookAttempt,
@@ -604,5 +606,5 @@ impl Tx<'_> {
 }
 
 fn missing(what: &str) -> crate::StorageError {
-    crate::StorageError::Query(format!("the database did not answer with {what}"))
+    crate::StorageError::Query(Cause::new(format!("the database did not answer with {what}")))
 }

@@ -10,7 +10,7 @@ use std::{
     task::Poll,
 };
 
-use gatepost_kernel::{Clock, Environment, EventId, SystemClock, WorkspaceId};
+use gatepost_kernel::{Clock, Environment, EventId, SystemClock, WorkspaceId, chain};
 use gatepost_storage::{ChangeSubject, Engine, Migrated, NewEvent, Notice, Storage, StorageError, Tx};
 use gatepost_test_support::both_engines;
 
@@ -36,7 +36,11 @@ async fn fifty_writers_commit_or_undo_as_a_whole(db: Db) {
                     let work = async move |mut tx: Tx<'_>| {
                         tx.api_key_insert(&key(number)).await?;
                         tx.api_key_insert(&key(number + 1)).await?;
-                        if writer % 2 == 0 { Ok(()) } else { Err(StorageError::Query("told to fail".into())) }
+                        if writer % 2 == 0 {
+                            Ok(())
+                        } else {
+                            Err(StorageError::Query(gatepost_kernel::Cause::new("told to fail")))
+                        }
                     };
                     let done = storage.transaction(work).await;
                     assert_eq!(done.is_ok(), writer % 2 == 0, "{done:?}");
@@ -139,7 +143,8 @@ async fn a_unit_of_work_may_not_wait_for_anything_else_on_sqlite() {
         Ok::<_, StorageError>(())
     };
     let refused = db.storage.transaction(work).await.expect_err("refused");
-    assert!(refused.to_string().contains("awaited something other"), "{refused}");
+    let why = chain(&refused).to_string();
+    assert!(why.contains("awaited something other"), "{why}");
     assert_eq!(db.key_count().await, 0);
 }
 
@@ -206,7 +211,7 @@ async fn other_processes_are_told(db: Db) {
     assert_eq!((notices.recv().await, notices.recv().await), (Some(Notice::Due), Some(Notice::Changes)));
     let undone = async |mut tx: Tx<'_>| {
         tx.announce_due().await?;
-        Err::<(), _>(StorageError::Query("told to fail".into()))
+        Err::<(), _>(StorageError::Query(gatepost_kernel::Cause::new("told to fail")))
     };
     assert!(db.storage.transaction(undone).await.is_err());
     let change = async |mut tx: Tx<'_>| {

@@ -1,7 +1,7 @@
 //! Uses that are counted by where the counter stood last are counted only if it still stands there.
 
 use gatepost_entitlements::Operation;
-use gatepost_kernel::{Environment, Json, JsonObject, Timestamp, WorkspaceId};
+use gatepost_kernel::{Environment, Json, JsonObject, Owner, Timestamp, WorkspaceId};
 use gatepost_storage::{CounterKey, EntitlementUse, Storage, StorageError, Tx, WorkspaceChanges};
 use gatepost_test_support::both_engines;
 use serde_json::json;
@@ -49,7 +49,7 @@ async fn count(storage: &Storage, held: u64, as_of: Timestamp) -> bool {
 async fn sums(storage: &Storage) -> (u64, u64) {
     let sums = async |mut tx: Tx<'_>| {
         let counted = tx.entitlement_counter_get(&counter()).await?;
-        let used = tx.entitlement_use_sum(WorkspaceId::ROOT, Environment::Live, "posts").await?;
+        let used = tx.entitlement_use_sum(Owner::new(WorkspaceId::ROOT, Environment::Live), "posts").await?;
         Ok::<_, StorageError>((counted, used))
     };
     storage.read(sums).await.expect("the sums")

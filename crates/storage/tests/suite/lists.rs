@@ -6,7 +6,7 @@ use std::{
 };
 
 use diesel::{Connection, QueryableByName, RunQueryDsl, SqliteConnection, sql_types::Text};
-use gatepost_kernel::{Environment, PageRequest, Timestamp, Window, WorkspaceId};
+use gatepost_kernel::{Environment, Owner, PageRequest, Timestamp, Window, WorkspaceId};
 use gatepost_storage::{
     API_KEY_SORTS, ApiKeyFilter, Direction, Engine, ListRequest, StorageError, Tx, WorkspaceFilter,
 };
@@ -108,7 +108,7 @@ async fn a_search_of_sqlite_reads_the_words_of_its_owner_alone() {
         let root = WorkspaceId::ROOT;
         let keys = ApiKeyFilter { workspace_id: root, environment: None, status: None, now: at(0) };
         tx.api_key_list(keys, &of_keys).await?;
-        tx.webhook_endpoint_list(root, Environment::Live, None, &of_endpoints).await?;
+        tx.webhook_endpoint_list(Owner::new(root, Environment::Live), None, &of_endpoints).await?;
         let own = WorkspaceFilter { only: Some(root), ..Default::default() };
         tx.workspace_list(&own, &of_workspaces).await
     };

@@ -7,6 +7,7 @@ mod lists;
 mod outage;
 mod rows;
 mod schema;
+mod states;
 
 use gatepost_kernel::{Environment, JsonObject, Timestamp, WorkspaceId};
 use gatepost_keys::{IpAllowlist, ScopeSet, Token};

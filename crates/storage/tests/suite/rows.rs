@@ -1,7 +1,7 @@
 //! What goes in comes out, and queries find what they should.
 
 use gatepost_kernel::{
-    ApiKeyId, Environment, EventId, JsonObject, PageRequest, RequestId, Window, WorkspaceId,
+    ApiKeyId, Environment, EventId, JsonObject, Owner, PageRequest, RequestId, Window, WorkspaceId,
 };
 use gatepost_keys::{IpAllowlist, KeyStatus, ScopeSet};
 use gatepost_storage::{
@@ -244,7 +244,7 @@ async fn audit_entries_and_events_are_kept(db: Db) {
             .await?;
         }
         let newest = newest_first(EVENT_SORTS);
-        let events = tx.event_list(WorkspaceId::ROOT, Environment::Live, None, &newest).await?;
+        let events = tx.event_list(Owner::new(WorkspaceId::ROOT, Environment::Live), None, &newest).await?;
         assert_eq!(events.items.iter().map(|e| e.payload.as_str()).collect::<Vec<_>>(), ["2", "1"]);
         let own = EventId::parse("evt_own").expect("an id");
         let mut event = NewEvent {
@@ -262,7 +262,7 @@ async fn audit_entries_and_events_are_kept(db: Db) {
         );
         event.payload = "second".into();
         assert_eq!(tx.event_insert(std::slice::from_ref(&event)).await?, [None], "an id is one event");
-        let kept = tx.event_get(WorkspaceId::ROOT, Environment::Live, &own).await?;
+        let kept = tx.event_get(Owner::new(WorkspaceId::ROOT, Environment::Live), &own).await?;
         assert_eq!(kept.map(|event| event.payload).as_deref(), Some("first"));
         event.environment = Environment::Test;
         let elsewhere = tx.event_insert(&[event]).await?;
@@ -328,7 +328,7 @@ async fn large_pages_are_whole_unless_told_otherwise(db: Db) {
     ] {
         let request = ListRequest { size, without_content, ..ListRequest::default() };
         let list = async move |mut tx: Tx<'_>| {
-            tx.event_list(WorkspaceId::ROOT, Environment::Live, None, &request).await
+            tx.event_list(Owner::new(WorkspaceId::ROOT, Environment::Live), None, &request).await
         };
         let page = db.storage.read::<_, StorageError, _>(list).await.expect("a page");
         assert_eq!((page.items.len(), page.fitting, page.total), (rows, fitting, Some(6)), "{size:?}");

@@ -257,7 +257,7 @@ fn checked(fields: Fields<'_>) -> Result<()> {
 }
 
 fn written<T: Serialize>(value: &T) -> Result<Value> {
-    serde_json::to_value(value).map_err(|e| Error::Internal(format!("rendering an answer: {e}")))
+    serde_json::to_value(value).map_err(Error::failed("rendering an answer"))
 }
 
 fn listed<T: Serialize>(page: Page<T>) -> Result<Value> {

@@ -1,10 +1,12 @@
 //! How everything looks on the wire: envelopes, errors, the names of headers.
 //!
-//! A handler hands over a typed value ([`Message`], [`NoContent`], an item, a page, an
-//! [`ApiError`](crate::error::ApiError)); the [`Contract`] turns it into bytes. Another face of the same platform
-//! is another variant here, and nothing else.
+//! A handler hands over a typed value ([`Message`], [`NoContent`], an item, a page, an [`ApiError`]); the [`Contract`] turns it
+//! into bytes. Another face of the same platform is another variant here, and nothing else. The API and the gate before other
+//! services both answer by it, so their refusals are the same.
 
-mod errors;
+pub mod accept;
+mod error;
+mod error_answers;
 mod limit_headers;
 mod pages;
 
@@ -18,9 +20,13 @@ use gatepost_app::Answer;
 use gatepost_kernel::{ApiKeyId, Environment, Error, Result};
 use serde::Serialize;
 
-pub use errors::ErrorFormat;
+pub use error::ApiError;
+pub use error_answers::ErrorFormat;
 pub use limit_headers::{PlanHeaders, number};
 pub use pages::PageUrl;
+
+/// Ties an answer to its log lines and audit rows.
+pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 const JSON: &str = "application/json";
 
@@ -187,5 +193,5 @@ impl IntoAnswer for NoContent {
 }
 
 fn to_json<T: Serialize>(value: &T) -> Result<Vec<u8>> {
-    serde_json::to_vec(value).map_err(|e| Error::Internal(format!("rendering an answer: {e}")))
+    serde_json::to_vec(value).map_err(Error::failed("rendering an answer"))
 }

@@ -5,7 +5,7 @@ use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
 use gatepost_app::{Allowance, Refusal, Standing, Standings, Verdict};
 use gatepost_kernel::Timestamp;
 
-use super::Contract;
+use crate::Contract;
 
 /// A limit by its name, with the seconds that it is over.
 #[derive(Clone, Copy)]

@@ -3,7 +3,7 @@
 use gatepost_kernel::{Page, PageRequest, Result, Window};
 use serde::Serialize;
 
-use super::{Contract, to_json};
+use crate::{Contract, to_json};
 
 /// The address of a list, from which the addresses of its pages are made.
 pub struct PageUrl {

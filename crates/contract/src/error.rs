@@ -1,7 +1,9 @@
 //! The only error that an answer is made of: one exhaustive `match` gives every kind its status.
 
+use std::fmt;
+
 use actix_web::{HttpResponse, ResponseError, http::StatusCode};
-use gatepost_kernel::{Error, text::brief};
+use gatepost_kernel::{Cause, Error, chain, text::brief};
 
 /// A refusal or a failure on its way to the caller. `Display` is the text that the caller may see.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -55,6 +57,20 @@ impl ApiError {
         if let Self::Denied(inner) = self { inner } else { self }
     }
 
+    /// What only the log may hold.
+    pub fn cause(&self) -> Option<&Cause> {
+        if let Self::UseCase(error) = self.inner() { error.cause() } else { None }
+    }
+
+    /// What a log says of it: what it came from, or the text for the caller where that is all.
+    pub fn for_log(&self) -> impl fmt::Display {
+        let error: &dyn std::error::Error = match self.cause() {
+            Some(cause) => cause,
+            None => self,
+        };
+        chain(error)
+    }
+
     /// Whether the refusal may be kept for a repetition with the same idempotency key. What depends on the
     /// caller's rights, on its rate or on our own state may not.
     pub fn can_be_kept(&self) -> bool {
@@ -82,7 +98,9 @@ impl ResponseError for ApiError {
                 Error::Conflict(_) | Error::IdempotencyInProgress => StatusCode::CONFLICT,
                 Error::PreconditionFailed => StatusCode::PRECONDITION_FAILED,
                 Error::Validation(_) | Error::IdempotencyKeyReused => StatusCode::UNPROCESSABLE_ENTITY,
-                Error::Unavailable(_) | Error::UpstreamUnavailable { .. } => StatusCode::SERVICE_UNAVAILABLE,
+                Error::Unavailable { .. } | Error::UpstreamUnavailable { .. } => {
+                    StatusCode::SERVICE_UNAVAILABLE
+                }
                 Error::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
             },
             Self::Denied(_) => StatusCode::FORBIDDEN,

@@ -6,18 +6,15 @@
 //! putting the new one before it.
 
 use base64::{Engine, prelude::BASE64_STANDARD};
-use chacha20poly1305::{
-    Key, KeyInit, XChaCha20Poly1305, XNonce,
-    aead::{Aead, Payload},
-};
-use gatepost_kernel::{Secret, WebhookEndpointId, WorkspaceId, random};
-use rand::Rng;
+use gatepost_kernel::{Secret, WebhookEndpointId, WorkspaceId};
+use rand::CryptoRng;
 use sha2::{Digest, Sha256};
+
+use crate::Cipher;
 
 const PLAIN: &str = "plain:";
 const BOUND: &str = "bound:";
 const UNBOUND: &str = "sealed:";
-const NONCE_LEN: usize = 24;
 const NAME_LEN: usize = 8;
 
 /// Where a stored text belongs. One that somebody moves to another row or column of the database does not open there.
@@ -53,7 +50,7 @@ pub struct Vault {
 #[derive(Clone)]
 struct VaultKey {
     name: String,
-    cipher: XChaCha20Poly1305,
+    cipher: Cipher,
 }
 
 /// A stored text that no present key opens.
@@ -102,7 +99,7 @@ impl Vault {
         let key = |bytes: &[u8; 32]| {
             let digest = Sha256::digest(bytes);
             let name: String = digest.iter().take(NAME_LEN / 2).map(|byte| format!("{byte:02x}")).collect();
-            VaultKey { name, cipher: XChaCha20Poly1305::new(&Key::from(*bytes)) }
+            VaultKey { name, cipher: Cipher::new(bytes) }
         };
         Self { keys: keys.iter().map(key).collect() }
     }
@@ -122,18 +119,11 @@ impl Vault {
     }
 
     /// The text as it is to be stored in `place`.
-    pub fn seal(&self, text: &str, place: Place) -> Secret {
+    pub fn seal(&self, rng: &mut impl CryptoRng, text: &str, place: Place) -> Secret {
         let Some(key) = self.keys.first() else { return Secret::new(format!("{PLAIN}{text}")) };
-        let mut nonce = [0u8; NONCE_LEN];
-        random::rng().fill_bytes(&mut nonce);
-        let place = place.text();
-        let payload = Payload { msg: text.as_bytes(), aad: place.as_bytes() };
-        match key.cipher.encrypt(&XNonce::from(nonce), payload) {
-            Ok(sealed) => {
-                let bytes = [&nonce[..], &sealed].concat();
-                Secret::new(format!("{BOUND}{}{}", key.name, BASE64_STANDARD.encode(bytes)))
-            }
-            // Only a text of many gigabytes cannot be sealed; storing nothing then fails where it is read.
+        match key.cipher.seal(rng, text.as_bytes(), place.text().as_bytes()) {
+            Ok(sealed) => Secret::new(format!("{BOUND}{}{}", key.name, BASE64_STANDARD.encode(sealed))),
+            // Storing nothing then fails where it is read.
             Err(_) => Secret::new(BOUND.to_owned()),
         }
     }
@@ -152,10 +142,8 @@ impl Vault {
         };
         // The name is a part of the stored text, and the ciphertext what is behind it.
         let (_, sealed) = stored.expose().split_once(name).ok_or(VaultError)?;
-        let bytes = BASE64_STANDARD.decode(sealed).map_err(|_| VaultError)?;
-        let (nonce, sealed) = bytes.split_first_chunk::<NONCE_LEN>().ok_or(VaultError)?;
-        let opened =
-            |key: &VaultKey| key.cipher.decrypt(&XNonce::from(*nonce), Payload { msg: sealed, aad }).ok();
+        let sealed = BASE64_STANDARD.decode(sealed).map_err(|_| VaultError)?;
+        let opened = |key: &VaultKey| key.cipher.open(&sealed, aad);
         let text = self.keys.iter().filter(|key| key.name == name).find_map(opened);
         text.and_then(|bytes| String::from_utf8(bytes).ok()).map(Secret::new).ok_or(VaultError)
     }
@@ -163,7 +151,16 @@ impl Vault {
 
 #[cfg(test)]
 mod tests {
+    use rand::{SeedableRng, rngs::StdRng};
+
     use super::*;
+
+    /// Seals with a nonce of its own.
+    fn seal(vault: &Vault, text: &str) -> Secret {
+        static DRAWN: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(0);
+        let seed = DRAWN.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        vault.seal(&mut StdRng::seed_from_u64(seed), text, here())
+    }
 
     fn here() -> Place {
         Place::secret(WorkspaceId(7), WebhookEndpointId(11))
@@ -173,23 +170,19 @@ mod tests {
     fn a_key_is_replaced_by_putting_the_new_one_first() {
         let (old, both, new) =
             (Vault::new(&[[1; 32]]), Vault::new(&[[2; 32], [1; 32]]), Vault::new(&[[2; 32]]));
-        let stored = old.seal("whsec_secret", here());
+        let stored = seal(&old, "whsec_secret");
         assert!(stored.expose().starts_with("bound:") && !stored.expose().contains("secret"));
-        assert_ne!(
-            stored.expose(),
-            old.seal("whsec_secret", here()).expose(),
-            "each time with a nonce of its own"
-        );
+        assert_ne!(stored.expose(), seal(&old, "whsec_secret").expose(), "each time with a nonce of its own");
         assert_eq!(both.open(&stored, here()).expect("the text").expose(), "whsec_secret");
         assert_eq!(new.open(&stored, here()).map(|_| ()), Err(VaultError));
-        let resealed = both.seal("whsec_secret", here());
+        let resealed = seal(&both, "whsec_secret");
         assert_eq!(new.open(&resealed, here()).expect("the text").expose(), "whsec_secret");
     }
 
     #[test]
     fn how_a_text_is_kept_is_seen_without_opening_it() {
         let (none, one, both) = (Vault::default(), Vault::new(&[[1; 32]]), Vault::new(&[[2; 32], [1; 32]]));
-        let (plain, sealed) = (none.seal("x", here()), one.seal("x", here()));
+        let (plain, sealed) = (seal(&none, "x"), seal(&one, "x"));
         let name = one.key_names().next().expect("a name");
         assert_eq!((Kept::of(&plain), Kept::of(&sealed)), (Kept::Plain, Kept::Bound(name)));
         for unknown in ["", "bound:", "sealed:", "sealed:abc", "bound:zzzzzzzzAAAA", "nonsense"] {
@@ -203,13 +196,13 @@ mod tests {
     #[test]
     fn without_a_key_texts_stay_readable_and_what_was_changed_is_not_believed() {
         let none = Vault::default();
-        assert_eq!(none.open(&none.seal("x", here()), here()).expect("the text").expose(), "x");
+        assert_eq!(none.open(&seal(&none, "x"), here()).expect("the text").expose(), "x");
         let vault = Vault::new(&[[1; 32]]);
         assert_eq!(
-            vault.open(&none.seal("x", here()), here()).expect("written before there was a key").expose(),
+            vault.open(&seal(&none, "x"), here()).expect("written before there was a key").expose(),
             "x"
         );
-        let mut stored = vault.seal("whsec_secret", here()).expose().to_owned().into_bytes();
+        let mut stored = seal(&vault, "whsec_secret").expose().to_owned().into_bytes();
         let last = stored.len() - 5;
         stored[last] = if stored[last] == b'A' { b'B' } else { b'A' };
         let stored = String::from_utf8(stored).expect("text");
@@ -233,7 +226,7 @@ mod tests {
     #[test]
     fn a_text_that_was_moved_does_not_open() {
         let vault = Vault::new(&[[1; 32]]);
-        let stored = vault.seal("whsec_secret", here());
+        let stored = seal(&vault, "whsec_secret");
         for other in [
             Place::headers(WorkspaceId(7), WebhookEndpointId(11)),
             Place::secret(WorkspaceId(8), WebhookEndpointId(11)),
@@ -249,13 +242,12 @@ mod tests {
 
     #[test]
     fn what_was_sealed_before_places_opens_and_is_not_current() {
-        // Of "whsec_secret", by the key of thirty-two times 1, with a nonce of zeros.
+        // By the key of thirty-two times 1.
         let vault = Vault::new(&[[1; 32]]);
-        let cipher = XChaCha20Poly1305::new(&Key::from([1; 32]));
-        let sealed = cipher.encrypt(&XNonce::from([0; NONCE_LEN]), &b"whsec_secret"[..]).expect("sealed");
+        let cipher: Cipher = Cipher::new(&[1; 32]);
+        let sealed = cipher.seal(&mut StdRng::seed_from_u64(1), b"whsec_secret", b"").expect("sealed");
         let name = vault.key_names().next().expect("a name");
-        let bytes = [&[0; NONCE_LEN][..], &sealed].concat();
-        let stored = Secret::new(format!("{UNBOUND}{name}{}", BASE64_STANDARD.encode(bytes)));
+        let stored = Secret::new(format!("{UNBOUND}{name}{}", BASE64_STANDARD.encode(sealed)));
         assert_eq!(Kept::of(&stored), Kept::Unbound(name));
         assert_eq!(vault.open(&stored, here()).expect("the text").expose(), "whsec_secret");
         assert!(!vault.is_current(&stored));

@@ -1,11 +1,14 @@
-//! Errors in the core contract's exact shapes, or as RFC 9457 problems for callers who ask for them.
+//! Errors as answers: in the core contract's exact shapes, or as RFC 9457 problems for callers who ask for them, and with the headers
+//! that say what to do about them.
 
-use actix_web::{HttpRequest, ResponseError};
+use actix_web::{
+    ResponseError,
+    http::header::{self, HeaderMap, HeaderValue},
+};
 use gatepost_kernel::{CalendarTime, Error, FieldErrors, JsonObject, RequestId, Result};
 use serde::{Serialize, Serializer, ser::SerializeMap};
 
-use super::{Contract, JSON, to_json};
-use crate::{accept, error::ApiError};
+use crate::{ApiError, Contract, JSON, accept, to_json};
 
 const PROBLEM_JSON: &str = "application/problem+json";
 
@@ -20,8 +23,8 @@ pub enum ErrorFormat {
 
 impl ErrorFormat {
     /// What the caller's `Accept` asks for.
-    pub fn of(req: &HttpRequest) -> Self {
-        if accept::prefers(req.headers(), PROBLEM_JSON, JSON) { Self::Problem } else { Self::Contract }
+    pub fn of(headers: &HeaderMap) -> Self {
+        if accept::prefers(headers, PROBLEM_JSON, JSON) { Self::Problem } else { Self::Contract }
     }
 }
 
@@ -103,7 +106,40 @@ struct Problem<'a> {
     request_id: &'a RequestId,
 }
 
+/// How long a client is told to wait when the database is away.
+const RETRY_AFTER_SECONDS: u64 = 5;
+
 impl Contract {
+    /// Says in the headers of an error what to do about it: how to authenticate, when to come again, what would be understood.
+    pub fn add_error(self, headers: &mut HeaderMap, error: &ApiError) {
+        match error.inner() {
+            ApiError::UseCase(Error::Unauthorized | Error::KeyRevoked | Error::KeyExpired) => {
+                headers
+                    .insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"gatepost\""));
+            }
+            ApiError::UseCase(
+                Error::RateLimited { retry_after_seconds, .. }
+                | Error::UpstreamUnavailable { retry_after_seconds, .. },
+            ) => {
+                headers.insert(header::RETRY_AFTER, (*retry_after_seconds).into());
+            }
+            ApiError::UseCase(Error::Unavailable { .. }) => {
+                headers.insert(header::RETRY_AFTER, RETRY_AFTER_SECONDS.into());
+            }
+            ApiError::MethodNotAllowed { allow, .. } => {
+                if let Ok(allow) = HeaderValue::from_str(allow) {
+                    headers.insert(header::ALLOW, allow);
+                }
+            }
+            ApiError::UnsupportedContentEncoding => {
+                headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+            }
+            _ => {}
+        }
+        // The body's form depends on it.
+        headers.append(header::VARY, HeaderValue::from_static("Accept"));
+    }
+
     /// The media type and the body of an error.
     pub fn error(
         self,
