@@ -1,69 +1,61 @@
 //! The audit log on the wire.
 
+use gatepost_api_macros::view;
 use gatepost_app::{Actor, AuditEntry, audit_log::ListAuditLog, lists::AUDIT_SORTS};
 use gatepost_kernel::{AuditEntryId, Environment, Timestamp};
-use serde::Serialize;
 use serde_json::{Map, Value};
-use utoipa::ToSchema;
 
 use crate::{
-    closed_sets::{AuditActorType, EnvironmentWord},
+    closed_sets::AuditActorType,
+    describe::View,
     lists::{Description, Filter, ListQuery, Listed, Values},
     wire::envelopes,
 };
 
 /// Who did it.
-#[derive(Serialize, ToSchema)]
+#[view(example = {"id": 1, "workspace_id": 1})]
 pub struct AuditActorView {
     /// An API key, or the operator at the server's command line; to a tenant, `platform` for either of the operator's.
-    #[schema(value_type = AuditActorType)]
+    #[member(like = AuditActorType)]
     r#type: &'static str,
     /// The number of the API key.
-    #[schema(required, example = 1)]
     id: Option<i64>,
     /// The workspace that the API key belongs to.
-    #[schema(required, example = 1)]
     workspace_id: Option<i64>,
 }
 
 /// What it was done to.
-#[derive(Serialize, ToSchema)]
+#[view(example = {"type": "api_key", "id": 2})]
 pub struct AuditTargetView {
     /// `api_key`, `workspace`, `webhook` or `mcp_server`
-    #[schema(example = "api_key")]
     r#type: String,
     /// Numeric id of what was changed.
-    #[schema(example = 2)]
     id: i64,
 }
 
 /// One change.
-#[derive(Serialize, ToSchema)]
+#[view(example = {
+    "id": 1, "action": "api_key.created", "request_id": "req_abc123def456", "ip_address": "192.0.2.7", "details": {},
+    "created_at": "2026-01-15T10:30:00Z",
+})]
 pub struct AuditEntryView {
     /// Numeric id of the entry.
-    #[schema(value_type = i64, example = 1)]
     id: AuditEntryId,
     /// What was done.
-    #[schema(example = "api_key.created")]
     action: String,
     /// Who did it.
     actor: AuditActorView,
     /// What it was done to.
     target: AuditTargetView,
     /// The environment that it happened in.
-    #[schema(value_type = EnvironmentWord)]
     environment: Environment,
     /// The request that did it; to a tenant, null for the platform's.
-    #[schema(required, example = "req_abc123def456")]
     request_id: Option<String>,
     /// The address that the request came from; to a tenant, null for the platform's.
-    #[schema(required, example = "192.0.2.7")]
     ip_address: Option<String>,
     /// What is worth knowing beside.
-    #[schema(value_type = std::collections::BTreeMap<String, Value>, example = json!({}))]
     details: Map<String, Value>,
     /// When.
-    #[schema(value_type = String, format = DateTime, example = "2026-01-15T10:30:00Z")]
     created_at: Timestamp,
 }
 
@@ -127,17 +119,7 @@ impl Listed for AuditList {
         ],
         has_updated_at: false,
         searched: None,
-        fields: &[
-            "id",
-            "action",
-            "actor",
-            "target",
-            "environment",
-            "request_id",
-            "ip_address",
-            "details",
-            "created_at",
-        ],
+        fields: AuditEntryView::MEMBERS,
         content: None,
         includes: &[],
         is_log: true,

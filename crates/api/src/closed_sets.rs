@@ -22,6 +22,14 @@ macro_rules! closed_sets {
             }
         }
 
+        impl $crate::describe::Described for $name {
+            fn schema(schemas: &mut $crate::describe::Schemas) -> serde_json::Value {
+                schemas.named(stringify!($name), |_| {
+                    serde_json::to_value(<Self as utoipa::PartialSchema>::schema()).unwrap_or_default()
+                })
+            }
+        }
+
         impl utoipa::ToSchema for $name {
             fn name() -> std::borrow::Cow<'static, str> {
                 std::borrow::Cow::Borrowed(stringify!($name))

@@ -12,6 +12,7 @@ mod call;
 mod client;
 mod closed_sets;
 mod cors;
+mod describe;
 mod documents;
 mod entitlements;
 mod exposed;

@@ -2,11 +2,12 @@
 
 use std::fmt::Write;
 
+use gatepost_api_macros::view;
 use gatepost_app::entitlements::{FeatureStanding, MAX_QUANTITY, Summary, UseFeature};
 use gatepost_entitlements::{FeatureKind, Grant, Operation, Reason};
 use gatepost_kernel::{CalendarTime, Error, Json, JsonObject, WorkspaceId, text::brief};
 use indexmap::IndexMap;
-use serde::{Serialize, Serializer};
+use serde::Serializer;
 use utoipa::{IntoParams, ToSchema};
 
 use crate::{
@@ -146,40 +147,36 @@ impl ReadBody for SetUsage {
 }
 
 /// Where a value comes from.
-#[derive(Serialize, ToSchema)]
+#[view(example = {"code": "pro", "limit": 1000})]
 pub struct EntitlementSourceView {
     /// What gives it.
-    #[schema(value_type = EntitlementSourceKind)]
+    #[member(like = EntitlementSourceKind)]
     kind: &'static str,
     /// Its name.
-    #[schema(example = "pro")]
     code: String,
     /// What it gives; null without a limit.
-    #[schema(required, example = 1000)]
     limit: Option<u64>,
 }
 
 /// What every answer about a feature says beside the contract's fields.
-#[derive(Serialize, ToSchema)]
+#[view(example = {
+    "percentage": 45, "unit": "bytes", "overage": 12, "reset_at": "2026-02-01T00:00:00Z",
+})]
 pub struct EntitlementDetails {
     /// How it is counted; null if there is no such feature.
-    #[schema(required, value_type = Option<EntitlementType>)]
+    #[member(like = Option<EntitlementType>)]
     r#type: Option<&'static str>,
     /// How much of the limit is used, in percent; null without one.
     #[serde(serialize_with = "percentage")]
-    #[schema(required, example = 45)]
     percentage: Option<f64>,
     /// What is counted.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(nullable = false, example = "bytes")]
+    #[member(optional)]
     unit: Option<String>,
     /// How much is used beyond the limit, where that is allowed.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(nullable = false, example = 12)]
+    #[member(optional)]
     overage: Option<u64>,
     /// When the count begins anew.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<String>, format = DateTime, nullable = false, example = "2026-02-01T00:00:00Z")]
+    #[member(optional)]
     reset_at: Option<CalendarTime>,
     /// Where the value comes from.
     source: Vec<EntitlementSourceView>,
@@ -215,40 +212,34 @@ fn percentage<S: Serializer>(percentage: &Option<f64>, serializer: S) -> Result<
 }
 
 /// Whether so much of a feature is allowed.
-#[derive(Serialize, ToSchema)]
+#[view(example = {
+    "allowed": true, "feature": "posts", "message": "Post limit exceeded. Used: 100, Limit: 100", "current_usage": 45,
+    "limit": 100, "available": 55, "upgrade_url": "https://example.com/upgrade", "upgrade_plan": "business",
+})]
 pub struct EntitlementCheckView {
     /// Whether it is.
-    #[schema(example = true)]
     allowed: bool,
     /// The feature.
-    #[schema(example = "posts")]
     feature: String,
     /// Why not.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(nullable = false, value_type = Option<EntitlementReason>)]
+    #[member(optional, like = Option<EntitlementReason>)]
     reason: Option<&'static str>,
     /// Why not, in words.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(nullable = false, example = "Post limit exceeded. Used: 100, Limit: 100")]
+    #[member(optional)]
     message: Option<String>,
     /// How much is used.
-    #[schema(example = 45)]
     current_usage: u64,
     /// What the plan allows; null without a limit.
-    #[schema(required, example = 100)]
     limit: Option<u64>,
     /// What is left of it; null without a limit.
-    #[schema(required, example = 55)]
     available: Option<u64>,
     /// Where to get more.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(nullable = false, example = "https://example.com/upgrade")]
+    #[member(optional)]
     upgrade_url: Option<String>,
     /// The first plan that would allow it.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(nullable = false, example = "business")]
+    #[member(optional)]
     upgrade_plan: Option<String>,
-    #[serde(flatten)]
+    #[member(flatten)]
     details: EntitlementDetails,
 }
 
@@ -286,24 +277,21 @@ fn message(standing: &FeatureStanding, reason: Reason) -> String {
 }
 
 /// A use that was counted.
-#[derive(Serialize, ToSchema)]
+#[view(example = {
+    "recorded": true, "feature": "api_calls", "current_usage": 5001, "limit": 10_000, "available": 4999,
+})]
 pub struct RecordedUsageView {
     /// That it was; with a quantity of 0, that it could be.
-    #[schema(example = true)]
     recorded: bool,
     /// The feature.
-    #[schema(example = "api_calls")]
     feature: String,
     /// How much is used now.
-    #[schema(example = 5001)]
     current_usage: u64,
     /// What the plan allows; null without a limit.
-    #[schema(required, example = 10_000)]
     limit: Option<u64>,
     /// What is left of it; null without a limit.
-    #[schema(required, example = 4999)]
     available: Option<u64>,
-    #[serde(flatten)]
+    #[member(flatten)]
     details: EntitlementDetails,
 }
 
@@ -392,46 +380,33 @@ pub fn refuse(standing: FeatureStanding) -> Result<FeatureStanding, Error> {
 }
 
 /// How a workspace stands with one feature.
-#[derive(Serialize, ToSchema)]
+#[view(example = {"used": 45, "limit": 1000, "available": 955})]
 pub struct EntitlementView {
     /// How much is used.
-    #[schema(example = 45)]
     used: u64,
     /// What the plan allows; null without a limit.
-    #[schema(required, example = 1000)]
     limit: Option<u64>,
     /// What is left of it; null without a limit.
-    #[schema(required, example = 955)]
     available: Option<u64>,
     /// Whether it is on, if it is one that is on or off.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(nullable = false)]
+    #[member(optional)]
     enabled: Option<bool>,
-    #[serde(flatten)]
+    #[member(flatten)]
     details: EntitlementDetails,
 }
 
 /// How a workspace stands with all features of its plan.
-#[derive(Serialize, ToSchema)]
+#[view(example = {
+    "workspace_id": 1, "tier": "pro",
+    "entitlements": { "posts": { "used": 45, "limit": 1000, "available": 955, "type": "limit", "percentage": 4.5, "source": [{ "kind": "plan", "code": "pro", "limit": 1000 }], }, "api_calls": { "used": 5001, "limit": 10000, "available": 4999, "type": "metered", "percentage": 50.01, "reset_at": "2026-02-01T00:00:00Z", "source": [{ "kind": "plan", "code": "pro", "limit": 10000 }], }, },
+})]
 pub struct EntitlementSummaryView {
     /// The workspace.
-    #[schema(value_type = i64, example = 1)]
     workspace_id: WorkspaceId,
     /// Name of the plan of the workspace.
-    #[schema(example = "pro")]
     tier: String,
     /// The features by their keys, in the plan's order.
-    #[schema(value_type = std::collections::BTreeMap<String, EntitlementView>, example = json!({
-        "posts": {
-            "used": 45, "limit": 1000, "available": 955, "type": "limit", "percentage": 4.5,
-            "source": [{ "kind": "plan", "code": "pro", "limit": 1000 }],
-        },
-        "api_calls": {
-            "used": 5001, "limit": 10000, "available": 4999, "type": "metered", "percentage": 50.01,
-            "reset_at": "2026-02-01T00:00:00Z",
-            "source": [{ "kind": "plan", "code": "pro", "limit": 10000 }],
-        },
-    }))]
+    #[member(like = std::collections::BTreeMap<String, EntitlementView>)]
     entitlements: IndexMap<String, EntitlementView>,
 }
 

@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 
+use gatepost_api_macros::view;
 use gatepost_app::{
     Standing,
     entitlements::UseFeature,
@@ -12,12 +13,11 @@ use gatepost_kernel::{
     ApiKeyId, CalendarTime, Environment, EnvironmentFilter, Secret, Timestamp, WorkspaceId,
 };
 use gatepost_keys::{Scope, ScopeSet};
-use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::{
     body::{Context, Fields, Null, ReadBody},
-    closed_sets::{EnvironmentChoice, EnvironmentWord, VerificationCode},
+    closed_sets::{EnvironmentChoice, VerificationCode},
     entitlements::wire::{EntitlementCheckView, idempotency_key, quantity},
 };
 
@@ -112,75 +112,56 @@ impl From<VerifyApiKeyBody> for Verification {
 }
 
 /// The decision. A key that is not found, or that the caller may not see, has nothing filled in.
-#[derive(Serialize, ToSchema)]
+#[view(example = {
+    "valid": true, "key_id": 2, "workspace_id": 1, "scopes": ["posts:read", "posts:write"],
+})]
 pub struct VerificationView {
     /// Whether the key may pass.
-    #[schema(example = true)]
     valid: bool,
     /// What was decided.
-    #[schema(value_type = VerificationCode)]
+    #[member(like = VerificationCode)]
     code: &'static str,
     /// The key.
-    #[schema(value_type = Option<i64>, required, example = 2)]
     key_id: Option<ApiKeyId>,
     /// Its workspace.
-    #[schema(value_type = Option<i64>, required, example = 1)]
     workspace_id: Option<WorkspaceId>,
     /// The environment that the key belongs to.
-    #[schema(value_type = Option<EnvironmentWord>, required)]
     environment: Option<Environment>,
     /// What it may do.
-    #[schema(required, example = json!(["posts:read", "posts:write"]))]
     scopes: Option<Vec<String>>,
     /// How it stands against its limits; null if the decision fell before.
-    #[schema(required)]
     rate_limit: Option<RateLimitView>,
     /// How its workspace stands with the feature; null if the decision fell before, or none was asked for.
-    #[schema(required)]
     entitlement: Option<EntitlementCheckView>,
 }
 
 /// How a key stands against its limits.
-#[derive(Serialize, ToSchema)]
+#[view]
 pub struct RateLimitView {
     /// The minute; null if it has no such limit.
-    #[schema(required)]
     minute: Option<StandingView>,
     /// The UTC day; null if it has no such limit.
-    #[schema(required)]
     day: Option<StandingView>,
     /// The minute of all keys of its workspace together, where the plan bounds them.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(nullable = false)]
+    #[member(optional)]
     workspace_minute: Option<StandingView>,
     /// The same of the UTC day.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(nullable = false)]
+    #[member(optional)]
     workspace_day: Option<StandingView>,
     /// Seconds to wait after `RATE_LIMITED`; null otherwise.
-    #[schema(required)]
     retry_after: Option<u64>,
 }
 
 /// How a key stands against one limit.
-#[derive(Serialize, ToSchema)]
+#[view(from = Standing, example = {"limit": 5000, "remaining": 4999, "reset_at": "2026-01-15T10:31:01Z"})]
 pub struct StandingView {
     /// What the plan allows.
-    #[schema(example = 5000)]
     limit: u64,
     /// What is left of it.
-    #[schema(example = 4999)]
     remaining: u64,
     /// When it has room again.
-    #[schema(value_type = String, format = DateTime, example = "2026-01-15T10:31:01Z")]
+    #[member(from = source.reset_at.rounded_up().into())]
     reset_at: CalendarTime,
-}
-
-impl From<Standing> for StandingView {
-    fn from(standing: Standing) -> Self {
-        let Standing { limit, remaining, reset_at } = standing;
-        Self { limit, remaining, reset_at: reset_at.rounded_up().into() }
-    }
 }
 
 impl VerificationView {

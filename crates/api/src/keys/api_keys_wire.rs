@@ -2,18 +2,19 @@
 
 use std::time::Duration;
 
+use gatepost_api_macros::view;
 use gatepost_app::{
     keys::api_keys::{CreateApiKey, ListApiKeys, NewKey, RotatedKey, UpdateApiKey, check_expiry},
     lists::API_KEY_SORTS,
 };
 use gatepost_kernel::{ApiKeyId, CalendarTime, Environment, Timestamp, text};
 use gatepost_keys::{IpAllowlist, KeyStatus, ScopeSet};
-use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::{
     body::{Context, Fields, Null, ReadBody},
     closed_sets::EnvironmentWord,
+    describe::View,
     lists::{Description, Filter, Include, ListQuery, Listed, Values},
     scopes::{RequiredScope, WorkspacesRead},
     tenants::views::{ApiKeyView, scope_texts},
@@ -24,37 +25,31 @@ const DEFAULT_GRACE_PERIOD_HOURS: u16 = 24;
 const MAX_GRACE_PERIOD_HOURS: u16 = 168;
 
 /// A new API key with its secret.
-#[derive(Serialize, ToSchema)]
+#[view(example = {
+    "id": 2, "name": "Mobile App Key", "key": "sk_live_abc123def456ghi789...", "prefix": "sk_live_abc",
+    "scopes": ["posts:read", "users:read"], "rate_limit_tier": "pro", "allowed_ips": [],
+    "expires_at": "2027-01-01T00:00:00Z", "created_at": "2026-01-15T10:30:00Z",
+})]
 pub struct CreatedApiKeyView {
     /// Numeric id of the API key.
-    #[schema(value_type = i64, example = 2)]
     id: ApiKeyId,
     /// A label for people.
-    #[schema(example = "Mobile App Key")]
     name: String,
     /// The secret; it is shown in this answer only.
-    #[schema(example = "sk_live_abc123def456ghi789...")]
     key: String,
     /// How the key begins.
-    #[schema(example = "sk_live_abc")]
     prefix: String,
     /// What it may do.
-    #[schema(example = json!(["posts:read", "users:read"]))]
     scopes: Vec<String>,
     /// The environment that it belongs to.
-    #[schema(value_type = EnvironmentWord)]
     environment: Environment,
     /// The plan that governs its limits; null follows the workspace's tier.
-    #[schema(required, example = "pro")]
     rate_limit_tier: Option<String>,
     /// From where it may be used; empty is from everywhere.
-    #[schema(example = json!([]))]
     allowed_ips: Vec<String>,
     /// When it ends; null is never.
-    #[schema(value_type = Option<String>, format = DateTime, required, example = "2027-01-01T00:00:00Z")]
     expires_at: Option<CalendarTime>,
     /// When it was made.
-    #[schema(value_type = String, format = DateTime, example = "2026-01-15T10:30:00Z")]
     created_at: Timestamp,
 }
 
@@ -77,43 +72,35 @@ impl From<NewKey> for CreatedApiKeyView {
 }
 
 /// The key that a rotation made, with its secret.
-#[derive(Serialize, ToSchema)]
+#[view(example = {
+    "id": 3, "name": "Mobile App Key", "key": "sk_live_new123key456...", "prefix": "sk_live_new",
+    "scopes": ["posts:read", "users:read"], "rate_limit_tier": "pro", "allowed_ips": [], "rotated_from_id": 2,
+    "grace_period_ends_at": "2026-01-16T10:30:00Z", "created_at": "2026-01-15T10:30:00Z",
+})]
 pub struct RotatedApiKeyView {
     /// The number of the new key.
-    #[schema(value_type = i64, example = 3)]
     id: ApiKeyId,
     /// A label for people.
-    #[schema(example = "Mobile App Key")]
     name: String,
     /// The secret; it is shown in this answer only.
-    #[schema(example = "sk_live_new123key456...")]
     key: String,
     /// How the key begins.
-    #[schema(example = "sk_live_new")]
     prefix: String,
     /// What it may do.
-    #[schema(example = json!(["posts:read", "users:read"]))]
     scopes: Vec<String>,
     /// The environment that it belongs to.
-    #[schema(value_type = EnvironmentWord)]
     environment: Environment,
     /// The plan that governs its limits; null follows the workspace's tier.
-    #[schema(required, example = "pro")]
     rate_limit_tier: Option<String>,
     /// From where it may be used; empty is from everywhere.
-    #[schema(example = json!([]))]
     allowed_ips: Vec<String>,
     /// When the new key ends; null is never.
-    #[schema(value_type = Option<String>, format = DateTime, required)]
     expires_at: Option<CalendarTime>,
     /// The key that it replaced.
-    #[schema(value_type = Option<i64>, required, example = 2)]
     rotated_from_id: Option<ApiKeyId>,
     /// Until when the old key works.
-    #[schema(value_type = String, format = DateTime, example = "2026-01-16T10:30:00Z")]
     grace_period_ends_at: Timestamp,
     /// When the new key was made.
-    #[schema(value_type = String, format = DateTime, example = "2026-01-15T10:30:00Z")]
     created_at: Timestamp,
 }
 
@@ -166,24 +153,7 @@ impl Listed for ApiKeyList {
         ],
         has_updated_at: true,
         searched: Some("the name"),
-        fields: &[
-            "id",
-            "name",
-            "prefix",
-            "scopes",
-            "environment",
-            "status",
-            "rate_limit_tier",
-            "allowed_ips",
-            "last_used_at",
-            "expires_at",
-            "rotated_from_id",
-            "rotated_to_id",
-            "grace_period_ends_at",
-            "revoked_at",
-            "created_at",
-            "updated_at",
-        ],
+        fields: ApiKeyView::MEMBERS,
         content: None,
         includes: &[Include {
             name: "workspace",

@@ -1,9 +1,9 @@
 //! The usage of API keys on the wire.
 
+use gatepost_api_macros::view;
 use gatepost_app::keys::usage::{KeyUsage, day_start};
 use gatepost_kernel::{ApiKeyId, Timestamp};
-use serde::Serialize;
-use utoipa::{IntoParams, ToSchema};
+use utoipa::IntoParams;
 
 use crate::{
     query::{Parameters, ReadQuery},
@@ -14,58 +14,51 @@ const DEFAULT_DAYS: u32 = 30;
 const MAX_DAYS: u32 = 90;
 
 /// What an API key was used for.
-#[derive(Serialize, ToSchema)]
+#[view(example = {"api_key_id": 3, "last_used_at": "2026-01-15T10:30:00Z"})]
 pub struct ApiKeyUsageView {
     /// The key.
-    #[schema(value_type = i64, example = 3)]
     api_key_id: ApiKeyId,
     /// When it was last used; null if never.
-    #[schema(value_type = Option<String>, format = DateTime, required, example = "2026-01-15T10:30:00Z")]
     last_used_at: Option<Timestamp>,
     /// Its days, the newest first.
     days: Vec<DayUsageView>,
     /// The key that it replaced; null if it replaced none.
-    #[schema(required)]
     replaced: Option<ReplacedKeyView>,
 }
 
 /// The requests of one UTC day.
-#[derive(Serialize, ToSchema)]
+#[view(example = {
+    "date": "2026-01-15", "total": 45, "successes": 42, "redirects": 0, "refusals": 3, "failures": 0,
+})]
 pub struct DayUsageView {
     /// The day.
-    #[schema(format = Date, example = "2026-01-15")]
+    #[member(format = "date")]
     date: String,
     /// All requests.
-    #[schema(example = 45)]
     total: u64,
     /// Answered with 1xx or 2xx.
-    #[schema(example = 42)]
     successes: u64,
     /// Answered with 3xx.
-    #[schema(example = 0)]
     redirects: u64,
     /// Answered with 4xx.
-    #[schema(example = 3)]
     refusals: u64,
     /// Answered with 5xx.
-    #[schema(example = 0)]
     failures: u64,
 }
 
 /// The key that a rotation replaced.
-#[derive(Serialize, ToSchema)]
+#[view(example = {
+    "id": 2, "last_used_at": "2026-01-15T09:00:00Z", "used_since_rotation": false,
+    "grace_period_ends_at": "2026-01-16T10:30:00Z",
+})]
 pub struct ReplacedKeyView {
     /// Numeric id of the API key.
-    #[schema(value_type = i64, example = 2)]
     id: ApiKeyId,
     /// When it was last used; null if never.
-    #[schema(value_type = Option<String>, format = DateTime, required, example = "2026-01-15T09:00:00Z")]
     last_used_at: Option<Timestamp>,
     /// Whether it was used since it was replaced: somebody still has to change over.
-    #[schema(example = false)]
     used_since_rotation: bool,
     /// Until when it works.
-    #[schema(value_type = Option<String>, format = DateTime, required, example = "2026-01-16T10:30:00Z")]
     grace_period_ends_at: Option<Timestamp>,
 }
 

@@ -1,9 +1,10 @@
 //! MCP servers, tools and resources on the wire.
 
+use gatepost_kernel::JsonObject;
 use std::collections::BTreeMap;
 
+use gatepost_api_macros::view;
 use gatepost_app::mcp::{Arguments, CallTool, Problem, ResourceContent, Server, Status, Tool, ToolAnswer};
-use serde::Serialize;
 use serde_json::{Map, Value, value::RawValue};
 use utoipa::{IntoParams, ToSchema};
 
@@ -17,51 +18,40 @@ use crate::{
 const MAX_NAME_CHARS: usize = 128;
 
 /// A server that offers tools and resources.
-#[derive(Serialize, ToSchema)]
+#[view(example = {
+    "id": "filesystem", "name": "Filesystem Server", "description": "File and directory operations",
+    "tools": ["read_file", "write_file", "list_directory"], "stale": false, "problems": [],
+})]
 pub struct McpServerView {
     /// What it is called in paths and scopes.
-    #[schema(example = "filesystem")]
     id: String,
     /// A name for people.
-    #[schema(example = "Filesystem Server")]
     name: String,
     /// What it is for.
-    #[schema(required, example = "File and directory operations")]
     description: Option<String>,
     /// The names of its tools.
-    #[schema(example = json!(["read_file", "write_file", "list_directory"]))]
     tools: Vec<String>,
     /// Whether it is there.
-    #[schema(value_type = McpServerStatus)]
+    #[member(like = McpServerStatus)]
     status: &'static str,
     /// Whether the tools are from before it went down.
-    #[schema(example = false)]
     stale: bool,
     /// What it says of its tools and resources that is not as the protocol has it. At most 100
-    #[schema(example = json!([]))]
     problems: Vec<McpProblemView>,
 }
 
 /// A tool or resource that is left out, or a part of a tool's schema that is not checked.
-#[derive(Serialize, ToSchema)]
+#[view(from = Problem, example = {
+    "tool": "read_file", "keyword": "/properties/path/type",
+    "message": "Not checked: \"strng\" is not valid under any of the schemas listed in the 'anyOf' keyword",
+})]
 pub struct McpProblemView {
     /// The tool; null for a resource, a template, or a tool without a name.
-    #[schema(required, example = "read_file")]
     tool: Option<String>,
     /// Where the keyword stands that is not checked, as a JSON pointer; null if the item is left out.
-    #[schema(required, example = "/properties/path/type")]
     keyword: Option<String>,
     /// What is wrong.
-    #[schema(
-        example = "Not checked: \"strng\" is not valid under any of the schemas listed in the 'anyOf' keyword"
-    )]
     message: String,
-}
-
-impl From<Problem> for McpProblemView {
-    fn from(Problem { tool, keyword, message }: Problem) -> Self {
-        Self { tool, keyword, message }
-    }
 }
 
 impl From<&Server> for McpServerView {
@@ -80,37 +70,34 @@ impl From<&Server> for McpServerView {
 }
 
 /// An argument of a tool.
-#[derive(Serialize, ToSchema)]
+#[view(example = {"type": "string", "description": "File path to read", "required": true})]
 pub struct McpToolParameterView {
     /// Its JSON type; several with ` | ` between, `any` if the tool names none.
-    #[schema(example = "string")]
     r#type: String,
     /// What it is for.
-    #[schema(required, example = "File path to read")]
     description: Option<String>,
     /// Whether it must be there.
-    #[schema(example = true)]
     required: bool,
 }
 
 /// A tool.
-#[derive(Serialize, ToSchema)]
+#[view(example = {
+    "name": "read_file", "description": "Read contents of a file",
+    "parameters": {"path": {"type": "string", "description": "File path to read", "required": true}},
+    "input_schema": {"type": "object", "properties": {"path": {"type": "string"}}, "required": ["path"]},
+    "unchecked": [],
+})]
 pub struct McpToolView {
     /// Its name.
-    #[schema(example = "read_file")]
     name: String,
     /// What it does.
-    #[schema(required, example = "Read contents of a file")]
     description: Option<String>,
     /// Its arguments by name, in short.
-    #[schema(example = json!({"path": {"type": "string", "description": "File path to read", "required": true}}))]
     parameters: BTreeMap<String, McpToolParameterView>,
     /// The same as JSON Schema.
-    #[schema(value_type = BTreeMap<String, Value>, example = json!({"type": "object", "properties": {"path": {"type": "string"}}, "required": ["path"]}))]
     input_schema: Map<String, Value>,
     /// The keywords of the schema that arguments are not checked by, as JSON pointers; one empty pointer for the whole schema. The
     /// server's `problems` say why: they are malformed, or lead on too many paths
-    #[schema(example = json!([]))]
     unchecked: Vec<String>,
 }
 
@@ -135,31 +122,26 @@ impl From<Tool> for McpToolView {
 }
 
 /// What a tool answered.
-#[derive(Serialize, ToSchema)]
+#[view]
 pub struct McpToolResultView {
     /// What it answered.
     result: McpToolAnswerView,
 }
 
 /// What a tool answered.
-#[derive(Serialize, ToSchema)]
+#[view(example = {"content": "File contents here...", "size": 1234, "is_error": false})]
 pub struct McpToolAnswerView {
     /// The texts, with line breaks between.
-    #[schema(example = "File contents here...")]
     content: String,
     /// How many bytes of text and other blocks.
-    #[schema(example = 1234)]
     size: usize,
     /// Whether the tool says that it failed.
-    #[schema(example = false)]
     is_error: bool,
     /// Everything that is not text, such as images, as the server wrote it.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    #[schema(value_type = Option<Vec<BTreeMap<String, Value>>>, nullable = false, required = false)]
+    #[member(optional, like = Vec<JsonObject>)]
     blocks: Vec<Box<RawValue>>,
     /// The same as data, if the tool answers such, as the server wrote it.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<Value>, nullable = false)]
+    #[member(optional)]
     structured_content: Option<Box<RawValue>>,
 }
 
@@ -171,32 +153,26 @@ impl From<ToolAnswer> for McpToolResultView {
 }
 
 /// A part of a resource: a text, or bytes.
-#[derive(Serialize, ToSchema)]
+#[view(example = {"uri": "file:///notes/today.txt", "mime_type": "text/plain", "text": "Buy milk"})]
 pub struct McpResourceContentView {
     /// Its own URI.
-    #[schema(example = "file:///notes/today.txt")]
     uri: String,
     /// Its media type.
-    #[schema(required, example = "text/plain")]
     mime_type: Option<String>,
     /// A text.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(nullable = false, example = "Buy milk")]
+    #[member(optional)]
     text: Option<String>,
     /// Bytes in base64.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(nullable = false)]
+    #[member(optional)]
     blob: Option<String>,
 }
 
 /// A resource.
-#[derive(Serialize, ToSchema)]
+#[view(example = {"uri": "file:///notes/today.txt", "server": "filesystem"})]
 pub struct McpResourceView {
     /// Its URI.
-    #[schema(example = "file:///notes/today.txt")]
     uri: String,
     /// The server that it is from.
-    #[schema(example = "filesystem")]
     server: String,
     /// Its parts, most often one.
     contents: Vec<McpResourceContentView>,

@@ -8,7 +8,7 @@ use utoipa::OpenApi;
 use utoipa_actix_web::AppExt;
 
 use self::examples::add_examples;
-use crate::{operations, webhooks::own_events_wire, wire};
+use crate::{describe, operations, webhooks::own_events_wire, wire};
 
 mod events;
 mod examples;
@@ -109,9 +109,13 @@ pub fn document() -> Value {
 
 /// The document with these examples of what operations answer, by operation, status and outcome.
 fn collect(outcomes: &Value) -> Value {
-    let (_, collected) =
-        App::new().into_utoipa_app().openapi(Skeleton::openapi()).configure(operations).split_for_parts();
+    let ((_, collected), described) = describe::collecting(|| {
+        App::new().into_utoipa_app().openapi(Skeleton::openapi()).configure(operations).split_for_parts()
+    });
     let mut document = serde_json::to_value(collected).unwrap_or_default();
+    if let Some(schemas) = document["components"]["schemas"].as_object_mut() {
+        schemas.extend(described);
+    }
     document["info"]["version"] = json!(env!("CARGO_PKG_VERSION"));
 
     let components = &mut document["components"];

@@ -1,67 +1,54 @@
 //! Workspaces and API keys as they are shown. They stand in one room since each shows the other where that is asked for.
 
+use gatepost_api_macros::view;
 use gatepost_app::{Workspace, tenants::workspaces::WorkspaceWithKeys};
 use gatepost_kernel::{ApiKeyId, CalendarTime, Environment, JsonObject, Timestamp, WorkspaceId};
 use gatepost_keys::{ApiKey, Scope, ScopeSet};
-use serde::Serialize;
-use utoipa::ToSchema;
 
-use crate::closed_sets::{ApiKeyStatus, EnvironmentWord};
+use crate::closed_sets::ApiKeyStatus;
 
 /// An API key without its secret.
-#[derive(Serialize, ToSchema)]
+#[view(example = {
+    "id": 1, "name": "Production API Key", "prefix": "sk_live_abc", "scopes": ["posts:read", "posts:write"],
+    "rate_limit_tier": "pro", "allowed_ips": ["192.0.2.0/24"], "last_used_at": "2026-01-15T10:30:00Z",
+    "created_at": "2026-01-01T00:00:00Z", "updated_at": "2026-01-01T00:00:00Z",
+})]
 pub struct ApiKeyView {
     /// Numeric id of the API key.
-    #[schema(value_type = i64, example = 1)]
     id: ApiKeyId,
     /// A label for people.
-    #[schema(example = "Production API Key")]
     name: String,
     /// How the key begins.
-    #[schema(example = "sk_live_abc")]
     prefix: String,
     /// What it may do.
-    #[schema(example = json!(["posts:read", "posts:write"]))]
     scopes: Vec<String>,
     /// The environment that it belongs to.
-    #[schema(value_type = EnvironmentWord)]
     environment: Environment,
     /// Whether it can be used.
-    #[schema(value_type = ApiKeyStatus)]
+    #[member(like = ApiKeyStatus)]
     status: &'static str,
     /// The plan that governs its limits; null follows the workspace's tier.
-    #[schema(required, example = "pro")]
     rate_limit_tier: Option<String>,
     /// From where it may be used; empty is from everywhere.
-    #[schema(example = json!(["192.0.2.0/24"]))]
     allowed_ips: Vec<String>,
     /// When it was last used; null if never.
-    #[schema(value_type = Option<String>, format = DateTime, required, example = "2026-01-15T10:30:00Z")]
     last_used_at: Option<Timestamp>,
     /// When it ends; null is never.
-    #[schema(value_type = Option<String>, format = DateTime, required)]
     expires_at: Option<CalendarTime>,
     /// The key that it replaced.
-    #[schema(value_type = Option<i64>, required)]
     rotated_from_id: Option<ApiKeyId>,
     /// The key that replaced it.
-    #[schema(value_type = Option<i64>, required)]
     rotated_to_id: Option<ApiKeyId>,
     /// Until when it works beside the key that replaced it.
-    #[schema(value_type = Option<String>, format = DateTime, required)]
     grace_period_ends_at: Option<Timestamp>,
     /// When it was revoked.
-    #[schema(value_type = Option<String>, format = DateTime, required)]
     revoked_at: Option<Timestamp>,
     /// When it was made.
-    #[schema(value_type = String, format = DateTime, example = "2026-01-01T00:00:00Z")]
     created_at: Timestamp,
     /// When it was last changed.
-    #[schema(value_type = String, format = DateTime, example = "2026-01-01T00:00:00Z")]
     updated_at: Timestamp,
     /// Its workspace; only if included.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(nullable = false, no_recursion)]
+    #[member(included)]
     workspace: Option<WorkspaceView>,
 }
 
@@ -96,40 +83,29 @@ impl ApiKeyView {
 }
 
 /// A tenant.
-#[derive(Serialize, ToSchema)]
+#[view(from = Workspace, example = {
+    "id": 1, "name": "Acme Corporation", "slug": "acme-corp", "tier": "business",
+    "settings": {"timezone": "UTC", "locale": "en_GB"}, "created_at": "2026-01-01T00:00:00Z",
+    "updated_at": "2026-01-15T10:30:00Z",
+})]
 pub struct WorkspaceView {
     /// Numeric id of the workspace; 1 is the root workspace.
-    #[schema(value_type = i64, example = 1)]
     id: WorkspaceId,
     /// A name for people.
-    #[schema(example = "Acme Corporation")]
     name: String,
     /// A name for URLs.
-    #[schema(example = "acme-corp")]
     slug: String,
     /// The plan.
-    #[schema(example = "business")]
     tier: String,
     /// The tenant's own settings.
-    #[schema(value_type = std::collections::BTreeMap<String, Value>, example = json!({"timezone": "UTC", "locale": "en_GB"}))]
     settings: JsonObject,
     /// When it was made.
-    #[schema(value_type = String, format = DateTime, example = "2026-01-01T00:00:00Z")]
     created_at: Timestamp,
     /// When it was last changed.
-    #[schema(value_type = String, format = DateTime, example = "2026-01-15T10:30:00Z")]
     updated_at: Timestamp,
     /// Its first API keys that are not revoked, at most 10; only if included.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(nullable = false, no_recursion)]
+    #[member(included, from = None)]
     api_keys: Option<Vec<ApiKeyView>>,
-}
-
-impl From<Workspace> for WorkspaceView {
-    fn from(workspace: Workspace) -> Self {
-        let Workspace { id, name, slug, tier, settings, created_at, updated_at } = workspace;
-        Self { id, name, slug, tier, settings, created_at, updated_at, api_keys: None }
-    }
 }
 
 impl WorkspaceView {

@@ -12,6 +12,7 @@ use utoipa::ToSchema;
 
 use crate::{
     body::{Context, Fields, Null, ReadBody},
+    describe::View,
     lists::{Content, Description, Filter, Include, ListQuery, Listed, Values},
     scopes::{ApiKeysRead, RequiredScope},
     tenants::views::WorkspaceView,
@@ -46,7 +47,7 @@ impl Listed for WorkspaceList {
         }],
         has_updated_at: true,
         searched: Some("the name and the slug"),
-        fields: &["id", "name", "slug", "tier", "settings", "created_at", "updated_at"],
+        fields: WorkspaceView::MEMBERS,
         content: Some(Content { name: "settings", most_bytes: MAX_SETTINGS_BYTES as u64 }),
         includes: &[Include {
             name: "api_keys",

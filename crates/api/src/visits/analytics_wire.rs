@@ -1,13 +1,13 @@
 //! Counts by time on the wire.
 
 use gatepost_analytics::{Interval, Moment};
+use gatepost_api_macros::view;
 use gatepost_app::{
     CountedBy,
     visits::analytics::{CountByTime, CountsByTime, Series},
 };
 use gatepost_kernel::{ApiKeyId, CalendarTime, text::web_url};
 use gatepost_pixel::{domain, event_name, page_of};
-use serde::Serialize;
 use utoipa::{IntoParams, ToSchema};
 
 use crate::{
@@ -35,38 +35,34 @@ closed_sets! {
 }
 
 /// How much happened in each period.
-#[derive(Serialize, ToSchema)]
+#[view(example = {
+    "timezone": "Europe/London", "periods": ["2026-01-14T00:00:00Z", "2026-01-15T00:00:00Z"], "total": 12,
+})]
 pub struct AnalyticsView {
     /// The length of a period.
-    #[schema(value_type = AnalyticsInterval)]
+    #[member(like = AnalyticsInterval)]
     interval: &'static str,
     /// The workspace's time zone, in which the periods begin.
-    #[schema(example = "Europe/London")]
     timezone: String,
     /// By what the counts are grouped; null if they are not.
-    #[schema(required, value_type = Option<AnalyticsGroup>)]
+    #[member(like = Option<AnalyticsGroup>)]
     group_by: Option<&'static str>,
     /// The beginnings of the periods.
-    #[schema(value_type = Vec<String>, example = json!(["2026-01-14T00:00:00Z", "2026-01-15T00:00:00Z"]))]
     periods: Vec<CalendarTime>,
     /// Everything, groups that are not shown included.
-    #[schema(example = 12)]
     total: u64,
     /// The groups, the largest first; one of everything if there are none.
     series: Vec<AnalyticsSeriesView>,
 }
 
 /// How much there is of a group.
-#[derive(Serialize, ToSchema)]
+#[view(example = {"group": "pageview", "total": 12, "counts": [5, 7]})]
 pub struct AnalyticsSeriesView {
     /// The group; null for what has none, such as visits from nowhere, and if there are no groups.
-    #[schema(required, example = "pageview")]
     group: Option<String>,
     /// In all periods.
-    #[schema(example = 12)]
     total: u64,
     /// In each period, in the order of `periods`.
-    #[schema(example = json!([5, 7]))]
     counts: Vec<u64>,
 }
 

@@ -1,9 +1,9 @@
 //! The pixel on the wire.
 
+use gatepost_api_macros::view;
 use gatepost_app::visits::pixel::TrackEvent;
 use gatepost_kernel::{Json, text::web_url};
 use gatepost_pixel::{MAX_PROPERTIES_BYTES, PixelSettings, domain, event_name, visited_url};
-use serde::Serialize;
 use serde_json::{Map, Value, json};
 use url::Url;
 use utoipa::{IntoParams, ToSchema};
@@ -18,29 +18,25 @@ const MAX_USER_AGENT_CHARS: usize = 512;
 const MAX_TITLE_CHARS: usize = 512;
 
 /// What is tracked.
-#[derive(Serialize, ToSchema)]
+#[view(example = {"pageviews": true, "events": true, "sessions": true})]
 pub struct PixelFeaturesView {
     /// Views of pages.
-    #[schema(example = true)]
     pageviews: bool,
     /// Everything else that a page tells of.
-    #[schema(example = true)]
     events: bool,
     /// Which of them belong to one visit.
-    #[schema(example = true)]
     sessions: bool,
 }
 
 /// The pixel of a page.
-#[derive(Serialize, ToSchema)]
+#[view(example = {"enabled": true, "sample_rate": 1.0})]
 pub struct PixelConfigView {
     /// Whether anything is tracked.
-    #[schema(example = true)]
     enabled: bool,
     /// What is tracked.
     features: PixelFeaturesView,
     /// Which share of the events is stored, 0 to 1; the server draws, so clients send all.
-    #[schema(minimum = 0, maximum = 1, example = 1.0)]
+    #[member(minimum = 0, maximum = 1)]
     sample_rate: f64,
 }
 
@@ -67,10 +63,9 @@ impl PixelConfigView {
 }
 
 /// Whether an event was stored.
-#[derive(Serialize, ToSchema)]
+#[view(example = {"tracked": true})]
 pub struct TrackedPixelEventView {
     /// Whether it was.
-    #[schema(example = true)]
     pub tracked: bool,
 }
 

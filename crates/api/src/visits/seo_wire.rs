@@ -1,38 +1,39 @@
 //! SEO reports and issues on the wire.
 
+use gatepost_api_macros::view;
 use gatepost_app::{
     SeoIssue, SeoReport,
     lists::{SEO_ISSUE_SORTS, SEO_REPORT_SORTS},
     visits::seo::{ListSeoIssues, SubmitSeoReport},
 };
-use gatepost_kernel::{FieldErrors, Json, SeoIssueId, SeoReportId, Timestamp};
+use gatepost_kernel::{FieldErrors, Json, JsonObject, SeoIssueId, SeoReportId, Timestamp};
 use gatepost_seo::{
     Issue, IssueCounts, MAX_ISSUES, MAX_SCORE, SCORES, Scores, Severity, issue_type, page_url,
 };
-use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::{
     body::{Context, Fields, Members, Null, ReadBody},
     closed_sets::SeoSeverity,
+    describe::View,
     lists::{Content, Description, Filter, ListQuery, Listed, Values},
     wire::envelopes,
 };
 
 /// The scores of a page; null for one that could not be computed, or was not asked for.
-#[derive(Serialize, ToSchema)]
+#[view(example = {"performance": 85, "accessibility": 92, "best_practices": 88, "seo": 95})]
 pub struct SeoScoresView {
     /// Performance.
-    #[schema(required, maximum = 100, example = 85)]
+    #[member(maximum = 100)]
     performance: Option<u8>,
     /// Accessibility.
-    #[schema(required, maximum = 100, example = 92)]
+    #[member(maximum = 100)]
     accessibility: Option<u8>,
     /// Best practices.
-    #[schema(required, maximum = 100, example = 88)]
+    #[member(maximum = 100)]
     best_practices: Option<u8>,
     /// Search engine optimisation.
-    #[schema(required, maximum = 100, example = 95)]
+    #[member(maximum = 100)]
     seo: Option<u8>,
 }
 
@@ -43,81 +44,56 @@ impl From<Scores> for SeoScoresView {
 }
 
 /// How many issues were found, by severity.
-#[derive(Serialize, ToSchema)]
+#[view(from = IssueCounts, example = {"error": 0, "warning": 1, "info": 0})]
 pub struct SeoIssueCountsView {
     /// Errors.
-    #[schema(example = 0)]
     error: u32,
     /// Warnings.
-    #[schema(example = 1)]
     warning: u32,
     /// The rest.
-    #[schema(example = 0)]
     info: u32,
 }
 
-impl From<IssueCounts> for SeoIssueCountsView {
-    fn from(IssueCounts { error, warning, info }: IssueCounts) -> Self {
-        Self { error, warning, info }
-    }
-}
-
 /// What was found out about a page.
-#[derive(Serialize, ToSchema)]
+#[view(from = SeoReport, example = {
+    "id": 1, "url": "https://example.com/page", "created_at": "2026-01-15T10:30:00Z",
+})]
 pub struct SeoReportView {
     /// Numeric id of the report; `report_id` of its issues.
-    #[schema(value_type = i64, example = 1)]
     id: SeoReportId,
     /// The page.
-    #[schema(example = "https://example.com/page")]
     url: String,
     /// Its scores.
     scores: SeoScoresView,
     /// How many issues were found on it.
+    #[member(from = source.issues.into())]
     issue_counts: SeoIssueCountsView,
     /// When.
-    #[schema(value_type = String, format = DateTime, example = "2026-01-15T10:30:00Z")]
     created_at: Timestamp,
-}
-
-impl From<SeoReport> for SeoReportView {
-    fn from(report: SeoReport) -> Self {
-        let SeoReport { id, url, scores, issues, created_at } = report;
-        Self { id, url, scores: scores.into(), issue_counts: issues.into(), created_at }
-    }
 }
 
 /// Something that was found on a page.
-#[derive(Serialize, ToSchema)]
+#[view(from = SeoIssue, example = {
+    "id": 1, "report_id": 1, "url": "https://example.com/page", "issue_type": "missing_alt",
+    "details": {"element": "img.hero-image"}, "created_at": "2026-01-15T10:30:00Z",
+})]
 pub struct SeoIssueView {
     /// Numeric id of the issue.
-    #[schema(value_type = i64, example = 1)]
     id: SeoIssueId,
     /// The report that it is part of.
-    #[schema(value_type = i64, example = 1)]
     report_id: SeoReportId,
     /// The page.
-    #[schema(example = "https://example.com/page")]
     url: String,
     /// What kind of issue.
-    #[schema(example = "missing_alt")]
     issue_type: String,
     /// How bad it is.
-    #[schema(value_type = SeoSeverity)]
+    #[member(like = SeoSeverity, from = source.severity.as_str())]
     severity: &'static str,
     /// Whatever else was said about it.
-    #[schema(value_type = std::collections::BTreeMap<String, Value>, example = json!({"element": "img.hero-image"}))]
+    #[member(like = JsonObject)]
     details: Json,
     /// When.
-    #[schema(value_type = String, format = DateTime, example = "2026-01-15T10:30:00Z")]
     created_at: Timestamp,
-}
-
-impl From<SeoIssue> for SeoIssueView {
-    fn from(issue: SeoIssue) -> Self {
-        let SeoIssue { id, report_id, url, issue_type, severity, details, created_at } = issue;
-        Self { id, report_id, url, issue_type, severity: severity.as_str(), details, created_at }
-    }
 }
 
 envelopes! {
@@ -260,7 +236,7 @@ impl Listed for SeoReportList {
         filters: &[OF_PAGE],
         has_updated_at: false,
         searched: None,
-        fields: &["id", "url", "scores", "issue_counts", "created_at"],
+        fields: SeoReportView::MEMBERS,
         content: None,
         includes: &[],
         is_log: true,
@@ -295,7 +271,7 @@ impl Listed for SeoIssueList {
         ],
         has_updated_at: false,
         searched: None,
-        fields: &["id", "report_id", "url", "issue_type", "severity", "details", "created_at"],
+        fields: SeoIssueView::MEMBERS,
         content: Some(Content { name: "details", most_bytes: 1 << 20 }),
         includes: &[],
         is_log: false,

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use gatepost_api_macros::view;
 use gatepost_app::webhooks::endpoints::{
     CreateWebhook, DeliveryHistory, ListDeliveries, ListWebhooks, OlderSecrets, SigningSecret, TestedWebhook,
     UpdateWebhook, custom_headers, signing_secrets, subscriptions,
@@ -12,12 +13,12 @@ use gatepost_app::{
 };
 use gatepost_kernel::{EventId, Secret, Timestamp, WebhookDeliveryId, WebhookEndpointId};
 use gatepost_webhooks::{CustomHeader, DeliveryStatus, EndpointSecret, Subscription};
-use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::{
     body::{Context, Fields, Null, ReadBody},
     closed_sets::WebhookDeliveryStatus,
+    describe::View,
     lists::{Description, Filter, Include, ListQuery, Listed, Values},
     scopes::{RequiredScope, WebhooksRead},
     webhooks::events_wire::EVENT_TYPE,
@@ -29,53 +30,44 @@ const MAX_GRACE_PERIOD_HOURS: u16 = 168;
 const MAX_DESCRIPTION: usize = 255;
 
 /// A webhook endpoint without its secret.
-#[derive(Serialize, ToSchema)]
+#[view(example = {
+    "id": 1, "url": "https://your-app.com/webhooks", "description": "Order service",
+    "events": ["post.created", "post.updated"], "header_names": ["X-Team"], "is_active": true, "success_count": 150,
+    "failure_count": 2, "consecutive_failures": 0, "last_delivery_at": "2026-01-15T10:30:00Z",
+    "created_at": "2026-01-01T00:00:00Z", "updated_at": "2026-01-01T00:00:00Z",
+})]
 pub struct WebhookView {
     /// Numeric id of the endpoint.
-    #[schema(value_type = i64, example = 1)]
     id: WebhookEndpointId,
     /// Where its deliveries go.
-    #[schema(example = "https://your-app.com/webhooks")]
     url: String,
     /// A label for people.
-    #[schema(required, example = "Order service")]
     description: Option<String>,
     /// What it wants to hear.
-    #[schema(example = json!(["post.created", "post.updated"]))]
     events: Vec<String>,
     /// The names of the headers that go with each delivery, whose values are never shown; null if they cannot be decrypted with
     /// the server's present keys.
-    #[schema(required, example = json!(["X-Team"]))]
     header_names: Option<Vec<String>>,
     /// Which secrets sign its deliveries, the newest first.
     signing_secrets: Vec<SigningSecretView>,
     /// Whether deliveries go there.
-    #[schema(example = true)]
     is_active: bool,
     /// Why they do not, if the server decided it.
-    #[schema(required)]
     disabled_reason: Option<String>,
     /// Deliveries that were received.
-    #[schema(example = 150)]
     success_count: u64,
     /// Attempts that failed.
-    #[schema(example = 2)]
     failure_count: u64,
     /// Attempts that failed since the last that did not.
-    #[schema(example = 0)]
     consecutive_failures: u64,
     /// When a delivery was last received; null if never.
-    #[schema(value_type = Option<String>, format = DateTime, required, example = "2026-01-15T10:30:00Z")]
     last_delivery_at: Option<Timestamp>,
     /// When it was made.
-    #[schema(value_type = String, format = DateTime, example = "2026-01-01T00:00:00Z")]
     created_at: Timestamp,
     /// When it was last changed.
-    #[schema(value_type = String, format = DateTime, example = "2026-01-01T00:00:00Z")]
     updated_at: Timestamp,
     /// Its newest deliveries, at most 10; only if included.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(nullable = false)]
+    #[member(included)]
     deliveries: Option<Vec<WebhookDeliveryView>>,
 }
 
@@ -109,46 +101,36 @@ impl WebhookView {
 }
 
 /// A secret that signs an endpoint's deliveries. The secret itself is shown only when it is made.
-#[derive(Serialize, ToSchema)]
+#[view(from = SigningSecret, example = {
+    "replaced_at": "2026-01-15T10:30:00.000000Z", "expires_at": "2026-01-16T10:30:00.000000Z",
+})]
 pub struct SigningSecretView {
     /// When a newer one took its place; null for the newest.
-    #[schema(value_type = Option<String>, format = DateTime, required, example = "2026-01-15T10:30:00.000000Z")]
     replaced_at: Option<Timestamp>,
     /// Until when it signs; null for the newest, which signs until it is replaced.
-    #[schema(value_type = Option<String>, format = DateTime, required, example = "2026-01-16T10:30:00.000000Z")]
     expires_at: Option<Timestamp>,
 }
 
-impl From<SigningSecret> for SigningSecretView {
-    fn from(secret: SigningSecret) -> Self {
-        let SigningSecret { replaced_at, expires_at } = secret;
-        Self { replaced_at, expires_at }
-    }
-}
-
 /// A new webhook endpoint with its secret.
-#[derive(Serialize, ToSchema)]
+#[view(example = {
+    "id": 2, "url": "https://your-app.com/webhooks", "events": ["post.created", "post.updated", "post.deleted"],
+    "secret": "whsec_abc123def456...", "header_names": ["X-Team"], "is_active": true,
+    "created_at": "2026-01-15T10:30:00Z",
+})]
 pub struct CreatedWebhookView {
     /// Numeric id of the endpoint.
-    #[schema(value_type = i64, example = 2)]
     id: WebhookEndpointId,
     /// Where its deliveries go.
-    #[schema(example = "https://your-app.com/webhooks")]
     url: String,
     /// What it wants to hear.
-    #[schema(example = json!(["post.created", "post.updated", "post.deleted"]))]
     events: Vec<String>,
     /// What its deliveries are signed with; it is shown in this answer only.
-    #[schema(example = "whsec_abc123def456...")]
     secret: String,
     /// The names of the headers that go with each delivery, whose values are never shown.
-    #[schema(example = json!(["X-Team"]))]
     header_names: Vec<String>,
     /// Whether deliveries go there.
-    #[schema(example = true)]
     is_active: bool,
     /// When it was made.
-    #[schema(value_type = String, format = DateTime, example = "2026-01-15T10:30:00Z")]
     created_at: Timestamp,
 }
 
@@ -161,10 +143,9 @@ impl CreatedWebhookView {
 }
 
 /// A fresh secret of a webhook endpoint.
-#[derive(Serialize, ToSchema)]
+#[view(example = {"secret": "whsec_abc123def456..."})]
 pub struct RotatedWebhookSecretView {
     /// What deliveries are signed with from now on; it is shown in this answer only.
-    #[schema(example = "whsec_abc123def456...")]
     secret: String,
     /// Which secrets sign from now on, the newest first.
     signing_secrets: Vec<SigningSecretView>,
@@ -333,37 +314,23 @@ impl ReadBody for RotateWebhookSecretBody {
 }
 
 /// What a test send came to.
-#[derive(Serialize, ToSchema)]
+#[view(from = TestedWebhook, example = {
+    "success": true, "status_code": 200, "response_time_ms": 145, "response_body": "{\"received\": true}",
+})]
 pub struct WebhookTestView {
     /// Whether the endpoint received it.
-    #[schema(example = true)]
     success: bool,
     /// The answer's HTTP status; null without an answer.
-    #[schema(required, example = 200)]
     status_code: Option<u16>,
     /// How long it took.
-    #[schema(example = 145)]
+    #[member(from = millis(source.took))]
     response_time_ms: u64,
     /// How the answer begins; left out without one.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(nullable = false, example = "{\"received\": true}")]
+    #[member(optional)]
     response_body: Option<String>,
     /// What went wrong, in words; left out if nothing did.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(nullable = false)]
+    #[member(optional)]
     error: Option<String>,
-}
-
-impl From<TestedWebhook> for WebhookTestView {
-    fn from(tested: TestedWebhook) -> Self {
-        Self {
-            success: tested.success,
-            status_code: tested.status_code,
-            response_time_ms: millis(tested.took),
-            response_body: tested.response_body,
-            error: tested.error,
-        }
-    }
 }
 
 fn millis(duration: Duration) -> u64 {
@@ -371,37 +338,31 @@ fn millis(duration: Duration) -> u64 {
 }
 
 /// One event on its way to one endpoint.
-#[derive(Serialize, ToSchema)]
+#[view(example = {
+    "id": 1, "event_id": "evt_abc123def456", "event_type": "post.created", "response_code": 200, "attempt": 1,
+    "delivered_at": "2026-01-15T10:30:00Z", "created_at": "2026-01-15T10:30:00Z",
+})]
 pub struct WebhookDeliveryView {
     /// Numeric id of the delivery.
-    #[schema(value_type = i64, example = 1)]
     id: WebhookDeliveryId,
     /// What it tells of.
-    #[schema(value_type = String, example = "evt_abc123def456")]
     event_id: EventId,
     /// What happened.
-    #[schema(example = "post.created")]
     event_type: String,
     /// How far it has come.
-    #[schema(value_type = WebhookDeliveryStatus)]
+    #[member(like = WebhookDeliveryStatus)]
     status: String,
     /// The last answer's HTTP status; null without an answer.
-    #[schema(required, example = 200)]
     response_code: Option<u16>,
     /// The number of the attempt: the last one, or, while it is pending, the next.
-    #[schema(example = 1)]
     attempt: u32,
     /// What went wrong at last, in words.
-    #[schema(required)]
     error: Option<String>,
     /// When it was received.
-    #[schema(value_type = Option<String>, format = DateTime, required, example = "2026-01-15T10:30:00Z")]
     delivered_at: Option<Timestamp>,
     /// When it is tried again.
-    #[schema(value_type = Option<String>, format = DateTime, required)]
     next_retry_at: Option<Timestamp>,
     /// When it was made.
-    #[schema(value_type = String, format = DateTime, example = "2026-01-15T10:30:00Z")]
     created_at: Timestamp,
 }
 
@@ -428,50 +389,34 @@ impl From<WebhookDelivery> for WebhookDeliveryView {
 }
 
 /// What one attempt came to.
-#[derive(Serialize, ToSchema)]
+#[view(from = WebhookAttempt, example = {
+    "number": 1, "started_at": "2026-01-15T10:30:00Z", "duration_ms": 145, "response_code": 200,
+    "response_body": "{\"received\": true}",
+})]
 pub struct WebhookAttemptView {
     /// Counted from 1.
-    #[schema(example = 1)]
     number: u32,
     /// When it began.
-    #[schema(value_type = String, format = DateTime, example = "2026-01-15T10:30:00Z")]
     started_at: Timestamp,
     /// How long it took.
-    #[schema(example = 145)]
     duration_ms: u64,
     /// The answer's HTTP status; null without an answer.
-    #[schema(required, example = 200)]
     response_code: Option<u16>,
     /// How the answer begins: its first 16 KiB.
-    #[schema(required, example = "{\"received\": true}")]
     response_body: Option<String>,
     /// What went wrong, in words.
-    #[schema(required)]
     error: Option<String>,
 }
 
-impl From<WebhookAttempt> for WebhookAttemptView {
-    fn from(attempt: WebhookAttempt) -> Self {
-        let WebhookAttempt { number, started_at, duration_ms, response_code, response_body, error } = attempt;
-        Self { number, started_at, duration_ms, response_code, response_body, error }
-    }
-}
-
 /// A delivery with its attempts.
-#[derive(Serialize, ToSchema)]
+#[view(from = DeliveryHistory)]
 pub struct WebhookDeliveryHistoryView {
     /// The delivery.
-    #[serde(flatten)]
+    #[member(flatten)]
     delivery: WebhookDeliveryView,
     /// What each attempt came to, the first first.
+    #[member(from = source.attempts.into_iter().map(Into::into).collect())]
     attempts: Vec<WebhookAttemptView>,
-}
-
-impl From<DeliveryHistory> for WebhookDeliveryHistoryView {
-    fn from(history: DeliveryHistory) -> Self {
-        let attempts = history.attempts.into_iter().map(Into::into).collect();
-        Self { delivery: history.delivery.into(), attempts }
-    }
 }
 
 /// What can be asked of the list of endpoints.
@@ -488,22 +433,7 @@ impl Listed for WebhookList {
         }],
         has_updated_at: true,
         searched: Some("the URL and the description"),
-        fields: &[
-            "id",
-            "url",
-            "description",
-            "events",
-            "header_names",
-            "signing_secrets",
-            "is_active",
-            "disabled_reason",
-            "success_count",
-            "failure_count",
-            "consecutive_failures",
-            "last_delivery_at",
-            "created_at",
-            "updated_at",
-        ],
+        fields: WebhookView::MEMBERS,
         content: None,
         includes: &[Include {
             name: "deliveries",
@@ -552,18 +482,7 @@ impl Listed for WebhookDeliveryList {
         ],
         has_updated_at: false,
         searched: None,
-        fields: &[
-            "id",
-            "event_id",
-            "event_type",
-            "status",
-            "response_code",
-            "attempt",
-            "error",
-            "delivered_at",
-            "next_retry_at",
-            "created_at",
-        ],
+        fields: WebhookDeliveryView::MEMBERS,
         content: None,
         includes: &[],
         is_log: true,

@@ -1,5 +1,6 @@
 //! Events on the wire.
 
+use gatepost_api_macros::view;
 use gatepost_app::{
     StoredEvent,
     lists::EVENT_SORTS,
@@ -7,11 +8,11 @@ use gatepost_app::{
 };
 use gatepost_kernel::{Error, EventId, FieldErrors, Json, Timestamp};
 use gatepost_webhooks::{EventType, RESERVED_EVENT_TYPES, event_data};
-use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::{
     body::{Context, Fields, Members, ReadBody},
+    describe::View,
     lists::{Content, Description, Filter, Listed, Values},
     wire::envelopes,
 };
@@ -20,10 +21,9 @@ use crate::{
 const ENVELOPE_BYTES: usize = 64 << 10;
 
 /// The id of an event that was accepted.
-#[derive(Serialize, ToSchema)]
+#[view(example = {"id": "evt_abc123def456"})]
 pub struct AcceptedEventView {
     /// Its id.
-    #[schema(value_type = String, example = "evt_abc123def456")]
     id: EventId,
 }
 
@@ -34,19 +34,17 @@ impl From<EventId> for AcceptedEventView {
 }
 
 /// An event.
-#[derive(Serialize, ToSchema)]
+#[view(example = {
+    "id": "evt_abc123def456", "type": "post.created", "data": {"id": 7}, "created_at": "2026-01-15T10:30:00Z",
+})]
 pub struct EventView {
     /// Its id.
-    #[schema(value_type = String, example = "evt_abc123def456")]
     id: EventId,
     /// What happened.
-    #[schema(example = "post.created")]
     r#type: String,
     /// The data of the event, byte for byte as it was sent.
-    #[schema(value_type = Value, required, example = json!({"id": 7}))]
     data: Json,
     /// When it was accepted.
-    #[schema(value_type = String, format = DateTime, example = "2026-01-15T10:30:00Z")]
     created_at: Timestamp,
 }
 
@@ -160,7 +158,7 @@ impl Listed for EventList {
         filters: &[Filter { name: "type", values: EVENT_TYPE, about: "Of one type only" }],
         has_updated_at: false,
         searched: None,
-        fields: &["id", "type", "data", "created_at"],
+        fields: EventView::MEMBERS,
         content: Some(Content { name: "data", most_bytes: MAX_DATA_BYTES as u64 }),
         includes: &[],
         is_log: true,

@@ -1,0 +1,314 @@
+//! What JSON looks like, said by the types that are written as it or read from it.
+
+use std::{cell::RefCell, collections::BTreeMap};
+
+use gatepost_kernel::{
+    ApiKeyId, AuditEntryId, CalendarTime, Environment, EventId, Json, JsonObject, SeoIssueId, SeoReportId,
+    Timestamp, WebhookDeliveryId, WebhookEndpointId, WorkspaceId,
+};
+use serde_json::{Map, Value, json, value::RawValue};
+use utoipa::openapi::{ObjectBuilder, RefOr, Schema};
+
+use crate::closed_sets::EnvironmentWord;
+
+/// A type that is written as JSON, or read from it.
+pub trait Described {
+    /// Its schema, or a reference to it where it has a name; those that it refers to are added to `schemas`.
+    fn schema(schemas: &mut Schemas) -> Value;
+}
+
+/// What goes out as an object of its own.
+pub trait View: Described {
+    /// Its members, but for those that are there only if they are asked for.
+    const MEMBERS: &'static [&'static str];
+}
+
+/// The schemas that have names.
+#[derive(Default)]
+pub struct Schemas(BTreeMap<String, Value>);
+
+impl Schemas {
+    /// A reference to the schema of this name. `describe` makes it where there is none.
+    pub fn named(&mut self, name: &str, describe: impl FnOnce(&mut Self) -> Value) -> Value {
+        if !self.0.contains_key(name) {
+            // First, since it may lead back to itself.
+            self.0.insert(name.to_owned(), Value::Null);
+            let schema = describe(self);
+            self.0.insert(name.to_owned(), schema);
+        }
+        json!({ "$ref": format!("#/components/schemas/{name}") })
+    }
+}
+
+thread_local! {
+    /// What the views have said of themselves that operations were asked for.
+    static SAID: RefCell<Schemas> = RefCell::default();
+}
+
+/// Runs `collect`, which asks operations for what they refer to, and answers the schemas that views have added to it.
+pub fn collecting<R>(collect: impl FnOnce() -> R) -> (R, BTreeMap<String, Value>) {
+    SAID.take();
+    let collected = collect();
+    (collected, SAID.take().0)
+}
+
+/// Adds the schema of a view to those that are being collected. What is answered stands for it until then.
+pub fn say<T: Described>() -> RefOr<Schema> {
+    SAID.with_borrow_mut(|said| T::schema(said));
+    ObjectBuilder::new().build().into()
+}
+
+/// An object on its way to its schema.
+pub struct Object {
+    about: &'static str,
+    properties: Map<String, Value>,
+    required: Vec<&'static str>,
+    parts: Vec<Value>,
+}
+
+impl Object {
+    /// An object without members.
+    pub fn new(about: &'static str) -> Self {
+        Self { about, properties: Map::new(), required: Vec::new(), parts: Vec::new() }
+    }
+
+    /// Adds a member, which has to be there unless something else is said of it.
+    pub fn member<T: Described>(
+        &mut self,
+        schemas: &mut Schemas,
+        name: &'static str,
+        about: &'static str,
+    ) -> Member<'_> {
+        let mut schema = T::schema(schemas);
+        // What is said of a reference stands beside it.
+        match schema.get_mut("oneOf").and_then(|choice| choice.get_mut(0)) {
+            Some(reference) => reference["description"] = json!(about),
+            None => schema["description"] = json!(about),
+        }
+        self.required.push(name);
+        Member { object: self, name, schema }
+    }
+
+    /// Takes all members of another object in.
+    pub fn flatten<T: Described>(&mut self, schemas: &mut Schemas, about: &'static str) {
+        let mut part = T::schema(schemas);
+        if !about.is_empty() {
+            part["description"] = json!(about);
+        }
+        self.parts.push(part);
+    }
+
+    /// Gives members the examples of this one.
+    pub fn examples(&mut self, example: Value) {
+        let Value::Object(examples) = example else { return };
+        for (name, example) in examples {
+            if let Some(property) = self.properties.get_mut(&name) {
+                property["example"] = example;
+            }
+        }
+    }
+
+    /// The schema.
+    pub fn into_schema(self) -> Value {
+        let Self { about, properties, required, mut parts } = self;
+        let mut own = json!({ "type": "object", "properties": properties });
+        if !required.is_empty() {
+            own["required"] = json!(required);
+        }
+        if !parts.is_empty() {
+            parts.push(own);
+            own = json!({ "allOf": parts });
+        }
+        own["description"] = json!(about);
+        own
+    }
+}
+
+/// A member on its way into its object.
+pub struct Member<'o> {
+    object: &'o mut Object,
+    name: &'static str,
+    schema: Value,
+}
+
+impl Member<'_> {
+    /// It is always there.
+    pub fn required(self) -> Self {
+        self
+    }
+
+    /// It may be left out.
+    pub fn optional(self) -> Self {
+        self.object.required.pop();
+        self.without_null()
+    }
+
+    /// It is there only if it is asked for.
+    pub fn included(self) -> Self {
+        self.optional()
+    }
+
+    /// A rule, by its keyword.
+    pub fn rule(mut self, keyword: &str, value: Value) -> Self {
+        self.schema[keyword] = value;
+        self
+    }
+
+    fn without_null(mut self) -> Self {
+        if let Some(kinds) = self.schema["type"].as_array() {
+            self.schema["type"] = kinds.first().cloned().unwrap_or_default();
+        } else if let Some(reference) = self.schema["oneOf"].get(0).cloned() {
+            self.schema = reference;
+        }
+        self
+    }
+}
+
+impl Drop for Member<'_> {
+    fn drop(&mut self) {
+        let schema = std::mem::take(&mut self.schema);
+        self.object.properties.insert(self.name.to_owned(), schema);
+    }
+}
+
+/// What is nullable of a schema.
+fn nullable(mut schema: Value) -> Value {
+    match schema["type"].as_str().map(str::to_owned) {
+        Some(kind) => schema["type"] = json!([kind, "null"]),
+        // What may be anything may be null.
+        None if schema.as_object().is_some_and(Map::is_empty) => {}
+        None => schema = json!({ "oneOf": [schema, { "type": "null" }] }),
+    }
+    schema
+}
+
+impl Described for Environment {
+    fn schema(schemas: &mut Schemas) -> Value {
+        EnvironmentWord::schema(schemas)
+    }
+}
+
+impl<T: Described> Described for Option<T> {
+    fn schema(schemas: &mut Schemas) -> Value {
+        nullable(T::schema(schemas))
+    }
+}
+
+impl<T: Described> Described for Vec<T> {
+    fn schema(schemas: &mut Schemas) -> Value {
+        json!({ "type": "array", "items": T::schema(schemas) })
+    }
+}
+
+impl<T: Described> Described for BTreeMap<String, T> {
+    fn schema(schemas: &mut Schemas) -> Value {
+        json!({
+            "type": "object",
+            "propertyNames": { "type": "string" },
+            "additionalProperties": T::schema(schemas),
+        })
+    }
+}
+
+/// Declares the schemas of types that have no names there.
+macro_rules! described {
+    ($($($name:ty),+ => $schema:tt;)*) => {$($(
+        impl Described for $name {
+            fn schema(_: &mut Schemas) -> Value {
+                json!($schema)
+            }
+        }
+    )+)*};
+}
+
+described! {
+    String, &'static str => { "type": "string" };
+    bool => { "type": "boolean" };
+    f64 => { "type": "number", "format": "double" };
+    u8, u16, u32 => { "type": "integer", "format": "int32", "minimum": 0 };
+    u64 => { "type": "integer", "format": "int64", "minimum": 0 };
+    i64 => { "type": "integer", "format": "int64" };
+    usize => { "type": "integer", "minimum": 0 };
+    ApiKeyId, AuditEntryId, SeoIssueId, SeoReportId, WebhookDeliveryId, WebhookEndpointId, WorkspaceId
+        => { "type": "integer", "format": "int64" };
+    EventId => { "type": "string" };
+    Timestamp, CalendarTime => { "type": "string", "format": "date-time" };
+    Value, Json, Box<RawValue> => {};
+    JsonObject, Map<String, Value>
+        => { "type": "object", "propertyNames": { "type": "string" }, "additionalProperties": {} };
+}
+
+#[cfg(test)]
+mod tests {
+    use gatepost_api_macros::view;
+
+    use super::*;
+
+    struct Counted {
+        number: u32,
+        text: Option<String>,
+        parts: Vec<bool>,
+    }
+
+    /// A part.
+    #[view]
+    struct PartView {
+        /// The time.
+        at: Timestamp,
+    }
+
+    /// The whole.
+    #[view(from = Counted, example = { "number": 7, "type": "a" })]
+    struct WholeView {
+        /// A number.
+        #[member(maximum = 100)]
+        number: u32,
+        /// A text.
+        text: Option<String>,
+        /// A word.
+        #[member(from = "a")]
+        r#type: &'static str,
+        /// A reason.
+        #[member(optional, from = None)]
+        reason: Option<String>,
+        /// A list.
+        parts: Vec<bool>,
+        /// One part.
+        #[member(from = None)]
+        part: Option<PartView>,
+        /// All parts.
+        #[member(included, from = None)]
+        all: Option<Vec<PartView>>,
+    }
+
+    #[test]
+    fn a_view_is_described_as_it_is_written() {
+        let mut schemas = Schemas::default();
+        assert_eq!(WholeView::schema(&mut schemas), json!({ "$ref": "#/components/schemas/WholeView" }));
+        let part = json!({ "$ref": "#/components/schemas/PartView" });
+        let mut told = part.clone();
+        told["description"] = json!("One part.");
+        let whole = json!({
+            "type": "object",
+            "description": "The whole.",
+            "required": ["number", "text", "type", "parts", "part"],
+            "properties": {
+                "number": {
+                    "type": "integer", "format": "int32", "minimum": 0, "maximum": 100, "description": "A number.", "example": 7,
+                },
+                "text": { "type": ["string", "null"], "description": "A text." },
+                "type": { "type": "string", "description": "A word.", "example": "a" },
+                "reason": { "type": "string", "description": "A reason." },
+                "parts": { "type": "array", "items": { "type": "boolean" }, "description": "A list." },
+                "part": { "oneOf": [told, { "type": "null" }] },
+                "all": { "type": "array", "items": part, "description": "All parts." },
+            },
+        });
+        assert_eq!(schemas.0["WholeView"], whole);
+        assert!(schemas.0.contains_key("PartView"), "what it refers to is there too");
+        assert_eq!(WholeView::MEMBERS, ["number", "text", "type", "reason", "parts", "part"]);
+        let view = WholeView::from(Counted { number: 1, text: None, parts: vec![true] });
+        let written = r#"{"number":1,"text":null,"type":"a","parts":[true],"part":null}"#;
+        assert_eq!(serde_json::to_string(&view).expect("JSON"), written);
+    }
+}
