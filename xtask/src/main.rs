@@ -4,6 +4,7 @@ mod bench;
 mod cargo;
 mod circles;
 mod clients;
+mod descriptions;
 mod docs;
 mod files;
 mod openapi;

@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, fs, path::Path};
 
 use cargo_metadata::{DependencyKind, MetadataCommand};
 
-use crate::{Failure, circles, files, say};
+use crate::{Failure, circles, descriptions, files, say};
 
 /// From the outermost to the innermost: a crate may use what lies in a later row.
 const LAYERS: [&[&str]; 8] = [
@@ -65,6 +65,7 @@ pub fn run() -> Result<(), Failure> {
     operations(&mut faults)?;
     migrations(&mut faults)?;
     circles::check(&mut faults)?;
+    descriptions::check(&mut faults)?;
     if faults.is_empty() {
         say("tidy");
         return Ok(());

@@ -12,28 +12,29 @@ use crate::{
     wire::envelopes,
 };
 
-/// Who did it.
+/// The actor of a change.
 #[view(example = {"id": 1, "workspace_id": 1})]
 pub struct AuditActorView {
-    /// An API key, or the operator at the server's command line; to a tenant, `platform` for either of the operator's.
+    /// Kind of actor: an API key, or the operator at the server's command line; to a tenant, `platform` for either of the
+    /// operator's.
     #[member(like = AuditActorType)]
     r#type: &'static str,
-    /// The number of the API key.
+    /// Numeric id of the API key.
     id: Option<i64>,
-    /// The workspace that the API key belongs to.
+    /// Numeric id of the workspace the API key belongs to.
     workspace_id: Option<i64>,
 }
 
-/// What it was done to.
+/// The resource that was changed.
 #[view(example = {"type": "api_key", "id": 2})]
 pub struct AuditTargetView {
-    /// `api_key`, `workspace`, `webhook` or `mcp_server`
+    /// Kind of resource: `api_key`, `workspace`, `webhook` or `mcp_server`.
     r#type: String,
-    /// Numeric id of what was changed.
+    /// Numeric id of the resource.
     id: i64,
 }
 
-/// One change.
+/// One change in the audit log.
 #[view(example = {
     "id": 1, "action": "api_key.created", "request_id": "req_abc123def456", "ip_address": "192.0.2.7", "details": {},
     "created_at": "2026-01-15T10:30:00Z",
@@ -41,21 +42,21 @@ pub struct AuditTargetView {
 pub struct AuditEntryView {
     /// Numeric id of the entry.
     id: AuditEntryId,
-    /// What was done.
+    /// Action that was performed.
     action: String,
-    /// Who did it.
+    /// Actor who performed the action.
     actor: AuditActorView,
-    /// What it was done to.
+    /// Resource the action was performed on.
     target: AuditTargetView,
-    /// The environment that it happened in.
+    /// Environment the action happened in.
     environment: Environment,
-    /// The request that did it; to a tenant, null for the platform's.
+    /// Id of the request that performed the action; to a tenant, null for the platform's.
     request_id: Option<String>,
-    /// The address that the request came from; to a tenant, null for the platform's.
+    /// Address the request came from; to a tenant, null for the platform's.
     ip_address: Option<String>,
-    /// What is worth knowing beside.
+    /// Further details of the change.
     details: Map<String, Value>,
-    /// When.
+    /// Time of the change.
     created_at: Timestamp,
 }
 
@@ -99,7 +100,7 @@ impl Listed for AuditList {
                     max_length: 128,
                     is_valid: |text| text.split('.').all(is_word),
                 },
-                about: "Of one action only",
+                about: "Return only entries with this action",
             },
             Filter {
                 name: "target_type",
@@ -109,12 +110,12 @@ impl Listed for AuditList {
                     max_length: 128,
                     is_valid: is_word,
                 },
-                about: "What was done to one kind of thing only",
+                about: "Return only entries about this kind of resource",
             },
             Filter {
                 name: "target_id",
                 values: Values::Id,
-                about: "What was done to things of one number only",
+                about: "Return only entries about resources with this id",
             },
         ],
         has_updated_at: false,

@@ -41,26 +41,26 @@ macro_rules! closed_sets {
 pub(crate) use closed_sets;
 
 closed_sets! {
-    /// The environment that something belongs to.
+    /// Environment something belongs to.
     EnvironmentWord(Environment::NAMES);
-    /// Which environment a key must be of.
+    /// Environment an API key must be of.
     EnvironmentChoice(EnvironmentFilter::NAMES);
     /// Whether an API key can be used.
     ApiKeyStatus(KeyStatus::NAMES);
-    /// What was decided about a key.
+    /// Code of a decision on an API key.
     VerificationCode(verification::Code::NAMES);
-    /// How far a delivery has come.
+    /// State of a delivery.
     WebhookDeliveryStatus(DeliveryStatus::NAMES);
-    /// How bad an issue is.
+    /// Severity of an issue.
     SeoSeverity(Severity::NAMES);
     /// How a feature is counted.
     EntitlementType(FeatureKind::NAMES);
-    /// Why a feature is not allowed.
+    /// Reason for which a feature is not allowed.
     EntitlementReason(Reason::NAMES);
-    /// What gives a feature.
+    /// Kind of source that grants a feature.
     EntitlementSourceKind(["plan"]);
-    /// Whether an MCP server is there; `starting` if it never was so far.
+    /// State of the connection to an MCP server; `starting` until it was connected once.
     McpServerStatus(mcp::Status::NAMES);
-    /// Who changed something.
+    /// Kind of actor of a change.
     AuditActorType(Actor::NAMES);
 }

@@ -39,17 +39,19 @@ const OPENAPI: &str = "/openapi.json";
 const OPENAPI_3_0: &str = "/openapi-3.0.json";
 /// The page that shows it.
 const DOCS: &str = "/docs/";
+/// The page itself, and its icon.
+const DOCS_PAGE: [(&str, &str); 2] =
+    [("index.html", include_str!("docs_page/index.html")), ("icon.svg", include_str!("docs_page/icon.svg"))];
 /// What that page is made of.
-const DOCS_FILES: [&str; 8] = [
-    "index.html",
+const DOCS_FILES: [&str; 5] = [
     "index.css",
     "swagger-ui.css",
     "swagger-ui-bundle.js",
     "swagger-ui-standalone-preset.js",
     "swagger-initializer.js",
-    "favicon-16x16.png",
-    "favicon-32x32.png",
 ];
+/// Where people begin who know no more than the server's address.
+const ROOT: &str = "/";
 /// How long a copy may be used before it is asked about again.
 const FRESH: &str = "public, max-age=300";
 /// The same for the script, which is part of every page of others.
@@ -94,6 +96,10 @@ impl Documents {
             (PIXEL_SCRIPT.to_owned(), Document { is_for_any_origin: true, ..script }),
         ]);
         if with_page {
+            documents.extend(DOCS_PAGE.map(|(name, text)| {
+                let source = || Ok(Bytes::from_static(text.as_bytes()));
+                (format!("{DOCS}{name}"), Document::new(content_type(name), FRESH, source))
+            }));
             let shown = Arc::new(Config::from(OPENAPI));
             documents.extend(DOCS_FILES.map(|name| {
                 let shown = shown.clone();
@@ -107,7 +113,7 @@ impl Documents {
         }
         let documents = documents.into_iter().map(|(path, document)| (path, Arc::new(document)));
         let mut documents: HashMap<_, _> = documents.collect();
-        if let Some(index) = documents.get(&format!("{DOCS}{}", DOCS_FILES[0])).cloned() {
+        if let Some(index) = documents.get(&format!("{DOCS}{}", DOCS_PAGE[0].0)).cloned() {
             documents.insert(DOCS.to_owned(), index);
         }
         Self(documents)
@@ -121,12 +127,16 @@ impl Documents {
         }
         if self.0.contains_key(DOCS) {
             config.service(web::resource("/docs").get(async || web::Redirect::to(DOCS).permanent()));
+            let begin = web::resource(ROOT).get(async || web::Redirect::to(DOCS));
+            let begin = begin.route(web::head().to(async || web::Redirect::to(DOCS)));
+            config.service(begin.default_service(web::to(no_such_operation)));
         }
     }
 
     /// The paths, which all take GET and HEAD.
     pub fn paths(&self) -> impl Iterator<Item = &str> {
-        self.0.keys().map(String::as_str)
+        let root = self.0.contains_key(DOCS).then_some(ROOT);
+        self.0.keys().map(String::as_str).chain(root)
     }
 }
 
@@ -135,7 +145,7 @@ fn content_type(name: &str) -> &'static str {
         Some("html") => "text/html; charset=utf-8",
         Some("css") => "text/css; charset=utf-8",
         Some("js") => "text/javascript; charset=utf-8",
-        Some("png") => "image/png",
+        Some("svg") => "image/svg+xml",
         _ => "application/octet-stream",
     }
 }

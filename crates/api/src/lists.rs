@@ -361,8 +361,8 @@ impl<R: Listed> IntoParams for ListQuery<R> {
         let list = &R::LIST;
         let mut parameters = page_parameters();
         if list.is_log {
-            let about = "What follows the item that this cursor was made for, which is `meta.next_cursor` of another page of the \
-                         same list; no item that was there before is shown twice or left out, however many come meanwhile. Instead of `page`";
+            let about = "Cursor of the page to return: `meta.next_cursor` of the page before. No item is returned twice or left out, \
+                         however many are added meanwhile. Not together with `page`";
             parameters.push(parameter(
                 "cursor",
                 about,
@@ -371,8 +371,8 @@ impl<R: Listed> IntoParams for ListQuery<R> {
         }
         let sorts: Vec<&str> = list.sorts.iter().map(|key| key.name).collect();
         let about = format!(
-            "By what to sort, with commas between, and `-` in front for descending order: `{}`. `{}` if not given; items that \
-             are alike are in the order of their ids",
+            "Members to sort by, separated by commas, with `-` in front for descending order: `{}`. `{}` if not given; ties are \
+             broken by id",
             sorts.join("`, `"),
             list.default_sort
         );
@@ -387,12 +387,14 @@ impl<R: Listed> IntoParams for ListQuery<R> {
             };
             parameters.push(parameter(filter.name, filter.about, schema));
         }
-        let mut ranges =
-            vec![("created_after", "Made then or later"), ("created_before", "Made then or earlier")];
+        let mut ranges = vec![
+            ("created_after", "Return only items created at or after this time"),
+            ("created_before", "Return only items created at or before this time"),
+        ];
         if list.has_updated_at {
             ranges.extend([
-                ("updated_after", "Last changed then or later"),
-                ("updated_before", "Last changed then or earlier"),
+                ("updated_after", "Return only items last changed at or after this time"),
+                ("updated_before", "Return only items last changed at or before this time"),
             ]);
         }
         for (name, about) in ranges {
@@ -401,7 +403,7 @@ impl<R: Listed> IntoParams for ListQuery<R> {
         }
         if let Some(searched) = list.searched {
             let about =
-                format!("Words in {searched}, or the beginnings of words; their case does not matter");
+                format!("Search for words, or beginnings of words, in {searched}; case does not matter");
             parameters.push(parameter(
                 "search",
                 &about,
@@ -421,12 +423,12 @@ impl<R: Listed> IntoParams for ItemQuery<R> {
 
 fn shape_parameters<R: Listed>() -> Vec<Parameter> {
     let list = &R::LIST;
-    let about = "The members to show, with commas between; the id always is. All if not given";
+    let about = "Members to return, separated by commas; `id` is always returned. All if not given";
     let mut parameters = vec![parameter("fields", about, word_list(list.fields, ""))];
     if !list.includes.is_empty() {
         let each: Vec<String> =
             list.includes.iter().map(|include| format!("`{}` ({})", include.name, include.about)).collect();
-        let about = format!("What to show beside, with commas between: {}", each.join(", "));
+        let about = format!("Related objects to include, separated by commas: {}", each.join(", "));
         parameters.push(parameter("include", &about, word_list(&names(list.includes), "")));
     }
     parameters

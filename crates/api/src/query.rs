@@ -73,8 +73,12 @@ pub fn page_parameters() -> Vec<Parameter> {
     let number = |maximum: u32, default: u32| json!({ "type": "integer", "format": "int32", "minimum": 1, "maximum": maximum, "default": default });
     let default = PageRequest::default();
     vec![
-        parameter("page", "Page number", number(PageRequest::MAX_PAGE, default.page)),
-        parameter("per_page", "Items per page", number(PageRequest::MAX_PER_PAGE, default.per_page)),
+        parameter("page", "Number of the page to return", number(PageRequest::MAX_PAGE, default.page)),
+        parameter(
+            "per_page",
+            "Number of items per page",
+            number(PageRequest::MAX_PER_PAGE, default.per_page),
+        ),
     ]
 }
 

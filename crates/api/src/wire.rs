@@ -7,7 +7,7 @@ use utoipa::ToSchema;
 /// copied into each user. The contract renders the real ones.
 macro_rules! envelopes {
     (@item $name:ident $view:ident) => {
-        #[doc = concat!("One `", stringify!($view), "`.")]
+        #[doc = concat!("Response with one `", stringify!($view), "`.")]
         #[derive(utoipa::ToSchema)]
         #[expect(dead_code, reason = "only describes what the contract renders")]
         pub struct $name {
@@ -15,7 +15,7 @@ macro_rules! envelopes {
         }
     };
     (@message $name:ident $view:ident) => {
-        #[doc = concat!("A sentence for people, and a `", stringify!($view), "`.")]
+        #[doc = concat!("Response with a message and one `", stringify!($view), "`.")]
         #[derive(utoipa::ToSchema)]
         #[expect(dead_code, reason = "only describes what the contract renders")]
         pub struct $name {
@@ -50,119 +50,119 @@ macro_rules! envelopes {
 }
 pub(crate) use envelopes;
 
-/// Where a page stands in its list.
+/// Position of a page in its list.
 #[derive(ToSchema)]
 #[expect(dead_code, reason = "only describes what the contract renders")]
 pub struct PageMeta {
-    /// The number of this page.
+    /// Number of this page.
     #[schema(example = 1, minimum = 1)]
     current_page: u32,
-    /// The place of the first item of this page in the list, from 1; null when the page is empty.
+    /// Position of the first item of this page in the list, starting at 1; null if the page is empty.
     #[schema(required, example = 1)]
     from: Option<u64>,
-    /// The number of the last page.
+    /// Number of the last page.
     #[schema(example = 1, minimum = 1)]
     last_page: u64,
-    /// How many items a page can hold.
+    /// Maximum number of items per page.
     #[schema(example = 25, minimum = 1, maximum = 100)]
     per_page: u32,
-    /// The place of the last item of this page in the list; null when the page is empty.
+    /// Position of the last item of this page in the list; null if the page is empty.
     #[schema(required, example = 1)]
     to: Option<u64>,
-    /// How many items the whole list has.
+    /// Number of items in the whole list.
     #[schema(example = 1)]
     total: u64,
 }
 
-/// The addresses of other pages.
+/// URLs of other pages.
 #[derive(ToSchema)]
 #[expect(dead_code, reason = "only describes what the contract renders")]
 pub struct PageLinks {
-    /// The first page.
+    /// URL of the first page.
     #[schema(example = "https://api.example.com/api/v1/resource?page=1")]
     first: String,
-    /// The last page.
+    /// URL of the last page.
     #[schema(example = "https://api.example.com/api/v1/resource?page=1")]
     last: String,
-    /// The page before this one.
+    /// URL of the previous page; null on the first.
     #[schema(required)]
     prev: Option<String>,
-    /// The page after this one.
+    /// URL of the next page; null on the last.
     #[schema(required)]
     next: Option<String>,
 }
 
-/// Where a page stands in its log. By cursor, nothing is counted: then only `per_page` and `next_cursor` are not null.
+/// Position of a page in its log. With a cursor nothing is counted: then only `per_page` and `next_cursor` are not null.
 #[derive(ToSchema)]
 #[expect(dead_code, reason = "only describes what the contract renders")]
 pub struct LogMeta {
-    /// The number of this page.
+    /// Number of this page.
     #[schema(required, example = 1, minimum = 1)]
     current_page: Option<u32>,
-    /// The place of the first item of this page in the list, from 1; null when the page is empty.
+    /// Position of the first item of this page in the list, starting at 1; null if the page is empty.
     #[schema(required, example = 1)]
     from: Option<u64>,
-    /// The number of the last page.
+    /// Number of the last page.
     #[schema(required, example = 1, minimum = 1)]
     last_page: Option<u64>,
-    /// How many items a page can hold.
+    /// Maximum number of items per page.
     #[schema(example = 25, minimum = 1, maximum = 100)]
     per_page: u32,
-    /// The place of the last item of this page in the list; null when the page is empty.
+    /// Position of the last item of this page in the list; null if the page is empty.
     #[schema(required, example = 1)]
     to: Option<u64>,
-    /// How many items the whole list has.
+    /// Number of items in the whole list.
     #[schema(required, example = 1)]
     total: Option<u64>,
-    /// What to give as `cursor` to get what follows this page; null when nothing does.
+    /// Cursor of the page that follows this one; null if there is none.
     #[schema(required)]
     next_cursor: Option<String>,
 }
 
-/// The addresses of other pages of a log.
+/// URLs of other pages of a log.
 #[derive(ToSchema)]
 #[expect(dead_code, reason = "only describes what the contract renders")]
 pub struct LogLinks {
-    /// The first page.
+    /// URL of the first page.
     #[schema(example = "https://api.example.com/api/v1/resource?page=1")]
     first: String,
-    /// The last page; null by cursor.
+    /// URL of the last page; null with a cursor.
     #[schema(required, example = "https://api.example.com/api/v1/resource?page=1")]
     last: Option<String>,
-    /// The page before this one; null by cursor.
+    /// URL of the previous page; null with a cursor.
     #[schema(required)]
     prev: Option<String>,
-    /// The page after this one.
+    /// URL of the next page; null on the last.
     #[schema(required)]
     next: Option<String>,
 }
 
-/// An error.
+/// An error response.
 #[derive(ToSchema)]
 #[expect(dead_code, reason = "only describes what the contract renders")]
 pub struct ErrorBody {
-    /// A stable code.
+    /// Stable, machine-readable error code.
     #[schema(example = "not_found")]
     error: String,
-    /// A sentence for people.
+    /// Human-readable error message.
     #[schema(example = "Resource not found.")]
     message: String,
-    /// What to quote when asking for help.
+    /// Id of the request, for support.
     #[schema(example = "req_abc123def456")]
     request_id: String,
 }
 
-/// An input that breaks rules.
+/// An error response for invalid input.
 #[derive(ToSchema)]
 #[expect(dead_code, reason = "only describes what the contract renders")]
 pub struct ValidationErrorBody {
-    /// `validation_failed`, or `idempotency_key_reused` without `errors`.
+    /// Error code: `validation_failed`, or `idempotency_key_reused` without `errors`.
     #[schema(example = "validation_failed")]
     error: String,
-    /// A sentence for people.
+    /// Human-readable error message.
     #[schema(example = "The given data was invalid.")]
     message: String,
-    /// What to quote when asking for help.
+    /// Id of the request, for support.
     #[schema(example = "req_abc123def456")]
     request_id: String,
     /// Every fault, by field.
@@ -170,29 +170,29 @@ pub struct ValidationErrorBody {
     errors: Option<std::collections::BTreeMap<String, Vec<String>>>,
 }
 
-/// Too many requests.
+/// An error response for too many requests.
 #[derive(ToSchema)]
 #[expect(dead_code, reason = "only describes what the contract renders")]
 pub struct RateLimitErrorBody {
-    /// `rate_limit_exceeded`
+    /// Error code, always `rate_limit_exceeded`.
     #[schema(example = "rate_limit_exceeded")]
     error: String,
-    /// A sentence for people.
+    /// Human-readable error message.
     #[schema(example = "Too many requests. Please retry after 60 seconds.")]
     message: String,
-    /// Seconds to wait.
+    /// Seconds to wait before the next request.
     #[schema(example = 60)]
     retry_after: u64,
-    /// The figure that was reached.
+    /// Limit that was reached.
     #[schema(example = 1000)]
     limit: u64,
-    /// What is left: 0.
+    /// Number of requests left, always 0.
     #[schema(example = 0)]
     remaining: u64,
-    /// When to come again.
+    /// Time at which the limit has room again.
     #[schema(format = DateTime, example = "2026-01-15T11:00:00Z")]
     reset_at: String,
-    /// What to quote when asking for help.
+    /// Id of the request, for support.
     #[schema(example = "req_abc123def456")]
     request_id: String,
 }

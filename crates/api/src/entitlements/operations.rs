@@ -34,7 +34,7 @@ pub fn configure(config: &mut ServiceConfig<'_>) {
 #[utoipa::path(
     tag = "Entitlements", operation_id = "check_entitlement", params(CheckEntitlementQuery),
     extensions(("x-required-scope" = json!("entitlements:read"))),
-    responses((status = 200, description = "The decision: look at `allowed`", body = EntitlementCheckView))
+    responses((status = 200, description = "Decision on the quantity, in `allowed`", body = EntitlementCheckView))
 )]
 #[get("/entitlements/check")]
 async fn check_entitlement(
@@ -52,8 +52,8 @@ async fn check_entitlement(
     tag = "Entitlements", operation_id = "record_usage", request_body = UseEntitlementBody,
     extensions(("x-required-scope" = json!("entitlements:write"))),
     responses(
-        (status = 200, description = "It is counted", body = RecordedUsageView),
-        (status = 403, description = "The plan allows no more, or the API key may not do this", body = EntitlementRefusalBody),
+        (status = 200, description = "The usage is recorded", body = RecordedUsageView),
+        (status = 403, description = "The limit of the plan is reached, or the API key may not do this", body = EntitlementRefusalBody),
     )
 )]
 #[post("/entitlements/usage")]
@@ -71,8 +71,8 @@ async fn record_usage(
     tag = "Entitlements", operation_id = "consume_entitlement", request_body = UseEntitlementBody,
     extensions(("x-required-scope" = json!("entitlements:write"))),
     responses(
-        (status = 200, description = "It is allowed and counted", body = RecordedUsageView),
-        (status = 403, description = "The plan allows no more, or the API key may not do this", body = EntitlementRefusalBody),
+        (status = 200, description = "The usage is allowed and recorded", body = RecordedUsageView),
+        (status = 403, description = "The limit of the plan is reached, or the API key may not do this", body = EntitlementRefusalBody),
     )
 )]
 #[post("/entitlements/consume")]
@@ -84,12 +84,12 @@ async fn consume_entitlement(
 
 /// Give back what is in use
 ///
-/// Of features that count what is in use at a time (`limit`): a seat is free again. Never below zero. The same `idempotency_key` is
+/// Releases usage of features that count what is in use at a time (`limit`): a seat is free again. Never below zero. The same `idempotency_key` is
 /// counted once. Endpoints hear of `entitlement.threshold_cleared` for each threshold that is not reached any more.
 #[utoipa::path(
     tag = "Entitlements", operation_id = "release_entitlement", request_body = UseEntitlementBody,
     extensions(("x-required-scope" = json!("entitlements:write"))),
-    responses((status = 200, description = "It is given back", body = RecordedUsageView))
+    responses((status = 200, description = "The usage is released", body = RecordedUsageView))
 )]
 #[post("/entitlements/release")]
 async fn release_entitlement(
@@ -106,8 +106,8 @@ async fn release_entitlement(
     tag = "Entitlements", operation_id = "set_usage", request_body = SetUsageBody,
     extensions(("x-required-scope" = json!("entitlements:write"))),
     responses(
-        (status = 200, description = "It is set", body = RecordedUsageView),
-        (status = 403, description = "The plan does not allow so much, or the API key may not do this", body = EntitlementRefusalBody),
+        (status = 200, description = "The usage is set", body = RecordedUsageView),
+        (status = 403, description = "The plan does not allow this quantity, or the API key may not do this", body = EntitlementRefusalBody),
     )
 )]
 #[put("/entitlements/usage")]
@@ -147,7 +147,7 @@ async fn change(
 #[utoipa::path(
     tag = "Entitlements", operation_id = "get_entitlement_summary",
     extensions(("x-required-scope" = json!("entitlements:read"))),
-    responses((status = 200, description = "The summary", body = EntitlementSummaryItem))
+    responses((status = 200, description = "Standing of the workspace for every feature of its plan", body = EntitlementSummaryItem))
 )]
 #[get("/entitlements/summary")]
 async fn get_entitlement_summary(call: Call<EntitlementsRead>) -> Result<HttpResponse, ApiError> {

@@ -25,10 +25,10 @@ const MAX_METADATA_BYTES: usize = 16 << 10;
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct CheckEntitlementQuery {
-    /// Feature key to check
+    /// Key of the feature to check
     #[param(min_length = 1, max_length = 128, example = "posts")]
     feature: String,
-    /// Amount to check; 1 if not given
+    /// Quantity to check for; 1 if not given
     #[param(minimum = 0, maximum = 9_007_199_254_740_991_u64)]
     quantity: Option<u64>,
 }
@@ -53,19 +53,20 @@ impl ReadQuery for CheckEntitlementQuery {
     }
 }
 
-/// A use to be counted, or to be given back.
+/// Usage of a feature to record or release.
 #[derive(ToSchema)]
 pub struct UseEntitlementBody {
-    /// Feature key
+    /// Key of the feature
     #[schema(min_length = 1, max_length = 128, example = "api_calls")]
     feature: String,
-    /// How much; 1 if not given, 0 only looks
+    /// Quantity used; 1 if not given, 0 only checks
     #[schema(minimum = 0, maximum = 9_007_199_254_740_991_u64, example = 1)]
     quantity: Option<u64>,
-    /// The same key is counted once, for 32 days, and gets the same decision again
+    /// Key that makes a repetition safe: usage with the same key is counted once within 32 days and gets the same decision
+    /// again
     #[schema(min_length = 1, max_length = 255, example = "order-1234")]
     idempotency_key: Option<String>,
-    /// Anything that is to be remembered with it; up to 16 KiB
+    /// Arbitrary object to store with the usage, up to 16 KiB
     #[schema(value_type = Option<Object>, example = json!({"endpoint": "/api/v1/posts"}))]
     metadata: Option<Json>,
 }
@@ -115,20 +116,21 @@ pub fn quantity(fields: &mut Fields) -> Option<u64> {
     fields.integer("quantity", Null::IsAbsent, 0..=most).and_then(|quantity| u64::try_from(quantity).ok())
 }
 
-/// How much is used altogether.
+/// Absolute usage of a feature.
 #[derive(ToSchema)]
 #[expect(dead_code, reason = "only describes what is read")]
 pub struct SetUsageBody {
-    /// Feature key
+    /// Key of the feature
     #[schema(min_length = 1, max_length = 128, example = "seats")]
     feature: String,
-    /// How much is used
+    /// Total quantity in use
     #[schema(minimum = 0, maximum = 9_007_199_254_740_991_u64, example = 12)]
     quantity: u64,
-    /// The same key is counted once, for 32 days, and gets the same decision again
+    /// Key that makes a repetition safe: usage with the same key is counted once within 32 days and gets the same decision
+    /// again
     #[schema(min_length = 1, max_length = 255, example = "sync-1234")]
     idempotency_key: Option<String>,
-    /// Anything that is to be remembered with it; up to 16 KiB
+    /// Arbitrary object to store with the usage, up to 16 KiB
     #[schema(value_type = Option<Object>, example = json!({"source": "nightly"}))]
     metadata: Option<Json>,
 }
@@ -146,39 +148,39 @@ impl ReadBody for SetUsage {
     }
 }
 
-/// Where a value comes from.
+/// The source of an entitlement.
 #[view(example = {"code": "pro", "limit": 1000})]
 pub struct EntitlementSourceView {
-    /// What gives it.
+    /// Kind of the source.
     #[member(like = EntitlementSourceKind)]
     kind: &'static str,
-    /// Its name.
+    /// Name of the source.
     code: String,
-    /// What it gives; null without a limit.
+    /// Limit that the source grants; null if unlimited.
     limit: Option<u64>,
 }
 
-/// What every answer about a feature says beside the contract's fields.
+/// Details that every answer about a feature has.
 #[view(example = {
     "percentage": 45, "unit": "bytes", "overage": 12, "reset_at": "2026-02-01T00:00:00Z",
 })]
 pub struct EntitlementDetails {
-    /// How it is counted; null if there is no such feature.
+    /// How the feature is counted; null if there is no such feature.
     #[member(like = Option<EntitlementType>)]
     r#type: Option<&'static str>,
-    /// How much of the limit is used, in percent; null without one.
+    /// Share of the limit that is used, in percent; null if unlimited.
     #[serde(serialize_with = "percentage")]
     percentage: Option<f64>,
-    /// What is counted.
+    /// Unit in which the feature is counted.
     #[member(optional)]
     unit: Option<String>,
-    /// How much is used beyond the limit, where that is allowed.
+    /// Quantity used beyond the limit, where the plan allows that.
     #[member(optional)]
     overage: Option<u64>,
-    /// When the count begins anew.
+    /// Time at which the count starts again.
     #[member(optional)]
     reset_at: Option<CalendarTime>,
-    /// Where the value comes from.
+    /// Sources that grant the feature.
     source: Vec<EntitlementSourceView>,
 }
 
@@ -211,32 +213,32 @@ fn percentage<S: Serializer>(percentage: &Option<f64>, serializer: S) -> Result<
     }
 }
 
-/// Whether so much of a feature is allowed.
+/// Decision on a quantity of a feature.
 #[view(example = {
     "allowed": true, "feature": "posts", "message": "Post limit exceeded. Used: 100, Limit: 100", "current_usage": 45,
     "limit": 100, "available": 55, "upgrade_url": "https://example.com/upgrade", "upgrade_plan": "business",
 })]
 pub struct EntitlementCheckView {
-    /// Whether it is.
+    /// Whether the quantity is allowed.
     allowed: bool,
-    /// The feature.
+    /// Key of the feature.
     feature: String,
-    /// Why not.
+    /// Reason for which it is not allowed.
     #[member(optional, like = Option<EntitlementReason>)]
     reason: Option<&'static str>,
-    /// Why not, in words.
+    /// Human-readable reason for which it is not allowed.
     #[member(optional)]
     message: Option<String>,
-    /// How much is used.
+    /// Quantity in use at the moment.
     current_usage: u64,
-    /// What the plan allows; null without a limit.
+    /// Limit of the plan; null if unlimited.
     limit: Option<u64>,
-    /// What is left of it; null without a limit.
+    /// Quantity left within the limit; null if unlimited.
     available: Option<u64>,
-    /// Where to get more.
+    /// URL at which to upgrade the plan.
     #[member(optional)]
     upgrade_url: Option<String>,
-    /// The first plan that would allow it.
+    /// First plan that would allow the quantity.
     #[member(optional)]
     upgrade_plan: Option<String>,
     #[member(flatten)]
@@ -276,20 +278,20 @@ fn message(standing: &FeatureStanding, reason: Reason) -> String {
     text
 }
 
-/// A use that was counted.
+/// Usage that was recorded.
 #[view(example = {
     "recorded": true, "feature": "api_calls", "current_usage": 5001, "limit": 10_000, "available": 4999,
 })]
 pub struct RecordedUsageView {
-    /// That it was; with a quantity of 0, that it could be.
+    /// Whether the usage was recorded or, for a quantity of 0, could be.
     recorded: bool,
-    /// The feature.
+    /// Key of the feature.
     feature: String,
-    /// How much is used now.
+    /// Quantity in use after the change.
     current_usage: u64,
-    /// What the plan allows; null without a limit.
+    /// Limit of the plan; null if unlimited.
     limit: Option<u64>,
-    /// What is left of it; null without a limit.
+    /// Quantity left within the limit; null if unlimited.
     available: Option<u64>,
     #[member(flatten)]
     details: EntitlementDetails,
@@ -313,51 +315,51 @@ impl From<FeatureStanding> for RecordedUsageView {
 #[derive(ToSchema)]
 #[expect(dead_code, reason = "only describes what the contract renders")]
 pub struct EntitlementRefusalBody {
-    /// A stable code.
+    /// Stable, machine-readable error code.
     #[schema(example = "feature_limit_reached")]
     error: String,
-    /// A sentence for people.
+    /// Human-readable error message.
     #[schema(example = "You have reached your limit for this feature.")]
     message: String,
-    /// What to quote when asking for help.
+    /// Id of the request, for support.
     #[schema(example = "req_abc123def456")]
     request_id: String,
-    /// The feature.
+    /// Key of the feature.
     #[schema(nullable = false, example = "posts")]
     feature: Option<String>,
-    /// Where to get more.
+    /// URL at which to upgrade the plan.
     #[schema(nullable = false, example = "https://example.com/upgrade")]
     upgrade_url: Option<String>,
-    /// The first plan that would allow it.
+    /// First plan that would allow the quantity.
     #[schema(nullable = false, example = "business")]
     upgrade_plan: Option<String>,
-    /// That it is not allowed.
+    /// Always false for a refusal.
     #[schema(nullable = false, example = false)]
     allowed: Option<bool>,
-    /// Why not.
+    /// Reason for which it is not allowed.
     #[schema(nullable = false)]
     reason: Option<EntitlementReason>,
-    /// How much is used.
+    /// Quantity in use at the moment.
     #[schema(nullable = false, example = 100)]
     current_usage: Option<u64>,
-    /// What the plan allows.
+    /// Limit of the plan.
     #[schema(example = 100)]
     limit: Option<u64>,
-    /// What is left of it.
+    /// Quantity left within the limit.
     #[schema(example = 0)]
     available: Option<u64>,
-    /// How it is counted.
+    /// How the feature is counted.
     r#type: Option<EntitlementType>,
-    /// How much of the limit is used, in percent.
+    /// Share of the limit that is used, in percent.
     #[schema(example = 100)]
     percentage: Option<f64>,
-    /// What is counted.
+    /// Unit in which the feature is counted.
     #[schema(nullable = false, example = "bytes")]
     unit: Option<String>,
-    /// When the count begins anew.
+    /// Time at which the count starts again.
     #[schema(nullable = false, format = DateTime, example = "2026-02-01T00:00:00Z")]
     reset_at: Option<String>,
-    /// Where the value comes from.
+    /// Sources that grant the feature.
     #[schema(nullable = false)]
     source: Option<Vec<EntitlementSourceView>>,
 }
@@ -379,33 +381,33 @@ pub fn refuse(standing: FeatureStanding) -> Result<FeatureStanding, Error> {
     Err(Error::FeatureLimitReached { feature, upgrade_url, standing: Some(Box::new(members)) })
 }
 
-/// How a workspace stands with one feature.
+/// Standing of a workspace for one feature.
 #[view(example = {"used": 45, "limit": 1000, "available": 955})]
 pub struct EntitlementView {
-    /// How much is used.
+    /// Quantity in use at the moment.
     used: u64,
-    /// What the plan allows; null without a limit.
+    /// Limit of the plan; null if unlimited.
     limit: Option<u64>,
-    /// What is left of it; null without a limit.
+    /// Quantity left within the limit; null if unlimited.
     available: Option<u64>,
-    /// Whether it is on, if it is one that is on or off.
+    /// Whether the feature is switched on; only for features that are on or off.
     #[member(optional)]
     enabled: Option<bool>,
     #[member(flatten)]
     details: EntitlementDetails,
 }
 
-/// How a workspace stands with all features of its plan.
+/// Standing of a workspace for every feature of its plan.
 #[view(example = {
     "workspace_id": 1, "tier": "pro",
     "entitlements": { "posts": { "used": 45, "limit": 1000, "available": 955, "type": "limit", "percentage": 4.5, "source": [{ "kind": "plan", "code": "pro", "limit": 1000 }], }, "api_calls": { "used": 5001, "limit": 10000, "available": 4999, "type": "metered", "percentage": 50.01, "reset_at": "2026-02-01T00:00:00Z", "source": [{ "kind": "plan", "code": "pro", "limit": 10000 }], }, },
 })]
 pub struct EntitlementSummaryView {
-    /// The workspace.
+    /// Numeric id of the workspace.
     workspace_id: WorkspaceId,
     /// Name of the plan of the workspace.
     tier: String,
-    /// The features by their keys, in the plan's order.
+    /// Features by key, in the order of the plan.
     #[member(like = std::collections::BTreeMap<String, EntitlementView>)]
     entitlements: IndexMap<String, EntitlementView>,
 }

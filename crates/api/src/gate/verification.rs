@@ -38,7 +38,7 @@ pub fn configure_forward_auth(config: &mut web::ServiceConfig) {
 #[utoipa::path(
     tag = "API keys", operation_id = "verify_api_key", request_body = VerifyApiKeyBody,
     extensions(("x-required-scope" = json!("api-keys:verify"))),
-    responses((status = 200, description = "The decision", body = VerificationView))
+    responses((status = 200, description = "Decision on the API key", body = VerificationView))
 )]
 #[post("/api-keys/verify")]
 async fn verify_api_key(
@@ -57,15 +57,15 @@ async fn verify_api_key(
 #[utoipa::path(
     get, path = "/api/v1/auth", tag = "API keys", operation_id = "forward_auth",
     params(
-        ("scope" = Option<String>, Query, description = "What the route needs; several with commas between, or given several times, are all needed"),
-        ("environment" = Option<EnvironmentChoice>, Query, description = "Which environment the key must be of; `live` if not given"),
+        ("scope" = Option<String>, Query, description = "Scopes the route requires, all of them: separated by commas, or given several times"),
+        ("environment" = Option<EnvironmentChoice>, Query, description = "Environment the key must be of; `live` if not given"),
         ("deny" = Option<String>, Query, description = "`403` answers 403 instead of 429, which nginx does not know"),
         ("preflight" = Option<String>, Query, description = "`allow` lets CORS preflights pass, which never carry a key: by the request's method, or by `X-Forwarded-Method`"),
     ),
     responses((status = 204, description = "The request may pass, and was counted", headers(
-        ("X-Gatepost-Environment" = String, description = "The environment of the key."),
-        ("X-Gatepost-Key-Id" = i64, description = "The id of the key."),
-        ("X-Gatepost-Scopes" = String, description = "The scopes of the key with blanks between; left out beyond 4,096 bytes."),
+        ("X-Gatepost-Environment" = String, description = "Environment the key belongs to."),
+        ("X-Gatepost-Key-Id" = i64, description = "Numeric id of the key."),
+        ("X-Gatepost-Scopes" = String, description = "Scopes of the key, separated by blanks; left out beyond 4,096 bytes."),
     )))
 )]
 pub async fn forward_auth(req: HttpRequest) -> Result<HttpResponse, ApiError> {

@@ -23,32 +23,32 @@ use crate::{
 
 const MAX_COST: i64 = 1_000_000;
 
-/// A key to decide on.
+/// An API key to verify.
 #[derive(ToSchema)]
 pub struct VerifyApiKeyBody {
-    /// The key that was presented
+    /// Secret of the key that was presented
     #[schema(value_type = String, example = "sk_live_abc123def456ghi789...")]
     key: Secret,
-    /// Scopes that it must allow, all of them
+    /// Scopes the key must have, all of them
     #[schema(value_type = Option<Vec<String>>, max_items = 100, example = json!(["posts:write"]))]
     scopes: Option<ScopeSet>,
-    /// The address that it was presented from; needed for keys that are bound to addresses
+    /// Address the key was presented from; needed for keys that are restricted to addresses
     #[schema(value_type = Option<String>, example = "192.0.2.7")]
     client_ip: Option<IpAddr>,
-    /// What to count against its limits; 1 if not given
+    /// Number of requests to count against the key's limits; 1 if not given
     #[schema(minimum = 0, maximum = 1_000_000, example = 1)]
     cost: Option<u64>,
-    /// A feature that its workspace is to use
+    /// Key of a feature the key's workspace is about to use
     #[schema(min_length = 1, max_length = 128, example = "api_calls")]
     feature: Option<String>,
-    /// How much of the feature; 1 if not given, 0 only looks
+    /// Quantity of the feature; 1 if not given, 0 only checks
     #[schema(minimum = 0, maximum = 9_007_199_254_740_991_u64, example = 1)]
     quantity: Option<u64>,
-    /// By which a repetition of the feature's use is known: it is counted once, for 32 days, and gets the same decision again.
-    /// The limits of the key are spent each time
+    /// Key that makes a repetition of the feature's usage safe: it is counted once within 32 days and gets the same decision
+    /// again. The limits of the API key are spent each time
     #[schema(min_length = 1, max_length = 255, example = "order-1234")]
     idempotency_key: Option<String>,
-    /// Which environment the key must be of; that of the calling key if not given
+    /// Environment the key must be of; that of the calling key if not given
     #[schema(value_type = Option<EnvironmentChoice>)]
     environment: Option<EnvironmentFilter>,
 }
@@ -111,55 +111,55 @@ impl From<VerifyApiKeyBody> for Verification {
     }
 }
 
-/// The decision. A key that is not found, or that the caller may not see, has nothing filled in.
+/// Decision on an API key. For a key that is not found, or that the caller may not see, all other members are null.
 #[view(example = {
     "valid": true, "key_id": 2, "workspace_id": 1, "scopes": ["posts:read", "posts:write"],
 })]
 pub struct VerificationView {
     /// Whether the key may pass.
     valid: bool,
-    /// What was decided.
+    /// Code of the decision.
     #[member(like = VerificationCode)]
     code: &'static str,
-    /// The key.
+    /// Numeric id of the key.
     key_id: Option<ApiKeyId>,
-    /// Its workspace.
+    /// Numeric id of the key's workspace.
     workspace_id: Option<WorkspaceId>,
-    /// The environment that the key belongs to.
+    /// Environment the key belongs to.
     environment: Option<Environment>,
-    /// What it may do.
+    /// Scopes granted to the key.
     scopes: Option<Vec<String>>,
-    /// How it stands against its limits; null if the decision fell before.
+    /// Standing of the key for its rate limits; null if the decision was made before.
     rate_limit: Option<RateLimitView>,
-    /// How its workspace stands with the feature; null if the decision fell before, or none was asked for.
+    /// Standing of the workspace for the feature; null if the decision was made before, or no feature was given.
     entitlement: Option<EntitlementCheckView>,
 }
 
-/// How a key stands against its limits.
+/// Standing of a key for its rate limits.
 #[view]
 pub struct RateLimitView {
-    /// The minute; null if it has no such limit.
+    /// Standing for the sliding minute; null if there is no such limit.
     minute: Option<StandingView>,
-    /// The UTC day; null if it has no such limit.
+    /// Standing for the UTC day; null if there is no such limit.
     day: Option<StandingView>,
-    /// The minute of all keys of its workspace together, where the plan bounds them.
+    /// Standing of all keys of the workspace together for the sliding minute, if the plan limits it.
     #[member(optional)]
     workspace_minute: Option<StandingView>,
-    /// The same of the UTC day.
+    /// Standing of all keys of the workspace together for the UTC day, if the plan limits it.
     #[member(optional)]
     workspace_day: Option<StandingView>,
     /// Seconds to wait after `RATE_LIMITED`; null otherwise.
     retry_after: Option<u64>,
 }
 
-/// How a key stands against one limit.
+/// Standing for one rate limit.
 #[view(from = Standing, example = {"limit": 5000, "remaining": 4999, "reset_at": "2026-01-15T10:31:01Z"})]
 pub struct StandingView {
-    /// What the plan allows.
+    /// Number of requests allowed.
     limit: u64,
-    /// What is left of it.
+    /// Number of requests left.
     remaining: u64,
-    /// When it has room again.
+    /// Time at which the limit has room again.
     #[member(from = source.reset_at.rounded_up().into())]
     reset_at: CalendarTime,
 }

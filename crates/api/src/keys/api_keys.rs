@@ -58,7 +58,7 @@ async fn list_api_keys(call: Call<ApiKeysRead, ListQuery<ApiKeyList>>) -> Result
 #[utoipa::path(
     tag = "API keys", operation_id = "create_api_key", request_body = CreateApiKeyBody,
     extensions(("x-required-scope" = json!("api-keys:write"))),
-    responses((status = 201, description = "The new key, with its secret", body = CreatedApiKeyMessage))
+    responses((status = 201, description = "The new API key, with its secret", body = CreatedApiKeyMessage))
 )]
 #[post("/api-keys")]
 async fn create_api_key(
@@ -75,9 +75,9 @@ async fn create_api_key(
 /// Get an API key
 #[utoipa::path(
     tag = "API keys", operation_id = "get_api_key",
-    params(("id" = i64, Path, description = "API key ID"), ItemQuery<ApiKeyList>),
+    params(("id" = i64, Path, description = "Numeric id of the API key"), ItemQuery<ApiKeyList>),
     extensions(("x-required-scope" = json!("api-keys:read"))),
-    responses((status = 200, description = "The key, without its secret", body = ApiKeyItem))
+    responses((status = 200, description = "The API key, without its secret", body = ApiKeyItem))
 )]
 #[get("/api-keys/{id}")]
 async fn get_api_key(call: Call<ApiKeysRead, ItemQuery<ApiKeyList>>) -> Result<HttpResponse, ApiError> {
@@ -95,9 +95,9 @@ async fn get_api_key(call: Call<ApiKeysRead, ItemQuery<ApiKeyList>>) -> Result<H
 /// addresses than its own. The last key that can manage the root workspace keeps `api-keys:write` (409).
 #[utoipa::path(
     tag = "API keys", operation_id = "update_api_key", request_body = UpdateApiKeyBody,
-    params(("id" = i64, Path, description = "API key ID")),
+    params(("id" = i64, Path, description = "Numeric id of the API key")),
     extensions(("x-required-scope" = json!("api-keys:write"))),
-    responses((status = 200, description = "The key as it is now", body = ApiKeyMessage))
+    responses((status = 200, description = "The API key after the change", body = ApiKeyMessage))
 )]
 #[patch("/api-keys/{id}")]
 async fn update_api_key(
@@ -117,9 +117,9 @@ async fn update_api_key(
 ///
 /// The next request with it is refused. The last key that can manage the root workspace is not revoked (409).
 #[utoipa::path(
-    tag = "API keys", operation_id = "revoke_api_key", params(("id" = i64, Path, description = "API key ID")),
+    tag = "API keys", operation_id = "revoke_api_key", params(("id" = i64, Path, description = "Numeric id of the API key")),
     extensions(("x-required-scope" = json!("api-keys:delete"))),
-    responses((status = 204, description = "The key is revoked"))
+    responses((status = 204, description = "The API key is revoked"))
 )]
 #[delete("/api-keys/{id}")]
 async fn revoke_api_key(call: Call<ApiKeysDelete>) -> Result<HttpResponse, ApiError> {
@@ -138,10 +138,10 @@ async fn revoke_api_key(call: Call<ApiKeysDelete>) -> Result<HttpResponse, ApiEr
 /// hold every scope of the key; and, unless it rotates itself, end no earlier, be allowed no fewer addresses and have no lower tier.
 #[utoipa::path(
     tag = "API keys", operation_id = "rotate_api_key", request_body = RotateApiKeyBody,
-    params(("id" = i64, Path, description = "API key ID")),
+    params(("id" = i64, Path, description = "Numeric id of the API key")),
     extensions(("x-required-scope" = json!("api-keys:write"))),
     responses(
-        (status = 200, description = "The new key, with its secret", body = RotatedApiKeyMessage),
+        (status = 200, description = "The new API key, with its secret", body = RotatedApiKeyMessage),
     )
 )]
 #[post("/api-keys/{id}/rotate")]
@@ -164,9 +164,9 @@ async fn rotate_api_key(
 /// in use.
 #[utoipa::path(
     tag = "API keys", operation_id = "get_api_key_usage",
-    params(("id" = i64, Path, description = "API key ID"), ApiKeyUsageQuery),
+    params(("id" = i64, Path, description = "Numeric id of the API key"), ApiKeyUsageQuery),
     extensions(("x-required-scope" = json!("api-keys:read"))),
-    responses((status = 200, description = "The key's usage", body = ApiKeyUsageItem))
+    responses((status = 200, description = "Usage of the API key by day", body = ApiKeyUsageItem))
 )]
 #[get("/api-keys/{id}/usage")]
 async fn get_api_key_usage(call: Call<ApiKeysRead, ApiKeyUsageQuery>) -> Result<HttpResponse, ApiError> {

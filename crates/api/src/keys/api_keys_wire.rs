@@ -24,7 +24,7 @@ use crate::{
 const DEFAULT_GRACE_PERIOD_HOURS: u16 = 24;
 const MAX_GRACE_PERIOD_HOURS: u16 = 168;
 
-/// A new API key with its secret.
+/// A new API key, with its secret.
 #[view(example = {
     "id": 2, "name": "Mobile App Key", "key": "sk_live_abc123def456ghi789...", "prefix": "sk_live_abc",
     "scopes": ["posts:read", "users:read"], "rate_limit_tier": "pro", "allowed_ips": [],
@@ -33,23 +33,23 @@ const MAX_GRACE_PERIOD_HOURS: u16 = 168;
 pub struct CreatedApiKeyView {
     /// Numeric id of the API key.
     id: ApiKeyId,
-    /// A label for people.
+    /// Human-readable label of the API key.
     name: String,
-    /// The secret; it is shown in this answer only.
+    /// Secret of the key; shown in this response only.
     key: String,
-    /// How the key begins.
+    /// First characters of the secret, to recognise the key by.
     prefix: String,
-    /// What it may do.
+    /// Scopes granted to the key.
     scopes: Vec<String>,
-    /// The environment that it belongs to.
+    /// Environment the key belongs to.
     environment: Environment,
-    /// The plan that governs its limits; null follows the workspace's tier.
+    /// Plan whose limits apply to the key; null to follow the workspace's tier.
     rate_limit_tier: Option<String>,
-    /// From where it may be used; empty is from everywhere.
+    /// Addresses and CIDR ranges the key may be used from; empty means everywhere.
     allowed_ips: Vec<String>,
-    /// When it ends; null is never.
+    /// Time at which the key expires; null if it never does.
     expires_at: Option<CalendarTime>,
-    /// When it was made.
+    /// Time at which the key was created.
     created_at: Timestamp,
 }
 
@@ -71,36 +71,36 @@ impl From<NewKey> for CreatedApiKeyView {
     }
 }
 
-/// The key that a rotation made, with its secret.
+/// The API key that a rotation created, with its secret.
 #[view(example = {
     "id": 3, "name": "Mobile App Key", "key": "sk_live_new123key456...", "prefix": "sk_live_new",
     "scopes": ["posts:read", "users:read"], "rate_limit_tier": "pro", "allowed_ips": [], "rotated_from_id": 2,
     "grace_period_ends_at": "2026-01-16T10:30:00Z", "created_at": "2026-01-15T10:30:00Z",
 })]
 pub struct RotatedApiKeyView {
-    /// The number of the new key.
+    /// Numeric id of the new API key.
     id: ApiKeyId,
-    /// A label for people.
+    /// Human-readable label of the API key.
     name: String,
-    /// The secret; it is shown in this answer only.
+    /// Secret of the new key; shown in this response only.
     key: String,
-    /// How the key begins.
+    /// First characters of the secret, to recognise the key by.
     prefix: String,
-    /// What it may do.
+    /// Scopes granted to the key.
     scopes: Vec<String>,
-    /// The environment that it belongs to.
+    /// Environment the key belongs to.
     environment: Environment,
-    /// The plan that governs its limits; null follows the workspace's tier.
+    /// Plan whose limits apply to the key; null to follow the workspace's tier.
     rate_limit_tier: Option<String>,
-    /// From where it may be used; empty is from everywhere.
+    /// Addresses and CIDR ranges the key may be used from; empty means everywhere.
     allowed_ips: Vec<String>,
-    /// When the new key ends; null is never.
+    /// Time at which the new key expires; null if it never does.
     expires_at: Option<CalendarTime>,
-    /// The key that it replaced.
+    /// Id of the API key that was replaced.
     rotated_from_id: Option<ApiKeyId>,
-    /// Until when the old key works.
+    /// End of the grace period in which the old key still works.
     grace_period_ends_at: Timestamp,
-    /// When the new key was made.
+    /// Time at which the new key was created.
     created_at: Timestamp,
 }
 
@@ -143,12 +143,12 @@ impl Listed for ApiKeyList {
             Filter {
                 name: "status",
                 values: Values::OneOf(&KeyStatus::NAMES),
-                about: "Of one status only; all that are not revoked if not given",
+                about: "Return only keys with this status; all that are not revoked if not given",
             },
             Filter {
                 name: "environment",
                 values: Values::OneOf(&Environment::NAMES),
-                about: "Of one environment only; both if not given",
+                about: "Return only keys of this environment; of both if not given",
             },
         ],
         has_updated_at: true,
@@ -174,16 +174,16 @@ impl From<&ListQuery<ApiKeyList>> for ListApiKeys {
     }
 }
 
-/// An API key to be made.
+/// An API key to create.
 #[derive(ToSchema)]
 pub struct CreateApiKeyBody {
-    /// Key name
+    /// Human-readable label of the API key
     #[schema(min_length = 1, max_length = 255, example = "Mobile App Key")]
     name: String,
-    /// Permission scopes; `read` and `write` if not given
+    /// Scopes to grant; `read` and `write` if not given
     #[schema(value_type = Option<Vec<String>>, max_items = 100, example = json!(["posts:read", "users:read"]))]
     scopes: Option<ScopeSet>,
-    /// The environment that it belongs to; the caller's own if not given
+    /// Environment the key belongs to; that of the calling key if not given
     #[schema(value_type = Option<EnvironmentWord>)]
     environment: Option<Environment>,
     /// Rate limit tier, not above the workspace's nor the caller's own; the caller's own if not given, or the workspace's
@@ -218,13 +218,13 @@ impl From<CreateApiKeyBody> for CreateApiKey {
     }
 }
 
-/// What to change of an API key; what is left out stays as it is.
+/// Changes to an API key; members that are left out stay as they are.
 #[derive(ToSchema)]
 pub struct UpdateApiKeyBody {
-    /// Key name
+    /// Human-readable label of the API key
     #[schema(min_length = 1, max_length = 255, nullable = false, example = "Mobile App Key")]
     name: Option<String>,
-    /// Permission scopes
+    /// Scopes to grant, replacing those of before
     #[schema(value_type = Vec<String>, nullable = false, required = false, max_items = 100, example = json!(["posts:read"]))]
     scopes: Option<ScopeSet>,
     /// Addresses and CIDR ranges that the key may be used from; null or empty for everywhere
@@ -253,7 +253,7 @@ impl From<UpdateApiKeyBody> for UpdateApiKey {
     }
 }
 
-/// How to rotate an API key.
+/// Options for rotating an API key.
 #[derive(ToSchema)]
 pub struct RotateApiKeyBody {
     /// Hours in which both keys work; 24 if not given, 0 ends the old one at once

@@ -13,40 +13,40 @@ use crate::{
 const DEFAULT_DAYS: u32 = 30;
 const MAX_DAYS: u32 = 90;
 
-/// What an API key was used for.
+/// Usage of an API key by day.
 #[view(example = {"api_key_id": 3, "last_used_at": "2026-01-15T10:30:00Z"})]
 pub struct ApiKeyUsageView {
-    /// The key.
+    /// Numeric id of the API key.
     api_key_id: ApiKeyId,
-    /// When it was last used; null if never.
+    /// Time of the last request made with the key; null if it was never used.
     last_used_at: Option<Timestamp>,
-    /// Its days, the newest first.
+    /// Days with their request counts, newest first.
     days: Vec<DayUsageView>,
-    /// The key that it replaced; null if it replaced none.
+    /// API key that this one replaced; null if it replaced none.
     replaced: Option<ReplacedKeyView>,
 }
 
-/// The requests of one UTC day.
+/// Request counts of one UTC day.
 #[view(example = {
     "date": "2026-01-15", "total": 45, "successes": 42, "redirects": 0, "refusals": 3, "failures": 0,
 })]
 pub struct DayUsageView {
-    /// The day.
+    /// UTC day of the counts.
     #[member(format = "date")]
     date: String,
-    /// All requests.
+    /// Number of all requests.
     total: u64,
-    /// Answered with 1xx or 2xx.
+    /// Number of requests answered with 1xx or 2xx.
     successes: u64,
-    /// Answered with 3xx.
+    /// Number of requests answered with 3xx.
     redirects: u64,
-    /// Answered with 4xx.
+    /// Number of requests answered with 4xx.
     refusals: u64,
-    /// Answered with 5xx.
+    /// Number of requests answered with 5xx.
     failures: u64,
 }
 
-/// The key that a rotation replaced.
+/// An API key that was replaced by a rotation.
 #[view(example = {
     "id": 2, "last_used_at": "2026-01-15T09:00:00Z", "used_since_rotation": false,
     "grace_period_ends_at": "2026-01-16T10:30:00Z",
@@ -54,11 +54,11 @@ pub struct DayUsageView {
 pub struct ReplacedKeyView {
     /// Numeric id of the API key.
     id: ApiKeyId,
-    /// When it was last used; null if never.
+    /// Time of the last request made with the key; null if it was never used.
     last_used_at: Option<Timestamp>,
-    /// Whether it was used since it was replaced: somebody still has to change over.
+    /// Whether the key was used after its rotation, so that somebody still has to switch.
     used_since_rotation: bool,
-    /// Until when it works.
+    /// End of the grace period in which the key still works.
     grace_period_ends_at: Option<Timestamp>,
 }
 
@@ -93,7 +93,7 @@ envelopes! {
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct ApiKeyUsageQuery {
-    /// How many days, today included
+    /// Number of days to return, today included
     #[param(minimum = 1, maximum = 90, default = 30)]
     days: Option<u32>,
 }

@@ -42,9 +42,9 @@ async fn list_mcp_servers(call: Call<McpRead, PageQuery>) -> Result<HttpResponse
 
 /// Get an MCP server
 #[utoipa::path(
-    tag = "MCP", operation_id = "get_mcp_server", params(("id" = String, Path, description = "MCP server ID")),
+    tag = "MCP", operation_id = "get_mcp_server", params(("id" = String, Path, description = "Id of the MCP server")),
     extensions(("x-required-scope" = json!("mcp:read"))),
-    responses((status = 200, description = "The server", body = McpServerItem))
+    responses((status = 200, description = "The MCP server with its tools", body = McpServerItem))
 )]
 #[get("/mcp/servers/{id}")]
 async fn get_mcp_server(call: Call<McpRead>) -> Result<HttpResponse, ApiError> {
@@ -55,7 +55,7 @@ async fn get_mcp_server(call: Call<McpRead>) -> Result<HttpResponse, ApiError> {
 /// List the tools of an MCP server
 #[utoipa::path(
     tag = "MCP", operation_id = "list_mcp_tools",
-    params(("id" = String, Path, description = "MCP server ID"), PageQuery),
+    params(("id" = String, Path, description = "Id of the MCP server"), PageQuery),
     extensions(("x-required-scope" = json!("mcp:read"))),
     responses((status = 200, description = "One page of tools", body = McpToolPage))
 )]
@@ -74,7 +74,7 @@ async fn list_mcp_tools(call: Call<McpRead, PageQuery>) -> Result<HttpResponse, 
 #[utoipa::path(
     tag = "MCP", operation_id = "call_mcp_tool", request_body = CallMcpToolBody,
     extensions(("x-required-scope" = json!("mcp:write"))),
-    responses((status = 200, description = "What the tool answered", body = McpToolResultView))
+    responses((status = 200, description = "Answer of the tool", body = McpToolResultView))
 )]
 #[post("/mcp/tools/call")]
 async fn call_mcp_tool(call: Call<McpCall, NoQuery, CallMcpToolBody>) -> Result<HttpResponse, ApiError> {
@@ -86,13 +86,13 @@ async fn call_mcp_tool(call: Call<McpCall, NoQuery, CallMcpToolBody>) -> Result<
 
 /// Get an MCP resource
 ///
-/// By its URI, with or without its slashes escaped; only what a server lists, or has a template for. From the first server that
+/// Reads a resource by its URI, with or without its slashes escaped; only what a server lists, or has a template for. From the first server that
 /// does, or from the one that `server` names.
 #[utoipa::path(
     tag = "MCP", operation_id = "get_mcp_resource",
-    params(("uri" = String, Path, description = "Resource URI"), McpResourceQuery),
+    params(("uri" = String, Path, description = "URI of the resource"), McpResourceQuery),
     extensions(("x-required-scope" = json!("mcp:read"))),
-    responses((status = 200, description = "The resource", body = McpResourceItem))
+    responses((status = 200, description = "The resource with its parts", body = McpResourceItem))
 )]
 #[get("/mcp/resources/{uri:.+}")]
 async fn get_mcp_resource(call: Call<McpRead, McpResourceQuery>) -> Result<HttpResponse, ApiError> {

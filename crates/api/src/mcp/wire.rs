@@ -17,26 +17,26 @@ use crate::{
 
 const MAX_NAME_CHARS: usize = 128;
 
-/// A server that offers tools and resources.
+/// An MCP server with its tools.
 #[view(example = {
     "id": "filesystem", "name": "Filesystem Server", "description": "File and directory operations",
     "tools": ["read_file", "write_file", "list_directory"], "stale": false, "problems": [],
 })]
 pub struct McpServerView {
-    /// What it is called in paths and scopes.
+    /// Id of the server, as used in paths and scopes.
     id: String,
-    /// A name for people.
+    /// Human-readable name of the server.
     name: String,
-    /// What it is for.
+    /// Human-readable description of the server.
     description: Option<String>,
-    /// The names of its tools.
+    /// Names of the server's tools.
     tools: Vec<String>,
-    /// Whether it is there.
+    /// State of the connection to the server.
     #[member(like = McpServerStatus)]
     status: &'static str,
-    /// Whether the tools are from before it went down.
+    /// Whether the tools are those from before the server went down.
     stale: bool,
-    /// What it says of its tools and resources that is not as the protocol has it. At most 100
+    /// Violations of the protocol in what the server says of its tools and resources, at most 100.
     problems: Vec<McpProblemView>,
 }
 
@@ -46,11 +46,11 @@ pub struct McpServerView {
     "message": "Not checked: \"strng\" is not valid under any of the schemas listed in the 'anyOf' keyword",
 })]
 pub struct McpProblemView {
-    /// The tool; null for a resource, a template, or a tool without a name.
+    /// Name of the tool; null for a resource, a template, or a tool without a name.
     tool: Option<String>,
-    /// Where the keyword stands that is not checked, as a JSON pointer; null if the item is left out.
+    /// JSON pointer to the schema keyword that is not checked; null if the whole item is left out.
     keyword: Option<String>,
-    /// What is wrong.
+    /// Human-readable description of the problem.
     message: String,
 }
 
@@ -69,18 +69,18 @@ impl From<&Server> for McpServerView {
     }
 }
 
-/// An argument of a tool.
+/// A parameter of a tool.
 #[view(example = {"type": "string", "description": "File path to read", "required": true})]
 pub struct McpToolParameterView {
-    /// Its JSON type; several with ` | ` between, `any` if the tool names none.
+    /// JSON type of the parameter; several are separated by ` | `, `any` if the tool names none.
     r#type: String,
-    /// What it is for.
+    /// Human-readable description of the parameter.
     description: Option<String>,
-    /// Whether it must be there.
+    /// Whether the parameter is required.
     required: bool,
 }
 
-/// A tool.
+/// A tool of an MCP server.
 #[view(example = {
     "name": "read_file", "description": "Read contents of a file",
     "parameters": {"path": {"type": "string", "description": "File path to read", "required": true}},
@@ -88,16 +88,16 @@ pub struct McpToolParameterView {
     "unchecked": [],
 })]
 pub struct McpToolView {
-    /// Its name.
+    /// Name of the tool.
     name: String,
-    /// What it does.
+    /// Human-readable description of the tool.
     description: Option<String>,
-    /// Its arguments by name, in short.
+    /// Parameters by name, in short.
     parameters: BTreeMap<String, McpToolParameterView>,
-    /// The same as JSON Schema.
+    /// Parameters as JSON Schema.
     input_schema: Map<String, Value>,
-    /// The keywords of the schema that arguments are not checked by, as JSON pointers; one empty pointer for the whole schema. The
-    /// server's `problems` say why: they are malformed, or lead on too many paths
+    /// JSON pointers to the schema keywords that arguments are not checked against; one empty pointer for the whole schema. The
+    /// server's `problems` say why: they are malformed, or lead to too many paths
     unchecked: Vec<String>,
 }
 
@@ -121,26 +121,26 @@ impl From<Tool> for McpToolView {
     }
 }
 
-/// What a tool answered.
+/// Result of a tool call.
 #[view]
 pub struct McpToolResultView {
-    /// What it answered.
+    /// Answer of the tool.
     result: McpToolAnswerView,
 }
 
-/// What a tool answered.
+/// Answer of a tool.
 #[view(example = {"content": "File contents here...", "size": 1234, "is_error": false})]
 pub struct McpToolAnswerView {
-    /// The texts, with line breaks between.
+    /// Text of the answer; several texts are joined by line breaks.
     content: String,
-    /// How many bytes of text and other blocks.
+    /// Size of all text and other blocks in bytes.
     size: usize,
-    /// Whether the tool says that it failed.
+    /// Whether the tool reports an error.
     is_error: bool,
-    /// Everything that is not text, such as images, as the server wrote it.
+    /// Blocks that are not text, such as images, exactly as the server wrote them.
     #[member(optional, like = Vec<JsonObject>)]
     blocks: Vec<Box<RawValue>>,
-    /// The same as data, if the tool answers such, as the server wrote it.
+    /// Structured content of the answer, exactly as the server wrote it.
     #[member(optional)]
     structured_content: Option<Box<RawValue>>,
 }
@@ -152,29 +152,29 @@ impl From<ToolAnswer> for McpToolResultView {
     }
 }
 
-/// A part of a resource: a text, or bytes.
+/// A part of a resource: text or binary.
 #[view(example = {"uri": "file:///notes/today.txt", "mime_type": "text/plain", "text": "Buy milk"})]
 pub struct McpResourceContentView {
-    /// Its own URI.
+    /// URI of the part.
     uri: String,
-    /// Its media type.
+    /// Media type of the part.
     mime_type: Option<String>,
-    /// A text.
+    /// Text of the part.
     #[member(optional)]
     text: Option<String>,
-    /// Bytes in base64.
+    /// Bytes of the part in base64.
     #[member(optional)]
     blob: Option<String>,
 }
 
-/// A resource.
+/// A resource of an MCP server.
 #[view(example = {"uri": "file:///notes/today.txt", "server": "filesystem"})]
 pub struct McpResourceView {
-    /// Its URI.
+    /// URI of the resource.
     uri: String,
-    /// The server that it is from.
+    /// Id of the server that offers the resource.
     server: String,
-    /// Its parts, most often one.
+    /// Parts of the resource, usually one.
     contents: Vec<McpResourceContentView>,
 }
 
@@ -203,7 +203,7 @@ envelopes! {
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct McpResourceQuery {
-    /// The server; the first that offers the resource if not given
+    /// Id of the server; the first that offers the resource if not given
     #[param(min_length = 1, max_length = 128, example = "filesystem")]
     server: Option<String>,
 }
@@ -222,16 +222,16 @@ impl ReadQuery for McpResourceQuery {
     }
 }
 
-/// A call of a tool.
+/// A tool to call.
 #[derive(ToSchema)]
 pub struct CallMcpToolBody {
-    /// MCP server ID
+    /// Id of the MCP server
     #[schema(min_length = 1, max_length = 128, example = "filesystem")]
     server: String,
-    /// The name of the tool
+    /// Name of the tool
     #[schema(min_length = 1, max_length = 128, example = "read_file")]
     tool: String,
-    /// What the tool is called with; nothing if not given
+    /// Arguments of the tool; none if not given
     #[schema(value_type = Option<BTreeMap<String, Value>>, example = json!({"path": "/path/to/file.txt"}))]
     arguments: Arguments,
 }

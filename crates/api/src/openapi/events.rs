@@ -5,27 +5,23 @@ use serde_json::{Value, json};
 
 /// Type of the event, when it is sent, and the schema of its `data`.
 pub const EVENTS: [(&str, &str, &str); 13] = [
-    ("api_key.created", "An API key was made", "ApiKeyEventData"),
+    ("api_key.created", "An API key was created", "ApiKeyEventData"),
     ("api_key.updated", "An API key was changed", "ApiKeyEventData"),
     ("api_key.rotated", "An API key was replaced; the data is the new one's", "RotatedApiKeyEventData"),
     ("api_key.revoked", "An API key was revoked", "ApiKeyEventData"),
-    ("workspace.created", "A workspace was made", "WorkspaceEventData"),
+    ("workspace.created", "A workspace was created", "WorkspaceEventData"),
     ("workspace.updated", "A workspace was changed", "WorkspaceEventData"),
     ("workspace.deleted", "A workspace was deleted", "WorkspaceEventData"),
-    ("entitlement.threshold_reached", "So much of a feature is used in its period", "ThresholdEventData"),
-    ("entitlement.threshold_cleared", "So much of a feature is used no more", "ThresholdEventData"),
+    ("entitlement.threshold_reached", "The usage of a feature reached a threshold", "ThresholdEventData"),
+    ("entitlement.threshold_cleared", "The usage of a feature fell below a threshold", "ThresholdEventData"),
     ("seo.report.created", "An SEO report was submitted", "SeoReportEventData"),
     (
         "seo.score.dropped",
         "A score is 10 points or more below what it was in the last report on the page",
         "SeoScoreDroppedEventData",
     ),
-    (
-        "webhook.disabled",
-        "An endpoint said that it is gone, and gets no more deliveries",
-        "WebhookDisabledEventData",
-    ),
-    ("webhook.test", "Somebody asked for a test", "WebhookTestEventData"),
+    ("webhook.disabled", "An endpoint answered 410 Gone and was disabled", "WebhookDisabledEventData"),
+    ("webhook.test", "A test delivery was requested", "WebhookTestEventData"),
 ];
 
 /// Adds the section, and the schemas that it needs.
@@ -45,7 +41,7 @@ pub fn add(document: &mut Value) {
         webhooks.insert(event_type.to_owned(), webhook(event_type, about, &name));
     }
     let mut own = event("");
-    own["properties"]["data"] = json!({ "description": "What the event was published with." });
+    own["properties"]["data"] = json!({ "description": "Data the event was published with." });
     document["components"]["schemas"]["PublishedEvent"] = own;
     let about = "An event that a tenant has published, of whatever type";
     webhooks.insert("published".to_owned(), webhook("published", about, "PublishedEvent"));
@@ -56,12 +52,12 @@ pub fn add(document: &mut Value) {
 fn event(data: &str) -> Value {
     json!({
         "type": "object",
-        "description": "What is sent to endpoints.",
+        "description": "An event as it is posted to endpoints.",
         "required": ["id", "type", "created_at", "workspace_id", "environment", "data"],
         "properties": {
-            "id": { "type": "string", "description": "The event's id, the same in every delivery and attempt.", "example": "evt_abc123def456" },
-            "type": { "type": "string", "description": "What happened." },
-            "created_at": { "type": "string", "format": "date-time", "description": "When it happened.", "example": "2026-01-15T10:30:00Z" },
+            "id": { "type": "string", "description": "Id of the event, the same in every delivery and attempt.", "example": "evt_abc123def456" },
+            "type": { "type": "string", "description": "Type of the event." },
+            "created_at": { "type": "string", "format": "date-time", "description": "Time at which the event happened.", "example": "2026-01-15T10:30:00Z" },
             "workspace_id": { "type": "integer", "format": "int64", "description": "Numeric id of the workspace.", "example": 1 },
             "environment": { "type": "string", "enum": ["live", "test"], "description": "Environment: `live` or `test`.", "example": "live" },
             "data": { "$ref": data },
@@ -80,16 +76,16 @@ fn webhook(event_type: &str, about: &str, schema: &str) -> Value {
             "description": "Signed by Standard Webhooks, with the endpoint's secret. Any answer from 200 to 299 counts as received.",
             "security": [],
             "parameters": [
-                header("webhook-id", "The event's id; the same when a delivery is repeated."),
-                header("webhook-timestamp", "When this attempt was signed, in Unix seconds."),
-                header("webhook-signature", "One or more signatures, `v1,` and base64, with blanks between."),
+                header("webhook-id", "Id of the event; the same when a delivery is repeated."),
+                header("webhook-timestamp", "Time at which this attempt was signed, in Unix seconds."),
+                header("webhook-signature", "One or more signatures, each `v1,` and base64, separated by blanks."),
                 header("X-Webhook-Signature", "`sha256=` and the HMAC of the body in hexadecimal."),
             ],
             "requestBody": {
                 "required": true,
                 "content": { "application/json": { "schema": { "$ref": format!("#/components/schemas/{schema}") } } },
             },
-            "responses": { "200": { "description": "Received" } },
+            "responses": { "200": { "description": "The event was received" } },
         },
     })
 }

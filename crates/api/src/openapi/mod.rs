@@ -20,25 +20,21 @@ pub use version_3_0::document as document_3_0;
 #[openapi(
     info(
         title = "Gatepost API",
-        description = "API keys, scopes, rate limits, entitlements and signed webhooks.\n\nErrors have `error`, `message` and \
-                       `request_id`. To a caller whose `Accept` wants `application/problem+json` at least as much as \
-                       `application/json`, the same errors are told as RFC 9457 has it: `type`, `title`, `status`, `detail`, `code` \
-                       and `request_id`, with the same members beside. A new value of an enumeration in an answer counts as a change \
-                       that breaks clients.",
+        description = include_str!("introduction.md"),
         license(name = "MIT OR Apache-2.0", identifier = "MIT OR Apache-2.0")
     ),
-    servers((url = "/", description = "This server")),
+    servers((url = "/", description = "The server that serves this document")),
     tags(
-        (name = "Workspaces", description = "The tenants."),
-        (name = "API keys", description = "Keys, their scopes and their life."),
-        (name = "Events", description = "What happened, to be told to endpoints."),
-        (name = "Webhooks", description = "Endpoints, and the deliveries on their way there."),
-        (name = "Entitlements", description = "What the plan allows, and how much of it is used."),
-        (name = "SEO", description = "What was found out about pages."),
-        (name = "Pixel", description = "Visits of pages, told without a key by the pages themselves."),
-        (name = "Analytics", description = "How much happened when."),
-        (name = "MCP", description = "Tools and resources of MCP servers, behind the same keys."),
-        (name = "Audit log", description = "Who changed what."),
+        (name = "Workspaces", description = "Workspaces are the tenants: each has its own keys, endpoints and usage."),
+        (name = "API keys", description = "API keys with scopes, rotation, expiry and revocation."),
+        (name = "Events", description = "Events of your application, which are delivered to webhook endpoints."),
+        (name = "Webhooks", description = "Webhook endpoints, and the deliveries of events to them."),
+        (name = "Entitlements", description = "Features and limits of the plan, and how much of them is used."),
+        (name = "SEO", description = "Reports on the quality of web pages, and the issues they list."),
+        (name = "Pixel", description = "Tracking of page visits, which pages report without an API key."),
+        (name = "Analytics", description = "Counts of requests and page visits by period of time."),
+        (name = "MCP", description = "Tools and resources of MCP servers, called with the same API keys."),
+        (name = "Audit log", description = "A log of every change: who changed what and when."),
     ),
     paths(crate::gate::verification::forward_auth),
     components(schemas(wire::ErrorBody, wire::RateLimitErrorBody, wire::ValidationErrorBody,
@@ -120,8 +116,8 @@ fn collect(outcomes: &Value) -> Value {
 
     let components = &mut document["components"];
     components["securitySchemes"] = json!({
-        "bearer": { "type": "http", "scheme": "bearer", "description": "The API key." },
-        "basic": { "type": "http", "scheme": "basic", "description": "The API key as user name, without password." },
+        "bearer": { "type": "http", "scheme": "bearer", "description": "The API key as a bearer token." },
+        "basic": { "type": "http", "scheme": "basic", "description": "The API key as the user name, with an empty password." },
     });
     for (name, _, description, schema) in SHARED {
         let (code, message) = example_error(name);
@@ -358,21 +354,21 @@ fn headers() -> Value {
     let number = |description: &str, example: u64| json!({ "description": description, "schema": { "type": "integer", "format": "int64" }, "example": example });
     let text = |description: &str, example: &str| json!({ "description": description, "schema": { "type": "string" }, "example": example });
     json!({
-        "RequestId": text("What to quote when asking for help.", "req_abc123def456"),
+        "RequestId": text("Id of the request, for support.", "req_abc123def456"),
         "Workspace": {
-            "description": "The workspace that the API key belongs to.",
+            "description": "Numeric id of the workspace the API key belongs to.",
             "schema": { "type": "integer", "format": "int64" },
             "example": 1,
         },
-        "Link": text("The other pages (RFC 8288).", "<https://api.example.com/api/v1/api-keys?page=2>; rel=\"next\""),
-        "EntityTag": text("What the resource is known by until it changes; for `If-Match`.", "\"64869e8b5c680\""),
+        "Link": text("Links to other pages (RFC 8288).", "<https://api.example.com/api/v1/api-keys?page=2>; rel=\"next\""),
+        "EntityTag": text("Version of the resource, for `If-Match`.", "\"64869e8b5c680\""),
         "Replayed": text("`true` when this is the kept answer of an earlier request.", "true"),
-        "Authenticate": text("How to authenticate.", "Bearer realm=\"gatepost\""),
+        "Authenticate": text("Authentication scheme to use.", "Bearer realm=\"gatepost\""),
         "RateLimitLimit": number("Requests per minute that the plan allows.", 5000),
-        "RateLimitRemaining": number("What is left of them.", 4892),
-        "RateLimitReset": number("When the oldest counted request stops counting, in Unix seconds.", 1_705_312_260),
-        "RateLimit": text("How the caller stands, by policy.", "\"minute\";r=4892;t=60"),
-        "RateLimitPolicy": text("The policies.", "\"minute\";q=5000;w=60"),
+        "RateLimitRemaining": number("Requests left in the current minute.", 4892),
+        "RateLimitReset": number("Time at which the oldest request stops counting, in Unix seconds.", 1_705_312_260),
+        "RateLimit": text("Standing of the caller for each rate limit.", "\"minute\";r=4892;t=60"),
+        "RateLimitPolicy": text("Rate limits of the caller.", "\"minute\";q=5000;w=60"),
         "RetryAfter": {
             "description": "Seconds to wait before trying again.",
             "schema": { "type": "integer" },
@@ -386,7 +382,7 @@ fn shared_parameters() -> [(&'static str, Value); 3] {
         "name": "X-Workspace-ID",
         "in": "header",
         "required": false,
-        "description": "The workspace to act on. Keys of the root workspace may name any, others only their own.",
+        "description": "Id of the workspace to act on. Keys of the root workspace may name any, others only their own.",
         "schema": { "type": "integer", "format": "int64", "minimum": 1 },
     });
     let idempotency = json!({

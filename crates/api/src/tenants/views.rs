@@ -7,7 +7,7 @@ use gatepost_keys::{ApiKey, Scope, ScopeSet};
 
 use crate::closed_sets::ApiKeyStatus;
 
-/// An API key without its secret.
+/// An API key, without its secret.
 #[view(example = {
     "id": 1, "name": "Production API Key", "prefix": "sk_live_abc", "scopes": ["posts:read", "posts:write"],
     "rate_limit_tier": "pro", "allowed_ips": ["192.0.2.0/24"], "last_used_at": "2026-01-15T10:30:00Z",
@@ -16,38 +16,38 @@ use crate::closed_sets::ApiKeyStatus;
 pub struct ApiKeyView {
     /// Numeric id of the API key.
     id: ApiKeyId,
-    /// A label for people.
+    /// Human-readable label of the API key.
     name: String,
-    /// How the key begins.
+    /// First characters of the secret, to recognise the key by.
     prefix: String,
-    /// What it may do.
+    /// Scopes granted to the key.
     scopes: Vec<String>,
-    /// The environment that it belongs to.
+    /// Environment the key belongs to.
     environment: Environment,
-    /// Whether it can be used.
+    /// Whether the key can be used at the moment.
     #[member(like = ApiKeyStatus)]
     status: &'static str,
-    /// The plan that governs its limits; null follows the workspace's tier.
+    /// Plan whose limits apply to the key; null to follow the workspace's tier.
     rate_limit_tier: Option<String>,
-    /// From where it may be used; empty is from everywhere.
+    /// Addresses and CIDR ranges the key may be used from; empty means everywhere.
     allowed_ips: Vec<String>,
-    /// When it was last used; null if never.
+    /// Time of the last request made with the key; null if it was never used.
     last_used_at: Option<Timestamp>,
-    /// When it ends; null is never.
+    /// Time at which the key expires; null if it never does.
     expires_at: Option<CalendarTime>,
-    /// The key that it replaced.
+    /// Id of the API key this one replaced.
     rotated_from_id: Option<ApiKeyId>,
-    /// The key that replaced it.
+    /// Id of the API key that replaced this one.
     rotated_to_id: Option<ApiKeyId>,
-    /// Until when it works beside the key that replaced it.
+    /// End of the grace period in which the key still works after its rotation.
     grace_period_ends_at: Option<Timestamp>,
-    /// When it was revoked.
+    /// Time at which the key was revoked.
     revoked_at: Option<Timestamp>,
-    /// When it was made.
+    /// Time at which the key was created.
     created_at: Timestamp,
-    /// When it was last changed.
+    /// Time of the last change to the key.
     updated_at: Timestamp,
-    /// Its workspace; only if included.
+    /// Workspace of the key; only if included.
     #[member(included)]
     workspace: Option<WorkspaceView>,
 }
@@ -82,7 +82,7 @@ impl ApiKeyView {
     }
 }
 
-/// A tenant.
+/// A workspace, which is one tenant.
 #[view(from = Workspace, example = {
     "id": 1, "name": "Acme Corporation", "slug": "acme-corp", "tier": "business",
     "settings": {"timezone": "UTC", "locale": "en_GB"}, "created_at": "2026-01-01T00:00:00Z",
@@ -91,19 +91,19 @@ impl ApiKeyView {
 pub struct WorkspaceView {
     /// Numeric id of the workspace; 1 is the root workspace.
     id: WorkspaceId,
-    /// A name for people.
+    /// Human-readable name of the workspace.
     name: String,
-    /// A name for URLs.
+    /// Name of the workspace in URLs.
     slug: String,
-    /// The plan.
+    /// Name of the workspace's plan.
     tier: String,
-    /// The tenant's own settings.
+    /// Settings of the workspace, as the tenant chose them.
     settings: JsonObject,
-    /// When it was made.
+    /// Time at which the workspace was created.
     created_at: Timestamp,
-    /// When it was last changed.
+    /// Time of the last change to the workspace.
     updated_at: Timestamp,
-    /// Its first API keys that are not revoked, at most 10; only if included.
+    /// The workspace's first API keys that are not revoked, at most 10; only if included.
     #[member(included, from = None)]
     api_keys: Option<Vec<ApiKeyView>>,
 }

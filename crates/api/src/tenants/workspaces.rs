@@ -52,7 +52,7 @@ async fn list_workspaces(
 #[utoipa::path(
     tag = "Workspaces", operation_id = "create_workspace", request_body = CreateWorkspaceBody,
     extensions(("x-required-scope" = json!("workspaces:write"))),
-    responses((status = 201, description = "The new workspace", body = WorkspaceMessage))
+    responses((status = 201, description = "The new workspace with its settings", body = WorkspaceMessage))
 )]
 #[post("/workspaces")]
 async fn create_workspace(
@@ -69,9 +69,9 @@ async fn create_workspace(
 /// Get a workspace
 #[utoipa::path(
     tag = "Workspaces", operation_id = "get_workspace",
-    params(("id" = i64, Path, description = "Workspace ID"), ItemQuery<WorkspaceList>),
+    params(("id" = i64, Path, description = "Numeric id of the workspace"), ItemQuery<WorkspaceList>),
     extensions(("x-required-scope" = json!("workspaces:read"))),
-    responses((status = 200, description = "The workspace", body = WorkspaceItem))
+    responses((status = 200, description = "The workspace with its settings", body = WorkspaceItem))
 )]
 #[get("/workspaces/{id}")]
 async fn get_workspace(
@@ -90,9 +90,9 @@ async fn get_workspace(
 /// the slug and the tier. Test keys cannot update workspaces.
 #[utoipa::path(
     tag = "Workspaces", operation_id = "update_workspace", request_body = UpdateWorkspaceBody,
-    params(("id" = i64, Path, description = "Workspace ID")),
+    params(("id" = i64, Path, description = "Numeric id of the workspace")),
     extensions(("x-required-scope" = json!("workspaces:write"))),
-    responses((status = 200, description = "The workspace as it is now", body = WorkspaceMessage))
+    responses((status = 200, description = "The workspace after the change", body = WorkspaceMessage))
 )]
 #[patch("/workspaces/{id}")]
 async fn update_workspace(
@@ -109,9 +109,9 @@ async fn update_workspace(
 
 /// Delete a workspace
 ///
-/// Its keys stop working at once. The root workspace and the caller's own cannot be deleted.
+/// All keys of the workspace stop working at once. The root workspace and the caller's own cannot be deleted.
 #[utoipa::path(
-    tag = "Workspaces", operation_id = "delete_workspace", params(("id" = i64, Path, description = "Workspace ID")),
+    tag = "Workspaces", operation_id = "delete_workspace", params(("id" = i64, Path, description = "Numeric id of the workspace")),
     extensions(("x-required-scope" = json!("workspaces:delete"))),
     responses(
         (status = 204, description = "The workspace is deleted"),

@@ -43,7 +43,7 @@ impl Listed for WorkspaceList {
                         && text.bytes().all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'_' | b'-'))
                 },
             },
-            about: "Of one plan only",
+            about: "Return only workspaces on this plan",
         }],
         has_updated_at: true,
         searched: Some("the name and the slug"),
@@ -64,19 +64,19 @@ envelopes! {
     page WorkspacePage(WorkspaceView);
 }
 
-/// A workspace to be made.
+/// A workspace to create.
 #[derive(ToSchema)]
 pub struct CreateWorkspaceBody {
-    /// Workspace name
+    /// Human-readable name of the workspace
     #[schema(min_length = 1, max_length = 255, example = "New Workspace")]
     name: String,
-    /// URL-friendly identifier; made from the name if not given
+    /// Name of the workspace in URLs; derived from the name if not given
     #[schema(pattern = "^[a-z0-9]+(-[a-z0-9]+)*$", max_length = 255, example = "new-workspace")]
     slug: Option<String>,
-    /// Subscription tier; `free` if not given
+    /// Name of the plan; `free` if not given
     #[schema(example = "pro")]
     tier: Option<String>,
-    /// The tenant's own settings; `timezone` must be an IANA time zone
+    /// Settings of the workspace; `timezone` must be an IANA time zone
     #[schema(value_type = Option<std::collections::BTreeMap<String, Value>>, example = json!({"timezone": "Europe/London"}))]
     settings: Option<JsonObject>,
 }
@@ -98,13 +98,13 @@ impl From<CreateWorkspaceBody> for CreateWorkspace {
     }
 }
 
-/// What to change of a workspace; what is left out stays as it is.
+/// Changes to a workspace; members that are left out stay as they are.
 #[derive(ToSchema)]
 pub struct UpdateWorkspaceBody {
-    /// Workspace name
+    /// Human-readable name of the workspace
     #[schema(min_length = 1, max_length = 255, nullable = false, example = "Updated Name")]
     name: Option<String>,
-    /// URL-friendly identifier; only a key of the root workspace can set it
+    /// Name of the workspace in URLs; only a key of the root workspace can set it
     #[schema(
         pattern = "^[a-z0-9]+(-[a-z0-9]+)*$",
         max_length = 255,
@@ -112,7 +112,7 @@ pub struct UpdateWorkspaceBody {
         example = "updated-name"
     )]
     slug: Option<String>,
-    /// Subscription tier; only a key of the root workspace can set it
+    /// Name of the plan; only a key of the root workspace can set it
     #[schema(nullable = false, example = "business")]
     tier: Option<String>,
     /// Settings to merge; `null` removes one

@@ -17,11 +17,11 @@ pub fn configure(config: &mut ServiceConfig<'_>) {
 
 /// Count pixel events
 ///
-/// By hour or day of the workspace's time zone, and by event, page or referrer if `group_by` says so.
+/// Counts events by hour or day of the workspace's time zone, and by event, page or referrer with `group_by`.
 #[utoipa::path(
     tag = "Analytics", operation_id = "get_pixel_analytics", params(PixelAnalyticsQuery),
     extensions(("x-required-scope" = json!("analytics:read"))),
-    responses((status = 200, description = "The counts", body = AnalyticsItem))
+    responses((status = 200, description = "Counts by period and group", body = AnalyticsItem))
 )]
 #[get("/analytics/pixel")]
 async fn get_pixel_analytics(
@@ -33,11 +33,11 @@ async fn get_pixel_analytics(
 
 /// Count API requests
 ///
-/// Of the workspace's keys, by hour or day of its time zone, and by key or class of status if `group_by` says so.
+/// Counts requests with the workspace's keys by hour or day of its time zone, and by key or class of status with `group_by`.
 #[utoipa::path(
     tag = "Analytics", operation_id = "get_api_analytics", params(ApiAnalyticsQuery),
     extensions(("x-required-scope" = json!("analytics:read"))),
-    responses((status = 200, description = "The counts", body = AnalyticsItem))
+    responses((status = 200, description = "Counts by period and group", body = AnalyticsItem))
 )]
 #[get("/analytics/api")]
 async fn get_api_analytics(call: Call<AnalyticsRead, ApiAnalyticsQuery>) -> Result<HttpResponse, ApiError> {

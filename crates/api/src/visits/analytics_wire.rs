@@ -24,45 +24,45 @@ const API_GROUPS: [&str; 2] = ["api_key_id", "status_class"];
 const STATUS_CLASSES: [&str; 4] = ["2xx", "3xx", "4xx", "5xx"];
 
 closed_sets! {
-    /// The length of a period.
+    /// Length of a period.
     AnalyticsInterval(Interval::NAMES);
-    /// By what pixel events are grouped.
+    /// Dimension by which pixel events are grouped.
     PixelGroup(PIXEL_GROUPS);
-    /// By what requests are grouped.
+    /// Dimension by which requests are grouped.
     ApiGroup(API_GROUPS);
-    /// By what counts are grouped.
+    /// Dimension by which counts are grouped.
     AnalyticsGroup([PIXEL_GROUPS.as_slice(), &API_GROUPS].concat());
 }
 
-/// How much happened in each period.
+/// Counts by period of time.
 #[view(example = {
     "timezone": "Europe/London", "periods": ["2026-01-14T00:00:00Z", "2026-01-15T00:00:00Z"], "total": 12,
 })]
 pub struct AnalyticsView {
-    /// The length of a period.
+    /// Length of a period.
     #[member(like = AnalyticsInterval)]
     interval: &'static str,
-    /// The workspace's time zone, in which the periods begin.
+    /// IANA time zone of the workspace, in which the periods begin.
     timezone: String,
-    /// By what the counts are grouped; null if they are not.
+    /// Dimension by which the counts are grouped; null if they are not.
     #[member(like = Option<AnalyticsGroup>)]
     group_by: Option<&'static str>,
-    /// The beginnings of the periods.
+    /// Start times of the periods.
     periods: Vec<CalendarTime>,
-    /// Everything, groups that are not shown included.
+    /// Sum of all counts, including groups that are not shown.
     total: u64,
-    /// The groups, the largest first; one of everything if there are none.
+    /// Groups with their counts, largest first; a single one if there is no grouping.
     series: Vec<AnalyticsSeriesView>,
 }
 
-/// How much there is of a group.
+/// Counts of one group.
 #[view(example = {"group": "pageview", "total": 12, "counts": [5, 7]})]
 pub struct AnalyticsSeriesView {
-    /// The group; null for what has none, such as visits from nowhere, and if there are no groups.
+    /// Name of the group; null for what has none, such as direct visits, and without grouping.
     group: Option<String>,
-    /// In all periods.
+    /// Sum over all periods.
     total: u64,
-    /// In each period, in the order of `periods`.
+    /// Count of each period, in the order of `periods`.
     counts: Vec<u64>,
 }
 
@@ -134,28 +134,28 @@ fn word(parameters: &mut Parameters, name: &'static str, words: &[&'static str])
 #[into_params(parameter_in = Query)]
 #[expect(dead_code, reason = "only describes what is read")]
 struct PixelAnalyticsParameters {
-    /// The length of a period; `day` if not given
+    /// Length of a period; `day` if not given
     #[param(inline)]
     interval: Option<AnalyticsInterval>,
-    /// In the first period; a date is one of the workspace's time zone. So that there are 24 hours or 30 days if not given
+    /// Time in the first period; a date is one of the workspace's time zone. The last 24 hours or 30 days if not given
     #[param(format = DateTime)]
     from: Option<String>,
-    /// In the last period; now if not given. At most 31 days of hours, 400 days
+    /// Time in the last period; now if not given. At most 31 days of hours, 400 days
     #[param(format = DateTime)]
     to: Option<String>,
-    /// How many groups, the largest
+    /// Number of groups to return, largest first
     #[param(minimum = 1, maximum = 100, default = 10)]
     limit: Option<u32>,
-    /// By what to group
+    /// Dimension to group the counts by
     #[param(inline)]
     group_by: Option<PixelGroup>,
-    /// Of one event only
+    /// Count only events of this name
     #[param(pattern = "^[A-Za-z0-9_.:/-]+( [A-Za-z0-9_.:/-]+)*$", max_length = 64, example = "pageview")]
     event: Option<String>,
-    /// On one page only, whatever its query; not together with `referrer`
+    /// Count only events on this page, whatever its query; not together with `referrer`
     #[param(pattern = "^[Hh][Tt][Tt][Pp][Ss]?://", max_length = 2048, example = "https://example.com/page")]
     url: Option<String>,
-    /// From one site only; not together with `url`
+    /// Count only events from this site; not together with `url`
     #[param(min_length = 1, max_length = 253, example = "google.com")]
     referrer: Option<String>,
 }
@@ -238,25 +238,25 @@ impl From<&PixelAnalyticsQuery> for CountByTime {
 #[into_params(parameter_in = Query)]
 #[expect(dead_code, reason = "only describes what is read")]
 struct ApiAnalyticsParameters {
-    /// The length of a period; `day` if not given
+    /// Length of a period; `day` if not given
     #[param(inline)]
     interval: Option<AnalyticsInterval>,
-    /// In the first period; a date is one of the workspace's time zone. So that there are 24 hours or 30 days if not given
+    /// Time in the first period; a date is one of the workspace's time zone. The last 24 hours or 30 days if not given
     #[param(format = DateTime)]
     from: Option<String>,
-    /// In the last period; now if not given. At most 31 days of hours, 400 days
+    /// Time in the last period; now if not given. At most 31 days of hours, 400 days
     #[param(format = DateTime)]
     to: Option<String>,
-    /// How many groups, the largest
+    /// Number of groups to return, largest first
     #[param(minimum = 1, maximum = 100, default = 10)]
     limit: Option<u32>,
-    /// By what to group
+    /// Dimension to group the counts by
     #[param(inline)]
     group_by: Option<ApiGroup>,
-    /// Of one key only
+    /// Count only requests of this API key
     #[param(minimum = 1)]
     api_key_id: Option<i64>,
-    /// Of one class of status only; 1xx are 2xx
+    /// Count only responses of this class of status; 1xx count as 2xx
     #[param(inline)]
     status_class: Option<StatusClass>,
 }

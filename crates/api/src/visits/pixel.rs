@@ -16,12 +16,12 @@ pub fn configure(config: &mut ServiceConfig<'_>) {
 
 /// Get the pixel configuration
 ///
-/// Of the page that asks: by the domain of its `Origin`, else of its `Referer`, else the one that `domain` names. Where nothing
+/// Returns the configuration of the page that asks: by the domain of its `Origin`, else of its `Referer`, else the one that `domain` names. Where nothing
 /// is tracked, because the domain is nobody's or because the visitor asks not to be tracked (`DNT`, `Sec-GPC`), `enabled` is
 /// false.
 #[utoipa::path(
     tag = "Pixel", operation_id = "get_pixel_config", params(PixelQuery),
-    responses((status = 200, description = "The configuration", body = PixelConfigView))
+    responses((status = 200, description = "Pixel configuration of the page", body = PixelConfigView))
 )]
 #[get("/pixel/config")]
 async fn get_pixel_config(visit: Visit<PixelQuery>) -> Result<HttpResponse, ApiError> {
@@ -32,11 +32,11 @@ async fn get_pixel_config(visit: Visit<PixelQuery>) -> Result<HttpResponse, ApiE
 
 /// Track an event
 ///
-/// Of the page that asks, as for the configuration. Answered once it is stored; what is not wanted, or not one of the sample, is
+/// Records an event of the page that asks, as for the configuration. Answered once it is stored; what is not wanted, or not one of the sample, is
 /// `tracked: false`. Of the visitor's address only the network is stored.
 #[utoipa::path(
     tag = "Pixel", operation_id = "track_pixel_event", request_body = TrackPixelEventBody, params(PixelQuery),
-    responses((status = 200, description = "Whether it was stored", body = TrackedPixelEventView))
+    responses((status = 200, description = "Whether the event was stored", body = TrackedPixelEventView))
 )]
 #[post("/pixel/track")]
 async fn track_pixel_event(visit: Visit<PixelQuery, TrackPixelEventBody>) -> Result<HttpResponse, ApiError> {

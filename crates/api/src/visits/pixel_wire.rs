@@ -17,25 +17,25 @@ const MAX_USER_AGENT_CHARS: usize = 512;
 /// How much of a title stays where the properties are too long.
 const MAX_TITLE_CHARS: usize = 512;
 
-/// What is tracked.
+/// Kinds of events that are tracked.
 #[view(example = {"pageviews": true, "events": true, "sessions": true})]
 pub struct PixelFeaturesView {
-    /// Views of pages.
+    /// Whether page views are tracked.
     pageviews: bool,
-    /// Everything else that a page tells of.
+    /// Whether all other events are tracked.
     events: bool,
-    /// Which of them belong to one visit.
+    /// Whether events are grouped into visits.
     sessions: bool,
 }
 
-/// The pixel of a page.
+/// Pixel configuration of a page.
 #[view(example = {"enabled": true, "sample_rate": 1.0})]
 pub struct PixelConfigView {
-    /// Whether anything is tracked.
+    /// Whether anything is tracked at all.
     enabled: bool,
-    /// What is tracked.
+    /// Kinds of events that are tracked.
     features: PixelFeaturesView,
-    /// Which share of the events is stored, 0 to 1; the server draws, so clients send all.
+    /// Share of the events that is stored, 0 to 1; the server samples, so clients send all.
     #[member(minimum = 0, maximum = 1)]
     sample_rate: f64,
 }
@@ -62,10 +62,10 @@ impl PixelConfigView {
     }
 }
 
-/// Whether an event was stored.
+/// Result of tracking an event.
 #[view(example = {"tracked": true})]
 pub struct TrackedPixelEventView {
-    /// Whether it was.
+    /// Whether the event was stored.
     pub tracked: bool,
 }
 
@@ -73,7 +73,7 @@ pub struct TrackedPixelEventView {
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct PixelQuery {
-    /// The domain of the page, for clients that send neither `Origin` nor `Referer`
+    /// Domain of the page, for clients that send neither `Origin` nor `Referer`
     #[param(max_length = 253, example = "example.com")]
     domain: Option<String>,
 }
@@ -94,22 +94,22 @@ impl ReadQuery for PixelQuery {
     }
 }
 
-/// Something that happened on a page.
+/// An event on a page.
 #[derive(ToSchema)]
 pub struct TrackPixelEventBody {
-    /// What: `pageview`, or a name of the page's own in any script, with single blanks between
+    /// Name of the event: `pageview`, or a name of your own in any script, with single blanks between words
     #[schema(min_length = 1, max_length = 64, example = "pageview")]
     event: String,
-    /// The page, an http or https address; what is beyond 2,048 characters is cut
+    /// URL of the page, http or https; cut after 2,048 characters
     #[schema(value_type = String, pattern = "^[Hh][Tt][Tt][Pp][Ss]?://", example = "https://example.com/page")]
     url: Url,
-    /// The page that the visitor came from; what is no http or https address, or too long, is passed over
+    /// URL the visitor came from; ignored if it is not http or https, or too long
     #[schema(value_type = Option<String>, example = "https://google.com")]
     referrer: Option<Url>,
-    /// The visitor's browser, cut after 512 characters; that of the request if not given
+    /// User agent of the visitor, cut after 512 characters; that of the request if not given
     #[schema(example = "Mozilla/5.0...")]
     user_agent: Option<String>,
-    /// Anything that is to be remembered with it; up to 8 KiB, a long `title` is cut
+    /// Arbitrary object to store with the event, up to 8 KiB; a long `title` is cut
     #[schema(value_type = Option<std::collections::BTreeMap<String, Value>>, example = json!({"title": "Page Title"}))]
     properties: Option<Json>,
 }

@@ -28,7 +28,7 @@ pub fn configure(config: &mut ServiceConfig<'_>) {
 #[utoipa::path(
     tag = "SEO", operation_id = "submit_seo_report", request_body = SubmitSeoReportBody,
     extensions(("x-required-scope" = json!("seo:write"))),
-    responses((status = 201, description = "The report as it is stored", body = SeoReportMessage))
+    responses((status = 201, description = "The stored SEO report", body = SeoReportMessage))
 )]
 #[post("/seo/report")]
 async fn submit_seo_report(
@@ -59,10 +59,10 @@ async fn list_seo_reports(call: Call<SeoRead, ListQuery<SeoReportList>>) -> Resu
 
 /// List SEO issues
 ///
-/// What was found on the pages of a workspace, the newest first.
+/// Issues found on the pages of a workspace, newest first.
 #[utoipa::path(
     tag = "SEO", operation_id = "list_seo_issues",
-    params(("workspace_id" = i64, Path, description = "Workspace ID"), ListQuery<SeoIssueList>),
+    params(("workspace_id" = i64, Path, description = "Numeric id of the workspace"), ListQuery<SeoIssueList>),
     extensions(("x-required-scope" = json!("seo:read"))),
     responses((status = 200, description = "One page of SEO issues", body = SeoIssuePage))
 )]

@@ -20,19 +20,19 @@ use crate::{
     wire::envelopes,
 };
 
-/// The scores of a page; null for one that could not be computed, or was not asked for.
+/// Scores of a page; null for those that could not be computed or were not requested.
 #[view(example = {"performance": 85, "accessibility": 92, "best_practices": 88, "seo": 95})]
 pub struct SeoScoresView {
-    /// Performance.
+    /// Score for performance, 0 to 100.
     #[member(maximum = 100)]
     performance: Option<u8>,
-    /// Accessibility.
+    /// Score for accessibility, 0 to 100.
     #[member(maximum = 100)]
     accessibility: Option<u8>,
-    /// Best practices.
+    /// Score for best practices, 0 to 100.
     #[member(maximum = 100)]
     best_practices: Option<u8>,
-    /// Search engine optimisation.
+    /// Score for search engine optimisation, 0 to 100.
     #[member(maximum = 100)]
     seo: Option<u8>,
 }
@@ -43,36 +43,36 @@ impl From<Scores> for SeoScoresView {
     }
 }
 
-/// How many issues were found, by severity.
+/// Number of issues by severity.
 #[view(from = IssueCounts, example = {"error": 0, "warning": 1, "info": 0})]
 pub struct SeoIssueCountsView {
-    /// Errors.
+    /// Number of errors found.
     error: u32,
-    /// Warnings.
+    /// Number of warnings found.
     warning: u32,
-    /// The rest.
+    /// Number of minor issues found.
     info: u32,
 }
 
-/// What was found out about a page.
+/// An SEO report on one page.
 #[view(from = SeoReport, example = {
     "id": 1, "url": "https://example.com/page", "created_at": "2026-01-15T10:30:00Z",
 })]
 pub struct SeoReportView {
     /// Numeric id of the report; `report_id` of its issues.
     id: SeoReportId,
-    /// The page.
+    /// URL of the page.
     url: String,
-    /// Its scores.
+    /// Scores of the page.
     scores: SeoScoresView,
-    /// How many issues were found on it.
+    /// Number of issues found on the page.
     #[member(from = source.issues.into())]
     issue_counts: SeoIssueCountsView,
-    /// When.
+    /// Time at which the report was submitted.
     created_at: Timestamp,
 }
 
-/// Something that was found on a page.
+/// An issue found on a page.
 #[view(from = SeoIssue, example = {
     "id": 1, "report_id": 1, "url": "https://example.com/page", "issue_type": "missing_alt",
     "details": {"element": "img.hero-image"}, "created_at": "2026-01-15T10:30:00Z",
@@ -80,19 +80,19 @@ pub struct SeoReportView {
 pub struct SeoIssueView {
     /// Numeric id of the issue.
     id: SeoIssueId,
-    /// The report that it is part of.
+    /// Numeric id of the report that lists the issue.
     report_id: SeoReportId,
-    /// The page.
+    /// URL of the page.
     url: String,
-    /// What kind of issue.
+    /// Type of the issue.
     issue_type: String,
-    /// How bad it is.
+    /// Severity of the issue.
     #[member(like = SeoSeverity, from = source.severity.as_str())]
     severity: &'static str,
-    /// Whatever else was said about it.
+    /// Further details that were submitted with the issue.
     #[member(like = JsonObject)]
     details: Json,
-    /// When.
+    /// Time at which the issue was reported.
     created_at: Timestamp,
 }
 
@@ -102,49 +102,48 @@ envelopes! {
     page SeoIssuePage(SeoIssueView);
 }
 
-/// What was found out about a page.
+/// An SEO report to submit.
 #[derive(ToSchema)]
 pub struct SubmitSeoReportBody {
-    /// The page, an http or https address; its fragment is not stored
+    /// URL of the page, http or https; its fragment is not stored
     #[schema(pattern = "^[Hh][Tt][Tt][Pp][Ss]?://", max_length = 2048, example = "https://example.com/page")]
     url: String,
-    /// Its scores
+    /// Scores of the page
     #[schema(value_type = SubmitSeoScoresBody)]
     scores: Scores,
-    /// What was found on it
+    /// Issues found on the page
     #[schema(value_type = Option<Vec<ReportedSeoIssue>>, max_items = 1000)]
     issues: Vec<Issue>,
 }
 
-/// The scores of a page, 0 to 100 each, rounded to whole numbers. Null, or left out, for one that could not be computed or was not
-/// asked for.
+/// Scores of a page, 0 to 100 each, rounded to whole numbers; null or left out if one could not be computed or was not requested.
 #[derive(ToSchema)]
 #[expect(dead_code, reason = "only describes what is read")]
 pub struct SubmitSeoScoresBody {
-    /// Performance
+    /// Score for performance
     #[schema(minimum = 0, maximum = 100, example = 85)]
     performance: Option<f64>,
-    /// Accessibility
+    /// Score for accessibility
     #[schema(minimum = 0, maximum = 100, example = 92)]
     accessibility: Option<f64>,
-    /// Best practices
+    /// Score for best practices
     #[schema(minimum = 0, maximum = 100, example = 88)]
     best_practices: Option<f64>,
-    /// Search engine optimisation
+    /// Score for search engine optimisation
     #[schema(minimum = 0, maximum = 100, example = 95)]
     seo: Option<f64>,
 }
 
-/// Something that was found on a page. Members beside these are kept as `details`, whatever they are.
+/// An issue found on a page. All other members are kept as `details`, whatever they are.
 #[derive(ToSchema)]
 #[expect(dead_code, reason = "only describes what is read")]
 pub struct ReportedSeoIssue {
-    /// What kind of issue: letters, digits and `_.:/-`
+    /// Type of the issue: letters, digits and `_.:/-`
     #[schema(pattern = "^[A-Za-z0-9_.:/-]+$", max_length = 100, example = "missing_alt")]
     r#type: String,
-    /// How bad it is
+    /// Severity of the issue
     severity: SeoSeverity,
-    /// Where on the page
+    /// Element of the page that has the issue
     #[schema(nullable = false, example = "img.hero-image")]
     element: Option<String>,
 }
@@ -224,7 +223,7 @@ const PAGE: Values = Values::Text {
     is_valid: |text| page_url("url", text).is_ok(),
 };
 
-const OF_PAGE: Filter = Filter { name: "url", values: PAGE, about: "On one page only" };
+const OF_PAGE: Filter = Filter { name: "url", values: PAGE, about: "Return only those on this page" };
 
 /// What can be asked of the list of SEO reports.
 pub struct SeoReportList;
@@ -254,7 +253,7 @@ impl Listed for SeoIssueList {
             Filter {
                 name: "severity",
                 values: Values::OneOf(&Severity::NAMES),
-                about: "Of one severity only",
+                about: "Return only issues of this severity",
             },
             Filter {
                 name: "type",
@@ -264,10 +263,10 @@ impl Listed for SeoIssueList {
                     max_length: 100,
                     is_valid: issue_type,
                 },
-                about: "Of one type only",
+                about: "Return only those of this type",
             },
             OF_PAGE,
-            Filter { name: "report_id", values: Values::Id, about: "Of one report only" },
+            Filter { name: "report_id", values: Values::Id, about: "Return only issues of this report" },
         ],
         has_updated_at: false,
         searched: None,

@@ -96,7 +96,7 @@ async fn create_webhook(
 /// Get a webhook endpoint
 #[utoipa::path(
     tag = "Webhooks", operation_id = "get_webhook",
-    params(("id" = i64, Path, description = "Webhook endpoint ID"), ItemQuery<WebhookList>),
+    params(("id" = i64, Path, description = "Numeric id of the endpoint"), ItemQuery<WebhookList>),
     extensions(("x-required-scope" = json!("webhooks:read"))),
     responses((status = 200, description = "The endpoint, without its secret", body = WebhookItem))
 )]
@@ -110,13 +110,13 @@ async fn get_webhook(call: Call<WebhooksRead, ItemQuery<WebhookList>>) -> Result
 
 /// Update a webhook endpoint
 ///
-/// What is on its way to an endpoint that is not active waits, and goes on when it is active again. The values of `headers` are
+/// Deliveries to an endpoint that is not active wait, and go on when it is active again. The values of `headers` are
 /// never shown, and do not go to another scheme, host or port unless they are given again.
 #[utoipa::path(
     tag = "Webhooks", operation_id = "update_webhook", request_body = UpdateWebhookBody,
-    params(("id" = i64, Path, description = "Webhook endpoint ID")),
+    params(("id" = i64, Path, description = "Numeric id of the endpoint")),
     extensions(("x-required-scope" = json!("webhooks:write"))),
-    responses((status = 200, description = "The endpoint as it is now", body = WebhookMessage))
+    responses((status = 200, description = "The endpoint after the change", body = WebhookMessage))
 )]
 #[patch("/webhooks/{id}")]
 async fn update_webhook(
@@ -138,12 +138,12 @@ async fn update_webhook(
 
 /// Delete a webhook endpoint
 ///
-/// What is on its way to it has failed.
+/// Deliveries that are on their way to it fail.
 #[utoipa::path(
     tag = "Webhooks", operation_id = "delete_webhook",
-    params(("id" = i64, Path, description = "Webhook endpoint ID")),
+    params(("id" = i64, Path, description = "Numeric id of the endpoint")),
     extensions(("x-required-scope" = json!("webhooks:delete"))),
-    responses((status = 204, description = "It is deleted"))
+    responses((status = 204, description = "The endpoint is deleted"))
 )]
 #[delete("/webhooks/{id}")]
 async fn delete_webhook(call: Call<WebhooksDelete>) -> Result<HttpResponse, ApiError> {
@@ -161,9 +161,9 @@ async fn delete_webhook(call: Call<WebhooksDelete>) -> Result<HttpResponse, ApiE
 /// which sign and until when. After a leak, `expire_previous` ends all older ones at once.
 #[utoipa::path(
     tag = "Webhooks", operation_id = "rotate_webhook_secret", request_body = RotateWebhookSecretBody,
-    params(("id" = i64, Path, description = "Webhook endpoint ID")),
+    params(("id" = i64, Path, description = "Numeric id of the endpoint")),
     extensions(("x-required-scope" = json!("webhooks:write"))),
-    responses((status = 200, description = "The new secret", body = RotatedWebhookSecretMessage))
+    responses((status = 200, description = "The new secret of the endpoint", body = RotatedWebhookSecretMessage))
 )]
 #[post("/webhooks/{id}/rotate-secret")]
 async fn rotate_webhook_secret(
@@ -185,9 +185,9 @@ async fn rotate_webhook_secret(
 /// either way: look at `success`.
 #[utoipa::path(
     tag = "Webhooks", operation_id = "test_webhook",
-    params(("id" = i64, Path, description = "Webhook endpoint ID")),
+    params(("id" = i64, Path, description = "Numeric id of the endpoint")),
     extensions(("x-required-scope" = json!("webhooks:write"))),
-    responses((status = 200, description = "What it came to", body = WebhookTestView))
+    responses((status = 200, description = "Result of the test delivery", body = WebhookTestView))
 )]
 #[post("/webhooks/{id}/test")]
 async fn test_webhook(call: Call<WebhooksWrite>) -> Result<HttpResponse, ApiError> {
@@ -200,7 +200,7 @@ async fn test_webhook(call: Call<WebhooksWrite>) -> Result<HttpResponse, ApiErro
 /// List a webhook endpoint's deliveries
 #[utoipa::path(
     tag = "Webhooks", operation_id = "list_webhook_deliveries",
-    params(("id" = i64, Path, description = "Webhook endpoint ID"), ListQuery<WebhookDeliveryList>),
+    params(("id" = i64, Path, description = "Numeric id of the endpoint"), ListQuery<WebhookDeliveryList>),
     extensions(("x-required-scope" = json!("webhooks:read"))),
     responses((status = 200, description = "One page of deliveries, the newest first", body = WebhookDeliveryPage))
 )]
@@ -220,8 +220,8 @@ async fn list_webhook_deliveries(
 #[utoipa::path(
     tag = "Webhooks", operation_id = "get_webhook_delivery",
     params(
-        ("id" = i64, Path, description = "Webhook endpoint ID"),
-        ("delivery_id" = i64, Path, description = "Delivery ID"),
+        ("id" = i64, Path, description = "Numeric id of the endpoint"),
+        ("delivery_id" = i64, Path, description = "Numeric id of the delivery"),
     ),
     extensions(("x-required-scope" = json!("webhooks:read"))),
     responses((status = 200, description = "The delivery with its attempts", body = WebhookDeliveryItem))
@@ -236,15 +236,15 @@ async fn get_webhook_delivery(call: Call<WebhooksRead>) -> Result<HttpResponse, 
 
 /// Retry a delivery
 ///
-/// By hand, at most ten times; 400 `cannot_retry` for one that was received or is being sent.
+/// At most ten times by hand; 400 `cannot_retry` for a delivery that was received or is being sent.
 #[utoipa::path(
     tag = "Webhooks", operation_id = "retry_webhook_delivery",
     params(
-        ("id" = i64, Path, description = "Webhook endpoint ID"),
-        ("delivery_id" = i64, Path, description = "Delivery ID"),
+        ("id" = i64, Path, description = "Numeric id of the endpoint"),
+        ("delivery_id" = i64, Path, description = "Numeric id of the delivery"),
     ),
     extensions(("x-required-scope" = json!("webhooks:write"))),
-    responses((status = 200, description = "The delivery as it stands now", body = WebhookDeliveryMessage))
+    responses((status = 200, description = "The delivery, queued again", body = WebhookDeliveryMessage))
 )]
 #[post("/webhooks/{id}/deliveries/{delivery_id}/retry")]
 async fn retry_webhook_delivery(call: Call<WebhooksWrite>) -> Result<HttpResponse, ApiError> {

@@ -29,7 +29,7 @@ const DEFAULT_GRACE_PERIOD_HOURS: u16 = 24;
 const MAX_GRACE_PERIOD_HOURS: u16 = 168;
 const MAX_DESCRIPTION: usize = 255;
 
-/// A webhook endpoint without its secret.
+/// A webhook endpoint, without its secret.
 #[view(example = {
     "id": 1, "url": "https://your-app.com/webhooks", "description": "Order service",
     "events": ["post.created", "post.updated"], "header_names": ["X-Team"], "is_active": true, "success_count": 150,
@@ -39,34 +39,34 @@ const MAX_DESCRIPTION: usize = 255;
 pub struct WebhookView {
     /// Numeric id of the endpoint.
     id: WebhookEndpointId,
-    /// Where its deliveries go.
+    /// URL that deliveries are posted to.
     url: String,
-    /// A label for people.
+    /// Human-readable description of the endpoint.
     description: Option<String>,
-    /// What it wants to hear.
+    /// Event types this endpoint subscribes to.
     events: Vec<String>,
-    /// The names of the headers that go with each delivery, whose values are never shown; null if they cannot be decrypted with
+    /// Names of the custom headers sent with each delivery, whose values are never shown; null if they cannot be decrypted with
     /// the server's present keys.
     header_names: Option<Vec<String>>,
-    /// Which secrets sign its deliveries, the newest first.
+    /// Secrets that sign the endpoint's deliveries, newest first.
     signing_secrets: Vec<SigningSecretView>,
-    /// Whether deliveries go there.
+    /// Whether deliveries are sent to this endpoint.
     is_active: bool,
-    /// Why they do not, if the server decided it.
+    /// Reason for which the server disabled the endpoint; null if it did not.
     disabled_reason: Option<String>,
-    /// Deliveries that were received.
+    /// Number of deliveries the endpoint has received.
     success_count: u64,
-    /// Attempts that failed.
+    /// Number of attempts that failed.
     failure_count: u64,
-    /// Attempts that failed since the last that did not.
+    /// Number of failed attempts since the last successful one.
     consecutive_failures: u64,
-    /// When a delivery was last received; null if never.
+    /// Time of the last successful delivery; null if there was none.
     last_delivery_at: Option<Timestamp>,
-    /// When it was made.
+    /// Time at which the endpoint was created.
     created_at: Timestamp,
-    /// When it was last changed.
+    /// Time of the last change to the endpoint.
     updated_at: Timestamp,
-    /// Its newest deliveries, at most 10; only if included.
+    /// The endpoint's newest deliveries, at most 10; only if included.
     #[member(included)]
     deliveries: Option<Vec<WebhookDeliveryView>>,
 }
@@ -100,18 +100,18 @@ impl WebhookView {
     }
 }
 
-/// A secret that signs an endpoint's deliveries. The secret itself is shown only when it is made.
+/// A secret that signs an endpoint's deliveries; its value is shown only when it is created.
 #[view(from = SigningSecret, example = {
     "replaced_at": "2026-01-15T10:30:00.000000Z", "expires_at": "2026-01-16T10:30:00.000000Z",
 })]
 pub struct SigningSecretView {
-    /// When a newer one took its place; null for the newest.
+    /// Time at which a newer secret replaced this one; null for the newest.
     replaced_at: Option<Timestamp>,
-    /// Until when it signs; null for the newest, which signs until it is replaced.
+    /// Time until which the secret signs; null for the newest, which signs until it is replaced.
     expires_at: Option<Timestamp>,
 }
 
-/// A new webhook endpoint with its secret.
+/// A new webhook endpoint, with its secret.
 #[view(example = {
     "id": 2, "url": "https://your-app.com/webhooks", "events": ["post.created", "post.updated", "post.deleted"],
     "secret": "whsec_abc123def456...", "header_names": ["X-Team"], "is_active": true,
@@ -120,17 +120,17 @@ pub struct SigningSecretView {
 pub struct CreatedWebhookView {
     /// Numeric id of the endpoint.
     id: WebhookEndpointId,
-    /// Where its deliveries go.
+    /// URL that deliveries are posted to.
     url: String,
-    /// What it wants to hear.
+    /// Event types this endpoint subscribes to.
     events: Vec<String>,
-    /// What its deliveries are signed with; it is shown in this answer only.
+    /// Secret that signs the endpoint's deliveries; shown in this response only.
     secret: String,
-    /// The names of the headers that go with each delivery, whose values are never shown.
+    /// Names of the custom headers sent with each delivery, whose values are never shown.
     header_names: Vec<String>,
-    /// Whether deliveries go there.
+    /// Whether deliveries are sent to this endpoint.
     is_active: bool,
-    /// When it was made.
+    /// Time at which the endpoint was created.
     created_at: Timestamp,
 }
 
@@ -142,12 +142,12 @@ impl CreatedWebhookView {
     }
 }
 
-/// A fresh secret of a webhook endpoint.
+/// The new secret of a webhook endpoint.
 #[view(example = {"secret": "whsec_abc123def456..."})]
 pub struct RotatedWebhookSecretView {
-    /// What deliveries are signed with from now on; it is shown in this answer only.
+    /// Secret that signs deliveries from now on; shown in this response only.
     secret: String,
-    /// Which secrets sign from now on, the newest first.
+    /// Secrets that sign the endpoint's deliveries from now on, newest first.
     signing_secrets: Vec<SigningSecretView>,
 }
 
@@ -158,23 +158,23 @@ impl From<(Secret, Vec<SigningSecret>)> for RotatedWebhookSecretView {
     }
 }
 
-/// A new webhook endpoint.
+/// A webhook endpoint to create.
 #[derive(ToSchema)]
 pub struct CreateWebhookBody {
-    /// Where deliveries go: HTTPS, and a public address
+    /// HTTPS URL that deliveries are posted to; it must resolve to a public address
     #[schema(max_length = 2048, example = "https://your-app.com/webhooks")]
     url: String,
-    /// Event types, `post.*` for everything below, or `*`
+    /// Event types to subscribe to: exact types, `post.*` for everything below, or `*` for all
     #[schema(value_type = Vec<String>, min_items = 1, max_items = 100, example = json!(["post.created", "post.*"]))]
     events: Vec<Subscription>,
-    /// What deliveries are signed with; generated if not given. Base64 of 24 to 64 bytes, behind `whsec_` or without it, is
-    /// decoded, as Standard Webhooks has it; anything else is the key as it is written.
+    /// Secret to sign deliveries with; generated if not given. Base64 of 24 to 64 bytes, with or without `whsec_` in front, is
+    /// decoded, as in Standard Webhooks; anything else is used as it is written.
     #[schema(value_type = Option<String>, pattern = "^[!-~]*$", min_length = 16, max_length = 256)]
     secret: Option<EndpointSecret>,
-    /// A label for people
+    /// Human-readable description of the endpoint
     #[schema(max_length = 255, example = "Order service")]
     description: Option<String>,
-    /// Headers that go with each delivery; their values are never shown
+    /// Custom headers to send with each delivery; their values are never shown
     #[schema(value_type = Option<BTreeMap<String, String>>, example = json!({"X-Team": "orders"}))]
     headers: Option<Vec<CustomHeader>>,
 }
@@ -229,23 +229,23 @@ impl From<CreateWebhookBody> for CreateWebhook {
     }
 }
 
-/// What to change of a webhook endpoint; what is left out stays as it is.
+/// Changes to a webhook endpoint; members that are left out stay as they are.
 #[derive(ToSchema)]
 pub struct UpdateWebhookBody {
-    /// Where deliveries go: HTTPS, and a public address
+    /// HTTPS URL that deliveries are posted to; it must resolve to a public address
     #[schema(max_length = 2048, nullable = false, example = "https://new-url.com/webhooks")]
     url: Option<String>,
-    /// Event types, `post.*` for everything below, or `*`
+    /// Event types to subscribe to: exact types, `post.*` for everything below, or `*` for all
     #[schema(value_type = Vec<String>, required = false, nullable = false, min_items = 1, max_items = 100, example = json!(["post.*"]))]
     events: Option<Vec<Subscription>>,
-    /// A label for people; null takes it away
+    /// Human-readable description of the endpoint; null removes it
     #[schema(value_type = Option<String>, max_length = 255, example = "Order service")]
     description: Option<Option<String>>,
-    /// Headers that go with each delivery, all of them; required, perhaps `{}`, where the endpoint has some and the url changes
-    /// its scheme, host or port
+    /// All custom headers to send with each delivery; required, perhaps `{}`, if the endpoint has some and the URL changes its
+    /// scheme, host or port
     #[schema(value_type = BTreeMap<String, String>, required = false, nullable = false, example = json!({"X-Team": "orders"}))]
     headers: Option<Vec<CustomHeader>>,
-    /// Whether deliveries go there; what waits goes on when it is true again
+    /// Whether to send deliveries to this endpoint; waiting ones go on when it is active again
     #[schema(nullable = false, example = true)]
     is_active: Option<bool>,
 }
@@ -275,13 +275,13 @@ impl From<UpdateWebhookBody> for UpdateWebhook {
     }
 }
 
-/// How to rotate a secret.
+/// Options for rotating a webhook secret.
 #[derive(ToSchema)]
 pub struct RotateWebhookSecretBody {
-    /// For how many hours the old secret signs beside the new one; 24 if not given
+    /// Hours for which the old secret signs beside the new one; 24 if not given
     #[schema(minimum = 0, maximum = 168, example = 24)]
     grace_period_hours: Option<u16>,
-    /// Whether all older secrets stop signing at once, those of earlier rotations included; not with a grace
+    /// Whether all older secrets stop signing at once, including those of earlier rotations; not together with a grace period
     #[schema(default = false, example = false)]
     expire_previous: Option<bool>,
 }
@@ -313,22 +313,22 @@ impl ReadBody for RotateWebhookSecretBody {
     }
 }
 
-/// What a test send came to.
+/// Result of a test delivery.
 #[view(from = TestedWebhook, example = {
     "success": true, "status_code": 200, "response_time_ms": 145, "response_body": "{\"received\": true}",
 })]
 pub struct WebhookTestView {
-    /// Whether the endpoint received it.
+    /// Whether the endpoint accepted the delivery.
     success: bool,
-    /// The answer's HTTP status; null without an answer.
+    /// HTTP status of the endpoint's response; null if there was none.
     status_code: Option<u16>,
-    /// How long it took.
+    /// Duration of the request in milliseconds.
     #[member(from = millis(source.took))]
     response_time_ms: u64,
-    /// How the answer begins; left out without one.
+    /// Beginning of the response body; left out if there was none.
     #[member(optional)]
     response_body: Option<String>,
-    /// What went wrong, in words; left out if nothing did.
+    /// Human-readable error; left out if there was none.
     #[member(optional)]
     error: Option<String>,
 }
@@ -345,24 +345,24 @@ fn millis(duration: Duration) -> u64 {
 pub struct WebhookDeliveryView {
     /// Numeric id of the delivery.
     id: WebhookDeliveryId,
-    /// What it tells of.
+    /// Id of the event that is delivered.
     event_id: EventId,
-    /// What happened.
+    /// Type of the event that is delivered.
     event_type: String,
-    /// How far it has come.
+    /// State of the delivery.
     #[member(like = WebhookDeliveryStatus)]
     status: String,
-    /// The last answer's HTTP status; null without an answer.
+    /// HTTP status of the last response; null if there was none.
     response_code: Option<u16>,
-    /// The number of the attempt: the last one, or, while it is pending, the next.
+    /// Number of the last attempt or, while the delivery is pending, of the next one.
     attempt: u32,
-    /// What went wrong at last, in words.
+    /// Human-readable error of the last attempt.
     error: Option<String>,
-    /// When it was received.
+    /// Time at which the endpoint received the delivery.
     delivered_at: Option<Timestamp>,
-    /// When it is tried again.
+    /// Time of the next attempt.
     next_retry_at: Option<Timestamp>,
-    /// When it was made.
+    /// Time at which the delivery was created.
     created_at: Timestamp,
 }
 
@@ -388,33 +388,33 @@ impl From<WebhookDelivery> for WebhookDeliveryView {
     }
 }
 
-/// What one attempt came to.
+/// One attempt of a delivery.
 #[view(from = WebhookAttempt, example = {
     "number": 1, "started_at": "2026-01-15T10:30:00Z", "duration_ms": 145, "response_code": 200,
     "response_body": "{\"received\": true}",
 })]
 pub struct WebhookAttemptView {
-    /// Counted from 1.
+    /// Number of the attempt, starting at 1.
     number: u32,
-    /// When it began.
+    /// Time at which the attempt began.
     started_at: Timestamp,
-    /// How long it took.
+    /// Duration of the attempt in milliseconds.
     duration_ms: u64,
-    /// The answer's HTTP status; null without an answer.
+    /// HTTP status of the response; null if there was none.
     response_code: Option<u16>,
-    /// How the answer begins: its first 16 KiB.
+    /// First 16 KiB of the response body.
     response_body: Option<String>,
-    /// What went wrong, in words.
+    /// Human-readable error of the attempt.
     error: Option<String>,
 }
 
 /// A delivery with its attempts.
 #[view(from = DeliveryHistory)]
 pub struct WebhookDeliveryHistoryView {
-    /// The delivery.
+    /// State of the delivery.
     #[member(flatten)]
     delivery: WebhookDeliveryView,
-    /// What each attempt came to, the first first.
+    /// Attempts of the delivery, oldest first.
     #[member(from = source.attempts.into_iter().map(Into::into).collect())]
     attempts: Vec<WebhookAttemptView>,
 }
@@ -429,7 +429,7 @@ impl Listed for WebhookList {
         filters: &[Filter {
             name: "status",
             values: Values::OneOf(&[ACTIVE, "inactive"]),
-            about: "Those that deliveries go to, or those that they do not go to; both if not given",
+            about: "Return only active, or only inactive endpoints; both if not given",
         }],
         has_updated_at: true,
         searched: Some("the URL and the description"),
@@ -466,9 +466,13 @@ impl Listed for WebhookDeliveryList {
             Filter {
                 name: "status",
                 values: Values::OneOf(&DeliveryStatus::NAMES),
-                about: "Of one status only",
+                about: "Return only deliveries with this status",
             },
-            Filter { name: "event_type", values: EVENT_TYPE, about: "Of one type of event only" },
+            Filter {
+                name: "event_type",
+                values: EVENT_TYPE,
+                about: "Return only deliveries of events of this type",
+            },
             Filter {
                 name: "event_id",
                 values: Values::Text {
@@ -477,7 +481,7 @@ impl Listed for WebhookDeliveryList {
                     max_length: 64,
                     is_valid: |text| EventId::parse(text).is_some(),
                 },
-                about: "Of one event only",
+                about: "Return only deliveries of this event",
             },
         ],
         has_updated_at: false,

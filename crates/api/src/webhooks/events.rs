@@ -43,7 +43,7 @@ async fn list_events(call: Call<EventsRead, ListQuery<EventList>>) -> Result<Htt
 #[utoipa::path(
     tag = "Events", operation_id = "create_event", request_body = CreateEventBody,
     extensions(("x-required-scope" = json!("events:write"))),
-    responses((status = 202, description = "It is accepted and will be delivered", body = AcceptedEventItem))
+    responses((status = 202, description = "The event is accepted and will be delivered", body = AcceptedEventItem))
 )]
 #[post("/events")]
 async fn create_event(call: Call<EventsWrite, NoQuery, CreateEventBody>) -> Result<HttpResponse, ApiError> {
@@ -65,7 +65,7 @@ async fn create_event(call: Call<EventsWrite, NoQuery, CreateEventBody>) -> Resu
 #[utoipa::path(
     tag = "Events", operation_id = "create_event_batch", request_body = CreateEventBatchBody,
     extensions(("x-required-scope" = json!("events:write"))),
-    responses((status = 202, description = "They are accepted and will be delivered", body = AcceptedEventList))
+    responses((status = 202, description = "The events are accepted and will be delivered", body = AcceptedEventList))
 )]
 #[post("/events/batch")]
 async fn create_event_batch(
@@ -82,9 +82,9 @@ async fn create_event_batch(
 /// Get an event
 #[utoipa::path(
     tag = "Events", operation_id = "get_event",
-    params(("id" = String, Path, description = "Event ID"), ItemQuery<EventList>),
+    params(("id" = String, Path, description = "Id of the event"), ItemQuery<EventList>),
     extensions(("x-required-scope" = json!("events:read"))),
-    responses((status = 200, description = "The event", body = EventItem))
+    responses((status = 200, description = "The event with its data", body = EventItem))
 )]
 #[get("/events/{id}")]
 async fn get_event(call: Call<EventsRead, ItemQuery<EventList>>) -> Result<HttpResponse, ApiError> {

@@ -23,7 +23,7 @@ const ENVELOPE_BYTES: usize = 64 << 10;
 /// The id of an event that was accepted.
 #[view(example = {"id": "evt_abc123def456"})]
 pub struct AcceptedEventView {
-    /// Its id.
+    /// Id of the accepted event.
     id: EventId,
 }
 
@@ -33,18 +33,18 @@ impl From<EventId> for AcceptedEventView {
     }
 }
 
-/// An event.
+/// An event with its data.
 #[view(example = {
     "id": "evt_abc123def456", "type": "post.created", "data": {"id": 7}, "created_at": "2026-01-15T10:30:00Z",
 })]
 pub struct EventView {
-    /// Its id.
+    /// Id of the event.
     id: EventId,
-    /// What happened.
+    /// Type of the event.
     r#type: String,
     /// The data of the event, byte for byte as it was sent.
     data: Json,
-    /// When it was accepted.
+    /// Time at which the event was accepted.
     created_at: Timestamp,
 }
 
@@ -60,17 +60,18 @@ impl TryFrom<StoredEvent> for EventView {
     }
 }
 
-/// Something that has happened.
+/// An event to publish.
 #[derive(ToSchema)]
 pub struct CreateEventBody {
-    /// `evt_` and 1 to 60 of `A-Za-z0-9_-`; the same id means the same event. Generated if not given
+    /// Id of the event: `evt_` and 1 to 60 of `A-Za-z0-9_-`; an id that was used already means the same event. Generated if not
+    /// given
     #[schema(value_type = Option<String>, pattern = "^evt_[A-Za-z0-9_-]{1,60}$", example = "evt_order-1234-paid")]
     id: Option<EventId>,
-    /// What happened: lower-case words with dots between. Types that begin with `api_key.`, `workspace.`, `webhook.`,
-    /// `entitlement.`, `seo.`, `mcp.`, `oauth.` or `member.` are Gatepost's own
+    /// Type of the event: lower-case words separated by dots. Types that begin with `api_key.`, `workspace.`, `webhook.`,
+    /// `entitlement.`, `seo.`, `mcp.`, `oauth.` or `member.` are reserved for Gatepost
     #[schema(value_type = String, pattern = "^(?!(api_key|workspace|webhook|entitlement|seo|mcp|oauth|member)\\.)[a-z0-9_]+(\\.[a-z0-9_]+)*$", max_length = 128, example = "post.created")]
     r#type: EventType,
-    /// The data of the event, up to 1 MiB; kept, shown and delivered byte for byte, numbers of any size included
+    /// Data of the event, up to 1 MiB; kept, shown and delivered byte for byte, including numbers of any size
     #[schema(value_type = Value, required, example = json!({"id": 7, "title": "Hello"}))]
     data: Json,
 }
@@ -110,10 +111,10 @@ impl From<CreateEventBody> for PublishEvent {
     }
 }
 
-/// Several events, all or none.
+/// Events to publish, all or none.
 #[derive(ToSchema)]
 pub struct CreateEventBatchBody {
-    /// The events
+    /// Events to publish, at most 1,000
     #[schema(min_items = 1, max_items = 1000)]
     events: Vec<CreateEventBody>,
 }
@@ -155,7 +156,7 @@ impl Listed for EventList {
     const LIST: Description = Description {
         sorts: EVENT_SORTS,
         default_sort: "-created_at",
-        filters: &[Filter { name: "type", values: EVENT_TYPE, about: "Of one type only" }],
+        filters: &[Filter { name: "type", values: EVENT_TYPE, about: "Return only those of this type" }],
         has_updated_at: false,
         searched: None,
         fields: EventView::MEMBERS,
@@ -173,7 +174,7 @@ pub const EVENT_TYPE: Values = Values::Text {
     is_valid: |text| EventType::parse(text).is_some(),
 };
 
-/// The ids of events that were accepted.
+/// Ids of the accepted events.
 #[derive(ToSchema)]
 #[expect(dead_code, reason = "only describes what the contract renders")]
 pub struct AcceptedEventList {

@@ -4,161 +4,161 @@ use utoipa::ToSchema;
 
 use crate::visits::seo_wire::{SeoIssueCountsView, SeoScoresView};
 
-/// An API key that something happened to.
+/// Data of an event about an API key.
 #[derive(ToSchema)]
 #[expect(dead_code, reason = "only describes what the use-cases write")]
 pub struct ApiKeyEventData {
     /// Numeric id of the API key.
     #[schema(example = 2)]
     id: i64,
-    /// A label for people.
+    /// Human-readable label of the API key.
     #[schema(example = "Mobile App Key")]
     name: String,
-    /// How the key begins.
+    /// First characters of the secret, to recognise the key by.
     #[schema(example = "sk_live_abc")]
     prefix: String,
-    /// `live` or `test`
+    /// Environment of the key: `live` or `test`.
     #[schema(example = "live")]
     environment: String,
-    /// What it may do.
+    /// Scopes granted to the key.
     #[schema(example = json!(["posts:read"]))]
     scopes: Vec<String>,
-    /// The plan that governs its limits; null follows the workspace's tier.
+    /// Plan whose limits apply to the key; null to follow the workspace's tier.
     #[schema(required, example = "pro")]
     rate_limit_tier: Option<String>,
-    /// When it ends; null is never.
+    /// Time at which the key expires; null if it never does.
     #[schema(required, format = DateTime)]
     expires_at: Option<String>,
 }
 
-/// The API key that a rotation made.
+/// Data of an event about a rotated API key.
 #[derive(ToSchema)]
 #[expect(dead_code, reason = "only describes what the use-cases write")]
 pub struct RotatedApiKeyEventData {
     /// Numeric id of the new API key.
     #[schema(example = 3)]
     id: i64,
-    /// A label for people.
+    /// Human-readable label of the API key.
     #[schema(example = "Mobile App Key")]
     name: String,
-    /// How the key begins.
+    /// First characters of the secret, to recognise the key by.
     #[schema(example = "sk_live_new")]
     prefix: String,
-    /// `live` or `test`
+    /// Environment of the key: `live` or `test`.
     #[schema(example = "live")]
     environment: String,
-    /// What it may do.
+    /// Scopes granted to the key.
     #[schema(example = json!(["posts:read"]))]
     scopes: Vec<String>,
-    /// The plan that governs its limits; null follows the workspace's tier.
+    /// Plan whose limits apply to the key; null to follow the workspace's tier.
     #[schema(required, example = "pro")]
     rate_limit_tier: Option<String>,
-    /// When it ends; null is never.
+    /// Time at which the key expires; null if it never does.
     #[schema(required, format = DateTime)]
     expires_at: Option<String>,
-    /// The key that it replaced.
+    /// Numeric id of the API key that was replaced.
     #[schema(example = 2)]
     rotated_from_id: i64,
-    /// Until when the old key works.
+    /// End of the grace period in which the old key still works.
     #[schema(format = DateTime, example = "2026-01-16T10:30:00Z")]
     grace_period_ends_at: String,
 }
 
-/// A workspace that something happened to.
+/// Data of an event about a workspace.
 #[derive(ToSchema)]
 #[expect(dead_code, reason = "only describes what the use-cases write")]
 pub struct WorkspaceEventData {
     /// Numeric id of the workspace.
     #[schema(example = 2)]
     id: i64,
-    /// A name for people.
+    /// Human-readable name of the workspace.
     #[schema(example = "Acme Corporation")]
     name: String,
-    /// A name for URLs.
+    /// Name of the workspace in URLs.
     #[schema(example = "acme-corp")]
     slug: String,
-    /// The plan.
+    /// Name of the workspace's plan.
     #[schema(example = "pro")]
     tier: String,
 }
 
-/// How much of a feature is used.
+/// Data of an event about the usage of a feature.
 #[derive(ToSchema)]
 #[expect(dead_code, reason = "only describes what the use-cases write")]
 pub struct ThresholdEventData {
-    /// The feature.
+    /// Key of the feature.
     #[schema(example = "api_calls")]
     feature: String,
-    /// The threshold, in percent of the limit.
+    /// Threshold in percent of the limit.
     #[schema(example = 80)]
     threshold: u32,
-    /// How much is used.
+    /// Quantity in use at that time.
     #[schema(example = 8000)]
     used: u64,
-    /// What is allowed.
+    /// Limit of the plan.
     #[schema(required, example = 10000)]
     limit: Option<u64>,
-    /// How much of it is used, in percent.
+    /// Share of the limit that is used, in percent.
     #[schema(required, example = 80)]
     percentage: Option<f64>,
-    /// When the period began; null if it never ends.
+    /// Start of the period; null if it never ends.
     #[schema(required, format = DateTime, example = "2026-01-01T00:00:00Z")]
     period_start: Option<String>,
-    /// When it ends.
+    /// End of the period.
     #[schema(required, format = DateTime, example = "2026-02-01T00:00:00Z")]
     period_end: Option<String>,
 }
 
-/// An SEO report that was submitted.
+/// Data of an event about an SEO report.
 #[derive(ToSchema)]
 #[expect(dead_code, reason = "only describes what the use-cases write")]
 pub struct SeoReportEventData {
     /// Numeric id of the report.
     #[schema(example = 1)]
     id: i64,
-    /// The page.
+    /// URL of the page.
     #[schema(example = "https://example.com/page")]
     url: String,
-    /// Its scores.
+    /// Scores of the page.
     scores: SeoScoresView,
-    /// How many issues were found on it.
+    /// Number of issues found on the page.
     issue_counts: SeoIssueCountsView,
 }
 
-/// A score that has dropped.
+/// Data of an event about a score that dropped.
 #[derive(ToSchema)]
 #[expect(dead_code, reason = "only describes what the use-cases write")]
 pub struct SeoScoreDroppedEventData {
-    /// The report in which it is lower.
+    /// Numeric id of the report with the lower score.
     #[schema(example = 2)]
     report_id: i64,
-    /// The last report on the page before that.
+    /// Numeric id of the previous report on the page.
     #[schema(example = 1)]
     previous_report_id: i64,
-    /// The page.
+    /// URL of the page.
     #[schema(example = "https://example.com/page")]
     url: String,
-    /// `performance`, `accessibility`, `best_practices` or `seo`
+    /// Name of the score: `performance`, `accessibility`, `best_practices` or `seo`.
     #[schema(example = "performance")]
     score: String,
-    /// What it was.
+    /// Score in the previous report.
     #[schema(example = 85)]
     from: u8,
-    /// What it is.
+    /// Score in the new report.
     #[schema(example = 70)]
     to: u8,
 }
 
-/// A test.
+/// Data of a test event.
 #[derive(ToSchema)]
 #[expect(dead_code, reason = "only describes what the use-cases write")]
 pub struct WebhookTestEventData {
-    /// A sentence for people.
+    /// Human-readable text of the test.
     #[schema(example = "This is a test.")]
     message: String,
 }
 
-/// A webhook endpoint that was disabled.
+/// Data of an event about a disabled endpoint.
 #[derive(ToSchema)]
 #[expect(dead_code, reason = "only describes what the use-cases write")]
 pub struct WebhookDisabledEventData {
@@ -168,7 +168,7 @@ pub struct WebhookDisabledEventData {
     /// URL that deliveries were posted to.
     #[schema(example = "https://your-app.com/webhooks")]
     url: String,
-    /// Why it was disabled, for people.
+    /// Human-readable reason for which the endpoint was disabled.
     #[schema(example = "The endpoint answered 410 Gone.")]
     reason: String,
 }

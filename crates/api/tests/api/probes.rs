@@ -25,7 +25,7 @@ async fn raw(app: &TestApp, path: &str, headers: &[(&str, &str)]) -> (u16, Strin
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn fixed_documents_are_bytes_with_a_tag() {
     let app = TestApp::start(Engine::Sqlite).await;
-    let files = ["/docs/", "/docs/index.html", "/docs/swagger-ui-bundle.js", "/docs/favicon-32x32.png"];
+    let files = ["/docs/", "/docs/index.html", "/docs/swagger-ui-bundle.js", "/docs/icon.svg"];
     for path in ["/openapi.json", "/openapi-3.0.json", "/pixel.js"].into_iter().chain(files) {
         let plain = raw(&app, path, &[]).await;
         assert_eq!((plain.0, plain.1.as_str()), (200, ""), "{path}");
@@ -102,7 +102,10 @@ async fn probes_metrics_and_docs_need_no_key(app: TestApp) {
     assert!(!metrics.text.contains(&app.root_key), "a pasted key is no label");
     assert_eq!(get("/docs").await.header("location"), "/docs/");
     let docs = get("/docs/").await;
-    assert!(docs.text.contains("Swagger UI") && !docs.text.contains("://cdn"), "served from embedded files");
+    assert!(docs.text.contains("<title>Gatepost API reference</title>"));
+    assert!(!docs.text.contains("://"), "served from embedded files");
+    let begin = get("/").await;
+    assert_eq!((begin.status.as_u16(), begin.header("location")), (307, "/docs/"));
     assert_eq!(get("/docs/swagger-ui-bundle.js").await.status, 200);
     assert_eq!(get("/openapi.json").await.json["openapi"], "3.1.0");
 }

@@ -1,0 +1,76 @@
+//! Whether the descriptions in the OpenAPI document tell a stranger something: a reader of `/docs` sees each of them alone.
+
+use std::fs;
+
+use serde_json::Value;
+
+use crate::{Failure, files};
+
+const LEAST_WORDS: usize = 3;
+/// Whoever begins with one of these speaks of something that stands elsewhere, or in half a question.
+const POINTING: [&str; 14] =
+    ["Its", "It", "It's", "Their", "They", "That", "What", "When", "Where", "Who", "Why", "Of", "On", "By"];
+/// Members of which the values are no descriptions.
+const NOT_TOLD: [&str; 3] = ["example", "examples", "enum"];
+
+/// Names each description that does not.
+pub fn check(faults: &mut Vec<String>) -> Result<(), Failure> {
+    let text = fs::read_to_string(files::root().join("openapi/openapi.json"))?;
+    look(&serde_json::from_str(&text)?, "", faults);
+    Ok(())
+}
+
+fn look(value: &Value, place: &str, faults: &mut Vec<String>) {
+    match value {
+        Value::Object(members) => {
+            for (name, member) in members.iter().filter(|(name, _)| !NOT_TOLD.contains(&name.as_str())) {
+                match member {
+                    Value::String(text) if name == "description" => {
+                        faults.extend(
+                            fault(text).map(|fault| format!("openapi.json{place}: {text:?} {fault}")),
+                        );
+                    }
+                    member => look(member, &format!("{place}/{name}"), faults),
+                }
+            }
+        }
+        Value::Array(items) => items.iter().for_each(|item| look(item, place, faults)),
+        _ => {}
+    }
+}
+
+fn fault(text: &str) -> Option<&'static str> {
+    let mut words = text.split_whitespace();
+    match words.next() {
+        Some(first) if POINTING.contains(&first.trim_end_matches([':', ',', '.'])) => {
+            Some("begins with a word that points elsewhere; name the thing")
+        }
+        _ if text.split_whitespace().count() < LEAST_WORDS => Some("says too little; use a phrase"),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_description_stands_alone() {
+        let document = json!({
+            "description": "Its number.",
+            "properties": {
+                "description": { "description": "The world." },
+                "fine": { "description": "Numeric id of the endpoint.", "example": { "description": "x" } },
+                "when": [{ "description": "When: never, or always." }],
+            },
+        });
+        let mut faults = Vec::new();
+        look(&document, "", &mut faults);
+        let places: Vec<_> = faults.iter().map(|fault| fault.split(':').next().unwrap_or_default()).collect();
+        let expected =
+            ["openapi.json", "openapi.json/properties/description", "openapi.json/properties/when"];
+        assert_eq!(places, expected, "{faults:?}");
+    }
+}
