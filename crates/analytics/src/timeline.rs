@@ -15,36 +15,18 @@ use jiff::{
 
 use crate::Slot;
 
-/// The length of a period.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Interval {
-    /// An hour of the clock.
-    Hour,
-    /// A day of the calendar.
-    Day,
+gatepost_kernel::words! {
+    /// The length of a period.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+    pub enum Interval {
+        /// An hour of the clock.
+        Hour = "hour",
+        /// A day of the calendar.
+        Day = "day",
+    }
 }
 
 impl Interval {
-    /// The accepted words.
-    pub const NAMES: [&str; 2] = ["hour", "day"];
-
-    /// The word.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Hour => "hour",
-            Self::Day => "day",
-        }
-    }
-
-    /// What a word means.
-    pub fn parse(word: &str) -> Option<Self> {
-        match word {
-            "hour" => Some(Self::Hour),
-            "day" => Some(Self::Day),
-            _ => None,
-        }
-    }
-
     /// The most of them in one timeline.
     pub fn max_periods(self) -> usize {
         match self {

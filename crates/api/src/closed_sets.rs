@@ -8,9 +8,9 @@ use gatepost_keys::KeyStatus;
 use gatepost_seo::Severity;
 use gatepost_webhooks::DeliveryStatus;
 
-/// Declares sets of words as schemas with names of their own.
+/// Declares sets of words as schemas with names of their own, and which enumerations are written as them.
 macro_rules! closed_sets {
-    ($($(#[doc = $about:literal])* $name:ident($words:expr);)*) => {$(
+    ($($(#[doc = $about:literal])* $name:ident($words:expr) $(for $written:ty)?;)*) => {$(
         $(#[doc = $about])*
         pub struct $name;
 
@@ -30,6 +30,12 @@ macro_rules! closed_sets {
             }
         }
 
+        $(impl $crate::describe::Described for $written {
+            fn schema(schemas: &mut $crate::describe::Schemas) -> serde_json::Value {
+                <$name as $crate::describe::Described>::schema(schemas)
+            }
+        })?
+
         impl utoipa::ToSchema for $name {
             fn name() -> std::borrow::Cow<'static, str> {
                 std::borrow::Cow::Borrowed(stringify!($name))
@@ -42,25 +48,25 @@ pub(crate) use closed_sets;
 
 closed_sets! {
     /// Environment something belongs to.
-    EnvironmentWord(Environment::NAMES);
+    EnvironmentWord(Environment::NAMES) for Environment;
     /// Environment an API key must be of.
     EnvironmentChoice(EnvironmentFilter::NAMES);
     /// Whether an API key can be used.
-    ApiKeyStatus(KeyStatus::NAMES);
+    ApiKeyStatus(KeyStatus::NAMES) for KeyStatus;
     /// Code of a decision on an API key.
-    VerificationCode(verification::Code::NAMES);
+    VerificationCode(verification::Code::NAMES) for verification::Code;
     /// State of a delivery.
-    WebhookDeliveryStatus(DeliveryStatus::NAMES);
+    WebhookDeliveryStatus(DeliveryStatus::NAMES) for DeliveryStatus;
     /// Severity of an issue.
-    SeoSeverity(Severity::NAMES);
+    SeoSeverity(Severity::NAMES) for Severity;
     /// How a feature is counted.
-    EntitlementType(FeatureKind::NAMES);
+    EntitlementType(FeatureKind::NAMES) for FeatureKind;
     /// Reason for which a feature is not allowed.
-    EntitlementReason(Reason::NAMES);
+    EntitlementReason(Reason::NAMES) for Reason;
     /// Kind of source that grants a feature.
     EntitlementSourceKind(["plan"]);
     /// State of the connection to an MCP server; `starting` until it was connected once.
-    McpServerStatus(mcp::Status::NAMES);
+    McpServerStatus(mcp::Status::NAMES) for mcp::Status;
     /// Kind of actor of a change.
     AuditActorType(Actor::NAMES);
 }

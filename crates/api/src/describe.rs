@@ -3,13 +3,11 @@
 use std::{cell::RefCell, collections::BTreeMap};
 
 use gatepost_kernel::{
-    ApiKeyId, AuditEntryId, CalendarTime, Environment, EventId, Json, JsonObject, SeoIssueId, SeoReportId,
-    Timestamp, WebhookDeliveryId, WebhookEndpointId, WorkspaceId,
+    ApiKeyId, AuditEntryId, CalendarTime, EventId, Json, JsonObject, SeoIssueId, SeoReportId, Timestamp,
+    WebhookDeliveryId, WebhookEndpointId, WorkspaceId,
 };
 use serde_json::{Map, Value, json, value::RawValue};
 use utoipa::openapi::{ObjectBuilder, RefOr, Schema};
-
-use crate::closed_sets::EnvironmentWord;
 
 /// A type that is written as JSON, or read from it.
 pub trait Described {
@@ -180,12 +178,6 @@ fn nullable(mut schema: Value) -> Value {
         None => schema = json!({ "oneOf": [schema, { "type": "null" }] }),
     }
     schema
-}
-
-impl Described for Environment {
-    fn schema(schemas: &mut Schemas) -> Value {
-        EnvironmentWord::schema(schemas)
-    }
 }
 
 impl<T: Described> Described for Option<T> {

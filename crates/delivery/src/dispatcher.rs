@@ -501,7 +501,7 @@ impl Dispatcher {
             endpoint_id: endpoint.id,
             claim_id: claim,
             attempt,
-            status: status.as_str(),
+            status,
             next_attempt_at: verdict.next_attempt_at,
             ended_at,
         };

@@ -9,6 +9,7 @@ use gatepost_kernel::{EventId, Json, Owner, WebhookDeliveryId, WebhookEndpointId
 use gatepost_storage::{
     DeliveryResult, EndpointTally, PostponedDelivery, StorageError, Tx, WebhookEndpointChanges,
 };
+use gatepost_webhooks::DeliveryStatus;
 use serde_json::json;
 use tokio::sync::mpsc;
 
@@ -104,7 +105,7 @@ impl Dispatcher {
                     continue;
                 }
                 let tally = tallies.entry(result.endpoint_id).or_default();
-                if result.status == "success" {
+                if result.status == DeliveryStatus::Success {
                     tally.successes += 1;
                     tally.failures_at_end = 0;
                     tally.last_success_at = tally.last_success_at.max(Some(result.ended_at));

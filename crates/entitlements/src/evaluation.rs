@@ -2,48 +2,20 @@
 
 use crate::{Catalog, Feature, FeatureKind, FeatureValue};
 
-/// Why something is not allowed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Reason {
-    /// There is no such feature.
-    FeatureNotFound,
-    /// The plan does not have it.
-    NotInPlan,
-    /// It is switched off, for everyone or in the plan.
-    Disabled,
-    /// Nothing is left.
-    LimitExceeded,
-    /// Something is left, but not so much.
-    InsufficientRemaining,
-}
-
-impl Reason {
-    /// The words on the wire.
-    pub const NAMES: [&str; 5] =
-        ["FEATURE_NOT_FOUND", "NOT_IN_PLAN", "DISABLED", "LIMIT_EXCEEDED", "INSUFFICIENT_REMAINING"];
-
-    /// The word on the wire.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::FeatureNotFound => "FEATURE_NOT_FOUND",
-            Self::NotInPlan => "NOT_IN_PLAN",
-            Self::Disabled => "DISABLED",
-            Self::LimitExceeded => "LIMIT_EXCEEDED",
-            Self::InsufficientRemaining => "INSUFFICIENT_REMAINING",
-        }
-    }
-
-    /// Reads the word.
-    pub fn parse(text: &str) -> Option<Self> {
-        [
-            Self::FeatureNotFound,
-            Self::NotInPlan,
-            Self::Disabled,
-            Self::LimitExceeded,
-            Self::InsufficientRemaining,
-        ]
-        .into_iter()
-        .find(|reason| reason.as_str() == text)
+gatepost_kernel::words! {
+    /// Why something is not allowed.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+    pub enum Reason {
+        /// There is no such feature.
+        FeatureNotFound = "FEATURE_NOT_FOUND",
+        /// The plan does not have it.
+        NotInPlan = "NOT_IN_PLAN",
+        /// It is switched off, for everyone or in the plan.
+        Disabled = "DISABLED",
+        /// Nothing is left.
+        LimitExceeded = "LIMIT_EXCEEDED",
+        /// Something is left, but not so much.
+        InsufficientRemaining = "INSUFFICIENT_REMAINING",
     }
 }
 

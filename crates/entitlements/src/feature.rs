@@ -4,28 +4,16 @@ use std::str::FromStr;
 
 use crate::Anchor;
 
-/// How a feature is counted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum FeatureKind {
-    /// On or off.
-    Boolean,
-    /// So many at a time.
-    Limit,
-    /// So many per period.
-    Metered,
-}
-
-impl FeatureKind {
-    /// The accepted words.
-    pub const NAMES: [&str; 3] = ["boolean", "limit", "metered"];
-
-    /// The word.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Boolean => "boolean",
-            Self::Limit => "limit",
-            Self::Metered => "metered",
-        }
+gatepost_kernel::words! {
+    /// How a feature is counted.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+    pub enum FeatureKind {
+        /// On or off.
+        Boolean = "boolean",
+        /// So many at a time.
+        Limit = "limit",
+        /// So many per period.
+        Metered = "metered",
     }
 }
 

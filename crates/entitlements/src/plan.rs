@@ -4,36 +4,26 @@ use indexmap::IndexMap;
 
 use crate::FeatureValue;
 
-/// The widest access that a plan's keys can use; each includes those before it.
-#[derive(Hash, Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Access {
-    /// Reading only.
-    Read,
-    /// Reading, writing and deleting.
-    Write,
-    /// Everything.
-    Admin,
+gatepost_kernel::words! {
+    /// The widest access that a plan's keys can use; each includes those before it.
+    #[derive(Hash, Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+    pub enum Access {
+        /// Reading only.
+        Read = "read",
+        /// Reading, writing and deleting.
+        Write = "write",
+        /// Everything.
+        Admin = "admin",
+    }
 }
 
 impl Access {
-    /// The accepted words.
-    pub const NAMES: [&str; 3] = ["read", "write", "admin"];
-
     /// The least access that an action of a scope needs: `read` reads, `admin` and `*` administer, all else writes.
     pub fn needed_for(action: &str) -> Self {
         match action {
             "read" => Self::Read,
             "admin" | "*" => Self::Admin,
             _ => Self::Write,
-        }
-    }
-
-    /// The word.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Read => "read",
-            Self::Write => "write",
-            Self::Admin => "admin",
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The two worlds of a workspace. A key belongs to one of them, and every row of a tenant carries it.
+//! The two environments of a workspace. A key belongs to one of them, and every row of a tenant carries it.
 
 use std::{fmt, str::FromStr};
 

@@ -15,6 +15,7 @@ mod secret;
 mod sync;
 pub mod text;
 mod time;
+mod words;
 
 pub use environment::{Environment, EnvironmentFilter};
 pub use error::{Cause, Error, Fate, FieldErrors, Result, chain};
@@ -28,3 +29,6 @@ pub use owner::Owner;
 pub use secret::Secret;
 pub use sync::LockAnyway;
 pub use time::{AdjustedClock, CalendarTime, Clock, ManualClock, SystemClock, Timestamp};
+
+#[doc(hidden)]
+pub use serde;

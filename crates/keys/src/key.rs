@@ -43,35 +43,20 @@ pub struct ApiKey {
     pub grace_period_ends_at: Option<Timestamp>,
 }
 
-/// Whether a key can be used.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum KeyStatus {
-    /// It can.
-    Active,
-    /// Its end has come, by its own expiry or by the end of a rotation's grace.
-    Expired,
-    /// It was revoked.
-    Revoked,
+gatepost_kernel::words! {
+    /// Whether a key can be used.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+    pub enum KeyStatus {
+        /// It can.
+        Active = "active",
+        /// Its end has come, by its own expiry or by the end of a rotation's grace.
+        Expired = "expired",
+        /// It was revoked.
+        Revoked = "revoked",
+    }
 }
 
 impl KeyStatus {
-    /// The accepted words, in the order in which messages name them.
-    pub const NAMES: [&str; 3] = ["active", "expired", "revoked"];
-
-    /// The word on the wire.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Active => "active",
-            Self::Expired => "expired",
-            Self::Revoked => "revoked",
-        }
-    }
-
-    /// Reads the word on the wire.
-    pub fn parse(text: &str) -> Option<Self> {
-        [Self::Active, Self::Expired, Self::Revoked].into_iter().find(|status| status.as_str() == text)
-    }
-
     /// What a request with such a key is told.
     ///
     /// # Errors

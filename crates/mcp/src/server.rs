@@ -37,28 +37,16 @@ const MAX_ROUNDS: u32 = 10;
 /// … and how long it is left alone before that; longer each time.
 const ROUND: Duration = Duration::from_millis(100);
 
-/// Whether a server can be called.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Status {
-    /// It was never there so far.
-    Starting,
-    /// It can be called.
-    Up,
-    /// It was there, and will be again.
-    Down,
-}
-
-impl Status {
-    /// The words.
-    pub const NAMES: [&str; 3] = ["up", "down", "starting"];
-
-    /// The word.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Starting => "starting",
-            Self::Up => "up",
-            Self::Down => "down",
-        }
+gatepost_kernel::words! {
+    /// Whether a server can be called.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+    pub enum Status {
+        /// It can be called.
+        Up = "up",
+        /// It was there, and will be again.
+        Down = "down",
+        /// It was never there so far.
+        Starting = "starting",
     }
 }
 

@@ -18,6 +18,8 @@ pub enum Severity {
     Error,
 }
 
+gatepost_kernel::written_as_word!(Severity);
+
 impl Severity {
     /// The accepted words, the worst first.
     pub const NAMES: [&str; 3] = ["error", "warning", "info"];

@@ -6,38 +6,18 @@ use gatepost_kernel::Timestamp;
 
 use crate::RetrySchedule;
 
-/// Where a delivery stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum DeliveryStatus {
-    /// Not tried yet, or to be tried again by hand.
-    Pending,
-    /// Tried, and to be tried again.
-    Retrying,
-    /// Received.
-    Success,
-    /// Given up.
-    Failed,
-}
-
-impl DeliveryStatus {
-    /// The accepted words, in the order in which messages name them.
-    pub const NAMES: [&str; 4] = ["pending", "success", "failed", "retrying"];
-
-    /// The word on the wire and in the database.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Pending => "pending",
-            Self::Retrying => "retrying",
-            Self::Success => "success",
-            Self::Failed => "failed",
-        }
-    }
-
-    /// Reads the word.
-    pub fn parse(text: &str) -> Option<Self> {
-        [Self::Pending, Self::Retrying, Self::Success, Self::Failed]
-            .into_iter()
-            .find(|status| status.as_str() == text)
+gatepost_kernel::words! {
+    /// Where a delivery stands.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+    pub enum DeliveryStatus {
+        /// Not tried yet, or to be tried again by hand.
+        Pending = "pending",
+        /// Received.
+        Success = "success",
+        /// Given up.
+        Failed = "failed",
+        /// Tried, and to be tried again.
+        Retrying = "retrying",
     }
 }
 

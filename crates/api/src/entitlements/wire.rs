@@ -166,8 +166,7 @@ pub struct EntitlementSourceView {
 })]
 pub struct EntitlementDetails {
     /// How the feature is counted; null if there is no such feature.
-    #[member(like = Option<EntitlementType>)]
-    r#type: Option<&'static str>,
+    r#type: Option<FeatureKind>,
     /// Share of the limit that is used, in percent; null if unlimited.
     #[serde(serialize_with = "percentage")]
     percentage: Option<f64>,
@@ -193,7 +192,7 @@ impl EntitlementDetails {
             limit: standing.grant.limit(),
         };
         Self {
-            r#type: standing.kind.map(FeatureKind::as_str),
+            r#type: standing.kind,
             percentage: standing.grant.percentage(standing.used),
             unit: standing.unit.clone(),
             overage: soft.then(|| standing.grant.overage(standing.used)),
@@ -224,8 +223,8 @@ pub struct EntitlementCheckView {
     /// Key of the feature.
     feature: String,
     /// Reason for which it is not allowed.
-    #[member(optional, like = Option<EntitlementReason>)]
-    reason: Option<&'static str>,
+    #[member(optional)]
+    reason: Option<Reason>,
     /// Human-readable reason for which it is not allowed.
     #[member(optional)]
     message: Option<String>,
@@ -249,7 +248,7 @@ impl From<FeatureStanding> for EntitlementCheckView {
     fn from(standing: FeatureStanding) -> Self {
         Self {
             allowed: standing.refused.is_none(),
-            reason: standing.refused.map(Reason::as_str),
+            reason: standing.refused,
             message: standing.refused.map(|reason| message(&standing, reason)),
             current_usage: standing.used,
             limit: standing.grant.limit(),

@@ -6,7 +6,7 @@ use gatepost_api_macros::view;
 use gatepost_app::{
     Standing,
     entitlements::UseFeature,
-    gate::verification::{Verification, Verified},
+    gate::verification::{Code, Verification, Verified},
 };
 use gatepost_entitlements::Operation;
 use gatepost_kernel::{
@@ -17,7 +17,7 @@ use utoipa::ToSchema;
 
 use crate::{
     body::{Context, Fields, Null, ReadBody},
-    closed_sets::{EnvironmentChoice, VerificationCode},
+    closed_sets::EnvironmentChoice,
     entitlements::wire::{EntitlementCheckView, idempotency_key, quantity},
 };
 
@@ -119,8 +119,7 @@ pub struct VerificationView {
     /// Whether the key may pass.
     valid: bool,
     /// Code of the decision.
-    #[member(like = VerificationCode)]
-    code: &'static str,
+    code: Code,
     /// Numeric id of the key.
     key_id: Option<ApiKeyId>,
     /// Numeric id of the key's workspace.
@@ -169,8 +168,8 @@ impl VerificationView {
     pub fn new(verified: Verified, now: Timestamp) -> Self {
         let principal = verified.principal.as_ref();
         Self {
-            valid: verified.code == gatepost_app::gate::verification::Code::Valid,
-            code: verified.code.as_str(),
+            valid: verified.code == Code::Valid,
+            code: verified.code,
             key_id: principal.map(|p| p.key_id()),
             workspace_id: principal.map(|p| p.workspace_id()),
             environment: principal.map(|p| p.environment()),

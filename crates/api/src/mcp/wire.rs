@@ -10,7 +10,6 @@ use utoipa::{IntoParams, ToSchema};
 
 use crate::{
     body::{Context, Fields, Null, ReadBody},
-    closed_sets::McpServerStatus,
     query::{Parameters, ReadQuery},
     wire::envelopes,
 };
@@ -32,8 +31,7 @@ pub struct McpServerView {
     /// Names of the server's tools.
     tools: Vec<String>,
     /// State of the connection to the server.
-    #[member(like = McpServerStatus)]
-    status: &'static str,
+    status: Status,
     /// Whether the tools are those from before the server went down.
     stale: bool,
     /// Violations of the protocol in what the server says of its tools and resources, at most 100.
@@ -62,7 +60,7 @@ impl From<&Server> for McpServerView {
             name: server.name(),
             description: server.description(),
             tools: server.tools().into_iter().map(|tool| tool.name).collect(),
-            status: status.as_str(),
+            status,
             stale: status == Status::Down,
             problems: server.problems().into_iter().map(McpProblemView::from).collect(),
         }

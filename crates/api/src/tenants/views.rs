@@ -3,9 +3,7 @@
 use gatepost_api_macros::view;
 use gatepost_app::{Workspace, tenants::workspaces::WorkspaceWithKeys};
 use gatepost_kernel::{ApiKeyId, CalendarTime, Environment, JsonObject, Timestamp, WorkspaceId};
-use gatepost_keys::{ApiKey, Scope, ScopeSet};
-
-use crate::closed_sets::ApiKeyStatus;
+use gatepost_keys::{ApiKey, KeyStatus, Scope, ScopeSet};
 
 /// An API key, without its secret.
 #[view(example = {
@@ -25,8 +23,7 @@ pub struct ApiKeyView {
     /// Environment the key belongs to.
     environment: Environment,
     /// Whether the key can be used at the moment.
-    #[member(like = ApiKeyStatus)]
-    status: &'static str,
+    status: KeyStatus,
     /// Plan whose limits apply to the key; null to follow the workspace's tier.
     rate_limit_tier: Option<String>,
     /// Addresses and CIDR ranges the key may be used from; empty means everywhere.
@@ -61,7 +58,7 @@ impl ApiKeyView {
     /// The key as it stands at `now`.
     pub fn new(key: ApiKey, now: Timestamp) -> Self {
         Self {
-            status: key.status(now).as_str(),
+            status: key.status(now),
             scopes: scope_texts(&key.scopes),
             allowed_ips: key.allowed_ips.to_texts(),
             id: key.id,

@@ -25,7 +25,7 @@ const STATUS_CLASSES: [&str; 4] = ["2xx", "3xx", "4xx", "5xx"];
 
 closed_sets! {
     /// Length of a period.
-    AnalyticsInterval(Interval::NAMES);
+    AnalyticsInterval(Interval::NAMES) for Interval;
     /// Dimension by which pixel events are grouped.
     PixelGroup(PIXEL_GROUPS);
     /// Dimension by which requests are grouped.
@@ -40,8 +40,7 @@ closed_sets! {
 })]
 pub struct AnalyticsView {
     /// Length of a period.
-    #[member(like = AnalyticsInterval)]
-    interval: &'static str,
+    interval: Interval,
     /// IANA time zone of the workspace, in which the periods begin.
     timezone: String,
     /// Dimension by which the counts are grouped; null if they are not.
@@ -80,7 +79,7 @@ impl AnalyticsView {
             counts,
         };
         Self {
-            interval: interval.as_str(),
+            interval,
             timezone: time_zone,
             group_by,
             periods: periods.into_iter().map(CalendarTime).collect(),

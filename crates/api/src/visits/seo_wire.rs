@@ -87,8 +87,7 @@ pub struct SeoIssueView {
     /// Type of the issue.
     issue_type: String,
     /// Severity of the issue.
-    #[member(like = SeoSeverity, from = source.severity.as_str())]
-    severity: &'static str,
+    severity: Severity,
     /// Further details that were submitted with the issue.
     #[member(like = JsonObject)]
     details: Json,

@@ -17,7 +17,6 @@ use utoipa::ToSchema;
 
 use crate::{
     body::{Context, Fields, Null, ReadBody},
-    closed_sets::WebhookDeliveryStatus,
     describe::View,
     lists::{Description, Filter, Include, ListQuery, Listed, Values},
     scopes::{RequiredScope, WebhooksRead},
@@ -350,8 +349,7 @@ pub struct WebhookDeliveryView {
     /// Type of the event that is delivered.
     event_type: String,
     /// State of the delivery.
-    #[member(like = WebhookDeliveryStatus)]
-    status: String,
+    status: DeliveryStatus,
     /// HTTP status of the last response; null if there was none.
     response_code: Option<u16>,
     /// Number of the last attempt or, while the delivery is pending, of the next one.
@@ -368,10 +366,10 @@ pub struct WebhookDeliveryView {
 
 impl From<WebhookDelivery> for WebhookDeliveryView {
     fn from(delivery: WebhookDelivery) -> Self {
-        let pending = delivery.status == DeliveryStatus::Pending.as_str();
+        let pending = delivery.status == DeliveryStatus::Pending;
         // One that is pending and has an error was not sent for a fault of the server's.
         let failed_once =
-            delivery.status == DeliveryStatus::Retrying.as_str() || (pending && delivery.error.is_some());
+            delivery.status == DeliveryStatus::Retrying || (pending && delivery.error.is_some());
         let waits = failed_once && delivery.claim_id.is_none();
         Self {
             id: delivery.id,

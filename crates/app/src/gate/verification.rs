@@ -53,6 +53,8 @@ pub enum Code {
     FeatureLimitReached,
 }
 
+gatepost_kernel::written_as_word!(Code);
+
 impl Code {
     /// The words on the wire. `DISABLED` is not given yet: clients that are made today must know it when it is.
     pub const NAMES: [&str; 10] = [

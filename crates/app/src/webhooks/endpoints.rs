@@ -451,7 +451,6 @@ pub async fn list_deliveries(
 ) -> Result<Page<WebhookDelivery>> {
     let owner = caller.owner();
     let ListDeliveries { status, event_type, event_id } = query;
-    let status = status.map(DeliveryStatus::as_str);
     let filter = WebhookDeliveryFilter { endpoint_id: id, status, event_type, event_id };
     app.read_snapshot(async move |mut tx| {
         tx.webhook_endpoint_get(owner, id).await?.ok_or(Error::NotFound)?;
@@ -491,7 +490,7 @@ pub async fn retry_delivery(
     let now = unit.now;
     let owner = lock(unit, endpoint).await?;
     let delivery = unit.tx.webhook_delivery_get(endpoint, id, true).await?.ok_or(Error::NotFound)?;
-    let refusal = if delivery.status == DeliveryStatus::Success.as_str() {
+    let refusal = if delivery.status == DeliveryStatus::Success {
         "This delivery was already received."
     } else if delivery.claim_id.is_some() {
         "This delivery is being sent."

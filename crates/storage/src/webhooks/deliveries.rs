@@ -9,6 +9,7 @@ use gatepost_kernel::{
     ClaimId, Environment, EventId, Page, Position, Timestamp, WebhookDeliveryId, WebhookEndpointId,
     WorkspaceId,
 };
+use gatepost_webhooks::DeliveryStatus;
 
 use crate::{
     Result, StorageError, Tx,
@@ -27,7 +28,7 @@ pub struct WebhookDeliveryFilter {
     /// Of this endpoint.
     pub endpoint_id: WebhookEndpointId,
     /// One status only.
-    pub status: Option<&'static str>,
+    pub status: Option<DeliveryStatus>,
     /// Of one type of event only.
     pub event_type: Option<String>,
     /// Of one event only.
@@ -49,8 +50,8 @@ pub struct WebhookDelivery {
     pub event_id: EventId,
     /// What happened.
     pub event_type: String,
-    /// `pending`, `retrying`, `success` or `failed`.
-    pub status: String,
+    /// State of the delivery.
+    pub status: DeliveryStatus,
     /// How often it was tried.
     pub attempts: u32,
     /// How often it was tried again by hand.
@@ -118,7 +119,7 @@ impl TryFrom<DeliveryRow> for WebhookDelivery {
             endpoint_id: WebhookEndpointId(row.endpoint_id),
             event_id: EventId::from_stored(row.event_id),
             event_type: row.event_type,
-            status: row.status,
+            status: DeliveryStatus::parse(&row.status).ok_or_else(|| corrupt("status"))?,
             attempts: to_u32(row.attempts),
             manual_retries: to_u32(row.manual_retries),
             due_at: row.due_at.map(Into::into),
@@ -193,7 +194,7 @@ impl Tx<'_> {
                     .filter(webhook_deliveries::endpoint_id.eq(filter.endpoint_id.0))
                     .into_boxed::<Db>();
                 if let Some(status) = filter.status {
-                    query = query.filter(webhook_deliveries::status.eq(status));
+                    query = query.filter(webhook_deliveries::status.eq(status.as_str()));
                 }
                 if let Some(event_type) = &filter.event_type {
                     query = query.filter(webhook_deliveries::event_type.eq(event_type));
@@ -241,7 +242,7 @@ impl Tx<'_> {
     ) -> Result<()> {
         on_conn!(self, |c| diesel::update(webhook_deliveries::table.find(id.0))
             .set((
-                webhook_deliveries::status.eq("pending"),
+                webhook_deliveries::status.eq(DeliveryStatus::Pending.as_str()),
                 webhook_deliveries::manual_retries.eq(webhook_deliveries::manual_retries + 1),
                 webhook_deliveries::due_at.eq(due_at.map(DbTime::from)),
                 webhook_deliveries::updated_at.eq(DbTime::from(now)),
@@ -255,15 +256,18 @@ impl Tx<'_> {
     pub async fn webhook_delivery_delete_before(&mut self, before: Timestamp, limit: u32) -> Result<usize> {
         let before = DbTime::from(before);
         Ok(on_conn!(self, |c| {
-            let old: Vec<i64> = webhook_deliveries::table
-                .filter(webhook_deliveries::due_at.is_null())
-                .filter(webhook_deliveries::updated_at.lt(before))
-                .filter(webhook_deliveries::status.eq_any(["success", "failed"]))
-                .order(webhook_deliveries::updated_at)
-                .limit(limit.into())
-                .select(webhook_deliveries::id)
-                .load(c)
-                .await?;
+            let old: Vec<i64> =
+                webhook_deliveries::table
+                    .filter(webhook_deliveries::due_at.is_null())
+                    .filter(webhook_deliveries::updated_at.lt(before))
+                    .filter(webhook_deliveries::status.eq_any(
+                        [DeliveryStatus::Success, DeliveryStatus::Failed].map(DeliveryStatus::as_str),
+                    ))
+                    .order(webhook_deliveries::updated_at)
+                    .limit(limit.into())
+                    .select(webhook_deliveries::id)
+                    .load(c)
+                    .await?;
             if old.is_empty() {
                 return Ok(0);
             }

@@ -16,6 +16,7 @@ use diesel_async::{RunQueryDsl, SimpleAsyncConnection};
 use gatepost_kernel::{
     Cause, ClaimId, EventId, Timestamp, WebhookDeliveryId, WebhookEndpointId, WorkspaceId,
 };
+use gatepost_webhooks::DeliveryStatus;
 
 use crate::{
     NewEvent, Result, Tx, WebhookAttempt,
@@ -66,7 +67,7 @@ pub struct DeliveryResult {
     /// What the attempt came to.
     pub attempt: WebhookAttempt,
     /// Where the delivery stands now.
-    pub status: &'static str,
+    pub status: DeliveryStatus,
     /// When it is tried next.
     pub next_attempt_at: Option<Timestamp>,
     /// When the attempt ended.
@@ -131,7 +132,7 @@ impl<'a> From<&NewWebhookDelivery<'a>> for NewDeliveryRow<'a> {
             event_sequence: new.event_sequence,
             event_id: new.event.id.as_str(),
             event_type: &new.event.event_type,
-            status: "pending",
+            status: DeliveryStatus::Pending.as_str(),
             attempts: 0,
             manual_retries: 0,
             due_at: new.due_at.into(),
@@ -409,8 +410,9 @@ impl Tx<'_> {
         let due_at = |result: &DeliveryResult| {
             result.next_attempt_at.filter(|_| !inactive.contains(&result.endpoint_id)).map(DbTime::from)
         };
-        let delivered_at =
-            |result: &DeliveryResult| (result.status == "success").then_some(DbTime::from(result.ended_at));
+        let delivered_at = |result: &DeliveryResult| {
+            (result.status == DeliveryStatus::Success).then_some(DbTime::from(result.ended_at))
+        };
         let attempt = |result: &DeliveryResult| {
             (result.attempt.response_code.map(i64::from), i64::from(result.attempt.number))
         };
@@ -424,7 +426,7 @@ impl Tx<'_> {
                         .filter(webhook_deliveries::claim_id.eq(result.claim_id.0));
                     let changed = diesel::update(mine)
                         .set((
-                            webhook_deliveries::status.eq(result.status),
+                            webhook_deliveries::status.eq(result.status.as_str()),
                             webhook_deliveries::attempts.eq(number),
                             webhook_deliveries::due_at.eq(due_at(result)),
                             webhook_deliveries::claim_id.eq(None::<i64>),
@@ -463,7 +465,7 @@ impl Tx<'_> {
                     let (code, number) = attempt(result);
                     update.id.push(result.id.0);
                     update.claim_id.push(result.claim_id.0);
-                    update.status.push(result.status);
+                    update.status.push(result.status.as_str());
                     update.attempts.push(number);
                     update.due_at.push(due_at(result));
                     update.response_code.push(code);
@@ -556,7 +558,7 @@ impl Tx<'_> {
                 .filter(webhook_deliveries::due_at.assume_not_null().le(now)),
         )
         .set((
-            webhook_deliveries::status.eq("failed"),
+            webhook_deliveries::status.eq(DeliveryStatus::Failed.as_str()),
             webhook_deliveries::error.eq("The endpoint was deleted."),
             webhook_deliveries::claim_id.eq(None::<i64>),
             webhook_deliveries::due_at.eq(None::<DbTime>),
