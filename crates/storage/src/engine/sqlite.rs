@@ -322,8 +322,12 @@ fn write_group(
         Err(error) => {
             let sound = execute(conn, "ROLLBACK").is_ok();
             // Where the disk fails, nobody knows what of it is there the next time that the file is opened.
-            let is_undone = sound && Fault::of(&error) != Some(Fault::Disk);
-            let fate = if is_undone { Fate::Undone } else { Fate::Unknown };
+            let fate = match Fault::of(&error) {
+                // What is refused for good is the fault of a unit of work, not of the time.
+                None if sound => return (Err(error.into()), sound),
+                Some(fault) if sound && fault != Fault::Disk => Fate::Undone,
+                _ => Fate::Unknown,
+            };
             (Err(StorageError::Unavailable { fate, cause: Cause::by("the commit failed", error) }), sound)
         }
     }
