@@ -229,8 +229,14 @@ impl Decision {
             (_, "INSUFFICIENT_SCOPE", _) => Error::missing_scope(scopes.join(", ")),
             (_, "RATE_LIMITED", _) => {
                 let refused = verdict.as_ref().and_then(|verdict| limiter::refusal(verdict, now));
+                // It is a refusal also where Gatepost, perhaps a newer one, names no limit that is used up.
                 refused.unwrap_or_else(|| {
-                    Error::unavailable("Gatepost refuses for a limit that it does not name")
+                    let seconds = self.rate_limit.as_ref().and_then(|limits| limits.retry_after).unwrap_or(1);
+                    Error::RateLimited {
+                        retry_after_seconds: seconds,
+                        limit: verdict.as_ref().and_then(Verdict::shown).map_or(0, |shown| shown.limit),
+                        reset_at: now.plus(Duration::from_secs(seconds)).rounded_up(),
+                    }
                 })
             }
             (_, other, _) => Error::unavailable(format!("Gatepost answers {other}")),
@@ -242,6 +248,20 @@ impl Decision {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_limit_that_is_not_named_refuses_all_the_same() {
+        let now = Timestamp::from_micros(1_768_473_000_000_000);
+        let judged = |limits: serde_json::Value| {
+            let decision = json!({ "valid": false, "code": "RATE_LIMITED", "rate_limit": limits });
+            let decision: Decision = serde_json::from_value(decision).expect("a decision");
+            decision.judge(&[], now).err().expect("a refusal").status()
+        };
+        let left = json!({ "limit": 60, "remaining": 7, "reset_at": "2026-01-15T10:31:00Z" });
+        assert_eq!(judged(json!({ "minute": left, "retry_after": 9 })), 429);
+        assert_eq!(judged(json!({ "retry_after": 9 })), 429);
+        assert_eq!(judged(serde_json::Value::Null), 429);
+    }
 
     #[test]
     fn keys_cross_no_network_in_the_clear_unless_that_is_allowed() {
