@@ -2,21 +2,22 @@
 
 use proc_macro2::TokenStream;
 use quote::quote;
-use syn::{ItemStruct, Result};
+use syn::{Error, Ident, ItemStruct, Result};
 
 use crate::declared::{self, Member, Settings, about, in_option};
 
 pub fn expand(attribute: TokenStream, mut item: ItemStruct) -> Result<TokenStream> {
     let mut settings: Settings = syn::parse2(attribute)?;
-    let (source, example) = (settings.take("from"), settings.take("example"));
+    let (source, example, stem) = (settings.take("from"), settings.take("example"), settings.take("stem"));
     settings.end()?;
     let mut members = declared::members(&mut item.fields)?;
     let (mut described, mut own, mut taken, mut early) =
         (TokenStream::new(), Vec::new(), TokenStream::new(), TokenStream::new());
+    let (mut included, mut names) = (TokenStream::new(), TokenStream::new());
     for (member, field) in members.iter_mut().zip(item.fields.iter_mut()) {
         let Member { ident, name, about, ty, settings } = member;
-        let included = settings.take_word("included");
-        let optional = settings.take_word("optional") || included;
+        let scope = settings.take("included");
+        let optional = settings.take_word("optional") || scope.is_some();
         let flattened = settings.take_word("flatten");
         let like = settings.take("like").unwrap_or_else(|| quote!(#ty));
         let rules = declared::rules(settings);
@@ -26,8 +27,8 @@ pub fn expand(attribute: TokenStream, mut item: ItemStruct) -> Result<TokenStrea
         } else {
             taken.extend(quote! { #ident: source.#ident.into(), });
         }
-        settings.end()?;
         if flattened {
+            settings.end()?;
             field.attrs.push(syn::parse_quote!(#[serde(flatten)]));
             described.extend(quote! { object.flatten::<#like>(schemas, #about); });
             continue;
@@ -39,15 +40,38 @@ pub fn expand(attribute: TokenStream, mut item: ItemStruct) -> Result<TokenStrea
                 None => "::std::vec::Vec::is_empty",
             };
             field.attrs.push(syn::parse_quote!(#[serde(skip_serializing_if = #empty)]));
-            kind = if included { quote!(included) } else { quote!(optional) };
+            kind = if scope.is_some() { quote!(included) } else { quote!(optional) };
         }
-        if !included {
-            own.push(name.clone());
+        match scope {
+            Some(scope) => {
+                let Some(shown) = settings.take("shown") else {
+                    return Err(Error::new_spanned(ident, "what is included says as what it is `shown`"));
+                };
+                included.extend(quote! {
+                    crate::describe::Included {
+                        name: #name,
+                        scope: <#scope as crate::scopes::RequiredScope>::scope,
+                        about: #shown,
+                    },
+                });
+                let constant = Ident::new(&name.value().to_uppercase(), ident.span());
+                names.extend(quote! {
+                    #[doc = concat!("What `include` calls `", #name, "`.")]
+                    pub const #constant: &'static str = #name;
+                });
+            }
+            None => own.push(name.clone()),
         }
+        settings.end()?;
         described.extend(quote! { object.member::<#like>(schemas, #name, #about).#kind()#rules; });
     }
     let (ident, about) = (&item.ident, about(&item.attrs));
     let name = ident.to_string();
+    let stem = stem.unwrap_or_else(|| {
+        let stem = name.trim_end_matches("View");
+        quote!(#stem)
+    });
+    let names = (!names.is_empty()).then(|| quote! { impl #ident { #names } });
     let example = example.map(|example| quote! { object.examples(::serde_json::json!(#example)); });
     let from = source.map(|source| {
         quote! {
@@ -66,29 +90,25 @@ pub fn expand(attribute: TokenStream, mut item: ItemStruct) -> Result<TokenStrea
         impl crate::describe::Described for #ident {
             fn schema(schemas: &mut crate::describe::Schemas) -> ::serde_json::Value {
                 schemas.named(#name, |schemas| {
-                    let mut object = crate::describe::Object::new(#about);
-                    #described
-                    #example
-                    object.into_schema()
+                    <Self as crate::describe::View>::object(schemas).into_schema()
                 })
             }
         }
 
         impl crate::describe::View for #ident {
             const MEMBERS: &'static [&'static str] = &[#(#own),*];
-        }
+            const INCLUDED: &'static [crate::describe::Included] = &[#included];
+            const STEM: &'static str = #stem;
 
-        impl ::utoipa::PartialSchema for #ident {
-            fn schema() -> ::utoipa::openapi::RefOr<::utoipa::openapi::Schema> {
-                crate::describe::say::<Self>()
+            fn object(schemas: &mut crate::describe::Schemas) -> crate::describe::Object {
+                let mut object = crate::describe::Object::new(#about);
+                #described
+                #example
+                object
             }
         }
 
-        impl ::utoipa::ToSchema for #ident {
-            fn name() -> ::std::borrow::Cow<'static, str> {
-                ::std::borrow::Cow::Borrowed(#name)
-            }
-        }
+        #names
 
         #from
     })

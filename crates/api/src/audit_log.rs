@@ -1,32 +1,31 @@
 //! `/audit-log`
 
-use actix_web::{HttpResponse, get};
-use gatepost_app::audit_log;
-use gatepost_contract::ApiError;
-use utoipa_actix_web::service_config::ServiceConfig;
+use gatepost_api_macros::operation;
+use gatepost_app::audit_log::{self, ListAuditLog};
 
 use crate::{
-    audit_log_wire::{AuditEntryPage, AuditEntryView, AuditList},
+    answer::{Answer, PageOf},
+    audit_log_wire::AuditEntryView,
     call::Call,
     lists::ListQuery,
+    operation::Operation,
     scopes::AuditRead,
 };
 
-pub fn configure(config: &mut ServiceConfig<'_>) {
-    config.service(list_audit_log);
-}
+/// The operations.
+pub const OPERATIONS: &[Operation] = &[LIST_AUDIT_LOG];
 
 /// List the audit log
 ///
 /// Every change in the workspace, the newest first, with who made it and in which request.
-#[utoipa::path(
-    tag = "Audit log", operation_id = "list_audit_log", params(ListQuery<AuditList>),
-    extensions(("x-required-scope" = json!("audit:read"))),
-    responses((status = 200, description = "One page of the audit log", body = AuditEntryPage))
-)]
-#[get("/audit-log")]
-async fn list_audit_log(call: Call<AuditRead, ListQuery<AuditList>>) -> Result<HttpResponse, ApiError> {
-    let request = call.list_request().await?;
-    let page = audit_log::list(call.app(), call.caller(), call.query().into(), request).await?;
+#[operation(get "/audit-log", tag = "Audit log", ok = "One page of the audit log")]
+async fn list_audit_log(call: Call<AuditRead, ListQuery<AuditEntryView>>) -> Answer<PageOf<AuditEntryView>> {
+    let (request, filters) = (call.list_request().await?, &call.query().filters);
+    let query = ListAuditLog {
+        action: filters.action.clone(),
+        target_type: filters.target_type.clone(),
+        target_id: filters.target_id.map(|id| id.0),
+    };
+    let page = audit_log::list(call.app(), call.caller(), query, request).await?;
     call.page(page, |entry| Ok(AuditEntryView::from(entry))).await
 }

@@ -1,15 +1,13 @@
 //! The audit log on the wire.
 
-use gatepost_api_macros::view;
-use gatepost_app::{Actor, AuditEntry, audit_log::ListAuditLog, lists::AUDIT_SORTS};
+use gatepost_api_macros::{query, view};
+use gatepost_app::{Actor, AuditEntry, lists::AUDIT_SORTS};
 use gatepost_kernel::{AuditEntryId, Environment, Timestamp};
 use serde_json::{Map, Value};
 
 use crate::{
-    closed_sets::AuditActorType,
-    describe::View,
-    lists::{Description, Filter, ListQuery, Listed, Values},
-    wire::envelopes,
+    lists::{Description, Listed},
+    values::{AuditTargetId, text_parameters},
 };
 
 /// The actor of a change.
@@ -17,7 +15,7 @@ use crate::{
 pub struct AuditActorView {
     /// Kind of actor: an API key, or the operator at the server's command line; to a tenant, `platform` for either of the
     /// operator's.
-    #[member(like = AuditActorType)]
+    #[member(like = Actor)]
     r#type: &'static str,
     /// Numeric id of the API key.
     id: Option<i64>,
@@ -80,63 +78,39 @@ impl From<AuditEntry> for AuditEntryView {
     }
 }
 
-envelopes! {
-    log AuditEntryPage(AuditEntryView);
+text_parameters! {
+    /// An action of the audit log.
+    Action(String) = { "type": "string", "pattern": "^[a-z_]+(\\.[a-z_]+)*$", "maxLength": MAX_WORD },
+        "an action such as api_key.created",
+        |text| (text.len() <= MAX_WORD && text.split('.').all(is_word)).then(|| text.to_owned());
+    /// A kind of resource.
+    TargetType(String) = { "type": "string", "pattern": "^[a-z_]+$", "maxLength": MAX_WORD },
+        "a kind of thing such as api_key",
+        |text| (text.len() <= MAX_WORD && is_word(text)).then(|| text.to_owned());
 }
 
-/// What can be asked of the audit log.
-pub struct AuditList;
-
-impl Listed for AuditList {
-    const LIST: Description = Description {
-        sorts: AUDIT_SORTS,
-        default_sort: "-created_at",
-        filters: &[
-            Filter {
-                name: "action",
-                values: Values::Text {
-                    form: "an action such as api_key.created",
-                    pattern: "^[a-z_]+(\\.[a-z_]+)*$",
-                    max_length: 128,
-                    is_valid: |text| text.split('.').all(is_word),
-                },
-                about: "Return only entries with this action",
-            },
-            Filter {
-                name: "target_type",
-                values: Values::Text {
-                    form: "a kind of thing such as api_key",
-                    pattern: "^[a-z_]+$",
-                    max_length: 128,
-                    is_valid: is_word,
-                },
-                about: "Return only entries about this kind of resource",
-            },
-            Filter {
-                name: "target_id",
-                values: Values::Id,
-                about: "Return only entries about resources with this id",
-            },
-        ],
-        has_updated_at: false,
-        searched: None,
-        fields: AuditEntryView::MEMBERS,
-        content: None,
-        includes: &[],
-        is_log: true,
-    };
+/// What the audit log can be filtered by.
+#[query]
+pub struct AuditFilters {
+    /// Return only entries with this action
+    #[member(like = Action)]
+    pub action: Option<String>,
+    /// Return only entries about this kind of resource
+    #[member(like = TargetType)]
+    pub target_type: Option<String>,
+    /// Return only entries about resources with this id
+    pub target_id: Option<AuditTargetId>,
 }
+
+impl Listed for AuditEntryView {
+    type Filters = AuditFilters;
+
+    const LIST: Description = Description::of_log(AUDIT_SORTS);
+}
+
+/// The most characters of an action, or of a kind of resource.
+const MAX_WORD: usize = 128;
 
 fn is_word(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|b| b.is_ascii_lowercase() || b == b'_')
-}
-
-impl From<&ListQuery<AuditList>> for ListAuditLog {
-    fn from(query: &ListQuery<AuditList>) -> Self {
-        Self {
-            action: query.filter("action").map(str::to_owned),
-            target_type: query.filter("target_type").map(str::to_owned),
-            target_id: query.filter("target_id").and_then(|id| id.parse().ok()),
-        }
-    }
 }

@@ -1,12 +1,12 @@
 //! Reading JSON bodies so that a caller hears of every fault at once, each under the name of its member.
 //!
 //! `serde` stops at the first fault, so a body is taken apart into its members, each still the text that came, and each is read
-//! by itself. What belongs to the caller alone, such as the data of an event, is never read at all: it stays that text.
+//! by itself. What belongs to the caller alone, such as the data of an event, is never read at all: it stays that text. A body is declared by
+//! `#[body]`, as a struct whose members are [`Member`]s.
 
 use std::{borrow::Cow, fmt, ops::RangeInclusive};
 
-use gatepost_entitlements::Catalog;
-use gatepost_kernel::{FieldErrors, Json, JsonObject, Timestamp, text::brief};
+use gatepost_kernel::{FieldErrors, Json, JsonObject, text::brief};
 use serde::{
     Deserialize, Deserializer, Serialize, Serializer,
     de::{MapAccess, Visitor},
@@ -14,19 +14,13 @@ use serde::{
 };
 use serde_json::{Map, Number, Value, value::RawValue};
 
+use crate::describe::{Described, Object, Schemas};
+
 /// The largest integer of those that a floating-point number holds without a gap.
 const MAX_EXACT: f64 = 9_007_199_254_740_991.0;
 
-/// What the reading of a body may depend on.
-pub struct Context<'a> {
-    /// The present instant.
-    pub now: Timestamp,
-    /// The plans and features.
-    pub catalog: &'a Catalog,
-}
-
 /// A body that an operation takes.
-pub trait ReadBody: Sized + Send + 'static {
+pub trait ReadBody: Described + Sized + Send + 'static {
     /// The largest size in bytes.
     const LIMIT_BYTES: usize = 1 << 20;
     /// Whether the operation takes a body at all.
@@ -36,17 +30,42 @@ pub trait ReadBody: Sized + Send + 'static {
     /// What the body may call itself; it is JSON all the same.
     const MEDIA_TYPES: &'static [&'static str] = &["application/json"];
 
+    /// What it looks like.
+    fn object(schemas: &mut Schemas) -> Object;
+
     /// Reads the members; faults go to `fields`. The answer counts only if there was none.
-    fn read(fields: &mut Fields, context: &Context<'_>) -> Option<Self>;
+    fn read(fields: &mut Fields<'_>) -> Option<Self>;
+}
+
+/// What a member of a body can be: how it is described and read.
+pub trait Member: Described {
+    /// What is made of it.
+    type Value;
+
+    /// Whether `null` is a value like any other.
+    const TAKES_NULL: bool = false;
+
+    /// Reads what is there; faults go to `fields`, under `name`.
+    fn read<'b>(fields: &mut Fields<'b>, name: &'static str, value: &'b RawValue) -> Option<Self::Value>;
 }
 
 /// No body; one that is sent is ignored.
 pub struct NoBody;
 
+impl Described for NoBody {
+    fn schema(_: &mut Schemas) -> Value {
+        Value::Null
+    }
+}
+
 impl ReadBody for NoBody {
     const TAKEN: bool = false;
 
-    fn read(_: &mut Fields, _: &Context<'_>) -> Option<Self> {
+    fn object(_: &mut Schemas) -> Object {
+        Object::new("")
+    }
+
+    fn read(_: &mut Fields<'_>) -> Option<Self> {
         Some(Self)
     }
 }
@@ -126,112 +145,49 @@ impl<'b> Fields<'b> {
         Self { members, known: Vec::new(), errors: FieldErrors::default() }
     }
 
-    /// A member as it came, without taking it.
-    pub fn text_of(&self, name: &str) -> Option<&'b RawValue> {
-        self.members.0.iter().find(|(member, _)| member == name).map(|(_, value)| *value)
-    }
-
     /// Notes a fault.
     pub fn fault(&mut self, name: &str, message: impl Into<String>) {
         self.errors.add(name, message);
     }
 
-    /// A text that must be there.
-    pub fn required_text<T>(
-        &mut self,
-        name: &'static str,
-        rule: impl FnOnce(&str) -> Result<T, String>,
-    ) -> Option<T> {
-        match self.take(name).filter(|value| !is_null(value)) {
+    /// A member that must be there.
+    pub fn required<M: Member>(&mut self, name: &'static str) -> Option<M::Value> {
+        match self.take(name).filter(|value| M::TAKES_NULL || !is_null(value)) {
             None => {
                 self.require(name);
                 None
             }
-            Some(value) => self.text_value(name, value, rule),
+            Some(value) => M::read(self, name, value),
         }
     }
 
-    /// A text that may be left out.
-    pub fn text<T>(
-        &mut self,
-        name: &'static str,
-        null: Null,
-        rule: impl FnOnce(&str) -> Result<T, String>,
-    ) -> Option<T> {
-        let value = self.present(name, null)?;
-        self.text_value(name, value, rule)
+    /// A member that may be left out.
+    pub fn optional<M: Member>(&mut self, name: &'static str, null: Null) -> Option<M::Value> {
+        let value = self.take(name).filter(|value| !(is_null(value) && null == Null::IsAbsent))?;
+        M::read(self, name, value)
     }
 
-    /// A text that may be left out, or `null` for none: `Some(None)`.
-    pub fn nullable_text<T>(
-        &mut self,
-        name: &'static str,
-        rule: impl FnOnce(&str) -> Result<T, String>,
-    ) -> Option<Option<T>> {
+    /// A member that may be left out, or `null` for none: `Some(None)`.
+    pub fn nullable<M: Member>(&mut self, name: &'static str) -> Option<Option<M::Value>> {
         match self.take(name)? {
             value if is_null(value) => Some(None),
-            value => self.text_value(name, value, rule).map(Some),
+            value => M::read(self, name, value).map(Some),
         }
     }
 
-    /// A list of texts that may be left out. The rule says of each fault which item it is in, if in one.
-    pub fn texts<T>(
-        &mut self,
-        name: &'static str,
-        null: Null,
-        rule: impl FnOnce(&[&str]) -> Result<T, Vec<(Option<usize>, String)>>,
-    ) -> Option<T> {
-        let value = self.present(name, null)?;
-        self.texts_value(name, value, rule)
+    /// A member that may be left out, and that is part of the [`rest`](Self::rest) too.
+    pub fn kept<M: Member>(&mut self, name: &'static str) -> Option<M::Value> {
+        let (_, value) = self.members.0.iter().find(|(member, _)| member == name)?;
+        M::read(self, name, value)
     }
 
-    /// A list of texts that may be left out, or `null` for none: `Some(None)`.
-    pub fn nullable_texts<T>(
-        &mut self,
-        name: &'static str,
-        rule: impl FnOnce(&[&str]) -> Result<T, Vec<(Option<usize>, String)>>,
-    ) -> Option<Option<T>> {
-        match self.take(name)? {
-            value if is_null(value) => Some(None),
-            value => self.texts_value(name, value, rule).map(Some),
+    /// An object of all members that were not asked for, whatever they are.
+    pub fn rest(&mut self) -> Option<Json> {
+        let json = std::mem::take(&mut self.members).into_json();
+        if json.is_none() {
+            self.errors.add("", too_deep("object"));
         }
-    }
-
-    /// A whole number that may be left out.
-    pub fn integer(&mut self, name: &'static str, null: Null, range: RangeInclusive<i64>) -> Option<i64> {
-        let value = self.present(name, null)?;
-        // `24.0` is the integer 24, as JSON Schema has it; beyond 2^53 nobody knows which integer was meant.
-        let whole =
-            |number: f64| (number.fract() == 0.0 && number.abs() <= MAX_EXACT).then_some(number as i64);
-        let given: Option<Number> = read(value);
-        let number = given.as_ref().and_then(|number| {
-            number.as_i64().or_else(|| number.as_f64().filter(|_| number.is_f64()).and_then(whole))
-        });
-        if number.is_none() && !given.is_some_and(|number| number.is_u64()) {
-            self.errors.add(name, format!("The {} must be an integer.", label(name)));
-            return None;
-        }
-        let number = number.filter(|number| range.contains(number));
-        if number.is_none() {
-            let (low, high) = range.into_inner();
-            self.errors.add(name, format!("The {} must be between {low} and {high}.", label(name)));
-        }
-        number
-    }
-
-    /// A number that may be left out.
-    pub fn number(&mut self, name: &'static str, null: Null, range: RangeInclusive<f64>) -> Option<f64> {
-        let value = self.present(name, null)?;
-        let Some(given) = read::<Number>(value) else {
-            self.errors.add(name, format!("The {} must be a number.", label(name)));
-            return None;
-        };
-        let number = given.as_f64().filter(|number| range.contains(number));
-        if number.is_none() {
-            let (low, high) = range.into_inner();
-            self.errors.add(name, format!("The {} must be between {low} and {high}.", label(name)));
-        }
-        number
+        json
     }
 
     /// Notes faults that were found elsewhere, of members below `prefix`.
@@ -250,140 +206,6 @@ impl<'b> Fields<'b> {
         if !self.errors.iter().any(|(field, _)| about(field)) {
             self.errors.add(name, format!("The {} field is required.", label(name)));
         }
-    }
-
-    /// A yes or no that may be left out.
-    pub fn boolean(&mut self, name: &'static str, null: Null) -> Option<bool> {
-        let value = self.present(name, null)?;
-        let boolean = read(value);
-        if boolean.is_none() {
-            self.errors.add(name, format!("The {} must be true or false.", label(name)));
-        }
-        boolean
-    }
-
-    /// Any JSON that must be there, as it came; `null` counts.
-    pub fn json(&mut self, name: &'static str) -> Option<Json> {
-        match self.take(name) {
-            None => {
-                self.require(name);
-                None
-            }
-            Some(value) => self.json_value(name, value),
-        }
-    }
-
-    /// An object that may be left out, as it came.
-    pub fn json_object(&mut self, name: &'static str, null: Null) -> Option<Json> {
-        let value = self.present(name, null)?;
-        if !is_object(value) {
-            return self.not_an_object(name);
-        }
-        self.json_value(name, value)
-    }
-
-    /// The members of an object that may be left out, each as it came.
-    pub fn json_members(&mut self, name: &'static str, null: Null) -> Option<JsonObject> {
-        let members = self.members(name, null)?.0;
-        let members = members.into_iter().map(|(name, value)| Some((name.into_owned(), Json::new(value)?)));
-        let members: Option<JsonObject> = members.collect();
-        if members.is_none() {
-            self.errors.add(name, too_deep(name));
-        }
-        members
-    }
-
-    /// A list of objects that must be there, with so many items.
-    pub fn objects(
-        &mut self,
-        name: &'static str,
-        lengths: RangeInclusive<usize>,
-    ) -> Option<Vec<Members<'b>>> {
-        match self.take(name).filter(|value| !is_null(value)) {
-            None => {
-                self.require(name);
-                None
-            }
-            Some(value) => self.objects_value(name, value, lengths),
-        }
-    }
-
-    /// A list of objects that may be left out, with at most so many items.
-    pub fn optional_objects(
-        &mut self,
-        name: &'static str,
-        null: Null,
-        most: usize,
-    ) -> Option<Vec<Members<'b>>> {
-        let value = self.present(name, null)?;
-        self.objects_value(name, value, 0..=most)
-    }
-
-    /// Checks the text of a member that is not taken.
-    pub fn look_at(&mut self, name: &str, is_right: impl Fn(&str) -> bool, fault: &str) {
-        if self.members.0.iter().any(|(member, value)| member == name && !is_right(value.get())) {
-            self.errors.add(name, fault);
-        }
-    }
-
-    /// An object of all members that were not asked for, whatever they are.
-    pub fn rest(&mut self) -> Option<Json> {
-        let json = std::mem::take(&mut self.members).into_json();
-        if json.is_none() {
-            self.errors.add("", too_deep("object"));
-        }
-        json
-    }
-
-    fn objects_value(
-        &mut self,
-        name: &'static str,
-        value: &'b RawValue,
-        lengths: RangeInclusive<usize>,
-    ) -> Option<Vec<Members<'b>>> {
-        let Some(items) = read::<Vec<&RawValue>>(value) else {
-            self.errors.add(name, format!("The {} must be an array.", label(name)));
-            return None;
-        };
-        if !lengths.contains(&items.len()) {
-            let (low, high) = lengths.into_inner();
-            self.errors.add(name, format!("The {} must have between {low} and {high} items.", label(name)));
-            return None;
-        }
-        let mut objects = Vec::with_capacity(items.len());
-        for (place, item) in items.into_iter().enumerate() {
-            match read(item) {
-                Some(members) => objects.push(members),
-                None => {
-                    self.errors.add(
-                        format!("{name}.{place}"),
-                        format!("The {}.{place} must be an object.", label(name)),
-                    );
-                }
-            }
-        }
-        Some(objects)
-    }
-
-    /// The members of an object that may be left out.
-    pub fn members(&mut self, name: &'static str, null: Null) -> Option<Members<'b>> {
-        let value = self.present(name, null)?;
-        read(value).or_else(|| self.not_an_object(name))
-    }
-
-    /// An object that may be left out. Of members with one name, the last one counts.
-    pub fn object(&mut self, name: &'static str, null: Null) -> Option<Map<String, Value>> {
-        let value = self.present(name, null)?;
-        if !is_object(value) {
-            return self.not_an_object(name);
-        }
-        let members = serde_json::from_str(value.get());
-        members.map_err(|_| self.errors.add(name, unreadable(name))).ok()
-    }
-
-    /// An instant in a text.
-    pub fn instant(text: &str, name: &str) -> Result<Timestamp, String> {
-        Timestamp::parse(text).ok_or_else(|| format!("The {} must be an ISO 8601 date.", label(name)))
     }
 
     /// All faults, those of members that nobody asked for included.
@@ -415,24 +237,22 @@ impl<'b> Fields<'b> {
         Some(value)
     }
 
-    fn present(&mut self, name: &'static str, null: Null) -> Option<&'b RawValue> {
-        self.take(name).filter(|value| !(is_null(value) && null == Null::IsAbsent))
+    /// What `rule` makes of a text, or its fault.
+    pub fn text<T>(
+        &mut self,
+        name: &'static str,
+        value: &'b RawValue,
+        rule: impl FnOnce(&str) -> Result<T, String>,
+    ) -> Option<T> {
+        let Some(text) = text(value) else {
+            self.errors.add(name, not_a_text(&label(name), value));
+            return None;
+        };
+        rule(&text).map_err(|fault| self.errors.add(name, fault)).ok()
     }
 
-    fn json_value(&mut self, name: &'static str, value: &RawValue) -> Option<Json> {
-        let json = Json::new(value);
-        if json.is_none() {
-            self.errors.add(name, too_deep(name));
-        }
-        json
-    }
-
-    fn not_an_object<T>(&mut self, name: &'static str) -> Option<T> {
-        self.errors.add(name, format!("The {} must be an object.", label(name)));
-        None
-    }
-
-    fn texts_value<T>(
+    /// What `rule` makes of a list of texts. It says of each fault which item it is in, if in one.
+    pub fn texts<T>(
         &mut self,
         name: &'static str,
         value: &'b RawValue,
@@ -468,18 +288,150 @@ impl<'b> Fields<'b> {
         }
     }
 
-    fn text_value<T>(
+    /// A whole number.
+    pub fn integer(
         &mut self,
         name: &'static str,
         value: &'b RawValue,
-        rule: impl FnOnce(&str) -> Result<T, String>,
-    ) -> Option<T> {
-        let Some(text) = text(value) else {
-            self.errors.add(name, not_a_text(&label(name), value));
+        range: RangeInclusive<i64>,
+    ) -> Option<i64> {
+        // `24.0` is the integer 24, as JSON Schema has it; beyond 2^53 nobody knows which integer was meant.
+        let whole =
+            |number: f64| (number.fract() == 0.0 && number.abs() <= MAX_EXACT).then_some(number as i64);
+        let given: Option<Number> = read(value);
+        let number = given.as_ref().and_then(|number| {
+            number.as_i64().or_else(|| number.as_f64().filter(|_| number.is_f64()).and_then(whole))
+        });
+        if number.is_none() && !given.is_some_and(|number| number.is_u64()) {
+            self.errors.add(name, format!("The {} must be an integer.", label(name)));
+            return None;
+        }
+        self.within(name, number, range)
+    }
+
+    /// A number.
+    pub fn number(
+        &mut self,
+        name: &'static str,
+        value: &'b RawValue,
+        range: RangeInclusive<f64>,
+    ) -> Option<f64> {
+        let Some(given) = read::<Number>(value) else {
+            self.errors.add(name, format!("The {} must be a number.", label(name)));
             return None;
         };
-        rule(&text).map_err(|fault| self.errors.add(name, fault)).ok()
+        self.within(name, given.as_f64(), range)
     }
+
+    fn within<N: PartialOrd + fmt::Display>(
+        &mut self,
+        name: &str,
+        number: Option<N>,
+        range: RangeInclusive<N>,
+    ) -> Option<N> {
+        let number = number.filter(|number| range.contains(number));
+        if number.is_none() {
+            let (low, high) = range.into_inner();
+            self.errors.add(name, format!("The {} must be between {low} and {high}.", label(name)));
+        }
+        number
+    }
+
+    /// A yes or no.
+    pub fn boolean(&mut self, name: &'static str, value: &'b RawValue) -> Option<bool> {
+        let boolean = read(value);
+        if boolean.is_none() {
+            self.errors.add(name, format!("The {} must be true or false.", label(name)));
+        }
+        boolean
+    }
+
+    /// Any JSON, as it came.
+    pub fn json(&mut self, name: &'static str, value: &'b RawValue) -> Option<Json> {
+        let json = Json::new(value);
+        if json.is_none() {
+            self.errors.add(name, too_deep(name));
+        }
+        json
+    }
+
+    /// An object, as it came.
+    pub fn json_object(&mut self, name: &'static str, value: &'b RawValue) -> Option<Json> {
+        if value.get().starts_with('{') { self.json(name, value) } else { self.not_an_object(name) }
+    }
+
+    /// The members of an object, each as it came.
+    pub fn json_members(&mut self, name: &'static str, value: &'b RawValue) -> Option<JsonObject> {
+        let Some(Members(members)) = read(value) else { return self.not_an_object(name) };
+        let members = members.into_iter().map(|(name, value)| Some((name.into_owned(), Json::new(value)?)));
+        let members: Option<JsonObject> = members.collect();
+        if members.is_none() {
+            self.errors.add(name, too_deep(name));
+        }
+        members
+    }
+
+    /// The members of an object. Of those with one name, the last one counts.
+    pub fn object(&mut self, name: &'static str, value: &'b RawValue) -> Option<Map<String, Value>> {
+        if !value.get().starts_with('{') {
+            return self.not_an_object(name);
+        }
+        let members = serde_json::from_str(value.get());
+        members.map_err(|_| self.errors.add(name, unreadable(name))).ok()
+    }
+
+    /// A body within this one.
+    pub fn nested<B: ReadBody>(&mut self, name: &'static str, value: &'b RawValue) -> Option<B> {
+        let Some(members) = read(value) else { return self.not_an_object(name) };
+        let inner = read_whole(members);
+        inner.map_err(|faults| self.faults(&format!("{name}."), &faults)).ok()
+    }
+
+    /// A list of bodies.
+    pub fn list<B: ReadBody>(
+        &mut self,
+        name: &'static str,
+        value: &'b RawValue,
+        lengths: RangeInclusive<usize>,
+    ) -> Option<Vec<B>> {
+        let Some(items) = read::<Vec<&RawValue>>(value) else {
+            self.errors.add(name, format!("The {} must be an array.", label(name)));
+            return None;
+        };
+        if !lengths.contains(&items.len()) {
+            let (low, high) = lengths.into_inner();
+            self.errors.add(name, format!("The {} must have between {low} and {high} items.", label(name)));
+            return None;
+        }
+        let mut bodies = Vec::with_capacity(items.len());
+        for (place, item) in items.into_iter().enumerate() {
+            match read(item).map(read_whole) {
+                Some(Ok(body)) => bodies.push(body),
+                Some(Err(faults)) => self.faults(&format!("{name}.{place}."), &faults),
+                None => {
+                    let fault = format!("The {}.{place} must be an object.", label(name));
+                    self.errors.add(format!("{name}.{place}"), fault);
+                }
+            }
+        }
+        Some(bodies)
+    }
+
+    fn not_an_object<T>(&mut self, name: &'static str) -> Option<T> {
+        self.errors.add(name, format!("The {} must be an object.", label(name)));
+        None
+    }
+}
+
+/// Reads a body of these members, or all its faults.
+///
+/// # Errors
+/// The faults by the names of members.
+pub fn read_whole<B: ReadBody>(members: Members<'_>) -> Result<B, FieldErrors> {
+    let mut fields = Fields::new(members);
+    let body = B::read(&mut fields);
+    let faults = fields.into_errors();
+    body.filter(|_| faults.is_empty()).ok_or(faults)
 }
 
 /// A text, where it stands if it holds no escapes, which a text on its way here seldom does.
@@ -498,10 +450,6 @@ fn read<'b, T: Deserialize<'b>>(value: &'b RawValue) -> Option<T> {
 
 fn is_null(value: &RawValue) -> bool {
     value.get() == "null"
-}
-
-fn is_object(value: &RawValue) -> bool {
-    value.get().starts_with('{')
 }
 
 /// What is wrong with what should be a text: half of a surrogate pair is JSON, but no text.

@@ -2,7 +2,7 @@
 //! (403), for which workspace, is the query sound, is the body sound. Nothing later is read before what comes
 //! earlier has passed, so a stranger cannot make us read a body, and learns nothing from its faults.
 
-use std::{borrow::Cow, future::Future, pin::Pin, time::Duration};
+use std::{future::Future, pin::Pin, time::Duration};
 
 use actix_web::{
     FromRequest, HttpMessage, HttpRequest, HttpResponse,
@@ -15,27 +15,29 @@ use actix_web::{
 };
 use futures_util::StreamExt;
 use gatepost_app::{
-    Admitted, Answer, App, Caller, IfMatch, Op, Principal, Refused, UnitOfWork,
+    Admitted, Answer as Rendering, App, Caller, IfMatch, Op, Principal, Refused, UnitOfWork,
     gate::limiter,
     lists::{ListRequest, MAX_PAGE_BYTES, Size},
 };
-use gatepost_contract::{ApiError, Contract, ErrorFormat, IntoAnswer, PageUrl};
+use gatepost_contract::{ApiError, Contract, ErrorFormat, IntoAnswer, PageUrl, Plain};
 use gatepost_kernel::{Error, Page, RequestId, Result, Timestamp, Window, WorkspaceId};
 use gatepost_keys::Token;
-use percent_encoding::percent_decode_str;
 use serde::{Serialize, de::IgnoredAny};
 
 use crate::{
     State,
-    body::{Context, Fields, Members, NoBody, ReadBody},
+    answer::{Answer, Item, PageOf, SliceOf},
+    body::{Members, NoBody, ReadBody, read_whole},
     budget::{self, Share},
     client::{self, token},
+    describe::Schemas,
     extensions::{Authenticated, Limited, Rendered},
-    lists::{ItemQuery, ListQuery, Listed},
-    paths::BASE_PATH,
-    query::{NoQuery, PageQuery, Parameters, ReadQuery},
+    lists::{ItemQuery, ListQuery, Listed, PageQuery},
+    operation::{Input, TakenBody, Takes},
+    query::{NoQuery, Parameters, ReadQuery},
     scopes::RequiredScope,
     sending::{owner, reserve},
+    values::positive_id,
     workers::{MOST_BYTES_ON_A_WORKER, off_the_workers},
 };
 
@@ -64,6 +66,15 @@ impl<S: RequiredScope, Q: ReadQuery, B: ReadBody> FromRequest for Call<S, Q, B> 
 
     fn from_request(req: &HttpRequest, payload: &mut Payload) -> Self::Future {
         Box::pin(Self::accept(req.clone(), payload.take()))
+    }
+}
+
+impl<S: RequiredScope, Q: ReadQuery, B: ReadBody> Takes for Call<S, Q, B> {
+    const ACTS_ON_WORKSPACE: bool = true;
+
+    fn describe(schemas: &mut Schemas) -> Input {
+        let scope = Some(S::scope());
+        Input { needs_key: true, scope, query: Q::parameters(), body: TakenBody::of::<B>(schemas) }
     }
 }
 
@@ -112,39 +123,14 @@ impl<S: RequiredScope, Q: ReadQuery, B: ReadBody> Call<S, Q, B> {
         Ok(Self { req, state, request_id, caller, query, body, scope: std::marker::PhantomData })
     }
 
+    /// The request.
+    pub fn request(&self) -> &HttpRequest {
+        &self.req
+    }
+
     /// The query.
     pub fn query(&self) -> &Q {
         &self.query
-    }
-
-    /// The number in the path. What cannot be one is not found, like a number that nobody has.
-    pub fn path_id(&self) -> Result<i64, ApiError> {
-        self.path_number("id")
-    }
-
-    /// Another number in the path.
-    pub fn path_number(&self, name: &str) -> Result<i64, ApiError> {
-        self.req.match_info().get(name).and_then(positive_id).ok_or_else(|| {
-            match self.state.routes().allow_exactly(self.req.path()) {
-                Some(allow) => {
-                    let method = self.req.method().to_string();
-                    ApiError::MethodNotAllowed { method, allow: allow.to_owned() }
-                }
-                None => Error::NotFound.into(),
-            }
-        })
-    }
-
-    /// A text in the path; empty if there is none.
-    pub fn path_text(&self, name: &str) -> &str {
-        self.req.match_info().get(name).unwrap_or_default()
-    }
-
-    /// Everything in the path behind `prefix`, below the base of the contract, with its escapes taken away: slashes that are
-    /// part of it may be escaped or not. None if that is no text.
-    pub fn path_behind(&self, prefix: &str) -> Option<String> {
-        let behind = self.req.uri().path().strip_prefix(BASE_PATH)?.strip_prefix(prefix)?;
-        percent_decode_str(behind).decode_utf8().ok().map(Cow::into_owned)
     }
 
     /// Takes the body out, or its faults. They are for the use-case to return, inside its transaction, so that a
@@ -155,9 +141,9 @@ impl<S: RequiredScope, Q: ReadQuery, B: ReadBody> Call<S, Q, B> {
     }
 
     /// Answers with one thing.
-    pub fn item<T: Serialize>(&self, data: &T) -> Result<HttpResponse, ApiError> {
+    pub fn item<T: Serialize>(&self, data: &T) -> Answer<Item<T>> {
         let body = self.state.contract().item(data)?;
-        Ok(HttpResponse::Ok().content_type(header::ContentType::json()).body(body))
+        Ok(HttpResponse::Ok().content_type(header::ContentType::json()).body(body).into())
     }
 }
 
@@ -193,11 +179,11 @@ impl<S: RequiredScope, R: Listed, B: ReadBody> Call<S, ListQuery<R>, B> {
     ///
     /// # Errors
     /// [`Error::Validation`] where not all that is asked for fits in an answer.
-    pub async fn page<T: Send + 'static, V: Serialize>(
+    pub async fn page<T: Send + 'static>(
         &self,
         page: Page<T>,
-        show: impl Fn(T) -> Result<V, Error> + Send + 'static,
-    ) -> Result<HttpResponse, ApiError> {
+        show: impl Fn(T) -> Result<R, Error> + Send + 'static,
+    ) -> Answer<PageOf<R>> {
         if let Some(fitting) = page.fitting.filter(|_| self.query.request().size == Size::Refused) {
             return Err(too_large::<R>(fitting).into());
         }
@@ -231,37 +217,35 @@ impl<S: RequiredScope, R: Listed, B: ReadBody> Call<S, ListQuery<R>, B> {
         Ok(HttpResponse::Ok()
             .content_type(header::ContentType::json())
             .insert_header((header::LINK, link))
-            .body(body))
+            .body(body)
+            .into())
     }
 }
 
 impl<S: RequiredScope, B: ReadBody> Call<S, PageQuery, B> {
     /// Answers with a page of all these items.
-    pub fn slice<T: Serialize>(&self, items: Vec<T>) -> Result<HttpResponse, ApiError> {
+    pub fn slice<T: Serialize>(&self, items: Vec<T>) -> Answer<SliceOf<T>> {
         let base = client::base_url(&self.req, &self.state) + self.req.path();
         let url = PageUrl { base, query: self.req.query_string().to_owned() };
         let (body, link) = self.state.contract().page(&self.query.slice(items), None, &url)?;
         Ok(HttpResponse::Ok()
             .content_type(header::ContentType::json())
             .insert_header((header::LINK, link))
-            .body(body))
+            .body(body)
+            .into())
     }
 }
 
 impl<S: RequiredScope, R: Listed, B: ReadBody> Call<S, ItemQuery<R>, B> {
     /// Answers with one thing that was last changed at `updated_at`, if it ever is.
-    pub fn resource<T: Serialize>(
-        &self,
-        data: &T,
-        updated_at: Option<Timestamp>,
-    ) -> Result<HttpResponse, ApiError> {
+    pub fn resource(&self, data: &R, updated_at: Option<Timestamp>) -> Answer<Item<R>> {
         let body = self.state.contract().item(&self.query.shape().apply(data)?)?;
         let mut response = HttpResponse::Ok();
         response.content_type(header::ContentType::json());
         if let Some(updated_at) = updated_at {
             response.insert_header((header::ETAG, entity_tag(updated_at)));
         }
-        Ok(response.body(body))
+        Ok(response.body(body).into())
     }
 }
 
@@ -316,9 +300,9 @@ impl<S, Q, B> Call<S, Q, B> {
     }
 
     /// Answers with a thing that has no envelope in any contract.
-    pub fn plain<T: Serialize>(&self, data: &T) -> Result<HttpResponse, ApiError> {
+    pub fn plain<T: Serialize>(&self, data: &T) -> Answer<Plain<T>> {
         let body = serde_json::to_vec(data).map_err(Error::failed("rendering an answer"))?;
-        Ok(HttpResponse::Ok().content_type(header::ContentType::json()).body(body))
+        Ok(HttpResponse::Ok().content_type(header::ContentType::json()).body(body).into())
     }
 
     /// How answers look.
@@ -327,13 +311,13 @@ impl<S, Q, B> Call<S, Q, B> {
     }
 
     /// Answers with what a use-case that is no unit of work ended in.
-    pub fn done(&self, answer: impl IntoAnswer) -> Result<HttpResponse, ApiError> {
-        Ok(respond(answer.into_answer(self.state.contract())?))
+    pub fn done<K: IntoAnswer>(&self, answer: K) -> Answer<K> {
+        Ok(respond(answer.into_answer(self.state.contract())?).into())
     }
 
     /// Runs a use-case in one transaction and answers with what it ends in; a repetition with the same idempotency
     /// key gets the first answer again.
-    pub async fn mutate<F, R>(self, body: F) -> Result<HttpResponse, ApiError>
+    pub async fn mutate<F, R>(self, body: F) -> Answer<R>
     where
         for<'u, 'c> F: AsyncFnOnce(&'u mut UnitOfWork<'c>) -> Result<R>
             + Op<&'u mut UnitOfWork<'c>, Result<R>, Fut: Send>
@@ -353,22 +337,22 @@ impl<S, Q, B> Call<S, Q, B> {
                 self.keep_refusal(&error).await?
             }
         };
-        Ok(respond(answer))
+        Ok(respond(answer).into())
     }
 
     /// A refusal is an answer too: its repetition must not find the world changed and succeed.
-    async fn keep_refusal(&self, error: &ApiError) -> Result<Answer, ApiError> {
+    async fn keep_refusal(&self, error: &ApiError) -> Result<Rendering, ApiError> {
         let status = actix_web::ResponseError::status_code(error).as_u16();
         let format = ErrorFormat::of(self.req.headers());
         let (content_type, body) = self.state.contract().error(error, format, &self.request_id)?;
         let content_type = content_type.to_owned();
-        let answer = Answer { status, content_type, body, holds_secret: false, replayed: false };
+        let answer = Rendering { status, content_type, body, holds_secret: false, replayed: false };
         Ok(self.state.app().keep_refusal(&self.caller, answer).await?)
     }
 }
 
 /// The answer over HTTP.
-pub fn respond(answer: Answer) -> HttpResponse {
+pub fn respond(answer: Rendering) -> HttpResponse {
     let status = actix_web::http::StatusCode::from_u16(answer.status)
         .unwrap_or(actix_web::http::StatusCode::INTERNAL_SERVER_ERROR);
     let mut response = HttpResponse::build(status);
@@ -385,11 +369,6 @@ pub fn respond(answer: Answer) -> HttpResponse {
 
 fn is_mutating(method: &Method) -> bool {
     matches!(*method, Method::POST | Method::PUT | Method::PATCH | Method::DELETE)
-}
-
-fn positive_id(text: &str) -> Option<i64> {
-    // `parse` alone would also take `+1`.
-    text.parse().ok().filter(|id| *id > 0 && text.bytes().all(|b| b.is_ascii_digit()))
 }
 
 /// Finds out who is asking, whether they may, and counts the request. What the answer's headers say about it is left
@@ -466,30 +445,26 @@ pub async fn read_body<B: ReadBody>(
     state: &State,
 ) -> Result<(Result<B, Error>, Bytes), ApiError> {
     if !B::TAKEN {
-        return Ok((parse::<B>("", &Bytes::new(), state)?, Bytes::new()));
+        return Ok((parse::<B>("", &Bytes::new())?, Bytes::new()));
     }
     let body = take_in(req, payload, state, B::LIMIT_BYTES).await?;
     if body.len <= MOST_BYTES_ON_A_WORKER {
         let bytes = body.into_bytes();
-        return Ok((parse::<B>(req.content_type(), &bytes, state)?, bytes));
+        return Ok((parse::<B>(req.content_type(), &bytes)?, bytes));
     }
-    let (media_type, state) = (req.content_type().to_owned(), state.clone());
+    let media_type = req.content_type().to_owned();
     let read = move || {
         let bytes = body.into_bytes();
-        parse::<B>(&media_type, &bytes, &state).map(|parsed| (parsed, bytes))
+        parse::<B>(&media_type, &bytes).map(|parsed| (parsed, bytes))
     };
     off_the_workers("reading a body", read).await?
 }
 
 /// Takes a body apart, which says of itself that it is of this type, and answers what it is or its faults.
-fn parse<B: ReadBody>(media_type: &str, bytes: &Bytes, state: &State) -> Result<Result<B, Error>, ApiError> {
+fn parse<B: ReadBody>(media_type: &str, bytes: &Bytes) -> Result<Result<B, Error>, ApiError> {
     let nothing = !B::TAKEN || (B::OPTIONAL && bytes.is_empty());
     let members = if nothing { Members::default() } else { members::<B>(media_type, bytes)? };
-    let mut fields = Fields::new(members);
-    let context = Context { now: state.app().now(), catalog: state.app().catalog() };
-    let body = B::read(&mut fields, &context);
-    let faults = fields.into_errors();
-    Ok(body.filter(|_| faults.is_empty()).ok_or(Error::Validation(faults)))
+    Ok(read_whole(members).map_err(Error::Validation))
 }
 
 /// Takes a body in, of `limit_bytes` at most; what is large of it counts to the bytes in flight until the request is done.

@@ -8,65 +8,87 @@ use gatepost_keys::KeyStatus;
 use gatepost_seo::Severity;
 use gatepost_webhooks::DeliveryStatus;
 
-/// Declares sets of words as schemas with names of their own, and which enumerations are written as them.
-macro_rules! closed_sets {
-    ($($(#[doc = $about:literal])* $name:ident($words:expr) $(for $written:ty)?;)*) => {$(
-        $(#[doc = $about])*
-        pub struct $name;
-
-        impl utoipa::PartialSchema for $name {
-            fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::Schema> {
-                let (words, about) = ($words, concat!($($about),*).trim());
-                let schema = utoipa::openapi::ObjectBuilder::new().schema_type(utoipa::openapi::Type::String);
-                schema.description(Some(about)).enum_values(Some(words)).build().into()
-            }
-        }
-
-        impl $crate::describe::Described for $name {
+/// Gives types schemas with names of their own: the words that they are.
+macro_rules! named_words {
+    ($($(#[doc = $about:literal])* $name:ident: $of:ty = $words:expr;)*) => {$(
+        impl $crate::describe::Described for $of {
             fn schema(schemas: &mut $crate::describe::Schemas) -> serde_json::Value {
                 schemas.named(stringify!($name), |_| {
-                    serde_json::to_value(<Self as utoipa::PartialSchema>::schema()).unwrap_or_default()
+                    let about = concat!($($about),*).trim();
+                    serde_json::json!({ "type": "string", "description": about, "enum": $words })
                 })
-            }
-        }
-
-        $(impl $crate::describe::Described for $written {
-            fn schema(schemas: &mut $crate::describe::Schemas) -> serde_json::Value {
-                <$name as $crate::describe::Described>::schema(schemas)
-            }
-        })?
-
-        impl utoipa::ToSchema for $name {
-            fn name() -> std::borrow::Cow<'static, str> {
-                std::borrow::Cow::Borrowed(stringify!($name))
             }
         }
     )*};
 }
 
-pub(crate) use closed_sets;
+/// The same for enumerations, which are read as their word, too.
+macro_rules! closed_sets {
+    ($($(#[doc = $about:literal])* $name:ident: $of:ty;)*) => {
+        $crate::closed_sets::named_words! { $($(#[doc = $about])* $name: $of = <$of>::NAMES;)* }
+
+        $(
+            impl $crate::body::Member for $of {
+                type Value = Self;
+
+                fn read<'b>(
+                    fields: &mut $crate::body::Fields<'b>,
+                    name: &'static str,
+                    value: &'b serde_json::value::RawValue,
+                ) -> Option<Self> {
+                    fields.text(name, value, |text| {
+                        <$of>::parse(text).ok_or_else(|| {
+                            let words = <$of>::NAMES.join(", ");
+                            format!("The selected {name} is invalid. It must be one of: {words}.")
+                        })
+                    })
+                }
+            }
+
+            impl $crate::query::Param for $of {
+                type Value = Self;
+
+                fn schema() -> serde_json::Value {
+                    serde_json::json!({ "type": "string", "enum": <$of>::NAMES })
+                }
+
+                fn read(parameters: &mut $crate::query::Parameters, name: &'static str) -> Option<Self> {
+                    parameters.choice(name, &<$of>::NAMES, <$of>::parse)
+                }
+            }
+        )*
+    };
+}
+
+pub(crate) use {closed_sets, named_words};
 
 closed_sets! {
     /// Environment something belongs to.
-    EnvironmentWord(Environment::NAMES) for Environment;
+    EnvironmentWord: Environment;
     /// Environment an API key must be of.
-    EnvironmentChoice(EnvironmentFilter::NAMES);
+    EnvironmentChoice: EnvironmentFilter;
     /// Whether an API key can be used.
-    ApiKeyStatus(KeyStatus::NAMES) for KeyStatus;
-    /// Code of a decision on an API key.
-    VerificationCode(verification::Code::NAMES) for verification::Code;
+    ApiKeyStatus: KeyStatus;
     /// State of a delivery.
-    WebhookDeliveryStatus(DeliveryStatus::NAMES) for DeliveryStatus;
+    WebhookDeliveryStatus: DeliveryStatus;
     /// Severity of an issue.
-    SeoSeverity(Severity::NAMES) for Severity;
+    SeoSeverity: Severity;
+}
+
+/// `plan`.
+pub struct SourceKind;
+
+named_words! {
+    /// Code of a decision on an API key.
+    VerificationCode: verification::Code = verification::Code::NAMES;
     /// How a feature is counted.
-    EntitlementType(FeatureKind::NAMES) for FeatureKind;
+    EntitlementType: FeatureKind = FeatureKind::NAMES;
     /// Reason for which a feature is not allowed.
-    EntitlementReason(Reason::NAMES) for Reason;
+    EntitlementReason: Reason = Reason::NAMES;
     /// Kind of source that grants a feature.
-    EntitlementSourceKind(["plan"]);
+    EntitlementSourceKind: SourceKind = ["plan"];
     /// State of the connection to an MCP server; `starting` until it was connected once.
-    McpServerStatus(mcp::Status::NAMES) for mcp::Status;
+    McpServerStatus: mcp::Status = mcp::Status::NAMES;
     /// Kind of actor of a change.
-    AuditActorType(Actor::NAMES);
+    AuditActorType: Actor = Actor::NAMES;
 }

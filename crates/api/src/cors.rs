@@ -11,7 +11,7 @@ use actix_web::{
     },
 };
 
-use crate::paths::{PIXEL_CONFIG, PIXEL_TRACK};
+use crate::operation::Operation;
 
 /// Every origin.
 const ANY: &str = "*";
@@ -20,16 +20,8 @@ const MAX_AGE_SECONDS: usize = 3_600;
 
 /// What browsers are told. Keys travel in a header of the request, so no page can make a browser send one by itself, and
 /// credentials of the browser's own are never asked for.
-pub fn cors(origins: &[String]) -> Cors {
-    let methods = [
-        Method::GET,
-        Method::HEAD,
-        Method::POST,
-        Method::PUT,
-        Method::PATCH,
-        Method::DELETE,
-        Method::OPTIONS,
-    ];
+pub fn cors(origins: &[String], operations: impl Iterator<Item = &'static Operation>) -> Cors {
+    let methods = operations.map(|op| op.method.clone()).chain([Method::HEAD, Method::OPTIONS]);
     let requests = [
         "accept",
         "authorization",
@@ -65,25 +57,33 @@ pub fn cors(origins: &[String]) -> Cors {
     origins.iter().fold(cors, |cors, origin| cors.allowed_origin(origin))
 }
 
-/// Whether any page may call what is at a path, whatever the operator says.
-pub fn is_for_any_page(path: &str) -> bool {
-    matches!(path, PIXEL_CONFIG | PIXEL_TRACK)
-}
+/// The operations that any page may call, whatever the operator says: the methods by path.
+pub struct ForAnyPage(Vec<(String, Method)>);
 
-/// What a browser is told that asks before it calls such a path.
-pub fn preflight_of_any_page(req: &ServiceRequest) -> Option<HttpResponse> {
-    let asks =
-        req.method() == Method::OPTIONS && req.headers().contains_key(header::ACCESS_CONTROL_REQUEST_METHOD);
-    if !(asks && is_for_any_page(req.path())) {
-        return None;
+impl ForAnyPage {
+    /// Those of these operations.
+    pub fn of(operations: impl Iterator<Item = &'static Operation>) -> Self {
+        let public = operations.filter(|op| op.is_public());
+        Self(public.map(|op| (op.full_path(), op.method.clone())).collect())
     }
-    let method = if req.path() == PIXEL_TRACK { "POST" } else { "GET" };
-    let answer = HttpResponse::NoContent()
-        .insert_header((header::ACCESS_CONTROL_ALLOW_METHODS, method))
-        .insert_header((header::ACCESS_CONTROL_ALLOW_HEADERS, "content-type"))
-        .insert_header((header::ACCESS_CONTROL_MAX_AGE, "86400"))
-        .finish();
-    Some(answer)
+
+    /// Whether one is at this path.
+    pub fn has(&self, path: &str) -> bool {
+        self.0.iter().any(|(of_any, _)| of_any == path)
+    }
+
+    /// What a browser is told that asks before it calls one.
+    pub fn preflight(&self, req: &ServiceRequest) -> Option<HttpResponse> {
+        let asks = req.method() == Method::OPTIONS
+            && req.headers().contains_key(header::ACCESS_CONTROL_REQUEST_METHOD);
+        let (_, method) = self.0.iter().find(|(path, _)| path == req.path()).filter(|_| asks)?;
+        let answer = HttpResponse::NoContent()
+            .insert_header((header::ACCESS_CONTROL_ALLOW_METHODS, method.as_str()))
+            .insert_header((header::ACCESS_CONTROL_ALLOW_HEADERS, "content-type"))
+            .insert_header((header::ACCESS_CONTROL_MAX_AGE, "86400"))
+            .finish();
+        Some(answer)
+    }
 }
 
 /// Lets every page read the answer: nothing of it depends on who asks with which cookies.

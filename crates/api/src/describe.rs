@@ -1,13 +1,13 @@
 //! What JSON looks like, said by the types that are written as it or read from it.
 
-use std::{cell::RefCell, collections::BTreeMap};
+use std::collections::BTreeMap;
 
 use gatepost_kernel::{
     ApiKeyId, AuditEntryId, CalendarTime, EventId, Json, JsonObject, SeoIssueId, SeoReportId, Timestamp,
     WebhookDeliveryId, WebhookEndpointId, WorkspaceId,
 };
+use gatepost_keys::Scope;
 use serde_json::{Map, Value, json, value::RawValue};
-use utoipa::openapi::{ObjectBuilder, RefOr, Schema};
 
 /// A type that is written as JSON, or read from it.
 pub trait Described {
@@ -19,6 +19,23 @@ pub trait Described {
 pub trait View: Described {
     /// Its members, but for those that are there only if they are asked for.
     const MEMBERS: &'static [&'static str];
+    /// Those.
+    const INCLUDED: &'static [Included];
+    /// What the names of its envelopes begin with.
+    const STEM: &'static str;
+
+    /// What it looks like.
+    fn object(schemas: &mut Schemas) -> Object;
+}
+
+/// A member that is there only if it is asked for.
+pub struct Included {
+    /// Its name.
+    pub name: &'static str,
+    /// What reading it takes.
+    pub scope: fn() -> &'static Scope,
+    /// What it is, for the document.
+    pub about: &'static str,
 }
 
 /// The schemas that have names.
@@ -26,6 +43,30 @@ pub trait View: Described {
 pub struct Schemas(BTreeMap<String, Value>);
 
 impl Schemas {
+    /// All of them.
+    pub fn into_map(self) -> BTreeMap<String, Value> {
+        self.0
+    }
+
+    /// The schema that a reference leads to, with those that it leads to in turn in their places.
+    pub fn resolved(&self, mut schema: Value) -> Value {
+        if let Some(name) = schema["$ref"].as_str().and_then(|path| path.rsplit('/').next()) {
+            let mut named = self.0.get(name).cloned().unwrap_or_default();
+            if let Some(about) = schema.get("description") {
+                named["description"] = about.clone();
+            }
+            schema = named;
+        }
+        match &mut schema {
+            Value::Object(members) => {
+                members.values_mut().for_each(|member| *member = self.resolved(member.take()))
+            }
+            Value::Array(items) => items.iter_mut().for_each(|item| *item = self.resolved(item.take())),
+            _ => {}
+        }
+        schema
+    }
+
     /// A reference to the schema of this name. `describe` makes it where there is none.
     pub fn named(&mut self, name: &str, describe: impl FnOnce(&mut Self) -> Value) -> Value {
         if !self.0.contains_key(name) {
@@ -38,36 +79,50 @@ impl Schemas {
     }
 }
 
-thread_local! {
-    /// What the views have said of themselves that operations were asked for.
-    static SAID: RefCell<Schemas> = RefCell::default();
-}
-
-/// Runs `collect`, which asks operations for what they refer to, and answers the schemas that views have added to it.
-pub fn collecting<R>(collect: impl FnOnce() -> R) -> (R, BTreeMap<String, Value>) {
-    SAID.take();
-    let collected = collect();
-    (collected, SAID.take().0)
-}
-
-/// Adds the schema of a view to those that are being collected. What is answered stands for it until then.
-pub fn say<T: Described>() -> RefOr<Schema> {
-    SAID.with_borrow_mut(|said| T::schema(said));
-    ObjectBuilder::new().build().into()
-}
-
 /// An object on its way to its schema.
 pub struct Object {
     about: &'static str,
     properties: Map<String, Value>,
-    required: Vec<&'static str>,
+    required: Vec<String>,
     parts: Vec<Value>,
+    closed: bool,
+    requirements: BTreeMap<&'static str, Vec<&'static str>>,
 }
 
 impl Object {
     /// An object without members.
     pub fn new(about: &'static str) -> Self {
-        Self { about, properties: Map::new(), required: Vec::new(), parts: Vec::new() }
+        let (properties, required, parts) = (Map::new(), Vec::new(), Vec::new());
+        Self { about, properties, required, parts, closed: false, requirements: BTreeMap::new() }
+    }
+
+    /// Nothing but its members may be there.
+    pub fn close(&mut self) {
+        self.closed = true;
+    }
+
+    /// Where one member is, another has to be too.
+    pub fn requires(&mut self, name: &'static str, other: &'static str) {
+        self.requirements.entry(name).or_default().push(other);
+    }
+
+    /// Takes the members of another object in as its own.
+    pub fn take_in(&mut self, other: Self) {
+        self.properties.extend(other.properties);
+        self.required.extend(other.required);
+    }
+
+    /// Takes the members of another object in as its own; they may be left out.
+    pub fn take_in_optional(&mut self, other: Self) {
+        self.properties.extend(other.properties);
+    }
+
+    /// Takes the members of an object in whose schema is known.
+    pub fn take_in_schema(&mut self, schema: &Value) {
+        let properties = schema["properties"].as_object().into_iter().flatten();
+        self.properties.extend(properties.map(|(name, member)| (name.clone(), member.clone())));
+        let required = schema["required"].as_array().into_iter().flatten();
+        self.required.extend(required.filter_map(|name| name.as_str().map(str::to_owned)));
     }
 
     /// Adds a member, which has to be there unless something else is said of it.
@@ -83,7 +138,7 @@ impl Object {
             Some(reference) => reference["description"] = json!(about),
             None => schema["description"] = json!(about),
         }
-        self.required.push(name);
+        self.required.push(name.to_owned());
         Member { object: self, name, schema }
     }
 
@@ -108,8 +163,14 @@ impl Object {
 
     /// The schema.
     pub fn into_schema(self) -> Value {
-        let Self { about, properties, required, mut parts } = self;
+        let Self { about, properties, required, mut parts, closed, requirements } = self;
         let mut own = json!({ "type": "object", "properties": properties });
+        if closed {
+            own["additionalProperties"] = json!(false);
+        }
+        if !requirements.is_empty() {
+            own["dependentRequired"] = json!(requirements);
+        }
         if !required.is_empty() {
             own["required"] = json!(required);
         }
@@ -135,10 +196,24 @@ impl Member<'_> {
         self
     }
 
-    /// It may be left out.
+    /// It may be left out, but not be `null`.
     pub fn optional(self) -> Self {
         self.object.required.pop();
         self.without_null()
+    }
+
+    /// It may be left out, or be `null`.
+    pub fn nullable(mut self) -> Self {
+        self.object.required.pop();
+        let about = self.schema.as_object_mut().and_then(|schema| schema.remove("description"));
+        self.schema = nullable(std::mem::take(&mut self.schema));
+        if let Some(about) = about {
+            match self.schema.get_mut("oneOf").and_then(|choice| choice.get_mut(0)) {
+                Some(reference) => reference["description"] = about,
+                None => self.schema["description"] = about,
+            }
+        }
+        self
     }
 
     /// It is there only if it is asked for.
@@ -235,6 +310,7 @@ mod tests {
     use gatepost_api_macros::view;
 
     use super::*;
+    use crate::scopes::WebhooksRead;
 
     struct Counted {
         number: u32,
@@ -269,7 +345,7 @@ mod tests {
         #[member(from = None)]
         part: Option<PartView>,
         /// All parts.
-        #[member(included, from = None)]
+        #[member(included = WebhooksRead, shown = "all parts", from = None)]
         all: Option<Vec<PartView>>,
     }
 
@@ -299,6 +375,7 @@ mod tests {
         assert_eq!(schemas.0["WholeView"], whole);
         assert!(schemas.0.contains_key("PartView"), "what it refers to is there too");
         assert_eq!(WholeView::MEMBERS, ["number", "text", "type", "reason", "parts", "part"]);
+        assert_eq!((WholeView::ALL, WholeView::INCLUDED[0].name), ("all", "all"));
         let view = WholeView::from(Counted { number: 1, text: None, parts: vec![true] });
         let written = r#"{"number":1,"text":null,"type":"a","parts":[true],"part":null}"#;
         assert_eq!(serde_json::to_string(&view).expect("JSON"), written);

@@ -1,21 +1,25 @@
 //! Requests that no operation takes: 405 where the path has other methods, else 404; and `OPTIONS`, which asks for them.
 
+use std::collections::BTreeMap;
+
 use actix_web::{
     HttpRequest, HttpResponse,
     http::{Method, header},
 };
 use gatepost_contract::ApiError;
 use gatepost_kernel::Error;
-use serde_json::Value;
 
 use crate::{
     State,
     call::authenticate_and_count,
-    openapi::METHODS,
+    operation::Operation,
     paths::{BASE_PATH, PROBES},
 };
 
-/// The paths of the document with their methods.
+/// The methods of operations, in the order in which they are named.
+const METHODS: [&str; 5] = ["GET", "POST", "PUT", "PATCH", "DELETE"];
+
+/// The paths with their methods.
 pub struct RouteTable(Vec<(Vec<String>, String)>);
 
 impl RouteTable {
@@ -24,19 +28,23 @@ impl RouteTable {
         Self(PROBES.into_iter().map(readable).collect())
     }
 
-    /// Reads the paths out of the OpenAPI document, which lists every operation, and adds the probes and the paths of fixed documents.
-    pub fn of_all<'a>(openapi: &Value, documents: impl Iterator<Item = &'a str>) -> Self {
-        let methods = |item: &Value| {
-            let methods = METHODS.iter().filter(|method| item.get(**method).is_some());
-            let mut methods: Vec<_> = methods.map(|method| method.to_uppercase()).collect();
-            if methods.iter().any(|method| method == "GET") {
-                methods.push("HEAD".to_owned());
+    /// Those of all operations, of the probes and of the fixed documents.
+    pub fn of_all<'a>(
+        operations: impl Iterator<Item = &'static Operation>,
+        documents: impl Iterator<Item = &'a str>,
+    ) -> Self {
+        let mut paths = BTreeMap::<Vec<String>, Vec<&str>>::new();
+        for operation in operations {
+            paths.entry(segments(&operation.full_path())).or_default().push(operation.method.as_str());
+        }
+        let operations = paths.into_iter().map(|(path, taken)| {
+            let mut methods: Vec<_> = METHODS.into_iter().filter(|method| taken.contains(method)).collect();
+            if methods.contains(&"GET") {
+                methods.push("HEAD");
             }
-            methods.push("OPTIONS".to_owned());
-            methods.join(", ")
-        };
-        let operations = openapi["paths"].as_object().into_iter().flatten();
-        let operations = operations.map(|(path, item)| (segments(path), methods(item)));
+            methods.push("OPTIONS");
+            (path, methods.join(", "))
+        });
         Self(operations.chain(PROBES.into_iter().chain(documents).map(readable)).collect())
     }
 

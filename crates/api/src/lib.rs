@@ -4,6 +4,7 @@
 //! typed value. No handler builds an envelope, names a header or formats an error: the crate `contract` does, so that the
 //! same operations can later wear another face. No rule of the business is decided here.
 
+mod answer;
 mod audit_log;
 mod audit_log_wire;
 mod body;
@@ -25,6 +26,7 @@ mod mcp;
 mod metrics;
 mod middleware;
 mod openapi;
+mod operation;
 mod paths;
 mod probes;
 mod query;
@@ -33,9 +35,9 @@ mod sending;
 mod server;
 mod tenants;
 mod tls;
+mod values;
 mod visits;
 mod webhooks;
-mod wire;
 mod workers;
 
 use std::{
@@ -56,7 +58,6 @@ use gatepost_contract::{Contract, PlanHeaders};
 use gatepost_kernel::Result;
 use ipnet::IpNet;
 use tokio::{sync::Mutex, time::Instant};
-use utoipa_actix_web::service_config::ServiceConfig;
 
 pub use openapi::{document, document_3_0};
 pub use paths::BASE_PATH;
@@ -64,8 +65,8 @@ pub use server::{Listeners, Stopper, serve};
 pub use tls::{PlainHttp, TlsIdentity};
 
 use crate::{
-    budget::Budget, documents::Documents, exposed::ExposedKeys, fallback::RouteTable, mcp::McpEndpoint,
-    metrics::Metrics, middleware::respond,
+    budget::Budget, cors::ForAnyPage, documents::Documents, exposed::ExposedKeys, fallback::RouteTable,
+    mcp::McpEndpoint, metrics::Metrics, middleware::respond, operation::Operation,
 };
 
 /// What the operator decides about the HTTP side.
@@ -118,6 +119,7 @@ struct Parts {
     plan_headers: Vec<PlanHeaders>,
     documents: Documents,
     exposed_keys: ExposedKeys,
+    for_any_page: ForAnyPage,
     budget: Budget,
     readiness: Mutex<Option<(Instant, Result<()>)>>,
     mcp_endpoint: McpEndpoint,
@@ -127,11 +129,10 @@ struct Parts {
 impl State {
     /// Puts the HTTP side of `app` together.
     pub fn new(app: App, settings: Settings) -> Self {
-        let document = document();
-        let documents = Documents::new(document.clone(), document_3_0(), settings.docs);
+        let documents = Documents::new(document(), document_3_0(), settings.docs);
         let routes = match settings.probes_only {
             true => RouteTable::of_probes(),
-            false => RouteTable::of_all(&document, documents.paths()),
+            false => RouteTable::of_all(operations(), documents.paths()),
         };
         let mcp_endpoint = mcp::endpoint_of(app.clone());
         let plan_headers = app.plan_limits().iter().map(|plan| PlanHeaders::new(&plan.allowance)).collect();
@@ -144,6 +145,7 @@ impl State {
             plan_headers,
             documents,
             exposed_keys: ExposedKeys::default(),
+            for_any_page: ForAnyPage::of(operations()),
             budget: Budget::default(),
             readiness: Mutex::default(),
             mcp_endpoint,
@@ -187,6 +189,10 @@ impl State {
 
     fn exposed_keys(&self) -> &ExposedKeys {
         &self.0.exposed_keys
+    }
+
+    fn for_any_page(&self) -> &ForAnyPage {
+        &self.0.for_any_page
     }
 
     fn documents(&self) -> &Documents {
@@ -234,25 +240,25 @@ fn configure(config: &mut web::ServiceConfig, state: &State) {
     config.app_data(state.clone());
     probes::configure(config);
     if !state.settings().probes_only {
-        // Before the scope of the operations, which would take the path.
-        gate::configure_forward_auth(config);
-        operations(&mut ServiceConfig::new(config));
+        let below = |config: &mut web::ServiceConfig| operations().for_each(|op| (op.register)(config));
+        config.service(web::scope(BASE_PATH).configure(below));
         state.documents().configure(config);
         mcp::configure_endpoint(config);
     }
     config.default_service(web::to(fallback::no_such_operation));
 }
 
-/// The contract's operations, once for the server and once for the document.
-fn operations(config: &mut ServiceConfig<'_>) {
-    config.service(utoipa_actix_web::scope(BASE_PATH).configure(|config| {
-        tenants::configure(config);
-        gate::configure(config);
-        keys::configure(config);
-        audit_log::configure(config);
-        webhooks::configure(config);
-        entitlements::configure(config);
-        visits::configure(config);
-        mcp::configure(config);
-    }));
+/// The contract's operations.
+fn operations() -> impl Iterator<Item = &'static Operation> {
+    let wings = [
+        gate::OPERATIONS,
+        tenants::OPERATIONS,
+        keys::OPERATIONS,
+        audit_log::OPERATIONS,
+        webhooks::OPERATIONS,
+        entitlements::OPERATIONS,
+        visits::OPERATIONS,
+        mcp::OPERATIONS,
+    ];
+    wings.into_iter().flatten()
 }

@@ -3,53 +3,62 @@
 
 use std::marker::PhantomData;
 
+use gatepost_api_macros::query;
 use gatepost_app::{
     Caller,
     lists::{Direction, ListRequest, MAX_PAGE_BYTES, Size, SortKey},
 };
-use gatepost_kernel::{TimeRange, Timestamp, Window, text};
+use gatepost_kernel::{Page, PageRequest, TimeRange, Timestamp, Window, text};
 use gatepost_keys::Scope;
 use serde::Serialize;
 use serde_json::{
     Value, json,
     value::{RawValue, to_raw_value},
 };
-use utoipa::{
-    IntoParams,
-    openapi::path::{Parameter, ParameterIn},
-};
 
 use crate::{
     body::Members,
-    query::{Parameters, ReadQuery, page_parameters, parameter},
+    describe::{Included, View},
+    query::{Parameter, Parameters, ReadQuery, parameter},
+    values::Whole,
 };
 
 /// The longest text that can be searched for.
 const MAX_SEARCH_CHARS: usize = 200;
 
-/// What can be asked of the list of a resource.
+/// What can be asked of the list of a resource, beside what its view and its filters say.
+#[derive(Clone, Copy)]
 pub struct Description {
     /// What the rows can be sorted by.
     pub sorts: &'static [SortKey],
     /// How they are sorted if nothing is asked.
     pub default_sort: &'static str,
-    /// What they can be filtered by, beside their time.
-    pub filters: &'static [Filter],
     /// Whether they say when they were last changed.
     pub has_updated_at: bool,
     /// What is searched for words, in words; nothing if it cannot be searched.
     pub searched: Option<&'static str>,
-    /// The members of a row.
-    pub fields: &'static [&'static str],
     /// The member that can be large.
     pub content: Option<Content>,
-    /// What can be shown beside a row.
-    pub includes: &'static [Include],
     /// Whether rows are only ever added: then the list can be followed by cursor.
     pub is_log: bool,
 }
 
+impl Description {
+    /// A list of what can be changed, the oldest first.
+    pub const fn of_changing(sorts: &'static [SortKey]) -> Self {
+        let (searched, content) = (None, None);
+        Self { sorts, default_sort: "created_at", has_updated_at: true, searched, content, is_log: false }
+    }
+
+    /// A list to which rows are only ever added, the newest first.
+    pub const fn of_log(sorts: &'static [SortKey]) -> Self {
+        let log = Self::of_changing(sorts);
+        Self { default_sort: "-created_at", has_updated_at: false, is_log: true, ..log }
+    }
+}
+
 /// What can be large in a row.
+#[derive(Clone, Copy)]
 pub struct Content {
     /// The member.
     pub name: &'static str,
@@ -57,49 +66,39 @@ pub struct Content {
     pub most_bytes: u64,
 }
 
-/// Something that a list can be filtered by.
-pub struct Filter {
-    /// The parameter.
-    pub name: &'static str,
-    /// What it can be.
-    pub values: Values,
-    /// What it does, for the document.
-    pub about: &'static str,
-}
+/// A view whose rows are listed.
+pub trait Listed: View + Serialize + Send + 'static {
+    /// What they can be filtered by, beside their time.
+    type Filters: ReadQuery + Send;
 
-/// The values of a filter.
-pub enum Values {
-    /// One of some words.
-    OneOf(&'static [&'static str]),
-    /// A text.
-    Text {
-        /// What a fault calls it.
-        form: &'static str,
-        /// The same for machines.
-        pattern: &'static str,
-        /// The most characters.
-        max_length: usize,
-        /// Whether a text is one.
-        is_valid: fn(&str) -> bool,
-    },
-    /// A number of a thing.
-    Id,
-}
-
-/// Something that can be shown beside a row.
-pub struct Include {
-    /// The member that it is shown in.
-    pub name: &'static str,
-    /// What reading it takes.
-    pub scope: fn() -> &'static Scope,
-    /// What it is, for the document.
-    pub about: &'static str,
-}
-
-/// A resource that has a list.
-pub trait Listed: 'static {
-    /// What can be asked of it.
+    /// What else can be asked.
     const LIST: Description;
+}
+
+/// `page` and `per_page`.
+#[query]
+pub struct PageQuery {
+    /// Number of the page to return
+    #[member(like = Whole<u32, 1, { PageRequest::MAX_PAGE as i64 }>, default = PageRequest::default().page)]
+    page: u32,
+    /// Number of items per page
+    #[member(like = Whole<u32, 1, { PageRequest::MAX_PER_PAGE as i64 }>, default = PageRequest::default().per_page)]
+    per_page: u32,
+}
+
+impl PageQuery {
+    fn request(&self) -> PageRequest {
+        PageRequest { page: self.page, per_page: self.per_page }
+    }
+
+    /// One page of all items, for what is not in the database and of which there is little.
+    pub fn slice<T>(&self, items: Vec<T>) -> Page<T> {
+        let (request, total) = (self.request(), items.len() as u64);
+        let (offset, limit) = (request.offset().unsigned_abs(), request.per_page as usize);
+        let items = items.into_iter().skip(usize::try_from(offset).unwrap_or(usize::MAX)).take(limit);
+        let window = Window::Page(request);
+        Page { items: items.collect(), window, total: Some(total), next: None, fitting: None }
+    }
 }
 
 /// What is taken to be included with a row: a workspace's settings, or the answers to ten deliveries, have seldom more.
@@ -118,10 +117,10 @@ impl Shape {
     fn read<R: Listed>(parameters: &mut Parameters) -> Self {
         let fields = parameters.words(
             "fields",
-            |word| R::LIST.fields.iter().copied().find(|field| *field == word),
-            || R::LIST.fields.join(", "),
+            |word| R::MEMBERS.iter().copied().find(|field| *field == word),
+            || R::MEMBERS.join(", "),
         );
-        let known = names(R::LIST.includes);
+        let known = names(R::INCLUDED);
         let includes = match known.is_empty() {
             true => None,
             false => parameters.words(
@@ -131,7 +130,7 @@ impl Shape {
             ),
         };
         let includes = includes.unwrap_or_default();
-        let included = R::LIST.includes.iter().filter(|include| includes.contains(&include.name));
+        let included = R::INCLUDED.iter().filter(|include| includes.contains(&include.name));
         let scopes = included.map(|include| (include.scope)()).collect();
         Self { fields, includes, scopes }
     }
@@ -172,17 +171,17 @@ impl Shape {
     }
 }
 
-fn names(includes: &[Include]) -> Vec<&'static str> {
+fn names(includes: &[Included]) -> Vec<&'static str> {
     includes.iter().map(|include| include.name).collect()
 }
 
 /// The query of a list.
-pub struct ListQuery<R> {
+pub struct ListQuery<R: Listed> {
+    /// What it is filtered by.
+    pub filters: R::Filters,
     shape: Shape,
-    filters: Vec<(&'static str, String)>,
     request: ListRequest,
     cursor: Option<String>,
-    list: PhantomData<R>,
 }
 
 impl<R: Listed> ListQuery<R> {
@@ -201,11 +200,6 @@ impl<R: Listed> ListQuery<R> {
         &self.shape
     }
 
-    /// The value of a filter.
-    pub fn filter(&self, name: &str) -> Option<&str> {
-        self.filters.iter().find(|(filter, _)| *filter == name).map(|(_, value)| value.as_str())
-    }
-
     /// Whether something is to be shown beside the rows.
     pub fn includes(&self, name: &str) -> bool {
         self.shape.includes(name)
@@ -213,10 +207,65 @@ impl<R: Listed> ListQuery<R> {
 }
 
 impl<R: Listed> ReadQuery for ListQuery<R> {
+    fn parameters() -> Vec<Parameter> {
+        let list = &R::LIST;
+        let mut parameters = PageQuery::parameters();
+        if list.is_log {
+            let about = "Cursor of the page to return: `meta.next_cursor` of the page before. No item is returned twice or left out, \
+                         however many are added meanwhile. Not together with `page`";
+            parameters.push(parameter(
+                "cursor",
+                about,
+                json!({ "type": "string", "pattern": "^[A-Za-z0-9_-]+$" }),
+                false,
+            ));
+        }
+        let sorts: Vec<&str> = list.sorts.iter().map(|key| key.name).collect();
+        let about = format!(
+            "Members to sort by, separated by commas, with `-` in front for descending order: `{}`. `{}` if not given; ties are \
+             broken by id",
+            sorts.join("`, `"),
+            list.default_sort
+        );
+        parameters.push(parameter("sort", &about, word_list(&sorts, "-?"), false));
+        parameters.extend(R::Filters::parameters());
+        let mut ranges = vec![
+            ("created_after", "Return only items created at or after this time"),
+            ("created_before", "Return only items created at or before this time"),
+        ];
+        if list.has_updated_at {
+            ranges.extend([
+                ("updated_after", "Return only items last changed at or after this time"),
+                ("updated_before", "Return only items last changed at or before this time"),
+            ]);
+        }
+        for (name, about) in ranges {
+            let about = format!("{about}; a date alone means all of its day");
+            parameters.push(parameter(
+                name,
+                &about,
+                json!({ "type": "string", "format": "date-time" }),
+                false,
+            ));
+        }
+        if let Some(searched) = list.searched {
+            let about =
+                format!("Search for words, or beginnings of words, in {searched}; case does not matter");
+            parameters.push(parameter(
+                "search",
+                &about,
+                json!({ "type": "string", "minLength": 1, "maxLength": MAX_SEARCH_CHARS }),
+                false,
+            ));
+        }
+        parameters.extend(shape_parameters::<R>());
+        parameters
+    }
+
     fn read(parameters: &mut Parameters) -> Option<Self> {
         let list = &R::LIST;
         let pages = parameters.has("page");
-        let page = parameters.page();
+        let page = PageQuery::read(parameters).map(|query| query.request()).unwrap_or_default();
         let cursor = list.is_log.then(|| parameters.any_text("cursor")).flatten();
         if cursor.is_some() && pages {
             parameters.fault("cursor", "The cursor cannot be combined with page.");
@@ -235,27 +284,7 @@ impl<R: Listed> ReadQuery for ListQuery<R> {
                 true
             }
         });
-        let filters = list.filters.iter().filter_map(|filter| {
-            let value = match filter.values {
-                Values::OneOf(words) => parameters
-                    .choice(filter.name, words, |text| words.contains(&text).then(|| text.to_owned())),
-                Values::Text { form, is_valid, max_length, .. } => {
-                    let fits = |text: &str| text.chars().count() <= max_length && is_valid(text);
-                    parameters.text(filter.name, |text| fits(text).then(|| text.to_owned()), form)
-                }
-                Values::Id => parameters.text(
-                    filter.name,
-                    |text| {
-                        let is_id = text.bytes().all(|b| b.is_ascii_digit())
-                            && text.parse::<i64>().is_ok_and(|id| id > 0);
-                        is_id.then(|| text.to_owned())
-                    },
-                    "a positive integer",
-                ),
-            };
-            value.map(|value| (filter.name, value))
-        });
-        let filters = filters.collect();
+        let filters = R::Filters::read(parameters);
         let created = TimeRange {
             from: instant(parameters, "created_after"),
             to: last_instant(parameters, "created_before"),
@@ -275,7 +304,7 @@ impl<R: Listed> ReadQuery for ListQuery<R> {
         let without_content = list.content.as_ref().is_some_and(|content| !shape.shows(content.name));
         let window = Window::Page(page);
         let request = ListRequest { order, created, updated, search, window, size, without_content };
-        Some(Self { shape, filters, request, cursor, list: PhantomData })
+        Some(Self { filters: filters?, shape, request, cursor })
     }
 
     fn check(&self, caller: &Caller) -> gatepost_kernel::Result<()> {
@@ -306,6 +335,10 @@ impl<R> ItemQuery<R> {
 }
 
 impl<R: Listed> ReadQuery for ItemQuery<R> {
+    fn parameters() -> Vec<Parameter> {
+        shape_parameters::<R>()
+    }
+
     fn read(parameters: &mut Parameters) -> Option<Self> {
         Some(Self { shape: Shape::read::<R>(parameters), list: PhantomData })
     }
@@ -356,80 +389,14 @@ fn words(text: &str) -> Option<Vec<String>> {
     (1..=MAX_SEARCH_CHARS).contains(&text.chars().count()).then(|| text::words(&text).collect())
 }
 
-impl<R: Listed> IntoParams for ListQuery<R> {
-    fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
-        let list = &R::LIST;
-        let mut parameters = page_parameters();
-        if list.is_log {
-            let about = "Cursor of the page to return: `meta.next_cursor` of the page before. No item is returned twice or left out, \
-                         however many are added meanwhile. Not together with `page`";
-            parameters.push(parameter(
-                "cursor",
-                about,
-                json!({ "type": "string", "pattern": "^[A-Za-z0-9_-]+$" }),
-            ));
-        }
-        let sorts: Vec<&str> = list.sorts.iter().map(|key| key.name).collect();
-        let about = format!(
-            "Members to sort by, separated by commas, with `-` in front for descending order: `{}`. `{}` if not given; ties are \
-             broken by id",
-            sorts.join("`, `"),
-            list.default_sort
-        );
-        parameters.push(parameter("sort", &about, word_list(&sorts, "-?")));
-        for filter in list.filters {
-            let schema = match filter.values {
-                Values::OneOf(words) => json!({ "type": "string", "enum": words }),
-                Values::Text { pattern, max_length, .. } => {
-                    json!({ "type": "string", "pattern": pattern, "maxLength": max_length })
-                }
-                Values::Id => json!({ "type": "integer", "format": "int64", "minimum": 1 }),
-            };
-            parameters.push(parameter(filter.name, filter.about, schema));
-        }
-        let mut ranges = vec![
-            ("created_after", "Return only items created at or after this time"),
-            ("created_before", "Return only items created at or before this time"),
-        ];
-        if list.has_updated_at {
-            ranges.extend([
-                ("updated_after", "Return only items last changed at or after this time"),
-                ("updated_before", "Return only items last changed at or before this time"),
-            ]);
-        }
-        for (name, about) in ranges {
-            let about = format!("{about}; a date alone means all of its day");
-            parameters.push(parameter(name, &about, json!({ "type": "string", "format": "date-time" })));
-        }
-        if let Some(searched) = list.searched {
-            let about =
-                format!("Search for words, or beginnings of words, in {searched}; case does not matter");
-            parameters.push(parameter(
-                "search",
-                &about,
-                json!({ "type": "string", "minLength": 1, "maxLength": MAX_SEARCH_CHARS }),
-            ));
-        }
-        parameters.extend(shape_parameters::<R>());
-        parameters
-    }
-}
-
-impl<R: Listed> IntoParams for ItemQuery<R> {
-    fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
-        shape_parameters::<R>()
-    }
-}
-
 fn shape_parameters<R: Listed>() -> Vec<Parameter> {
-    let list = &R::LIST;
     let about = "Members to return, separated by commas; `id` is always returned. All if not given";
-    let mut parameters = vec![parameter("fields", about, word_list(list.fields, ""))];
-    if !list.includes.is_empty() {
+    let mut parameters = vec![parameter("fields", about, word_list(R::MEMBERS, ""), false)];
+    if !R::INCLUDED.is_empty() {
         let each: Vec<String> =
-            list.includes.iter().map(|include| format!("`{}` ({})", include.name, include.about)).collect();
+            R::INCLUDED.iter().map(|include| format!("`{}` ({})", include.name, include.about)).collect();
         let about = format!("Related objects to include, separated by commas: {}", each.join(", "));
-        parameters.push(parameter("include", &about, word_list(&names(list.includes), "")));
+        parameters.push(parameter("include", &about, word_list(&names(R::INCLUDED), ""), false));
     }
     parameters
 }

@@ -66,7 +66,7 @@ pub async fn respond<B: MessageBody + 'static>(
             req.headers_mut().remove(name);
         }
     }
-    let early = wrong_way(&req, &state).or_else(|| cors::preflight_of_any_page(&req));
+    let early = wrong_way(&req, &state).or_else(|| state.for_any_page().preflight(&req));
     let response = match early {
         Some(answer) => ServiceResponse::new(req.into_parts().0, answer).map_into_right_body(),
         None => next.call(req).await?.map_into_left_body(),
@@ -182,7 +182,7 @@ fn add_headers<B>(response: &mut ServiceResponse<B>, state: &State, request_id: 
     if let Some(Limited(verdict)) = limited {
         state.contract().add_limits(headers, &verdict, state.app().now(), None);
     }
-    if cors::is_for_any_page(request.path()) {
+    if state.for_any_page().has(request.path()) {
         cors::let_any_page_read(headers);
     }
     if is_private {

@@ -6,15 +6,13 @@ pub const BASE_PATH: &str = "/api/v1";
 pub const PROBES: [&str; 3] = ["/healthz", "/readyz", "/metrics"];
 /// Where MCP clients speak to Gatepost itself.
 pub const MCP: &str = "/mcp";
-/// What the pixel asks first.
-pub const PIXEL_CONFIG: &str = "/api/v1/pixel/config";
-/// What the pixel tells of visits.
-pub const PIXEL_TRACK: &str = "/api/v1/pixel/track";
+/// Forward auth, below the base of the contract.
+pub const FORWARD_AUTH: &str = "/auth";
 /// The pixel itself.
 pub const PIXEL_SCRIPT: &str = "/pixel.js";
 
 /// Whether a path is one of forward auth.
 pub fn is_forward_auth(path: &str) -> bool {
-    let rest = path.strip_prefix(BASE_PATH).and_then(|path| path.strip_prefix("/auth"));
+    let rest = path.strip_prefix(BASE_PATH).and_then(|path| path.strip_prefix(FORWARD_AUTH));
     rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }

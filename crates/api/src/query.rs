@@ -2,15 +2,25 @@
 
 use actix_web::web;
 use gatepost_app::Caller;
-use gatepost_kernel::{FieldErrors, Page, PageRequest, Window};
-use serde_json::{Value, json};
-use utoipa::{
-    IntoParams,
-    openapi::{
-        Required,
-        path::{Parameter, ParameterBuilder, ParameterIn},
-    },
+use gatepost_kernel::FieldErrors;
+use serde_json::Value;
+pub use utoipa::openapi::path::Parameter;
+use utoipa::openapi::{
+    Required,
+    path::{ParameterBuilder, ParameterIn},
 };
+
+/// What a parameter can be: how it is described and read.
+pub trait Param {
+    /// What is made of it.
+    type Value;
+
+    /// Its schema.
+    fn schema() -> Value;
+
+    /// Takes it, if it is there; a fault goes to `parameters`.
+    fn read(parameters: &mut Parameters, name: &'static str) -> Option<Self::Value>;
+}
 
 /// The query of an operation.
 pub trait ReadQuery: Sized + 'static {
@@ -18,6 +28,9 @@ pub trait ReadQuery: Sized + 'static {
     fn most_bytes(&self) -> u64 {
         0
     }
+
+    /// How the document describes the parameters.
+    fn parameters() -> Vec<Parameter>;
 
     /// Reads the parameters; faults go to `parameters`. The answer counts only if there was none.
     fn read(parameters: &mut Parameters) -> Option<Self>;
@@ -32,65 +45,26 @@ pub trait ReadQuery: Sized + 'static {
 pub struct NoQuery;
 
 impl ReadQuery for NoQuery {
+    fn parameters() -> Vec<Parameter> {
+        Vec::new()
+    }
+
     fn read(_: &mut Parameters) -> Option<Self> {
         Some(Self)
     }
 }
 
-/// `page` and `per_page`, for what is not in the database and of which there is little.
-pub struct PageQuery(PageRequest);
-
-impl PageQuery {
-    /// One page of all items.
-    pub fn slice<T>(&self, items: Vec<T>) -> Page<T> {
-        let total = items.len() as u64;
-        let (offset, limit) = (self.0.offset().unsigned_abs(), self.0.per_page as usize);
-        let items = items.into_iter().skip(usize::try_from(offset).unwrap_or(usize::MAX)).take(limit);
-        Page {
-            items: items.collect(),
-            window: Window::Page(self.0),
-            total: Some(total),
-            next: None,
-            fitting: None,
-        }
-    }
-}
-
-impl ReadQuery for PageQuery {
-    fn read(parameters: &mut Parameters) -> Option<Self> {
-        Some(Self(parameters.page()))
-    }
-}
-
-impl IntoParams for PageQuery {
-    fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
-        page_parameters()
-    }
-}
-
-/// `page` and `per_page`.
-pub fn page_parameters() -> Vec<Parameter> {
-    let number = |maximum: u32, default: u32| json!({ "type": "integer", "format": "int32", "minimum": 1, "maximum": maximum, "default": default });
-    let default = PageRequest::default();
-    vec![
-        parameter("page", "Number of the page to return", number(PageRequest::MAX_PAGE, default.page)),
-        parameter(
-            "per_page",
-            "Number of items per page",
-            number(PageRequest::MAX_PER_PAGE, default.per_page),
-        ),
-    ]
-}
-
-/// A parameter for the document, which may be left out.
-pub fn parameter(name: &str, about: &str, schema: Value) -> Parameter {
+/// A parameter for the document. The example of its schema becomes its own.
+pub fn parameter(name: &str, about: &str, mut schema: Value, required: bool) -> Parameter {
+    let example = schema.as_object_mut().and_then(|schema| schema.remove("example"));
     let schema: Option<utoipa::openapi::RefOr<utoipa::openapi::Schema>> = serde_json::from_value(schema).ok();
     ParameterBuilder::new()
         .name(name)
         .parameter_in(ParameterIn::Query)
-        .required(Required::False)
+        .required(if required { Required::True } else { Required::False })
         .description(Some(about))
         .schema(schema)
+        .example(example)
         .build()
 }
 
@@ -107,14 +81,6 @@ impl Parameters {
         // Every byte sequence is some list of pairs; what cannot be decoded ends up in a name nobody asks for.
         let pairs = web::Query::<Vec<(String, String)>>::from_query(query).map(web::Query::into_inner);
         Self { pairs: pairs.unwrap_or_default(), known: Vec::new(), errors: FieldErrors::default() }
-    }
-
-    /// `page` and `per_page`.
-    pub fn page(&mut self) -> PageRequest {
-        let default = PageRequest::default();
-        let page = self.integer("page", 1, PageRequest::MAX_PAGE).unwrap_or(default.page);
-        let per_page = self.integer("per_page", 1, PageRequest::MAX_PER_PAGE).unwrap_or(default.per_page);
-        PageRequest { page, per_page }
     }
 
     /// One of some words.
@@ -194,19 +160,11 @@ impl Parameters {
         value
     }
 
-    /// A text of a certain form that must be there.
-    pub fn required_text<T>(
-        &mut self,
-        name: &'static str,
-        read: impl Fn(&str) -> Option<T>,
-        form: &str,
-    ) -> Option<T> {
-        if !self.pairs.iter().any(|(key, _)| key == name) {
-            self.known.push(name);
+    /// Notes that a parameter is missing, if it is.
+    pub fn require(&mut self, name: &'static str) {
+        if !self.has(name) {
             self.errors.add(name, format!("The {name} field is required."));
-            return None;
         }
-        self.text(name, read, form)
     }
 
     /// All faults, those of parameters that nobody asked for included.
@@ -220,16 +178,6 @@ impl Parameters {
             self.errors.add(name, message);
         }
         self.errors
-    }
-
-    /// A whole number.
-    pub fn integer(&mut self, name: &'static str, low: u32, high: u32) -> Option<u32> {
-        let text = self.take(name)?;
-        let number = text.parse().ok().filter(|number| (low..=high).contains(number));
-        if number.is_none() {
-            self.errors.add(name, format!("The {name} must be an integer between {low} and {high}."));
-        }
-        number
     }
 
     fn take(&mut self, name: &'static str) -> Option<String> {

@@ -5,6 +5,7 @@
 //! services both answer by it, so their refusals are the same.
 
 pub mod accept;
+pub mod document;
 mod error;
 mod error_answers;
 mod limit_headers;

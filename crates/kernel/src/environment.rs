@@ -18,6 +18,15 @@ impl Environment {
     /// The accepted words, in the order in which messages name them.
     pub const NAMES: [&str; 2] = ["live", "test"];
 
+    /// What a word means.
+    pub fn parse(word: &str) -> Option<Self> {
+        match word {
+            "live" => Some(Self::Live),
+            "test" => Some(Self::Test),
+            _ => None,
+        }
+    }
+
     /// The word on the wire.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -49,7 +58,7 @@ impl EnvironmentFilter {
     pub fn parse(word: &str) -> Option<Self> {
         match word {
             "any" => Some(Self::Any),
-            word => word.parse().ok().map(Self::Only),
+            word => Environment::parse(word).map(Self::Only),
         }
     }
 
@@ -86,10 +95,6 @@ impl FromStr for Environment {
     /// # Errors
     /// A sentence naming the accepted words.
     fn from_str(s: &str) -> Result<Self, String> {
-        match s {
-            "live" => Ok(Self::Live),
-            "test" => Ok(Self::Test),
-            _ => Err("The environment must be live or test.".to_owned()),
-        }
+        Self::parse(s).ok_or_else(|| "The environment must be live or test.".to_owned())
     }
 }

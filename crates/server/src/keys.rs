@@ -84,8 +84,8 @@ fn create_input(
     })?;
     let now = SystemClock.now();
     let expires_at = expires_in.map(|lifetime| now.plus(lifetime));
-    if let Some(expires_at) = expires_at {
-        api_keys::check_expiry(expires_at, now).map_err(|_| "--expires-in: must be longer than nothing")?;
+    if expires_at.is_some_and(|expires_at| expires_at <= now) {
+        return Err("--expires-in: must be longer than nothing".into());
     }
     Ok(api_keys::CreateApiKey {
         name: text::name("name", name)?,

@@ -3,9 +3,14 @@
 mod operations;
 pub mod wire;
 
-use utoipa_actix_web::service_config::ServiceConfig;
+use crate::operation::Operation;
 
-/// Registers the operations.
-pub fn configure(config: &mut ServiceConfig<'_>) {
-    operations::configure(config);
-}
+/// The operations.
+pub const OPERATIONS: &[Operation] = &[
+    operations::CHECK_ENTITLEMENT,
+    operations::RECORD_USAGE,
+    operations::CONSUME_ENTITLEMENT,
+    operations::RELEASE_ENTITLEMENT,
+    operations::SET_USAGE,
+    operations::GET_ENTITLEMENT_SUMMARY,
+];

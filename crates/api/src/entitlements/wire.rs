@@ -2,89 +2,100 @@
 
 use std::fmt::Write;
 
-use gatepost_api_macros::view;
+use gatepost_api_macros::{body, query, view};
 use gatepost_app::entitlements::{FeatureStanding, MAX_QUANTITY, Summary, UseFeature};
+use gatepost_contract::Contract;
 use gatepost_entitlements::{FeatureKind, Grant, Operation, Reason};
 use gatepost_kernel::{CalendarTime, Error, Json, JsonObject, WorkspaceId, text::brief};
 use indexmap::IndexMap;
 use serde::Serializer;
-use utoipa::{IntoParams, ToSchema};
+use serde_json::{Value, json, value::RawValue};
 
 use crate::{
-    body::{Context, Fields, Null, ReadBody},
-    closed_sets::{EntitlementReason, EntitlementSourceKind, EntitlementType},
-    query::{Parameters, ReadQuery},
-    wire::envelopes,
+    body::{Fields, Member},
+    closed_sets::SourceKind,
+    describe::{Described, Object, Schemas, View},
+    values::{Whole, text_parameters, texts},
 };
 
 const MAX_FEATURE_LEN: usize = 128;
 const MAX_IDEMPOTENCY_KEY_LEN: usize = 255;
 const MAX_METADATA_BYTES: usize = 16 << 10;
 
+/// A quantity of a feature.
+pub type Quantity = Whole<u64, 0, { MAX_QUANTITY as i64 }>;
+
+texts! {
+    /// The key of a feature.
+    FeatureKey(String) = { "type": "string", "minLength": 1, "maxLength": MAX_FEATURE_LEN }, |text| match text.chars().count() {
+        1..=MAX_FEATURE_LEN => Ok(text.to_owned()),
+        _ => Err("The feature may not be greater than 128 characters.".to_owned()),
+    };
+    /// The key by which a repeated use is known.
+    UseKey(String) = { "type": "string", "minLength": 1, "maxLength": MAX_IDEMPOTENCY_KEY_LEN }, |text| {
+        let fits = (1..=MAX_IDEMPOTENCY_KEY_LEN).contains(&text.len()) && !text.contains('\0');
+        let fault = "The idempotency key must be between 1 and 255 characters, none of them null.";
+        fits.then(|| text.to_owned()).ok_or_else(|| fault.to_owned())
+    };
+}
+
+text_parameters! {
+    /// The key of a feature.
+    FeatureParameter(String) = { "type": "string", "minLength": 1, "maxLength": MAX_FEATURE_LEN },
+        "a feature of at most 128 characters",
+        |text| (1..=MAX_FEATURE_LEN).contains(&text.chars().count()).then(|| text.to_owned());
+}
+
+/// What is kept with a use.
+pub struct Metadata;
+
+impl Described for Metadata {
+    fn schema(_: &mut Schemas) -> Value {
+        json!({ "type": "object" })
+    }
+}
+
+impl Member for Metadata {
+    type Value = Json;
+
+    fn read<'b>(fields: &mut Fields<'b>, name: &'static str, value: &'b RawValue) -> Option<Json> {
+        let metadata = fields.json_object(name, value)?;
+        if metadata.as_str().len() > MAX_METADATA_BYTES {
+            fields.fault(name, "The metadata may not be greater than 16 kilobytes.");
+        }
+        Some(metadata)
+    }
+}
+
 /// Which feature, and how much of it.
-#[derive(IntoParams)]
-#[into_params(parameter_in = Query)]
+#[query]
 pub struct CheckEntitlementQuery {
     /// Key of the feature to check
-    #[param(min_length = 1, max_length = 128, example = "posts")]
-    feature: String,
+    #[member(like = FeatureParameter, example = "posts")]
+    pub feature: String,
     /// Quantity to check for; 1 if not given
-    #[param(minimum = 0, maximum = 9_007_199_254_740_991_u64)]
-    quantity: Option<u64>,
-}
-
-impl CheckEntitlementQuery {
-    /// The feature, and how much of it.
-    pub fn wanted(&self) -> (String, u64) {
-        (self.feature.clone(), self.quantity.unwrap_or(1))
-    }
-}
-
-impl ReadQuery for CheckEntitlementQuery {
-    fn read(parameters: &mut Parameters) -> Option<Self> {
-        let short =
-            |text: &str| (1..=MAX_FEATURE_LEN).contains(&text.chars().count()).then(|| text.to_owned());
-        let feature = parameters.required_text("feature", short, "a feature of at most 128 characters");
-        let quantity =
-            |text: &str| text.parse().ok().filter(|quantity| (0..=MAX_QUANTITY).contains(quantity));
-        let form = "an integer between 0 and 9007199254740991";
-        let quantity = parameters.text("quantity", quantity, form);
-        Some(Self { feature: feature?, quantity })
-    }
+    #[member(like = Quantity)]
+    pub quantity: Option<u64>,
 }
 
 /// Usage of a feature to record or release.
-#[derive(ToSchema)]
+#[body(example = {
+    "feature": "api_calls", "quantity": 1, "idempotency_key": "order-1234", "metadata": {"endpoint": "/api/v1/posts"},
+})]
 pub struct UseEntitlementBody {
     /// Key of the feature
-    #[schema(min_length = 1, max_length = 128, example = "api_calls")]
+    #[member(like = FeatureKey)]
     feature: String,
     /// Quantity used; 1 if not given, 0 only checks
-    #[schema(minimum = 0, maximum = 9_007_199_254_740_991_u64, example = 1)]
+    #[member(like = Quantity)]
     quantity: Option<u64>,
     /// Key that makes a repetition safe: usage with the same key is counted once within 32 days and gets the same decision
     /// again
-    #[schema(min_length = 1, max_length = 255, example = "order-1234")]
+    #[member(like = UseKey)]
     idempotency_key: Option<String>,
     /// Arbitrary object to store with the usage, up to 16 KiB
-    #[schema(value_type = Option<Object>, example = json!({"endpoint": "/api/v1/posts"}))]
+    #[member(like = Metadata)]
     metadata: Option<Json>,
-}
-
-impl ReadBody for UseEntitlementBody {
-    fn read(fields: &mut Fields, _: &Context<'_>) -> Option<Self> {
-        let feature = fields.required_text("feature", |text| match text.chars().count() {
-            1..=MAX_FEATURE_LEN => Ok(text.to_owned()),
-            _ => Err("The feature may not be greater than 128 characters.".to_owned()),
-        });
-        let quantity = quantity(fields);
-        let idempotency_key = idempotency_key(fields);
-        let metadata = fields.json_object("metadata", Null::IsAbsent);
-        if metadata.as_ref().is_some_and(|data| data.as_str().len() > MAX_METADATA_BYTES) {
-            fields.fault("metadata", "The metadata may not be greater than 16 kilobytes.");
-        }
-        Some(Self { feature: feature?, quantity, idempotency_key, metadata })
-    }
 }
 
 impl UseEntitlementBody {
@@ -93,58 +104,32 @@ impl UseEntitlementBody {
         let Self { feature, quantity, idempotency_key, metadata } = self;
         UseFeature { feature, operation, quantity: quantity.unwrap_or(1), idempotency_key, metadata }
     }
-
-    /// Whether a repetition is known by the body.
-    pub fn has_idempotency_key(&self) -> bool {
-        self.idempotency_key.is_some()
-    }
-}
-
-/// The key by which a repeated use is known; it may be left out.
-pub fn idempotency_key(fields: &mut Fields) -> Option<String> {
-    fields.text("idempotency_key", Null::IsAbsent, |text| {
-        let fits = (1..=MAX_IDEMPOTENCY_KEY_LEN).contains(&text.len()) && !text.contains('\0');
-        fits.then(|| text.to_owned()).ok_or_else(|| {
-            "The idempotency key must be between 1 and 255 characters, none of them null.".to_owned()
-        })
-    })
-}
-
-/// A quantity that may be left out.
-pub fn quantity(fields: &mut Fields) -> Option<u64> {
-    let most = i64::try_from(MAX_QUANTITY).unwrap_or(i64::MAX);
-    fields.integer("quantity", Null::IsAbsent, 0..=most).and_then(|quantity| u64::try_from(quantity).ok())
 }
 
 /// Absolute usage of a feature.
-#[derive(ToSchema)]
-#[expect(dead_code, reason = "only describes what is read")]
+#[body(example = {
+    "feature": "seats", "quantity": 12, "idempotency_key": "sync-1234", "metadata": {"source": "nightly"},
+})]
 pub struct SetUsageBody {
     /// Key of the feature
-    #[schema(min_length = 1, max_length = 128, example = "seats")]
+    #[member(like = FeatureKey)]
     feature: String,
     /// Total quantity in use
-    #[schema(minimum = 0, maximum = 9_007_199_254_740_991_u64, example = 12)]
+    #[member(like = Quantity)]
     quantity: u64,
     /// Key that makes a repetition safe: usage with the same key is counted once within 32 days and gets the same decision
     /// again
-    #[schema(min_length = 1, max_length = 255, example = "sync-1234")]
+    #[member(like = UseKey)]
     idempotency_key: Option<String>,
     /// Arbitrary object to store with the usage, up to 16 KiB
-    #[schema(value_type = Option<Object>, example = json!({"source": "nightly"}))]
+    #[member(like = Metadata)]
     metadata: Option<Json>,
 }
 
-/// The same as [`UseEntitlementBody`], with the quantity that must be there.
-pub struct SetUsage(pub UseEntitlementBody);
-
-impl ReadBody for SetUsage {
-    fn read(fields: &mut Fields, context: &Context<'_>) -> Option<Self> {
-        let body = UseEntitlementBody::read(fields, context);
-        if body.as_ref().is_some_and(|body| body.quantity.is_none()) {
-            fields.require("quantity");
-        }
-        body.map(Self)
+impl From<SetUsageBody> for UseFeature {
+    fn from(body: SetUsageBody) -> Self {
+        let SetUsageBody { feature, quantity, idempotency_key, metadata } = body;
+        Self { feature, operation: Operation::Set, quantity, idempotency_key, metadata }
     }
 }
 
@@ -152,7 +137,7 @@ impl ReadBody for SetUsage {
 #[view(example = {"code": "pro", "limit": 1000})]
 pub struct EntitlementSourceView {
     /// Kind of the source.
-    #[member(like = EntitlementSourceKind)]
+    #[member(like = SourceKind)]
     kind: &'static str,
     /// Name of the source.
     code: String,
@@ -309,58 +294,25 @@ impl From<FeatureStanding> for RecordedUsageView {
     }
 }
 
-/// A use that is refused: the contract's error, with what `check` says beside. Where the API key may not do this at all
-/// (`access_denied` and its like), the members of `check` are missing.
-#[derive(ToSchema)]
-#[expect(dead_code, reason = "only describes what the contract renders")]
-pub struct EntitlementRefusalBody {
-    /// Stable, machine-readable error code.
-    #[schema(example = "feature_limit_reached")]
-    error: String,
-    /// Human-readable error message.
-    #[schema(example = "You have reached your limit for this feature.")]
-    message: String,
-    /// Id of the request, for support.
-    #[schema(example = "req_abc123def456")]
-    request_id: String,
-    /// Key of the feature.
-    #[schema(nullable = false, example = "posts")]
-    feature: Option<String>,
-    /// URL at which to upgrade the plan.
-    #[schema(nullable = false, example = "https://example.com/upgrade")]
-    upgrade_url: Option<String>,
-    /// First plan that would allow the quantity.
-    #[schema(nullable = false, example = "business")]
-    upgrade_plan: Option<String>,
-    /// Always false for a refusal.
-    #[schema(nullable = false, example = false)]
-    allowed: Option<bool>,
-    /// Reason for which it is not allowed.
-    #[schema(nullable = false)]
-    reason: Option<EntitlementReason>,
-    /// Quantity in use at the moment.
-    #[schema(nullable = false, example = 100)]
-    current_usage: Option<u64>,
-    /// Limit of the plan.
-    #[schema(example = 100)]
-    limit: Option<u64>,
-    /// Quantity left within the limit.
-    #[schema(example = 0)]
-    available: Option<u64>,
-    /// How the feature is counted.
-    r#type: Option<EntitlementType>,
-    /// Share of the limit that is used, in percent.
-    #[schema(example = 100)]
-    percentage: Option<f64>,
-    /// Unit in which the feature is counted.
-    #[schema(nullable = false, example = "bytes")]
-    unit: Option<String>,
-    /// Time at which the count starts again.
-    #[schema(nullable = false, format = DateTime, example = "2026-02-01T00:00:00Z")]
-    reset_at: Option<String>,
-    /// Sources that grant the feature.
-    #[schema(nullable = false)]
-    source: Option<Vec<EntitlementSourceView>>,
+/// A use that is refused: the contract's error, with what `check` says beside.
+pub struct EntitlementRefusal;
+
+impl Described for EntitlementRefusal {
+    fn schema(schemas: &mut Schemas) -> Value {
+        schemas.named("EntitlementRefusalBody", |schemas| {
+            let about = "A use that is refused: the contract's error, with what `check` says beside. Where the API key may not do this at \
+                         all (`access_denied` and its like), the members of `check` are missing.";
+            let mut refusal = Object::new(about);
+            refusal.take_in_optional(EntitlementDetails::object(schemas));
+            refusal.take_in_optional(EntitlementCheckView::object(schemas));
+            refusal.take_in_schema(&Contract::Core.schemas()["ErrorBody"]);
+            refusal.examples(json!({
+                "error": "feature_limit_reached", "message": "You have reached your limit for this feature.",
+                "allowed": false, "current_usage": 100, "available": 0, "percentage": 100,
+            }));
+            refusal.into_schema()
+        })
+    }
 }
 
 /// Lets a standing through, or makes the refusal of it that says how the workspace stands.
@@ -430,8 +382,4 @@ impl From<Summary> for EntitlementSummaryView {
             entitlements: summary.features.into_iter().map(view).collect(),
         }
     }
-}
-
-envelopes! {
-    item EntitlementSummaryItem(EntitlementSummaryView);
 }

@@ -5,7 +5,12 @@
 use gatepost_kernel::{EnvironmentFilter, Error, Result};
 use gatepost_keys::{Scope, ScopeRef};
 
-use crate::query::Parameters;
+use serde_json::json;
+
+use crate::{
+    query::{Param, Parameter, Parameters, parameter},
+    values::SCOPE,
+};
 
 /// What a route needs, and how a refusal is told.
 #[derive(Debug, PartialEq, Eq)]
@@ -21,6 +26,32 @@ pub struct AuthQuery {
 }
 
 impl AuthQuery {
+    /// How the document describes the parameters.
+    pub fn parameters() -> Vec<Parameter> {
+        let scopes = json!({ "type": "string", "pattern": format!("^{SCOPE}(,{SCOPE})*$") });
+        let only = |word: &str| json!({ "type": "string", "enum": [word] });
+        let about_scopes =
+            "Scopes the route requires, all of them: separated by commas, or given several times";
+        let about_preflights = "`allow` lets CORS preflights pass, which never carry a key: by the request's method, or by \
+                                `X-Forwarded-Method`";
+        vec![
+            parameter("scope", about_scopes, scopes, false),
+            parameter(
+                "environment",
+                "Environment the key must be of; `live` if not given",
+                EnvironmentFilter::schema(),
+                false,
+            ),
+            parameter(
+                "deny",
+                "`403` answers 403 instead of 429, which nginx does not know",
+                only("403"),
+                false,
+            ),
+            parameter("preflight", about_preflights, only("allow"), false),
+        ]
+    }
+
     /// Reads a query.
     ///
     /// # Errors

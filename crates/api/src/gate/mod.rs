@@ -2,15 +2,12 @@
 
 mod auth_query;
 mod early;
-pub mod verification;
+mod verification;
 mod verification_wire;
 
-use utoipa_actix_web::service_config::ServiceConfig;
+use crate::operation::Operation;
 
 pub use early::ForwardAuthGate;
-pub use verification::configure_forward_auth;
 
-/// Registers the operations.
-pub fn configure(config: &mut ServiceConfig<'_>) {
-    verification::configure(config);
-}
+/// The operations. Forward auth comes first: what is below it would be no operation.
+pub const OPERATIONS: &[Operation] = &[verification::FORWARD_AUTH_OPERATION, verification::VERIFY_API_KEY];

@@ -1,74 +1,69 @@
 //! `/api-keys/verify` and `/auth`: deciding about keys for somebody else's API.
 
-use actix_web::{HttpMessage, HttpRequest, HttpResponse, http::Method, post, web};
+use actix_web::{HttpMessage, HttpRequest, HttpResponse, http::Method, web};
+use gatepost_api_macros::operation;
 use gatepost_app::{Principal, gate::verification};
-use gatepost_contract::ApiError;
+use gatepost_contract::{ApiError, Plain};
 use gatepost_kernel::Error;
-use utoipa_actix_web::service_config::ServiceConfig;
 
 use crate::{
     State,
+    answer::Answer,
     call::{Call, authenticate_and_count, count_anonymous},
     client::Preflight,
-    closed_sets::EnvironmentChoice,
     gate::{
         auth_query::AuthQuery,
         verification_wire::{VerificationView, VerifyApiKeyBody},
     },
-    paths::BASE_PATH,
+    operation::{Input, Operation, Shape},
+    paths::FORWARD_AUTH,
     query::NoQuery,
     scopes::ApiKeysVerify,
 };
-
-pub fn configure(config: &mut ServiceConfig<'_>) {
-    config.service(verify_api_key);
-}
-
-/// Forward auth takes any method, which the document cannot say; it is registered beside the documented operations.
-pub fn configure_forward_auth(config: &mut web::ServiceConfig) {
-    let paths = [format!("{BASE_PATH}/auth"), format!("{BASE_PATH}/auth/{{rest:.*}}")];
-    config.service(web::resource(paths).to(forward_auth));
-}
 
 /// Verify an API key
 ///
 /// Decides over status, address, scopes, limits and, if a feature is named, the workspace's entitlement in one step, and
 /// counts; nothing is counted when any part refuses. The answer is 200 either way: look at `valid`. Keys of the root workspace verify the keys of all
 /// workspaces, or of the one that `X-Workspace-ID` names.
-#[utoipa::path(
-    tag = "API keys", operation_id = "verify_api_key", request_body = VerifyApiKeyBody,
-    extensions(("x-required-scope" = json!("api-keys:verify"))),
-    responses((status = 200, description = "Decision on the API key", body = VerificationView))
-)]
-#[post("/api-keys/verify")]
+#[operation(post "/api-keys/verify", tag = "API keys", ok = "Decision on the API key", decides)]
 async fn verify_api_key(
     call: Call<ApiKeysVerify, NoQuery, VerifyApiKeyBody>,
-) -> Result<HttpResponse, ApiError> {
+) -> Answer<Plain<VerificationView>> {
     let (body, call) = call.into_body();
     let verified = verification::verify(call.app(), call.caller(), body?.into()).await?;
     call.plain(&VerificationView::new(verified, call.app().now()))
 }
 
-/// Forward auth
-///
-/// For `auth_request` of nginx, `forward_auth` of Caddy, and the like: 204 with the limit headers, the workspace, the environment,
-/// the id and the scopes of the key, or 401, 403 or 429. Takes any method but TRACE, and any path below. The key is the request's
-/// own, in `Authorization`. A parameter that is not known is a 422: a slip of the pen must not open a route.
-#[utoipa::path(
-    get, path = "/api/v1/auth", tag = "API keys", operation_id = "forward_auth",
-    params(
-        ("scope" = Option<String>, Query, description = "Scopes the route requires, all of them: separated by commas, or given several times"),
-        ("environment" = Option<EnvironmentChoice>, Query, description = "Environment the key must be of; `live` if not given"),
-        ("deny" = Option<String>, Query, description = "`403` answers 403 instead of 429, which nginx does not know"),
-        ("preflight" = Option<String>, Query, description = "`allow` lets CORS preflights pass, which never carry a key: by the request's method, or by `X-Forwarded-Method`"),
-    ),
-    responses((status = 204, description = "The request may pass, and was counted", headers(
-        ("X-Gatepost-Environment" = String, description = "Environment the key belongs to."),
-        ("X-Gatepost-Key-Id" = i64, description = "Numeric id of the key."),
-        ("X-Gatepost-Scopes" = String, description = "Scopes of the key, separated by blanks; left out beyond 4,096 bytes."),
-    )))
-)]
-pub async fn forward_auth(req: HttpRequest) -> Result<HttpResponse, ApiError> {
+/// Forward auth, which takes any method and any path below. What the document says of it stands for all of them.
+pub const FORWARD_AUTH_OPERATION: Operation = Operation {
+    id: "forward_auth",
+    method: Method::GET,
+    path: FORWARD_AUTH,
+    tag: "API keys",
+    about: "Forward auth\n\n\
+        For `auth_request` of nginx, `forward_auth` of Caddy, and the like: 204 with the limit headers, the workspace, the \
+        environment, the id and the scopes of the key, or 401, 403 or 429. Takes any method but TRACE, and any path below. The key \
+        is the request's own, in `Authorization`. A parameter that is not known is a 422: a slip of the pen must not open a route.",
+    answer: (204, "The request may pass, and was counted"),
+    changes: false,
+    heeds_version: false,
+    acts_on_workspace: false,
+    shape: |contract, _| Shape {
+        input: Input { scope: None, needs_key: true, query: AuthQuery::parameters(), body: None },
+        path: Vec::new(),
+        answer: None,
+        is_page: false,
+        headers: Some(contract.key_headers()),
+        refusal: None,
+    },
+    register: |config| {
+        let below = format!("{FORWARD_AUTH}/{{rest:.*}}");
+        config.service(web::resource([FORWARD_AUTH, below.as_str()]).to(forward_auth));
+    },
+};
+
+async fn forward_auth(req: HttpRequest) -> Result<HttpResponse, ApiError> {
     if req.method() == Method::TRACE {
         let allow = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS".to_owned();
         return Err(ApiError::MethodNotAllowed { method: req.method().to_string(), allow });

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use gatepost_api_macros::view;
+use gatepost_api_macros::{body, view};
 use gatepost_app::{
     Standing,
     entitlements::UseFeature,
@@ -13,72 +13,51 @@ use gatepost_kernel::{
     ApiKeyId, CalendarTime, Environment, EnvironmentFilter, Secret, Timestamp, WorkspaceId,
 };
 use gatepost_keys::{Scope, ScopeSet};
-use utoipa::ToSchema;
 
 use crate::{
-    body::{Context, Fields, Null, ReadBody},
-    closed_sets::EnvironmentChoice,
-    entitlements::wire::{EntitlementCheckView, idempotency_key, quantity},
+    entitlements::wire::{EntitlementCheckView, FeatureKey, Quantity, UseKey},
+    values::{Whole, texts},
 };
 
-const MAX_COST: i64 = 1_000_000;
+texts! {
+    /// A key that was presented.
+    PresentedKey(Secret) = { "type": "string" }, |key| Ok(Secret::new(key.to_owned()));
+    /// Where from.
+    ClientIp(IpAddr) = { "type": "string" }, |ip| {
+        ip.parse().map_err(|_| "The client ip must be an IPv4 or IPv6 address.".to_owned())
+    };
+}
 
 /// An API key to verify.
-#[derive(ToSchema)]
+#[body(example = {
+    "key": "sk_live_abc123def456ghi789...", "scopes": ["posts:write"], "client_ip": "192.0.2.7", "cost": 1,
+    "feature": "api_calls", "quantity": 1, "idempotency_key": "order-1234",
+})]
 pub struct VerifyApiKeyBody {
     /// Secret of the key that was presented
-    #[schema(value_type = String, example = "sk_live_abc123def456ghi789...")]
+    #[member(like = PresentedKey)]
     key: Secret,
     /// Scopes the key must have, all of them
-    #[schema(value_type = Option<Vec<String>>, max_items = 100, example = json!(["posts:write"]))]
-    scopes: Option<ScopeSet>,
+    #[member(default)]
+    scopes: ScopeSet,
     /// Address the key was presented from; needed for keys that are restricted to addresses
-    #[schema(value_type = Option<String>, example = "192.0.2.7")]
+    #[member(like = ClientIp)]
     client_ip: Option<IpAddr>,
     /// Number of requests to count against the key's limits; 1 if not given
-    #[schema(minimum = 0, maximum = 1_000_000, example = 1)]
+    #[member(like = Whole<u64, 0, 1_000_000>)]
     cost: Option<u64>,
     /// Key of a feature the key's workspace is about to use
-    #[schema(min_length = 1, max_length = 128, example = "api_calls")]
+    #[member(like = FeatureKey)]
     feature: Option<String>,
     /// Quantity of the feature; 1 if not given, 0 only checks
-    #[schema(minimum = 0, maximum = 9_007_199_254_740_991_u64, example = 1)]
+    #[member(like = Quantity, requires = feature)]
     quantity: Option<u64>,
     /// Key that makes a repetition of the feature's usage safe: it is counted once within 32 days and gets the same decision
     /// again. The limits of the API key are spent each time
-    #[schema(min_length = 1, max_length = 255, example = "order-1234")]
+    #[member(like = UseKey, requires = feature)]
     idempotency_key: Option<String>,
     /// Environment the key must be of; that of the calling key if not given
-    #[schema(value_type = Option<EnvironmentChoice>)]
     environment: Option<EnvironmentFilter>,
-}
-
-impl ReadBody for VerifyApiKeyBody {
-    fn read(fields: &mut Fields, _: &Context<'_>) -> Option<Self> {
-        let key = fields.required_text("key", |key| Ok(Secret::new(key.to_owned())));
-        let scopes = fields.texts("scopes", Null::IsAbsent, ScopeSet::parse);
-        let client_ip = fields.text("client_ip", Null::IsAbsent, |ip| {
-            ip.parse().map_err(|_| "The client ip must be an IPv4 or IPv6 address.".to_owned())
-        });
-        let cost =
-            fields.integer("cost", Null::IsAbsent, 0..=MAX_COST).and_then(|cost| u64::try_from(cost).ok());
-        let feature = fields.text("feature", Null::IsAbsent, |text| match text.chars().count() {
-            1..=128 => Ok(text.to_owned()),
-            _ => Err("The feature may not be greater than 128 characters.".to_owned()),
-        });
-        let quantity = quantity(fields);
-        let idempotency_key = idempotency_key(fields);
-        if (quantity.is_some() || idempotency_key.is_some()) && feature.is_none() {
-            fields.require("feature");
-        }
-        let environment = fields.text("environment", Null::IsAbsent, |text| {
-            EnvironmentFilter::parse(text).ok_or_else(|| {
-                let words = EnvironmentFilter::NAMES.join(", ");
-                format!("The selected environment is invalid. It must be one of: {words}.")
-            })
-        });
-        Some(Self { key: key?, scopes, client_ip, cost, feature, quantity, idempotency_key, environment })
-    }
 }
 
 impl From<VerifyApiKeyBody> for Verification {
@@ -102,7 +81,7 @@ impl From<VerifyApiKeyBody> for Verification {
         };
         Self {
             token: key,
-            scopes: scopes.unwrap_or_default(),
+            scopes,
             client_ip,
             cost: cost.unwrap_or(1),
             environment,

@@ -4,9 +4,15 @@ mod api_keys;
 pub mod api_keys_wire;
 mod usage_wire;
 
-use utoipa_actix_web::service_config::ServiceConfig;
+use crate::operation::Operation;
 
-/// Registers the operations.
-pub fn configure(config: &mut ServiceConfig<'_>) {
-    api_keys::configure(config);
-}
+/// The operations.
+pub const OPERATIONS: &[Operation] = &[
+    api_keys::LIST_API_KEYS,
+    api_keys::CREATE_API_KEY,
+    api_keys::GET_API_KEY,
+    api_keys::UPDATE_API_KEY,
+    api_keys::REVOKE_API_KEY,
+    api_keys::ROTATE_API_KEY,
+    api_keys::GET_API_KEY_USAGE,
+];

@@ -1,17 +1,10 @@
 //! The usage of API keys on the wire.
 
-use gatepost_api_macros::view;
+use gatepost_api_macros::{query, view};
 use gatepost_app::keys::usage::{KeyUsage, day_start};
 use gatepost_kernel::{ApiKeyId, Timestamp};
-use utoipa::IntoParams;
 
-use crate::{
-    query::{Parameters, ReadQuery},
-    wire::envelopes,
-};
-
-const DEFAULT_DAYS: u32 = 30;
-const MAX_DAYS: u32 = 90;
+use crate::values::Whole;
 
 /// Usage of an API key by day.
 #[view(example = {"api_key_id": 3, "last_used_at": "2026-01-15T10:30:00Z"})]
@@ -85,28 +78,10 @@ impl From<KeyUsage> for ApiKeyUsageView {
     }
 }
 
-envelopes! {
-    item ApiKeyUsageItem(ApiKeyUsageView);
-}
-
 /// How far back.
-#[derive(IntoParams)]
-#[into_params(parameter_in = Query)]
+#[query]
 pub struct ApiKeyUsageQuery {
     /// Number of days to return, today included
-    #[param(minimum = 1, maximum = 90, default = 30)]
-    days: Option<u32>,
-}
-
-impl ApiKeyUsageQuery {
-    /// How many days, today included.
-    pub fn days(&self) -> u32 {
-        self.days.unwrap_or(DEFAULT_DAYS)
-    }
-}
-
-impl ReadQuery for ApiKeyUsageQuery {
-    fn read(parameters: &mut Parameters) -> Option<Self> {
-        Some(Self { days: parameters.integer("days", 1, MAX_DAYS) })
-    }
+    #[member(like = Whole<u32, 1, 90>, default = 30)]
+    pub days: u32,
 }

@@ -5,12 +5,16 @@ mod server;
 mod servers;
 mod wire;
 
-use utoipa_actix_web::service_config::ServiceConfig;
+use crate::operation::Operation;
 
 pub use endpoint::configure as configure_endpoint;
 pub use server::{McpEndpoint, endpoint as endpoint_of};
 
-/// Registers the operations.
-pub fn configure(config: &mut ServiceConfig<'_>) {
-    servers::configure(config);
-}
+/// The operations.
+pub const OPERATIONS: &[Operation] = &[
+    servers::LIST_MCP_SERVERS,
+    servers::GET_MCP_SERVER,
+    servers::LIST_MCP_TOOLS,
+    servers::CALL_MCP_TOOL,
+    servers::GET_MCP_RESOURCE,
+];

@@ -25,8 +25,6 @@ use rmcp::{
 use serde_json::{Value, json};
 
 use self::tools::TOOLS;
-use crate::body::Fields;
-
 /// The code of a refusal that the protocol has no own code for.
 const REFUSED: ErrorCode = ErrorCode(-32_000);
 
@@ -94,7 +92,7 @@ impl ServerHandler for GatepostMcpServer {
         let text = std::str::from_utf8(&text).map_err(|_| no_object())?;
         Arguments::check_depth(text).map_err(|faults| refusal(&Error::Validation(faults)))?;
         let members = serde_json::from_str(text).map_err(|_| no_object())?;
-        let answer = tool.call(&self.app, caller, Fields::new(members)).await;
+        let answer = tool.call(&self.app, caller, members).await;
         answer.map(|answer| CallToolResult::structured(answer).into()).map_err(|error| refusal(&error))
     }
 

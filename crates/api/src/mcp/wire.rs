@@ -1,17 +1,16 @@
 //! MCP servers, tools and resources on the wire.
 
-use gatepost_kernel::JsonObject;
 use std::collections::BTreeMap;
 
-use gatepost_api_macros::view;
+use gatepost_api_macros::{body, query, view};
 use gatepost_app::mcp::{Arguments, CallTool, Problem, ResourceContent, Server, Status, Tool, ToolAnswer};
+use gatepost_kernel::JsonObject;
 use serde_json::{Map, Value, value::RawValue};
-use utoipa::{IntoParams, ToSchema};
 
 use crate::{
-    body::{Context, Fields, Null, ReadBody},
-    query::{Parameters, ReadQuery},
-    wire::envelopes,
+    body::{Fields, Member},
+    describe::{Described, Schemas},
+    values::text_parameters,
 };
 
 const MAX_NAME_CHARS: usize = 128;
@@ -190,70 +189,66 @@ impl McpResourceView {
     }
 }
 
-envelopes! {
-    item McpServerItem(McpServerView);
-    page McpServerPage(McpServerView);
-    page McpToolPage(McpToolView);
-    item McpResourceItem(McpResourceView);
+text_parameters! {
+    /// Id of an MCP server.
+    ServerParameter(String) = { "type": "string", "minLength": 1, "maxLength": MAX_NAME_CHARS }, "the ID of an MCP server",
+        |text| (1..=MAX_NAME_CHARS).contains(&text.chars().count()).then(|| text.to_owned());
 }
 
 /// From which server.
-#[derive(IntoParams)]
-#[into_params(parameter_in = Query)]
+#[query]
 pub struct McpResourceQuery {
     /// Id of the server; the first that offers the resource if not given
-    #[param(min_length = 1, max_length = 128, example = "filesystem")]
-    server: Option<String>,
+    #[member(like = ServerParameter, example = "filesystem")]
+    pub server: Option<String>,
 }
 
-impl McpResourceQuery {
-    /// The server.
-    pub fn server(&self) -> Option<&str> {
-        self.server.as_deref()
+/// The name of a server or of a tool.
+pub struct ShortName;
+
+impl Described for ShortName {
+    fn schema(_: &mut Schemas) -> Value {
+        serde_json::json!({ "type": "string", "minLength": 1, "maxLength": MAX_NAME_CHARS })
     }
 }
 
-impl ReadQuery for McpResourceQuery {
-    fn read(parameters: &mut Parameters) -> Option<Self> {
-        let name = |text: &str| (1..=MAX_NAME_CHARS).contains(&text.chars().count()).then(|| text.to_owned());
-        Some(Self { server: parameters.text("server", name, "the ID of an MCP server") })
+impl Member for ShortName {
+    type Value = String;
+
+    fn read<'b>(fields: &mut Fields<'b>, name: &'static str, value: &'b RawValue) -> Option<String> {
+        fields.text(name, value, |text| match text.chars().count() {
+            1..=MAX_NAME_CHARS => Ok(text.to_owned()),
+            _ => Err(format!("The {name} must be between 1 and {MAX_NAME_CHARS} characters.")),
+        })
+    }
+}
+
+impl Described for Arguments {
+    fn schema(schemas: &mut Schemas) -> Value {
+        JsonObject::schema(schemas)
+    }
+}
+
+impl Member for Arguments {
+    type Value = Self;
+
+    fn read<'b>(fields: &mut Fields<'b>, name: &'static str, value: &'b RawValue) -> Option<Self> {
+        Some(Self::new(fields.object(name, value)?, Some(value)))
     }
 }
 
 /// A tool to call.
-#[derive(ToSchema)]
+#[body(into = CallTool, example = {
+    "server": "filesystem", "tool": "read_file", "arguments": {"path": "/path/to/file.txt"},
+})]
 pub struct CallMcpToolBody {
     /// Id of the MCP server
-    #[schema(min_length = 1, max_length = 128, example = "filesystem")]
+    #[member(like = ShortName)]
     server: String,
     /// Name of the tool
-    #[schema(min_length = 1, max_length = 128, example = "read_file")]
+    #[member(like = ShortName)]
     tool: String,
     /// Arguments of the tool; none if not given
-    #[schema(value_type = Option<BTreeMap<String, Value>>, example = json!({"path": "/path/to/file.txt"}))]
-    arguments: Arguments,
-}
-
-impl ReadBody for CallMcpToolBody {
-    fn read(fields: &mut Fields, _: &Context<'_>) -> Option<Self> {
-        let name = |field: &'static str| {
-            move |text: &str| match text.chars().count() {
-                1..=MAX_NAME_CHARS => Ok(text.to_owned()),
-                _ => Err(format!("The {field} must be between 1 and {MAX_NAME_CHARS} characters.")),
-            }
-        };
-        let server = fields.required_text("server", name("server"));
-        let tool = fields.required_text("tool", name("tool"));
-        let text = fields.text_of("arguments");
-        let arguments = fields.object("arguments", Null::IsAbsent).unwrap_or_default();
-        let arguments = Arguments::new(arguments, text);
-        Some(Self { server: server?, tool: tool?, arguments })
-    }
-}
-
-impl From<CallMcpToolBody> for CallTool {
-    fn from(body: CallMcpToolBody) -> Self {
-        let CallMcpToolBody { server, tool, arguments } = body;
-        Self { server, tool, arguments }
-    }
+    #[member(into = arguments.unwrap_or_else(|| Arguments::new(Map::new(), None)))]
+    arguments: Option<Arguments>,
 }

@@ -3,6 +3,14 @@
 
 use serde_json::{Value, json};
 
+use crate::{
+    describe::{Described, Schemas},
+    webhooks::own_events_wire::{
+        ApiKeyEventData, RotatedApiKeyEventData, SeoReportEventData, SeoScoreDroppedEventData,
+        ThresholdEventData, WebhookDisabledEventData, WebhookTestEventData, WorkspaceEventData,
+    },
+};
+
 /// Type of the event, when it is sent, and the schema of its `data`.
 pub const EVENTS: [(&str, &str, &str); 13] = [
     ("api_key.created", "An API key was created", "ApiKeyEventData"),
@@ -24,32 +32,43 @@ pub const EVENTS: [(&str, &str, &str); 13] = [
     ("webhook.test", "A test delivery was requested", "WebhookTestEventData"),
 ];
 
-/// Adds the section, and the schemas that it needs.
-pub fn add(document: &mut Value) {
+/// The section; the schemas that it needs go to `schemas`.
+pub fn webhooks(schemas: &mut Schemas) -> Value {
+    let data_of = |name: &str, schemas: &mut Schemas| match name {
+        "ApiKeyEventData" => ApiKeyEventData::schema(schemas),
+        "RotatedApiKeyEventData" => RotatedApiKeyEventData::schema(schemas),
+        "WorkspaceEventData" => WorkspaceEventData::schema(schemas),
+        "ThresholdEventData" => ThresholdEventData::schema(schemas),
+        "SeoReportEventData" => SeoReportEventData::schema(schemas),
+        "SeoScoreDroppedEventData" => SeoScoreDroppedEventData::schema(schemas),
+        "WebhookDisabledEventData" => WebhookDisabledEventData::schema(schemas),
+        _ => WebhookTestEventData::schema(schemas),
+    };
     let mut webhooks = serde_json::Map::new();
     for (event_type, about, data) in EVENTS {
         let name = format!("{}Event", data.trim_end_matches("EventData"));
-        let schemas = &mut document["components"]["schemas"];
-        if schemas.get(&name).is_none() {
-            schemas[&name] = event(&format!("#/components/schemas/{data}"));
-        }
-        let enumeration = &mut schemas[&name]["properties"]["type"]["enum"];
-        match enumeration.as_array_mut() {
-            Some(types) => types.push(json!(event_type)),
-            None => *enumeration = json!([event_type]),
-        }
+        let types: Vec<&str> = EVENTS
+            .iter()
+            .filter(|(_, _, other)| *other == data)
+            .map(|(event_type, ..)| *event_type)
+            .collect();
+        let data = data_of(data, schemas);
+        schemas.named(&name, |_| {
+            let mut event = event(data);
+            event["properties"]["type"]["enum"] = json!(types);
+            event
+        });
         webhooks.insert(event_type.to_owned(), webhook(event_type, about, &name));
     }
-    let mut own = event("");
-    own["properties"]["data"] = json!({ "description": "Data the event was published with." });
-    document["components"]["schemas"]["PublishedEvent"] = own;
+    schemas
+        .named("PublishedEvent", |_| event(json!({ "description": "Data the event was published with." })));
     let about = "An event that a tenant has published, of whatever type";
     webhooks.insert("published".to_owned(), webhook("published", about, "PublishedEvent"));
-    document["webhooks"] = Value::Object(webhooks);
+    Value::Object(webhooks)
 }
 
 /// What every event looks like.
-fn event(data: &str) -> Value {
+fn event(data: Value) -> Value {
     json!({
         "type": "object",
         "description": "An event as it is posted to endpoints.",
@@ -60,7 +79,7 @@ fn event(data: &str) -> Value {
             "created_at": { "type": "string", "format": "date-time", "description": "Time at which the event happened.", "example": "2026-01-15T10:30:00Z" },
             "workspace_id": { "type": "integer", "format": "int64", "description": "Numeric id of the workspace.", "example": 1 },
             "environment": { "type": "string", "enum": ["live", "test"], "description": "Environment: `live` or `test`.", "example": "live" },
-            "data": { "$ref": data },
+            "data": data,
         },
     })
 }

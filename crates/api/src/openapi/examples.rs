@@ -3,8 +3,9 @@
 use serde_json::{Map, Value, json};
 
 use crate::{
-    keys::api_keys_wire::ApiKeyList, lists::Listed, tenants::workspaces_wire::WorkspaceList,
-    webhooks::endpoints_wire::WebhookList,
+    describe::View,
+    tenants::views::{ApiKeyView, WorkspaceView},
+    webhooks::endpoints_wire::WebhookView,
 };
 
 pub(super) fn add_examples(holder: &mut Value, schemas: &Value) {
@@ -58,6 +59,6 @@ fn example(schema: &Value, schemas: &Value) -> Option<Value> {
 
 /// Whether a member is there only if it is included.
 fn is_included(name: &str) -> bool {
-    let includes = [WorkspaceList::LIST.includes, ApiKeyList::LIST.includes, WebhookList::LIST.includes];
-    includes.into_iter().flatten().any(|include| include.name == name)
+    let included = [WorkspaceView::INCLUDED, ApiKeyView::INCLUDED, WebhookView::INCLUDED];
+    included.into_iter().flatten().any(|included| included.name == name)
 }

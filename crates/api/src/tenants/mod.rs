@@ -4,9 +4,13 @@ pub mod views;
 mod workspaces;
 pub mod workspaces_wire;
 
-use utoipa_actix_web::service_config::ServiceConfig;
+use crate::operation::Operation;
 
-/// Registers the operations.
-pub fn configure(config: &mut ServiceConfig<'_>) {
-    workspaces::configure(config);
-}
+/// The operations.
+pub const OPERATIONS: &[Operation] = &[
+    workspaces::LIST_WORKSPACES,
+    workspaces::CREATE_WORKSPACE,
+    workspaces::GET_WORKSPACE,
+    workspaces::UPDATE_WORKSPACE,
+    workspaces::DELETE_WORKSPACE,
+];

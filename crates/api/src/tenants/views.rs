@@ -5,6 +5,8 @@ use gatepost_app::{Workspace, tenants::workspaces::WorkspaceWithKeys};
 use gatepost_kernel::{ApiKeyId, CalendarTime, Environment, JsonObject, Timestamp, WorkspaceId};
 use gatepost_keys::{ApiKey, KeyStatus, Scope, ScopeSet};
 
+use crate::scopes::{ApiKeysRead, WorkspacesRead};
+
 /// An API key, without its secret.
 #[view(example = {
     "id": 1, "name": "Production API Key", "prefix": "sk_live_abc", "scopes": ["posts:read", "posts:write"],
@@ -45,7 +47,7 @@ pub struct ApiKeyView {
     /// Time of the last change to the key.
     updated_at: Timestamp,
     /// Workspace of the key; only if included.
-    #[member(included)]
+    #[member(included = WorkspacesRead, shown = "the workspace, which takes `workspaces:read`")]
     workspace: Option<WorkspaceView>,
 }
 
@@ -101,7 +103,7 @@ pub struct WorkspaceView {
     /// Time of the last change to the workspace.
     updated_at: Timestamp,
     /// The workspace's first API keys that are not revoked, at most 10; only if included.
-    #[member(included, from = None)]
+    #[member(included = ApiKeysRead, shown = "their first API keys, which takes `api-keys:read`", from = None)]
     api_keys: Option<Vec<ApiKeyView>>,
 }
 

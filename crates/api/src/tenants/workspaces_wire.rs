@@ -1,150 +1,111 @@
 //! Workspaces on the wire.
 
+use gatepost_api_macros::{body, query};
 use gatepost_app::{
     lists::WORKSPACE_SORTS,
     tenants::{
         MAX_SETTINGS_BYTES, check_settings,
-        workspaces::{CreateWorkspace, ListWorkspaces, UpdateWorkspace, slug},
+        workspaces::{CreateWorkspace, UpdateWorkspace, slug},
     },
 };
-use gatepost_kernel::{JsonObject, text};
-use utoipa::ToSchema;
+use gatepost_kernel::JsonObject;
+use serde_json::value::RawValue;
 
 use crate::{
-    body::{Context, Fields, Null, ReadBody},
-    describe::View,
-    lists::{Content, Description, Filter, Include, ListQuery, Listed, Values},
-    scopes::{ApiKeysRead, RequiredScope},
+    body::{Fields, Member},
+    describe::{Described, Schemas},
+    lists::{Content, Description, Listed},
     tenants::views::WorkspaceView,
-    wire::envelopes,
+    values::{AnyText, Name, text_parameters, texts},
 };
 
-impl From<&ListQuery<WorkspaceList>> for ListWorkspaces {
-    fn from(query: &ListQuery<WorkspaceList>) -> Self {
-        Self { tier: query.filter("tier").map(str::to_owned), with_api_keys: query.includes("api_keys") }
-    }
+texts! {
+    /// The name of a workspace in URLs.
+    Slug(String) = { "type": "string", "pattern": "^[a-z0-9]+(-[a-z0-9]+)*$", "maxLength": 255 }, slug;
 }
 
-/// What can be asked of the list of workspaces.
-pub struct WorkspaceList;
-
-impl Listed for WorkspaceList {
-    const LIST: Description = Description {
-        sorts: WORKSPACE_SORTS,
-        default_sort: "created_at",
-        filters: &[Filter {
-            name: "tier",
-            values: Values::Text {
-                form: "the name of a plan",
-                pattern: "^[a-z0-9_-]{1,64}$",
-                max_length: 64,
-                is_valid: |text| {
-                    (1..=64).contains(&text.len())
-                        && text.bytes().all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'_' | b'-'))
-                },
-            },
-            about: "Return only workspaces on this plan",
-        }],
-        has_updated_at: true,
-        searched: Some("the name and the slug"),
-        fields: WorkspaceView::MEMBERS,
-        content: Some(Content { name: "settings", most_bytes: MAX_SETTINGS_BYTES as u64 }),
-        includes: &[Include {
-            name: "api_keys",
-            scope: ApiKeysRead::scope,
-            about: "their first API keys, which takes `api-keys:read`",
-        }],
-        is_log: false,
+text_parameters! {
+    /// The name of a plan.
+    PlanName(String) = { "type": "string", "pattern": "^[a-z0-9_-]{1,64}$", "maxLength": 64 }, "the name of a plan", |text| {
+        let is_plan = (1..=64).contains(&text.len())
+            && text.bytes().all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'_' | b'-'));
+        is_plan.then(|| text.to_owned())
     };
 }
 
-envelopes! {
-    item WorkspaceItem(WorkspaceView);
-    message WorkspaceMessage(WorkspaceView);
-    page WorkspacePage(WorkspaceView);
+/// The settings of a workspace.
+pub struct Settings;
+
+impl Described for Settings {
+    fn schema(schemas: &mut Schemas) -> serde_json::Value {
+        JsonObject::schema(schemas)
+    }
+}
+
+impl Member for Settings {
+    type Value = JsonObject;
+
+    fn read<'b>(fields: &mut Fields<'b>, name: &'static str, value: &'b RawValue) -> Option<JsonObject> {
+        let settings = fields.json_members(name, value)?;
+        for (field, fault) in check_settings(&settings).err().unwrap_or_default() {
+            fields.fault(&field, fault);
+        }
+        Some(settings)
+    }
+}
+
+/// What the list of workspaces can be filtered by.
+#[query]
+pub struct WorkspaceFilters {
+    /// Return only workspaces on this plan
+    #[member(like = PlanName)]
+    pub tier: Option<String>,
+}
+
+impl Listed for WorkspaceView {
+    type Filters = WorkspaceFilters;
+
+    const LIST: Description = Description {
+        searched: Some("the name and the slug"),
+        content: Some(Content { name: "settings", most_bytes: MAX_SETTINGS_BYTES as u64 }),
+        ..Description::of_changing(WORKSPACE_SORTS)
+    };
 }
 
 /// A workspace to create.
-#[derive(ToSchema)]
+#[body(into = CreateWorkspace, example = {
+    "name": "New Workspace", "slug": "new-workspace", "tier": "pro", "settings": {"timezone": "Europe/London"},
+})]
 pub struct CreateWorkspaceBody {
     /// Human-readable name of the workspace
-    #[schema(min_length = 1, max_length = 255, example = "New Workspace")]
+    #[member(like = Name)]
     name: String,
     /// Name of the workspace in URLs; derived from the name if not given
-    #[schema(pattern = "^[a-z0-9]+(-[a-z0-9]+)*$", max_length = 255, example = "new-workspace")]
+    #[member(like = Slug)]
     slug: Option<String>,
     /// Name of the plan; `free` if not given
-    #[schema(example = "pro")]
+    #[member(like = AnyText)]
     tier: Option<String>,
     /// Settings of the workspace; `timezone` must be an IANA time zone
-    #[schema(value_type = Option<std::collections::BTreeMap<String, Value>>, example = json!({"timezone": "Europe/London"}))]
-    settings: Option<JsonObject>,
-}
-
-impl ReadBody for CreateWorkspaceBody {
-    fn read(fields: &mut Fields, context: &Context<'_>) -> Option<Self> {
-        let name = fields.required_text("name", |name| text::name("name", name));
-        let slug = fields.text("slug", Null::IsAbsent, slug);
-        let tier = tier(fields, Null::IsAbsent, context);
-        let settings = settings(fields, Null::IsAbsent);
-        Some(Self { name: name?, slug, tier, settings })
-    }
-}
-
-impl From<CreateWorkspaceBody> for CreateWorkspace {
-    fn from(body: CreateWorkspaceBody) -> Self {
-        let CreateWorkspaceBody { name, slug, tier, settings } = body;
-        Self { name, slug, tier, settings: settings.unwrap_or_default() }
-    }
+    #[member(like = Settings, default)]
+    settings: JsonObject,
 }
 
 /// Changes to a workspace; members that are left out stay as they are.
-#[derive(ToSchema)]
+#[body(changes, into = UpdateWorkspace, example = {
+    "name": "Updated Name", "slug": "updated-name", "tier": "business", "settings": {"timezone": "Europe/London"},
+})]
 pub struct UpdateWorkspaceBody {
     /// Human-readable name of the workspace
-    #[schema(min_length = 1, max_length = 255, nullable = false, example = "Updated Name")]
+    #[member(like = Name)]
     name: Option<String>,
     /// Name of the workspace in URLs; only a key of the root workspace can set it
-    #[schema(
-        pattern = "^[a-z0-9]+(-[a-z0-9]+)*$",
-        max_length = 255,
-        nullable = false,
-        example = "updated-name"
-    )]
+    #[member(like = Slug)]
     slug: Option<String>,
     /// Name of the plan; only a key of the root workspace can set it
-    #[schema(nullable = false, example = "business")]
+    #[member(like = AnyText)]
     tier: Option<String>,
     /// Settings to merge; `null` removes one
-    #[schema(value_type = std::collections::BTreeMap<String, Value>, nullable = false, required = false, example = json!({"timezone": "Europe/London"}))]
+    #[member(like = Settings)]
     settings: Option<JsonObject>,
-}
-
-impl ReadBody for UpdateWorkspaceBody {
-    fn read(fields: &mut Fields, context: &Context<'_>) -> Option<Self> {
-        let name = fields.text("name", Null::IsWrong, |name| text::name("name", name));
-        let slug = fields.text("slug", Null::IsWrong, slug);
-        let tier = tier(fields, Null::IsWrong, context);
-        let settings = settings(fields, Null::IsWrong);
-        Some(Self { name, slug, tier, settings })
-    }
-}
-
-impl From<UpdateWorkspaceBody> for UpdateWorkspace {
-    fn from(body: UpdateWorkspaceBody) -> Self {
-        let UpdateWorkspaceBody { name, slug, tier, settings } = body;
-        Self { name, slug, tier, settings }
-    }
-}
-
-fn tier(fields: &mut Fields, null: Null, context: &Context<'_>) -> Option<String> {
-    fields.text("tier", null, |tier| context.catalog.check_tier("tier", tier).map(|()| tier.to_owned()))
-}
-
-fn settings(fields: &mut Fields, null: Null) -> Option<JsonObject> {
-    let settings = fields.json_members("settings", null)?;
-    for (field, fault) in check_settings(&settings).err().unwrap_or_default() {
-        fields.fault(&field, fault);
-    }
-    Some(settings)
 }

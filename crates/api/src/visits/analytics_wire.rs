@@ -1,37 +1,84 @@
 //! Counts by time on the wire.
 
 use gatepost_analytics::{Interval, Moment};
-use gatepost_api_macros::view;
+use gatepost_api_macros::{query, view};
 use gatepost_app::{
     CountedBy,
     visits::analytics::{CountByTime, CountsByTime, Series},
 };
 use gatepost_kernel::{ApiKeyId, CalendarTime, text::web_url};
 use gatepost_pixel::{domain, event_name, page_of};
-use utoipa::{IntoParams, ToSchema};
+use serde::Serialize;
 
 use crate::{
-    closed_sets::closed_sets,
-    query::{Parameters, ReadQuery},
-    wire::envelopes,
+    closed_sets::{closed_sets, named_words},
+    query::Parameters,
+    values::{Whole, text_parameters},
 };
 
-const DEFAULT_GROUPS: u32 = 10;
-const MAX_GROUPS: u32 = 100;
-const MOMENT: &str = "a date or a date-time such as 2026-01-15T10:30:00Z";
-const PIXEL_GROUPS: [&str; 3] = ["event", "url", "referrer"];
-const API_GROUPS: [&str; 2] = ["api_key_id", "status_class"];
-const STATUS_CLASSES: [&str; 4] = ["2xx", "3xx", "4xx", "5xx"];
+gatepost_kernel::words! {
+    /// Dimension by which pixel events are grouped.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+    pub enum PixelGroup {
+        /// The name of the event.
+        Event = "event",
+        /// The page.
+        Url = "url",
+        /// The site that the visitor came from.
+        Referrer = "referrer",
+    }
+}
+
+gatepost_kernel::words! {
+    /// Dimension by which requests are grouped.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+    pub enum ApiGroup {
+        /// The key.
+        ApiKeyId = "api_key_id",
+        /// The class of status.
+        StatusClass = "status_class",
+    }
+}
+
+gatepost_kernel::words! {
+    /// Class of status.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+    pub enum StatusClass {
+        /// 1xx and 2xx.
+        Successes = "2xx",
+        /// 3xx.
+        Redirects = "3xx",
+        /// 4xx.
+        Refusals = "4xx",
+        /// 5xx.
+        Failures = "5xx",
+    }
+}
 
 closed_sets! {
     /// Length of a period.
-    AnalyticsInterval(Interval::NAMES) for Interval;
+    AnalyticsInterval: Interval;
     /// Dimension by which pixel events are grouped.
-    PixelGroup(PIXEL_GROUPS);
+    AnalyticsPixelGroup: PixelGroup;
     /// Dimension by which requests are grouped.
-    ApiGroup(API_GROUPS);
+    AnalyticsApiGroup: ApiGroup;
+    /// Class of status.
+    AnalyticsStatusClass: StatusClass;
+}
+
+/// Dimension by which counts are grouped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(untagged)]
+pub enum AnalyticsGroup {
+    /// Of pixel events.
+    Pixel(PixelGroup),
+    /// Of requests.
+    Api(ApiGroup),
+}
+
+named_words! {
     /// Dimension by which counts are grouped.
-    AnalyticsGroup([PIXEL_GROUPS.as_slice(), &API_GROUPS].concat());
+    AnalyticsGroup: AnalyticsGroup = [PixelGroup::NAMES.as_slice(), &ApiGroup::NAMES].concat();
 }
 
 /// Counts by period of time.
@@ -44,8 +91,7 @@ pub struct AnalyticsView {
     /// IANA time zone of the workspace, in which the periods begin.
     timezone: String,
     /// Dimension by which the counts are grouped; null if they are not.
-    #[member(like = Option<AnalyticsGroup>)]
-    group_by: Option<&'static str>,
+    group_by: Option<AnalyticsGroup>,
     /// Start times of the periods.
     periods: Vec<CalendarTime>,
     /// Sum of all counts, including groups that are not shown.
@@ -67,10 +113,10 @@ pub struct AnalyticsSeriesView {
 
 impl AnalyticsView {
     /// Counts that were grouped like this.
-    pub fn new(counts: CountsByTime, group_by: Option<&'static str>) -> Self {
+    pub fn new(counts: CountsByTime, group_by: Option<AnalyticsGroup>) -> Self {
         let CountsByTime { interval, time_zone, periods, total, series } = counts;
         let group = |group: String| match group_by {
-            Some("status_class") => Some(format!("{group}xx")),
+            Some(AnalyticsGroup::Api(ApiGroup::StatusClass)) => Some(format!("{group}xx")),
             _ => Some(group).filter(|group| !group.is_empty()),
         };
         let view = |Series { group: name, total, counts }: Series| AnalyticsSeriesView {
@@ -89,132 +135,76 @@ impl AnalyticsView {
     }
 }
 
-envelopes! {
-    item AnalyticsItem(AnalyticsView);
+const MOMENT: &str = "a date or a date-time such as 2026-01-15T10:30:00Z";
+
+text_parameters! {
+    /// A time, or a day of the workspace's time zone.
+    MomentText(Moment) = { "type": "string", "format": "date-time" }, MOMENT, |text| {
+        // The + of an offset is a blank in a query unless it is escaped; there is no other blank in an instant.
+        Moment::parse(text).or_else(|| Moment::parse(&text.replace(' ', "+")))
+    };
+    /// The name of an event of pages.
+    EventName(String) = { "type": "string", "pattern": "^[A-Za-z0-9_.:/-]+( [A-Za-z0-9_.:/-]+)*$", "maxLength": 64 },
+        "the name of an event", event_name;
+    /// A page, without its query.
+    PageUrl(String) = { "type": "string", "pattern": "^[Hh][Tt][Tt][Pp][Ss]?://", "maxLength": 2048 },
+        "an absolute http or https URL",
+        |text| web_url("url", text).ok().map(|url| page_of(&url));
+    /// A site.
+    Site(String) = { "type": "string", "minLength": 1, "maxLength": 253 }, "a site such as google.com",
+        |text| domain("referrer", text).ok().filter(|site| !site.starts_with('*'));
 }
 
 /// When, and how much of it is shown.
-struct Span {
-    interval: Interval,
+#[query]
+pub struct Span {
+    /// Length of a period; `day` if not given
+    interval: Option<Interval>,
+    /// Time in the first period; a date is one of the workspace's time zone. The last 24 hours or 30 days if not given
+    #[member(like = MomentText)]
     from: Option<Moment>,
+    /// Time in the last period; now if not given. At most 31 days of hours, 400 days
+    #[member(like = MomentText)]
     to: Option<Moment>,
+    /// Number of groups to return, largest first
+    #[member(like = Whole<u32, 1, 100>, default = 10)]
     limit: u32,
 }
 
 impl Span {
-    fn read(parameters: &mut Parameters) -> Self {
-        Self {
-            interval: parameters
-                .choice("interval", &Interval::NAMES, Interval::parse)
-                .unwrap_or(Interval::Day),
-            from: parameters.text("from", moment, MOMENT),
-            to: parameters.text("to", moment, MOMENT),
-            limit: parameters.integer("limit", 1, MAX_GROUPS).unwrap_or(DEFAULT_GROUPS),
-        }
-    }
-
     fn of(&self, what: CountedBy) -> CountByTime {
         let Self { interval, from, to, limit } = *self;
-        CountByTime { interval, from, to, limit, what }
+        CountByTime { interval: interval.unwrap_or(Interval::Day), from, to, limit, what }
     }
-}
-
-fn moment(text: &str) -> Option<Moment> {
-    // The + of an offset is a blank in a query unless it is escaped; there is no other blank in an instant.
-    Moment::parse(text).or_else(|| Moment::parse(&text.replace(' ', "+")))
-}
-
-fn word(parameters: &mut Parameters, name: &'static str, words: &[&'static str]) -> Option<&'static str> {
-    parameters.choice(name, words, |text| words.iter().copied().find(|word| *word == text))
-}
-
-/// What of pixel events is counted.
-#[derive(IntoParams)]
-#[into_params(parameter_in = Query)]
-#[expect(dead_code, reason = "only describes what is read")]
-struct PixelAnalyticsParameters {
-    /// Length of a period; `day` if not given
-    #[param(inline)]
-    interval: Option<AnalyticsInterval>,
-    /// Time in the first period; a date is one of the workspace's time zone. The last 24 hours or 30 days if not given
-    #[param(format = DateTime)]
-    from: Option<String>,
-    /// Time in the last period; now if not given. At most 31 days of hours, 400 days
-    #[param(format = DateTime)]
-    to: Option<String>,
-    /// Number of groups to return, largest first
-    #[param(minimum = 1, maximum = 100, default = 10)]
-    limit: Option<u32>,
-    /// Dimension to group the counts by
-    #[param(inline)]
-    group_by: Option<PixelGroup>,
-    /// Count only events of this name
-    #[param(pattern = "^[A-Za-z0-9_.:/-]+( [A-Za-z0-9_.:/-]+)*$", max_length = 64, example = "pageview")]
-    event: Option<String>,
-    /// Count only events on this page, whatever its query; not together with `referrer`
-    #[param(pattern = "^[Hh][Tt][Tt][Pp][Ss]?://", max_length = 2048, example = "https://example.com/page")]
-    url: Option<String>,
-    /// Count only events from this site; not together with `url`
-    #[param(min_length = 1, max_length = 253, example = "google.com")]
-    referrer: Option<String>,
-}
-
-/// A class of status.
-#[derive(ToSchema)]
-#[expect(dead_code, reason = "only describes what is read")]
-enum StatusClass {
-    #[schema(rename = "2xx")]
-    Successes,
-    #[schema(rename = "3xx")]
-    Redirects,
-    #[schema(rename = "4xx")]
-    Refusals,
-    #[schema(rename = "5xx")]
-    Failures,
 }
 
 /// What of pixel events is asked.
+#[query(check = Self::check)]
 pub struct PixelAnalyticsQuery {
+    #[member(flatten)]
     span: Span,
-    group_by: Option<&'static str>,
+    /// Dimension to group the counts by
+    pub group_by: Option<PixelGroup>,
+    /// Count only events of this name
+    #[member(like = EventName, example = "pageview")]
     event: Option<String>,
+    /// Count only events on this page, whatever its query; not together with `referrer`
+    #[member(like = PageUrl, example = "https://example.com/page")]
     url: Option<String>,
+    /// Count only events from this site; not together with `url`
+    #[member(like = Site, example = "google.com")]
     referrer: Option<String>,
 }
 
-impl IntoParams for PixelAnalyticsQuery {
-    fn into_params(
-        of: impl Fn() -> Option<utoipa::openapi::path::ParameterIn>,
-    ) -> Vec<utoipa::openapi::path::Parameter> {
-        PixelAnalyticsParameters::into_params(of)
-    }
-}
-
 impl PixelAnalyticsQuery {
-    /// By what the counts are grouped.
-    pub fn group_by(&self) -> Option<&'static str> {
-        self.group_by
-    }
-}
-
-impl ReadQuery for PixelAnalyticsQuery {
-    fn read(parameters: &mut Parameters) -> Option<Self> {
-        let span = Span::read(parameters);
-        let group_by = word(parameters, "group_by", &PIXEL_GROUPS);
-        let event = event_name;
-        let event = parameters.text("event", event, "the name of an event");
-        let page = |text: &str| web_url("url", text).ok().map(|url| page_of(&url));
-        let url = parameters.text("url", page, "an absolute http or https URL");
-        let site = |text: &str| domain("referrer", text).ok().filter(|site| !site.starts_with('*'));
-        let referrer = parameters.text("referrer", site, "a site such as google.com");
-        // Pages and referrers are counted each by themselves, not one by the other.
-        let by_page = url.is_some() || group_by == Some("url");
-        let by_site = referrer.is_some() || group_by == Some("referrer");
+    /// Pages and referrers are counted each by themselves, not one by the other.
+    fn check(&self, parameters: &mut Parameters) {
+        let by_page = self.url.is_some() || self.group_by == Some(PixelGroup::Url);
+        let by_site = self.referrer.is_some() || self.group_by == Some(PixelGroup::Referrer);
         if by_page && by_site {
-            let name = if referrer.is_some() { "referrer" } else { "url" };
+            let name = if self.referrer.is_some() { "referrer" } else { "url" };
             parameters.fault(name, "Pages and referrers cannot be combined.");
         }
-        Some(Self { span, group_by, event, url, referrer })
     }
 }
 
@@ -222,85 +212,39 @@ impl From<&PixelAnalyticsQuery> for CountByTime {
     fn from(query: &PixelAnalyticsQuery) -> Self {
         let PixelAnalyticsQuery { span, group_by, event, url, referrer } = query;
         let dimension = match (group_by, url, referrer) {
-            (Some("url"), ..) | (_, Some(_), _) => "url",
-            (Some("referrer"), ..) | (_, _, Some(_)) => "referrer",
-            _ => "event",
+            (Some(PixelGroup::Url), ..) | (_, Some(_), _) => PixelGroup::Url,
+            (Some(PixelGroup::Referrer), ..) | (_, _, Some(_)) => PixelGroup::Referrer,
+            _ => PixelGroup::Event,
         };
-        let group = group_by.map(|group| if group == "event" { "event" } else { "value" });
+        let group = group_by.map(|group| if group == PixelGroup::Event { "event" } else { "value" });
         let value = url.clone().or_else(|| referrer.clone());
-        span.of(CountedBy::Pixel { dimension, event: event.clone(), value, group })
+        span.of(CountedBy::Pixel { dimension: dimension.as_str(), event: event.clone(), value, group })
     }
-}
-
-/// What of API requests is counted.
-#[derive(IntoParams)]
-#[into_params(parameter_in = Query)]
-#[expect(dead_code, reason = "only describes what is read")]
-struct ApiAnalyticsParameters {
-    /// Length of a period; `day` if not given
-    #[param(inline)]
-    interval: Option<AnalyticsInterval>,
-    /// Time in the first period; a date is one of the workspace's time zone. The last 24 hours or 30 days if not given
-    #[param(format = DateTime)]
-    from: Option<String>,
-    /// Time in the last period; now if not given. At most 31 days of hours, 400 days
-    #[param(format = DateTime)]
-    to: Option<String>,
-    /// Number of groups to return, largest first
-    #[param(minimum = 1, maximum = 100, default = 10)]
-    limit: Option<u32>,
-    /// Dimension to group the counts by
-    #[param(inline)]
-    group_by: Option<ApiGroup>,
-    /// Count only requests of this API key
-    #[param(minimum = 1)]
-    api_key_id: Option<i64>,
-    /// Count only responses of this class of status; 1xx count as 2xx
-    #[param(inline)]
-    status_class: Option<StatusClass>,
 }
 
 /// What of API requests is asked.
+#[query]
 pub struct ApiAnalyticsQuery {
+    #[member(flatten)]
     span: Span,
-    group_by: Option<&'static str>,
+    /// Dimension to group the counts by
+    pub group_by: Option<ApiGroup>,
+    /// Count only requests of this API key
     api_key_id: Option<ApiKeyId>,
-    status_class: Option<u8>,
-}
-
-impl IntoParams for ApiAnalyticsQuery {
-    fn into_params(
-        of: impl Fn() -> Option<utoipa::openapi::path::ParameterIn>,
-    ) -> Vec<utoipa::openapi::path::Parameter> {
-        ApiAnalyticsParameters::into_params(of)
-    }
-}
-
-impl ApiAnalyticsQuery {
-    /// By what the counts are grouped.
-    pub fn group_by(&self) -> Option<&'static str> {
-        self.group_by
-    }
-}
-
-impl ReadQuery for ApiAnalyticsQuery {
-    fn read(parameters: &mut Parameters) -> Option<Self> {
-        let span = Span::read(parameters);
-        let group_by = word(parameters, "group_by", &API_GROUPS);
-        let id = |text: &str| {
-            let digits = text.bytes().all(|b| b.is_ascii_digit());
-            text.parse().ok().filter(|id| digits && *id > 0).map(ApiKeyId)
-        };
-        let api_key_id = parameters.text("api_key_id", id, "a positive integer");
-        let status_class = word(parameters, "status_class", &STATUS_CLASSES);
-        let status_class = status_class.and_then(|class| class.get(..1)?.parse().ok());
-        Some(Self { span, group_by, api_key_id, status_class })
-    }
+    /// Count only responses of this class of status; 1xx count as 2xx
+    status_class: Option<StatusClass>,
 }
 
 impl From<&ApiAnalyticsQuery> for CountByTime {
     fn from(query: &ApiAnalyticsQuery) -> Self {
         let ApiAnalyticsQuery { span, group_by, api_key_id, status_class } = query;
-        span.of(CountedBy::Requests { api_key: *api_key_id, status_class: *status_class, group: *group_by })
+        let status_class = status_class.map(|class| match class {
+            StatusClass::Successes => 2,
+            StatusClass::Redirects => 3,
+            StatusClass::Refusals => 4,
+            StatusClass::Failures => 5,
+        });
+        let group = group_by.map(ApiGroup::as_str);
+        span.of(CountedBy::Requests { api_key: *api_key_id, status_class, group })
     }
 }

@@ -1,18 +1,22 @@
 //! What visitors of pages do, how the pages fare, and the counts of it, over HTTP.
 
 mod analytics;
-pub mod analytics_wire;
-pub mod pixel;
+mod analytics_wire;
+mod pixel;
 mod pixel_wire;
 mod seo;
 pub mod seo_wire;
 mod visit;
 
-use utoipa_actix_web::service_config::ServiceConfig;
+use crate::operation::Operation;
 
-/// Registers the operations.
-pub fn configure(config: &mut ServiceConfig<'_>) {
-    seo::configure(config);
-    pixel::configure(config);
-    analytics::configure(config);
-}
+/// The operations.
+pub const OPERATIONS: &[Operation] = &[
+    seo::SUBMIT_SEO_REPORT,
+    seo::LIST_SEO_REPORTS,
+    seo::LIST_SEO_ISSUES,
+    pixel::GET_PIXEL_CONFIG,
+    pixel::TRACK_PIXEL_EVENT,
+    analytics::GET_PIXEL_ANALYTICS,
+    analytics::GET_API_ANALYTICS,
+];

@@ -1,16 +1,16 @@
 //! The pixel on the wire.
 
-use gatepost_api_macros::view;
+use gatepost_api_macros::{body, query, view};
 use gatepost_app::visits::pixel::TrackEvent;
-use gatepost_kernel::{Json, text::web_url};
+use gatepost_kernel::{Json, JsonObject, text::web_url};
 use gatepost_pixel::{MAX_PROPERTIES_BYTES, PixelSettings, domain, event_name, visited_url};
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value, json, value::RawValue};
 use url::Url;
-use utoipa::{IntoParams, ToSchema};
 
 use crate::{
-    body::{Context, Fields, Null, ReadBody},
-    query::{Parameters, ReadQuery},
+    body::{Fields, Member},
+    describe::{Described, Schemas},
+    values::{text_parameters, texts},
 };
 
 const MAX_USER_AGENT_CHARS: usize = 512;
@@ -69,79 +69,89 @@ pub struct TrackedPixelEventView {
     pub tracked: bool,
 }
 
+text_parameters! {
+    /// A domain; one that is none is nobody's.
+    DomainParameter(Option<String>) = { "type": "string", "maxLength": 253 }, "a text of at most 253 characters",
+        |text| (text.chars().count() <= 253).then(|| domain("domain", text).ok());
+}
+
 /// Which page.
-#[derive(IntoParams)]
-#[into_params(parameter_in = Query)]
+#[query]
 pub struct PixelQuery {
     /// Domain of the page, for clients that send neither `Origin` nor `Referer`
-    #[param(max_length = 253, example = "example.com")]
-    domain: Option<String>,
+    #[member(like = DomainParameter, example = "example.com")]
+    domain: Option<Option<String>>,
 }
 
 impl PixelQuery {
     /// The domain that is named.
     pub fn domain(&self) -> Option<&str> {
-        self.domain.as_deref()
+        self.domain.as_ref()?.as_deref()
     }
 }
 
-impl ReadQuery for PixelQuery {
-    fn read(parameters: &mut Parameters) -> Option<Self> {
-        // One that is no domain is nobody's.
-        let short = |text: &str| (text.chars().count() <= 253).then(|| text.to_owned());
-        let named = parameters.text("domain", short, "a text of at most 253 characters");
-        Some(Self { domain: named.and_then(|text| domain("domain", &text).ok()) })
+texts! {
+    /// The name of an event.
+    EventName(String) = { "type": "string", "minLength": 1, "maxLength": 64 }, |text| {
+        let fault = "The event must be 1 to 64 characters with single blanks between, none of them a control character.";
+        event_name(text).ok_or_else(|| fault.to_owned())
+    };
+    /// The page.
+    VisitedUrl(Url) = { "type": "string", "pattern": "^[Hh][Tt][Tt][Pp][Ss]?://" }, |text| visited_url("url", text);
+    /// Where the visitor came from, which is up to others: an odd place is no reason to lose the visit.
+    Referrer(Option<Url>) = { "type": "string" }, |text| Ok(web_url("referrer", text).ok());
+    /// With what, which is up to others too.
+    UserAgent(String) = { "type": "string" }, |text| Ok(cut_user_agent(text));
+}
+
+/// What is kept with an event.
+pub struct Properties;
+
+impl Described for Properties {
+    fn schema(schemas: &mut Schemas) -> Value {
+        JsonObject::schema(schemas)
     }
 }
 
+impl Member for Properties {
+    type Value = Json;
+
+    fn read<'b>(fields: &mut Fields<'b>, name: &'static str, value: &'b RawValue) -> Option<Json> {
+        let properties = fields.json_object(name, value)?;
+        let fits = |members: &Json| members.as_str().len() <= MAX_PROPERTIES_BYTES;
+        if fits(&properties) {
+            return Some(properties);
+        }
+        let shortened = with_short_title(&properties).filter(fits);
+        if shortened.is_none() {
+            fields.fault(name, "The properties may not be greater than 8 kilobytes.");
+        }
+        shortened
+    }
+}
+
+// `sendBeacon` calls a text `text/plain`; with another type it would ask first, with credentials.
 /// An event on a page.
-#[derive(ToSchema)]
+#[body(limit_bytes = 64 << 10, media_types = ["application/json", "text/plain"], example = {
+    "event": "pageview", "url": "https://example.com/page", "referrer": "https://google.com",
+    "user_agent": "Mozilla/5.0...", "properties": {"title": "Page Title"},
+})]
 pub struct TrackPixelEventBody {
     /// Name of the event: `pageview`, or a name of your own in any script, with single blanks between words
-    #[schema(min_length = 1, max_length = 64, example = "pageview")]
+    #[member(like = EventName)]
     event: String,
     /// URL of the page, http or https; cut after 2,048 characters
-    #[schema(value_type = String, pattern = "^[Hh][Tt][Tt][Pp][Ss]?://", example = "https://example.com/page")]
+    #[member(like = VisitedUrl)]
     url: Url,
     /// URL the visitor came from; ignored if it is not http or https, or too long
-    #[schema(value_type = Option<String>, example = "https://google.com")]
+    #[member(like = Referrer, default)]
     referrer: Option<Url>,
     /// User agent of the visitor, cut after 512 characters; that of the request if not given
-    #[schema(example = "Mozilla/5.0...")]
+    #[member(like = UserAgent)]
     user_agent: Option<String>,
     /// Arbitrary object to store with the event, up to 8 KiB; a long `title` is cut
-    #[schema(value_type = Option<std::collections::BTreeMap<String, Value>>, example = json!({"title": "Page Title"}))]
+    #[member(like = Properties)]
     properties: Option<Json>,
-}
-
-impl ReadBody for TrackPixelEventBody {
-    const LIMIT_BYTES: usize = 64 << 10;
-    // `sendBeacon` calls a text `text/plain`; with another type it would ask first, with credentials.
-    const MEDIA_TYPES: &'static [&'static str] = &["application/json", "text/plain"];
-
-    fn read(fields: &mut Fields, _: &Context<'_>) -> Option<Self> {
-        let event = fields.required_text("event", |text| {
-            event_name(text).ok_or_else(|| {
-                "The event must be 1 to 64 characters with single blanks between, none of them a control character."
-                    .to_owned()
-            })
-        });
-        let url = fields.required_text("url", |text| visited_url("url", text));
-        // Where visitors come from, and with what, is up to others: an odd place or a long name is no reason to lose the visit.
-        let referrer = fields.text("referrer", Null::IsAbsent, |text| Ok(web_url("referrer", text).ok()));
-        let user_agent = fields.text("user_agent", Null::IsAbsent, |text| Ok(cut_user_agent(text)));
-        let mut properties = fields.json_object("properties", Null::IsAbsent);
-        if let Some(long) =
-            properties.as_ref().filter(|members| members.as_str().len() > MAX_PROPERTIES_BYTES)
-        {
-            properties =
-                with_short_title(long).filter(|members| members.as_str().len() <= MAX_PROPERTIES_BYTES);
-            if properties.is_none() {
-                fields.fault("properties", "The properties may not be greater than 8 kilobytes.");
-            }
-        }
-        Some(Self { event: event?, url: url?, referrer: referrer.flatten(), user_agent, properties })
-    }
 }
 
 impl TrackPixelEventBody {

@@ -1,23 +1,22 @@
 //! SEO reports and issues on the wire.
 
-use gatepost_api_macros::view;
+use gatepost_api_macros::{body, query, view};
 use gatepost_app::{
     SeoIssue, SeoReport,
     lists::{SEO_ISSUE_SORTS, SEO_REPORT_SORTS},
-    visits::seo::{ListSeoIssues, SubmitSeoReport},
+    visits::seo::SubmitSeoReport,
 };
-use gatepost_kernel::{FieldErrors, Json, JsonObject, SeoIssueId, SeoReportId, Timestamp};
+use gatepost_kernel::{Json, JsonObject, SeoIssueId, SeoReportId, Timestamp};
 use gatepost_seo::{
-    Issue, IssueCounts, MAX_ISSUES, MAX_SCORE, SCORES, Scores, Severity, issue_type, page_url,
+    Issue, IssueCounts, MAX_ISSUES, MAX_SCORE, MAX_TYPE_CHARS, Scores, Severity, issue_type, page_url,
 };
-use utoipa::ToSchema;
+use serde_json::{Value, json, value::RawValue};
 
 use crate::{
-    body::{Context, Fields, Members, Null, ReadBody},
-    closed_sets::SeoSeverity,
-    describe::View,
-    lists::{Content, Description, Filter, ListQuery, Listed, Values},
-    wire::envelopes,
+    body::{Fields, Member},
+    describe::{Described, Schemas},
+    lists::{Content, Description, Listed},
+    values::{AnyText, ListOf, text_parameters, texts},
 };
 
 /// Scores of a page; null for those that could not be computed or were not requested.
@@ -95,199 +94,146 @@ pub struct SeoIssueView {
     created_at: Timestamp,
 }
 
-envelopes! {
-    message SeoReportMessage(SeoReportView);
-    log SeoReportPage(SeoReportView);
-    page SeoIssuePage(SeoIssueView);
+texts! {
+    /// An address of a page, in its one spelling.
+    PageAddress(String) = { "type": "string", "pattern": "^[Hh][Tt][Tt][Pp][Ss]?://", "maxLength": 2048 },
+        |text| page_url("url", text);
+    /// A type of issues.
+    IssueType(String) = { "type": "string", "pattern": "^[A-Za-z0-9_.:/-]+$", "maxLength": MAX_TYPE_CHARS }, |text| {
+        let fault =
+            "The type must be 1 to 100 letters, digits, underscores, dots, colons, slashes or hyphens.";
+        issue_type(text).then(|| text.to_owned()).ok_or_else(|| fault.to_owned())
+    };
+}
+
+/// A score, which is rounded.
+pub struct Score;
+
+impl Described for Score {
+    fn schema(_: &mut Schemas) -> Value {
+        json!({ "type": "number", "format": "double", "minimum": 0, "maximum": MAX_SCORE })
+    }
+}
+
+impl Member for Score {
+    type Value = u8;
+
+    fn read<'b>(fields: &mut Fields<'b>, name: &'static str, value: &'b RawValue) -> Option<u8> {
+        // What is a whole number of hundredths elsewhere comes as 28.999999999999996 here.
+        fields.number(name, value, 0.0..=MAX_SCORE.into()).map(|score| score.round() as u8)
+    }
 }
 
 /// An SEO report to submit.
-#[derive(ToSchema)]
+#[body(into = SubmitSeoReport, example = { "url": "https://example.com/page" })]
 pub struct SubmitSeoReportBody {
     /// URL of the page, http or https; its fragment is not stored
-    #[schema(pattern = "^[Hh][Tt][Tt][Pp][Ss]?://", max_length = 2048, example = "https://example.com/page")]
+    #[member(like = PageAddress)]
     url: String,
     /// Scores of the page
-    #[schema(value_type = SubmitSeoScoresBody)]
-    scores: Scores,
+    #[member(into = scores.into())]
+    scores: SubmitSeoScoresBody,
     /// Issues found on the page
-    #[schema(value_type = Option<Vec<ReportedSeoIssue>>, max_items = 1000)]
-    issues: Vec<Issue>,
+    #[member(
+        like = ListOf<ReportedSeoIssue, 0, MAX_ISSUES>, default,
+        into = issues.into_iter().map(Into::into).collect()
+    )]
+    issues: Vec<ReportedSeoIssue>,
 }
 
 /// Scores of a page, 0 to 100 each, rounded to whole numbers; null or left out if one could not be computed or was not requested.
-#[derive(ToSchema)]
-#[expect(dead_code, reason = "only describes what is read")]
+#[body(example = {"performance": 85, "accessibility": 92, "best_practices": 88, "seo": 95})]
 pub struct SubmitSeoScoresBody {
     /// Score for performance
-    #[schema(minimum = 0, maximum = 100, example = 85)]
-    performance: Option<f64>,
+    #[member(like = Score)]
+    performance: Option<u8>,
     /// Score for accessibility
-    #[schema(minimum = 0, maximum = 100, example = 92)]
-    accessibility: Option<f64>,
+    #[member(like = Score)]
+    accessibility: Option<u8>,
     /// Score for best practices
-    #[schema(minimum = 0, maximum = 100, example = 88)]
-    best_practices: Option<f64>,
+    #[member(like = Score)]
+    best_practices: Option<u8>,
     /// Score for search engine optimisation
-    #[schema(minimum = 0, maximum = 100, example = 95)]
-    seo: Option<f64>,
+    #[member(like = Score)]
+    seo: Option<u8>,
+}
+
+impl From<SubmitSeoScoresBody> for Scores {
+    fn from(body: SubmitSeoScoresBody) -> Self {
+        Self([body.performance, body.accessibility, body.best_practices, body.seo])
+    }
 }
 
 /// An issue found on a page. All other members are kept as `details`, whatever they are.
-#[derive(ToSchema)]
-#[expect(dead_code, reason = "only describes what is read")]
+#[body(open, example = { "type": "missing_alt", "element": "img.hero-image" })]
 pub struct ReportedSeoIssue {
     /// Type of the issue: letters, digits and `_.:/-`
-    #[schema(pattern = "^[A-Za-z0-9_.:/-]+$", max_length = 100, example = "missing_alt")]
+    #[member(like = IssueType)]
     r#type: String,
     /// Severity of the issue
-    severity: SeoSeverity,
+    severity: Severity,
     /// Element of the page that has the issue
-    #[schema(nullable = false, example = "img.hero-image")]
+    #[expect(dead_code, reason = "is kept as part of the details")]
+    #[member(like = AnyText, kept)]
     element: Option<String>,
+    /// All but the type and the severity
+    #[member(rest)]
+    details: Json,
 }
 
-impl ReadBody for SubmitSeoReportBody {
-    fn read(fields: &mut Fields, _: &Context<'_>) -> Option<Self> {
-        let url = fields.required_text("url", |text| page_url("url", text));
-        let scores = match fields.members("scores", Null::IsAbsent) {
-            Some(members) => {
-                let scores = read_scores(members);
-                scores.map_err(|faults| fields.faults("scores.", &faults)).ok()
-            }
-            None => {
-                fields.require("scores");
-                None
-            }
-        };
-        let items = fields.optional_objects("issues", Null::IsAbsent, MAX_ISSUES).unwrap_or_default();
-        let mut issues = Vec::with_capacity(items.len());
-        for (place, item) in items.into_iter().enumerate() {
-            match read_issue(item) {
-                Ok(issue) => issues.push(issue),
-                Err(faults) => fields.faults(&format!("issues.{place}."), &faults),
-            }
-        }
-        Some(Self { url: url?, scores: scores?, issues })
+impl From<ReportedSeoIssue> for Issue {
+    fn from(issue: ReportedSeoIssue) -> Self {
+        let ReportedSeoIssue { r#type, severity, details, .. } = issue;
+        Self { issue_type: r#type, severity, details }
     }
 }
 
-fn read_scores(members: Members<'_>) -> Result<Scores, FieldErrors> {
-    let mut fields = Fields::new(members);
-    // What is a whole number of hundredths elsewhere comes as 28.999999999999996 here.
-    let scores = SCORES.map(|name| {
-        fields.number(name, Null::IsAbsent, 0.0..=MAX_SCORE.into()).map(|score| score.round() as u8)
-    });
-    let faults = fields.into_errors();
-    if faults.is_empty() { Ok(Scores(scores)) } else { Err(faults) }
+text_parameters! {
+    /// A page, in its one spelling.
+    PageParameter(String) = { "type": "string", "pattern": "^[Hh][Tt][Tt][Pp][Ss]?://", "maxLength": 2048 },
+        "an absolute http or https URL",
+        |text| page_url("url", text).ok();
+    /// A type of issues.
+    IssueTypeParameter(String) = { "type": "string", "pattern": "^[A-Za-z0-9_.:/-]+$", "maxLength": MAX_TYPE_CHARS },
+        "a type of issues such as missing_alt",
+        |text| issue_type(text).then(|| text.to_owned());
 }
 
-fn read_issue(members: Members<'_>) -> Result<Issue, FieldErrors> {
-    let mut fields = Fields::new(members);
-    let issue_type = fields.required_text("type", |text| {
-        issue_type(text).then(|| text.to_owned()).ok_or_else(|| {
-            "The type must be 1 to 100 letters, digits, underscores, dots, colons, slashes or hyphens."
-                .to_owned()
-        })
-    });
-    let severity = fields.required_text("severity", |text| {
-        Severity::parse(text).ok_or_else(|| {
-            let words = Severity::NAMES.join(", ");
-            format!("The selected severity is invalid. It must be one of: {words}.")
-        })
-    });
-    fields.look_at("element", |element| element.starts_with('"'), "The element must be a string.");
-    let details = fields.rest();
-    let faults = fields.into_errors();
-    match (issue_type, severity, details) {
-        (Some(issue_type), Some(severity), Some(details)) if faults.is_empty() => {
-            Ok(Issue { issue_type, severity, details })
-        }
-        _ => Err(faults),
-    }
+/// What the list of SEO reports can be filtered by.
+#[query]
+pub struct SeoReportFilters {
+    /// Return only those on this page
+    #[member(like = PageParameter)]
+    pub url: Option<String>,
 }
 
-impl From<SubmitSeoReportBody> for SubmitSeoReport {
-    fn from(body: SubmitSeoReportBody) -> Self {
-        let SubmitSeoReportBody { url, scores, issues } = body;
-        Self { url, scores, issues }
-    }
+impl Listed for SeoReportView {
+    type Filters = SeoReportFilters;
+
+    const LIST: Description = Description::of_log(SEO_REPORT_SORTS);
 }
 
-/// An address of a page.
-const PAGE: Values = Values::Text {
-    form: "an absolute http or https URL",
-    pattern: "^[Hh][Tt][Tt][Pp][Ss]?://",
-    max_length: 2048,
-    is_valid: |text| page_url("url", text).is_ok(),
-};
+/// What the list of SEO issues can be filtered by.
+#[query]
+pub struct SeoIssueFilters {
+    /// Return only issues of this severity
+    pub severity: Option<Severity>,
+    /// Return only those of this type
+    #[member(like = IssueTypeParameter)]
+    pub r#type: Option<String>,
+    /// Return only those on this page
+    #[member(like = PageParameter)]
+    pub url: Option<String>,
+    /// Return only issues of this report
+    pub report_id: Option<SeoReportId>,
+}
 
-const OF_PAGE: Filter = Filter { name: "url", values: PAGE, about: "Return only those on this page" };
+impl Listed for SeoIssueView {
+    type Filters = SeoIssueFilters;
 
-/// What can be asked of the list of SEO reports.
-pub struct SeoReportList;
-
-impl Listed for SeoReportList {
     const LIST: Description = Description {
-        sorts: SEO_REPORT_SORTS,
-        default_sort: "-created_at",
-        filters: &[OF_PAGE],
-        has_updated_at: false,
-        searched: None,
-        fields: SeoReportView::MEMBERS,
-        content: None,
-        includes: &[],
-        is_log: true,
-    };
-}
-
-/// What can be asked of the list of SEO issues.
-pub struct SeoIssueList;
-
-impl Listed for SeoIssueList {
-    const LIST: Description = Description {
-        sorts: SEO_ISSUE_SORTS,
-        default_sort: "-created_at",
-        filters: &[
-            Filter {
-                name: "severity",
-                values: Values::OneOf(&Severity::NAMES),
-                about: "Return only issues of this severity",
-            },
-            Filter {
-                name: "type",
-                values: Values::Text {
-                    form: "a type of issues such as missing_alt",
-                    pattern: "^[A-Za-z0-9_.:/-]+$",
-                    max_length: 100,
-                    is_valid: issue_type,
-                },
-                about: "Return only those of this type",
-            },
-            OF_PAGE,
-            Filter { name: "report_id", values: Values::Id, about: "Return only issues of this report" },
-        ],
-        has_updated_at: false,
-        searched: None,
-        fields: SeoIssueView::MEMBERS,
         content: Some(Content { name: "details", most_bytes: 1 << 20 }),
-        includes: &[],
         is_log: false,
+        ..Description::of_log(SEO_ISSUE_SORTS)
     };
-}
-
-/// The page that a list is asked for, in its one spelling.
-pub fn url_filter<R: Listed>(query: &ListQuery<R>) -> Option<String> {
-    query.filter("url").and_then(|url| page_url("url", url).ok())
-}
-
-impl From<&ListQuery<SeoIssueList>> for ListSeoIssues {
-    fn from(query: &ListQuery<SeoIssueList>) -> Self {
-        Self {
-            report_id: query.filter("report_id").and_then(|id| id.parse().ok()).map(SeoReportId),
-            url: url_filter(query),
-            issue_type: query.filter("type").map(str::to_owned),
-            severity: query.filter("severity").and_then(Severity::parse),
-        }
-    }
 }

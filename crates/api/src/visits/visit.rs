@@ -9,18 +9,21 @@ use actix_web::{
     http::header::{self, HeaderName},
 };
 use gatepost_app::{App, gate::limiter};
-use gatepost_contract::ApiError;
+use gatepost_contract::{ApiError, Plain};
 use gatepost_kernel::{Error, Result};
 use gatepost_pixel::domain_of;
 use serde::Serialize;
 
 use crate::{
     State,
+    answer::Answer,
     body::{NoBody, ReadBody},
     call::read_body,
     client,
+    describe::Schemas,
     extensions::Limited,
     metrics::Metrics,
+    operation::{Input, TakenBody, Takes},
     query::{Parameters, ReadQuery},
 };
 
@@ -38,6 +41,14 @@ impl<Q: ReadQuery, B: ReadBody> FromRequest for Visit<Q, B> {
 
     fn from_request(req: &HttpRequest, payload: &mut Payload) -> Self::Future {
         Box::pin(Self::accept(req.clone(), payload.take()))
+    }
+}
+
+impl<Q: ReadQuery, B: ReadBody> Takes for Visit<Q, B> {
+    const ACTS_ON_WORKSPACE: bool = false;
+
+    fn describe(schemas: &mut Schemas) -> Input {
+        Input { needs_key: false, scope: None, query: Q::parameters(), body: TakenBody::of::<B>(schemas) }
     }
 }
 
@@ -103,8 +114,8 @@ impl<Q, B> Visit<Q, B> {
     }
 
     /// Answers with a thing that has no envelope in any contract.
-    pub fn plain<T: Serialize>(&self, data: &T) -> Result<HttpResponse, ApiError> {
+    pub fn plain<T: Serialize>(&self, data: &T) -> Answer<Plain<T>> {
         let body = serde_json::to_vec(data).map_err(Error::failed("rendering an answer"))?;
-        Ok(HttpResponse::Ok().content_type(header::ContentType::json()).body(body))
+        Ok(HttpResponse::Ok().content_type(header::ContentType::json()).body(body).into())
     }
 }

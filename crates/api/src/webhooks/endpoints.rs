@@ -1,49 +1,34 @@
 //! `/webhooks`
 
-use actix_web::{HttpResponse, delete, get, patch, post};
-use gatepost_app::{App, UnitOfWork, WebhookDelivery, WebhookEndpoint, webhooks::endpoints};
-use gatepost_contract::{ApiError, IntoAnswer, Message, NoContent, Plain};
+use gatepost_api_macros::operation;
+use gatepost_app::{
+    App, UnitOfWork, WebhookDelivery, WebhookEndpoint,
+    webhooks::endpoints::{self, ListDeliveries, ListWebhooks},
+};
+use gatepost_contract::{IntoAnswer, Message, NoContent, Plain};
 use gatepost_kernel::{WebhookDeliveryId, WebhookEndpointId};
-use utoipa_actix_web::service_config::ServiceConfig;
 
 use crate::{
+    answer::{Answer, Item, PageOf},
     call::{Call, respond},
     lists::{ItemQuery, ListQuery},
     query::NoQuery,
     scopes::{WebhooksDelete, WebhooksRead, WebhooksWrite},
     webhooks::endpoints_wire::{
-        CreateWebhookBody, CreatedWebhookMessage, CreatedWebhookView, RotateWebhookSecretBody,
-        RotatedWebhookSecretMessage, RotatedWebhookSecretView, UpdateWebhookBody, WebhookDeliveryHistoryView,
-        WebhookDeliveryItem, WebhookDeliveryList, WebhookDeliveryMessage, WebhookDeliveryPage,
-        WebhookDeliveryView, WebhookItem, WebhookList, WebhookMessage, WebhookPage, WebhookTestView,
-        WebhookView,
+        Activity, CreateWebhookBody, CreatedWebhookView, RotateWebhookSecretBody, RotatedWebhookSecretView,
+        UpdateWebhookBody, WebhookDeliveryHistoryView, WebhookDeliveryView, WebhookTestView, WebhookView,
     },
 };
 
-pub fn configure(config: &mut ServiceConfig<'_>) {
-    config
-        .service(list_webhooks)
-        .service(create_webhook)
-        .service(get_webhook)
-        .service(update_webhook)
-        .service(delete_webhook)
-        .service(rotate_webhook_secret)
-        .service(test_webhook)
-        .service(list_webhook_deliveries)
-        .service(get_webhook_delivery)
-        .service(retry_webhook_delivery);
-}
-
 /// List webhook endpoints
-#[utoipa::path(
-    tag = "Webhooks", operation_id = "list_webhooks", params(ListQuery<WebhookList>),
-    extensions(("x-required-scope" = json!("webhooks:read"))),
-    responses((status = 200, description = "One page of webhook endpoints", body = WebhookPage))
-)]
-#[get("/webhooks")]
-async fn list_webhooks(call: Call<WebhooksRead, ListQuery<WebhookList>>) -> Result<HttpResponse, ApiError> {
+#[operation(get "/webhooks", tag = "Webhooks", ok = "One page of webhook endpoints")]
+async fn list_webhooks(call: Call<WebhooksRead, ListQuery<WebhookView>>) -> Answer<PageOf<WebhookView>> {
     let request = call.list_request().await?;
-    let page = endpoints::list(call.app(), call.caller(), call.query().into(), request).await?;
+    let query = ListWebhooks {
+        is_active: call.query().filters.status.map(|status| status == Activity::Active),
+        with_deliveries: call.query().includes(WebhookView::DELIVERIES),
+    };
+    let page = endpoints::list(call.app(), call.caller(), query, request).await?;
     let app = call.app().clone();
     call.page(page, move |(endpoint, deliveries)| view(&app, endpoint, deliveries)).await
 }
@@ -71,17 +56,12 @@ const UNRESOLVED: &str =
 /// `secret` is shown in this answer only. Every delivery is signed by Standard Webhooks (`webhook-signature`), and by
 /// `X-Webhook-Signature`: `sha256=` and the HMAC of the body in hexadecimal. Where the host of `url` could not be resolved,
 /// `message` says so.
-#[utoipa::path(
-    tag = "Webhooks", operation_id = "create_webhook", request_body = CreateWebhookBody,
-    extensions(("x-required-scope" = json!("webhooks:write"))),
-    responses((status = 201, description = "The new endpoint, with its secret", body = CreatedWebhookMessage))
-)]
-#[post("/webhooks")]
+#[operation(post "/webhooks", tag = "Webhooks", created = "The new endpoint, with its secret")]
 async fn create_webhook(
     call: Call<WebhooksWrite, NoQuery, CreateWebhookBody>,
-) -> Result<HttpResponse, ApiError> {
+) -> Answer<Message<CreatedWebhookView>> {
     let (body, call) = call.into_body();
-    let url = body.as_ref().ok().map(|body| body.url());
+    let url = body.as_ref().ok().map(|body| body.url.as_str());
     let resolved = endpoints::check_url(call.app(), call.caller(), url).await;
     call.mutate(async move |unit: &mut UnitOfWork<'_>| {
         let body = body?;
@@ -94,15 +74,12 @@ async fn create_webhook(
 }
 
 /// Get a webhook endpoint
-#[utoipa::path(
-    tag = "Webhooks", operation_id = "get_webhook",
-    params(("id" = i64, Path, description = "Numeric id of the endpoint"), ItemQuery<WebhookList>),
-    extensions(("x-required-scope" = json!("webhooks:read"))),
-    responses((status = 200, description = "The endpoint, without its secret", body = WebhookItem))
-)]
-#[get("/webhooks/{id}")]
-async fn get_webhook(call: Call<WebhooksRead, ItemQuery<WebhookList>>) -> Result<HttpResponse, ApiError> {
-    let (id, with_deliveries) = (WebhookEndpointId(call.path_id()?), call.query().includes("deliveries"));
+#[operation(get "/webhooks/{id}", tag = "Webhooks", ok = "The endpoint, without its secret")]
+async fn get_webhook(
+    call: Call<WebhooksRead, ItemQuery<WebhookView>>,
+    id: WebhookEndpointId,
+) -> Answer<Item<WebhookView>> {
+    let with_deliveries = call.query().includes(WebhookView::DELIVERIES);
     let (endpoint, deliveries) = endpoints::get(call.app(), call.caller(), id, with_deliveries).await?;
     let updated_at = endpoint.updated_at;
     call.resource(&view(call.app(), endpoint, deliveries)?, Some(updated_at))
@@ -112,19 +89,13 @@ async fn get_webhook(call: Call<WebhooksRead, ItemQuery<WebhookList>>) -> Result
 ///
 /// Deliveries to an endpoint that is not active wait, and go on when it is active again. The values of `headers` are
 /// never shown, and do not go to another scheme, host or port unless they are given again.
-#[utoipa::path(
-    tag = "Webhooks", operation_id = "update_webhook", request_body = UpdateWebhookBody,
-    params(("id" = i64, Path, description = "Numeric id of the endpoint")),
-    extensions(("x-required-scope" = json!("webhooks:write"))),
-    responses((status = 200, description = "The endpoint after the change", body = WebhookMessage))
-)]
-#[patch("/webhooks/{id}")]
+#[operation(patch "/webhooks/{id}", tag = "Webhooks", ok = "The endpoint after the change", if_match)]
 async fn update_webhook(
     call: Call<WebhooksWrite, NoQuery, UpdateWebhookBody>,
-) -> Result<HttpResponse, ApiError> {
-    let id = WebhookEndpointId(call.path_id()?);
+    id: WebhookEndpointId,
+) -> Answer<Message<WebhookView>> {
     let (body, call) = call.into_body();
-    let url = body.as_ref().ok().and_then(|body| body.url());
+    let url = body.as_ref().ok().and_then(|body| body.url.as_deref());
     let resolved = endpoints::check_url(call.app(), call.caller(), url).await;
     call.mutate(async move |unit: &mut UnitOfWork<'_>| {
         let body = body?;
@@ -139,15 +110,8 @@ async fn update_webhook(
 /// Delete a webhook endpoint
 ///
 /// Deliveries that are on their way to it fail.
-#[utoipa::path(
-    tag = "Webhooks", operation_id = "delete_webhook",
-    params(("id" = i64, Path, description = "Numeric id of the endpoint")),
-    extensions(("x-required-scope" = json!("webhooks:delete"))),
-    responses((status = 204, description = "The endpoint is deleted"))
-)]
-#[delete("/webhooks/{id}")]
-async fn delete_webhook(call: Call<WebhooksDelete>) -> Result<HttpResponse, ApiError> {
-    let id = WebhookEndpointId(call.path_id()?);
+#[operation(delete "/webhooks/{id}", tag = "Webhooks", no_content = "The endpoint is deleted", if_match)]
+async fn delete_webhook(call: Call<WebhooksDelete>, id: WebhookEndpointId) -> Answer<NoContent> {
     call.mutate(async move |unit: &mut UnitOfWork<'_>| {
         endpoints::delete(unit, id).await?;
         Ok(NoContent)
@@ -159,17 +123,11 @@ async fn delete_webhook(call: Call<WebhooksDelete>) -> Result<HttpResponse, ApiE
 ///
 /// The old secret signs beside the new one until the grace is over; the new one's signature is the first. `signing_secrets` says
 /// which sign and until when. After a leak, `expire_previous` ends all older ones at once.
-#[utoipa::path(
-    tag = "Webhooks", operation_id = "rotate_webhook_secret", request_body = RotateWebhookSecretBody,
-    params(("id" = i64, Path, description = "Numeric id of the endpoint")),
-    extensions(("x-required-scope" = json!("webhooks:write"))),
-    responses((status = 200, description = "The new secret of the endpoint", body = RotatedWebhookSecretMessage))
-)]
-#[post("/webhooks/{id}/rotate-secret")]
+#[operation(post "/webhooks/{id}/rotate-secret", tag = "Webhooks", ok = "The new secret of the endpoint", if_match)]
 async fn rotate_webhook_secret(
     call: Call<WebhooksWrite, NoQuery, RotateWebhookSecretBody>,
-) -> Result<HttpResponse, ApiError> {
-    let id = WebhookEndpointId(call.path_id()?);
+    id: WebhookEndpointId,
+) -> Answer<Message<RotatedWebhookSecretView>> {
     let (body, call) = call.into_body();
     call.mutate(async move |unit: &mut UnitOfWork<'_>| {
         let rotated = endpoints::rotate_secret(unit, id, body?.older()).await?;
@@ -183,33 +141,25 @@ async fn rotate_webhook_secret(
 ///
 /// Sends an event of type `webhook.test`, signed like any other. It is not counted and not tried again, and the answer is 200
 /// either way: look at `success`.
-#[utoipa::path(
-    tag = "Webhooks", operation_id = "test_webhook",
-    params(("id" = i64, Path, description = "Numeric id of the endpoint")),
-    extensions(("x-required-scope" = json!("webhooks:write"))),
-    responses((status = 200, description = "Result of the test delivery", body = WebhookTestView))
-)]
-#[post("/webhooks/{id}/test")]
-async fn test_webhook(call: Call<WebhooksWrite>) -> Result<HttpResponse, ApiError> {
-    let id = WebhookEndpointId(call.path_id()?);
+#[operation(post "/webhooks/{id}/test", tag = "Webhooks", ok = "Result of the test delivery")]
+async fn test_webhook(call: Call<WebhooksWrite>, id: WebhookEndpointId) -> Answer<Plain<WebhookTestView>> {
     let contract = call.contract();
     let render = move |tested| Plain(WebhookTestView::from(tested)).into_answer(contract);
-    Ok(respond(endpoints::test(call.app(), call.caller(), id, render).await?))
+    Ok(respond(endpoints::test(call.app(), call.caller(), id, render).await?).into())
 }
 
 /// List a webhook endpoint's deliveries
-#[utoipa::path(
-    tag = "Webhooks", operation_id = "list_webhook_deliveries",
-    params(("id" = i64, Path, description = "Numeric id of the endpoint"), ListQuery<WebhookDeliveryList>),
-    extensions(("x-required-scope" = json!("webhooks:read"))),
-    responses((status = 200, description = "One page of deliveries, the newest first", body = WebhookDeliveryPage))
-)]
-#[get("/webhooks/{id}/deliveries")]
+#[operation(get "/webhooks/{id}/deliveries", tag = "Webhooks", ok = "One page of deliveries, the newest first")]
 async fn list_webhook_deliveries(
-    call: Call<WebhooksRead, ListQuery<WebhookDeliveryList>>,
-) -> Result<HttpResponse, ApiError> {
-    let (id, request) = (WebhookEndpointId(call.path_id()?), call.list_request().await?);
-    let query = call.query().into();
+    call: Call<WebhooksRead, ListQuery<WebhookDeliveryView>>,
+    id: WebhookEndpointId,
+) -> Answer<PageOf<WebhookDeliveryView>> {
+    let (request, filters) = (call.list_request().await?, &call.query().filters);
+    let query = ListDeliveries {
+        status: filters.status,
+        event_type: filters.event_type.as_ref().map(|event_type| event_type.as_str().to_owned()),
+        event_id: filters.event_id.clone(),
+    };
     let page = endpoints::list_deliveries(call.app(), call.caller(), id, query, request).await?;
     call.page(page, |delivery| Ok(WebhookDeliveryView::from(delivery))).await
 }
@@ -217,41 +167,27 @@ async fn list_webhook_deliveries(
 /// Get a delivery
 ///
 /// With all its attempts.
-#[utoipa::path(
-    tag = "Webhooks", operation_id = "get_webhook_delivery",
-    params(
-        ("id" = i64, Path, description = "Numeric id of the endpoint"),
-        ("delivery_id" = i64, Path, description = "Numeric id of the delivery"),
-    ),
-    extensions(("x-required-scope" = json!("webhooks:read"))),
-    responses((status = 200, description = "The delivery with its attempts", body = WebhookDeliveryItem))
-)]
-#[get("/webhooks/{id}/deliveries/{delivery_id}")]
-async fn get_webhook_delivery(call: Call<WebhooksRead>) -> Result<HttpResponse, ApiError> {
-    let (endpoint, id) =
-        (WebhookEndpointId(call.path_id()?), WebhookDeliveryId(call.path_number("delivery_id")?));
-    let history = endpoints::get_delivery(call.app(), call.caller(), endpoint, id).await?;
+#[operation(get "/webhooks/{id}/deliveries/{delivery_id}", tag = "Webhooks", ok = "The delivery with its attempts")]
+async fn get_webhook_delivery(
+    call: Call<WebhooksRead>,
+    id: WebhookEndpointId,
+    delivery_id: WebhookDeliveryId,
+) -> Answer<Item<WebhookDeliveryHistoryView>> {
+    let history = endpoints::get_delivery(call.app(), call.caller(), id, delivery_id).await?;
     call.item(&WebhookDeliveryHistoryView::from(history))
 }
 
 /// Retry a delivery
 ///
 /// At most ten times by hand; 400 `cannot_retry` for a delivery that was received or is being sent.
-#[utoipa::path(
-    tag = "Webhooks", operation_id = "retry_webhook_delivery",
-    params(
-        ("id" = i64, Path, description = "Numeric id of the endpoint"),
-        ("delivery_id" = i64, Path, description = "Numeric id of the delivery"),
-    ),
-    extensions(("x-required-scope" = json!("webhooks:write"))),
-    responses((status = 200, description = "The delivery, queued again", body = WebhookDeliveryMessage))
-)]
-#[post("/webhooks/{id}/deliveries/{delivery_id}/retry")]
-async fn retry_webhook_delivery(call: Call<WebhooksWrite>) -> Result<HttpResponse, ApiError> {
-    let (endpoint, id) =
-        (WebhookEndpointId(call.path_id()?), WebhookDeliveryId(call.path_number("delivery_id")?));
+#[operation(post "/webhooks/{id}/deliveries/{delivery_id}/retry", tag = "Webhooks", ok = "The delivery, queued again")]
+async fn retry_webhook_delivery(
+    call: Call<WebhooksWrite>,
+    id: WebhookEndpointId,
+    delivery_id: WebhookDeliveryId,
+) -> Answer<Message<WebhookDeliveryView>> {
     call.mutate(async move |unit: &mut UnitOfWork<'_>| {
-        let delivery = endpoints::retry_delivery(unit, endpoint, id).await?;
+        let delivery = endpoints::retry_delivery(unit, id, delivery_id).await?;
         Ok(Message::done("Delivery queued for retry.", WebhookDeliveryView::from(delivery)))
     })
     .await

@@ -2,31 +2,31 @@
 
 use std::time::Duration;
 
-use gatepost_api_macros::view;
-use gatepost_app::webhooks::endpoints::{
-    CreateWebhook, DeliveryHistory, ListDeliveries, ListWebhooks, OlderSecrets, SigningSecret, TestedWebhook,
-    UpdateWebhook, custom_headers, signing_secrets, subscriptions,
-};
+use gatepost_api_macros::{body, query, view};
 use gatepost_app::{
     WebhookAttempt, WebhookDelivery, WebhookEndpoint,
     lists::{WEBHOOK_DELIVERY_SORTS, WEBHOOK_SORTS},
+    webhooks::endpoints::{
+        CreateWebhook, DeliveryHistory, OlderSecrets, SigningSecret, TestedWebhook, UpdateWebhook,
+        custom_headers, signing_secrets, subscriptions,
+    },
 };
 use gatepost_kernel::{EventId, Secret, Timestamp, WebhookDeliveryId, WebhookEndpointId};
-use gatepost_webhooks::{CustomHeader, DeliveryStatus, EndpointSecret, Subscription};
-use utoipa::ToSchema;
+use gatepost_webhooks::{CustomHeader, DeliveryStatus, EndpointSecret, EventType, Subscription};
+use serde_json::{Value, json, value::RawValue};
 
 use crate::{
-    body::{Context, Fields, Null, ReadBody},
-    describe::View,
-    lists::{Description, Filter, Include, ListQuery, Listed, Values},
-    scopes::{RequiredScope, WebhooksRead},
-    webhooks::events_wire::EVENT_TYPE,
-    wire::envelopes,
+    body::{Fields, Member},
+    closed_sets::closed_sets,
+    describe::{Described, Schemas},
+    lists::{Description, Listed},
+    scopes::WebhooksRead,
+    values::{DescriptionText, Whole, text_parameters, texts},
+    webhooks::events_wire::EventTypeName,
 };
 
 const DEFAULT_GRACE_PERIOD_HOURS: u16 = 24;
-const MAX_GRACE_PERIOD_HOURS: u16 = 168;
-const MAX_DESCRIPTION: usize = 255;
+const MAX_GRACE_PERIOD_HOURS: i64 = 168;
 
 /// A webhook endpoint, without its secret.
 #[view(example = {
@@ -66,7 +66,7 @@ pub struct WebhookView {
     /// Time of the last change to the endpoint.
     updated_at: Timestamp,
     /// The endpoint's newest deliveries, at most 10; only if included.
-    #[member(included)]
+    #[member(included = WebhooksRead, shown = "the newest deliveries")]
     deliveries: Option<Vec<WebhookDeliveryView>>,
 }
 
@@ -157,158 +157,127 @@ impl From<(Secret, Vec<SigningSecret>)> for RotatedWebhookSecretView {
     }
 }
 
+texts! {
+    /// Where deliveries are to go; whether they may is found out later.
+    EndpointUrl(String) = { "type": "string", "maxLength": 2048 }, |url| Ok(url.to_owned());
+    /// A secret that the tenant has chosen.
+    ChosenSecret(EndpointSecret) = { "type": "string", "pattern": "^[!-~]*$", "minLength": 16, "maxLength": 256 }, |text| {
+        EndpointSecret::parse(text).map_err(|fault| format!("The secret {fault}."))
+    };
+}
+
+/// What an endpoint subscribes to.
+pub struct Subscriptions;
+
+impl Described for Subscriptions {
+    fn schema(_: &mut Schemas) -> Value {
+        let pattern = "^(\\*|[a-z0-9_]+(\\.[a-z0-9_]+)*(\\.\\*)?)$";
+        let item = json!({ "type": "string", "pattern": pattern, "maxLength": 128 });
+        json!({ "type": "array", "minItems": 1, "maxItems": 100, "items": item })
+    }
+}
+
+impl Member for Subscriptions {
+    type Value = Vec<Subscription>;
+
+    fn read<'b>(fields: &mut Fields<'b>, name: &'static str, value: &'b RawValue) -> Option<Self::Value> {
+        fields.texts(name, value, subscriptions)
+    }
+}
+
+/// Headers of the tenant's own.
+pub struct CustomHeaders;
+
+impl Described for CustomHeaders {
+    fn schema(_: &mut Schemas) -> Value {
+        let text = json!({ "type": "string" });
+        json!({ "type": "object", "propertyNames": text, "additionalProperties": text })
+    }
+}
+
+impl Member for CustomHeaders {
+    type Value = Vec<CustomHeader>;
+
+    fn read<'b>(fields: &mut Fields<'b>, name: &'static str, value: &'b RawValue) -> Option<Self::Value> {
+        let pairs = fields.object(name, value)?;
+        custom_headers(&pairs).map_err(|faults| fields.faults("", &faults)).ok()
+    }
+}
+
 /// A webhook endpoint to create.
-#[derive(ToSchema)]
+#[body(into = CreateWebhook, example = {
+    "url": "https://your-app.com/webhooks", "events": ["post.created", "post.*"], "description": "Order service",
+    "headers": {"X-Team": "orders"},
+})]
 pub struct CreateWebhookBody {
     /// HTTPS URL that deliveries are posted to; it must resolve to a public address
-    #[schema(max_length = 2048, example = "https://your-app.com/webhooks")]
-    url: String,
+    #[member(like = EndpointUrl)]
+    pub url: String,
     /// Event types to subscribe to: exact types, `post.*` for everything below, or `*` for all
-    #[schema(value_type = Vec<String>, min_items = 1, max_items = 100, example = json!(["post.created", "post.*"]))]
+    #[member(like = Subscriptions)]
     events: Vec<Subscription>,
     /// Secret to sign deliveries with; generated if not given. Base64 of 24 to 64 bytes, with or without `whsec_` in front, is
     /// decoded, as in Standard Webhooks; anything else is used as it is written.
-    #[schema(value_type = Option<String>, pattern = "^[!-~]*$", min_length = 16, max_length = 256)]
+    #[member(like = ChosenSecret)]
     secret: Option<EndpointSecret>,
     /// Human-readable description of the endpoint
-    #[schema(max_length = 255, example = "Order service")]
+    #[member(like = DescriptionText)]
     description: Option<String>,
     /// Custom headers to send with each delivery; their values are never shown
-    #[schema(value_type = Option<BTreeMap<String, String>>, example = json!({"X-Team": "orders"}))]
-    headers: Option<Vec<CustomHeader>>,
-}
-
-impl CreateWebhookBody {
-    /// Where deliveries are to go.
-    pub fn url(&self) -> &str {
-        &self.url
-    }
-}
-
-fn description(text: &str) -> Result<String, String> {
-    if text.chars().count() > MAX_DESCRIPTION || text.chars().any(char::is_control) {
-        return Err(
-            "The description may not have more than 255 characters, and no control characters.".to_owned()
-        );
-    }
-    Ok(text.to_owned())
-}
-
-fn headers(fields: &mut Fields, null: Null) -> Option<Vec<CustomHeader>> {
-    let pairs = fields.object("headers", null)?;
-    match custom_headers(&pairs) {
-        Ok(headers) => Some(headers),
-        Err(faults) => {
-            fields.faults("", &faults);
-            None
-        }
-    }
-}
-
-impl ReadBody for CreateWebhookBody {
-    fn read(fields: &mut Fields, _: &Context<'_>) -> Option<Self> {
-        let url = fields.required_text("url", |url| Ok(url.to_owned()));
-        let events = fields.texts("events", Null::IsWrong, subscriptions);
-        if events.is_none() {
-            fields.require("events");
-        }
-        let secret = fields.text("secret", Null::IsAbsent, |text| {
-            EndpointSecret::parse(text).map_err(|fault| format!("The secret {fault}."))
-        });
-        let description = fields.text("description", Null::IsAbsent, description);
-        let headers = headers(fields, Null::IsAbsent);
-        Some(Self { url: url?, events: events?, secret, description, headers })
-    }
-}
-
-impl From<CreateWebhookBody> for CreateWebhook {
-    fn from(body: CreateWebhookBody) -> Self {
-        let CreateWebhookBody { url, events, secret, description, headers } = body;
-        Self { url, events, secret, description, headers: headers.unwrap_or_default() }
-    }
+    #[member(like = CustomHeaders, default)]
+    headers: Vec<CustomHeader>,
 }
 
 /// Changes to a webhook endpoint; members that are left out stay as they are.
-#[derive(ToSchema)]
+#[body(changes, into = UpdateWebhook, example = {
+    "url": "https://new-url.com/webhooks", "events": ["post.*"], "description": "Order service",
+    "headers": {"X-Team": "orders"}, "is_active": true,
+})]
 pub struct UpdateWebhookBody {
     /// HTTPS URL that deliveries are posted to; it must resolve to a public address
-    #[schema(max_length = 2048, nullable = false, example = "https://new-url.com/webhooks")]
-    url: Option<String>,
+    #[member(like = EndpointUrl)]
+    pub url: Option<String>,
     /// Event types to subscribe to: exact types, `post.*` for everything below, or `*` for all
-    #[schema(value_type = Vec<String>, required = false, nullable = false, min_items = 1, max_items = 100, example = json!(["post.*"]))]
+    #[member(like = Subscriptions)]
     events: Option<Vec<Subscription>>,
     /// Human-readable description of the endpoint; null removes it
-    #[schema(value_type = Option<String>, max_length = 255, example = "Order service")]
+    #[member(like = DescriptionText)]
     description: Option<Option<String>>,
     /// All custom headers to send with each delivery; required, perhaps `{}`, if the endpoint has some and the URL changes its
     /// scheme, host or port
-    #[schema(value_type = BTreeMap<String, String>, required = false, nullable = false, example = json!({"X-Team": "orders"}))]
+    #[member(like = CustomHeaders)]
     headers: Option<Vec<CustomHeader>>,
     /// Whether to send deliveries to this endpoint; waiting ones go on when it is active again
-    #[schema(nullable = false, example = true)]
     is_active: Option<bool>,
 }
 
-impl UpdateWebhookBody {
-    /// Where deliveries are to go from now on.
-    pub fn url(&self) -> Option<&str> {
-        self.url.as_deref()
-    }
-}
-
-impl ReadBody for UpdateWebhookBody {
-    fn read(fields: &mut Fields, _: &Context<'_>) -> Option<Self> {
-        let url = fields.text("url", Null::IsWrong, |url| Ok(url.to_owned()));
-        let events = fields.texts("events", Null::IsWrong, subscriptions);
-        let description = fields.nullable_text("description", description);
-        let headers = headers(fields, Null::IsWrong);
-        let is_active = fields.boolean("is_active", Null::IsWrong);
-        Some(Self { url, events, description, headers, is_active })
-    }
-}
-
-impl From<UpdateWebhookBody> for UpdateWebhook {
-    fn from(body: UpdateWebhookBody) -> Self {
-        let UpdateWebhookBody { url, events, description, headers, is_active } = body;
-        Self { url, events, description, headers, is_active }
-    }
-}
-
 /// Options for rotating a webhook secret.
-#[derive(ToSchema)]
+#[body(check = Self::check, example = { "grace_period_hours": 24, "expire_previous": false })]
 pub struct RotateWebhookSecretBody {
     /// Hours for which the old secret signs beside the new one; 24 if not given
-    #[schema(minimum = 0, maximum = 168, example = 24)]
+    #[member(like = Whole<u16, 0, MAX_GRACE_PERIOD_HOURS>)]
     grace_period_hours: Option<u16>,
-    /// Whether all older secrets stop signing at once, including those of earlier rotations; not together with a grace period
-    #[schema(default = false, example = false)]
-    expire_previous: Option<bool>,
+    /// Whether all older secrets stop signing at once, including those of earlier rotations; `false` if not
+    /// given, and not together with a grace period
+    #[member(default)]
+    expire_previous: bool,
 }
 
 impl RotateWebhookSecretBody {
+    fn check(&self, fields: &mut Fields<'_>) {
+        if self.expire_previous && self.grace_period_hours.is_some_and(|hours| hours > 0) {
+            let text = "The expire previous field ends the older secrets at once, so there is no grace period beside it.";
+            fields.fault("expire_previous", text);
+        }
+    }
+
     /// What becomes of the secrets before.
     pub fn older(&self) -> OlderSecrets {
-        if self.expire_previous == Some(true) {
+        if self.expire_previous {
             return OlderSecrets::Expire;
         }
         let hours = self.grace_period_hours.unwrap_or(DEFAULT_GRACE_PERIOD_HOURS);
         OlderSecrets::Sign(Duration::from_secs(u64::from(hours) * 3_600))
-    }
-}
-
-impl ReadBody for RotateWebhookSecretBody {
-    const OPTIONAL: bool = true;
-
-    fn read(fields: &mut Fields, _: &Context<'_>) -> Option<Self> {
-        let range = 0..=i64::from(MAX_GRACE_PERIOD_HOURS);
-        let hours = fields.integer("grace_period_hours", Null::IsAbsent, range);
-        let expire_previous = fields.boolean("expire_previous", Null::IsAbsent);
-        if expire_previous == Some(true) && hours.is_some_and(|hours| hours > 0) {
-            let text = "The expire previous field ends the older secrets at once, so there is no grace period beside it.";
-            fields.fault("expire_previous", text);
-        }
-        let grace_period_hours = hours.and_then(|hours| u16::try_from(hours).ok());
-        Some(Self { grace_period_hours, expire_previous })
     }
 }
 
@@ -407,7 +376,7 @@ pub struct WebhookAttemptView {
 }
 
 /// A delivery with its attempts.
-#[view(from = DeliveryHistory)]
+#[view(from = DeliveryHistory, stem = "WebhookDelivery")]
 pub struct WebhookDeliveryHistoryView {
     /// State of the delivery.
     #[member(flatten)]
@@ -417,97 +386,58 @@ pub struct WebhookDeliveryHistoryView {
     attempts: Vec<WebhookAttemptView>,
 }
 
-/// What can be asked of the list of endpoints.
-pub struct WebhookList;
+gatepost_kernel::words! {
+    /// Whether an endpoint is active.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+    pub enum Activity {
+        /// Deliveries are sent to it.
+        Active = "active",
+        /// Deliveries to it wait.
+        Inactive = "inactive",
+    }
+}
 
-impl Listed for WebhookList {
+closed_sets! {
+    /// Whether an endpoint is active.
+    WebhookActivity: Activity;
+}
+
+text_parameters! {
+    /// Id of an event.
+    EventIdText(EventId) = { "type": "string", "pattern": "^evt_[A-Za-z0-9_-]{1,60}$", "maxLength": 64 }, "the id of an event", EventId::parse;
+}
+
+/// What the list of endpoints can be filtered by.
+#[query]
+pub struct WebhookFilters {
+    /// Return only active, or only inactive endpoints; both if not given
+    pub status: Option<Activity>,
+}
+
+impl Listed for WebhookView {
+    type Filters = WebhookFilters;
+
     const LIST: Description = Description {
-        sorts: WEBHOOK_SORTS,
-        default_sort: "created_at",
-        filters: &[Filter {
-            name: "status",
-            values: Values::OneOf(&[ACTIVE, "inactive"]),
-            about: "Return only active, or only inactive endpoints; both if not given",
-        }],
-        has_updated_at: true,
         searched: Some("the URL and the description"),
-        fields: WebhookView::MEMBERS,
-        content: None,
-        includes: &[Include {
-            name: "deliveries",
-            scope: WebhooksRead::scope,
-            about: "the newest deliveries",
-        }],
-        is_log: false,
+        ..Description::of_changing(WEBHOOK_SORTS)
     };
 }
 
-const ACTIVE: &str = "active";
-
-impl From<&ListQuery<WebhookList>> for ListWebhooks {
-    fn from(query: &ListQuery<WebhookList>) -> Self {
-        Self {
-            is_active: query.filter("status").map(|status| status == ACTIVE),
-            with_deliveries: query.includes("deliveries"),
-        }
-    }
+/// What the list of an endpoint's deliveries can be filtered by.
+#[query]
+pub struct WebhookDeliveryFilters {
+    /// Return only deliveries with this status
+    pub status: Option<DeliveryStatus>,
+    /// Return only deliveries of events of this type
+    #[member(like = EventTypeName)]
+    pub event_type: Option<EventType>,
+    /// Return only deliveries of this event
+    #[member(like = EventIdText)]
+    pub event_id: Option<EventId>,
 }
 
-/// What can be asked of the list of an endpoint's deliveries.
-pub struct WebhookDeliveryList;
+impl Listed for WebhookDeliveryView {
+    type Filters = WebhookDeliveryFilters;
 
-impl Listed for WebhookDeliveryList {
-    const LIST: Description = Description {
-        sorts: WEBHOOK_DELIVERY_SORTS,
-        default_sort: "-created_at",
-        filters: &[
-            Filter {
-                name: "status",
-                values: Values::OneOf(&DeliveryStatus::NAMES),
-                about: "Return only deliveries with this status",
-            },
-            Filter {
-                name: "event_type",
-                values: EVENT_TYPE,
-                about: "Return only deliveries of events of this type",
-            },
-            Filter {
-                name: "event_id",
-                values: Values::Text {
-                    form: "the id of an event",
-                    pattern: "^evt_[A-Za-z0-9_-]{1,60}$",
-                    max_length: 64,
-                    is_valid: |text| EventId::parse(text).is_some(),
-                },
-                about: "Return only deliveries of this event",
-            },
-        ],
-        has_updated_at: false,
-        searched: None,
-        fields: WebhookDeliveryView::MEMBERS,
-        content: None,
-        includes: &[],
-        is_log: true,
-    };
-}
-
-impl From<&ListQuery<WebhookDeliveryList>> for ListDeliveries {
-    fn from(query: &ListQuery<WebhookDeliveryList>) -> Self {
-        Self {
-            status: query.filter("status").and_then(DeliveryStatus::parse),
-            event_type: query.filter("event_type").map(str::to_owned),
-            event_id: query.filter("event_id").and_then(EventId::parse),
-        }
-    }
-}
-
-envelopes! {
-    item WebhookItem(WebhookView);
-    page WebhookPage(WebhookView);
-    message WebhookMessage(WebhookView);
-    message CreatedWebhookMessage(CreatedWebhookView);
-    message RotatedWebhookSecretMessage(RotatedWebhookSecretView);
-    log WebhookDeliveryPage(WebhookDeliveryView);
-    item WebhookDeliveryItem(WebhookDeliveryHistoryView);
-    message WebhookDeliveryMessage(WebhookDeliveryView);
+    const LIST: Description = Description::of_log(WEBHOOK_DELIVERY_SORTS);
 }

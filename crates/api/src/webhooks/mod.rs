@@ -6,10 +6,22 @@ mod events;
 pub mod events_wire;
 pub mod own_events_wire;
 
-use utoipa_actix_web::service_config::ServiceConfig;
+use crate::operation::Operation;
 
-/// Registers the operations.
-pub fn configure(config: &mut ServiceConfig<'_>) {
-    events::configure(config);
-    endpoints::configure(config);
-}
+/// The operations.
+pub const OPERATIONS: &[Operation] = &[
+    events::LIST_EVENTS,
+    events::CREATE_EVENT,
+    events::CREATE_EVENT_BATCH,
+    events::GET_EVENT,
+    endpoints::LIST_WEBHOOKS,
+    endpoints::CREATE_WEBHOOK,
+    endpoints::GET_WEBHOOK,
+    endpoints::UPDATE_WEBHOOK,
+    endpoints::DELETE_WEBHOOK,
+    endpoints::ROTATE_WEBHOOK_SECRET,
+    endpoints::TEST_WEBHOOK,
+    endpoints::LIST_WEBHOOK_DELIVERIES,
+    endpoints::GET_WEBHOOK_DELIVERY,
+    endpoints::RETRY_WEBHOOK_DELIVERY,
+];

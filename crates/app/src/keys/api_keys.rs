@@ -7,7 +7,9 @@
 use std::{sync::LazyLock, time::Duration};
 
 use gatepost_entitlements::Catalog;
-use gatepost_kernel::{ApiKeyId, Environment, Error, Owner, Page, Result, Secret, Timestamp, random};
+use gatepost_kernel::{
+    ApiKeyId, Environment, Error, FieldErrors, Owner, Page, Result, Secret, Timestamp, random,
+};
 use gatepost_keys::{ApiKey, IpAllowlist, KeyStatus, Scope, ScopeSet, Token, grace_end};
 use gatepost_limits::day_of;
 use gatepost_storage::{ApiKeyChanges, ApiKeyFilter, ChangeSubject, CountedKey, LeaseHolder, NewApiKey, Tx};
@@ -68,12 +70,16 @@ pub struct RotatedKey {
     pub grace_period_ends_at: Timestamp,
 }
 
-/// Checks the end of a key.
-///
-/// # Errors
-/// The fault as a sentence.
-pub fn check_expiry(expires_at: Timestamp, now: Timestamp) -> Result<(), String> {
-    if expires_at > now { Ok(()) } else { Err("The expires at must be a date in the future.".to_owned()) }
+/// Checks what hangs on the plans that there are, and on the time: the tier and the end of a key.
+fn check(unit: &UnitOfWork<'_>, tier: Option<&str>, expires_at: Option<Timestamp>) -> Result<()> {
+    let mut faults = FieldErrors::default();
+    if let Some(Err(fault)) = tier.map(|tier| unit.catalog().check_tier("rate limit tier", tier)) {
+        faults.add("rate_limit_tier", fault);
+    }
+    if expires_at.is_some_and(|end| end <= unit.now) {
+        faults.add("expires_at", "The expires at must be a date in the future.");
+    }
+    if faults.is_empty() { Ok(()) } else { Err(faults.into()) }
 }
 
 /// Which keys to list.
@@ -153,6 +159,7 @@ pub(crate) async fn create_with(
     input: CreateApiKey,
     token: Token,
 ) -> Result<NewKey> {
+    check(unit, input.rate_limit_tier.as_deref(), input.expires_at)?;
     let own = unit.caller().environment();
     let environment = token.environment();
     if !own.manages(environment) {
@@ -223,6 +230,7 @@ async fn begin_day(unit: &mut UnitOfWork<'_>, new: &ApiKey) -> Result<()> {
 /// later end or wider addresses than its own; [`Error::FeatureLimitReached`] if an expired key would live again beyond the plan's
 /// number of keys; [`Error::Conflict`] if the root workspace would be left without a key that manages its keys.
 pub async fn update(unit: &mut UnitOfWork<'_>, id: ApiKeyId, input: UpdateApiKey) -> Result<ApiKey> {
+    check(unit, None, input.expires_at.flatten())?;
     let before = lock(unit, id).await?;
     if before.revoked_at.is_some() {
         return Err(Error::NotFound);

@@ -1,0 +1,120 @@
+//! What operations answer with, as types: from them come the schemas of answers in the document.
+
+use std::marker::PhantomData;
+
+use actix_web::{HttpRequest, HttpResponse, Responder};
+use gatepost_contract::{Accepted, ApiError, Contract, Message, NoContent, Plain, document::Envelope};
+use serde_json::Value;
+
+use crate::{
+    describe::{Described, Schemas, View},
+    lists::Listed,
+};
+
+/// The answer of an operation: a `K`, or an error.
+pub type Answer<K> = Result<Response<K>, ApiError>;
+
+/// An answer that holds a `K`, in the contract's envelope.
+pub struct Response<K>(HttpResponse, PhantomData<fn() -> K>);
+
+impl<K> From<HttpResponse> for Response<K> {
+    fn from(response: HttpResponse) -> Self {
+        Self(response, PhantomData)
+    }
+}
+
+impl<K> Responder for Response<K> {
+    type Body = actix_web::body::BoxBody;
+
+    fn respond_to(self, _: &HttpRequest) -> HttpResponse {
+        self.0
+    }
+}
+
+/// One thing.
+pub struct Item<V>(PhantomData<V>);
+
+/// A page of a list of the database.
+pub struct PageOf<V>(PhantomData<V>);
+
+/// A page of what is in memory.
+pub struct SliceOf<V>(PhantomData<V>);
+
+/// What an operation can answer with.
+pub trait Kind {
+    /// Whether it is a page with links to others.
+    const IS_PAGE: bool = false;
+
+    /// The schema of its body, if it has one.
+    fn schema(contract: Contract, schemas: &mut Schemas) -> Option<Value>;
+}
+
+/// The type that a handler returns.
+pub trait Answers {
+    /// What is in it if it is no error.
+    type Kind: Kind;
+}
+
+impl<K: Kind> Answers for Answer<K> {
+    type Kind = K;
+}
+
+fn in_envelope<V: View>(contract: Contract, envelope: Envelope, schemas: &mut Schemas) -> Option<Value> {
+    let data = V::schema(schemas);
+    let view = data["$ref"].as_str().and_then(|path| path.rsplit('/').next()).unwrap_or(V::STEM);
+    let (name, schema) = contract.envelope_schema(envelope, V::STEM, view, &data);
+    Some(schemas.named(&name, |_| schema))
+}
+
+impl<V: View> Kind for Item<V> {
+    fn schema(contract: Contract, schemas: &mut Schemas) -> Option<Value> {
+        in_envelope::<V>(contract, Envelope::Item, schemas)
+    }
+}
+
+impl<V: View> Kind for Message<V> {
+    fn schema(contract: Contract, schemas: &mut Schemas) -> Option<Value> {
+        in_envelope::<V>(contract, Envelope::Message, schemas)
+    }
+}
+
+impl<V: Listed> Kind for PageOf<V> {
+    const IS_PAGE: bool = true;
+
+    fn schema(contract: Contract, schemas: &mut Schemas) -> Option<Value> {
+        let envelope = if V::LIST.is_log { Envelope::Log } else { Envelope::Page };
+        in_envelope::<V>(contract, envelope, schemas)
+    }
+}
+
+impl<V: View> Kind for SliceOf<V> {
+    const IS_PAGE: bool = true;
+
+    fn schema(contract: Contract, schemas: &mut Schemas) -> Option<Value> {
+        in_envelope::<V>(contract, Envelope::Page, schemas)
+    }
+}
+
+impl<V: View> Kind for Accepted<V> {
+    fn schema(contract: Contract, schemas: &mut Schemas) -> Option<Value> {
+        in_envelope::<V>(contract, Envelope::Item, schemas)
+    }
+}
+
+impl<V: View> Kind for Accepted<Vec<V>> {
+    fn schema(contract: Contract, schemas: &mut Schemas) -> Option<Value> {
+        in_envelope::<V>(contract, Envelope::Several, schemas)
+    }
+}
+
+impl<V: Described> Kind for Plain<V> {
+    fn schema(_: Contract, schemas: &mut Schemas) -> Option<Value> {
+        Some(V::schema(schemas))
+    }
+}
+
+impl Kind for NoContent {
+    fn schema(_: Contract, _: &mut Schemas) -> Option<Value> {
+        None
+    }
+}
