@@ -15,7 +15,7 @@ const LAYERS: [&[&str]; 8] = [
     &["delivery", "mcp"],
     &["storage", "egress"],
     &["keys", "limits", "entitlements", "webhooks", "seo", "pixel", "analytics", "sealing"],
-    &["kernel", "threads", "api-macros"],
+    &["kernel", "threads", "macros"],
 ];
 
 /// Crates that stand beside the layers: they do not ship, and only tests and commands use them.

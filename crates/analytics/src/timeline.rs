@@ -24,6 +24,7 @@ gatepost_kernel::words! {
         /// A day of the calendar.
         Day = "day",
     }
+    described as "AnalyticsInterval": "Length of a period."
 }
 
 impl Interval {

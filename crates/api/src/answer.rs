@@ -6,10 +6,9 @@ use actix_web::{HttpRequest, HttpResponse, Responder};
 use gatepost_contract::{Accepted, ApiError, Contract, Message, NoContent, Plain, document::Envelope};
 use serde_json::Value;
 
-use crate::{
-    describe::{Described, Schemas, View},
-    lists::Listed,
-};
+use crate::lists::Listed;
+use crate::views::View;
+use gatepost_kernel::describe::{Described, Schemas};
 
 /// The answer of an operation: a `K`, or an error.
 pub type Answer<K> = Result<Response<K>, ApiError>;

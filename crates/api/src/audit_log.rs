@@ -1,7 +1,7 @@
 //! `/audit-log`
 
-use gatepost_api_macros::operation;
 use gatepost_app::audit_log::{self, ListAuditLog};
+use gatepost_macros::operation;
 
 use crate::{
     answer::{Answer, PageOf},

@@ -1,8 +1,8 @@
 //! The audit log on the wire.
 
-use gatepost_api_macros::{query, view};
 use gatepost_app::{Actor, AuditEntry, lists::AUDIT_SORTS};
 use gatepost_kernel::{AuditEntryId, Environment, Timestamp};
+use gatepost_macros::{query, view};
 use serde_json::{Map, Value};
 
 use crate::{

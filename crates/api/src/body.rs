@@ -4,6 +4,7 @@
 //! by itself. What belongs to the caller alone, such as the data of an event, is never read at all: it stays that text. A body is declared by
 //! `#[body]`, as a struct whose members are [`Member`]s.
 
+use gatepost_kernel::describe::{Described, DescribedObject, Object, Schemas};
 use std::{borrow::Cow, fmt, ops::RangeInclusive};
 
 use gatepost_kernel::{FieldErrors, Json, JsonObject, text::brief};
@@ -14,13 +15,11 @@ use serde::{
 };
 use serde_json::{Map, Number, Value, value::RawValue};
 
-use crate::describe::{Described, Object, Schemas};
-
 /// The largest integer of those that a floating-point number holds without a gap.
 const MAX_EXACT: f64 = 9_007_199_254_740_991.0;
 
 /// A body that an operation takes.
-pub trait ReadBody: Described + Sized + Send + 'static {
+pub trait ReadBody: DescribedObject + Sized + Send + 'static {
     /// The largest size in bytes.
     const LIMIT_BYTES: usize = 1 << 20;
     /// Whether the operation takes a body at all.
@@ -29,9 +28,6 @@ pub trait ReadBody: Described + Sized + Send + 'static {
     const OPTIONAL: bool = false;
     /// What the body may call itself; it is JSON all the same.
     const MEDIA_TYPES: &'static [&'static str] = &["application/json"];
-
-    /// What it looks like.
-    fn object(schemas: &mut Schemas) -> Object;
 
     /// Reads the members; faults go to `fields`. The answer counts only if there was none.
     fn read(fields: &mut Fields<'_>) -> Option<Self>;
@@ -58,12 +54,14 @@ impl Described for NoBody {
     }
 }
 
-impl ReadBody for NoBody {
-    const TAKEN: bool = false;
-
+impl DescribedObject for NoBody {
     fn object(_: &mut Schemas) -> Object {
         Object::new("")
     }
+}
+
+impl ReadBody for NoBody {
+    const TAKEN: bool = false;
 
     fn read(_: &mut Fields<'_>) -> Option<Self> {
         Some(Self)

@@ -30,7 +30,6 @@ use crate::{
     body::{Members, NoBody, ReadBody, read_whole},
     budget::{self, Share},
     client::{self, token},
-    describe::Schemas,
     extensions::{Authenticated, Limited, Rendered},
     lists::{ItemQuery, ListQuery, Listed, PageQuery},
     operation::{Input, TakenBody, Takes},
@@ -40,6 +39,7 @@ use crate::{
     values::positive_id,
     workers::{MOST_BYTES_ON_A_WORKER, off_the_workers},
 };
+use gatepost_kernel::describe::Schemas;
 
 /// How often a body is held at once: as it came, as it is read, and as it is stored.
 const TIMES_HELD: u64 = 3;

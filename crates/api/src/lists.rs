@@ -3,22 +3,22 @@
 
 use std::marker::PhantomData;
 
-use gatepost_api_macros::query;
 use gatepost_app::{
     Caller,
     lists::{Direction, ListRequest, MAX_PAGE_BYTES, Size, SortKey},
 };
 use gatepost_kernel::{Page, PageRequest, TimeRange, Timestamp, Window, text};
 use gatepost_keys::Scope;
+use gatepost_macros::query;
 use serde::Serialize;
 use serde_json::{
     Value, json,
     value::{RawValue, to_raw_value},
 };
 
+use crate::views::{Included, View};
 use crate::{
     body::Members,
-    describe::{Included, View},
     query::{Parameter, Parameters, ReadQuery, parameter},
     values::Whole,
 };

@@ -12,11 +12,11 @@ use crate::{
     State,
     answer::{Answers, Kind},
     body::ReadBody,
-    describe::{Described, Schemas},
     paths::{BASE_PATH, FORWARD_AUTH},
     query::Parameter,
     values::positive_id,
 };
+use gatepost_kernel::describe::{Described, Schemas};
 
 /// An operation.
 pub struct Operation {

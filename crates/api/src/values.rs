@@ -3,24 +3,23 @@
 
 use std::marker::PhantomData;
 
-use gatepost_kernel::{ApiKeyId, SeoReportId, Timestamp, text};
-use gatepost_keys::{IpAllowlist, ScopeSet};
+use gatepost_kernel::{ApiKeyId, Environment, EnvironmentFilter, SeoReportId, Timestamp, text};
+use gatepost_keys::{IpAllowlist, KeyStatus, ScopeSet};
+use gatepost_seo::Severity;
+use gatepost_webhooks::DeliveryStatus;
 use serde_json::{Value, json, value::RawValue};
 
 use crate::{
     body::{Fields, Member, ReadBody},
-    describe::{Described, Schemas},
     query::{Param, Parameters},
 };
+use gatepost_kernel::describe::{Described, Schemas};
 
 /// No control characters.
 const TEXT_PATTERN: &str = "^[^\\u0000-\\u001F\\u007F-\\u009F]*$";
 /// Those, and what is invisible: for a class of characters that a name has none of.
 const NOT_IN_NAMES: &str =
     "\\u0000-\\u001F\\u007F-\\u009F\\u200B\\u200E\\u200F\\u202A-\\u202E\\u2060-\\u2069\\uFEFF";
-/// What a scope looks like. Only one for a tool may be longer than 100 characters.
-pub const SCOPE: &str = "(\\*|admin|read|write|delete|([a-z][a-z0-9_-]{0,48}|\\*):([a-z][a-z0-9_-]{0,48}|\\*)\
-                         |mcp:[a-z][a-z0-9_-]{0,48}:(\\*|([A-Za-z0-9_./-]|%[0-9A-Fa-f]{2})+))";
 /// The most characters of a description.
 const MAX_DESCRIPTION: usize = 255;
 
@@ -30,8 +29,8 @@ macro_rules! texts {
         $(#[$about])*
         pub struct $name;
 
-        impl $crate::describe::Described for $name {
-            fn schema(_: &mut $crate::describe::Schemas) -> serde_json::Value {
+        impl gatepost_kernel::describe::Described for $name {
+            fn schema(_: &mut gatepost_kernel::describe::Schemas) -> serde_json::Value {
                 serde_json::json!($schema)
             }
         }
@@ -147,24 +146,11 @@ impl<B: ReadBody, const LOW: usize, const HIGH: usize> Member for ListOf<B, LOW,
     }
 }
 
-impl Described for ScopeSet {
-    fn schema(_: &mut Schemas) -> Value {
-        let scope = json!({ "type": "string", "pattern": format!("^{SCOPE}$"), "maxLength": 1_700 });
-        json!({ "type": "array", "maxItems": 100, "items": scope })
-    }
-}
-
 impl Member for ScopeSet {
     type Value = Self;
 
     fn read<'b>(fields: &mut Fields<'b>, name: &'static str, value: &'b RawValue) -> Option<Self> {
         fields.texts(name, value, Self::parse)
-    }
-}
-
-impl Described for IpAllowlist {
-    fn schema(_: &mut Schemas) -> Value {
-        json!({ "type": "array", "maxItems": 50, "items": { "type": "string" } })
     }
 }
 
@@ -194,6 +180,43 @@ impl Member for Timestamp {
         })
     }
 }
+
+/// Lets enumerations come in as the words that they are.
+macro_rules! words {
+    ($($of:ty),+ $(,)?) => {$(
+        impl $crate::body::Member for $of {
+            type Value = Self;
+
+            fn read<'b>(
+                fields: &mut $crate::body::Fields<'b>,
+                name: &'static str,
+                value: &'b serde_json::value::RawValue,
+            ) -> Option<Self> {
+                fields.text(name, value, |text| {
+                    <$of>::parse(text).ok_or_else(|| {
+                        let words = <$of>::NAMES.join(", ");
+                        format!("The selected {name} is invalid. It must be one of: {words}.")
+                    })
+                })
+            }
+        }
+
+        impl $crate::query::Param for $of {
+            type Value = Self;
+
+            fn schema() -> serde_json::Value {
+                serde_json::json!({ "type": "string", "enum": <$of>::NAMES })
+            }
+
+            fn read(parameters: &mut $crate::query::Parameters, name: &'static str) -> Option<Self> {
+                parameters.choice(name, &<$of>::NAMES, <$of>::parse)
+            }
+        }
+    )+};
+}
+pub(crate) use words;
+
+words!(Environment, EnvironmentFilter, KeyStatus, DeliveryStatus, Severity);
 
 /// Declares numeric ids that come in.
 macro_rules! ids {

@@ -8,8 +8,9 @@
 use std::time::Duration;
 
 use gatepost_delivery::Handovers;
+use gatepost_delivery::{OwnEvent, own_event};
 use gatepost_entitlements::Catalog;
-use gatepost_kernel::{Error, EventId, Json, Owner, Result, Timestamp, WorkspaceId, random};
+use gatepost_kernel::{Error, EventId, Owner, Result, Timestamp, WorkspaceId, random};
 use gatepost_storage::{ChangeSubject, NewAuditEntry, NewEvent, Op, Tx};
 use serde_json::{Map, Value};
 
@@ -78,14 +79,9 @@ impl<'c> UnitOfWork<'c> {
     }
 
     /// Something happened that webhooks may want to hear of.
-    pub(crate) fn happened(&mut self, owner: Owner, event_type: &'static str, data: Value) {
-        self.events.push(gatepost_delivery::event(
-            EventId::generate(&mut random::rng()),
-            event_type,
-            self.now,
-            owner,
-            &Json::from(&data),
-        ));
+    pub(crate) fn happened(&mut self, owner: Owner, own: &OwnEvent) {
+        let id = EventId::generate(&mut random::rng());
+        self.events.push(own_event(id, self.now, owner, own));
     }
 
     /// An event to be stored at the end.

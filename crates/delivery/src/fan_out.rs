@@ -12,6 +12,7 @@ use gatepost_kernel::{
 use gatepost_storage::{ClaimedDelivery, NewEvent, NewWebhookDelivery, Result, Tx, WebhookEndpoint};
 use gatepost_webhooks::{Subscription, event_payload};
 
+use crate::own_events::OwnEvent;
 use crate::{Dispatcher, slots::Slot};
 
 /// A delivery that this process has leased and may send once its transaction is committed.
@@ -50,6 +51,11 @@ pub fn event(id: EventId, event_type: &str, created_at: Timestamp, owner: Owner,
     let Owner { workspace_id, environment } = owner;
     let payload = event_payload(&id, event_type, created_at, owner, data);
     NewEvent { id, workspace_id, environment, event_type: event_type.to_owned(), payload, created_at }
+}
+
+/// An event of Gatepost's own, as it is stored, signed and sent.
+pub fn own_event(id: EventId, created_at: Timestamp, owner: Owner, own: &OwnEvent) -> NewEvent {
+    event(id, own.event_type(), created_at, owner, &own.data())
 }
 
 /// Stores events with a delivery to each active endpoint that wants them, and answers which are new. One whose id its

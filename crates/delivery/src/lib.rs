@@ -11,11 +11,17 @@
 
 mod dispatcher;
 mod fan_out;
+mod own_events;
 mod record;
 mod send;
 mod slots;
 mod throttle;
 
 pub use dispatcher::{Dispatcher, Settings};
-pub use fan_out::{Handovers, event, store};
+pub use fan_out::{Handovers, event, own_event, store};
+pub use own_events::{
+    ApiKeyEventData, OwnEvent, OwnEventType, RotatedApiKeyEventData, SeoReportEventData,
+    SeoScoreDroppedEventData, ThresholdEventData, WebhookDisabledEventData, WebhookTestEventData,
+    WorkspaceEventData,
+};
 pub use send::Sent;

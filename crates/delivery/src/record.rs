@@ -5,15 +5,16 @@ use std::{
     time::Duration,
 };
 
-use gatepost_kernel::{EventId, Json, Owner, WebhookDeliveryId, WebhookEndpointId, chain, random};
+use gatepost_kernel::{EventId, Owner, WebhookDeliveryId, WebhookEndpointId, chain, random};
 use gatepost_storage::{
     DeliveryResult, EndpointTally, PostponedDelivery, StorageError, Tx, WebhookEndpointChanges,
 };
 use gatepost_webhooks::DeliveryStatus;
-use serde_json::json;
 use tokio::sync::mpsc;
 
-use crate::{Dispatcher, Handovers, event, slots::Slot, store};
+use crate::{
+    Dispatcher, Handovers, OwnEvent, WebhookDisabledEventData, fan_out::own_event, slots::Slot, store,
+};
 
 const BATCH: usize = 256;
 /// For how long results are held while the database is away; after that the leases have ended, and somebody sends again.
@@ -131,11 +132,10 @@ impl Dispatcher {
                     ..Default::default()
                 };
                 tx.webhook_endpoint_update(endpoint.id, changes, now).await?;
-                let data = json!({ "id": endpoint.id, "url": endpoint.url, "reason": reason });
                 let owner = Owner::new(endpoint.workspace_id, endpoint.environment);
-                let data = Json::from(&data);
+                let data = WebhookDisabledEventData { id: endpoint.id, url: endpoint.url, reason };
                 let id = EventId::generate(&mut random::rng());
-                events.push(event(id, "webhook.disabled", now, owner, &data));
+                events.push(own_event(id, now, owner, &OwnEvent::WebhookDisabled(data)));
             }
             let (_, handovers) = store(&mut tx, &events, Some(&dispatcher)).await?;
             Ok::<_, StorageError>(handovers)

@@ -17,6 +17,7 @@ gatepost_kernel::words! {
         /// Something is left, but not so much.
         InsufficientRemaining = "INSUFFICIENT_REMAINING",
     }
+    described as "EntitlementReason": "Reason for which a feature is not allowed."
 }
 
 /// What a plan gives of a feature.

@@ -15,6 +15,7 @@ gatepost_kernel::words! {
         /// So many per period.
         Metered = "metered",
     }
+    described as "EntitlementType": "How a feature is counted."
 }
 
 /// When the count of a metered feature starts again.

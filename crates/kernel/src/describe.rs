@@ -15,11 +15,22 @@ pub trait Described {
     fn schema(schemas: &mut Schemas) -> Value;
 }
 
+/// A type that is an object of members.
+pub trait DescribedObject: Described {
+    /// What it looks like, without its name.
+    fn object(schemas: &mut Schemas) -> Object;
+}
+
 /// The schemas that have names.
-#[derive(Default)]
+#[derive(Debug, Default)]
 pub struct Schemas(BTreeMap<String, Value>);
 
 impl Schemas {
+    /// The schema of this name.
+    pub fn get(&self, name: &str) -> Option<&Value> {
+        self.0.get(name)
+    }
+
     /// All of them.
     pub fn into_map(self) -> BTreeMap<String, Value> {
         self.0
@@ -57,6 +68,7 @@ impl Schemas {
 }
 
 /// An object on its way to its schema.
+#[derive(Debug)]
 pub struct Object {
     about: &'static str,
     properties: Map<String, Value>,
@@ -161,6 +173,7 @@ impl Object {
 }
 
 /// A member on its way into its object.
+#[derive(Debug)]
 pub struct Member<'o> {
     object: &'o mut Object,
     name: &'static str,
@@ -280,4 +293,18 @@ described! {
     Value, Json, Box<RawValue> => {};
     JsonObject, Map<String, Value>
         => { "type": "object", "propertyNames": { "type": "string" }, "additionalProperties": {} };
+}
+
+/// Says that a type is one of some words, under a name of its own.
+#[macro_export]
+macro_rules! described_words {
+    ($type:ty, $name:literal, $about:literal, $words:expr) => {
+        impl $crate::describe::Described for $type {
+            fn schema(schemas: &mut $crate::describe::Schemas) -> $crate::serde_json::Value {
+                schemas.named($name, |_| {
+                    $crate::serde_json::json!({ "type": "string", "description": $about, "enum": $words })
+                })
+            }
+        }
+    };
 }

@@ -14,6 +14,13 @@ pub enum Environment {
     Test,
 }
 
+crate::described_words!(
+    Environment,
+    "EnvironmentWord",
+    "Environment something belongs to.",
+    Environment::NAMES
+);
+
 impl Environment {
     /// The accepted words, in the order in which messages name them.
     pub const NAMES: [&str; 2] = ["live", "test"];
@@ -49,6 +56,13 @@ pub enum EnvironmentFilter {
     /// Those of both.
     Any,
 }
+
+crate::described_words!(
+    EnvironmentFilter,
+    "EnvironmentChoice",
+    "Environment an API key must be of.",
+    EnvironmentFilter::NAMES
+);
 
 impl EnvironmentFilter {
     /// The accepted words, in the order in which messages name them.

@@ -13,6 +13,11 @@ use serde_json::{Value, value::RawValue};
 pub struct Json(Box<RawValue>);
 
 impl Json {
+    /// What a type writes of itself that can always be written: its keys are texts, and it is nested as deep as its type alone.
+    pub fn written<T: Serialize>(value: &T) -> Self {
+        Self(serde_json::value::to_raw_value(value).unwrap_or_else(|_| RawValue::NULL.to_owned()))
+    }
+
     /// How deeply arrays and objects may lie in each other.
     pub const MAX_DEPTH: usize = 128;
 
@@ -72,8 +77,7 @@ impl Json {
 
 impl From<&Value> for Json {
     fn from(value: &Value) -> Self {
-        // What was read as a value can be written as one.
-        Self(serde_json::value::to_raw_value(value).unwrap_or_else(|_| RawValue::NULL.to_owned()))
+        Self::written(value)
     }
 }
 

@@ -4,6 +4,7 @@
 //! generator), so that every rule built on this crate is a pure function that a test can call; the edge of
 //! the program gets them from [`Clock`] and [`random::rng`].
 
+pub mod describe;
 mod environment;
 mod error;
 mod ids;
@@ -32,3 +33,5 @@ pub use time::{AdjustedClock, CalendarTime, Clock, ManualClock, SystemClock, Tim
 
 #[doc(hidden)]
 pub use serde;
+#[doc(hidden)]
+pub use serde_json;

@@ -27,6 +27,7 @@ macro_rules! words {
         $vis:vis enum $name:ident {
             $($(#[$of_value:meta])* $value:ident = $word:literal),+ $(,)?
         }
+        $(described as $schema:literal: $told:literal)?
     ) => {
         $(#[$about])*
         $vis enum $name {
@@ -54,6 +55,7 @@ macro_rules! words {
         }
 
         $crate::written_as_word!($name);
+        $($crate::described_words!($name, $schema, $told, $name::NAMES);)?
     };
 }
 

@@ -1,5 +1,7 @@
 //! From which addresses a key may be used.
 
+use gatepost_kernel::describe::{Described, Schemas};
+use serde_json::{Value, json};
 use std::net::{IpAddr, Ipv6Addr};
 
 use ipnet::{IpNet, Ipv4Net};
@@ -9,6 +11,12 @@ const MAX_ENTRIES: usize = 50;
 /// Networks in CIDR notation; a bare address is a network of one. Empty: every address is allowed.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub struct IpAllowlist(Vec<IpNet>);
+
+impl Described for IpAllowlist {
+    fn schema(_: &mut Schemas) -> Value {
+        json!({ "type": "array", "maxItems": MAX_ENTRIES, "items": { "type": "string" } })
+    }
+}
 
 impl IpAllowlist {
     /// Reads a list of addresses and networks. Host bits are cleared, and IPv4 networks in IPv6 spelling

@@ -54,6 +54,7 @@ gatepost_kernel::words! {
         /// It was revoked.
         Revoked = "revoked",
     }
+    described as "ApiKeyStatus": "Whether an API key can be used."
 }
 
 impl KeyStatus {

@@ -9,6 +9,13 @@
 
 use std::{fmt, str::FromStr};
 
+use gatepost_kernel::describe::{Described, Schemas};
+use serde_json::{Value, json};
+
+/// What a scope looks like, as a regular expression.
+pub const SCOPE_PATTERN: &str = "(\\*|admin|read|write|delete|([a-z][a-z0-9_-]{0,48}|\\*):([a-z][a-z0-9_-]{0,48}|\\*)\
+                                 |mcp:[a-z][a-z0-9_-]{0,48}:(\\*|([A-Za-z0-9_./-]|%[0-9A-Fa-f]{2})+))";
+
 const MAX_SCOPE_LEN: usize = 100;
 /// The longest scope for a tool: 128 characters of the longest encoding, and a server.
 const MAX_TOOL_SCOPE_LEN: usize = 1_700;
@@ -178,6 +185,15 @@ impl fmt::Display for Scope {
 /// The scopes of a key, in the order given, without repetitions.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub struct ScopeSet(Vec<Scope>);
+
+impl Described for ScopeSet {
+    fn schema(_: &mut Schemas) -> Value {
+        let scope = json!({
+            "type": "string", "pattern": format!("^{SCOPE_PATTERN}$"), "maxLength": MAX_TOOL_SCOPE_LEN,
+        });
+        json!({ "type": "array", "maxItems": MAX_SCOPES, "items": scope })
+    }
+}
 
 impl ScopeSet {
     /// Reads a list of scopes.

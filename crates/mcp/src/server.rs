@@ -48,6 +48,7 @@ gatepost_kernel::words! {
         /// It was never there so far.
         Starting = "starting",
     }
+    described as "McpServerStatus": "State of the connection to an MCP server; `starting` until it was connected once."
 }
 
 /// On whose behalf a call is made. It travels beside the arguments, which the caller writes.

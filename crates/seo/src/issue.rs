@@ -1,6 +1,7 @@
 //! What was found on a page.
 
 use gatepost_kernel::Json;
+use gatepost_macros::described;
 
 /// The most issues of one report.
 pub const MAX_ISSUES: usize = 1_000;
@@ -19,6 +20,7 @@ pub enum Severity {
 }
 
 gatepost_kernel::written_as_word!(Severity);
+gatepost_kernel::described_words!(Severity, "SeoSeverity", "Severity of an issue.", Severity::NAMES);
 
 impl Severity {
     /// The accepted words, the worst first.
@@ -71,14 +73,15 @@ pub fn issue_type(text: &str) -> bool {
     (1..=MAX_TYPE_CHARS).contains(&text.len()) && text.bytes().all(fits)
 }
 
-/// How many issues there are of each severity.
+/// Number of issues by severity.
+#[described(name = "SeoIssueCountsView", example = { "error": 0, "warning": 1, "info": 0 })]
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct IssueCounts {
-    /// Errors.
+    /// Number of errors found.
     pub error: u32,
-    /// Warnings.
+    /// Number of warnings found.
     pub warning: u32,
-    /// The rest.
+    /// Number of minor issues found.
     pub info: u32,
 }
 

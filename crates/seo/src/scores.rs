@@ -1,5 +1,9 @@
 //! The four scores of a report.
 
+use gatepost_kernel::describe::{Described, Object, Schemas};
+use serde::{Serialize, Serializer};
+use serde_json::{Value, json};
+
 /// The names of the scores, in the order in which [`Scores`] holds them.
 pub const SCORES: [&str; 4] = ["performance", "accessibility", "best_practices", "seo"];
 /// The best score.
@@ -11,6 +15,33 @@ const DROP: u8 = 10;
 /// asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Scores(pub [Option<u8>; 4]);
+
+impl Serialize for Scores {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(SCORES.into_iter().zip(self.0))
+    }
+}
+
+impl Described for Scores {
+    fn schema(schemas: &mut Schemas) -> Value {
+        const ABOUT: [&str; 4] = [
+            "Score for performance, 0 to 100.",
+            "Score for accessibility, 0 to 100.",
+            "Score for best practices, 0 to 100.",
+            "Score for search engine optimisation, 0 to 100.",
+        ];
+        schemas.named("SeoScoresView", |schemas| {
+            let about = "Scores of a page; null for those that could not be computed or were not requested.";
+            let mut scores = Object::new(about);
+            for (name, about) in SCORES.into_iter().zip(ABOUT) {
+                scores.member::<Option<u8>>(schemas, name, about).rule("maximum", json!(MAX_SCORE));
+            }
+            scores
+                .examples(json!({ "performance": 85, "accessibility": 92, "best_practices": 88, "seo": 95 }));
+            scores.into_schema()
+        })
+    }
+}
 
 /// A score that has dropped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

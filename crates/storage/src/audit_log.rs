@@ -47,6 +47,8 @@ pub enum Actor {
     Platform,
 }
 
+gatepost_kernel::described_words!(Actor, "AuditActorType", "Kind of actor of a change.", Actor::NAMES);
+
 impl Actor {
     const API_KEY: &str = "api_key";
     const COMMAND_LINE: &str = "command_line";

@@ -19,6 +19,7 @@ gatepost_kernel::words! {
         /// Tried, and to be tried again.
         Retrying = "retrying",
     }
+    described as "WebhookDeliveryStatus": "State of a delivery."
 }
 
 /// What an attempt came to.

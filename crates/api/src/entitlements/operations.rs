@@ -1,6 +1,5 @@
 //! `/entitlements`
 
-use gatepost_api_macros::operation;
 use gatepost_app::{
     UnitOfWork,
     entitlements::{self, UseFeature},
@@ -8,6 +7,7 @@ use gatepost_app::{
 use gatepost_contract::Plain;
 use gatepost_entitlements::Operation as Count;
 use gatepost_kernel::Error;
+use gatepost_macros::operation;
 
 use crate::{
     answer::{Answer, Item},

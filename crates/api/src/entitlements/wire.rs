@@ -2,21 +2,20 @@
 
 use std::fmt::Write;
 
-use gatepost_api_macros::{body, query, view};
 use gatepost_app::entitlements::{FeatureStanding, MAX_QUANTITY, Summary, UseFeature};
 use gatepost_contract::Contract;
 use gatepost_entitlements::{FeatureKind, Grant, Operation, Reason};
 use gatepost_kernel::{CalendarTime, Error, Json, JsonObject, WorkspaceId, text::brief};
+use gatepost_macros::{body, query, view};
 use indexmap::IndexMap;
 use serde::Serializer;
 use serde_json::{Value, json, value::RawValue};
 
 use crate::{
     body::{Fields, Member},
-    closed_sets::SourceKind,
-    describe::{Described, Object, Schemas, View},
     values::{Whole, text_parameters, texts},
 };
+use gatepost_kernel::describe::{Described, DescribedObject, Object, Schemas};
 
 const MAX_FEATURE_LEN: usize = 128;
 const MAX_IDEMPOTENCY_KEY_LEN: usize = 255;
@@ -132,6 +131,16 @@ impl From<SetUsageBody> for UseFeature {
         Self { feature, operation: Operation::Set, quantity, idempotency_key, metadata }
     }
 }
+
+/// Kind of source that grants a feature.
+pub struct SourceKind;
+
+gatepost_kernel::described_words!(
+    SourceKind,
+    "EntitlementSourceKind",
+    "Kind of source that grants a feature.",
+    ["plan"]
+);
 
 /// The source of an entitlement.
 #[view(example = {"code": "pro", "limit": 1000})]

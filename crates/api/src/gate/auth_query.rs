@@ -3,14 +3,11 @@
 //! The query is the operator's, so what is not known in it is a slip of the pen that would open a route, and is refused.
 
 use gatepost_kernel::{EnvironmentFilter, Error, Result};
-use gatepost_keys::{Scope, ScopeRef};
+use gatepost_keys::{SCOPE_PATTERN as SCOPE, Scope, ScopeRef};
 
 use serde_json::json;
 
-use crate::{
-    query::{Param, Parameter, Parameters, parameter},
-    values::SCOPE,
-};
+use crate::query::{Param, Parameter, Parameters, parameter};
 
 /// What a route needs, and how a refusal is told.
 #[derive(Debug, PartialEq, Eq)]

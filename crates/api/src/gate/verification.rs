@@ -1,10 +1,10 @@
 //! `/api-keys/verify` and `/auth`: deciding about keys for somebody else's API.
 
 use actix_web::{HttpMessage, HttpRequest, HttpResponse, http::Method, web};
-use gatepost_api_macros::operation;
 use gatepost_app::{Principal, gate::verification};
 use gatepost_contract::{ApiError, Plain};
 use gatepost_kernel::Error;
+use gatepost_macros::operation;
 
 use crate::{
     State,

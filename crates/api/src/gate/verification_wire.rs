@@ -2,7 +2,6 @@
 
 use std::net::IpAddr;
 
-use gatepost_api_macros::{body, view};
 use gatepost_app::{
     Standing,
     entitlements::UseFeature,
@@ -13,6 +12,7 @@ use gatepost_kernel::{
     ApiKeyId, CalendarTime, Environment, EnvironmentFilter, Secret, Timestamp, WorkspaceId,
 };
 use gatepost_keys::{Scope, ScopeSet};
+use gatepost_macros::{body, view};
 
 use crate::{
     entitlements::wire::{EntitlementCheckView, FeatureKey, Quantity, UseKey},

@@ -1,6 +1,5 @@
 //! `/api-keys`
 
-use gatepost_api_macros::operation;
 use gatepost_app::{
     UnitOfWork,
     keys::{
@@ -10,6 +9,7 @@ use gatepost_app::{
 };
 use gatepost_contract::{Message, NoContent};
 use gatepost_kernel::ApiKeyId;
+use gatepost_macros::operation;
 
 use crate::{
     answer::{Answer, Item, PageOf},

@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use gatepost_api_macros::{body, query, view};
 use gatepost_app::{
     keys::api_keys::{CreateApiKey, NewKey, RotatedKey, UpdateApiKey},
     lists::API_KEY_SORTS,
 };
 use gatepost_kernel::{ApiKeyId, CalendarTime, Environment, Timestamp};
 use gatepost_keys::{IpAllowlist, KeyStatus, ScopeSet};
+use gatepost_macros::{body, query, view};
 
 use crate::{
     lists::{Description, Listed},

@@ -1,8 +1,8 @@
 //! The usage of API keys on the wire.
 
-use gatepost_api_macros::{query, view};
 use gatepost_app::keys::usage::{KeyUsage, day_start};
 use gatepost_kernel::{ApiKeyId, Timestamp};
+use gatepost_macros::{query, view};
 
 use crate::values::Whole;
 

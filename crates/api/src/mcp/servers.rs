@@ -1,8 +1,8 @@
 //! `/mcp` below the base of the contract: the bridge to MCP servers.
 
-use gatepost_api_macros::operation;
 use gatepost_app::mcp;
 use gatepost_contract::{IntoAnswer, Plain};
+use gatepost_macros::operation;
 
 use crate::{
     answer::{Answer, Item, SliceOf},

@@ -2,16 +2,16 @@
 
 use std::collections::BTreeMap;
 
-use gatepost_api_macros::{body, query, view};
 use gatepost_app::mcp::{Arguments, CallTool, Problem, ResourceContent, Server, Status, Tool, ToolAnswer};
 use gatepost_kernel::JsonObject;
+use gatepost_macros::{body, query, view};
 use serde_json::{Map, Value, value::RawValue};
 
 use crate::{
     body::{Fields, Member},
-    describe::{Described, Schemas},
     values::text_parameters,
 };
+use gatepost_kernel::describe::{Described, Schemas};
 
 const MAX_NAME_CHARS: usize = 128;
 
@@ -223,17 +223,20 @@ impl Member for ShortName {
     }
 }
 
-impl Described for Arguments {
+/// The arguments of a tool.
+pub struct ToolArguments;
+
+impl Described for ToolArguments {
     fn schema(schemas: &mut Schemas) -> Value {
         JsonObject::schema(schemas)
     }
 }
 
-impl Member for Arguments {
-    type Value = Self;
+impl Member for ToolArguments {
+    type Value = Arguments;
 
-    fn read<'b>(fields: &mut Fields<'b>, name: &'static str, value: &'b RawValue) -> Option<Self> {
-        Some(Self::new(fields.object(name, value)?, Some(value)))
+    fn read<'b>(fields: &mut Fields<'b>, name: &'static str, value: &'b RawValue) -> Option<Arguments> {
+        Some(Arguments::new(fields.object(name, value)?, Some(value)))
     }
 }
 
@@ -249,6 +252,6 @@ pub struct CallMcpToolBody {
     #[member(like = ShortName)]
     tool: String,
     /// Arguments of the tool; none if not given
-    #[member(into = arguments.unwrap_or_else(|| Arguments::new(Map::new(), None)))]
+    #[member(like = ToolArguments, into = arguments.unwrap_or_else(|| Arguments::new(Map::new(), None)))]
     arguments: Option<Arguments>,
 }

@@ -1,64 +1,26 @@
 //! What endpoints receive: the `webhooks` of the document, one for each type of event that Gatepost itself sends, and one for the
 //! tenants' own.
 
-use serde_json::{Value, json};
-
-use crate::{
-    describe::{Described, Schemas},
-    webhooks::own_events_wire::{
-        ApiKeyEventData, RotatedApiKeyEventData, SeoReportEventData, SeoScoreDroppedEventData,
-        ThresholdEventData, WebhookDisabledEventData, WebhookTestEventData, WorkspaceEventData,
-    },
-};
-
-/// Type of the event, when it is sent, and the schema of its `data`.
-pub const EVENTS: [(&str, &str, &str); 13] = [
-    ("api_key.created", "An API key was created", "ApiKeyEventData"),
-    ("api_key.updated", "An API key was changed", "ApiKeyEventData"),
-    ("api_key.rotated", "An API key was replaced; the data is the new one's", "RotatedApiKeyEventData"),
-    ("api_key.revoked", "An API key was revoked", "ApiKeyEventData"),
-    ("workspace.created", "A workspace was created", "WorkspaceEventData"),
-    ("workspace.updated", "A workspace was changed", "WorkspaceEventData"),
-    ("workspace.deleted", "A workspace was deleted", "WorkspaceEventData"),
-    ("entitlement.threshold_reached", "The usage of a feature reached a threshold", "ThresholdEventData"),
-    ("entitlement.threshold_cleared", "The usage of a feature fell below a threshold", "ThresholdEventData"),
-    ("seo.report.created", "An SEO report was submitted", "SeoReportEventData"),
-    (
-        "seo.score.dropped",
-        "A score is 10 points or more below what it was in the last report on the page",
-        "SeoScoreDroppedEventData",
-    ),
-    ("webhook.disabled", "An endpoint answered 410 Gone and was disabled", "WebhookDisabledEventData"),
-    ("webhook.test", "A test delivery was requested", "WebhookTestEventData"),
-];
+use gatepost_delivery::OwnEvent;
+use gatepost_kernel::describe::Schemas;
+use serde_json::{Map, Value, json};
 
 /// The section; the schemas that it needs go to `schemas`.
 pub fn webhooks(schemas: &mut Schemas) -> Value {
-    let data_of = |name: &str, schemas: &mut Schemas| match name {
-        "ApiKeyEventData" => ApiKeyEventData::schema(schemas),
-        "RotatedApiKeyEventData" => RotatedApiKeyEventData::schema(schemas),
-        "WorkspaceEventData" => WorkspaceEventData::schema(schemas),
-        "ThresholdEventData" => ThresholdEventData::schema(schemas),
-        "SeoReportEventData" => SeoReportEventData::schema(schemas),
-        "SeoScoreDroppedEventData" => SeoScoreDroppedEventData::schema(schemas),
-        "WebhookDisabledEventData" => WebhookDisabledEventData::schema(schemas),
-        _ => WebhookTestEventData::schema(schemas),
-    };
-    let mut webhooks = serde_json::Map::new();
-    for (event_type, about, data) in EVENTS {
-        let name = format!("{}Event", data.trim_end_matches("EventData"));
-        let types: Vec<&str> = EVENTS
-            .iter()
-            .filter(|(_, _, other)| *other == data)
-            .map(|(event_type, ..)| *event_type)
-            .collect();
-        let data = data_of(data, schemas);
-        schemas.named(&name, |_| {
-            let mut event = event(data);
-            event["properties"]["type"]["enum"] = json!(types);
+    let mut webhooks = Map::new();
+    let all: Vec<(&str, &str, Value)> =
+        OwnEvent::TYPES.iter().map(|own| (own.name, own.about.trim(), (own.data)(schemas))).collect();
+    for (event_type, about, data) in &all {
+        let with_this: Vec<&str> =
+            all.iter().filter(|(.., other)| other == data).map(|(name, ..)| *name).collect();
+        let data_name = data["$ref"].as_str().and_then(|path| path.rsplit('/').next()).unwrap_or_default();
+        let name = data_name.trim_end_matches("Data");
+        schemas.named(name, |_| {
+            let mut event = event(data.clone());
+            event["properties"]["type"]["enum"] = json!(with_this);
             event
         });
-        webhooks.insert(event_type.to_owned(), webhook(event_type, about, &name));
+        webhooks.insert((*event_type).to_owned(), webhook(event_type, about, name));
     }
     schemas
         .named("PublishedEvent", |_| event(json!({ "description": "Data the event was published with." })));

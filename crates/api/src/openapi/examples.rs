@@ -2,8 +2,8 @@
 
 use serde_json::{Map, Value, json};
 
+use crate::views::View;
 use crate::{
-    describe::View,
     tenants::views::{ApiKeyView, WorkspaceView},
     webhooks::endpoints_wire::WebhookView,
 };

@@ -10,10 +10,10 @@ use utoipa::OpenApi;
 
 use self::examples::add_examples;
 use crate::{
-    describe::Schemas,
     operation::{Operation, Shape},
     operations,
 };
+use gatepost_kernel::describe::Schemas;
 
 mod events;
 mod examples;

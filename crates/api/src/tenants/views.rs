@@ -1,9 +1,9 @@
 //! Workspaces and API keys as they are shown. They stand in one room since each shows the other where that is asked for.
 
-use gatepost_api_macros::view;
 use gatepost_app::{Workspace, tenants::workspaces::WorkspaceWithKeys};
 use gatepost_kernel::{ApiKeyId, CalendarTime, Environment, JsonObject, Timestamp, WorkspaceId};
 use gatepost_keys::{ApiKey, KeyStatus, Scope, ScopeSet};
+use gatepost_macros::view;
 
 use crate::scopes::{ApiKeysRead, WorkspacesRead};
 

@@ -1,12 +1,12 @@
 //! `/workspaces`
 
-use gatepost_api_macros::operation;
 use gatepost_app::{
     UnitOfWork,
     tenants::workspaces::{self, ListWorkspaces},
 };
 use gatepost_contract::{Message, NoContent};
 use gatepost_kernel::WorkspaceId;
+use gatepost_macros::operation;
 
 use crate::{
     answer::{Answer, Item, PageOf},

@@ -1,6 +1,5 @@
 //! Workspaces on the wire.
 
-use gatepost_api_macros::{body, query};
 use gatepost_app::{
     lists::WORKSPACE_SORTS,
     tenants::{
@@ -9,15 +8,16 @@ use gatepost_app::{
     },
 };
 use gatepost_kernel::JsonObject;
+use gatepost_macros::{body, query};
 use serde_json::value::RawValue;
 
 use crate::{
     body::{Fields, Member},
-    describe::{Described, Schemas},
     lists::{Content, Description, Listed},
     tenants::views::WorkspaceView,
     values::{AnyText, Name, text_parameters, texts},
 };
+use gatepost_kernel::describe::{Described, Schemas};
 
 texts! {
     /// The name of a workspace in URLs.

@@ -1,7 +1,7 @@
 //! `/analytics`
 
-use gatepost_api_macros::operation;
 use gatepost_app::visits::analytics;
+use gatepost_macros::operation;
 
 use crate::{
     answer::{Answer, Item},

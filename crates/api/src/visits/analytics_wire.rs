@@ -1,19 +1,18 @@
 //! Counts by time on the wire.
 
 use gatepost_analytics::{Interval, Moment};
-use gatepost_api_macros::{query, view};
 use gatepost_app::{
     CountedBy,
     visits::analytics::{CountByTime, CountsByTime, Series},
 };
 use gatepost_kernel::{ApiKeyId, CalendarTime, text::web_url};
+use gatepost_macros::{query, view};
 use gatepost_pixel::{domain, event_name, page_of};
 use serde::Serialize;
 
 use crate::{
-    closed_sets::{closed_sets, named_words},
     query::Parameters,
-    values::{Whole, text_parameters},
+    values::{Whole, text_parameters, words},
 };
 
 gatepost_kernel::words! {
@@ -27,6 +26,7 @@ gatepost_kernel::words! {
         /// The site that the visitor came from.
         Referrer = "referrer",
     }
+    described as "AnalyticsPixelGroup": "Dimension by which pixel events are grouped."
 }
 
 gatepost_kernel::words! {
@@ -38,6 +38,7 @@ gatepost_kernel::words! {
         /// The class of status.
         StatusClass = "status_class",
     }
+    described as "AnalyticsApiGroup": "Dimension by which requests are grouped."
 }
 
 gatepost_kernel::words! {
@@ -53,18 +54,10 @@ gatepost_kernel::words! {
         /// 5xx.
         Failures = "5xx",
     }
+    described as "AnalyticsStatusClass": "Class of status."
 }
 
-closed_sets! {
-    /// Length of a period.
-    AnalyticsInterval: Interval;
-    /// Dimension by which pixel events are grouped.
-    AnalyticsPixelGroup: PixelGroup;
-    /// Dimension by which requests are grouped.
-    AnalyticsApiGroup: ApiGroup;
-    /// Class of status.
-    AnalyticsStatusClass: StatusClass;
-}
+words!(Interval, PixelGroup, ApiGroup, StatusClass);
 
 /// Dimension by which counts are grouped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -76,10 +69,12 @@ pub enum AnalyticsGroup {
     Api(ApiGroup),
 }
 
-named_words! {
-    /// Dimension by which counts are grouped.
-    AnalyticsGroup: AnalyticsGroup = [PixelGroup::NAMES.as_slice(), &ApiGroup::NAMES].concat();
-}
+gatepost_kernel::described_words!(
+    AnalyticsGroup,
+    "AnalyticsGroup",
+    "Dimension by which counts are grouped.",
+    [PixelGroup::NAMES.as_slice(), &ApiGroup::NAMES].concat()
+);
 
 /// Counts by period of time.
 #[view(example = {

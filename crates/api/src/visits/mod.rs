@@ -5,7 +5,7 @@ mod analytics_wire;
 mod pixel;
 mod pixel_wire;
 mod seo;
-pub mod seo_wire;
+mod seo_wire;
 mod visit;
 
 use crate::operation::Operation;

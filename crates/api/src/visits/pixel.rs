@@ -1,9 +1,9 @@
 //! `/pixel`
 
 use actix_web::http::header;
-use gatepost_api_macros::operation;
 use gatepost_app::visits::pixel;
 use gatepost_contract::Plain;
+use gatepost_macros::operation;
 
 use crate::{
     answer::Answer,

@@ -1,17 +1,17 @@
 //! The pixel on the wire.
 
-use gatepost_api_macros::{body, query, view};
 use gatepost_app::visits::pixel::TrackEvent;
 use gatepost_kernel::{Json, JsonObject, text::web_url};
+use gatepost_macros::{body, query, view};
 use gatepost_pixel::{MAX_PROPERTIES_BYTES, PixelSettings, domain, event_name, visited_url};
 use serde_json::{Map, Value, json, value::RawValue};
 use url::Url;
 
 use crate::{
     body::{Fields, Member},
-    describe::{Described, Schemas},
     values::{text_parameters, texts},
 };
+use gatepost_kernel::describe::{Described, Schemas};
 
 const MAX_USER_AGENT_CHARS: usize = 512;
 /// How much of a title stays where the properties are too long.

@@ -1,12 +1,12 @@
 //! `/seo`
 
-use gatepost_api_macros::operation;
 use gatepost_app::{
     UnitOfWork,
     visits::seo::{self, ListSeoIssues},
 };
 use gatepost_contract::Message;
 use gatepost_kernel::WorkspaceId;
+use gatepost_macros::operation;
 
 use crate::{
     answer::{Answer, PageOf},

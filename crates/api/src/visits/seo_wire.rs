@@ -1,12 +1,12 @@
 //! SEO reports and issues on the wire.
 
-use gatepost_api_macros::{body, query, view};
 use gatepost_app::{
     SeoIssue, SeoReport,
     lists::{SEO_ISSUE_SORTS, SEO_REPORT_SORTS},
     visits::seo::SubmitSeoReport,
 };
 use gatepost_kernel::{Json, JsonObject, SeoIssueId, SeoReportId, Timestamp};
+use gatepost_macros::{body, query, view};
 use gatepost_seo::{
     Issue, IssueCounts, MAX_ISSUES, MAX_SCORE, MAX_TYPE_CHARS, Scores, Severity, issue_type, page_url,
 };
@@ -14,44 +14,10 @@ use serde_json::{Value, json, value::RawValue};
 
 use crate::{
     body::{Fields, Member},
-    describe::{Described, Schemas},
     lists::{Content, Description, Listed},
     values::{AnyText, ListOf, text_parameters, texts},
 };
-
-/// Scores of a page; null for those that could not be computed or were not requested.
-#[view(example = {"performance": 85, "accessibility": 92, "best_practices": 88, "seo": 95})]
-pub struct SeoScoresView {
-    /// Score for performance, 0 to 100.
-    #[member(maximum = 100)]
-    performance: Option<u8>,
-    /// Score for accessibility, 0 to 100.
-    #[member(maximum = 100)]
-    accessibility: Option<u8>,
-    /// Score for best practices, 0 to 100.
-    #[member(maximum = 100)]
-    best_practices: Option<u8>,
-    /// Score for search engine optimisation, 0 to 100.
-    #[member(maximum = 100)]
-    seo: Option<u8>,
-}
-
-impl From<Scores> for SeoScoresView {
-    fn from(Scores([performance, accessibility, best_practices, seo]): Scores) -> Self {
-        Self { performance, accessibility, best_practices, seo }
-    }
-}
-
-/// Number of issues by severity.
-#[view(from = IssueCounts, example = {"error": 0, "warning": 1, "info": 0})]
-pub struct SeoIssueCountsView {
-    /// Number of errors found.
-    error: u32,
-    /// Number of warnings found.
-    warning: u32,
-    /// Number of minor issues found.
-    info: u32,
-}
+use gatepost_kernel::describe::{Described, Schemas};
 
 /// An SEO report on one page.
 #[view(from = SeoReport, example = {
@@ -63,10 +29,10 @@ pub struct SeoReportView {
     /// URL of the page.
     url: String,
     /// Scores of the page.
-    scores: SeoScoresView,
+    scores: Scores,
     /// Number of issues found on the page.
-    #[member(from = source.issues.into())]
-    issue_counts: SeoIssueCountsView,
+    #[member(from = source.issues)]
+    issue_counts: IssueCounts,
     /// Time at which the report was submitted.
     created_at: Timestamp,
 }

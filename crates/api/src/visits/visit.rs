@@ -20,12 +20,12 @@ use crate::{
     body::{NoBody, ReadBody},
     call::read_body,
     client,
-    describe::Schemas,
     extensions::Limited,
     metrics::Metrics,
     operation::{Input, TakenBody, Takes},
     query::{Parameters, ReadQuery},
 };
+use gatepost_kernel::describe::Schemas;
 
 /// A request of a page's visitor, with its query `Q` and its body `B`.
 pub struct Visit<Q, B = NoBody> {

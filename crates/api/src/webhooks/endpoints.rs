@@ -1,12 +1,12 @@
 //! `/webhooks`
 
-use gatepost_api_macros::operation;
 use gatepost_app::{
     App, UnitOfWork, WebhookDelivery, WebhookEndpoint,
     webhooks::endpoints::{self, ListDeliveries, ListWebhooks},
 };
 use gatepost_contract::{IntoAnswer, Message, NoContent, Plain};
 use gatepost_kernel::{WebhookDeliveryId, WebhookEndpointId};
+use gatepost_macros::operation;
 
 use crate::{
     answer::{Answer, Item, PageOf},

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use gatepost_api_macros::{body, query, view};
 use gatepost_app::{
     WebhookAttempt, WebhookDelivery, WebhookEndpoint,
     lists::{WEBHOOK_DELIVERY_SORTS, WEBHOOK_SORTS},
@@ -12,18 +11,18 @@ use gatepost_app::{
     },
 };
 use gatepost_kernel::{EventId, Secret, Timestamp, WebhookDeliveryId, WebhookEndpointId};
+use gatepost_macros::{body, query, view};
 use gatepost_webhooks::{CustomHeader, DeliveryStatus, EndpointSecret, EventType, Subscription};
 use serde_json::{Value, json, value::RawValue};
 
 use crate::{
     body::{Fields, Member},
-    closed_sets::closed_sets,
-    describe::{Described, Schemas},
     lists::{Description, Listed},
     scopes::WebhooksRead,
-    values::{DescriptionText, Whole, text_parameters, texts},
+    values::{DescriptionText, Whole, text_parameters, texts, words},
     webhooks::events_wire::EventTypeName,
 };
+use gatepost_kernel::describe::{Described, Schemas};
 
 const DEFAULT_GRACE_PERIOD_HOURS: u16 = 24;
 const MAX_GRACE_PERIOD_HOURS: i64 = 168;
@@ -395,12 +394,10 @@ gatepost_kernel::words! {
         /// Deliveries to it wait.
         Inactive = "inactive",
     }
+    described as "WebhookActivity": "Whether an endpoint is active."
 }
 
-closed_sets! {
-    /// Whether an endpoint is active.
-    WebhookActivity: Activity;
-}
+words!(Activity);
 
 text_parameters! {
     /// Id of an event.

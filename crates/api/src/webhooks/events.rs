@@ -1,9 +1,9 @@
 //! `/events`
 
-use gatepost_api_macros::operation;
 use gatepost_app::{UnitOfWork, webhooks::events};
 use gatepost_contract::Accepted;
 use gatepost_kernel::EventId;
+use gatepost_macros::operation;
 
 use crate::{
     answer::{Answer, Item, PageOf},

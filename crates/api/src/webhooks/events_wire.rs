@@ -1,21 +1,21 @@
 //! Events on the wire.
 
-use gatepost_api_macros::{body, query, view};
 use gatepost_app::{
     StoredEvent,
     lists::EVENT_SORTS,
     webhooks::events::{MAX_BATCH, MAX_DATA_BYTES, PublishEvent},
 };
 use gatepost_kernel::{Error, EventId, Json, Timestamp};
+use gatepost_macros::{body, query, view};
 use gatepost_webhooks::{EventType, RESERVED_EVENT_TYPES, event_data};
 use serde_json::{Value, json, value::RawValue};
 
 use crate::{
     body::{Fields, Member},
-    describe::{Described, Schemas},
     lists::{Content, Description, Listed},
     values::{ListOf, text_parameters, texts},
 };
+use gatepost_kernel::describe::{Described, Schemas};
 
 /// The size of a request around its data.
 const ENVELOPE_BYTES: usize = 64 << 10;

@@ -4,7 +4,6 @@ mod endpoints;
 pub mod endpoints_wire;
 mod events;
 pub mod events_wire;
-pub mod own_events_wire;
 
 use crate::operation::Operation;
 

@@ -10,10 +10,10 @@ use std::{
     time::Duration,
 };
 
+use gatepost_delivery::{OwnEvent, ThresholdEventData, own_event};
 use gatepost_entitlements::{FeatureKind, Grant, Operation, crossed};
-use gatepost_kernel::{CalendarTime, Error, EventId, Json, LockAnyway, Owner, Result, Timestamp, random};
+use gatepost_kernel::{CalendarTime, Error, EventId, LockAnyway, Owner, Result, Timestamp, random};
 use gatepost_storage::{EntitlementUse, NewEvent, StorageError, Tx, Workspace};
-use serde_json::json;
 
 use super::standing::{ByCounter, FeatureStanding, Place, UseFeature, kept};
 use crate::{
@@ -301,12 +301,12 @@ impl<'a> Group<'a> {
         let to = from.saturating_add_signed(added);
         for threshold in crossed(place.feature, place.grant, from, to) {
             if tx.entitlement_alert_insert(&key, threshold).await? {
-                self.events.push(threshold_event(place, REACHED, threshold, to, self.now));
+                self.events.push(threshold_event(place, OwnEvent::ThresholdReached, threshold, to, self.now));
             }
         }
         for threshold in crossed(place.feature, place.grant, to, from) {
             if tx.entitlement_alert_delete(&key, threshold).await? {
-                self.events.push(threshold_event(place, CLEARED, threshold, to, self.now));
+                self.events.push(threshold_event(place, OwnEvent::ThresholdCleared, threshold, to, self.now));
             }
         }
         Ok(held)
@@ -383,28 +383,22 @@ impl<'a> Group<'a> {
     }
 }
 
-/// So much of a limit is used.
-pub(super) const REACHED: &str = "entitlement.threshold_reached";
-/// So much of it is used no more.
-const CLEARED: &str = "entitlement.threshold_cleared";
-
 /// Tells that a threshold of a limit was passed, upwards or downwards.
 pub(super) fn threshold_event(
     place: &Place<'_>,
-    event_type: &str,
+    event: impl FnOnce(ThresholdEventData) -> OwnEvent,
     threshold: u32,
     used: u64,
     now: Timestamp,
 ) -> NewEvent {
-    let data = json!({
-        "feature": place.name,
-        "threshold": threshold,
-        "used": used,
-        "limit": place.grant.limit(),
-        "percentage": place.grant.percentage(used),
-        "period_start": place.period.end.map(|_| CalendarTime(place.period.start)),
-        "period_end": place.period.end.map(CalendarTime),
-    });
-    let id = EventId::generate(&mut random::rng());
-    gatepost_delivery::event(id, event_type, now, place.owner, &Json::from(&data))
+    let data = ThresholdEventData {
+        feature: place.name.to_owned(),
+        threshold,
+        used,
+        limit: place.grant.limit(),
+        percentage: place.grant.percentage(used),
+        period_start: place.period.end.map(|_| CalendarTime(place.period.start)),
+        period_end: place.period.end.map(CalendarTime),
+    };
+    own_event(EventId::generate(&mut random::rng()), now, place.owner, &event(data))
 }

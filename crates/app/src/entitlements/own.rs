@@ -2,12 +2,13 @@
 //! is counted twice, and what is deleted is free again. What is done (reports, calls of tools) has counters like the features
 //! of tenants, but only where a plan lists it.
 
+use gatepost_delivery::OwnEvent;
 use gatepost_entitlements::Grant;
 use gatepost_kernel::{Error, Result};
 use gatepost_storage::Workspace;
 
 use super::{
-    counting::{REACHED, count_in, threshold_event},
+    counting::{count_in, threshold_event},
     standing::{Place, UseFeature, count_resource},
 };
 use crate::UnitOfWork;
@@ -34,7 +35,7 @@ pub(crate) async fn grow(
     }
     for threshold in gatepost_entitlements::crossed(place.feature, place.grant, used, used + 1) {
         if unit.tx.entitlement_alert_insert(&place.key(), threshold).await? {
-            unit.store_later(threshold_event(&place, REACHED, threshold, used + 1, now));
+            unit.store_later(threshold_event(&place, OwnEvent::ThresholdReached, threshold, used + 1, now));
         }
     }
     Ok(())

@@ -54,6 +54,7 @@ pub enum Code {
 }
 
 gatepost_kernel::written_as_word!(Code);
+gatepost_kernel::described_words!(Code, "VerificationCode", "Code of a decision on an API key.", Code::NAMES);
 
 impl Code {
     /// The words on the wire. `DISABLED` is not given yet: clients that are made today must know it when it is.

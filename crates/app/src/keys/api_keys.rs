@@ -6,6 +6,7 @@
 
 use std::{sync::LazyLock, time::Duration};
 
+use gatepost_delivery::{OwnEvent, RotatedApiKeyEventData};
 use gatepost_entitlements::Catalog;
 use gatepost_kernel::{
     ApiKeyId, Environment, Error, FieldErrors, Owner, Page, Result, Secret, Timestamp, random,
@@ -201,7 +202,7 @@ pub(crate) async fn create_with(
     if unit.app().plans().of(tier).limits.allowance.per_day.is_some() {
         begin_day(unit, &new.key).await?;
     }
-    record(unit, &new.key, "api_key.created", Map::new());
+    record(unit, &new.key, &OwnEvent::ApiKeyCreated((&new.key).into()), Map::new());
     Ok(new)
 }
 
@@ -267,7 +268,7 @@ pub async fn update(unit: &mut UnitOfWork<'_>, id: ApiKeyId, input: UpdateApiKey
     let now = unit.now_after(before.updated_at);
     let key = unit.tx.api_key_update(id, changes, now).await?;
     unit.changed(ChangeSubject::ApiKey(id));
-    record(unit, &key, "api_key.updated", fields);
+    record(unit, &key, &OwnEvent::ApiKeyUpdated((&key).into()), fields);
     Ok(key)
 }
 
@@ -313,7 +314,8 @@ pub async fn rotate(unit: &mut UnitOfWork<'_>, id: ApiKeyId, grace: Duration) ->
         ("rotated_from_id".to_owned(), json!(id)),
         ("grace_period_ends_at".to_owned(), json!(grace_period_ends_at)),
     ]);
-    record(unit, &new.key, "api_key.rotated", details);
+    let data = RotatedApiKeyEventData { key: (&new.key).into(), rotated_from_id: id, grace_period_ends_at };
+    record(unit, &new.key, &OwnEvent::ApiKeyRotated(data), details);
     Ok(RotatedKey { new, grace_period_ends_at })
 }
 
@@ -333,7 +335,7 @@ pub async fn revoke(unit: &mut UnitOfWork<'_>, id: ApiKeyId) -> Result<()> {
         return Err(Error::NotFound);
     }
     unit.changed(ChangeSubject::ApiKey(id));
-    record(unit, &key, "api_key.revoked", Map::new());
+    record(unit, &key, &OwnEvent::ApiKeyRevoked((&key).into()), Map::new());
     Ok(())
 }
 
@@ -400,20 +402,7 @@ async fn insert(
 }
 
 /// Notes the change for the audit log and for the webhooks of the key's workspace.
-fn record(unit: &mut UnitOfWork<'_>, key: &ApiKey, action: &'static str, details: Map<String, Value>) {
-    let scopes: Vec<&str> = key.scopes.iter().map(Scope::as_str).collect();
-    let mut data = json!({
-        "id": key.id,
-        "name": key.name,
-        "prefix": key.prefix,
-        "environment": key.environment,
-        "scopes": scopes,
-        "rate_limit_tier": key.rate_limit_tier,
-        "expires_at": key.expires_at,
-    });
-    if let (Value::Object(data), "api_key.rotated") = (&mut data, action) {
-        data.extend(details.clone());
-    }
-    unit.audit(key.workspace_id, action, (TARGET, key.id.0), details);
-    unit.happened(Owner::new(key.workspace_id, key.environment), action, data);
+fn record(unit: &mut UnitOfWork<'_>, key: &ApiKey, event: &OwnEvent, details: Map<String, Value>) {
+    unit.audit(key.workspace_id, event.event_type(), (TARGET, key.id.0), details);
+    unit.happened(Owner::new(key.workspace_id, key.environment), event);
 }

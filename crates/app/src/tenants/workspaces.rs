@@ -5,13 +5,14 @@
 
 use std::collections::HashMap;
 
+use gatepost_delivery::{OwnEvent, WorkspaceEventData};
 use gatepost_entitlements::Catalog;
 use gatepost_kernel::{Environment, Error, JsonObject, Owner, Page, Result, WorkspaceId};
 use gatepost_keys::ApiKey;
 use gatepost_storage::{
     ChangeSubject, NewWorkspace, StorageError, Tx, Workspace, WorkspaceChanges, WorkspaceFilter,
 };
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 use crate::{
     App, Caller, UnitOfWork,
@@ -191,7 +192,7 @@ pub async fn create(unit: &mut UnitOfWork<'_>, input: CreateWorkspace) -> Result
         set_domains(unit, workspace.id, &domains).await?;
         unit.changed(ChangeSubject::Workspace(workspace.id));
     }
-    record(unit, &workspace, unit.caller().home(), "workspace.created", Map::new());
+    record(unit, &workspace, unit.caller().home(), OwnEvent::WorkspaceCreated, Map::new());
     Ok(workspace)
 }
 
@@ -247,7 +248,7 @@ pub async fn update(unit: &mut UnitOfWork<'_>, id: WorkspaceId, input: UpdateWor
         updated => updated?.ok_or(Error::NotFound)?,
     };
     unit.changed(ChangeSubject::Workspace(id));
-    record(unit, &workspace, id, "workspace.updated", fields);
+    record(unit, &workspace, id, OwnEvent::WorkspaceUpdated, fields);
     Ok(workspace)
 }
 
@@ -277,7 +278,7 @@ pub async fn delete(unit: &mut UnitOfWork<'_>, id: WorkspaceId) -> Result<()> {
     }
     unit.tx.pixel_domain_set(id, &[]).await?;
     unit.changed(ChangeSubject::Workspace(id));
-    record(unit, &workspace, unit.caller().home(), "workspace.deleted", Map::new());
+    record(unit, &workspace, unit.caller().home(), OwnEvent::WorkspaceDeleted, Map::new());
     Ok(())
 }
 
@@ -294,13 +295,13 @@ fn record(
     unit: &mut UnitOfWork<'_>,
     workspace: &Workspace,
     log_of: WorkspaceId,
-    action: &'static str,
+    event: impl FnOnce(WorkspaceEventData) -> OwnEvent,
     details: Map<String, Value>,
 ) {
-    let Workspace { id, name, slug, tier, .. } = workspace;
-    unit.audit(log_of, action, (TARGET, id.0), details);
-    let data = json!({ "id": id, "name": name, "slug": slug, "tier": tier });
-    unit.happened(Owner::new(log_of, Environment::Live), action, data);
+    let Workspace { id, name, slug, tier, .. } = workspace.clone();
+    let event = event(WorkspaceEventData { id, name, slug, tier });
+    unit.audit(log_of, event.event_type(), (TARGET, id.0), details);
+    unit.happened(Owner::new(log_of, Environment::Live), &event);
 }
 
 async fn insert_with_free_slug(unit: &mut UnitOfWork<'_>, new: NewWorkspace) -> Result<Workspace> {

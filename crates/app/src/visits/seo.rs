@@ -1,9 +1,9 @@
 //! SEO reports: what was found out about pages, and how that changes.
 
+use gatepost_delivery::{OwnEvent, SeoReportEventData, SeoScoreDroppedEventData};
 use gatepost_kernel::{Owner, Page, Result, SeoReportId, WorkspaceId};
-use gatepost_seo::{Dropped, Issue, SCORES, Scores, Severity};
+use gatepost_seo::{Dropped, Issue, Scores, Severity};
 use gatepost_storage::{NewSeoReport, SeoIssue, SeoIssueFilter, SeoReport};
-use serde_json::{Map, Value, json};
 
 use crate::{App, Caller, UnitOfWork, entitlements::act, lists::ListRequest};
 
@@ -44,31 +44,21 @@ pub async fn submit(unit: &mut UnitOfWork<'_>, input: SubmitSeoReport) -> Result
     unit.tx.seo_url_lock(&new).await?;
     let before = unit.tx.seo_report_last(owner, &new.url).await?;
     let report = unit.tx.seo_report_insert(&new).await?;
-    let issues = report.issues;
-    let data = json!({
-        "id": report.id,
-        "url": report.url,
-        "scores": by_name(report.scores),
-        "issue_counts": { "error": issues.error, "warning": issues.warning, "info": issues.info },
-    });
-    unit.happened(owner, "seo.report.created", data);
+    let data = SeoReportEventData {
+        id: report.id,
+        url: report.url.clone(),
+        scores: report.scores,
+        issue_counts: report.issues,
+    };
+    unit.happened(owner, &OwnEvent::SeoReportCreated(data));
     let Some(before) = before else { return Ok(report) };
     for Dropped { score, from, to } in report.scores.dropped(before.scores) {
-        let data = json!({
-            "report_id": report.id,
-            "previous_report_id": before.id,
-            "url": report.url,
-            "score": score,
-            "from": from,
-            "to": to,
-        });
-        unit.happened(owner, "seo.score.dropped", data);
+        let (report_id, url) = (report.id, report.url.clone());
+        let data =
+            SeoScoreDroppedEventData { report_id, previous_report_id: before.id, url, score, from, to };
+        unit.happened(owner, &OwnEvent::SeoScoreDropped(data));
     }
     Ok(report)
-}
-
-fn by_name(scores: Scores) -> Map<String, Value> {
-    SCORES.into_iter().zip(scores.0).map(|(name, score)| (name.to_owned(), score.into())).collect()
 }
 
 /// One page of the caller's reports; all, or those on one page of the web.

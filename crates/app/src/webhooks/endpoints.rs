@@ -2,9 +2,10 @@
 
 use std::{collections::HashMap, time::Duration};
 
+use gatepost_delivery::{OwnEvent, WebhookTestEventData};
 use gatepost_egress::{Egress, TargetFault};
 use gatepost_kernel::{
-    Error, EventId, FieldErrors, Json, Owner, Page, Result, Secret, Timestamp, WebhookDeliveryId,
+    Error, EventId, FieldErrors, Owner, Page, Result, Secret, Timestamp, WebhookDeliveryId,
     WebhookEndpointId, random,
 };
 use gatepost_sealing::Place;
@@ -13,7 +14,7 @@ use gatepost_storage::{
     WebhookEndpoint, WebhookEndpointChanges,
 };
 use gatepost_webhooks::{CustomHeader, DeliveryStatus, EndpointSecret, Subscription, event_payload};
-use serde_json::{Map, json};
+use serde_json::Map;
 
 use crate::{
     Answer, App, Caller, UnitOfWork,
@@ -401,9 +402,9 @@ pub async fn test(
 /// What a test came to; none if too many are being sent.
 async fn send_test(app: &App, endpoint: &WebhookEndpoint) -> Result<Option<TestedWebhook>> {
     let event_id = EventId::generate(&mut random::rng());
-    let data = Json::from(&json!({ "message": "This is a test." }));
+    let test = OwnEvent::WebhookTest(WebhookTestEventData { message: "This is a test." });
     let owner = Owner::new(endpoint.workspace_id, endpoint.environment);
-    let payload = event_payload(&event_id, "webhook.test", app.now(), owner, &data);
+    let payload = event_payload(&event_id, test.event_type(), app.now(), owner, &test.data());
     let sent = app.dispatcher()?.send_test(endpoint, event_id.as_str(), &payload).await;
     Ok(sent.map(|sent| TestedWebhook {
         success: sent.status.is_some_and(|status| (200..300).contains(&status)),

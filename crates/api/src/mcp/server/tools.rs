@@ -2,7 +2,6 @@
 
 use std::{future::Future, pin::Pin, sync::Arc};
 
-use gatepost_api_macros::body;
 use gatepost_app::{
     App, Caller, Requirement, UnitOfWork, entitlements,
     keys::api_keys,
@@ -16,6 +15,7 @@ use gatepost_kernel::{
     ApiKeyId, Error, Page, PageRequest, Result, WebhookDeliveryId, WebhookEndpointId, Window,
 };
 use gatepost_keys::{KeyStatus, Scope};
+use gatepost_macros::body;
 use gatepost_webhooks::DeliveryStatus;
 use rmcp::model::ToolAnnotations;
 use serde::Serialize;
@@ -23,7 +23,6 @@ use serde_json::{Map, Value, json};
 
 use crate::{
     body::{Members, ReadBody, read_whole},
-    describe::Schemas,
     entitlements::wire::{EntitlementCheckView, FeatureKey, Quantity},
     keys::api_keys_wire::{RotateApiKeyBody, RotatedApiKeyView},
     scopes::{
@@ -36,6 +35,7 @@ use crate::{
         events_wire::{AcceptedEventView, CreateEventBody},
     },
 };
+use gatepost_kernel::describe::Schemas;
 
 type Done<'f> = Pin<Box<dyn Future<Output = Result<Value>> + Send + 'f>>;
 

@@ -23,7 +23,7 @@ pub fn expand(attribute: TokenStream, mut item: ItemStruct) -> Result<TokenStrea
         let to = settings.take("to").unwrap_or_else(|| quote!(#ident));
         moved.extend(quote! { #to: #into, });
         if settings.take_word("flatten") {
-            described.extend(quote! { object.take_in(<#ty as crate::body::ReadBody>::object(schemas)); });
+            described.extend(quote! { object.take_in(<#ty as ::gatepost_kernel::describe::DescribedObject>::object(schemas)); });
             read.extend(quote! { let #ident = <#ty as crate::body::ReadBody>::read(fields); });
             made.extend(quote! { #ident: #ident?, });
             optional = false;
@@ -96,14 +96,6 @@ pub fn expand(attribute: TokenStream, mut item: ItemStruct) -> Result<TokenStrea
             #limit
             #media_types
 
-            fn object(schemas: &mut crate::describe::Schemas) -> crate::describe::Object {
-                let mut object = crate::describe::Object::new(#about);
-                #described
-                #example
-                #close
-                object
-            }
-
             fn read(fields: &mut crate::body::Fields<'_>) -> ::core::option::Option<Self> {
                 #read
                 #late
@@ -113,10 +105,20 @@ pub fn expand(attribute: TokenStream, mut item: ItemStruct) -> Result<TokenStrea
             }
         }
 
-        impl crate::describe::Described for #ident {
-            fn schema(schemas: &mut crate::describe::Schemas) -> ::serde_json::Value {
+        impl ::gatepost_kernel::describe::DescribedObject for #ident {
+            fn object(schemas: &mut ::gatepost_kernel::describe::Schemas) -> ::gatepost_kernel::describe::Object {
+                let mut object = ::gatepost_kernel::describe::Object::new(#about);
+                #described
+                #example
+                #close
+                object
+            }
+        }
+
+        impl ::gatepost_kernel::describe::Described for #ident {
+            fn schema(schemas: &mut ::gatepost_kernel::describe::Schemas) -> ::serde_json::Value {
                 schemas.named(#name, |schemas| {
-                    <Self as crate::body::ReadBody>::object(schemas).into_schema()
+                    <Self as ::gatepost_kernel::describe::DescribedObject>::object(schemas).into_schema()
                 })
             }
         }

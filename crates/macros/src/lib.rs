@@ -1,7 +1,7 @@
 //! What travels is declared once, as a struct: from it come how it is read or written, its schema, and the members that can be asked
 //! for.
 //!
-//! The code that is made names `crate::describe` of the crate that uses it, which says what the parts mean.
+//! The code that is made names the kernel's `describe`, which says what JSON looks like, and in `api` the rooms that read and list.
 
 mod body;
 mod declared;
@@ -31,7 +31,19 @@ use syn::{ItemFn, ItemStruct, parse_macro_input};
 #[proc_macro_attribute]
 pub fn view(attribute: TokenStream, item: TokenStream) -> TokenStream {
     let item = parse_macro_input!(item as ItemStruct);
-    view::expand(attribute.into(), item).unwrap_or_else(syn::Error::into_compile_error).into()
+    view::expand(attribute.into(), item, view::Kind::View)
+        .unwrap_or_else(syn::Error::into_compile_error)
+        .into()
+}
+
+/// Something that goes out, as [`macro@view`] declares it, in a crate that has no views: how it is written, and its schema. The members of
+/// what is flattened are its own.
+#[proc_macro_attribute]
+pub fn described(attribute: TokenStream, item: TokenStream) -> TokenStream {
+    let item = parse_macro_input!(item as ItemStruct);
+    view::expand(attribute.into(), item, view::Kind::Plain)
+        .unwrap_or_else(syn::Error::into_compile_error)
+        .into()
 }
 
 /// Something that comes in as JSON: how it is read, with all its faults at once, and its schema.

@@ -6,9 +6,19 @@ use syn::{Error, Ident, ItemStruct, Result};
 
 use crate::declared::{self, Member, Settings, about, in_option};
 
-pub fn expand(attribute: TokenStream, mut item: ItemStruct) -> Result<TokenStream> {
+/// Where it stands.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// In `api`, which asks more of it.
+    View,
+    /// Anywhere.
+    Plain,
+}
+
+pub fn expand(attribute: TokenStream, mut item: ItemStruct, kind: Kind) -> Result<TokenStream> {
     let mut settings: Settings = syn::parse2(attribute)?;
     let (source, example, stem) = (settings.take("from"), settings.take("example"), settings.take("stem"));
+    let named = settings.take("name");
     settings.end()?;
     let mut members = declared::members(&mut item.fields)?;
     let (mut described, mut own, mut taken, mut early) =
@@ -30,17 +40,22 @@ pub fn expand(attribute: TokenStream, mut item: ItemStruct) -> Result<TokenStrea
         if flattened {
             settings.end()?;
             field.attrs.push(syn::parse_quote!(#[serde(flatten)]));
-            described.extend(quote! { object.flatten::<#like>(schemas, #about); });
+            described.extend(match kind {
+                Kind::View => quote! { object.flatten::<#like>(schemas, #about); },
+                Kind::Plain => quote! {
+                    object.take_in(<#like as ::gatepost_kernel::describe::DescribedObject>::object(schemas));
+                },
+            });
             continue;
         }
-        let mut kind = quote!(required);
+        let mut presence = quote!(required);
         if optional {
             let empty = match in_option(ty) {
                 Some(_) => "::core::option::Option::is_none",
                 None => "::std::vec::Vec::is_empty",
             };
             field.attrs.push(syn::parse_quote!(#[serde(skip_serializing_if = #empty)]));
-            kind = if scope.is_some() { quote!(included) } else { quote!(optional) };
+            presence = if scope.is_some() { quote!(included) } else { quote!(optional) };
         }
         match scope {
             Some(scope) => {
@@ -48,7 +63,7 @@ pub fn expand(attribute: TokenStream, mut item: ItemStruct) -> Result<TokenStrea
                     return Err(Error::new_spanned(ident, "what is included says as what it is `shown`"));
                 };
                 included.extend(quote! {
-                    crate::describe::Included {
+                    crate::views::Included {
                         name: #name,
                         scope: <#scope as crate::scopes::RequiredScope>::scope,
                         about: #shown,
@@ -63,15 +78,25 @@ pub fn expand(attribute: TokenStream, mut item: ItemStruct) -> Result<TokenStrea
             None => own.push(name.clone()),
         }
         settings.end()?;
-        described.extend(quote! { object.member::<#like>(schemas, #name, #about).#kind()#rules; });
+        described.extend(quote! { object.member::<#like>(schemas, #name, #about).#presence()#rules; });
     }
     let (ident, about) = (&item.ident, about(&item.attrs));
     let name = ident.to_string();
+    let schema = named.unwrap_or_else(|| quote!(#name));
     let stem = stem.unwrap_or_else(|| {
         let stem = name.trim_end_matches("View");
         quote!(#stem)
     });
     let names = (!names.is_empty()).then(|| quote! { impl #ident { #names } });
+    let view = (kind == Kind::View).then(|| {
+        quote! {
+            impl crate::views::View for #ident {
+                const MEMBERS: &'static [&'static str] = &[#(#own),*];
+                const INCLUDED: &'static [crate::views::Included] = &[#included];
+                const STEM: &'static str = #stem;
+            }
+        }
+    });
     let example = example.map(|example| quote! { object.examples(::serde_json::json!(#example)); });
     let from = source.map(|source| {
         quote! {
@@ -87,26 +112,24 @@ pub fn expand(attribute: TokenStream, mut item: ItemStruct) -> Result<TokenStrea
         #[derive(::serde::Serialize)]
         #item
 
-        impl crate::describe::Described for #ident {
-            fn schema(schemas: &mut crate::describe::Schemas) -> ::serde_json::Value {
-                schemas.named(#name, |schemas| {
-                    <Self as crate::describe::View>::object(schemas).into_schema()
+        impl ::gatepost_kernel::describe::Described for #ident {
+            fn schema(schemas: &mut ::gatepost_kernel::describe::Schemas) -> ::serde_json::Value {
+                schemas.named(#schema, |schemas| {
+                    <Self as ::gatepost_kernel::describe::DescribedObject>::object(schemas).into_schema()
                 })
             }
         }
 
-        impl crate::describe::View for #ident {
-            const MEMBERS: &'static [&'static str] = &[#(#own),*];
-            const INCLUDED: &'static [crate::describe::Included] = &[#included];
-            const STEM: &'static str = #stem;
-
-            fn object(schemas: &mut crate::describe::Schemas) -> crate::describe::Object {
-                let mut object = crate::describe::Object::new(#about);
+        impl ::gatepost_kernel::describe::DescribedObject for #ident {
+            fn object(schemas: &mut ::gatepost_kernel::describe::Schemas) -> ::gatepost_kernel::describe::Object {
+                let mut object = ::gatepost_kernel::describe::Object::new(#about);
                 #described
                 #example
                 object
             }
         }
+
+        #view
 
         #names
 
@@ -122,7 +145,7 @@ mod tests {
     use super::*;
 
     fn fault(attribute: TokenStream, item: ItemStruct) -> Option<String> {
-        expand(attribute, item).err().map(|fault| fault.to_string())
+        expand(attribute, item, Kind::View).err().map(|fault| fault.to_string())
     }
 
     #[test]
