@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use gatepost_keys::count_tokens;
+use gatepost_keys::TokenFormat;
 
 use crate::{
     Failure,
@@ -92,7 +92,7 @@ pub fn run(install: bool, full: bool, filter: Option<&str>) -> Result<(), Failur
         printed.recv_timeout(STREAMS_END).map_err(left_behind)?,
         printed.recv_timeout(STREAMS_END).map_err(left_behind)?,
     ];
-    let leaked: usize = printed.iter().map(|text| count_tokens(text)).sum();
+    let leaked: usize = printed.iter().map(|text| TokenFormat::default().count(text)).sum();
     if leaked > 0 {
         return Err(format!("the tests printed {leaked} API keys").into());
     }

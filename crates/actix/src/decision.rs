@@ -67,11 +67,10 @@ impl Decider {
 
     pub async fn decide(
         &self,
-        token: Option<&str>,
+        token: Option<Token>,
         wanted: &Arc<Wanted>,
         address: Option<IpAddr>,
     ) -> Result<Admitted, Refusal> {
-        let token = token.and_then(Token::parse);
         match self {
             Self::InProcess(app) => in_process(app, token, wanted, address).await,
             Self::Remote(remote) => match token {

@@ -41,12 +41,15 @@ pub use gatepost_kernel::EnvironmentFilter;
 pub use middleware::{Guarded, Require};
 pub use remote::RemoteError;
 
+pub use gatepost_contract::Contract;
+
 use crate::{decision::Decider, remote::Remote};
 
 /// Who decides, and how client addresses are found. Cloning is cheap.
 #[derive(Clone)]
 pub struct Gate {
     decider: Arc<Decider>,
+    contract: Arc<Contract>,
     trusted_proxies: Arc<[IpNet]>,
 }
 
@@ -55,6 +58,7 @@ pub struct RemoteGate {
     url: String,
     service_key: Secret,
     allow_plain_http: bool,
+    contract: Contract,
 }
 
 impl RemoteGate {
@@ -64,14 +68,21 @@ impl RemoteGate {
         Self { allow_plain_http, ..self }
     }
 
+    /// The contract that the Gatepost at the address has, in which refusals are written too. Default: the core contract.
+    #[must_use]
+    pub fn contract(self, contract: Contract) -> Self {
+        Self { contract, ..self }
+    }
+
     /// Makes the gate.
     ///
     /// # Errors
     /// [`RemoteError`] if the address cannot be used.
     pub fn build(self) -> Result<Gate, RemoteError> {
-        let remote = Remote::new(&self.url, self.service_key, self.allow_plain_http)?;
+        let contract = Arc::new(self.contract);
+        let remote = Remote::new(&self.url, self.service_key, self.allow_plain_http, contract.clone())?;
         let decider = Decider::Remote(Box::new(remote));
-        Ok(Gate { decider: Arc::new(decider), trusted_proxies: Arc::default() })
+        Ok(Gate { decider: Arc::new(decider), contract, trusted_proxies: Arc::default() })
     }
 }
 
@@ -79,7 +90,14 @@ impl Gate {
     /// Decides in this process. Somebody must run [`App::follow_changes`], [`App::sweep`] and, every few seconds,
     /// [`App::write_usage`], as the server does.
     pub fn in_process(app: App) -> Self {
-        Self { decider: Arc::new(Decider::InProcess(app)), trusted_proxies: Arc::default() }
+        let contract = Contract { tokens: app.token_format().clone(), ..Contract::core() };
+        Self::in_contract(app, contract)
+    }
+
+    /// The same, with refusals by another contract than the core's.
+    pub fn in_contract(app: App, contract: Contract) -> Self {
+        let decider = Arc::new(Decider::InProcess(app));
+        Self { decider, contract: Arc::new(contract), trusted_proxies: Arc::default() }
     }
 
     /// Asks the Gatepost at `url`, e.g. `https://gatepost.example.com`, with a key that has the scope
@@ -89,7 +107,7 @@ impl Gate {
     /// refused with 429 without asking. Behind a proxy all its clients are one address, unless [`Gate::trusting`] names it. Proxies that
     /// the environment names are not used.
     pub fn remote(url: &str, service_key: Secret) -> RemoteGate {
-        RemoteGate { url: url.to_owned(), service_key, allow_plain_http: false }
+        RemoteGate { url: url.to_owned(), service_key, allow_plain_http: false, contract: Contract::core() }
     }
 
     /// Believes `X-Forwarded-For` of these proxies, from the right, as Gatepost itself does.

@@ -18,7 +18,7 @@ use actix_web::{
 use gatepost_app::gate::presented;
 use gatepost_contract::Contract;
 use gatepost_kernel::{EnvironmentFilter, Timestamp};
-use gatepost_keys::Scope;
+use gatepost_keys::{Scope, Token};
 
 use crate::{Gate, decision::Wanted, refusal::Refusal};
 
@@ -84,10 +84,12 @@ where
             let token = presented::token(
                 req.headers().get_all(header::AUTHORIZATION).map(header::HeaderValue::as_bytes),
             );
-            let decided = require.gate.decider.decide(token.as_deref(), &require.wanted, address).await;
+            let contract = &require.gate.contract;
+            let token = token.and_then(|token| Token::parse(&contract.tokens, &token));
+            let decided = require.gate.decider.decide(token, &require.wanted, address).await;
             let admitted = match decided {
                 Ok(admitted) => admitted,
-                Err(refusal) => return Ok(refuse(req, &refusal, require.gate.decider.now())),
+                Err(refusal) => return Ok(refuse(req, contract, &refusal, require.gate.decider.now())),
             };
             req.extensions_mut().insert(admitted.key);
             let answered = behind.call(req).await;
@@ -100,15 +102,20 @@ where
             }
             let mut response = answered?.map_into_left_body();
             if let Some(verdict) = &admitted.verdict {
-                Contract::Core.add_limits(response.headers_mut(), verdict, require.gate.decider.now(), None);
+                contract.add_limits(response.headers_mut(), verdict, require.gate.decider.now(), None);
             }
             Ok(response)
         })
     }
 }
 
-fn refuse<B>(req: ServiceRequest, refusal: &Refusal, now: Timestamp) -> ServiceResponse<EitherBody<B>> {
-    let answer = refusal.respond(&req, now);
+fn refuse<B>(
+    req: ServiceRequest,
+    contract: &Contract,
+    refusal: &Refusal,
+    now: Timestamp,
+) -> ServiceResponse<EitherBody<B>> {
+    let answer = refusal.respond(&req, contract, now);
     req.into_response(answer).map_into_right_body()
 }
 

@@ -33,8 +33,7 @@ impl Refusal {
     }
 
     /// The whole answer to a request.
-    pub fn respond(&self, req: &ServiceRequest, now: Timestamp) -> HttpResponse {
-        let contract = Contract::Core;
+    pub fn respond(&self, req: &ServiceRequest, contract: &Contract, now: Timestamp) -> HttpResponse {
         let asked = req.headers().get(REQUEST_ID).and_then(|value| value.to_str().ok());
         let request_id = asked.and_then(RequestId::from_caller);
         let request_id = request_id.unwrap_or_else(|| RequestId::generate(&mut random::rng()));
@@ -47,7 +46,7 @@ impl Refusal {
         }
         let rendered = contract.error(&self.error, ErrorFormat::of(req.headers()), &request_id);
         let (content_type, body) = rendered.unwrap_or(("application/json", Vec::new()));
-        let mut response = HttpResponseBuilder::new(self.error.status_code());
+        let mut response = HttpResponseBuilder::new(contract.status(&self.error));
         response.content_type(content_type).insert_header((REQUEST_ID, request_id.as_str()));
         response.insert_header((header::CACHE_CONTROL, "no-store"));
         response.insert_header((header::X_CONTENT_TYPE_OPTIONS, "nosniff"));

@@ -1,8 +1,9 @@
-//! Decisions by another process, through `POST /api/v1/api-keys/verify`.
+//! Decisions by another process, which verifies keys by its API.
 
 use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use gatepost_app::{Refusal as Limited, Standing, Standings, Verdict, gate::limiter};
+use gatepost_contract::Contract;
 use gatepost_kernel::{
     ApiKeyId, Cause, Clock, Environment, Error, Fate, Secret, SystemClock, Timestamp, WorkspaceId,
 };
@@ -27,6 +28,7 @@ pub struct Remote {
     service_key: Secret,
     memory: Memory,
     clock: Arc<dyn Clock>,
+    contract: Arc<Contract>,
 }
 
 /// Why a Gatepost cannot be asked.
@@ -104,7 +106,12 @@ impl RateLimit {
 }
 
 impl Remote {
-    pub fn new(url: &str, service_key: Secret, allow_plain_http: bool) -> Result<Self, RemoteError> {
+    pub fn new(
+        url: &str,
+        service_key: Secret,
+        allow_plain_http: bool,
+        contract: Arc<Contract>,
+    ) -> Result<Self, RemoteError> {
         let url = Url::parse(url).map_err(|_| RemoteError::Url)?;
         if !matches!(url.scheme(), "http" | "https") || url.path() != "/" {
             return Err(RemoteError::Url);
@@ -120,9 +127,10 @@ impl Remote {
             // What the environment says about proxies is not said for keys.
             .no_proxy()
             .build()?;
-        let url = url.join("/api/v1/api-keys/verify").map_err(|_| RemoteError::Url)?;
+        let path = format!("{}/api-keys/verify", contract.base_path);
+        let url = url.join(&path).map_err(|_| RemoteError::Url)?;
         let clock = Arc::new(SystemClock);
-        Ok(Self { client, url, service_key, memory: Memory::new(clock.clone()), clock })
+        Ok(Self { client, url, service_key, memory: Memory::new(clock.clone()), clock, contract })
     }
 
     pub fn now(&self) -> Timestamp {
@@ -189,7 +197,11 @@ impl Remote {
             let status = answer.status();
             return Err(Error::unavailable(format!("Gatepost answers the service key with {status}")).into());
         }
-        let decision: Decision = answer.json().await.map_err(unavailable)?;
+        let answer = answer.bytes().await.map_err(unavailable)?;
+        let decision: Decision = self.contract.read_plain(&answer).map_err(|error| Error::Unavailable {
+            fate: Fate::Undone,
+            cause: Cause::by("reading what Gatepost has decided", error),
+        })?;
         decision.judge(&scopes, self.now())
     }
 }
@@ -265,7 +277,9 @@ mod tests {
 
     #[test]
     fn keys_cross_no_network_in_the_clear_unless_that_is_allowed() {
-        let made = |url: &str, allow| Remote::new(url, Secret::new("key".to_owned()), allow).map(|_| ());
+        let made = |url: &str, allow| {
+            Remote::new(url, Secret::new("key".to_owned()), allow, Arc::new(Contract::core())).map(|_| ())
+        };
         for url in
             ["https://gatepost.example.com", "http://127.0.0.1:8080", "http://[::1]:8080", "http://localhost"]
         {

@@ -9,7 +9,7 @@ use std::{
 use actix_web::{App, HttpServer, web};
 use gatepost_actix::{EnvironmentFilter, Gate, VerifiedKey};
 use gatepost_kernel::{Environment, Secret, random};
-use gatepost_keys::Token;
+use gatepost_keys::{Token, TokenFormat};
 use gatepost_test_support::{Reply, TestApp, both_engines, http_client};
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, BufReader};
@@ -200,7 +200,7 @@ async fn bad_tokens_cost_gatepost_little(app: TestApp) {
     // Others, each of them well-formed: no more than sixty calls.
     let mut refused = 0;
     for _ in 0..100 {
-        let unknown = Token::generate(Environment::Live, &mut random::rng());
+        let unknown = Token::generate(&TokenFormat::default(), Environment::Live, &mut random::rng());
         let reply = get(address, unknown.secret().expose()).await;
         match reply.status.as_u16() {
             401 => {}

@@ -3,12 +3,14 @@
 use std::marker::PhantomData;
 
 use actix_web::{HttpRequest, HttpResponse, Responder};
-use gatepost_contract::{Accepted, ApiError, Contract, Message, NoContent, Plain, document::Envelope};
-use serde_json::Value;
+use gatepost_contract::{
+    Accepted, ApiError, Contract, Deleted, EnvelopeStyle, Message, Plain, Statuses, document::Envelope,
+};
+use serde_json::{Value, json};
 
 use crate::lists::Listed;
 use crate::views::View;
-use gatepost_kernel::describe::{Described, Schemas};
+use gatepost_kernel::describe::{Described, Object, Schemas};
 
 /// The answer of an operation: a `K`, or an error.
 pub type Answer<K> = Result<Response<K>, ApiError>;
@@ -45,7 +47,7 @@ pub trait Kind {
     const IS_PAGE: bool = false;
 
     /// The schema of its body, if it has one.
-    fn schema(contract: Contract, schemas: &mut Schemas) -> Option<Value>;
+    fn schema(contract: &Contract, schemas: &mut Schemas) -> Option<Value>;
 }
 
 /// The type that a handler returns.
@@ -58,7 +60,7 @@ impl<K: Kind> Answers for Answer<K> {
     type Kind = K;
 }
 
-fn in_envelope<V: View>(contract: Contract, envelope: Envelope, schemas: &mut Schemas) -> Option<Value> {
+fn in_envelope<V: View>(contract: &Contract, envelope: Envelope, schemas: &mut Schemas) -> Option<Value> {
     let data = V::schema(schemas);
     let view = data["$ref"].as_str().and_then(|path| path.rsplit('/').next()).unwrap_or(V::STEM);
     let (name, schema) = contract.envelope_schema(envelope, V::STEM, view, &data);
@@ -66,13 +68,13 @@ fn in_envelope<V: View>(contract: Contract, envelope: Envelope, schemas: &mut Sc
 }
 
 impl<V: View> Kind for Item<V> {
-    fn schema(contract: Contract, schemas: &mut Schemas) -> Option<Value> {
+    fn schema(contract: &Contract, schemas: &mut Schemas) -> Option<Value> {
         in_envelope::<V>(contract, Envelope::Item, schemas)
     }
 }
 
 impl<V: View> Kind for Message<V> {
-    fn schema(contract: Contract, schemas: &mut Schemas) -> Option<Value> {
+    fn schema(contract: &Contract, schemas: &mut Schemas) -> Option<Value> {
         in_envelope::<V>(contract, Envelope::Message, schemas)
     }
 }
@@ -80,7 +82,7 @@ impl<V: View> Kind for Message<V> {
 impl<V: Listed> Kind for PageOf<V> {
     const IS_PAGE: bool = true;
 
-    fn schema(contract: Contract, schemas: &mut Schemas) -> Option<Value> {
+    fn schema(contract: &Contract, schemas: &mut Schemas) -> Option<Value> {
         let envelope = if V::LIST.is_log { Envelope::Log } else { Envelope::Page };
         in_envelope::<V>(contract, envelope, schemas)
     }
@@ -89,31 +91,45 @@ impl<V: Listed> Kind for PageOf<V> {
 impl<V: View> Kind for SliceOf<V> {
     const IS_PAGE: bool = true;
 
-    fn schema(contract: Contract, schemas: &mut Schemas) -> Option<Value> {
+    fn schema(contract: &Contract, schemas: &mut Schemas) -> Option<Value> {
         in_envelope::<V>(contract, Envelope::Page, schemas)
     }
 }
 
 impl<V: View> Kind for Accepted<V> {
-    fn schema(contract: Contract, schemas: &mut Schemas) -> Option<Value> {
+    fn schema(contract: &Contract, schemas: &mut Schemas) -> Option<Value> {
         in_envelope::<V>(contract, Envelope::Item, schemas)
     }
 }
 
 impl<V: View> Kind for Accepted<Vec<V>> {
-    fn schema(contract: Contract, schemas: &mut Schemas) -> Option<Value> {
+    fn schema(contract: &Contract, schemas: &mut Schemas) -> Option<Value> {
         in_envelope::<V>(contract, Envelope::Several, schemas)
     }
 }
 
-impl<V: Described> Kind for Plain<V> {
-    fn schema(_: Contract, schemas: &mut Schemas) -> Option<Value> {
-        Some(V::schema(schemas))
+impl<V: View> Kind for Plain<V> {
+    fn schema(contract: &Contract, schemas: &mut Schemas) -> Option<Value> {
+        match contract.envelope {
+            EnvelopeStyle::Data => Some(V::schema(schemas)),
+            EnvelopeStyle::Success => in_envelope::<V>(contract, Envelope::Item, schemas),
+        }
     }
 }
 
-impl Kind for NoContent {
-    fn schema(_: Contract, _: &mut Schemas) -> Option<Value> {
-        None
+impl<I: Described> Kind for Deleted<I> {
+    fn schema(contract: &Contract, schemas: &mut Schemas) -> Option<Value> {
+        if contract.statuses == Statuses::Full {
+            return None;
+        }
+        let deleted = schemas.named("DeletedView", |schemas| {
+            let mut deleted = Object::new("What was deleted.");
+            deleted.member::<I>(schemas, "id", "Id of what was deleted.").required();
+            deleted.member::<bool>(schemas, "deleted", "Always true.").required();
+            deleted.examples(json!({ "id": 1, "deleted": true }));
+            deleted.into_schema()
+        });
+        let (name, schema) = contract.envelope_schema(Envelope::Item, "Deleted", "DeletedView", &deleted);
+        Some(schemas.named(&name, |_| schema))
     }
 }

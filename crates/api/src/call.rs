@@ -2,7 +2,7 @@
 //! (403), for which workspace, is the query sound, is the body sound. Nothing later is read before what comes
 //! earlier has passed, so a stranger cannot make us read a body, and learns nothing from its faults.
 
-use std::{future::Future, pin::Pin, time::Duration};
+use std::{future::Future, pin::Pin, sync::Arc, time::Duration};
 
 use actix_web::{
     FromRequest, HttpMessage, HttpRequest, HttpResponse,
@@ -19,7 +19,7 @@ use gatepost_app::{
     gate::limiter,
     lists::{ListRequest, MAX_PAGE_BYTES, Size},
 };
-use gatepost_contract::{ApiError, Contract, ErrorFormat, IntoAnswer, PageUrl, Plain};
+use gatepost_contract::{ApiError, Contract, ErrorFormat, IntoAnswer, PageUrl, Paging, Plain};
 use gatepost_kernel::{Error, Page, RequestId, Result, Timestamp, Window, WorkspaceId};
 use gatepost_keys::Token;
 use serde::{Serialize, de::IgnoredAny};
@@ -72,9 +72,9 @@ impl<S: RequiredScope, Q: ReadQuery, B: ReadBody> FromRequest for Call<S, Q, B> 
 impl<S: RequiredScope, Q: ReadQuery, B: ReadBody> Takes for Call<S, Q, B> {
     const ACTS_ON_WORKSPACE: bool = true;
 
-    fn describe(schemas: &mut Schemas) -> Input {
+    fn describe(contract: &Contract, schemas: &mut Schemas) -> Input {
         let scope = Some(S::scope());
-        Input { needs_key: true, scope, query: Q::parameters(), body: TakenBody::of::<B>(schemas) }
+        Input { needs_key: true, scope, query: Q::parameters(contract), body: TakenBody::of::<B>(schemas) }
     }
 }
 
@@ -94,7 +94,7 @@ impl<S: RequiredScope, Q: ReadQuery, B: ReadBody> Call<S, Q, B> {
         let mut caller = acting_as_asked(caller, &req, &state).await?;
 
         state.app().meter_request(&caller, S::scope()).await?;
-        let mut parameters = Parameters::new(req.query_string());
+        let mut parameters = Parameters::new(req.query_string()).paged_by(state.contract());
         let query = Q::read(&mut parameters);
         let faults = parameters.into_errors();
         let query = query.filter(|_| faults.is_empty()).ok_or(Error::Validation(faults))?;
@@ -166,7 +166,7 @@ impl<S: RequiredScope, R: Listed, B: ReadBody> Call<S, ListQuery<R>, B> {
 
     /// What tells the list from every other: a cursor belongs to one.
     fn list_name(&self) -> String {
-        const NO_MATTER: [&str; 5] = ["page", "per_page", "cursor", "fields", "include"];
+        const NO_MATTER: [&str; 7] = ["page", "per_page", "offset", "limit", "cursor", "fields", "include"];
         let name = |pair: &str| pair.split('=').next().unwrap_or_default().to_owned();
         let pairs = self.req.query_string().split('&').filter(|pair| !pair.is_empty());
         let mut pairs: Vec<&str> = pairs.filter(|pair| !NO_MATTER.contains(&name(pair).as_str())).collect();
@@ -185,7 +185,7 @@ impl<S: RequiredScope, R: Listed, B: ReadBody> Call<S, ListQuery<R>, B> {
         show: impl Fn(T) -> Result<R, Error> + Send + 'static,
     ) -> Answer<PageOf<R>> {
         if let Some(fitting) = page.fitting.filter(|_| self.query.request().size == Size::Refused) {
-            return Err(too_large::<R>(fitting).into());
+            return Err(too_large::<R>(self.state.contract().paging, fitting).into());
         }
         let next_cursor = match page.next {
             Some(position) => Some(self.app().cursors().await?.seal(position, &self.list_name())?),
@@ -194,7 +194,7 @@ impl<S: RequiredScope, R: Listed, B: ReadBody> Call<S, ListQuery<R>, B> {
         let base = client::base_url(&self.req, &self.state) + self.req.path();
         let url = PageUrl { base, query: self.req.query_string().to_owned() };
         let cursors = R::LIST.is_log.then_some(next_cursor);
-        let (contract, shape) = (self.state.contract(), self.query.shape().clone());
+        let (contract, shape) = (self.contract(), self.query.shape().clone());
         let is_large = shape.most_bytes::<R>(page.items.len() as u64) > MOST_BYTES_ON_A_WORKER as u64;
         let render = move || {
             let (mut rows, mut bytes) = (0, 0);
@@ -203,7 +203,7 @@ impl<S: RequiredScope, R: Listed, B: ReadBody> Call<S, ListQuery<R>, B> {
                 bytes += row.get().len() as u64;
                 // What the rows themselves hold was bounded when they were read; what was included with them was not.
                 if bytes > MAX_PAGE_BYTES && rows > 0 && shape.includes_any() {
-                    return Err(too_large::<R>(rows));
+                    return Err(too_large::<R>(contract.paging, rows));
                 }
                 rows += 1;
                 Ok(row)
@@ -250,13 +250,18 @@ impl<S: RequiredScope, R: Listed, B: ReadBody> Call<S, ItemQuery<R>, B> {
 }
 
 /// What is told who asks by number for more than an answer can hold.
-fn too_large<R: Listed>(fitting: u32) -> Error {
-    let cursor = if R::LIST.is_log { ", follow the list by cursor instead of page" } else { "" };
+fn too_large<R: Listed>(paging: Paging, fitting: u32) -> Error {
+    let (place, size) = (paging.place_name(), paging.size_name());
+    let cursor = if R::LIST.is_log {
+        format!(", follow the list by cursor instead of {place}")
+    } else {
+        String::new()
+    };
     let fields = R::LIST.content.map(|content| format!(", or for fields without {}", content.name));
     Error::invalid(
-        "per_page",
+        size,
         format!(
-            "These items are larger than an answer can be: {fitting} of them fit. Ask for per_page={fitting}{cursor}{}.",
+            "These items are larger than an answer can be: {fitting} of them fit. Ask for {size}={fitting}{cursor}{}.",
             fields.unwrap_or_default()
         ),
     )
@@ -301,13 +306,13 @@ impl<S, Q, B> Call<S, Q, B> {
 
     /// Answers with a thing that has no envelope in any contract.
     pub fn plain<T: Serialize>(&self, data: &T) -> Answer<Plain<T>> {
-        let body = serde_json::to_vec(data).map_err(Error::failed("rendering an answer"))?;
+        let body = self.state.contract().plain(data)?;
         Ok(HttpResponse::Ok().content_type(header::ContentType::json()).body(body).into())
     }
 
     /// How answers look.
-    pub fn contract(&self) -> Contract {
-        self.state.contract()
+    pub fn contract(&self) -> Arc<Contract> {
+        self.state.contract().clone()
     }
 
     /// Answers with what a use-case that is no unit of work ended in.
@@ -325,8 +330,8 @@ impl<S, Q, B> Call<S, Q, B> {
             + 'static,
         R: IntoAnswer + Send + 'static,
     {
-        let contract = self.state.contract();
-        let work = async move |unit: &mut UnitOfWork<'_>| body(unit).await?.into_answer(contract);
+        let contract = self.contract();
+        let work = async move |unit: &mut UnitOfWork<'_>| body(unit).await?.into_answer(&contract);
         let answer = match self.state.app().answer(&self.caller, work).await {
             Ok(answer) => answer,
             Err(error) => {
@@ -342,7 +347,7 @@ impl<S, Q, B> Call<S, Q, B> {
 
     /// A refusal is an answer too: its repetition must not find the world changed and succeed.
     async fn keep_refusal(&self, error: &ApiError) -> Result<Rendering, ApiError> {
-        let status = actix_web::ResponseError::status_code(error).as_u16();
+        let status = self.state.contract().status(error).as_u16();
         let format = ErrorFormat::of(self.req.headers());
         let (content_type, body) = self.state.contract().error(error, format, &self.request_id)?;
         let content_type = content_type.to_owned();
@@ -378,7 +383,7 @@ pub async fn authenticate_and_count(
     state: &State,
     may: impl FnOnce(&Principal) -> Result<()>,
 ) -> Result<(Principal, Token), ApiError> {
-    let token = token(req.headers()).and_then(|token| Token::parse(&token));
+    let token = token(req.headers()).and_then(|token| Token::parse(state.app().token_format(), &token));
     let gated = state.app().gate(token.as_ref(), client::address(req, state), may).await;
     match (gated, token) {
         (Ok(Admitted { principal, verdict }), Some(token)) => {
@@ -397,27 +402,17 @@ pub async fn authenticate_and_count(
 /// As [`Caller::acting_on`]; if what it names cannot be one, [`Error::AccessDenied`], or [`Error::Validation`] for a key that may act
 /// on any.
 pub async fn acting_as_asked(caller: Caller, req: &HttpRequest, state: &State) -> Result<Caller> {
-    let header = state.contract().acting_workspace_header();
-    let mut acting = req.headers().get_all(&header);
+    let header = &state.contract().headers.acting_workspace;
+    let mut acting = req.headers().get_all(&header.name);
     let Some(first) = acting.next() else { return Ok(caller) };
     // Two are none: a proxy's would otherwise lose against the client's, or the other way round.
     let id = first.to_str().ok().and_then(positive_id).filter(|_| acting.next().is_none());
     if let Some(id) = id {
         return caller.acting_on(state.app(), WorkspaceId(id)).await;
     }
-    let name = header_case(header.as_str());
+    let name = header.shown.as_ref();
     let fault = format!("The {name} must be the numeric id of one workspace.");
     Err(if caller.is_root() { Error::invalid(name, fault) } else { Error::AccessDenied(fault) })
-}
-
-/// A header's name as people write it: `X-Workspace-ID`.
-fn header_case(name: &str) -> String {
-    let words = name.split('-').map(|word| match word.split_at_checked(1) {
-        _ if word == "id" => "ID".to_owned(),
-        Some((first, rest)) => first.to_ascii_uppercase() + rest,
-        None => String::new(),
-    });
-    words.collect::<Vec<_>>().join("-")
 }
 
 /// Counts a request that needs no key against its address.

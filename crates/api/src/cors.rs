@@ -11,6 +11,8 @@ use actix_web::{
     },
 };
 
+use gatepost_contract::Contract;
+
 use crate::operation::Operation;
 
 /// Every origin.
@@ -20,34 +22,16 @@ const MAX_AGE_SECONDS: usize = 3_600;
 
 /// What browsers are told. Keys travel in a header of the request, so no page can make a browser send one by itself, and
 /// credentials of the browser's own are never asked for.
-pub fn cors(origins: &[String], operations: impl Iterator<Item = &'static Operation>) -> Cors {
+pub fn cors(
+    origins: &[String],
+    operations: impl Iterator<Item = &'static Operation>,
+    contract: &Contract,
+) -> Cors {
     let methods = operations.map(|op| op.method.clone()).chain([Method::HEAD, Method::OPTIONS]);
-    let requests = [
-        "accept",
-        "authorization",
-        "content-type",
-        "idempotency-key",
-        "if-match",
-        "x-request-id",
-        "x-workspace-id",
-    ];
-    let responses = [
-        "etag",
-        "idempotent-replayed",
-        "link",
-        "ratelimit",
-        "ratelimit-policy",
-        "retry-after",
-        "x-gatepost-workspace",
-        "x-ratelimit-limit",
-        "x-ratelimit-remaining",
-        "x-ratelimit-reset",
-        "x-request-id",
-    ];
     let cors = Cors::default()
         .allowed_methods(methods)
-        .allowed_headers(requests.map(header::HeaderName::from_static))
-        .expose_headers(responses)
+        .allowed_headers(contract.request_headers())
+        .expose_headers(contract.response_headers())
         .max_age(MAX_AGE_SECONDS)
         // Requests of other programs are none of the browser's business.
         .block_on_origin_mismatch(false);
@@ -62,9 +46,9 @@ pub struct ForAnyPage(Vec<(String, Method)>);
 
 impl ForAnyPage {
     /// Those of these operations.
-    pub fn of(operations: impl Iterator<Item = &'static Operation>) -> Self {
+    pub fn of(operations: impl Iterator<Item = &'static Operation>, contract: &Contract) -> Self {
         let public = operations.filter(|op| op.is_public());
-        Self(public.map(|op| (op.full_path(), op.method.clone())).collect())
+        Self(public.map(|op| (op.full_path(contract), op.method.clone())).collect())
     }
 
     /// Whether one is at this path.

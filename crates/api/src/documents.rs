@@ -17,7 +17,7 @@ use actix_web::{
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use flate2::Compression;
 use gatepost_app::gate::limiter;
-use gatepost_contract::ApiError;
+use gatepost_contract::{ApiError, Contract};
 use gatepost_kernel::Error;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
@@ -28,6 +28,7 @@ use crate::{
     State, client,
     extensions::Limited,
     fallback::no_such_operation,
+    openapi::{document, document_3_0},
     paths::PIXEL_SCRIPT,
     sending::{Shared, gzip, tag_as_gzip, takes_gzip},
     workers::off_the_workers,
@@ -79,7 +80,7 @@ struct Made {
 
 impl Documents {
     /// Those of a server that answers the API; the page only `with_page`.
-    pub fn new(openapi: Value, openapi_3_0: Value, with_page: bool) -> Self {
+    pub fn new(contract: &Contract, with_page: bool) -> Self {
         let json = |document: Value| {
             Document::new("application/json", FRESH, move || {
                 serde_json::to_vec(&document)
@@ -87,12 +88,15 @@ impl Documents {
                     .map_err(Error::failed("rendering the document"))
             })
         };
-        let script = Document::new("text/javascript; charset=utf-8", FRESH_SCRIPT, || {
-            Ok(Bytes::from_static(gatepost_pixel::SCRIPT.as_bytes()))
+        // The script asks the server that it came from.
+        let base = format!("{}/pixel/", contract.base_path.trim_start_matches('/'));
+        let script = gatepost_pixel::SCRIPT.replacen("api/v1/pixel/", &base, 1);
+        let script = Document::new("text/javascript; charset=utf-8", FRESH_SCRIPT, move || {
+            Ok(Bytes::from(script.clone()))
         });
         let mut documents = HashMap::from([
-            (OPENAPI.to_owned(), json(openapi)),
-            (OPENAPI_3_0.to_owned(), json(openapi_3_0)),
+            (OPENAPI.to_owned(), json(document(contract))),
+            (OPENAPI_3_0.to_owned(), json(document_3_0(contract))),
             (PIXEL_SCRIPT.to_owned(), Document { is_for_any_origin: true, ..script }),
         ]);
         if with_page {

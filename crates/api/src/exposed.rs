@@ -4,7 +4,7 @@
 use std::{collections::HashSet, sync::Mutex};
 
 use gatepost_kernel::LockAnyway;
-use gatepost_keys::{Token, TokenDigest};
+use gatepost_keys::{Token, TokenDigest, TokenFormat};
 
 /// How many keys are remembered; then all are forgotten, and told again.
 const MAX_REMEMBERED: usize = 10_000;
@@ -15,8 +15,8 @@ pub struct ExposedKeys(Mutex<HashSet<TokenDigest>>);
 
 impl ExposedKeys {
     /// Tells of the key in a request, if it has the form of one.
-    pub fn tell(&self, token: &str) {
-        let Some(token) = Token::parse(token) else { return };
+    pub fn tell(&self, format: &TokenFormat, token: &str) {
+        let Some(token) = Token::parse(format, token) else { return };
         let is_new = {
             let mut told = self.0.lock_anyway();
             if told.len() >= MAX_REMEMBERED {

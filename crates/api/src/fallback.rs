@@ -6,15 +6,10 @@ use actix_web::{
     HttpRequest, HttpResponse,
     http::{Method, header},
 };
-use gatepost_contract::ApiError;
+use gatepost_contract::{ApiError, Contract};
 use gatepost_kernel::Error;
 
-use crate::{
-    State,
-    call::authenticate_and_count,
-    operation::Operation,
-    paths::{BASE_PATH, PROBES},
-};
+use crate::{State, call::authenticate_and_count, operation::Operation, paths::PROBES};
 
 /// The methods of operations, in the order in which they are named.
 const METHODS: [&str; 5] = ["GET", "POST", "PUT", "PATCH", "DELETE"];
@@ -31,11 +26,15 @@ impl RouteTable {
     /// Those of all operations, of the probes and of the fixed documents.
     pub fn of_all<'a>(
         operations: impl Iterator<Item = &'static Operation>,
+        contract: &Contract,
         documents: impl Iterator<Item = &'a str>,
     ) -> Self {
         let mut paths = BTreeMap::<Vec<String>, Vec<&str>>::new();
         for operation in operations {
-            paths.entry(segments(&operation.full_path())).or_default().push(operation.method.as_str());
+            paths
+                .entry(segments(&operation.full_path(contract)))
+                .or_default()
+                .push(operation.method.as_str());
         }
         let operations = paths.into_iter().map(|(path, taken)| {
             let mut methods: Vec<_> = METHODS.into_iter().filter(|method| taken.contains(method)).collect();
@@ -84,7 +83,7 @@ fn readable(path: &str) -> (Vec<String>, String) {
 /// valid one.
 pub async fn no_such_operation(req: HttpRequest) -> Result<HttpResponse, ApiError> {
     let Some(state) = req.app_data::<State>() else { return Err(Error::NotFound.into()) };
-    if req.path().starts_with(BASE_PATH)
+    if req.path().starts_with(state.contract().base_path.as_ref())
         && let Err(refused @ ApiError::UseCase(Error::RateLimited { .. })) =
             authenticate_and_count(&req, state, |_| Ok(())).await
     {

@@ -53,24 +53,26 @@ use actix_web::{
     web,
 };
 use gatepost_app::App;
-use gatepost_contract::{Contract, PlanHeaders};
+use gatepost_contract::PlanHeaders;
 use gatepost_kernel::Result;
 use ipnet::IpNet;
 use tokio::{sync::Mutex, time::Instant};
 
+pub use gatepost_contract::Contract;
 pub use openapi::{document, document_3_0};
-pub use paths::BASE_PATH;
 pub use server::{Listeners, Stopper, serve};
 pub use tls::{PlainHttp, TlsIdentity};
 
 use crate::{
     budget::Budget, cors::ForAnyPage, documents::Documents, exposed::ExposedKeys, fallback::RouteTable,
-    mcp::McpEndpoint, metrics::Metrics, middleware::respond, operation::Operation,
+    mcp::McpEndpoint, metrics::Metrics, middleware::respond, operation::Operation, paths::FORWARD_AUTH,
 };
 
 /// What the operator decides about the HTTP side.
 #[derive(Debug, Clone)]
 pub struct Settings {
+    /// How everything looks on the wire.
+    pub contract: Contract,
     /// The address that links begin with, e.g. `https://api.example.com`; the request's own when there is none.
     pub public_url: Option<String>,
     /// Proxies whose `X-Forwarded-For` and `X-Forwarded-Proto` are believed.
@@ -91,6 +93,7 @@ pub struct Settings {
 impl Default for Settings {
     fn default() -> Self {
         Self {
+            contract: Contract::core(),
             public_url: None,
             trusted_proxies: Vec::new(),
             plain_http: PlainHttp::default(),
@@ -112,7 +115,7 @@ pub struct State(Arc<Parts>);
 struct Parts {
     app: App,
     settings: Settings,
-    contract: Contract,
+    contract: Arc<Contract>,
     metrics: Metrics,
     routes: RouteTable,
     plan_headers: Vec<PlanHeaders>,
@@ -128,23 +131,26 @@ struct Parts {
 impl State {
     /// Puts the HTTP side of `app` together.
     pub fn new(app: App, settings: Settings) -> Self {
-        let documents = Documents::new(document(), document_3_0(), settings.docs);
+        let contract = Arc::new(settings.contract.clone());
+        // Keys would be made that nobody could show.
+        assert_eq!(app.token_format(), &contract.tokens, "the application has tokens of another contract");
+        let documents = Documents::new(&contract, settings.docs);
         let routes = match settings.probes_only {
             true => RouteTable::of_probes(),
-            false => RouteTable::of_all(operations(), documents.paths()),
+            false => RouteTable::of_all(operations(), &contract, documents.paths()),
         };
         let mcp_endpoint = mcp::endpoint_of(app.clone());
         let plan_headers = app.plan_limits().iter().map(|plan| PlanHeaders::new(&plan.allowance)).collect();
         Self(Arc::new(Parts {
             app,
             settings,
-            contract: Contract::Core,
-            metrics: Metrics::new(),
+            metrics: Metrics::new(&format!("{}{FORWARD_AUTH}", contract.base_path)),
             routes,
             plan_headers,
             documents,
             exposed_keys: ExposedKeys::default(),
-            for_any_page: ForAnyPage::of(operations()),
+            for_any_page: ForAnyPage::of(operations(), &contract),
+            contract,
             budget: Budget::default(),
             readiness: Mutex::default(),
             mcp_endpoint,
@@ -206,8 +212,8 @@ impl State {
         &self.0.settings
     }
 
-    fn contract(&self) -> Contract {
-        self.0.contract
+    fn contract(&self) -> &Arc<Contract> {
+        &self.0.contract
     }
 
     fn metrics(&self) -> &Metrics {
@@ -240,7 +246,7 @@ fn configure(config: &mut web::ServiceConfig, state: &State) {
     probes::configure(config);
     if !state.settings().probes_only {
         let below = |config: &mut web::ServiceConfig| operations().for_each(|op| (op.register)(config));
-        config.service(web::scope(BASE_PATH).configure(below));
+        config.service(web::scope(&state.contract().base_path).configure(below));
         state.documents().configure(config);
         mcp::configure_endpoint(config);
     }

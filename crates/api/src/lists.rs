@@ -7,9 +7,9 @@ use gatepost_app::{
     Caller,
     lists::{Direction, ListRequest, MAX_PAGE_BYTES, Size, SortKey},
 };
+use gatepost_contract::{Contract, Paging};
 use gatepost_kernel::{Page, PageRequest, TimeRange, Timestamp, Window, text};
 use gatepost_keys::Scope;
-use gatepost_macros::query;
 use serde::Serialize;
 use serde_json::{
     Value, json,
@@ -19,7 +19,7 @@ use serde_json::{
 use crate::views::{Included, View};
 use crate::{
     body::Members,
-    query::{Parameter, Parameters, ReadQuery, parameter},
+    query::{Param, Parameter, Parameters, ReadQuery, parameter},
     values::Whole,
 };
 
@@ -75,27 +75,57 @@ pub trait Listed: View + Serialize + Send + 'static {
     const LIST: Description;
 }
 
-/// `page` and `per_page`.
-#[query]
-pub struct PageQuery {
-    /// Number of the page to return
-    #[member(like = Whole<u32, 1, { PageRequest::MAX_PAGE as i64 }>, default = PageRequest::default().page)]
-    page: u32,
-    /// Number of items per page
-    #[member(like = Whole<u32, 1, { PageRequest::MAX_PER_PAGE as i64 }>, default = PageRequest::default().per_page)]
-    per_page: u32,
+/// Which page, by the parameters that the contract has for it.
+pub struct PageQuery(PageRequest);
+
+impl ReadQuery for PageQuery {
+    fn parameters(contract: &Contract) -> Vec<Parameter> {
+        let number = |low: u32, high: u32, default: u32| json!({ "type": "integer", "format": "int32", "minimum": low, "maximum": high, "default": default });
+        let (about, place) = match contract.paging {
+            Paging::Pages | Paging::ShortPages => {
+                ("Number of the page to return", number(1, PageRequest::MAX_PAGE, 1))
+            }
+            Paging::Offset => {
+                ("Number of items to leave out before the page", number(0, PageRequest::MAX_OFFSET, 0))
+            }
+        };
+        let size = number(1, PageRequest::MAX_PER_PAGE, contract.default_per_page);
+        vec![
+            parameter(contract.paging.place_name(), about, place, false),
+            parameter(contract.paging.size_name(), "Number of items per page", size, false),
+        ]
+    }
+
+    fn read(parameters: &mut Parameters) -> Option<Self> {
+        type Size = Whole<u32, 1, { PageRequest::MAX_PER_PAGE as i64 }>;
+        let (paging, default) = (parameters.paging, parameters.default_per_page);
+        let request = match paging {
+            Paging::Pages | Paging::ShortPages => {
+                let page =
+                    Whole::<u32, 1, { PageRequest::MAX_PAGE as i64 }>::read(parameters, paging.place_name());
+                let per_page = <Size as Param>::read(parameters, paging.size_name()).unwrap_or(default);
+                PageRequest::of_page(page.unwrap_or(1), per_page)
+            }
+            Paging::Offset => {
+                let offset = Whole::<u64, 0, { PageRequest::MAX_OFFSET as i64 }>::read(
+                    parameters,
+                    paging.place_name(),
+                );
+                let per_page = <Size as Param>::read(parameters, paging.size_name()).unwrap_or(default);
+                PageRequest { offset: offset.unwrap_or(0), per_page }
+            }
+        };
+        Some(Self(request))
+    }
 }
 
 impl PageQuery {
-    fn request(&self) -> PageRequest {
-        PageRequest { page: self.page, per_page: self.per_page }
-    }
-
     /// One page of all items, for what is not in the database and of which there is little.
     pub fn slice<T>(&self, items: Vec<T>) -> Page<T> {
-        let (request, total) = (self.request(), items.len() as u64);
-        let (offset, limit) = (request.offset().unsigned_abs(), request.per_page as usize);
-        let items = items.into_iter().skip(usize::try_from(offset).unwrap_or(usize::MAX)).take(limit);
+        let (request, total) = (self.0, items.len() as u64);
+        let (offset, limit) =
+            (usize::try_from(request.offset).unwrap_or(usize::MAX), request.per_page as usize);
+        let items = items.into_iter().skip(offset).take(limit);
         let window = Window::Page(request);
         Page { items: items.collect(), window, total: Some(total), next: None, fitting: None }
     }
@@ -207,15 +237,18 @@ impl<R: Listed> ListQuery<R> {
 }
 
 impl<R: Listed> ReadQuery for ListQuery<R> {
-    fn parameters() -> Vec<Parameter> {
+    fn parameters(contract: &Contract) -> Vec<Parameter> {
         let list = &R::LIST;
-        let mut parameters = PageQuery::parameters();
+        let mut parameters = PageQuery::parameters(contract);
         if list.is_log {
-            let about = "Cursor of the page to return: `meta.next_cursor` of the page before. No item is returned twice or left out, \
-                         however many are added meanwhile. Not together with `page`";
+            let place = contract.paging.place_name();
+            let about = format!(
+                "Cursor of the page to return: `next_cursor` of the page before. No item is returned twice or left out, however many are \
+                 added meanwhile. Not together with `{place}`"
+            );
             parameters.push(parameter(
                 "cursor",
-                about,
+                &about,
                 json!({ "type": "string", "pattern": "^[A-Za-z0-9_-]+$" }),
                 false,
             ));
@@ -228,7 +261,7 @@ impl<R: Listed> ReadQuery for ListQuery<R> {
             list.default_sort
         );
         parameters.push(parameter("sort", &about, word_list(&sorts, "-?"), false));
-        parameters.extend(R::Filters::parameters());
+        parameters.extend(R::Filters::parameters(contract));
         let mut ranges = vec![
             ("created_after", "Return only items created at or after this time"),
             ("created_before", "Return only items created at or before this time"),
@@ -264,11 +297,12 @@ impl<R: Listed> ReadQuery for ListQuery<R> {
 
     fn read(parameters: &mut Parameters) -> Option<Self> {
         let list = &R::LIST;
-        let pages = parameters.has("page");
-        let page = PageQuery::read(parameters).map(|query| query.request()).unwrap_or_default();
+        let place = parameters.paging.place_name();
+        let pages = parameters.has(place);
+        let page = PageQuery::read(parameters).map(|query| query.0).unwrap_or_default();
         let cursor = list.is_log.then(|| parameters.any_text("cursor")).flatten();
         if cursor.is_some() && pages {
-            parameters.fault("cursor", "The cursor cannot be combined with page.");
+            parameters.fault("cursor", format!("The cursor cannot be combined with {place}."));
         }
         let sort = parameters.words("sort", sort_word::<R>, || {
             let names: Vec<&str> = list.sorts.iter().map(|key| key.name).collect();
@@ -335,7 +369,7 @@ impl<R> ItemQuery<R> {
 }
 
 impl<R: Listed> ReadQuery for ItemQuery<R> {
-    fn parameters() -> Vec<Parameter> {
+    fn parameters(_: &Contract) -> Vec<Parameter> {
         shape_parameters::<R>()
     }
 

@@ -26,7 +26,6 @@ struct PixelLabels {
     outcome: &'static str,
 }
 
-const FORWARD_AUTH: &str = "/api/v1/auth";
 const METHODS: [&str; 8] = ["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS", "OTHER"];
 
 /// Methods are whatever a client writes; the label must not be.
@@ -52,8 +51,8 @@ fn buckets() -> Histogram {
 }
 
 impl Metrics {
-    /// Fresh counters.
-    pub fn new() -> Self {
+    /// Fresh counters; `forward_auth` is the path of forward auth.
+    pub fn new(forward_auth: &str) -> Self {
         // The server has opened its database before it gets here.
         let database_up = Gauge::default();
         database_up.set(1);
@@ -85,7 +84,7 @@ impl Metrics {
         );
         let passed = |method: &str| {
             let labels =
-                RequestLabels { method: method.to_owned(), route: FORWARD_AUTH.to_owned(), status: 204 };
+                RequestLabels { method: method.to_owned(), route: forward_auth.to_owned(), status: 204 };
             requests.get_or_create(&labels).clone()
         };
         let forward_auth = METHODS.map(passed);

@@ -20,7 +20,7 @@ use crate::{
     client::{self, token},
     cors,
     extensions::{Authenticated, Limited, Rendered},
-    paths::{BASE_PATH, MCP, PROBES, is_forward_auth},
+    paths::{MCP, PROBES, is_forward_auth},
 };
 
 /// Counts a request as in flight until it is dropped, answered or not.
@@ -57,7 +57,7 @@ pub async fn respond<B: MessageBody + 'static>(
     let mut in_flight = InFlight { state: state.clone(), ended: false };
 
     let mut req = req;
-    if is_forward_auth(req.match_info().as_str()) {
+    if is_forward_auth(state.contract(), req.match_info().as_str()) {
         if client::is_about_preflight(req.method(), req.headers()) {
             req.extensions_mut().insert(client::Preflight);
         }
@@ -99,7 +99,7 @@ fn wrong_way(req: &ServiceRequest, state: &State) -> Option<HttpResponse> {
         return None;
     }
     if let Some(token) = token(req.headers()) {
-        state.exposed_keys().tell(&token);
+        state.exposed_keys().tell(state.app().token_format(), &token);
     }
     if state.settings().plain_http == PlainHttp::Redirect {
         let path = req.uri().path_and_query().map_or("/", |path| path.as_str());
@@ -145,17 +145,21 @@ fn render<B>(
 ) -> ServiceResponse<EitherBody<B, BoxBody>> {
     let format = ErrorFormat::of(response.request().headers());
     let rendered = state.contract().error(error, format, request_id);
-    let of_forward_auth = is_forward_auth(response.request().path());
+    let of_forward_auth = is_forward_auth(state.contract(), response.request().path());
     let mut response = response.map_body(|_, _| ());
-    *response.response_mut().status_mut() = actix_web::ResponseError::status_code(error);
+    *response.response_mut().status_mut() = state.contract().status(error);
     let headers = response.headers_mut();
     state.contract().add_error(headers, error);
     if of_forward_auth {
-        let said = [HeaderValue::from_str(error.code()), HeaderValue::from_str(&error.to_string())];
-        for (name, value) in state.contract().refusal_headers().into_iter().zip(said) {
+        let contract = state.contract();
+        let said = [
+            (&contract.headers.error, HeaderValue::from_str(&contract.code(error))),
+            (&contract.headers.message, HeaderValue::from_str(&contract.message(error))),
+        ];
+        for (header, value) in said {
             // A sentence beyond ASCII is in the body.
             if let Ok(value) = value {
-                headers.insert(name, value);
+                headers.insert(header.name.clone(), value);
             }
         }
     }
@@ -168,7 +172,7 @@ fn add_headers<B>(response: &mut ServiceResponse<B>, state: &State, request_id: 
     let workspace = response.request().extensions().get::<Authenticated>().map(|a| a.0.workspace_id());
     let limited = response.request().extensions().get::<Limited>().copied();
     let path = response.request().path();
-    let is_private = path.starts_with(BASE_PATH) || path == MCP;
+    let is_private = path.starts_with(state.contract().base_path.as_ref()) || path == MCP;
     let request = response.request().clone();
     let has_content = response.status() != StatusCode::NO_CONTENT;
     let headers = response.headers_mut();
@@ -189,7 +193,7 @@ fn add_headers<B>(response: &mut ServiceResponse<B>, state: &State, request_id: 
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     }
     if let Some(workspace) = workspace {
-        headers.insert(state.contract().workspace_header(), workspace.0.into());
+        headers.insert(state.contract().headers.workspace.name.clone(), workspace.0.into());
     }
 }
 

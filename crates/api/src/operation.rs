@@ -12,7 +12,7 @@ use crate::{
     State,
     answer::{Answers, Kind},
     body::ReadBody,
-    paths::{BASE_PATH, FORWARD_AUTH},
+    paths::FORWARD_AUTH,
     query::Parameter,
     values::positive_id,
 };
@@ -39,19 +39,19 @@ pub struct Operation {
     /// Whether a request may name the workspace to act on.
     pub acts_on_workspace: bool,
     /// What it takes and answers.
-    pub shape: fn(Contract, &mut Schemas) -> Shape,
+    pub shape: fn(&Contract, &mut Schemas) -> Shape,
     /// Adds its route.
     pub register: fn(&mut ServiceConfig),
 }
 
 impl Operation {
     /// Its path, with names in braces.
-    pub fn full_path(&self) -> String {
+    pub fn full_path(&self, contract: &Contract) -> String {
         let path = self.path.split('}').map(|part| match part.split_once(':') {
             Some((part, _)) if part.contains('{') => part,
             _ => part,
         });
-        BASE_PATH.to_owned() + &path.collect::<Vec<_>>().join("}")
+        contract.base_path.as_ref().to_owned() + &path.collect::<Vec<_>>().join("}")
     }
 
     /// What it is, in a few words.
@@ -93,8 +93,8 @@ pub struct Shape {
 
 impl Shape {
     /// That of a handler which takes `I` and returns `A`.
-    pub fn of<I: Takes, A: Answers>(contract: Contract, schemas: &mut Schemas) -> Self {
-        let input = I::describe(schemas);
+    pub fn of<I: Takes, A: Answers>(contract: &Contract, schemas: &mut Schemas) -> Self {
+        let input = I::describe(contract, schemas);
         let answer = A::Kind::schema(contract, schemas);
         Self { input, path: Vec::new(), answer, is_page: A::Kind::IS_PAGE, headers: None, refusal: None }
     }
@@ -145,7 +145,7 @@ pub trait Takes {
     const ACTS_ON_WORKSPACE: bool;
 
     /// What that is.
-    fn describe(schemas: &mut Schemas) -> Input;
+    fn describe(contract: &Contract, schemas: &mut Schemas) -> Input;
 }
 
 /// What stands in a path.
@@ -245,14 +245,20 @@ impl PathParam for ResourceUri {
 mod tests {
     use std::collections::HashSet;
 
+    use gatepost_contract::Contract;
+
     use crate::operations;
 
     #[test]
     fn each_operation_has_a_name_and_a_route_of_its_own() {
-        let (mut names, mut routes) = (HashSet::new(), HashSet::new());
+        let (core, mut names, mut routes) = (Contract::core(), HashSet::new(), HashSet::new());
         for operation in operations() {
             assert!(names.insert(operation.id), "{}", operation.id);
-            assert!(routes.insert((operation.method.clone(), operation.full_path())), "{}", operation.id);
+            assert!(
+                routes.insert((operation.method.clone(), operation.full_path(&core))),
+                "{}",
+                operation.id
+            );
         }
         assert!(routes.iter().any(|(_, path)| path == "/api/v1/mcp/resources/{uri}"));
     }

@@ -1,7 +1,7 @@
 //! The fixed paths of the server. Those of operations stand at the operations, unless others have to know them too.
 
-/// Where the contract's operations live.
-pub const BASE_PATH: &str = "/api/v1";
+use gatepost_contract::Contract;
+
 /// What load balancers and Prometheus ask for, by GET and HEAD.
 pub const PROBES: [&str; 3] = ["/healthz", "/readyz", "/metrics"];
 /// Where MCP clients speak to Gatepost itself.
@@ -12,7 +12,8 @@ pub const FORWARD_AUTH: &str = "/auth";
 pub const PIXEL_SCRIPT: &str = "/pixel.js";
 
 /// Whether a path is one of forward auth.
-pub fn is_forward_auth(path: &str) -> bool {
-    let rest = path.strip_prefix(BASE_PATH).and_then(|path| path.strip_prefix(FORWARD_AUTH));
+pub fn is_forward_auth(contract: &Contract, path: &str) -> bool {
+    let rest =
+        path.strip_prefix(contract.base_path.as_ref()).and_then(|path| path.strip_prefix(FORWARD_AUTH));
     rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }

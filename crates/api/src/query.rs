@@ -2,7 +2,8 @@
 
 use actix_web::web;
 use gatepost_app::Caller;
-use gatepost_kernel::FieldErrors;
+use gatepost_contract::{Contract, Paging};
+use gatepost_kernel::{FieldErrors, PageRequest};
 use serde_json::Value;
 pub use utoipa::openapi::path::Parameter;
 use utoipa::openapi::{
@@ -30,7 +31,7 @@ pub trait ReadQuery: Sized + 'static {
     }
 
     /// How the document describes the parameters.
-    fn parameters() -> Vec<Parameter>;
+    fn parameters(contract: &Contract) -> Vec<Parameter>;
 
     /// Reads the parameters; faults go to `parameters`. The answer counts only if there was none.
     fn read(parameters: &mut Parameters) -> Option<Self>;
@@ -45,7 +46,7 @@ pub trait ReadQuery: Sized + 'static {
 pub struct NoQuery;
 
 impl ReadQuery for NoQuery {
-    fn parameters() -> Vec<Parameter> {
+    fn parameters(_: &Contract) -> Vec<Parameter> {
         Vec::new()
     }
 
@@ -73,6 +74,10 @@ pub struct Parameters {
     pairs: Vec<(String, String)>,
     known: Vec<&'static str>,
     errors: FieldErrors,
+    /// How lists are cut into pages.
+    pub paging: Paging,
+    /// How many items a page has if nothing is asked.
+    pub default_per_page: u32,
 }
 
 impl Parameters {
@@ -80,7 +85,14 @@ impl Parameters {
     pub fn new(query: &str) -> Self {
         // Every byte sequence is some list of pairs; what cannot be decoded ends up in a name nobody asks for.
         let pairs = web::Query::<Vec<(String, String)>>::from_query(query).map(web::Query::into_inner);
-        Self { pairs: pairs.unwrap_or_default(), known: Vec::new(), errors: FieldErrors::default() }
+        let (known, errors) = (Vec::new(), FieldErrors::default());
+        let (paging, default_per_page) = (Paging::Pages, PageRequest::DEFAULT_PER_PAGE);
+        Self { pairs: pairs.unwrap_or_default(), known, errors, paging, default_per_page }
+    }
+
+    /// The same, with pages as the contract has them.
+    pub fn paged_by(self, contract: &Contract) -> Self {
+        Self { paging: contract.paging, default_per_page: contract.default_per_page, ..self }
     }
 
     /// One of some words.

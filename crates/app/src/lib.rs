@@ -27,6 +27,7 @@ use gatepost_analytics::Slot;
 use gatepost_delivery::Dispatcher;
 use gatepost_entitlements::Catalog;
 use gatepost_kernel::{ApiKeyId, Clock, Error, Result, Timestamp, WorkspaceId};
+use gatepost_keys::TokenFormat;
 use gatepost_limits::day_of;
 use gatepost_mcp::McpServers;
 use gatepost_storage::{Storage, Tx};
@@ -82,6 +83,8 @@ struct Parts {
 pub struct Settings {
     /// The plans and features.
     pub catalog: Catalog,
+    /// How the tokens of API keys begin.
+    pub token_format: TokenFormat,
     /// Requests per minute and address without a valid key.
     pub anonymous_per_minute: u64,
     /// Where a refused caller is sent to buy more.
@@ -113,6 +116,7 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             catalog: Catalog::built_in(),
+            token_format: TokenFormat::default(),
             anonymous_per_minute: 300,
             upgrade_url: None,
             meter_requests: None,
@@ -184,6 +188,11 @@ impl App {
     /// The present instant.
     pub fn now(&self) -> Timestamp {
         self.0.clock.now()
+    }
+
+    /// How the tokens of API keys begin.
+    pub fn token_format(&self) -> &TokenFormat {
+        &self.0.settings.token_format
     }
 
     /// The plans and features.

@@ -4,7 +4,7 @@ use std::{net::IpAddr, sync::Arc};
 
 use gatepost_app::{App, Settings, tenants::first_start};
 use gatepost_kernel::{EnvironmentFilter, SystemClock};
-use gatepost_keys::{ScopeRef, Token};
+use gatepost_keys::{ScopeRef, Token, TokenFormat};
 use gatepost_storage::Storage;
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 
@@ -28,7 +28,7 @@ fn letting_a_request_in_allocates_nothing() {
         let address: Option<IpAddr> = Some("192.0.2.7".parse().expect("an address"));
         let scope = ScopeRef::parse("posts:read").expect("a scope");
         app.catch_up().await.expect("the feed");
-        let token = Token::parse(key.expose()).expect("a token");
+        let token = Token::parse(&TokenFormat::default(), key.expose()).expect("a token");
         app.authenticate(&token, address).await.expect("the key");
         // The first use of a key puts it on the list of those to be written; so many outgrow the small counters.
         for _ in 0..600 {

@@ -18,7 +18,8 @@ pub async fn decision(app: &App, token: &str, _dir: &Path, rounds: usize) -> Res
     for _ in 0..=rounds {
         app.catch_up().await.map_err(|e| e.to_string())?;
         // The first call of a round may fetch the key, or more of its day.
-        let parsed = gatepost_keys::Token::parse(token).ok_or("not a token")?;
+        let parsed = gatepost_keys::Token::parse(&gatepost_keys::TokenFormat::default(), token)
+            .ok_or("not a token")?;
         let principal = app.authenticate(&parsed, address).await.map_err(|e| e.to_string())?;
         app.admit(&principal, 1).await.map_err(|e| e.to_string())?;
         let (region, began) = (Region::new(ALLOCATOR), Instant::now());

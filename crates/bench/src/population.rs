@@ -5,7 +5,7 @@ use std::path::Path;
 use gatepost_app::{App, Settings, tenants::first_start};
 use gatepost_entitlements::{Access, Catalog, Plan};
 use gatepost_kernel::{Clock, Environment, SystemClock, WorkspaceId, random};
-use gatepost_keys::{IpAllowlist, ScopeSet, Token};
+use gatepost_keys::{IpAllowlist, ScopeSet, Token, TokenFormat};
 use gatepost_storage::{NewApiKey, Storage, StorageError, Tx};
 
 use crate::Failure;
@@ -44,7 +44,7 @@ pub async fn make_keys(storage: &Storage, count: usize) -> Result<Vec<String>, F
     let mut tokens = Vec::with_capacity(count);
     while tokens.len() < count {
         let fresh: Vec<Token> = (0..BATCH.min(count - tokens.len()))
-            .map(|_| Token::generate(Environment::Live, &mut random::rng()))
+            .map(|_| Token::generate(&TokenFormat::default(), Environment::Live, &mut random::rng()))
             .collect();
         tokens.extend(fresh.iter().map(|token| token.secret().expose().to_owned()));
         let now = SystemClock.now();

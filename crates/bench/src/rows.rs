@@ -3,7 +3,7 @@
 use std::{path::Path, rc::Rc, time::Duration};
 
 use gatepost_kernel::{Environment, random};
-use gatepost_keys::Token;
+use gatepost_keys::{Token, TokenFormat};
 use rand::{Rng, RngExt, SeedableRng, rngs::StdRng};
 
 use crate::{
@@ -262,7 +262,8 @@ impl Requests for Drawn {
             write_auth(buffer, &self.tokens[place]);
             return Kind::Valid;
         }
-        let unknown = Token::generate(Environment::Live, &mut random::rng()).into_secret();
+        let unknown =
+            Token::generate(&TokenFormat::default(), Environment::Live, &mut random::rng()).into_secret();
         let malformed = self.rng.next_u32().is_multiple_of(2);
         write_auth(buffer, if malformed { &unknown.expose()[..43] } else { unknown.expose() });
         Kind::Bad

@@ -1,8 +1,9 @@
 //! How the contract looks in the OpenAPI document: its envelopes, its errors, its headers.
 
+use gatepost_kernel::{Environment, PageRequest};
 use serde_json::{Map, Value, json};
 
-use crate::Contract;
+use crate::{Contract, EnvelopeStyle, Paging};
 
 /// In what a thing is answered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -132,165 +133,250 @@ impl Contract {
     /// The name and the schema of an envelope of `data`, which the document calls `view`; `stem` is what the names of its envelopes begin
     /// with.
     pub fn envelope_schema(
-        self,
+        &self,
         envelope: Envelope,
         stem: &str,
         view: &str,
         data: &Value,
     ) -> (String, Value) {
         let list = json!({ "type": "array", "items": data });
-        let (meta, links) = match envelope {
-            Envelope::Log => ("LogMeta", "LogLinks"),
-            _ => ("PageMeta", "PageLinks"),
+        let (suffix, about) = match envelope {
+            Envelope::Item => ("Item", format!("Response with one `{view}`.")),
+            Envelope::Several => ("List", format!("Response with several `{view}`s.")),
+            Envelope::Message => ("Message", format!("Response with a message and one `{view}`.")),
+            Envelope::Page => ("Page", format!("One page of `{view}`s.")),
+            Envelope::Log => ("Page", format!("One page of `{view}`s, by number or by cursor.")),
         };
-        let page =
-            json!({ "data": list, "meta": reference("schemas", meta), "links": reference("schemas", links) });
-        let page_members = json!(["data", "meta", "links"]);
-        let (suffix, about, properties, required) = match envelope {
-            Envelope::Item => {
-                ("Item", format!("Response with one `{view}`."), json!({ "data": data }), json!(["data"]))
-            }
-            Envelope::Several => (
-                "List",
-                format!("Response with several `{view}`s."),
-                json!({ "data": list }),
-                json!(["data"]),
-            ),
-            Envelope::Message => {
-                let message = json!({ "type": "string", "example": "Done successfully." });
-                let about = format!("Response with a message and one `{view}`.");
-                ("Message", about, json!({ "message": message, "data": data }), json!(["message", "data"]))
-            }
-            Envelope::Page => ("Page", format!("One page of `{view}`s."), page, page_members),
-            Envelope::Log => {
-                ("Page", format!("One page of `{view}`s, by number or by cursor."), page, page_members)
+        let mut members = match envelope {
+            Envelope::Item | Envelope::Message => vec![("data", data.clone())],
+            Envelope::Several => vec![("data", list)],
+            Envelope::Page | Envelope::Log => {
+                let of = if envelope == Envelope::Log { "Log" } else { "Page" };
+                let named = |part: &str| reference("schemas", &format!("{of}{part}"));
+                match self.paging {
+                    Paging::Pages => {
+                        vec![("data", list), ("meta", named("Meta")), ("links", named("Links"))]
+                    }
+                    Paging::ShortPages => vec![("data", list), ("meta", named("Meta"))],
+                    Paging::Offset => vec![("data", list), ("pagination", named("Pagination"))],
+                }
             }
         };
+        match self.envelope {
+            EnvelopeStyle::Success => members.insert(0, ("success", SUCCESS(true))),
+            EnvelopeStyle::Data if envelope == Envelope::Message => {
+                members.insert(0, ("message", json!({ "type": "string", "example": "Done successfully." })));
+            }
+            EnvelopeStyle::Data => {}
+        }
+        let required: Vec<&str> = members.iter().map(|(name, _)| *name).collect();
+        let properties: Map<String, Value> =
+            members.iter().map(|(name, schema)| ((*name).to_owned(), schema.clone())).collect();
         let schema =
             json!({ "type": "object", "description": about, "required": required, "properties": properties });
         (format!("{stem}{suffix}"), schema)
     }
 
     /// The schemas that envelopes and errors refer to.
-    pub fn schemas(self) -> Map<String, Value> {
-        let ordinal = |about: &str| integer(about, "int64", 0, json!(1));
-        let meta = json!({
-            "current_page": integer("Number of this page.", "int32", 1, json!(1)),
-            "from": nullable(ordinal("Position of the first item of this page in the list, starting at 1; null if the page is empty.")),
-            "last_page": integer("Number of the last page.", "int64", 1, json!(1)),
-            "per_page": { "type": "integer", "format": "int32", "minimum": 1, "maximum": 100, "description": "Maximum number of items per page.", "example": 25 },
-            "to": nullable(ordinal("Position of the last item of this page in the list; null if the page is empty.")),
-            "total": ordinal("Number of items in the whole list."),
-        });
-        let mut log_meta = meta.clone();
-        for name in ["current_page", "last_page", "total"] {
-            log_meta[name] = nullable(log_meta[name].take());
-        }
-        log_meta["next_cursor"] =
-            nullable(text("Cursor of the page that follows this one; null if there is none."));
-        let url = |about: &str| {
-            let mut url = text(about);
-            url["example"] = json!("https://api.example.com/api/v1/resource?page=1");
-            url
-        };
-        let links = json!({
-            "first": url("URL of the first page."),
-            "last": url("URL of the last page."),
-            "prev": nullable(text("URL of the previous page; null on the first.")),
-            "next": nullable(text("URL of the next page; null on the last.")),
-        });
-        let mut log_links = links.clone();
-        log_links["last"] = nullable(url("URL of the last page; null with a cursor."));
-        log_links["prev"] = nullable(text("URL of the previous page; null with a cursor."));
+    pub fn schemas(&self) -> Map<String, Value> {
+        let mut schemas = self.page_schemas();
+        schemas.extend(self.error_schemas());
+        schemas
+    }
 
-        let error = json!({
-            "error": { "type": "string", "description": "Stable, machine-readable error code.", "example": "not_found" },
-            "message": { "type": "string", "description": "Human-readable error message.", "example": "Resource not found." },
-            "request_id": { "type": "string", "description": "Id of the request, for support.", "example": "req_abc123def456" },
+    fn page_schemas(&self) -> Map<String, Value> {
+        let ordinal = |about: &str| integer(about, "int64", 0, json!(1));
+        let total = || ordinal("Number of items in the whole list.");
+        let size = json!({
+            "type": "integer", "format": "int32", "minimum": 1, "maximum": PageRequest::MAX_PER_PAGE,
+            "description": "Maximum number of items per page.", "example": self.default_per_page,
         });
-        let mut validation = error.clone();
-        validation["error"]["description"] =
-            json!("Error code: `validation_failed`, or `idempotency_key_reused` without `errors`.");
-        validation["error"]["example"] = json!("validation_failed");
-        validation["message"]["example"] = json!("The given data was invalid.");
-        validation["errors"] = json!({
+        let cursor = || nullable(text("Cursor of the page that follows this one; null if there is none."));
+        let by_cursor = "Position of a page in its log. With a cursor nothing is counted: then only \
+                         `per_page` and `next_cursor` are not null.";
+        let about = "Position of a page in its list.";
+        let logged = |mut meta: Value, counted: &[&str]| {
+            for name in counted {
+                meta[*name] = nullable(meta[*name].take());
+            }
+            meta["next_cursor"] = cursor();
+            meta
+        };
+        match self.paging {
+            Paging::Pages => {
+                let meta = json!({
+                    "current_page": integer("Number of this page.", "int32", 1, json!(1)),
+                    "from": nullable(ordinal("Position of the first item of this page in the list, starting at 1; null if the page is empty.")),
+                    "last_page": integer("Number of the last page.", "int64", 1, json!(1)),
+                    "per_page": size,
+                    "to": nullable(ordinal("Position of the last item of this page in the list; null if the page is empty.")),
+                    "total": total(),
+                });
+                let log_meta = logged(meta.clone(), &["current_page", "last_page", "total"]);
+                let url = |about: &str| {
+                    let mut url = text(about);
+                    let path = format!("https://api.example.com{}/resource?page=1", self.base_path);
+                    url["example"] = json!(path);
+                    url
+                };
+                let links = json!({
+                    "first": url("URL of the first page."),
+                    "last": url("URL of the last page."),
+                    "prev": nullable(text("URL of the previous page; null on the first.")),
+                    "next": nullable(text("URL of the next page; null on the last.")),
+                });
+                let mut log_links = links.clone();
+                log_links["last"] = nullable(url("URL of the last page; null with a cursor."));
+                log_links["prev"] = nullable(text("URL of the previous page; null with a cursor."));
+                Map::from_iter([
+                    object("PageMeta", about, meta),
+                    object("PageLinks", "URLs of other pages.", links),
+                    object("LogMeta", by_cursor, log_meta),
+                    object("LogLinks", "URLs of other pages of a log.", log_links),
+                ])
+            }
+            Paging::ShortPages => {
+                let page = integer("Number of this page.", "int32", 1, json!(1));
+                let meta = json!({ "page": page, "per_page": size, "total": total() });
+                let log_meta = logged(meta.clone(), &["page", "total"]);
+                Map::from_iter([object("PageMeta", about, meta), object("LogMeta", by_cursor, log_meta)])
+            }
+            Paging::Offset => {
+                let offset = integer("Number of items before the first of this page.", "int64", 0, json!(0));
+                let more =
+                    json!({ "type": "boolean", "description": "Whether items follow.", "example": false });
+                let page = json!({ "total": total(), "limit": size, "offset": offset, "has_more": more });
+                let log = logged(page.clone(), &["total", "offset"]);
+                let by_cursor = by_cursor.replace("per_page", "limit");
+                Map::from_iter([
+                    object("PagePagination", about, page),
+                    object("LogPagination", &by_cursor, log),
+                ])
+            }
+        }
+    }
+
+    fn error_schemas(&self) -> Map<String, Value> {
+        let code = |about: &str, core: &str| json!({ "type": "string", "description": about, "example": self.code_of(core) });
+        let message = |example: &str| json!({ "type": "string", "description": "Human-readable error message.", "example": example });
+        let request_id = json!({ "type": "string", "description": "Id of the request, for support.", "example": "req_abc123def456" });
+        let errors = json!({
             "type": "object",
             "propertyNames": { "type": "string" },
             "additionalProperties": { "type": "array", "items": { "type": "string" } },
             "description": "Every fault, by field.",
             "example": { "name": ["The name field is required."] },
         });
-        let mut limited = error.clone();
-        limited["error"]["description"] = json!("Error code, always `rate_limit_exceeded`.");
-        limited["error"]["example"] = json!("rate_limit_exceeded");
-        limited["message"]["example"] = json!("Too many requests. Please retry after 60 seconds.");
         let count = |about: &str, example: u64| integer(about, "int64", 0, json!(example));
-        limited["retry_after"] = count("Seconds to wait before the next request.", 60);
-        limited["limit"] = count("Limit that was reached.", 1000);
-        limited["remaining"] = count("Number of requests left, always 0.", 0);
-        limited["reset_at"] = json!({
-            "type": "string", "format": "date-time", "description": "Time at which the limit has room again.", "example": "2026-01-15T11:00:00Z",
-        });
-
-        let cursor = "Position of a page in its log. With a cursor nothing is counted: then only `per_page` and `next_cursor` are not null.";
-        let error_members = ["error", "message", "request_id"];
-        Map::from_iter([
-            object("PageMeta", "Position of a page in its list.", meta, None),
-            object("PageLinks", "URLs of other pages.", links, None),
-            object("LogMeta", cursor, log_meta, None),
-            object("LogLinks", "URLs of other pages of a log.", log_links, None),
-            object("ErrorBody", "An error response.", error, None),
-            object(
-                "ValidationErrorBody",
-                "An error response for invalid input.",
-                validation,
-                Some(&error_members),
+        let limits = [
+            ("retry_after", count("Seconds to wait before the next request.", 60)),
+            ("limit", count("Limit that was reached.", 1000)),
+            ("remaining", count("Number of requests left, always 0.", 0)),
+            (
+                "reset_at",
+                json!({
+                    "type": "string", "format": "date-time", "description": "Time at which the limit has room again.",
+                    "example": "2026-01-15T11:00:00Z",
+                }),
             ),
-            object("RateLimitErrorBody", "An error response for too many requests.", limited, None),
+        ];
+        let stable = "Stable, machine-readable error code.";
+        if self.envelope == EnvelopeStyle::Success {
+            let mut details = json!({ "errors": errors, "request_id": request_id });
+            for (name, member) in limits {
+                details[name] = member;
+            }
+            let details = json!({
+                "type": "object", "required": ["request_id"], "properties": details,
+                "description": "What there is to know beside, by the kind of error.",
+            });
+            let error = json!({
+                "type": "object", "required": ["code", "message", "details"],
+                "properties": { "code": code(stable, "not_found"), "message": message("Resource not found."), "details": details },
+            });
+            let body = json!({ "success": SUCCESS(false), "error": error });
+            return Map::from_iter([object("ErrorBody", "An error response.", body)]);
+        }
+        let error = json!({
+            "error": code(stable, "not_found"), "message": message("Resource not found."), "request_id": request_id,
+        });
+        let mut validation = error.clone();
+        let about = "Error code: `validation_failed`, or `idempotency_key_reused` without `errors`.";
+        validation["error"] = code(about, "validation_failed");
+        validation["message"] = message("The given data was invalid.");
+        validation["errors"] = errors;
+        let mut limited = error.clone();
+        limited["error"] = code("Error code, always `rate_limit_exceeded`.", "rate_limit_exceeded");
+        limited["message"] = message("Too many requests. Please retry after 60 seconds.");
+        for (name, member) in limits {
+            limited[name] = member;
+        }
+        let (name, mut validation) =
+            object("ValidationErrorBody", "An error response for invalid input.", validation);
+        validation["required"] = json!(["error", "message", "request_id"]);
+        Map::from_iter([
+            object("ErrorBody", "An error response.", error),
+            (name, validation),
+            object("RateLimitErrorBody", "An error response for too many requests.", limited),
         ])
     }
 
     /// The answers of errors that operations share, by name.
-    pub fn error_answers(self) -> Map<String, Value> {
-        let answer = |shared: &SharedError| {
-            let SharedError { name, status, about, code, message } = *shared;
-            let mut example = json!({ "error": code, "message": message, "request_id": "req_abc123def456" });
-            let mut schema = "ErrorBody";
-            let mut headers = self.answer_headers(true);
-            match status {
-                401 => headers["WWW-Authenticate"] = reference("headers", "Authenticate"),
-                422 => {
-                    schema = "ValidationErrorBody";
-                    example["errors"] = json!({ "name": ["The name field is required."] });
-                }
-                429 => {
-                    schema = "RateLimitErrorBody";
-                    for (member, value) in [
-                        ("retry_after", json!(60)),
-                        ("limit", json!(1000)),
-                        ("remaining", json!(0)),
-                        ("reset_at", json!("2026-01-15T11:00:00Z")),
-                    ] {
-                        example[member] = value;
-                    }
-                }
-                _ => {}
+    pub fn error_answers(&self) -> Map<String, Value> {
+        SHARED_ERRORS.iter().map(|shared| (shared.name.to_owned(), self.error_answer(shared))).collect()
+    }
+
+    fn error_answer(&self, shared: &SharedError) -> Value {
+        let SharedError { status, about, code, message, .. } = *shared;
+        let mut headers = self.answer_headers(true);
+        let (mut schema, mut more) = ("ErrorBody", Map::new());
+        match status {
+            401 => headers["WWW-Authenticate"] = reference("headers", "Authenticate"),
+            422 => {
+                schema = "ValidationErrorBody";
+                more.insert("errors".to_owned(), json!({ "name": ["The name field is required."] }));
             }
-            if matches!(status, 429 | 503) {
-                headers["Retry-After"] = reference("headers", "RetryAfter");
+            429 => {
+                schema = "RateLimitErrorBody";
+                more.extend([
+                    ("retry_after".to_owned(), json!(60)),
+                    ("limit".to_owned(), json!(1000)),
+                    ("remaining".to_owned(), json!(0)),
+                    ("reset_at".to_owned(), json!("2026-01-15T11:00:00Z")),
+                ]);
             }
-            let content =
-                json!({ "application/json": { "schema": reference("schemas", schema), "example": example } });
-            (name.to_owned(), json!({ "description": about, "headers": headers, "content": content }))
+            _ => {}
+        }
+        if matches!(status, 429 | 503) {
+            headers["Retry-After"] = reference("headers", "RetryAfter");
+        }
+        let (code, message) = (self.code_of(code), self.example_message(code, message));
+        more.insert("request_id".to_owned(), json!("req_abc123def456"));
+        let example = match self.envelope {
+            EnvelopeStyle::Success => {
+                schema = "ErrorBody";
+                json!({ "success": false, "error": { "code": code, "message": message, "details": more } })
+            }
+            EnvelopeStyle::Data => {
+                more.insert("error".to_owned(), json!(code));
+                more.insert("message".to_owned(), json!(message));
+                Value::Object(more)
+            }
         };
-        SHARED_ERRORS.iter().map(answer).collect()
+        let content =
+            json!({ "application/json": { "schema": reference("schemas", schema), "example": example } });
+        json!({ "description": about, "headers": headers, "content": content })
+    }
+
+    fn example_message(&self, code: &str, core: &str) -> String {
+        self.messages.get(code).map_or_else(|| core.to_owned(), |text| text.replace("{seconds}", "60"))
     }
 
     /// The headers that every answer has; that of a caller's workspace is not in answers to those who show no key.
-    pub fn answer_headers(self, is_public: bool) -> Value {
+    pub fn answer_headers(&self, is_public: bool) -> Value {
         let mut headers = json!({ "X-Request-ID": reference("headers", "RequestId") });
         if !is_public {
-            headers[WORKSPACE] = reference("headers", "Workspace");
+            headers[self.headers.workspace.shown.as_ref()] = reference("headers", "Workspace");
         }
         for (header, component) in LIMIT_HEADERS {
             headers[header] = reference("headers", component);
@@ -299,16 +385,17 @@ impl Contract {
     }
 
     /// Headers by the names of their components.
-    pub fn headers(self) -> Value {
+    pub fn header_components(&self) -> Value {
         let number = |description: &str, example: u64| json!({ "description": description, "schema": { "type": "integer", "format": "int64" }, "example": example });
         let text = |description: &str, example: &str| json!({ "description": description, "schema": { "type": "string" }, "example": example });
         let mut retry_after = number("Seconds to wait before trying again.", 5);
         retry_after["schema"] = json!({ "type": "integer" });
-        let link = "<https://api.example.com/api/v1/api-keys?page=2>; rel=\"next\"";
+        let place = self.paging.place_name();
+        let link = format!("<https://api.example.com{}/api-keys?{place}=2>; rel=\"next\"", self.base_path);
         json!({
             "RequestId": text("Id of the request, for support.", "req_abc123def456"),
             "Workspace": number("Numeric id of the workspace the API key belongs to.", 1),
-            "Link": text("Links to other pages (RFC 8288).", link),
+            "Link": text("Links to other pages (RFC 8288).", &link),
             "EntityTag": text("Version of the resource, for `If-Match`.", "\"64869e8b5c680\""),
             "Replayed": text("`true` when this is the kept answer of an earlier request.", "true"),
             "Authenticate": text("Authentication scheme to use.", "Bearer realm=\"gatepost\""),
@@ -322,11 +409,11 @@ impl Contract {
     }
 
     /// Parameters by the names of their components.
-    pub fn parameters(self) -> Value {
+    pub fn parameters(&self) -> Value {
         let header = |name: &str, about: &str, schema: Value| json!({ "name": name, "in": "header", "required": false, "description": about, "schema": schema });
         json!({
             "ActingWorkspace": header(
-                "X-Workspace-ID",
+                &self.headers.acting_workspace.shown,
                 "Id of the workspace to act on. Keys of the root workspace may name any, others only their own.",
                 json!({ "type": "integer", "format": "int64", "minimum": 1 }),
             ),
@@ -344,30 +431,45 @@ impl Contract {
     }
 
     /// The headers of forward auth that say whose key it is, but for its workspace.
-    pub fn key_headers(self) -> Value {
+    pub fn key_headers(&self) -> Value {
         let header =
             |description: &str, schema: Value| json!({ "description": description, "schema": schema });
         let text = json!({ "type": "string" });
+        let headers = &self.headers;
         json!({
-            "X-Gatepost-Environment": header("Environment the key belongs to.", text.clone()),
-            "X-Gatepost-Key-Id": header("Numeric id of the key.", json!({ "type": "integer", "format": "int64" })),
-            "X-Gatepost-Scopes": header("Scopes of the key, separated by blanks; left out beyond 4,096 bytes.", text),
+            headers.environment.shown.as_ref(): header("Environment the key belongs to.", text.clone()),
+            headers.key_id.shown.as_ref(): header("Numeric id of the key.", json!({ "type": "integer", "format": "int64" })),
+            headers.scopes.shown.as_ref(): header("Scopes of the key, separated by blanks; left out beyond 4,096 bytes.", text),
         })
+    }
+
+    /// Puts the contract's own names where texts of the document leave room for them: `{live_key}` is what a live key begins with, and
+    /// `{acting_workspace}` the header that names the workspace to act on.
+    pub fn fill(&self, document: &mut Value) {
+        match document {
+            Value::String(text) if text.contains('{') => {
+                *text = text
+                    .replace("{live_key}", self.tokens.head(Environment::Live))
+                    .replace("{acting_workspace}", &self.headers.acting_workspace.shown);
+            }
+            Value::Array(items) => items.iter_mut().for_each(|item| self.fill(item)),
+            Value::Object(members) => members.values_mut().for_each(|member| self.fill(member)),
+            _ => {}
+        }
     }
 }
 
-/// The header of the workspace that the key belongs to.
-const WORKSPACE: &str = "X-Gatepost-Workspace";
+/// The member that says whether it went well.
+const SUCCESS: fn(bool) -> Value = |succeeded| json!({ "type": "boolean", "enum": [succeeded], "description": "Whether the request succeeded.", "example": succeeded });
 
 /// A reference to a component.
 pub fn reference(kind: &str, name: &str) -> Value {
     json!({ "$ref": format!("#/components/{kind}/{name}") })
 }
 
-fn object(name: &str, about: &str, properties: Value, required: Option<&[&str]>) -> (String, Value) {
-    let all: Vec<&str> =
+fn object(name: &str, about: &str, properties: Value) -> (String, Value) {
+    let required: Vec<&str> =
         properties.as_object().into_iter().flatten().map(|(name, _)| name.as_str()).collect();
-    let required = required.unwrap_or(&all);
     let schema =
         json!({ "type": "object", "description": about, "required": required, "properties": properties });
     (name.to_owned(), schema)

@@ -1,14 +1,13 @@
 //! Errors as answers: in the core contract's exact shapes, or as RFC 9457 problems for callers who ask for them, and with the headers
 //! that say what to do about them.
 
-use actix_web::{
-    ResponseError,
-    http::header::{self, HeaderMap, HeaderValue},
-};
+use std::borrow::Cow;
+
+use actix_web::http::header::{self, HeaderMap, HeaderValue};
 use gatepost_kernel::{CalendarTime, Error, FieldErrors, JsonObject, RequestId, Result};
 use serde::{Serialize, Serializer, ser::SerializeMap};
 
-use crate::{ApiError, Contract, JSON, accept, to_json};
+use crate::{ApiError, Contract, EnvelopeStyle, JSON, LetterCase, accept, to_json};
 
 const PROBLEM_JSON: &str = "application/problem+json";
 
@@ -43,8 +42,30 @@ impl Serialize for ByField<'_> {
 
 #[derive(Serialize)]
 struct CoreError<'a> {
-    error: &'static str,
+    error: &'a str,
     message: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    errors: Option<ByField<'a>>,
+    #[serde(flatten)]
+    more: More<'a>,
+    request_id: &'a RequestId,
+}
+
+#[derive(Serialize)]
+struct FailedAnswer<'a> {
+    success: bool,
+    error: CodedError<'a>,
+}
+
+#[derive(Serialize)]
+struct CodedError<'a> {
+    code: &'a str,
+    message: &'a str,
+    details: Details<'a>,
+}
+
+#[derive(Serialize)]
+struct Details<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     errors: Option<ByField<'a>>,
     #[serde(flatten)]
@@ -98,7 +119,7 @@ struct Problem<'a> {
     title: &'a str,
     status: u16,
     detail: &'a str,
-    code: &'static str,
+    code: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     errors: Option<ByField<'a>>,
     #[serde(flatten)]
@@ -111,7 +132,7 @@ const RETRY_AFTER_SECONDS: u64 = 5;
 
 impl Contract {
     /// Says in the headers of an error what to do about it: how to authenticate, when to come again, what would be understood.
-    pub fn add_error(self, headers: &mut HeaderMap, error: &ApiError) {
+    pub fn add_error(&self, headers: &mut HeaderMap, error: &ApiError) {
         match error.inner() {
             ApiError::UseCase(Error::Unauthorized | Error::KeyRevoked | Error::KeyExpired) => {
                 headers
@@ -142,35 +163,65 @@ impl Contract {
 
     /// The media type and the body of an error.
     pub fn error(
-        self,
+        &self,
         error: &ApiError,
         format: ErrorFormat,
         request_id: &RequestId,
     ) -> Result<(&'static str, Vec<u8>)> {
-        let status = error.status_code();
-        let message = error.to_string();
+        let status = self.status(error);
+        let (code, message) = (self.code(error), self.message(error));
         let errors = match error {
             ApiError::UseCase(Error::Validation(errors)) => Some(ByField(errors)),
             _ => None,
         };
-        match (self, format) {
-            (_, ErrorFormat::Problem) => {
+        let more = More::of(error);
+        match (format, self.envelope) {
+            (ErrorFormat::Problem, _) => {
                 let problem = Problem {
                     r#type: "about:blank",
                     title: status.canonical_reason().unwrap_or("Error"),
                     status: status.as_u16(),
                     detail: &message,
-                    code: error.code(),
+                    code: &code,
                     errors,
-                    more: More::of(error),
+                    more,
                     request_id,
                 };
                 Ok((PROBLEM_JSON, to_json(&problem)?))
             }
-            (Self::Core, ErrorFormat::Contract) => {
-                let (error, more) = (error.code(), More::of(error));
-                Ok((JSON, to_json(&CoreError { error, message: &message, errors, more, request_id })?))
+            (ErrorFormat::Contract, EnvelopeStyle::Data) => {
+                Ok((JSON, to_json(&CoreError { error: &code, message: &message, errors, more, request_id })?))
             }
+            (ErrorFormat::Contract, EnvelopeStyle::Success) => {
+                let details = Details { errors, more, request_id };
+                let error = CodedError { code: &code, message: &message, details };
+                Ok((JSON, to_json(&FailedAnswer { success: false, error })?))
+            }
+        }
+    }
+
+    /// The code of an error.
+    pub fn code(&self, error: &ApiError) -> Cow<'_, str> {
+        self.code_of(error.code())
+    }
+
+    /// What a code of the core contract is called.
+    pub(crate) fn code_of<'e>(&'e self, core: &'e str) -> Cow<'e, str> {
+        match (self.error_names.get(core), self.error_codes) {
+            (Some(name), _) => Cow::Borrowed(name),
+            (None, LetterCase::Lower) => Cow::Borrowed(core),
+            (None, LetterCase::Upper) => Cow::Owned(core.to_ascii_uppercase()),
+        }
+    }
+
+    /// What an error says.
+    pub fn message(&self, error: &ApiError) -> String {
+        let Some(text) = self.messages.get(error.code()) else { return error.to_string() };
+        match error.inner() {
+            ApiError::UseCase(Error::RateLimited { retry_after_seconds, .. }) => {
+                text.replace("{seconds}", &retry_after_seconds.to_string())
+            }
+            _ => text.clone().into_owned(),
         }
     }
 }

@@ -1,121 +1,174 @@
 //! How everything looks on the wire: envelopes, errors, the names of headers.
 //!
-//! A handler hands over a typed value ([`Message`], [`NoContent`], an item, a page, an [`ApiError`]); the [`Contract`] turns it
-//! into bytes. Another face of the same platform is another variant here, and nothing else. The API and the gate before other
-//! services both answer by it, so their refusals are the same.
+//! A handler hands over a typed value ([`Message`], [`Deleted`], an item, a page, an [`ApiError`]); the [`Contract`] turns it
+//! into bytes, and into schemas for the document. All that tells one face of the platform from another is data in it. The API and
+//! the gate before other services both answer by it, so their refusals are the same.
 
 pub mod accept;
 pub mod document;
 mod error;
 mod error_answers;
+mod headers;
 mod limit_headers;
 mod pages;
 
-use std::borrow::Cow;
+use std::{borrow::Cow, collections::BTreeMap};
 
-use actix_web::{
-    http::header::{HeaderMap, HeaderName, HeaderValue},
-    web::Bytes,
-};
+use actix_web::http::StatusCode;
 use gatepost_app::Answer;
-use gatepost_kernel::{ApiKeyId, Environment, Error, Result};
-use serde::Serialize;
+use gatepost_kernel::{Error, PageRequest, Result};
+use gatepost_keys::TokenFormat;
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 pub use error::ApiError;
 pub use error_answers::ErrorFormat;
+pub use headers::{Header, Headers, REQUEST_ID};
 pub use limit_headers::{PlanHeaders, number};
-pub use pages::PageUrl;
-
-/// Ties an answer to its log lines and audit rows.
-pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+pub use pages::{PageUrl, Paging};
 
 const JSON: &str = "application/json";
 
-/// Which face the platform wears.
+/// A face of the platform.
+#[derive(Debug, Clone)]
+pub struct Contract {
+    /// Where the operations live, such as `/api/v1`.
+    pub base_path: Cow<'static, str>,
+    /// The headers whose names differ.
+    pub headers: Headers,
+    /// In what answers are wrapped.
+    pub envelope: EnvelopeStyle,
+    /// How the codes of errors are written.
+    pub error_codes: LetterCase,
+    /// Codes of errors that have another name, by that of the core contract.
+    pub error_names: BTreeMap<&'static str, Cow<'static, str>>,
+    /// What errors say, by the code of the core contract, where it is something else. `{seconds}` is how long to wait.
+    pub messages: BTreeMap<&'static str, Cow<'static, str>>,
+    /// Which statuses there are.
+    pub statuses: Statuses,
+    /// How lists are cut into pages.
+    pub paging: Paging,
+    /// How many items a page has if nothing is asked.
+    pub default_per_page: u32,
+    /// How the tokens of API keys begin.
+    pub tokens: TokenFormat,
+}
+
+/// In what answers are wrapped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Contract {
-    /// The core contract: `{"data":…}`, `{"message":…,"data":…}`, `{"error":…,"message":…}`.
-    Core,
+pub enum EnvelopeStyle {
+    /// `{"data":…}`, `{"message":…,"data":…}`, and `{"error":"code","message":…}`; some operations answer without it.
+    Data,
+    /// `{"success":true,"data":…}` around everything, and `{"success":false,"error":{"code":…,"message":…,"details":{…}}}`.
+    Success,
+}
+
+/// How a word is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LetterCase {
+    /// `not_found`
+    Lower,
+    /// `NOT_FOUND`
+    Upper,
+}
+
+/// Which statuses there are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Statuses {
+    /// All of HTTP's.
+    Full,
+    /// Neither 202, 204 and 207, which are 200, nor 409, 412, 422 and 428, which are 400.
+    Plain,
+}
+
+impl Statuses {
+    /// What a status is among those that there are.
+    pub fn of(self, status: u16) -> u16 {
+        match (self, status) {
+            (Self::Plain, 202 | 204 | 207) => 200,
+            (Self::Plain, 409 | 412 | 422 | 428) => 400,
+            _ => status,
+        }
+    }
 }
 
 impl Contract {
-    /// The request header that names the workspace to act on.
-    pub fn acting_workspace_header(self) -> HeaderName {
-        const CORE: HeaderName = HeaderName::from_static("x-workspace-id");
-        match self {
-            Self::Core => CORE,
-        }
-    }
-
-    /// The response header that names the workspace that the key belongs to.
-    pub fn workspace_header(self) -> HeaderName {
-        const CORE: HeaderName = HeaderName::from_static("x-gatepost-workspace");
-        match self {
-            Self::Core => CORE,
-        }
-    }
-
-    /// The response header of forward auth that names the environment of the key.
-    pub fn environment_header(self) -> HeaderName {
-        const CORE: HeaderName = HeaderName::from_static("x-gatepost-environment");
-        match self {
-            Self::Core => CORE,
-        }
-    }
-
-    /// The response header of forward auth that names the key.
-    pub fn key_id_header(self) -> HeaderName {
-        const CORE: HeaderName = HeaderName::from_static("x-gatepost-key-id");
-        match self {
-            Self::Core => CORE,
-        }
-    }
-
-    /// The response header of forward auth that lists the scopes of the key.
-    pub fn scopes_header(self) -> HeaderName {
-        const CORE: HeaderName = HeaderName::from_static("x-gatepost-scopes");
-        match self {
-            Self::Core => CORE,
-        }
-    }
-
-    /// The response headers in which forward auth says why it refuses: the code and the sentence of the error, for proxies that pass
-    /// on no body.
-    pub fn refusal_headers(self) -> [HeaderName; 2] {
-        const CORE: [HeaderName; 2] =
-            [HeaderName::from_static("x-gatepost-error"), HeaderName::from_static("x-gatepost-message")];
-        match self {
-            Self::Core => CORE,
-        }
-    }
-
-    /// Says in the headers of forward auth whose key it is that may pass, but for its workspace.
-    pub fn add_key(self, headers: &mut HeaderMap, key: ApiKeyId, environment: Environment, scopes: &Bytes) {
-        headers.insert(self.environment_header(), HeaderValue::from_static(environment.as_str()));
-        headers.insert(self.key_id_header(), number(key.0));
-        if let Some(scopes) =
-            HeaderValue::from_maybe_shared(scopes.clone()).ok().filter(|list| !list.is_empty())
-        {
-            headers.insert(self.scopes_header(), scopes);
+    /// The core contract.
+    pub fn core() -> Self {
+        Self {
+            base_path: Cow::Borrowed("/api/v1"),
+            headers: Headers::core(),
+            envelope: EnvelopeStyle::Data,
+            error_codes: LetterCase::Lower,
+            error_names: BTreeMap::new(),
+            messages: BTreeMap::new(),
+            statuses: Statuses::Full,
+            paging: Paging::Pages,
+            default_per_page: PageRequest::DEFAULT_PER_PAGE,
+            tokens: TokenFormat::default(),
         }
     }
 
     /// The body of an answer that shows one thing.
-    pub fn item<T: Serialize>(self, data: &T) -> Result<Vec<u8>> {
+    pub fn item<T: Serialize>(&self, data: &T) -> Result<Vec<u8>> {
         #[derive(Serialize)]
         struct Item<'a, T> {
             data: &'a T,
         }
-        match self {
-            Self::Core => to_json(&Item { data }),
+        match self.envelope {
+            EnvelopeStyle::Data => to_json(&Item { data }),
+            EnvelopeStyle::Success => self.success(data),
         }
+    }
+
+    /// The body of an answer that has no envelope where not everything has one.
+    pub fn plain<T: Serialize>(&self, data: &T) -> Result<Vec<u8>> {
+        match self.envelope {
+            EnvelopeStyle::Data => to_json(data),
+            EnvelopeStyle::Success => self.success(data),
+        }
+    }
+
+    /// Reads such a body, for who has asked.
+    ///
+    /// # Errors
+    /// If it is something else.
+    pub fn read_plain<T: DeserializeOwned>(&self, body: &[u8]) -> serde_json::Result<T> {
+        #[derive(Deserialize)]
+        struct Wrapped<T> {
+            data: T,
+        }
+        match self.envelope {
+            EnvelopeStyle::Data => serde_json::from_slice(body),
+            EnvelopeStyle::Success => serde_json::from_slice(body).map(|Wrapped { data }| data),
+        }
+    }
+
+    fn success<T: Serialize>(&self, data: &T) -> Result<Vec<u8>> {
+        #[derive(Serialize)]
+        struct Success<'a, T> {
+            success: bool,
+            data: &'a T,
+        }
+        to_json(&Success { success: true, data })
+    }
+
+    /// The status of an error.
+    pub fn status(&self, error: &ApiError) -> StatusCode {
+        let status = actix_web::ResponseError::status_code(error);
+        StatusCode::from_u16(self.statuses.of(status.as_u16())).unwrap_or(status)
+    }
+
+    fn answer(&self, status: u16, body: Vec<u8>, holds_secret: bool) -> Answer {
+        let status = self.statuses.of(status);
+        let content_type = if body.is_empty() { String::new() } else { JSON.to_owned() };
+        Answer { status, content_type, body, holds_secret, replayed: false }
     }
 }
 
 /// What a mutating operation can end in.
 pub trait IntoAnswer {
     /// The bytes of it.
-    fn into_answer(self, contract: Contract) -> Result<Answer>;
+    fn into_answer(self, contract: &Contract) -> Result<Answer>;
 }
 
 /// A sentence for people, and the thing that was made or changed.
@@ -144,22 +197,17 @@ impl<T> Message<T> {
 }
 
 impl<T: Serialize> IntoAnswer for Message<T> {
-    fn into_answer(self, contract: Contract) -> Result<Answer> {
+    fn into_answer(self, contract: &Contract) -> Result<Answer> {
         #[derive(Serialize)]
         struct Body<'a, T> {
             message: &'a str,
             data: &'a T,
         }
-        let body = match contract {
-            Contract::Core => to_json(&Body { message: &self.text, data: &self.data })?,
+        let body = match contract.envelope {
+            EnvelopeStyle::Data => to_json(&Body { message: &self.text, data: &self.data })?,
+            EnvelopeStyle::Success => contract.success(&self.data)?,
         };
-        Ok(Answer {
-            status: self.status,
-            content_type: JSON.to_owned(),
-            body,
-            holds_secret: self.holds_secret,
-            replayed: false,
-        })
+        Ok(contract.answer(self.status, body, self.holds_secret))
     }
 }
 
@@ -167,29 +215,35 @@ impl<T: Serialize> IntoAnswer for Message<T> {
 pub struct Accepted<T>(pub T);
 
 impl<T: Serialize> IntoAnswer for Accepted<T> {
-    fn into_answer(self, contract: Contract) -> Result<Answer> {
-        let (content_type, body) = (JSON.to_owned(), contract.item(&self.0)?);
-        Ok(Answer { status: 202, content_type, body, holds_secret: false, replayed: false })
+    fn into_answer(self, contract: &Contract) -> Result<Answer> {
+        Ok(contract.answer(202, contract.item(&self.0)?, false))
     }
 }
 
-/// A thing that has no envelope in any contract: 200.
+/// A thing that has no envelope where not everything has one: 200.
 pub struct Plain<T>(pub T);
 
 impl<T: Serialize> IntoAnswer for Plain<T> {
-    fn into_answer(self, _: Contract) -> Result<Answer> {
-        let (content_type, body) = (JSON.to_owned(), to_json(&self.0)?);
-        Ok(Answer { status: 200, content_type, body, holds_secret: false, replayed: false })
+    fn into_answer(self, contract: &Contract) -> Result<Answer> {
+        Ok(contract.answer(200, contract.plain(&self.0)?, false))
     }
 }
 
-/// Nothing to say: 204.
-pub struct NoContent;
+/// The thing with this id is gone: 204, or what says so where there is no such status.
+pub struct Deleted<I>(pub I);
 
-impl IntoAnswer for NoContent {
-    fn into_answer(self, _: Contract) -> Result<Answer> {
-        let (content_type, body) = (String::new(), Vec::new());
-        Ok(Answer { status: 204, content_type, body, holds_secret: false, replayed: false })
+impl<I: Serialize> IntoAnswer for Deleted<I> {
+    fn into_answer(self, contract: &Contract) -> Result<Answer> {
+        #[derive(Serialize)]
+        struct Gone<I> {
+            id: I,
+            deleted: bool,
+        }
+        let body = match contract.statuses {
+            Statuses::Full => Vec::new(),
+            Statuses::Plain => contract.item(&Gone { id: self.0, deleted: true })?,
+        };
+        Ok(contract.answer(204, body, false))
     }
 }
 

@@ -108,7 +108,7 @@ impl Text {
 impl Contract {
     /// Adds the headers; a caller without limits gets none. Where the caller's plan is known, its prepared values are used.
     pub fn add_limits(
-        self,
+        &self,
         headers: &mut HeaderMap,
         verdict: &Verdict,
         now: Timestamp,
@@ -117,14 +117,10 @@ impl Contract {
         let Some(shown) = verdict.shown() else { return };
         let of_key = verdict.workspace == Standings::default();
         let prepared = plan.filter(|_| of_key && verdict.refusal != Some(Refusal::Day));
-        match self {
-            Self::Core => {
-                let limit = prepared.and_then(|plan| plan.limit.clone());
-                headers.insert(LIMIT, limit.unwrap_or_else(|| number(shown.limit)));
-                headers.insert(REMAINING, number(shown.remaining));
-                headers.insert(RESET, number(shown.reset_at.rounded_up().as_seconds()));
-            }
-        }
+        let limit = prepared.and_then(|plan| plan.limit.clone());
+        headers.insert(LIMIT, limit.unwrap_or_else(|| number(shown.limit)));
+        headers.insert(REMAINING, number(shown.remaining));
+        headers.insert(RESET, number(shown.reset_at.rounded_up().as_seconds()));
         let mut text = Text::new();
         standing(&mut text, [MINUTE, DAY], [verdict.minute, verdict.day], now);
         if !of_key {
@@ -170,7 +166,7 @@ mod tests {
             lease_workspace_soon: false,
         };
         let mut headers = HeaderMap::new();
-        Contract::Core.add_limits(&mut headers, &verdict, Timestamp::from_micros(0), None);
+        Contract::core().add_limits(&mut headers, &verdict, Timestamp::from_micros(0), None);
         let max = u64::MAX;
         let policy = format!(
             "\"minute\";q={max};w=60, \"day\";q={max};w=86400, \

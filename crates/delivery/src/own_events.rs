@@ -81,7 +81,7 @@ own_events! {
 
 /// Data of an event about an API key.
 #[described(example = {
-    "id": 2, "name": "Mobile App Key", "prefix": "sk_live_abc", "environment": "live", "scopes": ["posts:read"],
+    "id": 2, "name": "Mobile App Key", "prefix": "{live_key}abc", "environment": "live", "scopes": ["posts:read"],
     "rate_limit_tier": "pro",
 })]
 #[derive(Debug, Clone)]
@@ -118,7 +118,7 @@ impl From<&ApiKey> for ApiKeyEventData {
 
 /// Data of an event about a rotated API key.
 #[described(example = {
-    "id": 3, "prefix": "sk_live_new", "rotated_from_id": 2, "grace_period_ends_at": "2026-01-16T10:30:00Z",
+    "id": 3, "prefix": "{live_key}new", "rotated_from_id": 2, "grace_period_ends_at": "2026-01-16T10:30:00Z",
 })]
 #[derive(Debug, Clone)]
 pub struct RotatedApiKeyEventData {

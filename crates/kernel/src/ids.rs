@@ -111,7 +111,8 @@ impl RequestId {
         let sound = (1..=64).contains(&id.len())
             && id.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-'));
         // It is echoed and logged, so a key pasted into the wrong header must not be kept.
-        let secret = id.starts_with("sk_live_") || id.starts_with("sk_test_") || id.starts_with("whsec_");
+        let names = |environment: &str| id.split('_').skip(1).any(|word| word == environment);
+        let secret = names("live") || names("test") || id.starts_with("whsec_");
         sound && !secret
     }
 

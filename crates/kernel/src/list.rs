@@ -5,8 +5,8 @@ use crate::Timestamp;
 /// Which page of a list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PageRequest {
-    /// From 1.
-    pub page: u32,
+    /// How many rows come before this page.
+    pub offset: u64,
     /// From 1 to [`PageRequest::MAX_PER_PAGE`].
     pub per_page: u32,
 }
@@ -19,20 +19,23 @@ impl PageRequest {
     /// The most rows that a caller can ask for.
     pub const MAX_PER_PAGE: u32 = 100;
 
-    /// How many rows come before this page.
-    pub fn offset(self) -> i64 {
-        i64::from(self.page - 1) * i64::from(self.per_page)
+    /// The largest offset that can be asked for, for the same reason.
+    pub const MAX_OFFSET: u32 = i32::MAX as u32;
+
+    /// The page with this number, from 1.
+    pub fn of_page(page: u32, per_page: u32) -> Self {
+        Self { offset: u64::from(page.saturating_sub(1)) * u64::from(per_page), per_page }
     }
 
-    /// How many rows this page can hold.
-    pub fn limit(self) -> i64 {
-        i64::from(self.per_page)
+    /// The number of the page, from 1.
+    pub fn page(self) -> u64 {
+        self.offset / u64::from(self.per_page.max(1)) + 1
     }
 }
 
 impl Default for PageRequest {
     fn default() -> Self {
-        Self { page: 1, per_page: Self::DEFAULT_PER_PAGE }
+        Self { offset: 0, per_page: Self::DEFAULT_PER_PAGE }
     }
 }
 

@@ -12,4 +12,4 @@ mod token;
 pub use allowlist::{IpAllowlist, normalize_address};
 pub use key::{ApiKey, KeyStatus, grace_end};
 pub use scope::{SCOPE_PATTERN, Scope, ScopeRef, ScopeSet};
-pub use token::{Token, TokenDigest, count_tokens};
+pub use token::{PrefixFault, Token, TokenDigest, TokenFormat};

@@ -13,7 +13,9 @@ pub fn expand(attribute: TokenStream, mut item: ItemStruct) -> Result<TokenStrea
     let (mut described, mut read, mut made) = (TokenStream::new(), TokenStream::new(), TokenStream::new());
     for Member { ident, name, about, ty, mut settings } in declared::members(&mut item.fields)? {
         if settings.take_word("flatten") {
-            described.extend(quote! { parameters.extend(<#ty as crate::query::ReadQuery>::parameters()); });
+            described.extend(
+                quote! { parameters.extend(<#ty as crate::query::ReadQuery>::parameters(contract)); },
+            );
             read.extend(quote! { let #ident = <#ty as crate::query::ReadQuery>::read(parameters); });
             made.extend(quote! { #ident: #ident?, });
             settings.end()?;
@@ -53,7 +55,8 @@ pub fn expand(attribute: TokenStream, mut item: ItemStruct) -> Result<TokenStrea
         #item
 
         impl crate::query::ReadQuery for #ident {
-            fn parameters() -> ::std::vec::Vec<crate::query::Parameter> {
+            fn parameters(contract: &::gatepost_contract::Contract) -> ::std::vec::Vec<crate::query::Parameter> {
+                let _ = contract;
                 let mut parameters = ::std::vec::Vec::new();
                 #described
                 parameters

@@ -36,6 +36,7 @@
   page();
   early.forEach(function (a) { track.apply(w, a); });
   fetch(base + 'config' + from, {credentials: 'omit'}).then(function (r) { return r.json(); }).then(function (c) {
+    c = c.data || c;
     off = !c.enabled || !c.sample_rate;
     config = c;
     queue.forEach(function (q) { off || send.apply(w, q); });

@@ -23,11 +23,11 @@ pub async fn make(app: &App, config: &Config, url: &str) -> Result<(), Failure> 
     if let Some(token) = &config.bootstrap_key {
         return with_given_key(app, token.clone()).await;
     }
-    let token = Token::generate(Environment::Live, &mut random::rng());
+    let token = Token::generate(app.token_format(), Environment::Live, &mut random::rng());
     if io::stdout().is_terminal() {
         let made = first_start::with_this_key(app, token, |_| Ok(())).await;
         if let Some(key) = made.map_err(|e| failure(&e))? {
-            greet(&key, url)?;
+            greet(&key, &format!("{url}{}", config.contract().base_path))?;
         }
         return Ok(());
     }
@@ -108,7 +108,7 @@ fn greet(key: &Secret, url: &str) -> io::Result<()> {
         "This database was empty. Here is the first API key; it can do everything and is shown only now:\n\n\
          export GATEPOST_KEY={}\n\n\
          Try it:\n\n\
-         curl -H \"Authorization: Bearer $GATEPOST_KEY\" {url}/api/v1/workspaces\n",
+         curl -H \"Authorization: Bearer $GATEPOST_KEY\" {url}/workspaces\n",
         key.expose()
     ))
 }

@@ -4,7 +4,7 @@ use gatepost_app::{App, Caller, UnitOfWork, keys::api_keys};
 use gatepost_kernel::{
     ApiKeyId, CalendarTime, Clock, Environment, SystemClock, WorkspaceId, chain, random, text,
 };
-use gatepost_keys::{ApiKey, ScopeSet, Token};
+use gatepost_keys::{ApiKey, ScopeSet, Token, TokenFormat};
 use serde_json::{Value, json};
 
 use crate::{Failure, cli::KeysCommand, config::Config, output, paging, serve};
@@ -55,7 +55,7 @@ pub async fn run(config: &Config, command: KeysCommand) -> Result<(), Failure> {
 
 /// Prints a token that no database knows yet.
 pub fn generate(environment: Environment, json: bool) -> Result<(), Failure> {
-    let token = Token::generate(environment, &mut random::rng()).into_secret();
+    let token = Token::generate(&TokenFormat::default(), environment, &mut random::rng()).into_secret();
     if json {
         output::json(&json!({ "environment": environment, "key": token.expose() }))?;
     } else {

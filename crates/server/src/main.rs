@@ -14,6 +14,7 @@ mod serve;
 mod telemetry;
 mod workspaces;
 
+use gatepost_api::Contract;
 use std::process::ExitCode;
 
 use crate::{
@@ -42,8 +43,8 @@ async fn run(cli: Cli) -> Result<ExitCode, Failure> {
     telemetry::start(cli.global.log.as_deref())?;
     if let Some(Command::Openapi { format }) = cli.command {
         output::json_pretty(&match format {
-            OpenapiFormat::V31 => gatepost_api::document(),
-            OpenapiFormat::V30 => gatepost_api::document_3_0(),
+            OpenapiFormat::V31 => gatepost_api::document(&Contract::core()),
+            OpenapiFormat::V30 => gatepost_api::document_3_0(&Contract::core()),
         })?;
         return Ok(ExitCode::SUCCESS);
     }

@@ -8,15 +8,15 @@ use gatepost_kernel::{Page, PageRequest, Result, Window};
 /// # Errors
 /// Those of `fetch`.
 pub async fn every<T>(fetch: impl AsyncFn(ListRequest) -> Result<Page<T>>) -> Result<Vec<T>> {
-    let mut request = PageRequest { page: 1, per_page: PageRequest::MAX_PER_PAGE };
+    let mut request = PageRequest { offset: 0, per_page: PageRequest::MAX_PER_PAGE };
     let mut items = Vec::new();
     loop {
         let page = fetch(ListRequest::of(Window::Page(request))).await?;
-        let last = page.last_page().unwrap_or(1);
+        let total = page.total.unwrap_or_default();
         items.extend(page.items);
-        if u64::from(request.page) >= last {
+        request.offset += u64::from(request.per_page);
+        if request.offset >= total {
             return Ok(items);
         }
-        request.page += 1;
     }
 }

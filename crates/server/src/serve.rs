@@ -176,6 +176,7 @@ pub async fn run(config: &Config) -> Result<(), Failure> {
 
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     let settings = Settings {
+        contract: config.contract(),
         public_url: config.public_url.clone(),
         cors_origins: config.cors_origins.clone(),
         docs: config.docs,

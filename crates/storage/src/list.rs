@@ -120,7 +120,7 @@ impl ListRequest {
 
     pub(crate) fn limit(&self) -> i64 {
         match self.window {
-            Window::Page(page) => page.limit(),
+            Window::Page(page) => i64::from(page.per_page),
             // One more, to know whether there is more.
             Window::After { per_page, .. } => i64::from(per_page) + 1,
         }
@@ -128,7 +128,7 @@ impl ListRequest {
 
     pub(crate) fn offset(&self) -> i64 {
         match self.window {
-            Window::Page(page) => page.offset(),
+            Window::Page(page) => i64::try_from(page.offset).unwrap_or(i64::MAX),
             Window::After { .. } => 0,
         }
     }
@@ -391,7 +391,7 @@ pub(crate) fn page<T>(
     let total = total.map(i64::unsigned_abs);
     let more = match (request.window, total) {
         _ if fitting.is_some() => true,
-        (Window::Page(page), Some(total)) => page.offset().unsigned_abs() + (items.len() as u64) < total,
+        (Window::Page(page), Some(total)) => page.offset + (items.len() as u64) < total,
         (window, _) => items.len() > window.per_page() as usize,
     };
     items.truncate(request.window.per_page() as usize);

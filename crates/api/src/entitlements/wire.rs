@@ -314,7 +314,7 @@ impl Described for EntitlementRefusal {
             let mut refusal = Object::new(about);
             refusal.take_in_optional(EntitlementDetails::object(schemas));
             refusal.take_in_optional(EntitlementCheckView::object(schemas));
-            refusal.take_in_schema(&Contract::Core.schemas()["ErrorBody"]);
+            refusal.take_in_schema(&Contract::core().schemas()["ErrorBody"]);
             refusal.examples(json!({
                 "error": "feature_limit_reached", "message": "You have reached your limit for this feature.",
                 "allowed": false, "current_usage": 100, "available": 0, "percentage": 100,

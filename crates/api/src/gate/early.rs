@@ -97,7 +97,7 @@ where
             Some(response) => Either::Left(ready(Ok(response.map_body(|_, body| EitherBody::right(body))))),
             None => Either::Right({
                 // The framework leaves the body of the answer out by itself.
-                if req.method() == Method::HEAD && !is_forward_auth(req.path()) {
+                if req.method() == Method::HEAD && !is_forward_auth(self.state.contract(), req.path()) {
                     req.head_mut().method = Method::GET;
                 }
                 self.behind
@@ -111,7 +111,10 @@ where
 impl<S> GateService<S> {
     fn answer(&self, req: &Request) -> Option<Response<NoBody>> {
         let settings = self.state.settings();
-        if !is_forward_auth(req.path()) || req.method() == Method::TRACE || settings.probes_only {
+        if !is_forward_auth(self.state.contract(), req.path())
+            || req.method() == Method::TRACE
+            || settings.probes_only
+        {
             return None;
         }
         let peer = req.peer_addr().map(|peer| peer.ip());
@@ -152,7 +155,7 @@ impl<S> GateService<S> {
         }
         contract.add_limits(headers, &passed.verdict, now, state.plan_headers(passed.plan));
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-        headers.insert(contract.workspace_header(), number(passed.workspace_id.0));
+        headers.insert(contract.headers.workspace.name.clone(), number(passed.workspace_id.0));
         contract.add_key(headers, passed.key_id, passed.environment, &passed.scope_list);
     }
 }

@@ -25,7 +25,7 @@ use crate::{
 ///
 /// Decides over status, address, scopes, limits and, if a feature is named, the workspace's entitlement in one step, and
 /// counts; nothing is counted when any part refuses. The answer is 200 either way: look at `valid`. Keys of the root workspace verify the keys of all
-/// workspaces, or of the one that `X-Workspace-ID` names.
+/// workspaces, or of the one that `{acting_workspace}` names.
 #[operation(post "/api-keys/verify", tag = "API keys", ok = "Decision on the API key", decides)]
 async fn verify_api_key(
     call: Call<ApiKeysVerify, NoQuery, VerifyApiKeyBody>,

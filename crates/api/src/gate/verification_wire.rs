@@ -30,7 +30,7 @@ texts! {
 
 /// An API key to verify.
 #[body(example = {
-    "key": "sk_live_abc123def456ghi789...", "scopes": ["posts:write"], "client_ip": "192.0.2.7", "cost": 1,
+    "key": "{live_key}abc123def456ghi789...", "scopes": ["posts:write"], "client_ip": "192.0.2.7", "cost": 1,
     "feature": "api_calls", "quantity": 1, "idempotency_key": "order-1234",
 })]
 pub struct VerifyApiKeyBody {

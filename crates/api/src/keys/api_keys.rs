@@ -7,7 +7,7 @@ use gatepost_app::{
         usage,
     },
 };
-use gatepost_contract::{Message, NoContent};
+use gatepost_contract::{Deleted, Message};
 use gatepost_kernel::ApiKeyId;
 use gatepost_macros::operation;
 
@@ -94,10 +94,10 @@ async fn update_api_key(
 ///
 /// The next request with it is refused. The last key that can manage the root workspace is not revoked (409).
 #[operation(delete "/api-keys/{id}", tag = "API keys", no_content = "The API key is revoked", if_match)]
-async fn revoke_api_key(call: Call<ApiKeysDelete>, id: ApiKeyId) -> Answer<NoContent> {
+async fn revoke_api_key(call: Call<ApiKeysDelete>, id: ApiKeyId) -> Answer<Deleted<ApiKeyId>> {
     call.mutate(async move |unit: &mut UnitOfWork<'_>| {
         api_keys::revoke(unit, id).await?;
-        Ok(NoContent)
+        Ok(Deleted(id))
     })
     .await
 }

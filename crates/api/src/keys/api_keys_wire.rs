@@ -21,7 +21,7 @@ const MAX_GRACE_PERIOD_HOURS: i64 = 168;
 
 /// A new API key, with its secret.
 #[view(example = {
-    "id": 2, "name": "Mobile App Key", "key": "sk_live_abc123def456ghi789...", "prefix": "sk_live_abc",
+    "id": 2, "name": "Mobile App Key", "key": "{live_key}abc123def456ghi789...", "prefix": "{live_key}abc",
     "scopes": ["posts:read", "users:read"], "rate_limit_tier": "pro", "allowed_ips": [],
     "expires_at": "2027-01-01T00:00:00Z", "created_at": "2026-01-15T10:30:00Z",
 })]
@@ -68,7 +68,7 @@ impl From<NewKey> for CreatedApiKeyView {
 
 /// The API key that a rotation created, with its secret.
 #[view(example = {
-    "id": 3, "name": "Mobile App Key", "key": "sk_live_new123key456...", "prefix": "sk_live_new",
+    "id": 3, "name": "Mobile App Key", "key": "{live_key}new123key456...", "prefix": "{live_key}new",
     "scopes": ["posts:read", "users:read"], "rate_limit_tier": "pro", "allowed_ips": [], "rotated_from_id": 2,
     "grace_period_ends_at": "2026-01-16T10:30:00Z", "created_at": "2026-01-15T10:30:00Z",
 })]

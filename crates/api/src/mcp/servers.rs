@@ -50,7 +50,7 @@ async fn list_mcp_tools(call: Call<McpRead, PageQuery>, id: McpServerId) -> Answ
 async fn call_mcp_tool(call: Call<McpCall, NoQuery, CallMcpToolBody>) -> Answer<Plain<McpToolResultView>> {
     let (body, call) = call.into_body();
     let contract = call.contract();
-    let render = move |answer| Plain(McpToolResultView::from(answer)).into_answer(contract);
+    let render = move |answer| Plain(McpToolResultView::from(answer)).into_answer(&contract);
     Ok(respond(mcp::call(call.app(), call.caller(), body?.into(), render).await?).into())
 }
 

@@ -2,7 +2,7 @@
 //! of members.
 
 use gatepost_contract::{
-    Contract,
+    Contract, EnvelopeStyle,
     document::{SHARED_ERRORS, reference},
 };
 use serde_json::{Value, json};
@@ -44,15 +44,19 @@ pub use version_3_0::document as document_3_0;
 )]
 struct Skeleton;
 
-/// The whole document, OpenAPI 3.1.
-pub fn document() -> Value {
+/// The whole document of a contract, OpenAPI 3.1.
+pub fn document(contract: &Contract) -> Value {
     // What operations answer, by operation, status and outcome; a test compares it with what they do.
-    collect(&serde_json::from_str(include_str!("outcomes.json")).unwrap_or_default())
+    let outcomes = match contract.envelope {
+        EnvelopeStyle::Data => serde_json::from_str(include_str!("outcomes.json")).unwrap_or_default(),
+        EnvelopeStyle::Success => Value::Null,
+    };
+    collect(contract, &outcomes)
 }
 
 /// The document with these examples of what operations answer, by operation, status and outcome.
-fn collect(outcomes: &Value) -> Value {
-    let (contract, mut schemas) = (Contract::Core, Schemas::default());
+fn collect(contract: &Contract, outcomes: &Value) -> Value {
+    let mut schemas = Schemas::default();
     let shapes: Vec<(&Operation, Shape)> =
         operations().map(|op| (op, (op.shape)(contract, &mut schemas))).collect();
     let webhooks = events::webhooks(&mut schemas);
@@ -65,26 +69,36 @@ fn collect(outcomes: &Value) -> Value {
     for (operation, shape) in &shapes {
         // A path of one thing that can be changed.
         let is_versioned = operations().any(|op| op.path == operation.path && op.method == "PATCH");
-        let described = describe(operation, shape, is_versioned, &components, &outcomes[operation.id]);
-        document["paths"][operation.full_path()][operation.method.as_str().to_lowercase()] = described;
+        let described =
+            describe(contract, operation, shape, is_versioned, &components, &outcomes[operation.id]);
+        document["paths"][operation.full_path(contract)][operation.method.as_str().to_lowercase()] =
+            described;
     }
     document["webhooks"] = webhooks;
     document["components"] = json!({
         "schemas": components,
         "responses": contract.error_answers(),
-        "headers": contract.headers(),
+        "headers": contract.header_components(),
         "parameters": contract.parameters(),
         "securitySchemes": {
             "bearer": { "type": "http", "scheme": "bearer", "description": "The API key as a bearer token." },
             "basic": { "type": "http", "scheme": "basic", "description": "The API key as the user name, with an empty password." },
         },
     });
+    contract.fill(&mut document);
     // In an order that does not hang on the order of declaration.
     document.sort_all_objects();
     document
 }
 
-fn describe(op: &Operation, shape: &Shape, is_versioned: bool, schemas: &Value, outcomes: &Value) -> Value {
+fn describe(
+    contract: &Contract,
+    op: &Operation,
+    shape: &Shape,
+    is_versioned: bool,
+    schemas: &Value,
+    outcomes: &Value,
+) -> Value {
     let Shape { input, path, .. } = shape;
     let in_path = path.iter().map(|(name, about, schema)| {
         json!({ "name": name, "in": "path", "required": true, "description": about, "schema": schema })
@@ -98,7 +112,7 @@ fn describe(op: &Operation, shape: &Shape, is_versioned: bool, schemas: &Value, 
     let in_headers = in_headers.into_iter().filter(|(applies, _)| *applies);
     let parameters = in_path.chain(in_query).chain(in_headers.map(|(_, name)| reference("parameters", name)));
     let security = if input.needs_key { json!([{ "bearer": [] }, { "basic": [] }]) } else { json!([]) };
-    let (status, about) = op.answer;
+    let (status, about) = (contract.statuses.of(op.answer.0), op.answer.1);
     let mut described = json!({
         "operationId": op.id,
         "tags": [op.tag],
@@ -106,7 +120,7 @@ fn describe(op: &Operation, shape: &Shape, is_versioned: bool, schemas: &Value, 
         "description": op.description().map_or_else(|| format!("{about}."), str::to_owned),
         "security": security,
         "parameters": Value::Array(parameters.collect()),
-        "responses": errors(op, shape),
+        "responses": errors(contract, op, shape),
     });
     if let Some(scope) = input.scope {
         described["x-required-scope"] = json!(scope.as_str());
@@ -116,7 +130,8 @@ fn describe(op: &Operation, shape: &Shape, is_versioned: bool, schemas: &Value, 
         add_examples(&mut content, schemas);
         described["requestBody"] = content;
     }
-    let mut answer = answer(op, shape, about, shape.answer.as_ref(), &outcomes[status.to_string()], schemas);
+    let mut answer =
+        answer(contract, op, shape, about, shape.answer.as_ref(), &outcomes[status.to_string()], schemas);
     if shape.is_page {
         answer["headers"]["Link"] = reference("headers", "Link");
     }
@@ -127,15 +142,17 @@ fn describe(op: &Operation, shape: &Shape, is_versioned: bool, schemas: &Value, 
         answer["headers"][name] = header.clone();
     }
     described["responses"][status.to_string()] = answer;
-    if let Some((about, schema)) = &shape.refusal {
+    if let Some((about, schema)) = shape.refusal.as_ref().filter(|_| contract.envelope == EnvelopeStyle::Data)
+    {
         described["responses"]["403"] =
-            self::answer(op, shape, about, Some(schema), &outcomes["403"], schemas);
+            self::answer(contract, op, shape, about, Some(schema), &outcomes["403"], schemas);
     }
     described
 }
 
 /// An answer of the operation's own.
 fn answer(
+    contract: &Contract,
     op: &Operation,
     shape: &Shape,
     about: &str,
@@ -144,7 +161,7 @@ fn answer(
     schemas: &Value,
 ) -> Value {
     let mut answer =
-        json!({ "description": about, "headers": Contract::Core.answer_headers(!shape.input.needs_key) });
+        json!({ "description": about, "headers": contract.answer_headers(!shape.input.needs_key) });
     if op.is_repeatable() {
         answer["headers"]["Idempotent-Replayed"] = reference("headers", "Replayed");
     }
@@ -169,7 +186,7 @@ fn content(schema: &Value) -> Value {
 }
 
 /// The errors that it shares with others, by status.
-fn errors(op: &Operation, shape: &Shape) -> Value {
+fn errors(contract: &Contract, op: &Operation, shape: &Shape) -> Value {
     let applies = |status| match status {
         400 | 413 | 415 => shape.input.body.is_some(),
         401 | 403 | 404 => shape.input.needs_key,
@@ -177,8 +194,15 @@ fn errors(op: &Operation, shape: &Shape) -> Value {
         412 => op.heeds_version,
         _ => true,
     };
-    let shared = SHARED_ERRORS.iter().filter(|error| applies(error.status));
-    shared.map(|error| (error.status.to_string(), reference("responses", error.name))).collect()
+    let mut errors = json!({});
+    for error in SHARED_ERRORS.iter().filter(|error| applies(error.status)) {
+        let status = contract.statuses.of(error.status).to_string();
+        // Where several have one status, the first stands for all.
+        if errors.get(&status).is_none() {
+            errors[status] = reference("responses", error.name);
+        }
+    }
+    errors
 }
 
 /// `create_api_key` says "API key created successfully."

@@ -3,12 +3,13 @@
 
 use std::collections::HashMap;
 
+use gatepost_contract::Contract;
 use serde_json::{Map, Value, json};
 
 /// The whole document, OpenAPI 3.0.
-pub fn document() -> Value {
+pub fn document(contract: &Contract) -> Value {
     // Where a member can be null and refers to a schema, 3.0 has no words for an example that is null.
-    let mut document = super::collect(&Value::Null);
+    let mut document = super::collect(contract, &Value::Null);
     if let Value::Object(members) = &mut document {
         members.remove("webhooks");
         members.remove("jsonSchemaDialect");

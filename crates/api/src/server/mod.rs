@@ -154,7 +154,7 @@ fn http<T: AsyncRead + AsyncWrite + Unpin + 'static>(
     gatepost_threads::wake_at_once();
     let origins = &state.settings().cors_origins;
     let app = App::new()
-        .wrap(Condition::new(!origins.is_empty(), cors(origins, operations())))
+        .wrap(Condition::new(!origins.is_empty(), cors(origins, operations(), state.contract())))
         .wrap(from_fn(send))
         .wrap(from_fn(respond))
         .configure(|config| configure(config, state));

@@ -9,7 +9,7 @@ use crate::scopes::{ApiKeysRead, WorkspacesRead};
 
 /// An API key, without its secret.
 #[view(example = {
-    "id": 1, "name": "Production API Key", "prefix": "sk_live_abc", "scopes": ["posts:read", "posts:write"],
+    "id": 1, "name": "Production API Key", "prefix": "{live_key}abc", "scopes": ["posts:read", "posts:write"],
     "rate_limit_tier": "pro", "allowed_ips": ["192.0.2.0/24"], "last_used_at": "2026-01-15T10:30:00Z",
     "created_at": "2026-01-01T00:00:00Z", "updated_at": "2026-01-01T00:00:00Z",
 })]

@@ -4,7 +4,7 @@ use gatepost_app::{
     UnitOfWork,
     tenants::workspaces::{self, ListWorkspaces},
 };
-use gatepost_contract::{Message, NoContent};
+use gatepost_contract::{Deleted, Message};
 use gatepost_kernel::WorkspaceId;
 use gatepost_macros::operation;
 
@@ -84,10 +84,10 @@ async fn update_workspace(
 ///
 /// All keys of the workspace stop working at once. The root workspace and the caller's own cannot be deleted.
 #[operation(delete "/workspaces/{id}", tag = "Workspaces", no_content = "The workspace is deleted", if_match)]
-async fn delete_workspace(call: Call<WorkspacesDelete>, id: WorkspaceId) -> Answer<NoContent> {
+async fn delete_workspace(call: Call<WorkspacesDelete>, id: WorkspaceId) -> Answer<Deleted<WorkspaceId>> {
     call.mutate(async move |unit: &mut UnitOfWork<'_>| {
         workspaces::delete(unit, id).await?;
-        Ok(NoContent)
+        Ok(Deleted(id))
     })
     .await
 }

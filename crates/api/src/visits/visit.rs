@@ -9,7 +9,7 @@ use actix_web::{
     http::header::{self, HeaderName},
 };
 use gatepost_app::{App, gate::limiter};
-use gatepost_contract::{ApiError, Plain};
+use gatepost_contract::{ApiError, Contract, Plain};
 use gatepost_kernel::{Error, Result};
 use gatepost_pixel::domain_of;
 use serde::Serialize;
@@ -47,8 +47,13 @@ impl<Q: ReadQuery, B: ReadBody> FromRequest for Visit<Q, B> {
 impl<Q: ReadQuery, B: ReadBody> Takes for Visit<Q, B> {
     const ACTS_ON_WORKSPACE: bool = false;
 
-    fn describe(schemas: &mut Schemas) -> Input {
-        Input { needs_key: false, scope: None, query: Q::parameters(), body: TakenBody::of::<B>(schemas) }
+    fn describe(contract: &Contract, schemas: &mut Schemas) -> Input {
+        Input {
+            needs_key: false,
+            scope: None,
+            query: Q::parameters(contract),
+            body: TakenBody::of::<B>(schemas),
+        }
     }
 }
 
@@ -61,7 +66,7 @@ impl<Q: ReadQuery, B: ReadBody> Visit<Q, B> {
         if let Some(refusal) = limiter::refusal(&verdict, state.app().now()) {
             return Err(refusal.into());
         }
-        let mut parameters = Parameters::new(req.query_string());
+        let mut parameters = Parameters::new(req.query_string()).paged_by(state.contract());
         let query = Q::read(&mut parameters);
         let faults = parameters.into_errors();
         let query = query.filter(|_| faults.is_empty()).ok_or(Error::Validation(faults))?;
@@ -115,7 +120,7 @@ impl<Q, B> Visit<Q, B> {
 
     /// Answers with a thing that has no envelope in any contract.
     pub fn plain<T: Serialize>(&self, data: &T) -> Answer<Plain<T>> {
-        let body = serde_json::to_vec(data).map_err(Error::failed("rendering an answer"))?;
+        let body = self.state.contract().plain(data)?;
         Ok(HttpResponse::Ok().content_type(header::ContentType::json()).body(body).into())
     }
 }

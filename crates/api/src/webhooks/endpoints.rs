@@ -4,7 +4,7 @@ use gatepost_app::{
     App, UnitOfWork, WebhookDelivery, WebhookEndpoint,
     webhooks::endpoints::{self, ListDeliveries, ListWebhooks},
 };
-use gatepost_contract::{IntoAnswer, Message, NoContent, Plain};
+use gatepost_contract::{Deleted, IntoAnswer, Message, Plain};
 use gatepost_kernel::{WebhookDeliveryId, WebhookEndpointId};
 use gatepost_macros::operation;
 
@@ -111,10 +111,13 @@ async fn update_webhook(
 ///
 /// Deliveries that are on their way to it fail.
 #[operation(delete "/webhooks/{id}", tag = "Webhooks", no_content = "The endpoint is deleted", if_match)]
-async fn delete_webhook(call: Call<WebhooksDelete>, id: WebhookEndpointId) -> Answer<NoContent> {
+async fn delete_webhook(
+    call: Call<WebhooksDelete>,
+    id: WebhookEndpointId,
+) -> Answer<Deleted<WebhookEndpointId>> {
     call.mutate(async move |unit: &mut UnitOfWork<'_>| {
         endpoints::delete(unit, id).await?;
-        Ok(NoContent)
+        Ok(Deleted(id))
     })
     .await
 }
@@ -144,7 +147,7 @@ async fn rotate_webhook_secret(
 #[operation(post "/webhooks/{id}/test", tag = "Webhooks", ok = "Result of the test delivery")]
 async fn test_webhook(call: Call<WebhooksWrite>, id: WebhookEndpointId) -> Answer<Plain<WebhookTestView>> {
     let contract = call.contract();
-    let render = move |tested| Plain(WebhookTestView::from(tested)).into_answer(contract);
+    let render = move |tested| Plain(WebhookTestView::from(tested)).into_answer(&contract);
     Ok(respond(endpoints::test(call.app(), call.caller(), id, render).await?).into())
 }
 

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use gatepost_app::{App, Caller, UnitOfWork, keys::api_keys};
 use gatepost_kernel::{ApiKeyId, Environment, Error, WorkspaceId};
-use gatepost_keys::{ScopeSet, Token};
+use gatepost_keys::{ScopeSet, Token, TokenFormat};
 use gatepost_test_support::{Engine, TestApp, both_engines};
 use reqwest::Method;
 use serde_json::json;
@@ -36,7 +36,7 @@ async fn make(app: &App, name: &str) -> (ApiKeyId, Token) {
     };
     let create = async move |unit: &mut UnitOfWork<'_>| api_keys::create(unit, input).await;
     let new = app.transact(&Caller::command_line(WorkspaceId::ROOT), create).await.expect("a key");
-    (new.key.id, Token::parse(new.secret.expose()).expect("a token"))
+    (new.key.id, Token::parse(&TokenFormat::default(), new.secret.expose()).expect("a token"))
 }
 
 async fn revoke(app: &App, id: ApiKeyId) {
@@ -151,7 +151,8 @@ async fn a_flood_of_unknown_tokens_costs_few_queries(app: TestApp) {
     app.app.catch_up().await.expect("the feed");
     let before = app.storage.times_asked();
     let mut rng = gatepost_kernel::random::rng();
-    let unknown: Vec<Token> = (0..5_000).map(|_| Token::generate(Environment::Live, &mut rng)).collect();
+    let unknown: Vec<Token> =
+        (0..5_000).map(|_| Token::generate(&TokenFormat::default(), Environment::Live, &mut rng)).collect();
     let ask = |token: &Token| {
         let (app, token) = (app.app.clone(), token.clone());
         tokio::spawn(async move { app.authenticate(&token, None).await.map(|_| ()) })

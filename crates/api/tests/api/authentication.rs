@@ -56,10 +56,14 @@ async fn what_is_no_key_is_unauthorized(app: TestApp) {
 
 fn unknown_token() -> String {
     use gatepost_kernel::Environment;
-    gatepost_keys::Token::generate(Environment::Live, &mut gatepost_kernel::random::rng())
-        .into_secret()
-        .expose()
-        .into()
+    gatepost_keys::Token::generate(
+        &gatepost_keys::TokenFormat::default(),
+        Environment::Live,
+        &mut gatepost_kernel::random::rng(),
+    )
+    .into_secret()
+    .expose()
+    .into()
 }
 
 async fn bearer_and_basic_are_accepted(app: TestApp) {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use gatepost_app::App;
 use gatepost_entitlements::{Access, Catalog, Plan};
-use gatepost_keys::Token;
+use gatepost_keys::{Token, TokenFormat};
 use gatepost_test_support::{Engine, Reply, TestApp, both_engines};
 use reqwest::Method;
 use serde_json::json;
@@ -73,7 +73,7 @@ both_engines! { Small:
 }
 
 fn token(key: &str) -> Token {
-    Token::parse(key).expect("a key")
+    Token::parse(&TokenFormat::default(), key).expect("a key")
 }
 
 fn headers(reply: &Reply) -> [&str; 5] {

@@ -209,7 +209,7 @@ fn ids(rows: &[Value]) -> Vec<String> {
 }
 
 async fn every_list_is_registered(app: TestApp) {
-    let document = gatepost_api::document();
+    let document = gatepost_api::document(&gatepost_api::Contract::core());
     let has_pages = |operation: &Value| {
         let parameters = operation["parameters"].as_array().cloned().unwrap_or_default();
         parameters.iter().any(|parameter| parameter["name"] == "per_page")

@@ -35,7 +35,7 @@ fn walk(value: &Value, visit: &mut impl FnMut(&Value)) {
 
 #[test]
 fn every_reference_resolves() {
-    let document = gatepost_api::document();
+    let document = gatepost_api::document(&gatepost_api::Contract::core());
     let mut count = 0;
     walk(&document, &mut |value| {
         if let Some(reference) = value.get("$ref").and_then(Value::as_str) {
@@ -49,7 +49,7 @@ fn every_reference_resolves() {
 
 #[test]
 fn every_operation_is_described() {
-    let document = gatepost_api::document();
+    let document = gatepost_api::document(&gatepost_api::Contract::core());
     let mut ids = BTreeSet::new();
     for (path, method, operation) in operations(&document) {
         let what = format!("{method} {path}");
@@ -106,7 +106,7 @@ fn every_operation_is_described() {
 /// Every operation of the core contract is there, with the scope that it names.
 #[test]
 fn the_core_contract_is_complete() {
-    let document = gatepost_api::document();
+    let document = gatepost_api::document(&gatepost_api::Contract::core());
     let mut there = operations(&document);
     there.iter_mut().for_each(|(path, ..)| *path = path.trim_start_matches("/api/v1").to_owned());
     // Names of parameters are ours to choose.
@@ -131,7 +131,7 @@ fn the_core_contract_is_complete() {
 
 #[test]
 fn what_generators_stumble_over_is_not_there() {
-    let document = gatepost_api::document();
+    let document = gatepost_api::document(&gatepost_api::Contract::core());
     assert_eq!(document["openapi"], "3.1.0");
     assert_eq!(document["info"]["license"]["identifier"], "MIT OR Apache-2.0");
     for (path, method, operation) in operations(&document) {
@@ -155,7 +155,10 @@ fn what_generators_stumble_over_is_not_there() {
 
 #[test]
 fn the_older_document_speaks_the_older_language() {
-    let (document, older) = (gatepost_api::document(), gatepost_api::document_3_0());
+    let (document, older) = (
+        gatepost_api::document(&gatepost_api::Contract::core()),
+        gatepost_api::document_3_0(&gatepost_api::Contract::core()),
+    );
     assert_eq!(older["openapi"], "3.0.3");
     assert!(older.get("webhooks").is_none());
     let ids = |document: &Value| {
@@ -214,7 +217,7 @@ async fn what_endpoints_receive_is_what_is_described(app: TestApp) {
     }
     told.wait_for(1).await;
 
-    let document = gatepost_api::document();
+    let document = gatepost_api::document(&gatepost_api::Contract::core());
     let resolve = |value: &Value| {
         let reference =
             value["$ref"].as_str().expect("a reference").strip_prefix('#').expect("within").to_owned();

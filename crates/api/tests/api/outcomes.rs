@@ -81,7 +81,7 @@ async fn every_example_is_an_answer() {
     let body = json!({ "feature": "posts", "quantity": 3 });
     outcomes.add("release_entitlement", "released", app.post(&tenant, "/entitlements/release", &body).await);
 
-    let document = gatepost_api::document();
+    let document = gatepost_api::document(&gatepost_api::Contract::core());
     let mut shown = json!({});
     let items = document["paths"].as_object().into_iter().flatten().filter_map(|(_, item)| item.as_object());
     for (_, operation) in items.flatten() {

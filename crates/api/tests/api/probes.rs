@@ -45,7 +45,10 @@ async fn fixed_documents_are_bytes_with_a_tag() {
         let reply = app.send(app.request(Method::GET, path)).await;
         assert!(reply.header("cache-control").starts_with("public, max-age="), "{path}");
     }
-    assert_eq!(app.send(app.request(Method::GET, "/openapi.json")).await.json, gatepost_api::document());
+    assert_eq!(
+        app.send(app.request(Method::GET, "/openapi.json")).await.json,
+        gatepost_api::document(&gatepost_api::Contract::core())
+    );
 }
 
 /// A meter of their own: reading them spends nothing else, and nothing else keeps anybody from the probes.

@@ -96,7 +96,7 @@ struct Operation {
 }
 
 fn all() -> Vec<Operation> {
-    operations(&gatepost_api::document())
+    operations(&gatepost_api::document(&gatepost_api::Contract::core()))
         .into_iter()
         // It says only whether the caller's own key may pass; it reads and changes no row of anybody's.
         .filter(|(_, _, operation)| {

@@ -109,7 +109,7 @@ impl App {
         now: Timestamp,
         status: u16,
     ) -> Option<Passed> {
-        let digest = TokenDigest::of(token)?;
+        let digest = TokenDigest::of(self.token_format(), token)?;
         let decision = self.auth_cache().with(&digest, now, |state, facts, meter, unwritten| {
             let may = environment.admits(state.environment)
                 && facts.status(now) == KeyStatus::Active

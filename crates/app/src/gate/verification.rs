@@ -109,7 +109,7 @@ pub async fn verify(app: &App, caller: &Caller, input: Verification) -> Result<V
         check_usable(app.catalog(), &used.feature)?;
     }
     let none = Verified { code: Code::NotFound, principal: None, limits: None, entitlement: None };
-    let Some(token) = Token::parse(input.token.expose()) else { return Ok(none) };
+    let Some(token) = Token::parse(app.token_format(), input.token.expose()) else { return Ok(none) };
     let Some(principal) = app.principal(token.digest()).await? else { return Ok(none) };
     // The platform sees every tenant's keys, unless it acts on one of them.
     let acts_on_all = caller.is_root() && caller.workspace_id().is_root();

@@ -150,7 +150,7 @@ pub async fn get(
 /// and for a live key asked for by a test key; [`Error::FeatureLimitReached`] at the plan's number of keys; [`Error::Validation`].
 pub async fn create(unit: &mut UnitOfWork<'_>, input: CreateApiKey) -> Result<NewKey> {
     let environment = input.environment.unwrap_or(unit.caller().environment());
-    let token = Token::generate(environment, &mut random::rng());
+    let token = Token::generate(unit.app().token_format(), environment, &mut random::rng());
     create_with(unit, input, token).await
 }
 
@@ -292,7 +292,7 @@ pub async fn rotate(unit: &mut UnitOfWork<'_>, id: ApiKeyId, grace: Duration) ->
         may_give_tier(&own, unit.catalog(), old.rate_limit_tier.as_ref().unwrap_or(&workspace.tier))?;
     }
     let grace_period_ends_at = grace_end(unit.now, grace, old.expires_at);
-    let token = Token::generate(old.environment, &mut random::rng());
+    let token = Token::generate(unit.app().token_format(), old.environment, &mut random::rng());
     let new = insert(unit, token, |token, now| NewApiKey {
         workspace_id: old.workspace_id,
         environment: old.environment,

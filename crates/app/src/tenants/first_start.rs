@@ -16,7 +16,7 @@ use crate::{
 /// # Errors
 /// [`gatepost_kernel::Error::Unavailable`].
 pub async fn with_first_key(app: &App) -> Result<Option<Secret>> {
-    let token = Token::generate(Environment::Live, &mut random::rng());
+    let token = Token::generate(app.token_format(), Environment::Live, &mut random::rng());
     with_this_key(app, token, |_| Ok(())).await
 }
 

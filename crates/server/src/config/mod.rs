@@ -13,11 +13,11 @@ use std::{
 };
 
 use base64::{Engine, prelude::BASE64_STANDARD};
-use gatepost_api::{PlainHttp, TlsIdentity};
+use gatepost_api::{Contract, PlainHttp, TlsIdentity};
 use gatepost_egress::Rules;
 use gatepost_entitlements::Catalog;
 use gatepost_kernel::{Environment, Secret, chain};
-use gatepost_keys::Token;
+use gatepost_keys::{Token, TokenFormat};
 use gatepost_sealing::Vault;
 use gatepost_storage::DatabaseUrl;
 use gatepost_webhooks::RetrySchedule;
@@ -186,11 +186,17 @@ impl Config {
 }
 
 impl Config {
+    /// The face that the platform wears.
+    pub fn contract(&self) -> Contract {
+        Contract::core()
+    }
+
     /// What the application is told.
     pub fn app_settings(&self) -> gatepost_app::Settings {
         let default = gatepost_app::Settings::default();
         gatepost_app::Settings {
             catalog: self.catalog.clone(),
+            token_format: self.contract().tokens,
             anonymous_per_minute: self.anonymous_per_minute.unwrap_or(default.anonymous_per_minute),
             upgrade_url: self.upgrade_url.clone(),
             meter_requests: self.meter_requests.clone(),
@@ -219,7 +225,8 @@ fn read_secret_keys(text: &Secret) -> Result<Vec<[u8; SECRET_KEY_LEN]>, Failure>
 
 /// A key that may be the first of a database. The text is not repeated.
 fn read_bootstrap_key(text: &Secret) -> Result<Token, Failure> {
-    let token = Token::parse(text.expose()).filter(|token| token.environment() == Environment::Live);
+    let token = Token::parse(&TokenFormat::default(), text.expose())
+        .filter(|token| token.environment() == Environment::Live);
     token.ok_or_else(|| {
         "GATEPOST_BOOTSTRAP_KEY: expected a live API key such as `gatepost keys generate` prints".into()
     })

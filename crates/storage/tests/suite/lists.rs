@@ -45,7 +45,7 @@ async fn list(db: &Db, page: u32) -> (Vec<i64>, u64) {
     let created_at = API_KEY_SORTS.iter().find(|key| key.name == "created_at").expect("a sort key");
     let request = ListRequest {
         order: vec![(*created_at, Direction::Ascending)],
-        ..ListRequest::of(Window::Page(PageRequest { page, per_page: PER_PAGE }))
+        ..ListRequest::of(Window::Page(PageRequest::of_page(page, PER_PAGE)))
     };
     let list = async move |mut tx: Tx<'_>| tx.api_key_list(filter, &request).await;
     let page = db.storage.read_snapshot::<_, StorageError, _>(list).await.expect("a page");
@@ -101,7 +101,7 @@ async fn a_search_of_sqlite_reads_the_words_of_its_owner_alone() {
     let db = Db::start(Engine::Sqlite).await.with_root().await;
     let request = |word: &str| ListRequest {
         search: Some(vec![word.to_owned()]),
-        ..ListRequest::of(Window::Page(PageRequest { page: 1, per_page: 10 }))
+        ..ListRequest::of(Window::Page(PageRequest::of_page(1, 10)))
     };
     let (of_keys, of_endpoints, of_workspaces) = (request("key"), request("endpoint"), request("root"));
     let search = async move |mut tx: Tx<'_>| {

@@ -10,7 +10,7 @@ mod schema;
 mod states;
 
 use gatepost_kernel::{Environment, JsonObject, Timestamp, WorkspaceId};
-use gatepost_keys::{IpAllowlist, ScopeSet, Token};
+use gatepost_keys::{IpAllowlist, ScopeSet, Token, TokenFormat};
 use gatepost_storage::{Engine, NewApiKey, NewWorkspace, Result, Storage, StorageError, Tx};
 use gatepost_test_support::TestDatabase;
 use rand::{SeedableRng, rngs::StdRng};
@@ -61,7 +61,8 @@ fn workspace(slug: &str, id: Option<WorkspaceId>) -> NewWorkspace {
 
 /// A key; each number makes a different one.
 fn key(number: u64) -> NewApiKey {
-    let token = Token::generate(Environment::Live, &mut StdRng::seed_from_u64(number));
+    let token =
+        Token::generate(&TokenFormat::default(), Environment::Live, &mut StdRng::seed_from_u64(number));
     NewApiKey {
         workspace_id: WorkspaceId::ROOT,
         environment: Environment::Live,

@@ -26,7 +26,7 @@ both_engines! { Db:
 }
 
 fn page_of(page: u32, per_page: u32) -> ListRequest {
-    ListRequest::of(Window::Page(PageRequest { page, per_page }))
+    ListRequest::of(Window::Page(PageRequest::of_page(page, per_page)))
 }
 
 fn newest_first(sorts: &[SortKey]) -> ListRequest {

@@ -117,9 +117,8 @@ struct PageArguments {
 
 impl PageArguments {
     fn request(&self, sorts: &'static [SortKey], direction: Direction) -> ListRequest {
-        let default = PageRequest::default();
-        let page = self.page.unwrap_or(default.page);
-        let page = PageRequest { page, per_page: self.per_page.unwrap_or(default.per_page) };
+        let per_page = self.per_page.unwrap_or(PageRequest::DEFAULT_PER_PAGE);
+        let page = PageRequest::of_page(self.page.unwrap_or(1), per_page);
         let created = sorts.iter().find(|key| key.name == "created_at");
         let order = created.map(|key| (*key, direction)).into_iter().collect();
         ListRequest { order, ..ListRequest::of(Window::Page(page)) }
