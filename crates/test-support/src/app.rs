@@ -10,13 +10,16 @@ use gatepost_api::{Settings, State, serve};
 use gatepost_app::{App, tenants::first_start};
 use gatepost_delivery::Dispatcher;
 use gatepost_egress::{Egress, Resolve, Rules};
-use gatepost_kernel::{ManualClock, Timestamp};
+use gatepost_kernel::{Environment, ManualClock, Timestamp};
 use gatepost_sealing::Vault;
 use gatepost_storage::{Engine, Storage};
 use reqwest::{Method, RequestBuilder, StatusCode, header::HeaderMap};
 use serde_json::Value;
 
-use crate::TestDatabase;
+use crate::{
+    TestDatabase,
+    face::{Face, mirror},
+};
 
 /// The instant at which a test's clock begins.
 const BEGINNING: &str = "2026-01-15T10:30:00Z";
@@ -35,6 +38,8 @@ pub struct TestApp {
     pub app: App,
     /// Sends requests.
     pub client: reqwest::Client,
+    /// How it is spoken with.
+    pub face: Face,
     database: TestDatabase,
 }
 
@@ -98,6 +103,15 @@ impl TestApp {
         Self::start_with(engine, Settings::default(), gatepost_app::Settings::default()).await
     }
 
+    /// The same in the contract that is the core's mirror.
+    ///
+    /// # Panics
+    /// If anything of it does not start.
+    pub async fn start_as_mirror(engine: Engine) -> Self {
+        let settings = Settings { contract: mirror(), ..Settings::default() };
+        Self::start_with(engine, settings, gatepost_app::Settings::default()).await
+    }
+
     /// The same with settings and plans.
     ///
     /// # Panics
@@ -121,6 +135,9 @@ impl TestApp {
         delivery: gatepost_delivery::Settings,
     ) -> Self {
         crate::watch::start();
+        let face = Face::new(settings.contract.clone());
+        let token_format = settings.contract.tokens.clone();
+        let app_settings = gatepost_app::Settings { token_format, ..app_settings };
         let database = TestDatabase::create(engine);
         let storage = database.open().await;
         let clock = Arc::new(ManualClock::at(Timestamp::parse(BEGINNING).expect("an instant")));
@@ -148,7 +165,24 @@ impl TestApp {
         tokio::spawn(server);
         tokio::spawn(app.clone().follow_changes());
         let client = crate::http_client(None);
-        Self { address, root_key: key.expose().to_owned(), clock, storage, app, client, database }
+        let root_key = key.expose().to_owned();
+        Self { address, root_key, clock, storage, app, client, face, database }
+    }
+
+    /// What its live keys begin with.
+    pub fn live_head(&self) -> &str {
+        self.face.contract().tokens.head(Environment::Live)
+    }
+
+    /// Asserts that an answer has this sentence, where answers have any.
+    ///
+    /// # Panics
+    /// If it says something else.
+    #[track_caller]
+    pub fn says(&self, answer: &Value, sentence: &str) {
+        if !self.face.is_another() {
+            assert_eq!(answer["message"], sentence);
+        }
     }
 
     /// The address of its database.
@@ -166,10 +200,15 @@ impl TestApp {
     /// # Panics
     /// If there is none.
     pub async fn send(&self, request: RequestBuilder) -> Reply {
-        let response = request.send().await.expect("an answer");
-        let (status, headers) = (response.status(), response.headers().clone());
+        let mut request = request.build().expect("a request");
+        self.face.ask(&mut request);
+        let (method, url) = (request.method().clone(), request.url().clone());
+        let response = self.client.execute(request).await.expect("an answer");
+        let (status, mut headers) = (response.status(), response.headers().clone());
         let text = response.text().await.expect("a body");
         let json = serde_json::from_str(&text).unwrap_or(Value::Null);
+        let (status, json) = self.face.read((&method, &url), status, &mut headers, json);
+        let text = if status == StatusCode::NO_CONTENT { String::new() } else { text };
         let mut reply = Reply { status, headers, text, json };
         reply.take_request_id();
         reply

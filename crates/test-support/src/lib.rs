@@ -3,6 +3,7 @@
 
 mod app;
 mod database;
+mod face;
 mod http;
 mod name_server;
 mod postgres;
@@ -11,7 +12,9 @@ mod watch;
 
 pub use app::{Reply, TestApp};
 pub use database::TestDatabase;
+pub use face::{Face, mirror};
 pub use gatepost_delivery::Settings as DeliverySettings;
+
 /// How many tokens of the core contract are in `text`.
 pub fn count_tokens(text: &[u8]) -> usize {
     gatepost_keys::TokenFormat::default().count(text)
@@ -42,4 +45,23 @@ macro_rules! both_engines {
             }
         }
     )*};
+}
+
+/// The same as [`both_engines!`], and once more on SQLite in the contract that is the core's mirror.
+#[macro_export]
+macro_rules! every_face {
+    ($subject:ident: $($name:ident),* $(,)?) => {
+        $crate::both_engines! { $subject: $($name),* }
+
+        mod mirror {
+            use super::$subject as Subject;
+
+            $(
+                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn $name() {
+                    super::$name(Subject::start_as_mirror($crate::Engine::Sqlite).await).await;
+                }
+            )*
+        }
+    };
 }

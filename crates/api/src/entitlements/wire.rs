@@ -79,7 +79,7 @@ pub struct CheckEntitlementQuery {
 
 /// Usage of a feature to record or release.
 #[body(example = {
-    "feature": "api_calls", "quantity": 1, "idempotency_key": "order-1234", "metadata": {"endpoint": "/api/v1/posts"},
+    "feature": "api_calls", "quantity": 1, "idempotency_key": "order-1234", "metadata": {"endpoint": "{base_path}/posts"},
 })]
 pub struct UseEntitlementBody {
     /// Key of the feature

@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use gatepost_kernel::{Environment, Owner, WorkspaceId};
 use gatepost_storage::{ListRequest, StorageError, Tx};
-use gatepost_test_support::{TestApp, both_engines};
+use gatepost_test_support::{TestApp, every_face};
 use serde_json::{Value, json};
 
-both_engines! { TestApp:
+every_face! { TestApp:
     made_and_read,
     changed,
     revoked,
@@ -27,11 +27,12 @@ async fn made_and_read(app: TestApp) {
         "expires_at": "2027-01-01T00:00:00Z", "allowed_ips": ["192.0.2.1", "10.1.1.1/8"]
     });
     let made = app.post(&app.root_key, "/api-keys", &body).await.expect(201);
-    assert_eq!(made["message"], "API key created successfully.");
+    app.says(&made, "API key created successfully.");
     let data = &made["data"];
     let key = data["key"].as_str().expect("the secret");
-    assert!(key.starts_with("sk_live_") && key.len() == 44, "the form of a key");
-    assert_eq!(data["prefix"].as_str(), Some(&key[..11]));
+    let head = app.live_head();
+    assert!(key.starts_with(head) && key.len() == head.len() + 36, "the form of a key");
+    assert_eq!(data["prefix"].as_str(), Some(&key[..head.len() + 3]));
     for (member, value) in [
         ("id", json!(2)),
         ("name", json!("Mobile App Key")),
@@ -131,7 +132,7 @@ async fn rotated_with_grace(app: TestApp) {
     // No body, no Content-Type: 24 hours.
     let request = app.request(reqwest::Method::POST, &format!("/api/v1/api-keys/{id}/rotate"));
     let rotated = app.send(request.bearer_auth(&app.root_key)).await.expect(200);
-    assert_eq!(rotated["message"], "API key rotated successfully.");
+    app.says(&rotated, "API key rotated successfully.");
     let data = &rotated["data"];
     assert_eq!(data["grace_period_ends_at"], "2026-01-16T10:30:00.000000Z");
     for (member, value) in [
@@ -146,7 +147,8 @@ async fn rotated_with_grace(app: TestApp) {
         assert_eq!(data[member], value, "{member}");
     }
     let new = data["key"].as_str().expect("the secret");
-    assert!(new.starts_with("sk_test_") && new != old, "a key of the same environment");
+    let head = app.face.contract().tokens.head(Environment::Test);
+    assert!(new.starts_with(head) && new != old, "a key of the same environment");
     let before = app.get(&app.root_key, &format!("/api-keys/{id}")).await.expect(200);
     assert_eq!(before["data"]["rotated_to_id"], data["id"]);
     app.clock.advance(Duration::from_secs(24 * 3_600 - 1));

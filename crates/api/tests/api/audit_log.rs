@@ -1,10 +1,10 @@
 //! `/audit-log`
 
-use gatepost_test_support::{TestApp, both_engines};
+use gatepost_test_support::{TestApp, every_face};
 use reqwest::Method;
 use serde_json::{Value, json};
 
-both_engines! { TestApp:
+every_face! { TestApp:
     every_change_is_logged,
     each_world_and_tenant_has_its_own,
     a_tenant_reads_of_the_platform_only_that_it_acted,

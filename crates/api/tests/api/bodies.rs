@@ -1,13 +1,13 @@
 //! Bad input gets a clear error in the contract's shape, the framework's own refusals included.
 
-use gatepost_test_support::{TestApp, both_engines};
+use gatepost_test_support::{TestApp, every_face};
 use reqwest::{
     Method,
     header::{ACCEPT, CONTENT_TYPE},
 };
 use serde_json::{Value, json};
 
-both_engines! { TestApp:
+every_face! { TestApp:
     bodies_that_cannot_be_read,
     what_is_told_back_is_short,
     types_of_gatepost_are_its_own,
@@ -55,8 +55,9 @@ async fn send_chunked(app: &TestApp, chunks: &[Vec<u8>]) -> u16 {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     let mut stream = tokio::net::TcpStream::connect(app.address).await.expect("a connection");
     let head = format!(
-        "POST /api/v1/workspaces HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {}\r\n\
+        "POST {}/workspaces HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {}\r\n\
          Content-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n",
+        app.face.contract().base_path,
         app.root_key
     );
     stream.write_all(head.as_bytes()).await.expect("the head");

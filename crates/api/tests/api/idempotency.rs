@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use gatepost_test_support::{Reply, TestApp, both_engines};
+use gatepost_test_support::{Reply, TestApp, every_face};
 use reqwest::Method;
 use serde_json::{Value, json};
 
-both_engines! { TestApp:
+every_face! { TestApp:
     a_repetition_gets_the_first_answer,
     another_request_may_not_use_the_key,
     refusals_are_kept_and_rights_are_not,

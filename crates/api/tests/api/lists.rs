@@ -2,13 +2,13 @@
 
 use std::collections::BTreeSet;
 
-use gatepost_test_support::{Reply, TestApp, both_engines};
+use gatepost_test_support::{Reply, TestApp, every_face};
 use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::openapi::operations;
 
-both_engines! { TestApp:
+every_face! { TestApp:
     every_list_is_registered,
     pages_neither_repeat_nor_skip,
     cursors_are_bound_to_their_list,

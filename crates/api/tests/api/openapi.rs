@@ -2,7 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use gatepost_test_support::{Receiver, TestApp, both_engines, receiver::Reply};
+use gatepost_api::Contract;
+use gatepost_test_support::{Receiver, TestApp, both_engines, mirror, receiver::Reply};
 use serde_json::{Value, json};
 
 both_engines! { TestApp: what_endpoints_receive_is_what_is_described }
@@ -35,21 +36,53 @@ fn walk(value: &Value, visit: &mut impl FnMut(&Value)) {
 
 #[test]
 fn every_reference_resolves() {
-    let document = gatepost_api::document(&gatepost_api::Contract::core());
-    let mut count = 0;
-    walk(&document, &mut |value| {
-        if let Some(reference) = value.get("$ref").and_then(Value::as_str) {
-            count += 1;
-            let pointer = reference.strip_prefix('#').expect("a reference within the document");
-            assert!(document.pointer(pointer).is_some(), "{reference}");
+    for contract in [Contract::core(), mirror()] {
+        let document = gatepost_api::document(&contract);
+        let mut count = 0;
+        walk(&document, &mut |value| {
+            if let Some(reference) = value.get("$ref").and_then(Value::as_str) {
+                count += 1;
+                let pointer = reference.strip_prefix('#').expect("a reference within the document");
+                assert!(document.pointer(pointer).is_some(), "{reference}");
+            }
+        });
+        assert!(count > 50, "{count}");
+    }
+}
+
+/// What the core contract calls things stands in no other contract's document, and its own names stand there.
+#[test]
+fn a_contract_names_things_alone() {
+    let (core, other) = (gatepost_api::document(&Contract::core()), gatepost_api::document(&mirror()));
+    let ids = |document: &Value| -> Vec<String> {
+        operations(document).iter().map(|(.., op)| op["operationId"].to_string()).collect()
+    };
+    assert_eq!(ids(&core).len(), ids(&other).len());
+    for (of_core, own) in [
+        ("/api/v1", "/mirror/v9"),
+        ("X-Workspace-ID", "X-Mirror-Acting"),
+        ("X-Gatepost-", "X-Mirror-"),
+        ("sk_live_", "mir_live_key_"),
+        ("\"per_page\"", "\"limit\""),
+        ("\"validation_failed\"", "\"BAD_INPUT\""),
+        ("\"current_page\"", "\"has_more\""),
+    ] {
+        let (core, other) = (core.to_string(), other.to_string());
+        assert!(core.contains(of_core) && other.contains(own), "{of_core} {own}");
+        let left = other.find(of_core).map(|at| &other[at.saturating_sub(80)..(at + 40).min(other.len())]);
+        assert_eq!(left, None, "{of_core}");
+    }
+    for (path, method, operation) in operations(&other) {
+        let responses = operation["responses"].as_object().expect("responses");
+        for status in ["202", "409", "412", "422"] {
+            assert!(!responses.contains_key(status), "{method} {path}: {status}");
         }
-    });
-    assert!(count > 50, "{count}");
+    }
 }
 
 #[test]
 fn every_operation_is_described() {
-    let document = gatepost_api::document(&gatepost_api::Contract::core());
+    let document = gatepost_api::document(&Contract::core());
     let mut ids = BTreeSet::new();
     for (path, method, operation) in operations(&document) {
         let what = format!("{method} {path}");
@@ -106,7 +139,7 @@ fn every_operation_is_described() {
 /// Every operation of the core contract is there, with the scope that it names.
 #[test]
 fn the_core_contract_is_complete() {
-    let document = gatepost_api::document(&gatepost_api::Contract::core());
+    let document = gatepost_api::document(&Contract::core());
     let mut there = operations(&document);
     there.iter_mut().for_each(|(path, ..)| *path = path.trim_start_matches("/api/v1").to_owned());
     // Names of parameters are ours to choose.
@@ -131,10 +164,15 @@ fn the_core_contract_is_complete() {
 
 #[test]
 fn what_generators_stumble_over_is_not_there() {
-    let document = gatepost_api::document(&gatepost_api::Contract::core());
+    for contract in [Contract::core(), mirror()] {
+        is_sound_for_generators(&gatepost_api::document(&contract));
+    }
+}
+
+fn is_sound_for_generators(document: &Value) {
     assert_eq!(document["openapi"], "3.1.0");
     assert_eq!(document["info"]["license"]["identifier"], "MIT OR Apache-2.0");
-    for (path, method, operation) in operations(&document) {
+    for (path, method, operation) in operations(document) {
         assert!(operation["responses"].get("default").is_none(), "{method} {path}: a default response");
         for (status, response) in operation["responses"].as_object().expect("responses") {
             let schema = &response["content"]["application/json"]["schema"];
@@ -155,10 +193,8 @@ fn what_generators_stumble_over_is_not_there() {
 
 #[test]
 fn the_older_document_speaks_the_older_language() {
-    let (document, older) = (
-        gatepost_api::document(&gatepost_api::Contract::core()),
-        gatepost_api::document_3_0(&gatepost_api::Contract::core()),
-    );
+    let (document, older) =
+        (gatepost_api::document(&Contract::core()), gatepost_api::document_3_0(&Contract::core()));
     assert_eq!(older["openapi"], "3.0.3");
     assert!(older.get("webhooks").is_none());
     let ids = |document: &Value| {
@@ -217,7 +253,7 @@ async fn what_endpoints_receive_is_what_is_described(app: TestApp) {
     }
     told.wait_for(1).await;
 
-    let document = gatepost_api::document(&gatepost_api::Contract::core());
+    let document = gatepost_api::document(&Contract::core());
     let resolve = |value: &Value| {
         let reference =
             value["$ref"].as_str().expect("a reference").strip_prefix('#').expect("within").to_owned();

@@ -6,11 +6,11 @@ use std::time::Duration;
 use gatepost_kernel::{Clock, WebhookEndpointId, WorkspaceId, random};
 use gatepost_sealing::{Place, Vault};
 use gatepost_storage::{StorageError, Tx, WebhookEndpoint, WebhookEndpointChanges};
-use gatepost_test_support::{Receiver, TestApp, both_engines};
+use gatepost_test_support::{Receiver, TestApp, every_face};
 use reqwest::Method;
 use serde_json::{Value, json};
 
-both_engines! { TestApp:
+every_face! { TestApp:
     values_of_headers_are_never_shown,
     headers_do_not_follow_a_url_to_another_place,
     a_given_secret_is_what_receivers_take_it_for,

@@ -5,15 +5,16 @@ use std::time::Duration;
 use gatepost_kernel::{ClaimId, Clock, WebhookEndpointId};
 use gatepost_storage::{StorageError, Tx};
 use gatepost_test_support::{
-    Receiver, TestApp, both_engines,
+    Receiver, TestApp, both_engines, every_face,
     receiver::{Received, Reply},
 };
 use serde_json::{Value, json};
 
-both_engines! { TestApp:
+both_engines! { TestApp: a_host_that_cannot_be_resolved_is_said_to_be_so }
+
+every_face! { TestApp:
     made_read_changed_and_deleted,
     what_is_wrong_is_named,
-    a_host_that_cannot_be_resolved_is_said_to_be_so,
     events_arrive_signed,
     own_events_arrive,
     own_ids_are_the_same_event,
@@ -81,7 +82,7 @@ async fn made_read_changed_and_deleted(app: TestApp) {
         "description": "Orders", "headers": { "X-Team": "orders", "Authorization": "Bearer abc" },
     });
     let made = app.post(&app.root_key, "/webhooks", &body).await.expect(201);
-    assert_eq!(made["message"], "Webhook endpoint created successfully.");
+    app.says(&made, "Webhook endpoint created successfully.");
     assert_eq!(
         (&made["data"]["secret"], &made["data"]["is_active"]),
         (&json!("a-secret-of-my-own"), &json!(true))
@@ -338,7 +339,7 @@ async fn a_delivery_is_retried_by_hand(app: TestApp) {
     let path = format!("/webhooks/{id}/deliveries/{}/retry", first["id"]);
     for tries in 2..=11 {
         let retried = app.post(&app.root_key, &path, &json!(null)).await.expect(200);
-        assert_eq!(retried["message"], "Delivery queued for retry.");
+        app.says(&retried, "Delivery queued for retry.");
         assert_eq!(
             (&retried["data"]["status"], &retried["data"]["attempt"]),
             (&json!("pending"), &json!(tries))

@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use gatepost_test_support::{TestApp, both_engines};
+use gatepost_test_support::{TestApp, every_face};
 use reqwest::Method;
 use serde_json::{Value, json};
 
-both_engines! { TestApp:
+every_face! { TestApp:
     made_read_changed_deleted,
     slugs_come_from_names,
     settings_are_merged,
@@ -21,13 +21,13 @@ async fn made_read_changed_deleted(app: TestApp) {
     let body = json!({ "name": "New Workspace", "slug": "new-workspace", "tier": "pro" });
     let made = app.post(root, "/workspaces", &body).await.expect(201);
     let expected = json!({
-        "message": "Workspace created successfully.",
         "data": {
             "id": 2, "name": "New Workspace", "slug": "new-workspace", "tier": "pro", "settings": {},
             "created_at": "2026-01-15T10:30:00.000000Z", "updated_at": "2026-01-15T10:30:00.000000Z"
         }
     });
-    assert_eq!(made, expected);
+    app.says(&made, "Workspace created successfully.");
+    assert_eq!(made["data"], expected["data"]);
     assert_eq!(app.get(root, "/workspaces/2").await.expect(200), json!({ "data": expected["data"] }));
     let list = app.get(root, "/workspaces").await.expect(200);
     assert_eq!((&list["data"][1], &list["meta"]["total"]), (&expected["data"], &json!(2)));
@@ -35,7 +35,7 @@ async fn made_read_changed_deleted(app: TestApp) {
     app.clock.advance(Duration::from_secs(60));
     let changed =
         app.patch(root, "/workspaces/2", &json!({ "name": "B", "tier": "agency" })).await.expect(200);
-    assert_eq!(changed["message"], "Workspace updated successfully.");
+    app.says(&changed, "Workspace updated successfully.");
     assert_eq!((&changed["data"]["name"], &changed["data"]["tier"]), (&json!("B"), &json!("agency")));
     assert_eq!(changed["data"]["updated_at"], "2026-01-15T10:31:00.000000Z");
     // A change is always later than the one before, even when the clock stands still.

@@ -1,0 +1,364 @@
+//! The same suite in another contract: what a test asks and reads in the core contract's words goes out, and comes back, in those of the
+//! contract that the server has.
+
+use std::collections::{BTreeMap, HashMap};
+
+use gatepost_api::Contract;
+use gatepost_contract::{EnvelopeStyle, Headers, LetterCase, Paging, Statuses};
+use gatepost_keys::TokenFormat;
+use reqwest::{Method, Request, StatusCode, Url, header::HeaderMap};
+use serde_json::{Map, Value, json};
+
+/// A contract in which everything is something else than in the core's.
+///
+/// # Panics
+/// If it is none.
+pub fn mirror() -> Contract {
+    Contract {
+        base_path: "/mirror/v9".into(),
+        headers: Headers::new("X-Mirror-Acting", "X-Mirror-Tenant", "X-Mirror-").expect("names of headers"),
+        envelope: EnvelopeStyle::Success,
+        error_codes: LetterCase::Upper,
+        error_names: BTreeMap::from([
+            ("validation_failed", "BAD_INPUT".into()),
+            ("not_found", "NOTHING_THERE".into()),
+        ]),
+        messages: BTreeMap::from([
+            ("rate_limit_exceeded", "Slow down for {seconds} seconds.".into()),
+            ("not_found", "Nothing is there.".into()),
+        ]),
+        statuses: Statuses::Plain,
+        paging: Paging::Offset,
+        default_per_page: 7,
+        tokens: TokenFormat::new("mir_{environment}_key_", []).expect("a prefix"),
+    }
+}
+
+/// How a test speaks with a server of some contract.
+#[derive(Debug)]
+pub struct Face {
+    contract: Contract,
+    /// None for the core's own, which needs no translation.
+    operations: Option<HashMap<(String, Vec<String>), Known>>,
+}
+
+/// What the core contract's document says of an operation.
+#[derive(Debug, Clone)]
+struct Known {
+    status: u16,
+    is_bare: bool,
+    is_list: bool,
+}
+
+const CORE_BASE: &str = "/api/v1";
+const CORE_PER_PAGE: u64 = 25;
+
+impl Face {
+    /// That of a contract.
+    pub fn new(contract: Contract) -> Self {
+        let core = Contract::core();
+        let operations =
+            (contract.base_path != core.base_path).then(|| known(&gatepost_api::document(&core)));
+        Self { contract, operations }
+    }
+
+    /// The contract.
+    pub fn contract(&self) -> &Contract {
+        &self.contract
+    }
+
+    /// Whether it is another than the core's.
+    pub fn is_another(&self) -> bool {
+        self.operations.is_some()
+    }
+
+    fn known(&self, method: &Method, path: &str) -> Option<&Known> {
+        let asked: Vec<&str> = path.split('/').collect();
+        self.operations.as_ref()?.iter().find_map(|((of, segments), known)| {
+            let fits = of == &method.as_str().to_lowercase()
+                && segments.len() == asked.len()
+                && segments.iter().zip(&asked).all(|(s, a)| s == a || s.starts_with('{'));
+            // What is named exactly comes before what any id fits.
+            let exact = || segments.iter().zip(&asked).all(|(s, a)| s == a);
+            fits.then_some(known).filter(|_| exact() || !self.is_exact(method, &asked))
+        })
+    }
+
+    fn is_exact(&self, method: &Method, asked: &[&str]) -> bool {
+        let key = (method.as_str().to_lowercase(), asked.iter().map(|s| (*s).to_owned()).collect());
+        self.operations.as_ref().is_some_and(|operations| operations.contains_key(&key))
+    }
+
+    /// Says in the contract's words what a test asks in the core's.
+    pub fn ask(&self, request: &mut Request) {
+        if !self.is_another() {
+            return;
+        }
+        let core = Headers::core();
+        for (of_core, own) in self.renamed(&core) {
+            let given: Vec<_> = request.headers().get_all(&of_core).iter().cloned().collect();
+            request.headers_mut().remove(&of_core);
+            for value in given {
+                request.headers_mut().append(own.clone(), value);
+            }
+        }
+        let path = request.url().path().to_owned();
+        let Some(below) = path.strip_prefix(CORE_BASE) else { return };
+        let is_list = self.known(request.method(), &path).is_some_and(|known| known.is_list);
+        let own = format!("{}{below}", self.contract.base_path);
+        let query = request.url().query().map(str::to_owned);
+        request.url_mut().set_path(&own);
+        if is_list {
+            request.url_mut().set_query(Some(&asked_for(query.as_deref().unwrap_or_default())));
+        }
+    }
+
+    fn renamed(&self, core: &Headers) -> Vec<(String, reqwest::header::HeaderName)> {
+        let own = &self.contract.headers;
+        let pairs = [
+            (&core.acting_workspace, &own.acting_workspace),
+            (&core.workspace, &own.workspace),
+            (&core.environment, &own.environment),
+            (&core.key_id, &own.key_id),
+            (&core.scopes, &own.scopes),
+            (&core.error, &own.error),
+            (&core.message, &own.message),
+        ];
+        let name = |name: &str| reqwest::header::HeaderName::from_bytes(name.as_bytes()).expect("a name");
+        pairs.map(|(core, own)| (core.name.as_str().to_owned(), name(own.name.as_str()))).into()
+    }
+
+    /// Says in the core's words what the server answers.
+    pub fn read(
+        &self,
+        asked: (&Method, &Url),
+        status: StatusCode,
+        headers: &mut HeaderMap,
+        json: Value,
+    ) -> (StatusCode, Value) {
+        if !self.is_another() {
+            return (status, json);
+        }
+        for (of_core, own) in self.renamed(&Headers::core()) {
+            if let Some(value) = headers.remove(&own) {
+                headers.insert(
+                    reqwest::header::HeaderName::from_bytes(of_core.as_bytes()).expect("a name"),
+                    value,
+                );
+            }
+        }
+        let path = asked.1.path().replacen(self.contract.base_path.as_ref(), CORE_BASE, 1);
+        let known = self.known(asked.0, &path);
+        let (status, json) = match json["success"].as_bool() {
+            Some(true) => self.success(known, headers, status, json),
+            Some(false) => self.failure(status, json),
+            None if json["code"].is_string() => self.problem(status, json),
+            None => (status.as_u16(), json),
+        };
+        (StatusCode::from_u16(status).expect("a status"), json)
+    }
+
+    fn success(
+        &self,
+        known: Option<&Known>,
+        headers: &mut HeaderMap,
+        status: StatusCode,
+        mut json: Value,
+    ) -> (u16, Value) {
+        assert!(json.get("message").is_none(), "there are no sentences here");
+        let status =
+            if status == StatusCode::OK { known.map_or(200, |known| known.status) } else { status.as_u16() };
+        if status == 204 {
+            assert_eq!(json["data"]["deleted"], true);
+            return (204, Value::Null);
+        }
+        let data = json["data"].take();
+        if known.is_some_and(|known| known.is_bare) {
+            return (status, data);
+        }
+        let mut read = Map::from_iter([("data".to_owned(), data)]);
+        if let Some(pagination) = json.get("pagination") {
+            let shown = read["data"].as_array().map_or(0, Vec::len) as u64;
+            read.insert("meta".to_owned(), meta(pagination, shown));
+            let links = headers.get("link").and_then(|links| links.to_str().ok()).unwrap_or_default();
+            let links = self.links(links);
+            let link = |rel: &&str| Some(format!("<{}>; rel=\"{rel}\"", links[*rel].as_str()?));
+            let link =
+                ["first", "last", "prev", "next"].iter().filter_map(link).collect::<Vec<_>>().join(", ");
+            headers.insert("link", link.parse().expect("a header"));
+            read.insert("links".to_owned(), links);
+        }
+        (status, Value::Object(read))
+    }
+
+    fn links(&self, header: &str) -> Value {
+        let mut links = json!({ "first": null, "last": null, "prev": null, "next": null });
+        for link in header.split(", ") {
+            let Some((url, rel)) = link.split_once("; rel=") else { continue };
+            let mut url = Url::parse(url.trim_matches(['<', '>'])).expect("a URL");
+            let path = url.path().replacen(self.contract.base_path.as_ref(), CORE_BASE, 1);
+            url.set_path(&path);
+            let pairs: Vec<(String, String)> = url.query_pairs().into_owned().collect();
+            let limit =
+                pairs.iter().find(|(name, _)| name == "limit").and_then(|(_, n)| n.parse::<u64>().ok());
+            let limit = limit.unwrap_or(CORE_PER_PAGE);
+            url.query_pairs_mut().clear().extend_pairs(pairs.iter().map(
+                |(name, value)| match name.as_str() {
+                    "limit" => ("per_page".to_owned(), value.clone()),
+                    "offset" => {
+                        ("page".to_owned(), (value.parse::<u64>().expect("a number") / limit + 1).to_string())
+                    }
+                    _ => (name.clone(), value.clone()),
+                },
+            ));
+            links[rel.trim_matches('"')] = json!(url.as_str());
+        }
+        links
+    }
+
+    fn failure(&self, status: StatusCode, mut json: Value) -> (u16, Value) {
+        let mut read = match json["error"]["details"].take() {
+            Value::Object(details) => details,
+            _ => Map::new(),
+        };
+        let code = self.core_code(json["error"]["code"].as_str().unwrap_or_default());
+        read.insert("message".to_owned(), self.core_message(&code, &json["error"]["message"], &read));
+        read.insert("error".to_owned(), json!(code));
+        if let Some(errors) = read.get_mut("errors").and_then(Value::as_object_mut) {
+            for (own, core) in
+                [("offset", "page"), ("limit", "per_page"), ("X-Mirror-Acting", "X-Workspace-ID")]
+            {
+                if let Some(messages) = errors.shift_remove(own) {
+                    errors.insert(core.to_owned(), messages);
+                }
+            }
+            for message in errors.values_mut().filter_map(Value::as_array_mut).flatten() {
+                *message = json!(in_core_words(message.as_str().unwrap_or_default()));
+            }
+        }
+        (core_status(&code, status), Value::Object(read))
+    }
+
+    fn problem(&self, status: StatusCode, mut json: Value) -> (u16, Value) {
+        let code = self.core_code(json["code"].as_str().unwrap_or_default());
+        let core = core_status(&code, status);
+        json["code"] = json!(code);
+        json["status"] = json!(core);
+        let title = StatusCode::from_u16(core).ok().and_then(|status| status.canonical_reason());
+        json["title"] = json!(title);
+        (core, json)
+    }
+
+    fn core_code(&self, own: &str) -> String {
+        assert_eq!(own, own.to_uppercase(), "a code of the core contract");
+        let named = self.contract.error_names.iter().find(|(_, name)| name.as_ref() == own);
+        named.map_or_else(|| own.to_lowercase(), |(core, _)| (*core).to_owned())
+    }
+
+    fn core_message(&self, code: &str, own: &Value, details: &Map<String, Value>) -> Value {
+        match code {
+            "not_found" => {
+                assert_eq!(own, "Nothing is there.");
+                json!("Resource not found.")
+            }
+            "rate_limit_exceeded" => {
+                let seconds = &details["retry_after"];
+                assert_eq!(own, &json!(format!("Slow down for {seconds} seconds.")));
+                json!(format!("Too many requests. Please retry after {seconds} seconds."))
+            }
+            _ => json!(in_core_words(own.as_str().unwrap_or_default())),
+        }
+    }
+}
+
+/// A sentence with the core's names of parameters and headers.
+fn in_core_words(text: &str) -> String {
+    text.replace("The offset must be an integer between 0", "The page must be an integer between 1")
+        .replace("The limit ", "The per_page ")
+        .replace("offset, limit", "page, per_page")
+        .replace("X-Mirror-Acting", "X-Workspace-ID")
+}
+
+/// The status that an error has where there are all.
+fn core_status(code: &str, status: StatusCode) -> u16 {
+    match (status.as_u16(), code) {
+        (400, "conflict" | "idempotency_in_progress") => 409,
+        (400, "precondition_failed") => 412,
+        (400, "validation_failed" | "idempotency_key_reused") => 422,
+        (status, _) => {
+            assert!(!matches!(status, 409 | 412 | 422), "there is no such status here");
+            status
+        }
+    }
+}
+
+/// The query of a list in the other words.
+fn asked_for(query: &str) -> String {
+    let pairs: Vec<(&str, &str)> = query
+        .split('&')
+        .filter(|pair| !pair.is_empty())
+        .map(|p| p.split_once('=').unwrap_or((p, "")))
+        .collect();
+    let limit = pairs.iter().find(|(name, _)| *name == "per_page").map_or("25", |(_, value)| *value);
+    let mut asked: Vec<String> = Vec::new();
+    for (name, value) in &pairs {
+        asked.push(match *name {
+            "page" => {
+                let number = value.parse::<i128>().ok().zip(limit.parse::<i128>().ok());
+                let offset = number.map_or((*value).to_owned(), |(page, limit)| {
+                    {
+                        // Every page that can be asked for has an offset that can.
+                        let most = if page <= i32::MAX.into() { i128::from(i32::MAX) } else { i128::MAX };
+                        ((page - 1) * limit).min(most).to_string()
+                    }
+                });
+                format!("offset={offset}")
+            }
+            "per_page" => format!("limit={value}"),
+            _ if value.is_empty() => (*name).to_owned(),
+            _ => format!("{name}={value}"),
+        });
+    }
+    if !pairs.iter().any(|(name, _)| *name == "per_page") {
+        asked.push(format!("limit={CORE_PER_PAGE}"));
+    }
+    asked.join("&")
+}
+
+fn meta(pagination: &Value, shown: u64) -> Value {
+    let (limit, total) = (pagination["limit"].as_u64().expect("a limit"), &pagination["total"]);
+    let offset = pagination["offset"].as_u64();
+    let mut meta = json!({
+        "current_page": offset.map(|offset| offset / limit + 1),
+        "from": offset.filter(|_| shown > 0).map(|offset| offset + 1),
+        "last_page": total.as_u64().map(|total| total.div_ceil(limit).max(1)),
+        "per_page": limit,
+        "to": offset.filter(|_| shown > 0).map(|offset| offset + shown),
+        "total": total,
+    });
+    if let Some(cursor) = pagination.get("next_cursor") {
+        meta["next_cursor"] = cursor.clone();
+    }
+    meta
+}
+
+fn known(document: &Value) -> HashMap<(String, Vec<String>), Known> {
+    let mut known = HashMap::new();
+    for (path, item) in document["paths"].as_object().into_iter().flatten() {
+        let segments: Vec<String> = path.split('/').map(str::to_owned).collect();
+        for (method, operation) in item.as_object().into_iter().flatten() {
+            let responses = operation["responses"].as_object().into_iter().flatten();
+            let Some((status, answer)) = responses.into_iter().find(|(status, _)| status.starts_with('2'))
+            else {
+                continue;
+            };
+            let schema = answer.pointer("/content/application~1json/schema/$ref").and_then(Value::as_str);
+            let parameters = operation["parameters"].as_array().into_iter().flatten();
+            let is_list = parameters.into_iter().any(|parameter| parameter["name"] == "per_page");
+            let is_bare = schema.is_some_and(|name| name.ends_with("View"));
+            let status = status.parse().expect("a status");
+            known.insert((method.clone(), segments.clone()), Known { status, is_bare, is_list });
+        }
+    }
+    known
+}
