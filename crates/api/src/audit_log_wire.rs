@@ -33,7 +33,7 @@ pub struct AuditTargetView {
 }
 
 /// One change in the audit log.
-#[view(example = {
+#[view(from = AuditEntry, example = {
     "id": 1, "action": "api_key.created", "request_id": "req_abc123def456", "ip_address": "192.0.2.7", "details": {},
     "created_at": "2026-01-15T10:30:00Z",
 })]
@@ -45,6 +45,7 @@ pub struct AuditEntryView {
     /// Actor who performed the action.
     actor: AuditActorView,
     /// Resource the action was performed on.
+    #[member(from = AuditTargetView { r#type: source.target_type, id: source.target_id })]
     target: AuditTargetView,
     /// Environment the action happened in.
     environment: Environment,
@@ -58,23 +59,13 @@ pub struct AuditEntryView {
     created_at: Timestamp,
 }
 
-impl From<AuditEntry> for AuditEntryView {
-    fn from(entry: AuditEntry) -> Self {
-        let (id, workspace_id) = match entry.actor {
+impl From<Actor> for AuditActorView {
+    fn from(actor: Actor) -> Self {
+        let (id, workspace_id) = match actor {
             Actor::ApiKey(id, workspace) => (Some(id.0), Some(workspace.0)),
             Actor::CommandLine | Actor::Platform => (None, None),
         };
-        Self {
-            id: entry.id,
-            action: entry.action,
-            actor: AuditActorView { r#type: entry.actor.kind(), id, workspace_id },
-            target: AuditTargetView { r#type: entry.target_type, id: entry.target_id },
-            environment: entry.environment,
-            request_id: entry.request_id,
-            ip_address: entry.ip_address,
-            details: entry.details,
-            created_at: entry.created_at,
-        }
+        Self { r#type: actor.kind(), id, workspace_id }
     }
 }
 

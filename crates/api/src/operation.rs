@@ -64,9 +64,33 @@ impl Operation {
         self.about.split_once("\n\n").map(|(_, sentences)| sentences)
     }
 
+    /// What the answer says that it did: `create_api_key` says "API key created successfully."
+    pub fn sentence(&self) -> String {
+        let (verb, resource) = self.id.split_once('_').unwrap_or((self.id, ""));
+        let resource = match resource {
+            "api_key" => "API key",
+            "workspace" => "Workspace",
+            "seo_report" => "SEO report",
+            other => other,
+        };
+        let done = if verb == "submit" { "submitted".to_owned() } else { format!("{verb}d") };
+        format!("{resource} {done} successfully.")
+    }
+
     /// Whether a repetition can be told by a key.
     pub fn is_repeatable(&self) -> bool {
         self.changes && self.acts_on_workspace
+    }
+
+    /// Whether it can end in an error that operations share, by the status of the core contract.
+    pub fn can_end_in(&self, shape: &Shape, status: u16) -> bool {
+        match status {
+            400 | 413 | 415 => shape.input.body.is_some(),
+            401 | 403 | 404 => shape.input.needs_key,
+            409 => self.is_repeatable(),
+            412 => self.heeds_version,
+            _ => true,
+        }
     }
 
     /// Whether any page of the web may call it.

@@ -50,6 +50,39 @@ macro_rules! texts {
 }
 pub(crate) use texts;
 
+/// Declares what else comes in as members: what is made of it, its schema, and how it is read.
+macro_rules! members {
+    ($($(#[$about:meta])* $name:ident($value:ty) = $schema:tt, $read:expr;)*) => {$(
+        $(#[$about])*
+        pub struct $name;
+
+        impl gatepost_kernel::describe::Described for $name {
+            fn schema(_: &mut gatepost_kernel::describe::Schemas) -> serde_json::Value {
+                serde_json::json!($schema)
+            }
+        }
+
+        impl $crate::body::Member for $name {
+            type Value = $value;
+
+            fn read<'b>(
+                fields: &mut $crate::body::Fields<'b>,
+                name: &'static str,
+                value: &'b serde_json::value::RawValue,
+            ) -> Option<$value> {
+                let read: fn(&mut $crate::body::Fields<'b>, &'static str, &'b serde_json::value::RawValue) -> Option<$value> = $read;
+                read(fields, name, value)
+            }
+        }
+    )*};
+}
+pub(crate) use members;
+
+/// Any object, as a schema.
+pub fn any_object() -> Value {
+    json!({ "type": "object", "propertyNames": { "type": "string" }, "additionalProperties": {} })
+}
+
 /// Declares texts that come in as parameters: what is made of one, its schema, what a fault calls it, and how it is read.
 macro_rules! text_parameters {
     ($($(#[$about:meta])* $name:ident($value:ty) = $schema:tt, $form:expr, $read:expr;)*) => {$(

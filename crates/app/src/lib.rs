@@ -36,8 +36,8 @@ pub use caller::{Authority, Caller, IfMatch, Requirement};
 pub use gate::{Admitted, Passed, PlanLimits, Principal, Refused};
 pub use gatepost_limits::{Allowance, Refusal, Standing, Standings, Verdict};
 pub use gatepost_storage::{
-    Actor, AuditEntry, CountedBy, Op, SeoIssue, SeoReport, StoredEvent, WebhookAttempt, WebhookDelivery,
-    WebhookEndpoint, Workspace,
+    Actor, AuditEntry, CountedBy, DayUsage, Op, SeoIssue, SeoReport, StoredEvent, WebhookAttempt,
+    WebhookDelivery, WebhookEndpoint, Workspace,
 };
 pub use idempotency::Answer;
 pub(crate) use idempotency::IdempotencyRequest;

@@ -14,7 +14,9 @@ use sha2::{Digest, Sha256};
 
 use crate::{Answer, App, Caller, IdempotencyRequest, UnitOfWork, entitlements::act, idempotency};
 
-pub use gatepost_mcp::{Arguments, Envelope, Problem, ResourceContent, Server, Status, Tool, ToolAnswer};
+pub use gatepost_mcp::{
+    Arguments, Envelope, Parameter, Problem, ResourceContent, Server, Status, Tool, ToolAnswer,
+};
 
 const TARGET: &str = "mcp_server";
 

@@ -22,18 +22,18 @@ pub enum Envelope {
 
 /// An error that operations share.
 #[derive(Debug, Clone, Copy)]
-pub struct SharedError {
+struct SharedError {
     /// What the document calls its answer.
-    pub name: &'static str,
+    name: &'static str,
     /// Its status.
-    pub status: u16,
+    status: u16,
     about: &'static str,
     code: &'static str,
     message: &'static str,
 }
 
 /// The errors that operations share.
-pub const SHARED_ERRORS: [SharedError; 12] = [
+const SHARED_ERRORS: [SharedError; 12] = [
     SharedError {
         name: "BadRequest",
         status: 400,
@@ -326,6 +326,18 @@ impl Contract {
         SHARED_ERRORS.iter().map(|shared| (shared.name.to_owned(), self.error_answer(shared))).collect()
     }
 
+    /// References to those that apply, by status. Where several have one status, the first stands for all.
+    pub fn shared_errors(&self, applies: impl Fn(u16) -> bool) -> Value {
+        let mut errors = json!({});
+        for error in SHARED_ERRORS.iter().filter(|error| applies(error.status)) {
+            let status = self.statuses.of(error.status).to_string();
+            if errors.get(&status).is_none() {
+                errors[status] = reference("responses", error.name);
+            }
+        }
+        errors
+    }
+
     fn error_answer(&self, shared: &SharedError) -> Value {
         let SharedError { status, about, code, message, .. } = *shared;
         let mut headers = self.answer_headers(true);
@@ -384,6 +396,14 @@ impl Contract {
         headers
     }
 
+    /// How a key is shown, by the names of the schemes.
+    pub fn security_schemes(&self) -> Value {
+        json!({
+            "bearer": { "type": "http", "scheme": "bearer", "description": "The API key as a bearer token." },
+            "basic": { "type": "http", "scheme": "basic", "description": "The API key as the user name, with an empty password." },
+        })
+    }
+
     /// Headers by the names of their components.
     pub fn header_components(&self) -> Value {
         let number = |description: &str, example: u64| json!({ "description": description, "schema": { "type": "integer", "format": "int64" }, "example": example });
@@ -440,6 +460,49 @@ impl Contract {
             headers.environment.shown.as_ref(): header("Environment the key belongs to.", text.clone()),
             headers.key_id.shown.as_ref(): header("Numeric id of the key.", json!({ "type": "integer", "format": "int64" })),
             headers.scopes.shown.as_ref(): header("Scopes of the key, separated by blanks; left out beyond 4,096 bytes.", text),
+        })
+    }
+
+    /// What every event looks like that is posted to endpoints.
+    pub fn event_schema(&self, data: &Value) -> Value {
+        json!({
+            "type": "object",
+            "description": "An event as it is posted to endpoints.",
+            "required": ["id", "type", "created_at", "workspace_id", "environment", "data"],
+            "properties": {
+                "id": { "type": "string", "description": "Id of the event, the same in every delivery and attempt.", "example": "evt_abc123def456" },
+                "type": { "type": "string", "description": "Type of the event." },
+                "created_at": { "type": "string", "format": "date-time", "description": "Time at which the event happened.", "example": "2026-01-15T10:30:00Z" },
+                "workspace_id": { "type": "integer", "format": "int64", "description": "Numeric id of the workspace.", "example": 1 },
+                "environment": { "type": "string", "enum": ["live", "test"], "description": "Environment: `live` or `test`.", "example": "live" },
+                "data": data,
+            },
+        })
+    }
+
+    /// The request by which an endpoint is sent an event of a type.
+    pub fn webhook(&self, event_type: &str, about: &str, schema: &str) -> Value {
+        let header = |name: &str, about: &str| json!({ "name": name, "in": "header", "required": true, "description": about, "schema": { "type": "string" } });
+        let id = event_type.replace('.', "_");
+        json!({
+            "post": {
+                "operationId": format!("on_{id}"),
+                "tags": ["Webhooks"],
+                "summary": about,
+                "description": "Signed by Standard Webhooks, with the endpoint's secret. Any answer from 200 to 299 counts as received.",
+                "security": [],
+                "parameters": [
+                    header("webhook-id", "Id of the event; the same when a delivery is repeated."),
+                    header("webhook-timestamp", "Time at which this attempt was signed, in Unix seconds."),
+                    header("webhook-signature", "One or more signatures, each `v1,` and base64, separated by blanks."),
+                    header("X-Webhook-Signature", "`sha256=` and the HMAC of the body in hexadecimal."),
+                ],
+                "requestBody": {
+                    "required": true,
+                    "content": { "application/json": { "schema": { "$ref": format!("#/components/schemas/{schema}") } } },
+                },
+                "responses": { "200": { "description": "The event was received" } },
+            },
         })
     }
 

@@ -27,7 +27,17 @@ impl Parse for Setting {
                 input.parse::<TokenTree>()?.into_token_stream()
             }
             _ if name == "like" => input.parse::<Type>()?.into_token_stream(),
-            _ => input.parse::<Expr>()?.into_token_stream(),
+            _ => {
+                let ahead = input.fork();
+                // Most types are expressions too; one with several parts in angle brackets is none.
+                let is_expression =
+                    ahead.parse::<Expr>().is_ok() && (ahead.is_empty() || ahead.peek(Token![,]));
+                if is_expression {
+                    input.parse::<Expr>()?.into_token_stream()
+                } else {
+                    input.parse::<Type>()?.into_token_stream()
+                }
+            }
         };
         Ok(Self { name, value: Some(value) })
     }

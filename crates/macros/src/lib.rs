@@ -26,7 +26,7 @@ use syn::{ItemFn, ItemStruct, parse_macro_input};
 /// ```
 ///
 /// A member that may be `None` is there as `null`, unless it says `#[member(optional)]`; `#[member(included)]` is the same for what is
-/// shown only if it is asked for. With `from`, members are taken from those of the same name, or from `#[member(from = EXPRESSION)]`,
+/// shown only if it is asked for. With `from`, members are taken from those of the same name, of the part that `of` names if it is given, or from `#[member(from = EXPRESSION)]`,
 /// in which the whole is called `source`. `#[member(like = TYPE)]` describes a member as another type.
 #[proc_macro_attribute]
 pub fn view(attribute: TokenStream, item: TokenStream) -> TokenStream {

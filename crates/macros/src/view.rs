@@ -19,6 +19,7 @@ pub fn expand(attribute: TokenStream, mut item: ItemStruct, kind: Kind) -> Resul
     let mut settings: Settings = syn::parse2(attribute)?;
     let (source, example, stem) = (settings.take("from"), settings.take("example"), settings.take("stem"));
     let named = settings.take("name");
+    let of = settings.take("of").map(|of| quote!(.#of));
     settings.end()?;
     let mut members = declared::members(&mut item.fields)?;
     let (mut described, mut own, mut taken, mut early) =
@@ -35,7 +36,7 @@ pub fn expand(attribute: TokenStream, mut item: ItemStruct, kind: Kind) -> Resul
             early.extend(quote! { let #ident = #from; });
             taken.extend(quote! { #ident, });
         } else {
-            taken.extend(quote! { #ident: source.#ident.into(), });
+            taken.extend(quote! { #ident: source #of.#ident.into(), });
         }
         if flattened {
             settings.end()?;

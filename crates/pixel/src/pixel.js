@@ -36,9 +36,8 @@
   page();
   early.forEach(function (a) { track.apply(w, a); });
   fetch(base + 'config' + from, {credentials: 'omit'}).then(function (r) { return r.json(); }).then(function (c) {
-    c = c.data || c;
+    config = c = c.data || c;
     off = !c.enabled || !c.sample_rate;
-    config = c;
     queue.forEach(function (q) { off || send.apply(w, q); });
   }).catch(function () { off = 1; });
   var push = history.pushState;

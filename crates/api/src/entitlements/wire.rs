@@ -1,20 +1,15 @@
 //! Entitlements on the wire.
 
-use std::fmt::Write;
-
 use gatepost_app::entitlements::{FeatureStanding, MAX_QUANTITY, Summary, UseFeature};
 use gatepost_contract::Contract;
 use gatepost_entitlements::{FeatureKind, Grant, Operation, Reason};
-use gatepost_kernel::{CalendarTime, Error, Json, JsonObject, WorkspaceId, text::brief};
+use gatepost_kernel::{CalendarTime, Error, Json, JsonObject, WorkspaceId};
 use gatepost_macros::{body, query, view};
 use indexmap::IndexMap;
 use serde::Serializer;
-use serde_json::{Value, json, value::RawValue};
+use serde_json::{Value, json};
 
-use crate::{
-    body::{Fields, Member},
-    values::{Whole, text_parameters, texts},
-};
+use crate::values::{Whole, members, text_parameters, texts};
 use gatepost_kernel::describe::{Described, DescribedObject, Object, Schemas};
 
 const MAX_FEATURE_LEN: usize = 128;
@@ -45,25 +40,15 @@ text_parameters! {
         |text| (1..=MAX_FEATURE_LEN).contains(&text.chars().count()).then(|| text.to_owned());
 }
 
-/// What is kept with a use.
-pub struct Metadata;
-
-impl Described for Metadata {
-    fn schema(_: &mut Schemas) -> Value {
-        json!({ "type": "object" })
-    }
-}
-
-impl Member for Metadata {
-    type Value = Json;
-
-    fn read<'b>(fields: &mut Fields<'b>, name: &'static str, value: &'b RawValue) -> Option<Json> {
+members! {
+    /// What is kept with a use.
+    Metadata(Json) = { "type": "object" }, |fields, name, value| {
         let metadata = fields.json_object(name, value)?;
         if metadata.as_str().len() > MAX_METADATA_BYTES {
             fields.fault(name, "The metadata may not be greater than 16 kilobytes.");
         }
         Some(metadata)
-    }
+    };
 }
 
 /// Which feature, and how much of it.
@@ -77,17 +62,12 @@ pub struct CheckEntitlementQuery {
     pub quantity: Option<u64>,
 }
 
-/// Usage of a feature to record or release.
-#[body(example = {
-    "feature": "api_calls", "quantity": 1, "idempotency_key": "order-1234", "metadata": {"endpoint": "{base_path}/posts"},
-})]
-pub struct UseEntitlementBody {
+/// Of which feature, and what is kept with it.
+#[body(example = { "feature": "api_calls", "idempotency_key": "order-1234", "metadata": {"endpoint": "{base_path}/posts"} })]
+pub struct UseBody {
     /// Key of the feature
     #[member(like = FeatureKey)]
     feature: String,
-    /// Quantity used; 1 if not given, 0 only checks
-    #[member(like = Quantity)]
-    quantity: Option<u64>,
     /// Key that makes a repetition safe: usage with the same key is counted once within 32 days and gets the same decision
     /// again
     #[member(like = UseKey)]
@@ -95,40 +75,45 @@ pub struct UseEntitlementBody {
     /// Arbitrary object to store with the usage, up to 16 KiB
     #[member(like = Metadata)]
     metadata: Option<Json>,
+}
+
+impl UseBody {
+    fn into_use(self, operation: Operation, quantity: u64) -> UseFeature {
+        let Self { feature, idempotency_key, metadata } = self;
+        UseFeature { feature, operation, quantity, idempotency_key, metadata }
+    }
+}
+
+/// Usage of a feature to record or release.
+#[body(example = { "quantity": 1 })]
+pub struct UseEntitlementBody {
+    #[member(flatten)]
+    used: UseBody,
+    /// Quantity used; 1 if not given, 0 only checks
+    #[member(like = Quantity)]
+    quantity: Option<u64>,
 }
 
 impl UseEntitlementBody {
     /// What it asks for.
     pub fn into_use(self, operation: Operation) -> UseFeature {
-        let Self { feature, quantity, idempotency_key, metadata } = self;
-        UseFeature { feature, operation, quantity: quantity.unwrap_or(1), idempotency_key, metadata }
+        self.used.into_use(operation, self.quantity.unwrap_or(1))
     }
 }
 
 /// Absolute usage of a feature.
-#[body(example = {
-    "feature": "seats", "quantity": 12, "idempotency_key": "sync-1234", "metadata": {"source": "nightly"},
-})]
+#[body(example = { "feature": "seats", "quantity": 12, "idempotency_key": "sync-1234", "metadata": {"source": "nightly"} })]
 pub struct SetUsageBody {
-    /// Key of the feature
-    #[member(like = FeatureKey)]
-    feature: String,
+    #[member(flatten)]
+    used: UseBody,
     /// Total quantity in use
     #[member(like = Quantity)]
     quantity: u64,
-    /// Key that makes a repetition safe: usage with the same key is counted once within 32 days and gets the same decision
-    /// again
-    #[member(like = UseKey)]
-    idempotency_key: Option<String>,
-    /// Arbitrary object to store with the usage, up to 16 KiB
-    #[member(like = Metadata)]
-    metadata: Option<Json>,
 }
 
 impl From<SetUsageBody> for UseFeature {
     fn from(body: SetUsageBody) -> Self {
-        let SetUsageBody { feature, quantity, idempotency_key, metadata } = body;
-        Self { feature, operation: Operation::Set, quantity, idempotency_key, metadata }
+        body.used.into_use(Operation::Set, body.quantity)
     }
 }
 
@@ -207,26 +192,30 @@ fn percentage<S: Serializer>(percentage: &Option<f64>, serializer: S) -> Result<
 }
 
 /// Decision on a quantity of a feature.
-#[view(example = {
+#[view(from = FeatureStanding, example = {
     "allowed": true, "feature": "posts", "message": "Post limit exceeded. Used: 100, Limit: 100", "current_usage": 45,
     "limit": 100, "available": 55, "upgrade_url": "https://example.com/upgrade", "upgrade_plan": "business",
 })]
 pub struct EntitlementCheckView {
     /// Whether the quantity is allowed.
+    #[member(from = source.refused.is_none())]
     allowed: bool,
     /// Key of the feature.
     feature: String,
     /// Reason for which it is not allowed.
-    #[member(optional)]
+    #[member(optional, from = source.refused)]
     reason: Option<Reason>,
     /// Human-readable reason for which it is not allowed.
-    #[member(optional)]
+    #[member(optional, from = source.refusal())]
     message: Option<String>,
     /// Quantity in use at the moment.
+    #[member(from = source.used)]
     current_usage: u64,
     /// Limit of the plan; null if unlimited.
+    #[member(from = source.grant.limit())]
     limit: Option<u64>,
     /// Quantity left within the limit; null if unlimited.
+    #[member(from = source.grant.available(source.used))]
     available: Option<u64>,
     /// URL at which to upgrade the plan.
     #[member(optional)]
@@ -234,73 +223,31 @@ pub struct EntitlementCheckView {
     /// First plan that would allow the quantity.
     #[member(optional)]
     upgrade_plan: Option<String>,
-    #[member(flatten)]
+    #[member(flatten, from = EntitlementDetails::new(&source))]
     details: EntitlementDetails,
 }
 
-impl From<FeatureStanding> for EntitlementCheckView {
-    fn from(standing: FeatureStanding) -> Self {
-        Self {
-            allowed: standing.refused.is_none(),
-            reason: standing.refused,
-            message: standing.refused.map(|reason| message(&standing, reason)),
-            current_usage: standing.used,
-            limit: standing.grant.limit(),
-            available: standing.grant.available(standing.used),
-            details: EntitlementDetails::new(&standing),
-            upgrade_url: standing.upgrade_url,
-            upgrade_plan: standing.upgrade_plan,
-            feature: standing.feature,
-        }
-    }
-}
-
-fn message(standing: &FeatureStanding, reason: Reason) -> String {
-    let FeatureStanding { label, plan, feature, used, .. } = standing;
-    let mut text = match reason {
-        Reason::FeatureNotFound => return format!("There is no feature {}.", brief(feature)),
-        Reason::NotInPlan => return format!("{label} is not part of the {plan} plan."),
-        Reason::Disabled => return format!("{label} is switched off."),
-        Reason::LimitExceeded => format!("{label} limit exceeded. Used: {used}"),
-        Reason::InsufficientRemaining => format!("{label} limit would be exceeded. Used: {used}"),
-    };
-    if let Some(limit) = standing.grant.limit() {
-        // Writing to a text does not fail.
-        let _ = write!(text, ", Limit: {limit}");
-    }
-    text
-}
-
 /// Usage that was recorded.
-#[view(example = {
+#[view(from = FeatureStanding, example = {
     "recorded": true, "feature": "api_calls", "current_usage": 5001, "limit": 10_000, "available": 4999,
 })]
 pub struct RecordedUsageView {
     /// Whether the usage was recorded or, for a quantity of 0, could be.
+    #[member(from = true)]
     recorded: bool,
     /// Key of the feature.
     feature: String,
     /// Quantity in use after the change.
+    #[member(from = source.used)]
     current_usage: u64,
     /// Limit of the plan; null if unlimited.
+    #[member(from = source.grant.limit())]
     limit: Option<u64>,
     /// Quantity left within the limit; null if unlimited.
+    #[member(from = source.grant.available(source.used))]
     available: Option<u64>,
-    #[member(flatten)]
+    #[member(flatten, from = EntitlementDetails::new(&source))]
     details: EntitlementDetails,
-}
-
-impl From<FeatureStanding> for RecordedUsageView {
-    fn from(standing: FeatureStanding) -> Self {
-        Self {
-            recorded: true,
-            current_usage: standing.used,
-            limit: standing.grant.limit(),
-            available: standing.grant.available(standing.used),
-            details: EntitlementDetails::new(&standing),
-            feature: standing.feature,
-        }
-    }
 }
 
 /// A use that is refused: the contract's error, with what `check` says beside.

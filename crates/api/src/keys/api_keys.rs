@@ -40,7 +40,7 @@ async fn list_api_keys(call: Call<ApiKeysRead, ListQuery<ApiKeyView>>) -> Answer
     };
     let (page, workspace) = api_keys::list(call.app(), call.caller(), query, request).await?;
     let now = call.app().now();
-    call.page(page, move |key| Ok(ApiKeyView::new(key, now).with_workspace(workspace.clone()))).await
+    call.page(page, move |key| Ok(ApiKeyView::from((key, now)).with_workspace(workspace.clone()))).await
 }
 
 /// Create an API key
@@ -68,7 +68,7 @@ async fn get_api_key(
     let with_workspace = call.query().includes(ApiKeyView::WORKSPACE);
     let (key, workspace) = api_keys::get(call.app(), call.caller(), id, with_workspace).await?;
     let updated_at = key.updated_at;
-    let view = ApiKeyView::new(key, call.app().now()).with_workspace(workspace);
+    let view = ApiKeyView::from((key, call.app().now())).with_workspace(workspace);
     call.resource(&view, Some(updated_at))
 }
 
@@ -85,7 +85,7 @@ async fn update_api_key(
     let (body, call) = call.into_body();
     call.mutate(async move |unit: &mut UnitOfWork<'_>| {
         let key = api_keys::update(unit, id, body?.into()).await?;
-        Ok(Message::done("API key updated successfully.", ApiKeyView::new(key, now)))
+        Ok(Message::done("API key updated successfully.", ApiKeyView::from((key, now))))
     })
     .await
 }

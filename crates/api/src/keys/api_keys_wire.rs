@@ -20,7 +20,7 @@ const DEFAULT_GRACE_PERIOD_HOURS: u16 = 24;
 const MAX_GRACE_PERIOD_HOURS: i64 = 168;
 
 /// A new API key, with its secret.
-#[view(example = {
+#[view(from = NewKey, of = key, example = {
     "id": 2, "name": "Mobile App Key", "key": "{live_key}abc123def456ghi789...", "prefix": "{live_key}abc",
     "scopes": ["posts:read", "users:read"], "rate_limit_tier": "pro", "allowed_ips": [],
     "expires_at": "2027-01-01T00:00:00Z", "created_at": "2026-01-15T10:30:00Z",
@@ -31,43 +31,29 @@ pub struct CreatedApiKeyView {
     /// Human-readable label of the API key.
     name: String,
     /// Secret of the key; shown in this response only.
+    #[member(from = source.secret.expose().to_owned())]
     key: String,
     /// First characters of the secret, to recognise the key by.
     prefix: String,
     /// Scopes granted to the key.
+    #[member(from = scope_texts(&source.key.scopes))]
     scopes: Vec<String>,
     /// Environment the key belongs to.
     environment: Environment,
     /// Plan whose limits apply to the key; null to follow the workspace's tier.
     rate_limit_tier: Option<String>,
     /// Addresses and CIDR ranges the key may be used from; empty means everywhere.
+    #[member(from = source.key.allowed_ips.to_texts())]
     allowed_ips: Vec<String>,
     /// Time at which the key expires; null if it never does.
+    #[member(from = source.key.expires_at.map(CalendarTime))]
     expires_at: Option<CalendarTime>,
     /// Time at which the key was created.
     created_at: Timestamp,
 }
 
-impl From<NewKey> for CreatedApiKeyView {
-    fn from(new: NewKey) -> Self {
-        let NewKey { key, secret } = new;
-        Self {
-            key: secret.expose().to_owned(),
-            scopes: scope_texts(&key.scopes),
-            allowed_ips: key.allowed_ips.to_texts(),
-            id: key.id,
-            name: key.name,
-            prefix: key.prefix,
-            environment: key.environment,
-            rate_limit_tier: key.rate_limit_tier,
-            expires_at: key.expires_at.map(CalendarTime),
-            created_at: key.created_at,
-        }
-    }
-}
-
 /// The API key that a rotation created, with its secret.
-#[view(example = {
+#[view(from = RotatedKey, of = new.key, example = {
     "id": 3, "name": "Mobile App Key", "key": "{live_key}new123key456...", "prefix": "{live_key}new",
     "scopes": ["posts:read", "users:read"], "rate_limit_tier": "pro", "allowed_ips": [], "rotated_from_id": 2,
     "grace_period_ends_at": "2026-01-16T10:30:00Z", "created_at": "2026-01-15T10:30:00Z",
@@ -78,45 +64,30 @@ pub struct RotatedApiKeyView {
     /// Human-readable label of the API key.
     name: String,
     /// Secret of the new key; shown in this response only.
+    #[member(from = source.new.secret.expose().to_owned())]
     key: String,
     /// First characters of the secret, to recognise the key by.
     prefix: String,
     /// Scopes granted to the key.
+    #[member(from = scope_texts(&source.new.key.scopes))]
     scopes: Vec<String>,
     /// Environment the key belongs to.
     environment: Environment,
     /// Plan whose limits apply to the key; null to follow the workspace's tier.
     rate_limit_tier: Option<String>,
     /// Addresses and CIDR ranges the key may be used from; empty means everywhere.
+    #[member(from = source.new.key.allowed_ips.to_texts())]
     allowed_ips: Vec<String>,
     /// Time at which the new key expires; null if it never does.
+    #[member(from = source.new.key.expires_at.map(CalendarTime))]
     expires_at: Option<CalendarTime>,
     /// Id of the API key that was replaced.
     rotated_from_id: Option<ApiKeyId>,
     /// End of the grace period in which the old key still works.
+    #[member(from = source.grace_period_ends_at)]
     grace_period_ends_at: Timestamp,
     /// Time at which the new key was created.
     created_at: Timestamp,
-}
-
-impl From<RotatedKey> for RotatedApiKeyView {
-    fn from(rotated: RotatedKey) -> Self {
-        let RotatedKey { new: NewKey { key, secret }, grace_period_ends_at } = rotated;
-        Self {
-            key: secret.expose().to_owned(),
-            scopes: scope_texts(&key.scopes),
-            allowed_ips: key.allowed_ips.to_texts(),
-            id: key.id,
-            name: key.name,
-            prefix: key.prefix,
-            environment: key.environment,
-            rate_limit_tier: key.rate_limit_tier,
-            expires_at: key.expires_at.map(CalendarTime),
-            rotated_from_id: key.rotated_from_id,
-            grace_period_ends_at,
-            created_at: key.created_at,
-        }
-    }
 }
 
 /// What the list of API keys can be filtered by.

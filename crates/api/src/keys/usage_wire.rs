@@ -1,33 +1,41 @@
 //! The usage of API keys on the wire.
 
-use gatepost_app::keys::usage::{KeyUsage, day_start};
+use gatepost_app::{
+    DayUsage,
+    keys::usage::{KeyUsage, day_start},
+};
 use gatepost_kernel::{ApiKeyId, Timestamp};
+use gatepost_keys::ApiKey;
 use gatepost_macros::{query, view};
 
 use crate::values::Whole;
 
 /// Usage of an API key by day.
-#[view(example = {"api_key_id": 3, "last_used_at": "2026-01-15T10:30:00Z"})]
+#[view(from = KeyUsage, of = key, example = {"api_key_id": 3, "last_used_at": "2026-01-15T10:30:00Z"})]
 pub struct ApiKeyUsageView {
     /// Numeric id of the API key.
+    #[member(from = source.key.id)]
     api_key_id: ApiKeyId,
     /// Time of the last request made with the key; null if it was never used.
     last_used_at: Option<Timestamp>,
     /// Days with their request counts, newest first.
+    #[member(from = source.days.into_iter().map(Into::into).collect())]
     days: Vec<DayUsageView>,
     /// API key that this one replaced; null if it replaced none.
+    #[member(from = source.replaced.map(|old| replaced(old, source.key.created_at)))]
     replaced: Option<ReplacedKeyView>,
 }
 
 /// Request counts of one UTC day.
-#[view(example = {
+#[view(from = DayUsage, of = counts, example = {
     "date": "2026-01-15", "total": 45, "successes": 42, "redirects": 0, "refusals": 3, "failures": 0,
 })]
 pub struct DayUsageView {
     /// UTC day of the counts.
-    #[member(format = "date")]
+    #[member(format = "date", from = date(source.day))]
     date: String,
     /// Number of all requests.
+    #[member(from = source.counts.successes + source.counts.redirects + source.counts.refusals + source.counts.failures)]
     total: u64,
     /// Number of requests answered with 1xx or 2xx.
     successes: u64,
@@ -55,26 +63,18 @@ pub struct ReplacedKeyView {
     grace_period_ends_at: Option<Timestamp>,
 }
 
-impl From<KeyUsage> for ApiKeyUsageView {
-    fn from(usage: KeyUsage) -> Self {
-        let KeyUsage { key, days, replaced } = usage;
-        let date = |day| day_start(day).to_string().chars().take("2026-01-15".len()).collect();
-        let days = days.into_iter().map(|day| DayUsageView {
-            date: date(day.day),
-            total: day.counts.successes + day.counts.redirects + day.counts.refusals + day.counts.failures,
-            successes: day.counts.successes,
-            redirects: day.counts.redirects,
-            refusals: day.counts.refusals,
-            failures: day.counts.failures,
-        });
-        let rotated_at = key.created_at;
-        let replaced = replaced.map(|old| ReplacedKeyView {
-            id: old.id,
-            last_used_at: old.last_used_at,
-            used_since_rotation: old.last_used_at.is_some_and(|used| used > rotated_at),
-            grace_period_ends_at: old.grace_period_ends_at,
-        });
-        Self { api_key_id: key.id, last_used_at: key.last_used_at, days: days.collect(), replaced }
+/// `2026-01-15`
+fn date(day: i64) -> String {
+    day_start(day).to_string().chars().take("2026-01-15".len()).collect()
+}
+
+/// The key that was replaced by one that was made at `rotated_at`.
+fn replaced(old: ApiKey, rotated_at: Timestamp) -> ReplacedKeyView {
+    ReplacedKeyView {
+        id: old.id,
+        last_used_at: old.last_used_at,
+        used_since_rotation: old.last_used_at.is_some_and(|used| used > rotated_at),
+        grace_period_ends_at: old.grace_period_ends_at,
     }
 }
 

@@ -2,16 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use gatepost_app::mcp::{Arguments, CallTool, Problem, ResourceContent, Server, Status, Tool, ToolAnswer};
+use gatepost_app::mcp::{
+    Arguments, CallTool, Parameter, Problem, ResourceContent, Server, Status, Tool, ToolAnswer,
+};
 use gatepost_kernel::JsonObject;
 use gatepost_macros::{body, query, view};
 use serde_json::{Map, Value, value::RawValue};
 
-use crate::{
-    body::{Fields, Member},
-    values::text_parameters,
-};
-use gatepost_kernel::describe::{Described, Schemas};
+use crate::values::{any_object, members, text_parameters};
 
 const MAX_NAME_CHARS: usize = 128;
 
@@ -67,9 +65,10 @@ impl From<&Server> for McpServerView {
 }
 
 /// A parameter of a tool.
-#[view(example = {"type": "string", "description": "File path to read", "required": true})]
+#[view(from = Parameter, example = {"type": "string", "description": "File path to read", "required": true})]
 pub struct McpToolParameterView {
     /// JSON type of the parameter; several are separated by ` | `, `any` if the tool names none.
+    #[member(from = source.kind)]
     r#type: String,
     /// Human-readable description of the parameter.
     description: Option<String>,
@@ -78,7 +77,7 @@ pub struct McpToolParameterView {
 }
 
 /// A tool of an MCP server.
-#[view(example = {
+#[view(from = Tool, example = {
     "name": "read_file", "description": "Read contents of a file",
     "parameters": {"path": {"type": "string", "description": "File path to read", "required": true}},
     "input_schema": {"type": "object", "properties": {"path": {"type": "string"}}, "required": ["path"]},
@@ -90,43 +89,27 @@ pub struct McpToolView {
     /// Human-readable description of the tool.
     description: Option<String>,
     /// Parameters by name, in short.
+    #[member(from = source.parameters.into_iter().map(|parameter| (parameter.name.clone(), parameter.into())).collect())]
     parameters: BTreeMap<String, McpToolParameterView>,
     /// Parameters as JSON Schema.
+    #[member(from = source.input_schema.as_ref().clone())]
     input_schema: Map<String, Value>,
     /// JSON pointers to the schema keywords that arguments are not checked against; one empty pointer for the whole schema. The
     /// server's `problems` say why: they are malformed, or lead to too many paths
+    #[member(from = source.unchecked.into_iter().map(|unchecked| unchecked.keyword).collect())]
     unchecked: Vec<String>,
 }
 
-impl From<Tool> for McpToolView {
-    fn from(tool: Tool) -> Self {
-        let parameters = tool.parameters.into_iter().map(|parameter| {
-            let view = McpToolParameterView {
-                r#type: parameter.kind,
-                description: parameter.description,
-                required: parameter.required,
-            };
-            (parameter.name, view)
-        });
-        Self {
-            name: tool.name,
-            description: tool.description,
-            parameters: parameters.collect(),
-            input_schema: tool.input_schema.as_ref().clone(),
-            unchecked: tool.unchecked.into_iter().map(|unchecked| unchecked.keyword).collect(),
-        }
-    }
-}
-
 /// Result of a tool call.
-#[view]
+#[view(from = ToolAnswer)]
 pub struct McpToolResultView {
     /// Answer of the tool.
+    #[member(from = source.into())]
     result: McpToolAnswerView,
 }
 
 /// Answer of a tool.
-#[view(example = {"content": "File contents here...", "size": 1234, "is_error": false})]
+#[view(from = ToolAnswer, example = {"content": "File contents here...", "size": 1234, "is_error": false})]
 pub struct McpToolAnswerView {
     /// Text of the answer; several texts are joined by line breaks.
     content: String,
@@ -142,15 +125,8 @@ pub struct McpToolAnswerView {
     structured_content: Option<Box<RawValue>>,
 }
 
-impl From<ToolAnswer> for McpToolResultView {
-    fn from(answer: ToolAnswer) -> Self {
-        let ToolAnswer { content, blocks, structured_content, size, is_error } = answer;
-        Self { result: McpToolAnswerView { content, size, is_error, blocks, structured_content } }
-    }
-}
-
 /// A part of a resource: text or binary.
-#[view(example = {"uri": "file:///notes/today.txt", "mime_type": "text/plain", "text": "Buy milk"})]
+#[view(from = ResourceContent, example = {"uri": "file:///notes/today.txt", "mime_type": "text/plain", "text": "Buy milk"})]
 pub struct McpResourceContentView {
     /// URI of the part.
     uri: String,
@@ -178,14 +154,8 @@ pub struct McpResourceView {
 impl McpResourceView {
     /// A resource of a server.
     pub fn new(uri: String, server: &Server, contents: Vec<ResourceContent>) -> Self {
-        let view = |ResourceContent { uri, mime_type, text, blob }: ResourceContent| McpResourceContentView {
-            uri,
-            mime_type,
-            text,
-            blob,
-        };
         let server = server.config().id.clone();
-        Self { uri, server, contents: contents.into_iter().map(view).collect() }
+        Self { uri, server, contents: contents.into_iter().map(Into::into).collect() }
     }
 }
 
@@ -203,41 +173,18 @@ pub struct McpResourceQuery {
     pub server: Option<String>,
 }
 
-/// The name of a server or of a tool.
-pub struct ShortName;
-
-impl Described for ShortName {
-    fn schema(_: &mut Schemas) -> Value {
-        serde_json::json!({ "type": "string", "minLength": 1, "maxLength": MAX_NAME_CHARS })
-    }
-}
-
-impl Member for ShortName {
-    type Value = String;
-
-    fn read<'b>(fields: &mut Fields<'b>, name: &'static str, value: &'b RawValue) -> Option<String> {
+members! {
+    /// The name of a server or of a tool.
+    ShortName(String) = { "type": "string", "minLength": 1, "maxLength": MAX_NAME_CHARS }, |fields, name, value| {
         fields.text(name, value, |text| match text.chars().count() {
             1..=MAX_NAME_CHARS => Ok(text.to_owned()),
             _ => Err(format!("The {name} must be between 1 and {MAX_NAME_CHARS} characters.")),
         })
-    }
-}
-
-/// The arguments of a tool.
-pub struct ToolArguments;
-
-impl Described for ToolArguments {
-    fn schema(schemas: &mut Schemas) -> Value {
-        JsonObject::schema(schemas)
-    }
-}
-
-impl Member for ToolArguments {
-    type Value = Arguments;
-
-    fn read<'b>(fields: &mut Fields<'b>, name: &'static str, value: &'b RawValue) -> Option<Arguments> {
+    };
+    /// The arguments of a tool.
+    ToolArguments(Arguments) = (any_object()), |fields, name, value| {
         Some(Arguments::new(fields.object(name, value)?, Some(value)))
-    }
+    };
 }
 
 /// A tool to call.

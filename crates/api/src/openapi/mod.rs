@@ -1,10 +1,7 @@
 //! The OpenAPI document, put together from the operations: what each says of itself, what follows from that, and examples made of those
 //! of members.
 
-use gatepost_contract::{
-    Contract, EnvelopeStyle,
-    document::{SHARED_ERRORS, reference},
-};
+use gatepost_contract::{Contract, EnvelopeStyle, document::reference};
 use serde_json::{Value, json};
 use utoipa::OpenApi;
 
@@ -59,7 +56,7 @@ fn collect(contract: &Contract, outcomes: &Value) -> Value {
     let mut schemas = Schemas::default();
     let shapes: Vec<(&Operation, Shape)> =
         operations().map(|op| (op, (op.shape)(contract, &mut schemas))).collect();
-    let webhooks = events::webhooks(&mut schemas);
+    let webhooks = events::webhooks(contract, &mut schemas);
     let mut components = contract.schemas();
     components.extend(schemas.into_map());
     let components = Value::Object(components);
@@ -69,10 +66,9 @@ fn collect(contract: &Contract, outcomes: &Value) -> Value {
     for (operation, shape) in &shapes {
         // A path of one thing that can be changed.
         let is_versioned = operations().any(|op| op.path == operation.path && op.method == "PATCH");
-        let described =
-            describe(contract, operation, shape, is_versioned, &components, &outcomes[operation.id]);
-        document["paths"][operation.full_path(contract)][operation.method.as_str().to_lowercase()] =
-            described;
+        let of = Described(contract, operation, shape, &components);
+        let (path, method) = (operation.full_path(contract), operation.method.as_str().to_lowercase());
+        document["paths"][path][method] = describe(&of, is_versioned, &outcomes[operation.id]);
     }
     document["webhooks"] = webhooks;
     document["components"] = json!({
@@ -80,10 +76,7 @@ fn collect(contract: &Contract, outcomes: &Value) -> Value {
         "responses": contract.error_answers(),
         "headers": contract.header_components(),
         "parameters": contract.parameters(),
-        "securitySchemes": {
-            "bearer": { "type": "http", "scheme": "bearer", "description": "The API key as a bearer token." },
-            "basic": { "type": "http", "scheme": "basic", "description": "The API key as the user name, with an empty password." },
-        },
+        "securitySchemes": contract.security_schemes(),
     });
     contract.fill(&mut document);
     // In an order that does not hang on the order of declaration.
@@ -91,14 +84,11 @@ fn collect(contract: &Contract, outcomes: &Value) -> Value {
     document
 }
 
-fn describe(
-    contract: &Contract,
-    op: &Operation,
-    shape: &Shape,
-    is_versioned: bool,
-    schemas: &Value,
-    outcomes: &Value,
-) -> Value {
+/// An operation of a contract, what it takes and answers, and the schemas.
+struct Described<'d>(&'d Contract, &'d Operation, &'d Shape, &'d Value);
+
+fn describe(of: &Described<'_>, is_versioned: bool, outcomes: &Value) -> Value {
+    let Described(contract, op, shape, schemas) = *of;
     let Shape { input, path, .. } = shape;
     let in_path = path.iter().map(|(name, about, schema)| {
         json!({ "name": name, "in": "path", "required": true, "description": about, "schema": schema })
@@ -120,7 +110,7 @@ fn describe(
         "description": op.description().map_or_else(|| format!("{about}."), str::to_owned),
         "security": security,
         "parameters": Value::Array(parameters.collect()),
-        "responses": errors(contract, op, shape),
+        "responses": contract.shared_errors(|status| op.can_end_in(shape, status)),
     });
     if let Some(scope) = input.scope {
         described["x-required-scope"] = json!(scope.as_str());
@@ -130,8 +120,7 @@ fn describe(
         add_examples(&mut content, schemas);
         described["requestBody"] = content;
     }
-    let mut answer =
-        answer(contract, op, shape, about, shape.answer.as_ref(), &outcomes[status.to_string()], schemas);
+    let mut answer = answer(of, about, shape.answer.as_ref(), &outcomes[status.to_string()]);
     if shape.is_page {
         answer["headers"]["Link"] = reference("headers", "Link");
     }
@@ -144,22 +133,14 @@ fn describe(
     described["responses"][status.to_string()] = answer;
     if let Some((about, schema)) = shape.refusal.as_ref().filter(|_| contract.envelope == EnvelopeStyle::Data)
     {
-        described["responses"]["403"] =
-            self::answer(contract, op, shape, about, Some(schema), &outcomes["403"], schemas);
+        described["responses"]["403"] = self::answer(of, about, Some(schema), &outcomes["403"]);
     }
     described
 }
 
 /// An answer of the operation's own.
-fn answer(
-    contract: &Contract,
-    op: &Operation,
-    shape: &Shape,
-    about: &str,
-    schema: Option<&Value>,
-    outcomes: &Value,
-    schemas: &Value,
-) -> Value {
+fn answer(of: &Described<'_>, about: &str, schema: Option<&Value>, outcomes: &Value) -> Value {
+    let Described(contract, op, shape, schemas) = *of;
     let mut answer =
         json!({ "description": about, "headers": contract.answer_headers(!shape.input.needs_key) });
     if op.is_repeatable() {
@@ -170,7 +151,7 @@ fn answer(
     add_examples(&mut answer, schemas);
     let content = &mut answer["content"]["application/json"];
     if let Some(message) = content.pointer_mut("/example/message") {
-        *message = json!(sentence(op.id));
+        *message = json!(op.sentence());
     }
     if let Some(outcomes) = outcomes.as_object() {
         let examples = outcomes.iter().map(|(name, value)| (name.clone(), json!({ "value": value })));
@@ -183,37 +164,4 @@ fn answer(
 
 fn content(schema: &Value) -> Value {
     json!({ "application/json": { "schema": schema } })
-}
-
-/// The errors that it shares with others, by status.
-fn errors(contract: &Contract, op: &Operation, shape: &Shape) -> Value {
-    let applies = |status| match status {
-        400 | 413 | 415 => shape.input.body.is_some(),
-        401 | 403 | 404 => shape.input.needs_key,
-        409 => op.is_repeatable(),
-        412 => op.heeds_version,
-        _ => true,
-    };
-    let mut errors = json!({});
-    for error in SHARED_ERRORS.iter().filter(|error| applies(error.status)) {
-        let status = contract.statuses.of(error.status).to_string();
-        // Where several have one status, the first stands for all.
-        if errors.get(&status).is_none() {
-            errors[status] = reference("responses", error.name);
-        }
-    }
-    errors
-}
-
-/// `create_api_key` says "API key created successfully."
-fn sentence(operation_id: &str) -> String {
-    let (verb, resource) = operation_id.split_once('_').unwrap_or((operation_id, ""));
-    let resource = match resource {
-        "api_key" => "API key",
-        "workspace" => "Workspace",
-        "seo_report" => "SEO report",
-        other => other,
-    };
-    let done = if verb == "submit" { "submitted".to_owned() } else { format!("{verb}d") };
-    format!("{resource} {done} successfully.")
 }

@@ -149,27 +149,25 @@ mod tests {
 
     #[test]
     fn null_is_said_in_the_old_words() {
-        assert_eq!(
-            lowered(json!({ "type": ["string", "null"] })),
-            json!({ "type": "string", "nullable": true })
-        );
-        assert_eq!(
-            lowered(json!({ "oneOf": [{ "$ref": "#/a" }, { "type": "null" }] })),
-            json!({ "type": "object", "allOf": [{ "$ref": "#/a" }], "nullable": true })
-        );
-        assert_eq!(
-            lowered(json!({ "oneOf": [{ "$ref": "#/word", "description": "b" }, { "type": "null" }] })),
-            json!({ "type": "string", "allOf": [{ "allOf": [{ "$ref": "#/word" }], "description": "b" }], "nullable": true })
-        );
-        assert_eq!(
-            lowered(json!({ "$ref": "#/a", "description": "b" })),
-            json!({ "allOf": [{ "$ref": "#/a" }], "description": "b" })
-        );
-        assert_eq!(lowered(json!({ "$ref": "#/a" })), json!({ "$ref": "#/a" }));
-        assert_eq!(
-            lowered(json!({ "type": "string", "const": "x" })),
-            json!({ "type": "string", "enum": ["x"] })
-        );
+        for (new, old) in [
+            (json!({ "type": ["string", "null"] }), json!({ "type": "string", "nullable": true })),
+            (
+                json!({ "oneOf": [{ "$ref": "#/a" }, { "type": "null" }] }),
+                json!({ "type": "object", "allOf": [{ "$ref": "#/a" }], "nullable": true }),
+            ),
+            (
+                json!({ "oneOf": [{ "$ref": "#/word", "description": "b" }, { "type": "null" }] }),
+                json!({ "type": "string", "allOf": [{ "allOf": [{ "$ref": "#/word" }], "description": "b" }], "nullable": true }),
+            ),
+            (
+                json!({ "$ref": "#/a", "description": "b" }),
+                json!({ "allOf": [{ "$ref": "#/a" }], "description": "b" }),
+            ),
+            (json!({ "$ref": "#/a" }), json!({ "$ref": "#/a" })),
+            (json!({ "type": "string", "const": "x" }), json!({ "type": "string", "enum": ["x"] })),
+        ] {
+            assert_eq!(lowered(new), old);
+        }
         let example = json!({ "example": { "type": ["string", "null"] } });
         assert_eq!(lowered(example.clone()), example, "data is left alone");
     }

@@ -8,7 +8,7 @@ use gatepost_macros::view;
 use crate::scopes::{ApiKeysRead, WorkspacesRead};
 
 /// An API key, without its secret.
-#[view(example = {
+#[view(from = (ApiKey, Timestamp), of = 0, example = {
     "id": 1, "name": "Production API Key", "prefix": "{live_key}abc", "scopes": ["posts:read", "posts:write"],
     "rate_limit_tier": "pro", "allowed_ips": ["192.0.2.0/24"], "last_used_at": "2026-01-15T10:30:00Z",
     "created_at": "2026-01-01T00:00:00Z", "updated_at": "2026-01-01T00:00:00Z",
@@ -21,18 +21,22 @@ pub struct ApiKeyView {
     /// First characters of the secret, to recognise the key by.
     prefix: String,
     /// Scopes granted to the key.
+    #[member(from = scope_texts(&source.0.scopes))]
     scopes: Vec<String>,
     /// Environment the key belongs to.
     environment: Environment,
     /// Whether the key can be used at the moment.
+    #[member(from = source.0.status(source.1))]
     status: KeyStatus,
     /// Plan whose limits apply to the key; null to follow the workspace's tier.
     rate_limit_tier: Option<String>,
     /// Addresses and CIDR ranges the key may be used from; empty means everywhere.
+    #[member(from = source.0.allowed_ips.to_texts())]
     allowed_ips: Vec<String>,
     /// Time of the last request made with the key; null if it was never used.
     last_used_at: Option<Timestamp>,
     /// Time at which the key expires; null if it never does.
+    #[member(from = source.0.expires_at.map(CalendarTime))]
     expires_at: Option<CalendarTime>,
     /// Id of the API key this one replaced.
     rotated_from_id: Option<ApiKeyId>,
@@ -47,7 +51,7 @@ pub struct ApiKeyView {
     /// Time of the last change to the key.
     updated_at: Timestamp,
     /// Workspace of the key; only if included.
-    #[member(included = WorkspacesRead, shown = "the workspace, which takes `workspaces:read`")]
+    #[member(included = WorkspacesRead, shown = "the workspace, which takes `workspaces:read`", from = None)]
     workspace: Option<WorkspaceView>,
 }
 
@@ -55,29 +59,6 @@ impl ApiKeyView {
     /// The key with its workspace.
     pub fn with_workspace(self, workspace: Option<Workspace>) -> Self {
         Self { workspace: workspace.map(WorkspaceView::from), ..self }
-    }
-
-    /// The key as it stands at `now`.
-    pub fn new(key: ApiKey, now: Timestamp) -> Self {
-        Self {
-            status: key.status(now),
-            scopes: scope_texts(&key.scopes),
-            allowed_ips: key.allowed_ips.to_texts(),
-            id: key.id,
-            name: key.name,
-            prefix: key.prefix,
-            environment: key.environment,
-            rate_limit_tier: key.rate_limit_tier,
-            last_used_at: key.last_used_at,
-            expires_at: key.expires_at.map(CalendarTime),
-            rotated_from_id: key.rotated_from_id,
-            rotated_to_id: key.rotated_to_id,
-            grace_period_ends_at: key.grace_period_ends_at,
-            revoked_at: key.revoked_at,
-            created_at: key.created_at,
-            updated_at: key.updated_at,
-            workspace: None,
-        }
     }
 }
 
@@ -110,7 +91,7 @@ pub struct WorkspaceView {
 impl WorkspaceView {
     /// A workspace with its first keys, as they stand at `now`.
     pub fn with_api_keys((workspace, api_keys): WorkspaceWithKeys, now: Timestamp) -> Self {
-        let view = |keys: Vec<ApiKey>| keys.into_iter().map(|key| ApiKeyView::new(key, now)).collect();
+        let view = |keys: Vec<ApiKey>| keys.into_iter().map(|key| ApiKeyView::from((key, now))).collect();
         Self { api_keys: api_keys.map(view), ..Self::from(workspace) }
     }
 }

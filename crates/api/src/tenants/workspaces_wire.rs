@@ -9,15 +9,12 @@ use gatepost_app::{
 };
 use gatepost_kernel::JsonObject;
 use gatepost_macros::{body, query};
-use serde_json::value::RawValue;
 
 use crate::{
-    body::{Fields, Member},
     lists::{Content, Description, Listed},
     tenants::views::WorkspaceView,
-    values::{AnyText, Name, text_parameters, texts},
+    values::{AnyText, Name, any_object, members, text_parameters, texts},
 };
-use gatepost_kernel::describe::{Described, Schemas};
 
 texts! {
     /// The name of a workspace in URLs.
@@ -33,25 +30,15 @@ text_parameters! {
     };
 }
 
-/// The settings of a workspace.
-pub struct Settings;
-
-impl Described for Settings {
-    fn schema(schemas: &mut Schemas) -> serde_json::Value {
-        JsonObject::schema(schemas)
-    }
-}
-
-impl Member for Settings {
-    type Value = JsonObject;
-
-    fn read<'b>(fields: &mut Fields<'b>, name: &'static str, value: &'b RawValue) -> Option<JsonObject> {
+members! {
+    /// The settings of a workspace.
+    Settings(JsonObject) = (any_object()), |fields, name, value| {
         let settings = fields.json_members(name, value)?;
         for (field, fault) in check_settings(&settings).err().unwrap_or_default() {
             fields.fault(&field, fault);
         }
         Some(settings)
-    }
+    };
 }
 
 /// What the list of workspaces can be filtered by.

@@ -114,11 +114,8 @@ impl AnalyticsView {
             Some(AnalyticsGroup::Api(ApiGroup::StatusClass)) => Some(format!("{group}xx")),
             _ => Some(group).filter(|group| !group.is_empty()),
         };
-        let view = |Series { group: name, total, counts }: Series| AnalyticsSeriesView {
-            group: group(name),
-            total,
-            counts,
-        };
+        let view =
+            |of: Series| AnalyticsSeriesView { group: group(of.group), total: of.total, counts: of.counts };
         Self {
             interval,
             timezone: time_zone,

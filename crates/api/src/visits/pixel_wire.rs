@@ -1,17 +1,13 @@
 //! The pixel on the wire.
 
 use gatepost_app::visits::pixel::TrackEvent;
-use gatepost_kernel::{Json, JsonObject, text::web_url};
+use gatepost_kernel::{Json, text::web_url};
 use gatepost_macros::{body, query, view};
 use gatepost_pixel::{MAX_PROPERTIES_BYTES, PixelSettings, domain, event_name, visited_url};
-use serde_json::{Map, Value, json, value::RawValue};
+use serde_json::{Map, Value, json};
 use url::Url;
 
-use crate::{
-    body::{Fields, Member},
-    values::{text_parameters, texts},
-};
-use gatepost_kernel::describe::{Described, Schemas};
+use crate::values::{any_object, members, text_parameters, texts};
 
 const MAX_USER_AGENT_CHARS: usize = 512;
 /// How much of a title stays where the properties are too long.
@@ -43,22 +39,14 @@ pub struct PixelConfigView {
 impl PixelConfigView {
     /// What a workspace says about its pixel; nothing is tracked without it.
     pub fn new(settings: Option<&PixelSettings>) -> Self {
-        match settings.filter(|settings| settings.enabled) {
-            Some(settings) => Self {
-                enabled: true,
-                features: PixelFeaturesView {
-                    pageviews: settings.features.pageviews,
-                    events: settings.features.events,
-                    sessions: settings.features.sessions,
-                },
-                sample_rate: settings.sample_rate,
-            },
-            None => Self {
-                enabled: false,
-                features: PixelFeaturesView { pageviews: false, events: false, sessions: false },
-                sample_rate: 0.0,
-            },
-        }
+        let on = settings.filter(|settings| settings.enabled);
+        let has = |feature: fn(&PixelSettings) -> bool| on.is_some_and(feature);
+        let features = PixelFeaturesView {
+            pageviews: has(|settings| settings.features.pageviews),
+            events: has(|settings| settings.features.events),
+            sessions: has(|settings| settings.features.sessions),
+        };
+        Self { enabled: on.is_some(), features, sample_rate: on.map_or(0.0, |settings| settings.sample_rate) }
     }
 }
 
@@ -104,19 +92,9 @@ texts! {
     UserAgent(String) = { "type": "string" }, |text| Ok(cut_user_agent(text));
 }
 
-/// What is kept with an event.
-pub struct Properties;
-
-impl Described for Properties {
-    fn schema(schemas: &mut Schemas) -> Value {
-        JsonObject::schema(schemas)
-    }
-}
-
-impl Member for Properties {
-    type Value = Json;
-
-    fn read<'b>(fields: &mut Fields<'b>, name: &'static str, value: &'b RawValue) -> Option<Json> {
+members! {
+    /// What is kept with an event.
+    Properties(Json) = (any_object()), |fields, name, value| {
         let properties = fields.json_object(name, value)?;
         let fits = |members: &Json| members.as_str().len() <= MAX_PROPERTIES_BYTES;
         if fits(&properties) {
@@ -127,7 +105,7 @@ impl Member for Properties {
             fields.fault(name, "The properties may not be greater than 8 kilobytes.");
         }
         shortened
-    }
+    };
 }
 
 // `sendBeacon` calls a text `text/plain`; with another type it would ask first, with credentials.

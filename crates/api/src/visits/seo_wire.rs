@@ -10,14 +10,11 @@ use gatepost_macros::{body, query, view};
 use gatepost_seo::{
     Issue, IssueCounts, MAX_ISSUES, MAX_SCORE, MAX_TYPE_CHARS, Scores, Severity, issue_type, page_url,
 };
-use serde_json::{Value, json, value::RawValue};
 
 use crate::{
-    body::{Fields, Member},
     lists::{Content, Description, Listed},
-    values::{AnyText, ListOf, text_parameters, texts},
+    values::{AnyText, ListOf, members, text_parameters, texts},
 };
-use gatepost_kernel::describe::{Described, Schemas};
 
 /// An SEO report on one page.
 #[view(from = SeoReport, example = {
@@ -72,22 +69,11 @@ texts! {
     };
 }
 
-/// A score, which is rounded.
-pub struct Score;
-
-impl Described for Score {
-    fn schema(_: &mut Schemas) -> Value {
-        json!({ "type": "number", "format": "double", "minimum": 0, "maximum": MAX_SCORE })
-    }
-}
-
-impl Member for Score {
-    type Value = u8;
-
-    fn read<'b>(fields: &mut Fields<'b>, name: &'static str, value: &'b RawValue) -> Option<u8> {
-        // What is a whole number of hundredths elsewhere comes as 28.999999999999996 here.
+members! {
+    /// A score, which is rounded: what is a whole number of hundredths elsewhere comes as 28.999999999999996 here.
+    Score(u8) = { "type": "number", "format": "double", "minimum": 0, "maximum": MAX_SCORE }, |fields, name, value| {
         fields.number(name, value, 0.0..=MAX_SCORE.into()).map(|score| score.round() as u8)
-    }
+    };
 }
 
 /// An SEO report to submit.

@@ -39,7 +39,7 @@ fn view(
     deliveries: Option<Vec<WebhookDelivery>>,
 ) -> gatepost_kernel::Result<WebhookView> {
     let header_names = endpoints::header_names(app, &endpoint)?;
-    Ok(WebhookView::new(endpoint, header_names, app.now()).with_deliveries(deliveries))
+    Ok(WebhookView::from((endpoint, header_names, app.now())).with_deliveries(deliveries))
 }
 
 /// What was done, and that the host of the url could not be resolved where that is so.

@@ -13,22 +13,20 @@ use gatepost_app::{
 use gatepost_kernel::{EventId, Secret, Timestamp, WebhookDeliveryId, WebhookEndpointId};
 use gatepost_macros::{body, query, view};
 use gatepost_webhooks::{CustomHeader, DeliveryStatus, EndpointSecret, EventType, Subscription};
-use serde_json::{Value, json, value::RawValue};
 
 use crate::{
-    body::{Fields, Member},
+    body::Fields,
     lists::{Description, Listed},
     scopes::WebhooksRead,
-    values::{DescriptionText, Whole, text_parameters, texts, words},
+    values::{DescriptionText, Whole, members, text_parameters, texts, words},
     webhooks::events_wire::EventTypeName,
 };
-use gatepost_kernel::describe::{Described, Schemas};
 
 const DEFAULT_GRACE_PERIOD_HOURS: u16 = 24;
 const MAX_GRACE_PERIOD_HOURS: i64 = 168;
 
 /// A webhook endpoint, without its secret.
-#[view(example = {
+#[view(from = (WebhookEndpoint, Option<Vec<String>>, Timestamp), of = 0, example = {
     "id": 1, "url": "https://your-app.com/webhooks", "description": "Order service",
     "events": ["post.created", "post.updated"], "header_names": ["X-Team"], "is_active": true, "success_count": 150,
     "failure_count": 2, "consecutive_failures": 0, "last_delivery_at": "2026-01-15T10:30:00Z",
@@ -45,8 +43,10 @@ pub struct WebhookView {
     events: Vec<String>,
     /// Names of the custom headers sent with each delivery, whose values are never shown; null if they cannot be decrypted with
     /// the server's present keys.
+    #[member(from = source.1)]
     header_names: Option<Vec<String>>,
     /// Secrets that sign the endpoint's deliveries, newest first.
+    #[member(from = signing_secrets(&source.0, source.2).into_iter().map(Into::into).collect())]
     signing_secrets: Vec<SigningSecretView>,
     /// Whether deliveries are sent to this endpoint.
     is_active: bool,
@@ -65,7 +65,7 @@ pub struct WebhookView {
     /// Time of the last change to the endpoint.
     updated_at: Timestamp,
     /// The endpoint's newest deliveries, at most 10; only if included.
-    #[member(included = WebhooksRead, shown = "the newest deliveries")]
+    #[member(included = WebhooksRead, shown = "the newest deliveries", from = None)]
     deliveries: Option<Vec<WebhookDeliveryView>>,
 }
 
@@ -73,28 +73,6 @@ impl WebhookView {
     /// The endpoint with its newest deliveries.
     pub fn with_deliveries(self, deliveries: Option<Vec<WebhookDelivery>>) -> Self {
         Self { deliveries: deliveries.map(|all| all.into_iter().map(Into::into).collect()), ..self }
-    }
-
-    /// An endpoint with the names of its own headers, as it is at `now`.
-    pub fn new(endpoint: WebhookEndpoint, header_names: Option<Vec<String>>, now: Timestamp) -> Self {
-        let signing_secrets = signing_secrets(&endpoint, now).into_iter().map(Into::into).collect();
-        Self {
-            deliveries: None,
-            id: endpoint.id,
-            url: endpoint.url,
-            description: endpoint.description,
-            events: endpoint.events,
-            header_names,
-            signing_secrets,
-            is_active: endpoint.is_active,
-            disabled_reason: endpoint.disabled_reason,
-            success_count: endpoint.success_count,
-            failure_count: endpoint.failure_count,
-            consecutive_failures: endpoint.consecutive_failures,
-            last_delivery_at: endpoint.last_delivery_at,
-            created_at: endpoint.created_at,
-            updated_at: endpoint.updated_at,
-        }
     }
 }
 
@@ -165,42 +143,19 @@ texts! {
     };
 }
 
-/// What an endpoint subscribes to.
-pub struct Subscriptions;
-
-impl Described for Subscriptions {
-    fn schema(_: &mut Schemas) -> Value {
-        let pattern = "^(\\*|[a-z0-9_]+(\\.[a-z0-9_]+)*(\\.\\*)?)$";
-        let item = json!({ "type": "string", "pattern": pattern, "maxLength": 128 });
-        json!({ "type": "array", "minItems": 1, "maxItems": 100, "items": item })
-    }
-}
-
-impl Member for Subscriptions {
-    type Value = Vec<Subscription>;
-
-    fn read<'b>(fields: &mut Fields<'b>, name: &'static str, value: &'b RawValue) -> Option<Self::Value> {
-        fields.texts(name, value, subscriptions)
-    }
-}
-
-/// Headers of the tenant's own.
-pub struct CustomHeaders;
-
-impl Described for CustomHeaders {
-    fn schema(_: &mut Schemas) -> Value {
-        let text = json!({ "type": "string" });
-        json!({ "type": "object", "propertyNames": text, "additionalProperties": text })
-    }
-}
-
-impl Member for CustomHeaders {
-    type Value = Vec<CustomHeader>;
-
-    fn read<'b>(fields: &mut Fields<'b>, name: &'static str, value: &'b RawValue) -> Option<Self::Value> {
+members! {
+    /// What an endpoint subscribes to.
+    Subscriptions(Vec<Subscription>) = {
+        "type": "array", "minItems": 1, "maxItems": 100,
+        "items": { "type": "string", "pattern": "^(\\*|[a-z0-9_]+(\\.[a-z0-9_]+)*(\\.\\*)?)$", "maxLength": 128 },
+    }, |fields, name, value| fields.texts(name, value, subscriptions);
+    /// Headers of the tenant's own.
+    CustomHeaders(Vec<CustomHeader>) = {
+        "type": "object", "propertyNames": { "type": "string" }, "additionalProperties": { "type": "string" },
+    }, |fields, name, value| {
         let pairs = fields.object(name, value)?;
         custom_headers(&pairs).map_err(|faults| fields.faults("", &faults)).ok()
-    }
+    };
 }
 
 /// A webhook endpoint to create.
@@ -305,7 +260,7 @@ fn millis(duration: Duration) -> u64 {
 }
 
 /// One event on its way to one endpoint.
-#[view(example = {
+#[view(from = WebhookDelivery, example = {
     "id": 1, "event_id": "evt_abc123def456", "event_type": "post.created", "response_code": 200, "attempt": 1,
     "delivered_at": "2026-01-15T10:30:00Z", "created_at": "2026-01-15T10:30:00Z",
 })]
@@ -321,37 +276,27 @@ pub struct WebhookDeliveryView {
     /// HTTP status of the last response; null if there was none.
     response_code: Option<u16>,
     /// Number of the last attempt or, while the delivery is pending, of the next one.
+    #[member(from = source.attempts + u32::from(source.status == DeliveryStatus::Pending))]
     attempt: u32,
     /// Human-readable error of the last attempt.
     error: Option<String>,
     /// Time at which the endpoint received the delivery.
     delivered_at: Option<Timestamp>,
     /// Time of the next attempt.
+    #[member(from = next_retry_at(&source))]
     next_retry_at: Option<Timestamp>,
     /// Time at which the delivery was created.
     created_at: Timestamp,
 }
 
-impl From<WebhookDelivery> for WebhookDeliveryView {
-    fn from(delivery: WebhookDelivery) -> Self {
-        let pending = delivery.status == DeliveryStatus::Pending;
-        // One that is pending and has an error was not sent for a fault of the server's.
-        let failed_once =
-            delivery.status == DeliveryStatus::Retrying || (pending && delivery.error.is_some());
-        let waits = failed_once && delivery.claim_id.is_none();
-        Self {
-            id: delivery.id,
-            event_id: delivery.event_id,
-            event_type: delivery.event_type,
-            response_code: delivery.response_code,
-            attempt: delivery.attempts + u32::from(pending),
-            error: delivery.error,
-            delivered_at: delivery.delivered_at,
-            next_retry_at: delivery.due_at.filter(|_| waits),
-            status: delivery.status,
-            created_at: delivery.created_at,
-        }
-    }
+/// When it is tried again; one that is pending and has an error was not sent for a fault of the server's.
+fn next_retry_at(delivery: &WebhookDelivery) -> Option<Timestamp> {
+    let failed_once = match delivery.status {
+        DeliveryStatus::Retrying => true,
+        DeliveryStatus::Pending => delivery.error.is_some(),
+        DeliveryStatus::Success | DeliveryStatus::Failed => false,
+    };
+    delivery.due_at.filter(|_| failed_once && delivery.claim_id.is_none())
 }
 
 /// One attempt of a delivery.

@@ -8,7 +8,7 @@ use gatepost_app::{
 use gatepost_kernel::{Error, EventId, Json, Timestamp};
 use gatepost_macros::{body, query, view};
 use gatepost_webhooks::{EventType, RESERVED_EVENT_TYPES, event_data};
-use serde_json::{Value, json, value::RawValue};
+use serde_json::{Value, value::RawValue};
 
 use crate::{
     body::{Fields, Member},
@@ -21,16 +21,11 @@ use gatepost_kernel::describe::{Described, Schemas};
 const ENVELOPE_BYTES: usize = 64 << 10;
 
 /// The id of an event that was accepted.
-#[view(example = {"id": "evt_abc123def456"})]
+#[view(from = EventId, example = {"id": "evt_abc123def456"})]
 pub struct AcceptedEventView {
     /// Id of the accepted event.
+    #[member(from = source)]
     id: EventId,
-}
-
-impl From<EventId> for AcceptedEventView {
-    fn from(id: EventId) -> Self {
-        Self { id }
-    }
 }
 
 /// An event with its data.
@@ -85,8 +80,8 @@ texts! {
 pub struct EventData;
 
 impl Described for EventData {
-    fn schema(_: &mut Schemas) -> Value {
-        json!({})
+    fn schema(schemas: &mut Schemas) -> Value {
+        Json::schema(schemas)
     }
 }
 

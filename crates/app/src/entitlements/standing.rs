@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use gatepost_entitlements::{Cycle, Feature, FeatureKind, Grant, Operation, Period, Reason, is_resource};
-use gatepost_kernel::{Environment, Error, Json, Owner, Result, Timestamp, WorkspaceId};
+use gatepost_kernel::{Environment, Error, Json, Owner, Result, Timestamp, WorkspaceId, text::brief};
 use gatepost_storage::{CounterKey, EntitlementUse, Tx, Workspace};
 
 use crate::{App, tenants::TIME_ZONE};
@@ -66,6 +66,20 @@ pub struct FeatureStanding {
 }
 
 impl FeatureStanding {
+    /// Why it is refused, as a sentence; none if it is allowed.
+    pub fn refusal(&self) -> Option<String> {
+        let Self { label, plan, feature, used, .. } = self;
+        let text = match self.refused? {
+            Reason::FeatureNotFound => return Some(format!("There is no feature {}.", brief(feature))),
+            Reason::NotInPlan => return Some(format!("{label} is not part of the {plan} plan.")),
+            Reason::Disabled => return Some(format!("{label} is switched off.")),
+            Reason::LimitExceeded => format!("{label} limit exceeded. Used: {used}"),
+            Reason::InsufficientRemaining => format!("{label} limit would be exceeded. Used: {used}"),
+        };
+        let limit = self.grant.limit().map(|limit| format!(", Limit: {limit}"));
+        Some(text + &limit.unwrap_or_default())
+    }
+
     /// The refusal as an error that names the feature.
     ///
     /// # Errors

@@ -216,7 +216,7 @@ async fn list_api_keys(app: App, caller: Caller, arguments: Members<'_>) -> Resu
     let query = api_keys::ListApiKeys { status, ..api_keys::ListApiKeys::default() };
     let (page, _) = api_keys::list(&app, &caller, query, request).await?;
     let now = app.now();
-    listed(page.map(|key| ApiKeyView::new(key, now)))
+    listed(page.map(|key| ApiKeyView::from((key, now))))
 }
 
 async fn rotate_api_key(app: App, caller: Caller, arguments: Members<'_>) -> Result<Value> {
