@@ -6,6 +6,7 @@
 
 use std::{sync::Arc, time::Instant};
 
+use gatepost_entitlements::OwnFeature;
 use gatepost_kernel::{Error, Result};
 use gatepost_keys::Scope;
 use gatepost_mcp::{CallContext, CheckedCall, McpError};
@@ -113,7 +114,7 @@ async fn begin(
         if let Some(earlier) = idempotency::claim(unit, request.as_deref()).await? {
             return Ok(Some(earlier));
         }
-        act(unit, "mcp_calls").await?;
+        act(unit, OwnFeature::McpCalls).await?;
         let Value::Object(details) = details else { return Ok(None) };
         unit.audit(unit.caller().workspace_id(), "mcp_tool.called", (TARGET, place), details);
         Ok(None)

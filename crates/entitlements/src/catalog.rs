@@ -4,7 +4,7 @@ use std::fmt;
 
 use indexmap::IndexMap;
 
-use crate::{Access, Feature, FeatureKind, FeatureValue, Plan, Reset};
+use crate::{Access, Feature, FeatureKind, FeatureValue, OwnFeature, Plan, Reset};
 
 /// The plans and features of this installation, each in the order of declaration.
 #[derive(Debug, Clone)]
@@ -70,7 +70,9 @@ impl Catalog {
             let features = ["posts", "api_calls", "storage"].into_iter().enumerate();
             let features = features.map(|(place, name)| (name.to_owned(), value(place)));
             // Where nothing else is limited, neither are endpoints.
-            let webhooks = figures.is_none().then(|| ("webhooks".to_owned(), FeatureValue::Unlimited));
+            let webhooks = figures
+                .is_none()
+                .then(|| (OwnFeature::Webhooks.as_str().to_owned(), FeatureValue::Unlimited));
             Plan {
                 requests_per_minute: Some(requests_per_minute),
                 burst_percent,
@@ -96,16 +98,12 @@ impl Catalog {
             ("posts", limit("Post")),
             ("api_calls", monthly("API call")),
             ("storage", Feature { unit: Some("bytes".to_owned()), ..limit("Storage") }),
-            ("api_keys", limit("API key")),
-            ("webhooks", limit("Webhook")),
-            ("workspaces", limit("Workspace")),
-            ("seo_reports", monthly("SEO report")),
-            ("pixel_events", monthly("Pixel event")),
-            ("mcp_calls", monthly("MCP call")),
         ];
+        let features = features.into_iter().map(|(name, feature)| (name.to_owned(), feature));
+        let own = OwnFeature::ALL.map(|own| (own.as_str().to_owned(), own.declared()));
         Self {
             plans: plans.into_iter().map(|plan| (plan.name.clone(), plan)).collect(),
-            features: features.into_iter().map(|(name, feature)| (name.to_owned(), feature)).collect(),
+            features: features.chain(own).collect(),
         }
     }
 

@@ -1,6 +1,6 @@
 //! Whether a plan allows so much of a feature, and why not.
 
-use crate::{Catalog, Feature, FeatureKind, FeatureValue};
+use crate::{Catalog, Feature, FeatureKind, FeatureValue, OwnFeature};
 
 gatepost_kernel::words! {
     /// Why something is not allowed.
@@ -150,7 +150,7 @@ impl Catalog {
             Some(FeatureValue::Enabled(false)) => Grant::Nothing(Reason::Disabled),
             Some(FeatureValue::Limit(limit)) => Grant::UpTo { limit, soft: declared.soft },
             Some(FeatureValue::Unlimited) => Grant::Unlimited,
-            None if declared.kind == FeatureKind::Boolean || !is_own(feature) => {
+            None if declared.kind == FeatureKind::Boolean || OwnFeature::parse(feature).is_none() => {
                 Grant::Nothing(Reason::NotInPlan)
             }
             None => match UNLISTED.iter().find(|(name, _)| *name == feature) {
@@ -165,16 +165,6 @@ impl Catalog {
         let allows = |name: &str| name != plan && self.grant(name, feature).decide(used, quantity).is_ok();
         self.plans().map(|plan| plan.name.as_str()).find(|name| allows(name))
     }
-}
-
-/// Whether Gatepost counts the feature itself: what there is of it, or what is done with it.
-pub fn is_own(feature: &str) -> bool {
-    is_resource(feature) || matches!(feature, "seo_reports" | "pixel_events" | "mcp_calls")
-}
-
-/// Whether what is used of the feature is what there is: keys, webhook endpoints, workspaces.
-pub fn is_resource(feature: &str) -> bool {
-    matches!(feature, "api_keys" | "webhooks" | "workspaces")
 }
 
 #[cfg(test)]

@@ -9,13 +9,15 @@
 mod catalog;
 mod evaluation;
 mod feature;
+mod own_feature;
 mod period;
 mod plan;
 mod time_zone;
 
 pub use catalog::{Catalog, CatalogError};
-pub use evaluation::{Grant, Operation, Reason, crossed, is_own, is_resource};
+pub use evaluation::{Grant, Operation, Reason, crossed};
 pub use feature::{DEFAULT_THRESHOLDS, Feature, FeatureKind, FeatureValue, Reset};
+pub use own_feature::OwnFeature;
 pub use period::{Anchor, Cycle, Period};
 pub use plan::{Access, Plan};
 pub use time_zone::is_time_zone;

@@ -3,6 +3,7 @@
 use indexmap::IndexMap;
 
 use crate::FeatureValue;
+use crate::OwnFeature;
 
 gatepost_kernel::words! {
     /// The widest access that a plan's keys can use; each includes those before it.
@@ -72,7 +73,8 @@ impl Plan {
 
     /// What it says of a feature; nothing if it does not list it. `max_keys` is another way to write `api_keys`.
     pub fn value(&self, feature: &str) -> Option<FeatureValue> {
-        let max_keys = self.max_keys.filter(|_| feature == "api_keys").map(FeatureValue::Limit);
+        let max_keys =
+            self.max_keys.filter(|_| feature == OwnFeature::ApiKeys.as_str()).map(FeatureValue::Limit);
         self.features.get(feature).copied().or(max_keys)
     }
 

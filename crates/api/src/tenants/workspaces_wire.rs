@@ -3,7 +3,7 @@
 use gatepost_app::{
     lists::WORKSPACE_SORTS,
     tenants::{
-        MAX_SETTINGS_BYTES, check_settings,
+        MAX_SETTINGS_BYTES, WorkspaceSettings,
         workspaces::{CreateWorkspace, UpdateWorkspace, slug},
     },
 };
@@ -34,8 +34,8 @@ members! {
     /// The settings of a workspace.
     Settings(JsonObject) = (any_object()), |fields, name, value| {
         let settings = fields.json_members(name, value)?;
-        for (field, fault) in check_settings(&settings).err().unwrap_or_default() {
-            fields.fault(&field, fault);
+        if let Err(faults) = WorkspaceSettings::read(settings.clone()) {
+            fields.faults("", &faults);
         }
         Some(settings)
     };

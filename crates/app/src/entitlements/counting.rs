@@ -19,7 +19,7 @@ use super::standing::{ByCounter, FeatureStanding, Place, UseFeature, kept};
 use crate::{
     App, UnitOfWork,
     combiner::{Combiner, Limits, MAX_WAITING, each_alone},
-    tenants::TIME_ZONE,
+    tenants::with_time_zone_alone,
 };
 
 /// How long a decision is kept under its idempotency key.
@@ -266,10 +266,8 @@ impl<'a> Group<'a> {
                 continue;
             }
             if let Some(Some(workspace)) = workspaces.get(&place.owner.workspace_id) {
-                // Of the settings, only this one matters here; they can be large.
-                let zone =
-                    workspace.settings.get(TIME_ZONE).cloned().map(|zone| (TIME_ZONE.to_owned(), zone));
-                let workspace = Workspace { settings: zone.into_iter().collect(), ..workspace.clone() };
+                let settings = with_time_zone_alone(&workspace.settings);
+                let workspace = Workspace { settings, ..workspace.clone() };
                 let last = LastCount { workspace, period_start: place.period.start, used };
                 self.last.push((self.requests[*number].subject(), last));
             }

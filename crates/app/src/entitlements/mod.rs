@@ -8,7 +8,7 @@ mod counting;
 mod own;
 mod standing;
 
-use gatepost_entitlements::{Catalog, FeatureKind, Operation, Reason, is_own};
+use gatepost_entitlements::{Catalog, FeatureKind, Operation, OwnFeature, Reason};
 use gatepost_kernel::{Error, Owner, Result, WorkspaceId};
 use gatepost_keys::Scope;
 
@@ -79,8 +79,8 @@ pub async fn summary(app: &App, caller: &Caller) -> Result<Summary> {
 fn listed(catalog: &Catalog, tier: &str) -> Vec<String> {
     let Some(plan) = catalog.plan_or_default(tier) else { return Vec::new() };
     let mut names: Vec<String> = plan.features.keys().cloned().collect();
-    if plan.max_keys.is_some() && !plan.features.contains_key("api_keys") {
-        names.push("api_keys".to_owned());
+    if plan.max_keys.is_some() && !plan.features.contains_key(OwnFeature::ApiKeys.as_str()) {
+        names.push(OwnFeature::ApiKeys.as_str().to_owned());
     }
     names
 }
@@ -152,7 +152,7 @@ pub(crate) fn check_usable(catalog: &Catalog, name: &str) -> Result<()> {
         let known = catalog.features().map(|(name, _)| name.to_owned()).collect();
         return Err(Error::FeatureNotFound { known });
     }
-    if is_own(name) {
+    if OwnFeature::parse(name).is_some() {
         return Err(Error::invalid("feature", format!("The feature {name} is counted by Gatepost itself.")));
     }
     Ok(())

@@ -3,7 +3,7 @@
 //! of tenants, but only where a plan lists it.
 
 use gatepost_delivery::OwnEvent;
-use gatepost_entitlements::Grant;
+use gatepost_entitlements::{Grant, OwnFeature};
 use gatepost_kernel::{Error, Result};
 use gatepost_storage::Workspace;
 
@@ -20,17 +20,17 @@ use crate::UnitOfWork;
 pub(crate) async fn grow(
     unit: &mut UnitOfWork<'_>,
     workspace: &Workspace,
-    feature: &'static str,
+    feature: OwnFeature,
 ) -> Result<()> {
     let (app, now, environment) = (unit.app().clone(), unit.now, unit.caller().environment());
-    let place = Place::of(&app, workspace, environment, feature, now)
-        .ok_or_else(|| Error::internal(format!("the feature {feature} is not declared")))?;
+    let place = Place::of(&app, workspace, environment, feature.as_str(), now)
+        .ok_or_else(|| Error::internal(format!("the feature {} is not declared", feature.as_str())))?;
     if place.grant == Grant::Unlimited {
         return Ok(());
     }
     let used = count_resource(&mut unit.tx, workspace.id, feature, now).await?;
     if place.grant.decide(used, 1).is_err() {
-        let (feature, upgrade_url) = (feature.to_owned(), unit.upgrade_url());
+        let (feature, upgrade_url) = (feature.as_str().to_owned(), unit.upgrade_url());
         return Err(Error::FeatureLimitReached { feature, upgrade_url, standing: None });
     }
     for threshold in gatepost_entitlements::crossed(place.feature, place.grant, used, used + 1) {
@@ -45,12 +45,12 @@ pub(crate) async fn grow(
 ///
 /// # Errors
 /// [`Error::FeatureLimitReached`].
-pub(crate) async fn act(unit: &mut UnitOfWork<'_>, feature: &'static str) -> Result<()> {
+pub(crate) async fn act(unit: &mut UnitOfWork<'_>, feature: OwnFeature) -> Result<()> {
     let owner = unit.caller().owner();
     let app = unit.app().clone();
     let tier = unit.tx.workspace_get(owner.workspace_id).await?.ok_or(Error::NotFound)?.tier;
-    if !app.catalog().lists(&tier, feature) {
+    if !app.catalog().lists(&tier, feature.as_str()) {
         return Ok(());
     }
-    count_in(unit, &app, owner, UseFeature::one(feature)).await?.into_result().map(|_| ())
+    count_in(unit, &app, owner, UseFeature::one(feature.as_str())).await?.into_result().map(|_| ())
 }

@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use gatepost_entitlements::{Cycle, Feature, FeatureKind, Grant, Operation, Period, Reason, is_resource};
+use gatepost_entitlements::{Cycle, Feature, FeatureKind, Grant, Operation, OwnFeature, Period, Reason};
 use gatepost_kernel::{Environment, Error, Json, Owner, Result, Timestamp, WorkspaceId, text::brief};
 use gatepost_storage::{CounterKey, EntitlementUse, Tx, Workspace};
 
-use crate::{App, tenants::TIME_ZONE};
+use crate::{App, tenants::time_zone};
 
 /// A use to be counted.
 #[derive(Debug, Clone)]
@@ -99,15 +99,15 @@ impl FeatureStanding {
 pub(super) async fn count_resource(
     tx: &mut Tx<'_>,
     workspace: WorkspaceId,
-    feature: &str,
+    feature: OwnFeature,
     now: Timestamp,
 ) -> Result<u64> {
     Ok(match feature {
-        "api_keys" => tx.api_key_count_active(workspace, now).await?,
-        "webhooks" => tx.webhook_endpoint_count(workspace).await?,
+        OwnFeature::ApiKeys => tx.api_key_count_active(workspace, now).await?,
+        OwnFeature::Webhooks => tx.webhook_endpoint_count(workspace).await?,
         // The platform's own workspace is not one that it sells.
-        "workspaces" if workspace.is_root() => tx.workspace_count().await?.saturating_sub(1),
-        _ => 0,
+        OwnFeature::Workspaces if workspace.is_root() => tx.workspace_count().await?.saturating_sub(1),
+        OwnFeature::Workspaces | OwnFeature::SeoReports | OwnFeature::PixelEvents | OwnFeature::McpCalls => 0,
     })
 }
 
@@ -132,7 +132,7 @@ impl<'a> Place<'a> {
         now: Timestamp,
     ) -> Option<Self> {
         let feature = app.catalog().feature(name)?;
-        let time_zone = workspace.settings.text(TIME_ZONE);
+        let time_zone = time_zone(&workspace.settings);
         let cycle = Cycle::new(time_zone.as_deref(), workspace.created_at);
         let period = cycle.period(feature, now);
         let plan =
@@ -162,8 +162,8 @@ impl<'a> Place<'a> {
         if self.feature.kind == FeatureKind::Boolean {
             return Ok(0);
         }
-        if is_resource(self.name) {
-            return count_resource(tx, self.owner.workspace_id, self.name, now).await;
+        if let Some(own) = OwnFeature::parse(self.name).filter(|own| own.is_resource()) {
+            return count_resource(tx, self.owner.workspace_id, own, now).await;
         }
         let key = self.key();
         let before = self.before(tx, &key).await?;

@@ -7,7 +7,7 @@
 use std::{sync::LazyLock, time::Duration};
 
 use gatepost_delivery::{OwnEvent, RotatedApiKeyEventData};
-use gatepost_entitlements::Catalog;
+use gatepost_entitlements::{Catalog, OwnFeature};
 use gatepost_kernel::{
     ApiKeyId, Environment, Error, FieldErrors, Owner, Page, Result, Secret, Timestamp, random,
 };
@@ -183,7 +183,7 @@ pub(crate) async fn create_with(
         rate_limit_tier = rate_limit_tier.or_else(|| own.rate_limit_tier.clone());
         may_give_tier(&own, unit.catalog(), rate_limit_tier.as_ref().unwrap_or(&workspace.tier))?;
     }
-    grow(unit, &workspace, "api_keys").await?;
+    grow(unit, &workspace, OwnFeature::ApiKeys).await?;
     let new = insert(unit, token, |token, now| NewApiKey {
         workspace_id,
         environment,
@@ -251,7 +251,7 @@ pub async fn update(unit: &mut UnitOfWork<'_>, id: ApiKeyId, input: UpdateApiKey
     if before.status(unit.now) == KeyStatus::Expired && input.expires_at.is_some() {
         // To give a dead key a new life is to have one more.
         let workspace = unit.tx.workspace_lock(before.workspace_id).await?.ok_or(Error::NotFound)?;
-        grow(unit, &workspace, "api_keys").await?;
+        grow(unit, &workspace, OwnFeature::ApiKeys).await?;
     }
     let fields = changed_fields(&[
         ("name", input.name.is_some()),

@@ -4,5 +4,5 @@ pub mod first_start;
 mod settings;
 pub mod workspaces;
 
-pub use settings::{MAX_SETTINGS_BYTES, check_settings};
-pub(crate) use settings::{TIME_ZONE, pixel_settings};
+pub use settings::{MAX_SETTINGS_BYTES, WorkspaceSettings};
+pub(crate) use settings::{pixel, time_zone, with_time_zone_alone};

@@ -1,46 +1,92 @@
 //! What the settings of a workspace say to Gatepost; the rest of them is the tenant's own.
 
 use gatepost_entitlements::is_time_zone;
-use gatepost_kernel::JsonObject;
+use gatepost_kernel::{FieldErrors, JsonObject};
 use gatepost_pixel::PixelSettings;
 
 /// The setting that says in which time zone days and months begin.
-pub(crate) const TIME_ZONE: &str = "timezone";
+const TIME_ZONE: &str = "timezone";
 /// The setting that says whose pages are tracked, and how.
 const PIXEL: &str = "pixel";
 /// The most bytes that the settings of a workspace have together.
 pub const MAX_SETTINGS_BYTES: usize = 65_536;
 
-/// Checks settings: at most 64 KiB as JSON, a time zone that exists, and a pixel as [`PixelSettings::read`] takes it.
-///
-/// # Errors
-/// Each fault with the field that it is about.
-pub fn check_settings(settings: &JsonObject) -> Result<(), Vec<(String, String)>> {
-    let mut faults = Vec::new();
-    if serde_json::to_string(settings).map_or(true, |text| text.len() > MAX_SETTINGS_BYTES) {
-        faults.push(("settings".to_owned(), "The settings may not be greater than 64 kilobytes.".to_owned()));
-    }
-    let zone = settings.get(TIME_ZONE).filter(|zone| !zone.is_null());
-    if zone.is_some_and(|zone| !zone.text().is_some_and(|zone| is_time_zone(&zone))) {
-        faults.push((
-            "settings.timezone".to_owned(),
-            "The settings.timezone must be a time zone name such as Europe/London.".to_owned(),
-        ));
-    }
-    if let Some(pixel) = settings.get(PIXEL).filter(|pixel| !pixel.is_null())
-        && let Err(of_pixel) = PixelSettings::read(&pixel.read().unwrap_or_default())
-    {
-        faults.extend(of_pixel.into_iter().map(|(field, fault)| (format!("settings.{field}"), fault)));
-    }
-    if faults.is_empty() { Ok(()) } else { Err(faults) }
+/// The settings of a workspace: what Gatepost reads of them, and all of them as they were given.
+#[derive(Debug, Clone, Default)]
+pub struct WorkspaceSettings {
+    /// In which time zone its days and months begin, by its IANA name; UTC if it says none.
+    pub time_zone: Option<String>,
+    /// Whose pages are tracked, and how; none if it says nothing.
+    pub pixel: Option<PixelSettings>,
+    given: JsonObject,
 }
 
-/// The domains that settings name.
-pub(crate) fn domains(settings: &JsonObject) -> Vec<String> {
-    pixel_settings(settings).map(|pixel| pixel.domains).unwrap_or_default()
+impl WorkspaceSettings {
+    /// Reads settings: at most 64 KiB as JSON, a time zone that exists, and a pixel as [`PixelSettings::read`] takes it. `null` is the same
+    /// as saying nothing.
+    ///
+    /// # Errors
+    /// Each fault under the name of its member.
+    pub fn read(given: JsonObject) -> Result<Self, FieldErrors> {
+        let mut faults = FieldErrors::default();
+        if serde_json::to_string(&given).map_or(true, |text| text.len() > MAX_SETTINGS_BYTES) {
+            faults.add("settings", "The settings may not be greater than 64 kilobytes.");
+        }
+        let zone = given.get(TIME_ZONE).filter(|zone| !zone.is_null());
+        let time_zone = zone.and_then(|zone| zone.text()).filter(|zone| is_time_zone(zone));
+        if zone.is_some() && time_zone.is_none() {
+            let fault = "The settings.timezone must be a time zone name such as Europe/London.";
+            faults.add("settings.timezone", fault);
+        }
+        let pixel = given.get(PIXEL).filter(|pixel| !pixel.is_null());
+        let pixel = pixel.map(|pixel| PixelSettings::read(&pixel.read().unwrap_or_default())).transpose();
+        let pixel = pixel.unwrap_or_else(|of_pixel| {
+            for (field, fault) in of_pixel {
+                faults.add(format!("settings.{field}"), fault);
+            }
+            None
+        });
+        if faults.is_empty() { Ok(Self { time_zone, pixel, given }) } else { Err(faults) }
+    }
+
+    /// Settings that were read once and stored. What has become none since, such as a time zone that was given up, says nothing.
+    pub fn stored(given: JsonObject) -> Self {
+        let (time_zone, pixel) = (time_zone(&given), pixel(&given));
+        Self { time_zone, pixel, given }
+    }
+
+    /// The same after changes: members are replaced, and those that are `null` go.
+    ///
+    /// # Errors
+    /// Those of [`Self::read`].
+    pub fn changed(&self, changes: JsonObject) -> Result<Self, FieldErrors> {
+        let mut given = self.given.clone();
+        given.merge(changes);
+        Self::read(given)
+    }
+
+    /// The domains that they name.
+    pub fn domains(&self) -> &[String] {
+        self.pixel.as_ref().map_or(&[], |pixel| &pixel.domains)
+    }
+
+    /// All of them, as they were given.
+    pub fn into_given(self) -> JsonObject {
+        self.given
+    }
 }
 
-/// What settings say about the pixel; none if they say nothing.
-pub(crate) fn pixel_settings(settings: &JsonObject) -> Option<PixelSettings> {
-    PixelSettings::read(&settings.get(PIXEL)?.read()?).ok()
+/// The time zone alone, of settings that are stored.
+pub(crate) fn time_zone(given: &JsonObject) -> Option<String> {
+    given.text(TIME_ZONE)
+}
+
+/// What they say of the pixel alone.
+pub(crate) fn pixel(given: &JsonObject) -> Option<PixelSettings> {
+    PixelSettings::read(&given.get(PIXEL)?.read()?).ok()
+}
+
+/// Settings with nothing but the time zone of others, which can be large.
+pub(crate) fn with_time_zone_alone(given: &JsonObject) -> JsonObject {
+    given.get(TIME_ZONE).cloned().map(|zone| (TIME_ZONE.to_owned(), zone)).into_iter().collect()
 }

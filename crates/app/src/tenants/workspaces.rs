@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 
 use gatepost_delivery::{OwnEvent, WorkspaceEventData};
-use gatepost_entitlements::Catalog;
+use gatepost_entitlements::{Catalog, OwnFeature};
 use gatepost_kernel::{Environment, Error, JsonObject, Owner, Page, Result, WorkspaceId};
 use gatepost_keys::ApiKey;
 use gatepost_storage::{
@@ -19,7 +19,7 @@ use crate::{
     audit_log::changed_fields,
     entitlements::grow,
     lists::{INCLUDED, ListRequest},
-    tenants::settings::{TIME_ZONE, check_settings, domains},
+    tenants::settings::WorkspaceSettings,
 };
 
 const TARGET: &str = "workspace";
@@ -36,7 +36,7 @@ pub struct CreateWorkspace {
     pub slug: Option<String>,
     /// The plan; the catalog's default when there is none.
     pub tier: Option<String>,
-    /// Settings, as [`check_settings`] accepts them.
+    /// Settings, as [`WorkspaceSettings::read`] accepts them.
     pub settings: JsonObject,
 }
 
@@ -170,14 +170,14 @@ pub async fn create(unit: &mut UnitOfWork<'_>, input: CreateWorkspace) -> Result
     unit.catalog().check_tier("tier", &tier).map_err(|fault| Error::invalid("tier", fault))?;
     // Held until the commit, so that new workspaces are judged one at a time.
     let root = unit.tx.workspace_lock(WorkspaceId::ROOT).await?.ok_or(Error::NotFound)?;
-    grow(unit, &root, "workspaces").await?;
-    let mut settings = JsonObject::default();
-    settings.merge(input.settings);
+    grow(unit, &root, OwnFeature::Workspaces).await?;
+    let settings = WorkspaceSettings::default().changed(input.settings)?;
+    let domains = settings.domains().to_vec();
     let new = NewWorkspace {
         id: None,
         slug: String::new(),
         tier,
-        settings,
+        settings: settings.into_given(),
         created_at: unit.now,
         name: input.name,
     };
@@ -187,7 +187,6 @@ pub async fn create(unit: &mut UnitOfWork<'_>, input: CreateWorkspace) -> Result
         }
         None => insert_with_free_slug(unit, new).await?,
     };
-    let domains = domains(&workspace.settings);
     if !domains.is_empty() {
         set_domains(unit, workspace.id, &domains).await?;
         unit.changed(ChangeSubject::Workspace(workspace.id));
@@ -215,27 +214,18 @@ pub async fn update(unit: &mut UnitOfWork<'_>, id: WorkspaceId, input: UpdateWor
         unit.caller().require_root()?;
         unit.catalog().check_tier("tier", tier).map_err(|fault| Error::invalid("tier", fault))?;
     }
-    let zone = input.settings.as_ref().and_then(|settings| settings.get(TIME_ZONE));
-    if zone.is_some_and(|zone| before.settings.text(TIME_ZONE) != zone.text()) {
+    let old = WorkspaceSettings::stored(before.settings.clone());
+    let settings = input.settings.map(|changes| old.changed(changes)).transpose()?;
+    if settings.as_ref().is_some_and(|new| new.time_zone != old.time_zone) {
         // Periods begin at midnight there: who could move it would begin a new one at will.
         unit.caller().require_root()?;
     }
-    let settings = input.settings.map(|changes| {
-        let mut settings = before.settings.clone();
-        settings.merge(changes);
-        settings
-    });
-    if let Some(Err(faults)) = settings.as_ref().map(check_settings) {
-        let mut errors = gatepost_kernel::FieldErrors::default();
-        faults.into_iter().for_each(|(field, fault)| errors.add(field, fault));
-        return Err(errors.into());
-    }
-    let owned = settings.as_ref().map(domains).filter(|owned| *owned != domains(&before.settings));
-    if let Some(owned) = owned {
+    if let Some(new) = settings.as_ref().filter(|new| new.domains() != old.domains()) {
         // Whose a domain is nobody here can prove: to claim somebody else's would be to have their visits.
         unit.caller().require_root()?;
-        set_domains(unit, id, &owned).await?;
+        set_domains(unit, id, new.domains()).await?;
     }
+    let settings = settings.map(WorkspaceSettings::into_given);
     let changes = WorkspaceChanges { name: input.name, slug: input.slug, tier: input.tier, settings };
     let fields = changed_fields(&[
         ("name", changes.name.is_some()),

@@ -6,7 +6,7 @@ use gatepost_analytics::{Interval, Moment, Timeline};
 use gatepost_kernel::{Error, Result, Timestamp};
 use gatepost_storage::{CountedBy, GroupCount};
 
-use crate::{App, Caller, tenants::TIME_ZONE};
+use crate::{App, Caller, tenants::time_zone};
 
 /// What is asked.
 #[derive(Debug, Clone)]
@@ -64,7 +64,7 @@ pub async fn count(app: &App, caller: &Caller, query: CountByTime) -> Result<Cou
     let CountByTime { interval, limit, what, .. } = query;
     app.read_snapshot(async move |mut tx| {
         let settings = tx.workspace_get(owner.workspace_id).await?.ok_or(Error::NotFound)?.settings;
-        let time_zone = settings.text(TIME_ZONE);
+        let time_zone = time_zone(&settings);
         let timeline = Timeline::new(interval, from, to, time_zone.as_deref()).map_err(|many| {
             let (most, unit) = (interval.max_periods(), interval.as_str());
             Error::invalid(

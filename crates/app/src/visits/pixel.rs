@@ -15,6 +15,7 @@ use std::{
     time::Duration,
 };
 
+use gatepost_entitlements::OwnFeature;
 use gatepost_kernel::{Environment, Error, Json, LockAnyway, Owner, Result, Timestamp, WorkspaceId, random};
 use gatepost_pixel::{PixelSettings, Visit, domain_of, names_of, network_of, page_of, referrer_of};
 use gatepost_storage::{NewPixelEvent, Tx};
@@ -25,11 +26,11 @@ use crate::{
     App,
     combiner::{Combiner, Limits, each_alone},
     entitlements::{Request, UseFeature, count_all},
-    tenants::pixel_settings,
+    tenants,
 };
 
 /// The feature that counts events, where a plan lists it.
-const FEATURE: &str = "pixel_events";
+const FEATURE: OwnFeature = OwnFeature::PixelEvents;
 /// How long it is remembered whose a domain is; the same as of keys, for when the change feed cannot be read.
 const TRUST: Duration = Duration::from_secs(4);
 /// How many domains are remembered.
@@ -137,10 +138,10 @@ pub async fn site(app: &App, domain: Option<String>) -> Result<Option<Arc<Site>>
     let names = names_of(&domain);
     let owner = app.read(async move |mut tx| Ok(tx.pixel_owner(&names).await?)).await?;
     let site = owner.map(|owner| {
-        let settings = pixel_settings(&owner.settings);
+        let settings = tenants::pixel(&owner.settings);
         Arc::new(Site {
             workspace_id: owner.workspace_id,
-            metered: app.catalog().lists(&owner.tier, FEATURE),
+            metered: app.catalog().lists(&owner.tier, FEATURE.as_str()),
             settings: settings.unwrap_or_default(),
         })
     });
@@ -242,5 +243,5 @@ async fn try_group(app: App, tracked: Vec<Arc<Tracked>>) -> Result<Vec<Result<bo
 
 fn use_of(tracked: &Tracked) -> Request {
     let NewPixelEvent { workspace_id, environment, .. } = tracked.event;
-    Request { owner: Owner::new(workspace_id, environment), input: UseFeature::one(FEATURE) }
+    Request { owner: Owner::new(workspace_id, environment), input: UseFeature::one(FEATURE.as_str()) }
 }

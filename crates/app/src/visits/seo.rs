@@ -1,6 +1,7 @@
 //! SEO reports: what was found out about pages, and how that changes.
 
 use gatepost_delivery::{OwnEvent, SeoReportEventData, SeoScoreDroppedEventData};
+use gatepost_entitlements::OwnFeature;
 use gatepost_kernel::{Owner, Page, Result, SeoReportId, WorkspaceId};
 use gatepost_seo::{Dropped, Issue, Scores, Severity};
 use gatepost_storage::{NewSeoReport, SeoIssue, SeoIssueFilter, SeoReport};
@@ -36,7 +37,7 @@ pub struct ListSeoIssues {
 /// # Errors
 /// [`gatepost_kernel::Error::FeatureLimitReached`] if the plan limits `seo_reports`.
 pub async fn submit(unit: &mut UnitOfWork<'_>, input: SubmitSeoReport) -> Result<SeoReport> {
-    act(unit, "seo_reports").await?;
+    act(unit, OwnFeature::SeoReports).await?;
     let owner = unit.caller().owner();
     let Owner { workspace_id, environment } = owner;
     let SubmitSeoReport { url, scores, issues } = input;

@@ -4,6 +4,7 @@ use std::{collections::HashMap, time::Duration};
 
 use gatepost_delivery::{OwnEvent, WebhookTestEventData};
 use gatepost_egress::{Egress, TargetFault};
+use gatepost_entitlements::OwnFeature;
 use gatepost_kernel::{
     Error, EventId, FieldErrors, Owner, Page, Result, Secret, Timestamp, WebhookDeliveryId,
     WebhookEndpointId, random,
@@ -213,7 +214,7 @@ pub async fn create(unit: &mut UnitOfWork<'_>, input: CreateWebhook) -> Result<(
     let Owner { workspace_id, environment } = unit.caller().owner();
     // Held until the commit: an endpoint of a workspace that is being deleted would be nobody's.
     let workspace = unit.tx.workspace_lock(workspace_id).await?.ok_or(Error::NotFound)?;
-    grow(unit, &workspace, "webhooks").await?;
+    grow(unit, &workspace, OwnFeature::Webhooks).await?;
     let secret = input.secret.unwrap_or_else(|| EndpointSecret::generate(&mut random::rng()));
     let vault = dispatcher.vault();
     let endpoint = unit

@@ -9,7 +9,9 @@ use std::{
 };
 
 use gatepost_api::{PlainHttp, TlsIdentity};
-use gatepost_entitlements::{Anchor, Catalog, DEFAULT_THRESHOLDS, Feature, FeatureKind, Plan, Reset, is_own};
+use gatepost_entitlements::{
+    Anchor, Catalog, DEFAULT_THRESHOLDS, Feature, FeatureKind, OwnFeature, Plan, Reset,
+};
 use gatepost_kernel::{Secret, WorkspaceId};
 use gatepost_mcp::{Access, ServerConfig, Transport};
 use indexmap::IndexMap;
@@ -285,7 +287,7 @@ impl ConfigFile {
                 let known: Vec<_> = catalog.features().map(|(name, _)| name).collect();
                 return Err(format!("{place}: unknown feature; known are: {}", known.join(", ")).into());
             };
-            if feature.kind == FeatureKind::Boolean || is_own(name.get_ref()) {
+            if feature.kind == FeatureKind::Boolean || OwnFeature::parse(name.get_ref()).is_some() {
                 return Err(
                     format!("{place}: requests can only be counted as a limit or metered feature").into()
                 );
