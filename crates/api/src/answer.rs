@@ -1,5 +1,6 @@
 //! What operations answer with, as types: from them come the schemas of answers in the document.
 
+use gatepost_kernel::describe::{Described, Object, Schemas};
 use std::marker::PhantomData;
 
 use actix_web::{HttpRequest, HttpResponse, Responder};
@@ -10,7 +11,6 @@ use serde_json::{Value, json};
 
 use crate::lists::Listed;
 use crate::views::View;
-use gatepost_kernel::describe::{Described, Object, Schemas};
 
 /// The answer of an operation: a `K`, or an error.
 pub type Answer<K> = Result<Response<K>, ApiError>;

@@ -4,10 +4,13 @@
 //! by itself. What belongs to the caller alone, such as the data of an event, is never read at all: it stays that text. A body is declared by
 //! `#[body]`, as a struct whose members are [`Member`]s.
 
-use gatepost_kernel::describe::{Described, DescribedObject, Object, Schemas};
 use std::{borrow::Cow, fmt, ops::RangeInclusive};
 
-use gatepost_kernel::{FieldErrors, Json, JsonObject, text::brief};
+use gatepost_kernel::{
+    FieldErrors, Json, JsonObject,
+    describe::{Described, DescribedObject, Object, Schemas},
+    text::brief,
+};
 use serde::{
     Deserialize, Deserializer, Serialize, Serializer,
     de::{MapAccess, Visitor},

@@ -20,7 +20,7 @@ use gatepost_app::{
     lists::{ListRequest, MAX_PAGE_BYTES, Size},
 };
 use gatepost_contract::{ApiError, Contract, ErrorFormat, IntoAnswer, PageUrl, Paging, Plain};
-use gatepost_kernel::{Error, Page, RequestId, Result, Timestamp, Window, WorkspaceId};
+use gatepost_kernel::{Error, Page, RequestId, Result, Timestamp, Window, WorkspaceId, describe::Schemas};
 use gatepost_keys::Token;
 use serde::{Serialize, de::IgnoredAny};
 
@@ -39,7 +39,6 @@ use crate::{
     values::positive_id,
     workers::{MOST_BYTES_ON_A_WORKER, off_the_workers},
 };
-use gatepost_kernel::describe::Schemas;
 
 /// How often a body is held at once: as it came, as it is read, and as it is stored.
 const TIMES_HELD: u64 = 3;

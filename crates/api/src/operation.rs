@@ -2,8 +2,11 @@
 //! document, and what browsers are told.
 
 use actix_web::{HttpRequest, http::Method, web::ServiceConfig};
-use gatepost_contract::{ApiError, Contract};
-use gatepost_kernel::{ApiKeyId, Error, EventId, WebhookDeliveryId, WebhookEndpointId, WorkspaceId};
+use gatepost_contract::{ApiError, Contract, EnvelopeStyle};
+use gatepost_kernel::{
+    ApiKeyId, Error, EventId, WebhookDeliveryId, WebhookEndpointId, WorkspaceId,
+    describe::{Described, Schemas},
+};
 use gatepost_keys::Scope;
 use percent_encoding::percent_decode_str;
 use serde_json::{Value, json};
@@ -16,7 +19,6 @@ use crate::{
     query::Parameter,
     values::positive_id,
 };
-use gatepost_kernel::describe::{Described, Schemas};
 
 /// An operation.
 pub struct Operation {
@@ -123,9 +125,16 @@ impl Shape {
         Self { input, path: Vec::new(), answer, is_page: A::Kind::IS_PAGE, headers: None, refusal: None }
     }
 
-    /// The same with a 403 of its own.
-    pub fn with_refusal<T: Described>(mut self, about: &'static str, schemas: &mut Schemas) -> Self {
-        self.refusal = Some((about, T::schema(schemas)));
+    /// The same with a 403 of its own, where not all errors look the same.
+    pub fn with_refusal<T: Described>(
+        mut self,
+        about: &'static str,
+        contract: &Contract,
+        schemas: &mut Schemas,
+    ) -> Self {
+        if contract.envelope == EnvelopeStyle::Data {
+            self.refusal = Some((about, T::schema(schemas)));
+        }
         self
     }
 

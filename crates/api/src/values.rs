@@ -3,7 +3,11 @@
 
 use std::marker::PhantomData;
 
-use gatepost_kernel::{ApiKeyId, Environment, EnvironmentFilter, SeoReportId, Timestamp, text};
+use gatepost_kernel::{
+    ApiKeyId, Environment, EnvironmentFilter, SeoReportId, Timestamp,
+    describe::{Described, Schemas},
+    text,
+};
 use gatepost_keys::{IpAllowlist, KeyStatus, ScopeSet};
 use gatepost_seo::Severity;
 use gatepost_webhooks::DeliveryStatus;
@@ -13,7 +17,6 @@ use crate::{
     body::{Fields, Member, ReadBody},
     query::{Param, Parameters},
 };
-use gatepost_kernel::describe::{Described, Schemas};
 
 /// No control characters.
 const TEXT_PATTERN: &str = "^[^\\u0000-\\u001F\\u007F-\\u009F]*$";

@@ -7,9 +7,9 @@
 //! name may be any text: what is not a letter or digit of ASCII, `-`, `_`, `.` or `/` is percent-encoded, as in
 //! `mcp:server:New%20Tool`.
 
+use gatepost_kernel::describe::{Described, Schemas};
 use std::{fmt, str::FromStr};
 
-use gatepost_kernel::describe::{Described, Schemas};
 use serde_json::{Value, json};
 
 /// What a scope looks like, as a regular expression.

@@ -25,9 +25,11 @@ use syn::{ItemFn, ItemStruct, parse_macro_input};
 /// }
 /// ```
 ///
-/// A member that may be `None` is there as `null`, unless it says `#[member(optional)]`; `#[member(included)]` is the same for what is
-/// shown only if it is asked for. With `from`, members are taken from those of the same name, of the part that `of` names if it is given, or from `#[member(from = EXPRESSION)]`,
-/// in which the whole is called `source`. `#[member(like = TYPE)]` describes a member as another type.
+/// A member that may be `None` is there as `null`, unless it says `#[member(optional)]`. `#[member(included = SCOPE, shown = "…")]` is one
+/// that is there only if it is asked for, which takes a scope. With `from`, members are taken from those of the same name, or from
+/// `#[member(from = EXPRESSION)]`, in which the whole is called `source`; `of` names the part of it that has them, if that is not the
+/// whole. `#[member(like = TYPE)]` describes a member as another type. `name` is what the schema is called, if that is not the name of the
+/// type, and `stem` what the names of its envelopes begin with.
 #[proc_macro_attribute]
 pub fn view(attribute: TokenStream, item: TokenStream) -> TokenStream {
     let item = parse_macro_input!(item as ItemStruct);
@@ -89,8 +91,8 @@ pub fn query(attribute: TokenStream, item: TokenStream) -> TokenStream {
 /// async fn get_webhook(call: Call<WebhooksRead>, id: WebhookEndpointId) -> Answer<Item<WebhookView>> {
 /// ```
 ///
-/// The arguments behind the first are what stands in the path, in its order. `ok`, `created`, `accepted` or `no_content` says what the answer is.
-/// `forbidden` says what a 403 of its own is, and `like` of which type. `decides` stands where nothing is changed although the
+/// The arguments behind the first are what stands in the path, in its order. `ok`, `created`, `accepted` or `no_content` says what the
+/// answer is. `forbidden` says what a 403 of its own is, and `like` of which type. `decides` stands where nothing is changed although the
 /// method is not `get`, and `if_match` where a version of the resource is heeded.
 #[proc_macro_attribute]
 pub fn operation(attribute: TokenStream, item: TokenStream) -> TokenStream {

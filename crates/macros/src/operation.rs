@@ -46,7 +46,7 @@ pub fn expand(attribute: TokenStream, item: ItemFn) -> Result<TokenStream> {
     };
     drop(answers);
     let refusal = match (settings.take("forbidden"), settings.take("like")) {
-        (Some(about), Some(like)) => quote! { .with_refusal::<#like>(#about, schemas) },
+        (Some(about), Some(like)) => quote! { .with_refusal::<#like>(#about, contract, schemas) },
         _ => TokenStream::new(),
     };
     let changes = !settings.take_word("decides") && method != "get";

@@ -3,14 +3,16 @@
 use gatepost_app::entitlements::{FeatureStanding, MAX_QUANTITY, Summary, UseFeature};
 use gatepost_contract::Contract;
 use gatepost_entitlements::{FeatureKind, Grant, Operation, Reason};
-use gatepost_kernel::{CalendarTime, Error, Json, JsonObject, WorkspaceId};
+use gatepost_kernel::{
+    CalendarTime, Error, Json, JsonObject, WorkspaceId,
+    describe::{Described, DescribedObject, Object, Schemas},
+};
 use gatepost_macros::{body, query, view};
 use indexmap::IndexMap;
 use serde::Serializer;
 use serde_json::{Value, json};
 
 use crate::values::{Whole, members, text_parameters, texts};
-use gatepost_kernel::describe::{Described, DescribedObject, Object, Schemas};
 
 const MAX_FEATURE_LEN: usize = 128;
 const MAX_IDEMPOTENCY_KEY_LEN: usize = 255;

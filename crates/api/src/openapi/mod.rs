@@ -2,6 +2,7 @@
 //! of members.
 
 use gatepost_contract::{Contract, EnvelopeStyle, document::reference};
+use gatepost_kernel::describe::Schemas;
 use serde_json::{Value, json};
 use utoipa::OpenApi;
 
@@ -10,7 +11,6 @@ use crate::{
     operation::{Operation, Shape},
     operations,
 };
-use gatepost_kernel::describe::Schemas;
 
 mod events;
 mod examples;
@@ -71,9 +71,13 @@ fn collect(contract: &Contract, outcomes: &Value) -> Value {
         document["paths"][path][method] = describe(&of, is_versioned, &outcomes[operation.id]);
     }
     document["webhooks"] = webhooks;
+    let mut errors = contract.error_answers();
+    let referred = document["paths"].to_string();
+    // Where several have one status, some may stand nowhere.
+    errors.retain(|name, _| referred.contains(&format!("/responses/{name}\"")));
     document["components"] = json!({
         "schemas": components,
-        "responses": contract.error_answers(),
+        "responses": errors,
         "headers": contract.header_components(),
         "parameters": contract.parameters(),
         "securitySchemes": contract.security_schemes(),
@@ -131,8 +135,7 @@ fn describe(of: &Described<'_>, is_versioned: bool, outcomes: &Value) -> Value {
         answer["headers"][name] = header.clone();
     }
     described["responses"][status.to_string()] = answer;
-    if let Some((about, schema)) = shape.refusal.as_ref().filter(|_| contract.envelope == EnvelopeStyle::Data)
-    {
+    if let Some((about, schema)) = &shape.refusal {
         described["responses"]["403"] = self::answer(of, about, Some(schema), &outcomes["403"]);
     }
     described

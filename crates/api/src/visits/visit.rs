@@ -10,7 +10,7 @@ use actix_web::{
 };
 use gatepost_app::{App, gate::limiter};
 use gatepost_contract::{ApiError, Contract, Plain};
-use gatepost_kernel::{Error, Result};
+use gatepost_kernel::{Error, Result, describe::Schemas};
 use gatepost_pixel::domain_of;
 use serde::Serialize;
 
@@ -25,7 +25,6 @@ use crate::{
     operation::{Input, TakenBody, Takes},
     query::{Parameters, ReadQuery},
 };
-use gatepost_kernel::describe::Schemas;
 
 /// A request of a page's visitor, with its query `Q` and its body `B`.
 pub struct Visit<Q, B = NoBody> {

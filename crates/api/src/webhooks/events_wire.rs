@@ -5,7 +5,10 @@ use gatepost_app::{
     lists::EVENT_SORTS,
     webhooks::events::{MAX_BATCH, MAX_DATA_BYTES, PublishEvent},
 };
-use gatepost_kernel::{Error, EventId, Json, Timestamp};
+use gatepost_kernel::{
+    Error, EventId, Json, Timestamp,
+    describe::{Described, Schemas},
+};
 use gatepost_macros::{body, query, view};
 use gatepost_webhooks::{EventType, RESERVED_EVENT_TYPES, event_data};
 use serde_json::{Value, value::RawValue};
@@ -15,7 +18,6 @@ use crate::{
     lists::{Content, Description, Listed},
     values::{ListOf, text_parameters, texts},
 };
-use gatepost_kernel::describe::{Described, Schemas};
 
 /// The size of a request around its data.
 const ENVELOPE_BYTES: usize = 64 << 10;

@@ -13,6 +13,7 @@ use gatepost_app::{
 };
 use gatepost_kernel::{
     ApiKeyId, Error, Page, PageRequest, Result, WebhookDeliveryId, WebhookEndpointId, Window,
+    describe::Schemas,
 };
 use gatepost_keys::{KeyStatus, Scope};
 use gatepost_macros::body;
@@ -35,7 +36,6 @@ use crate::{
         events_wire::{AcceptedEventView, CreateEventBody},
     },
 };
-use gatepost_kernel::describe::Schemas;
 
 type Done<'f> = Pin<Box<dyn Future<Output = Result<Value>> + Send + 'f>>;
 
