@@ -8,17 +8,19 @@ use crate::{
     audit_log_wire::AuditEntryView,
     call::Call,
     lists::ListQuery,
-    operation::Operation,
+    operation::{Operation, Tag},
     scopes::AuditRead,
 };
 
 /// The operations.
 pub const OPERATIONS: &[Operation] = &[LIST_AUDIT_LOG];
 
+const TAG: Tag = Tag { name: "Audit log", about: "A log of every change: who changed what and when." };
+
 /// List the audit log
 ///
 /// Every change in the workspace, the newest first, with who made it and in which request.
-#[operation(get "/audit-log", tag = "Audit log", ok = "One page of the audit log")]
+#[operation(get "/audit-log", tag = TAG, ok = "One page of the audit log")]
 async fn list_audit_log(call: Call<AuditRead, ListQuery<AuditEntryView>>) -> Answer<PageOf<AuditEntryView>> {
     let (request, filters) = (call.list_request().await?, &call.query().filters);
     let query = ListAuditLog {

@@ -253,17 +253,17 @@ fn configure(config: &mut web::ServiceConfig, state: &State) {
     config.default_service(web::to(fallback::no_such_operation));
 }
 
-/// The contract's operations.
+/// The contract's operations, in the order in which the document has their groups.
 fn operations() -> impl Iterator<Item = &'static Operation> {
     let wings = [
-        gate::OPERATIONS,
         tenants::OPERATIONS,
         keys::OPERATIONS,
-        audit_log::OPERATIONS,
+        gate::OPERATIONS,
         webhooks::OPERATIONS,
         entitlements::OPERATIONS,
         visits::OPERATIONS,
         mcp::OPERATIONS,
+        audit_log::OPERATIONS,
     ];
     wings.into_iter().flatten()
 }

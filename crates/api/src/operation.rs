@@ -4,7 +4,7 @@
 use actix_web::{HttpRequest, http::Method, web::ServiceConfig};
 use gatepost_contract::{ApiError, Contract, EnvelopeStyle};
 use gatepost_kernel::{
-    ApiKeyId, Error, EventId, WebhookDeliveryId, WebhookEndpointId, WorkspaceId,
+    Error, EventId, NumericId,
     describe::{Described, Schemas},
 };
 use gatepost_keys::Scope;
@@ -20,6 +20,15 @@ use crate::{
     values::positive_id,
 };
 
+/// A group of operations in the document.
+#[derive(Debug, Clone, Copy)]
+pub struct Tag {
+    /// What it is called.
+    pub name: &'static str,
+    /// What its operations are about.
+    pub about: &'static str,
+}
+
 /// An operation.
 pub struct Operation {
     /// Its name, that of the handler.
@@ -29,7 +38,7 @@ pub struct Operation {
     /// Its path below the base of the contract, with names in braces, and behind a colon what they match.
     pub path: &'static str,
     /// Its group in the document.
-    pub tag: &'static str,
+    pub tag: Tag,
     /// What it is, in a few words, and in sentences below.
     pub about: &'static str,
     /// The status of its answer, and what that is.
@@ -193,28 +202,16 @@ pub trait PathParam: Sized {
     fn read(req: &HttpRequest, name: &'static str) -> Result<Self, ApiError>;
 }
 
-/// Numeric ids in paths.
-macro_rules! numeric {
-    ($($id:ident = $about:literal;)*) => {$(
-        impl PathParam for $id {
-            const ABOUT: &'static str = $about;
+impl<I: NumericId + Described> PathParam for I {
+    const ABOUT: &'static str = <I as NumericId>::ABOUT;
 
-            fn schema(schemas: &mut Schemas) -> Value {
-                <Self as Described>::schema(schemas)
-            }
+    fn schema(schemas: &mut Schemas) -> Value {
+        <I as Described>::schema(schemas)
+    }
 
-            fn read(req: &HttpRequest, name: &'static str) -> Result<Self, ApiError> {
-                number(req, name).map(Self)
-            }
-        }
-    )*};
-}
-
-numeric! {
-    ApiKeyId = "Numeric id of the API key";
-    WebhookDeliveryId = "Numeric id of the delivery";
-    WebhookEndpointId = "Numeric id of the endpoint";
-    WorkspaceId = "Numeric id of the workspace";
+    fn read(req: &HttpRequest, name: &'static str) -> Result<Self, ApiError> {
+        number(req, name).map(I::of)
+    }
 }
 
 fn number(req: &HttpRequest, name: &str) -> Result<i64, ApiError> {
@@ -227,15 +224,19 @@ fn number(req: &HttpRequest, name: &str) -> Result<i64, ApiError> {
     })
 }
 
-impl PathParam for EventId {
+/// Id of an event.
+pub struct PathEventId(pub EventId);
+
+impl PathParam for PathEventId {
     const ABOUT: &'static str = "Id of the event";
 
     fn schema(schemas: &mut Schemas) -> Value {
-        <Self as Described>::schema(schemas)
+        EventId::schema(schemas)
     }
 
     fn read(req: &HttpRequest, name: &'static str) -> Result<Self, ApiError> {
-        Self::parse(req.match_info().get(name).unwrap_or_default()).ok_or(Error::NotFound.into())
+        let id = EventId::parse(req.match_info().get(name).unwrap_or_default());
+        id.map(Self).ok_or(Error::NotFound.into())
     }
 }
 

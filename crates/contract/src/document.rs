@@ -507,17 +507,19 @@ impl Contract {
     }
 
     /// Puts the contract's own names where texts of the document leave room for them: `{live_key}` is what a live key begins with,
-    /// `{base_path}` where the operations live, and `{acting_workspace}` the header that names the workspace to act on.
-    pub fn fill(&self, document: &mut Value) {
+    /// `{base_path}` where the operations live, and `{acting_workspace}` the header that names the workspace to act on. `more` are rooms for what else
+    /// is said once elsewhere.
+    pub fn fill(&self, document: &mut Value, more: &[(&str, &str)]) {
         match document {
             Value::String(text) if text.contains('{') => {
                 *text = text
                     .replace("{live_key}", self.tokens.head(Environment::Live))
                     .replace("{acting_workspace}", &self.headers.acting_workspace.shown)
                     .replace("{base_path}", &self.base_path);
+                *text = more.iter().fold(std::mem::take(text), |text, (room, name)| text.replace(room, name));
             }
-            Value::Array(items) => items.iter_mut().for_each(|item| self.fill(item)),
-            Value::Object(members) => members.values_mut().for_each(|member| self.fill(member)),
+            Value::Array(items) => items.iter_mut().for_each(|item| self.fill(item, more)),
+            Value::Object(members) => members.values_mut().for_each(|member| self.fill(member, more)),
             _ => {}
         }
     }

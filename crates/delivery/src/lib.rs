@@ -19,9 +19,5 @@ mod throttle;
 
 pub use dispatcher::{Dispatcher, Settings};
 pub use fan_out::{Handovers, event, own_event, store};
-pub use own_events::{
-    ApiKeyEventData, OwnEvent, OwnEventType, RotatedApiKeyEventData, SeoReportEventData,
-    SeoScoreDroppedEventData, ThresholdEventData, WebhookDisabledEventData, WebhookTestEventData,
-    WorkspaceEventData,
-};
+pub use own_events::*;
 pub use send::Sent;

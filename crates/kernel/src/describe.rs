@@ -4,10 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json, value::RawValue};
 
-use crate::{
-    ApiKeyId, AuditEntryId, CalendarTime, EventId, Json, JsonObject, SeoIssueId, SeoReportId, Timestamp,
-    WebhookDeliveryId, WebhookEndpointId, WorkspaceId,
-};
+use crate::{CalendarTime, Json, JsonObject, Timestamp};
 
 /// A type that is written as JSON, or read from it.
 pub trait Described {
@@ -286,9 +283,6 @@ described! {
     u64 => { "type": "integer", "format": "int64", "minimum": 0 };
     i64 => { "type": "integer", "format": "int64" };
     usize => { "type": "integer", "minimum": 0 };
-    ApiKeyId, AuditEntryId, SeoIssueId, SeoReportId, WebhookDeliveryId, WebhookEndpointId, WorkspaceId
-        => { "type": "integer", "format": "int64" };
-    EventId => { "type": "string" };
     Timestamp, CalendarTime => { "type": "string", "format": "date-time" };
     Value, Json, Box<RawValue> => {};
     JsonObject, Map<String, Value>

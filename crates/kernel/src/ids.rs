@@ -4,11 +4,24 @@ use std::fmt;
 
 use rand::CryptoRng;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
-use crate::random;
+use crate::{
+    describe::{Described, Schemas},
+    random,
+};
+
+/// A numeric id.
+pub trait NumericId: Copy {
+    /// What it is, for those who are asked for one.
+    const ABOUT: &'static str;
+
+    /// The id with this number.
+    fn of(number: i64) -> Self;
+}
 
 macro_rules! integer_ids {
-    ($($(#[$doc:meta])* $name:ident;)*) => {$(
+    ($($(#[$doc:meta])* $name:ident = $about:literal;)*) => {$(
         $(#[$doc])*
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
         #[serde(transparent)]
@@ -19,28 +32,42 @@ macro_rules! integer_ids {
                 self.0.fmt(f)
             }
         }
+
+        impl NumericId for $name {
+            const ABOUT: &'static str = $about;
+
+            fn of(number: i64) -> Self {
+                Self(number)
+            }
+        }
+
+        impl Described for $name {
+            fn schema(schemas: &mut Schemas) -> Value {
+                i64::schema(schemas)
+            }
+        }
     )*};
 }
 
 integer_ids! {
     /// A tenant.
-    WorkspaceId;
+    WorkspaceId = "Numeric id of the workspace";
     /// An API key (not its secret).
-    ApiKeyId;
+    ApiKeyId = "Numeric id of the API key";
     /// A row of the audit log.
-    AuditEntryId;
+    AuditEntryId = "Numeric id of the entry";
     /// Where a tenant wants to hear of its events.
-    WebhookEndpointId;
+    WebhookEndpointId = "Numeric id of the endpoint";
     /// One event on its way to one endpoint.
-    WebhookDeliveryId;
+    WebhookDeliveryId = "Numeric id of the delivery";
     /// One worker's hold on deliveries.
-    ClaimId;
+    ClaimId = "Numeric id of the claim";
     /// A place in the change feed; grows in the order of commits.
-    ChangeId;
+    ChangeId = "Numeric id of the change";
     /// What was found out about a page.
-    SeoReportId;
+    SeoReportId = "Numeric id of the report";
     /// One thing of it.
-    SeoIssueId;
+    SeoIssueId = "Numeric id of the issue";
 }
 
 impl WorkspaceId {
@@ -57,6 +84,12 @@ impl WorkspaceId {
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
 #[serde(transparent)]
 pub struct EventId(String);
+
+impl Described for EventId {
+    fn schema(schemas: &mut Schemas) -> Value {
+        String::schema(schemas)
+    }
+}
 
 impl EventId {
     /// A fresh id with 142 random bits.

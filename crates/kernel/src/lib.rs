@@ -20,10 +20,7 @@ mod words;
 
 pub use environment::{Environment, EnvironmentFilter};
 pub use error::{Cause, Error, Fate, FieldErrors, Result, chain};
-pub use ids::{
-    ApiKeyId, AuditEntryId, ChangeId, ClaimId, EventId, RequestId, SeoIssueId, SeoReportId,
-    WebhookDeliveryId, WebhookEndpointId, WorkspaceId,
-};
+pub use ids::*;
 pub use json::{Json, JsonObject};
 pub use list::{Page, PageRequest, Position, TimeRange, Window};
 pub use owner::Owner;

@@ -16,15 +16,19 @@ use crate::{
         CheckEntitlementQuery, EntitlementCheckView, EntitlementRefusal, EntitlementSummaryView,
         RecordedUsageView, SetUsageBody, UseEntitlementBody, refuse,
     },
+    operation::Tag,
     query::NoQuery,
     scopes::{EntitlementsRead, EntitlementsWrite},
 };
+
+const TAG: Tag =
+    Tag { name: "Entitlements", about: "Features and limits of the plan, and how much of them is used." };
 
 /// Check feature access
 ///
 /// Whether the workspace may use so much of a feature now. Nothing is counted: between a check and a use somebody else may
 /// take what is left. `consume` does both in one step.
-#[operation(get "/entitlements/check", tag = "Entitlements", ok = "Decision on the quantity, in `allowed`")]
+#[operation(get "/entitlements/check", tag = TAG, ok = "Decision on the quantity, in `allowed`")]
 async fn check_entitlement(
     call: Call<EntitlementsRead, CheckEntitlementQuery>,
 ) -> Answer<Plain<EntitlementCheckView>> {
@@ -37,7 +41,7 @@ async fn check_entitlement(
 /// Record usage
 ///
 /// Counts a use. Beyond a hard limit it is refused and not counted; beyond a soft one it is counted as `overage`.
-#[operation(post "/entitlements/usage", tag = "Entitlements", ok = "The usage is recorded", forbidden = "The limit of the plan is reached, or the API key may not do this", like = EntitlementRefusal)]
+#[operation(post "/entitlements/usage", tag = TAG, ok = "The usage is recorded", forbidden = "The limit of the plan is reached, or the API key may not do this", like = EntitlementRefusal)]
 async fn record_usage(
     call: Call<EntitlementsWrite, NoQuery, UseEntitlementBody>,
 ) -> Answer<Plain<RecordedUsageView>> {
@@ -48,7 +52,7 @@ async fn record_usage(
 ///
 /// However many callers ask at once, a hard limit is never passed. The same `idempotency_key` is counted once, and gets the
 /// same decision again.
-#[operation(post "/entitlements/consume", tag = "Entitlements", ok = "The usage is allowed and recorded", forbidden = "The limit of the plan is reached, or the API key may not do this", like = EntitlementRefusal)]
+#[operation(post "/entitlements/consume", tag = TAG, ok = "The usage is allowed and recorded", forbidden = "The limit of the plan is reached, or the API key may not do this", like = EntitlementRefusal)]
 async fn consume_entitlement(
     call: Call<EntitlementsWrite, NoQuery, UseEntitlementBody>,
 ) -> Answer<Plain<RecordedUsageView>> {
@@ -59,7 +63,7 @@ async fn consume_entitlement(
 ///
 /// Releases usage of features that count what is in use at a time (`limit`): a seat is free again. Never below zero. The same `idempotency_key` is
 /// counted once. Endpoints hear of `entitlement.threshold_cleared` for each threshold that is not reached any more.
-#[operation(post "/entitlements/release", tag = "Entitlements", ok = "The usage is released")]
+#[operation(post "/entitlements/release", tag = TAG, ok = "The usage is released")]
 async fn release_entitlement(
     call: Call<EntitlementsWrite, NoQuery, UseEntitlementBody>,
 ) -> Answer<Plain<RecordedUsageView>> {
@@ -70,7 +74,7 @@ async fn release_entitlement(
 ///
 /// To an absolute count. Above a hard limit it is refused, and nothing is set; to lower it is always allowed. Not for features that
 /// are counted over the last days.
-#[operation(put "/entitlements/usage", tag = "Entitlements", ok = "The usage is set", forbidden = "The plan does not allow this quantity, or the API key may not do this", like = EntitlementRefusal)]
+#[operation(put "/entitlements/usage", tag = TAG, ok = "The usage is set", forbidden = "The plan does not allow this quantity, or the API key may not do this", like = EntitlementRefusal)]
 async fn set_usage(call: Call<EntitlementsWrite, NoQuery, SetUsageBody>) -> Answer<Plain<RecordedUsageView>> {
     let (body, call) = call.into_body();
     change(call, body.map(Into::into)).await
@@ -103,7 +107,7 @@ async fn change(
 /// Get the usage summary
 ///
 /// How the workspace stands with every feature of its plan.
-#[operation(get "/entitlements/summary", tag = "Entitlements", ok = "Standing of the workspace for every feature of its plan")]
+#[operation(get "/entitlements/summary", tag = TAG, ok = "Standing of the workspace for every feature of its plan")]
 async fn get_entitlement_summary(call: Call<EntitlementsRead>) -> Answer<Item<EntitlementSummaryView>> {
     call.item(&EntitlementSummaryView::from(entitlements::summary(call.app(), call.caller()).await?))
 }

@@ -9,5 +9,5 @@ use crate::operation::Operation;
 
 pub use early::ForwardAuthGate;
 
-/// The operations. Forward auth comes first: what is below it would be no operation.
+/// The operations.
 pub const OPERATIONS: &[Operation] = &[verification::FORWARD_AUTH_OPERATION, verification::VERIFY_API_KEY];

@@ -15,6 +15,7 @@ use crate::{
         auth_query::AuthQuery,
         verification_wire::{VerificationView, VerifyApiKeyBody},
     },
+    keys::API_KEYS,
     operation::{Input, Operation, Shape},
     paths::FORWARD_AUTH,
     query::NoQuery,
@@ -26,7 +27,7 @@ use crate::{
 /// Decides over status, address, scopes, limits and, if a feature is named, the workspace's entitlement in one step, and
 /// counts; nothing is counted when any part refuses. The answer is 200 either way: look at `valid`. Keys of the root workspace verify the keys of all
 /// workspaces, or of the one that `{acting_workspace}` names.
-#[operation(post "/api-keys/verify", tag = "API keys", ok = "Decision on the API key", decides)]
+#[operation(post "/api-keys/verify", tag = API_KEYS, ok = "Decision on the API key", decides)]
 async fn verify_api_key(
     call: Call<ApiKeysVerify, NoQuery, VerifyApiKeyBody>,
 ) -> Answer<Plain<VerificationView>> {
@@ -40,7 +41,7 @@ pub const FORWARD_AUTH_OPERATION: Operation = Operation {
     id: "forward_auth",
     method: Method::GET,
     path: FORWARD_AUTH,
-    tag: "API keys",
+    tag: API_KEYS,
     about: "Forward auth\n\n\
         For `auth_request` of nginx, `forward_auth` of Caddy, and the like: 204 with the limit headers, the workspace, the \
         environment, the id and the scopes of the key, or 401, 403 or 429. Takes any method but TRACE, and any path below. The key \

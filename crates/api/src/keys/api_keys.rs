@@ -21,15 +21,20 @@ use crate::{
         usage_wire::{ApiKeyUsageQuery, ApiKeyUsageView},
     },
     lists::{ItemQuery, ListQuery},
+    operation::Tag,
     query::NoQuery,
     scopes::{ApiKeysDelete, ApiKeysRead, ApiKeysWrite},
     tenants::views::ApiKeyView,
 };
 
+/// The group of these operations, and of those that decide about keys.
+pub const API_KEYS: Tag =
+    Tag { name: "API keys", about: "API keys with scopes, rotation, expiry and revocation." };
+
 /// List API keys
 ///
 /// Without `status`, all keys that are not revoked. A test key sees test keys, a live key both.
-#[operation(get "/api-keys", tag = "API keys", ok = "One page of API keys")]
+#[operation(get "/api-keys", tag = API_KEYS, ok = "One page of API keys")]
 async fn list_api_keys(call: Call<ApiKeysRead, ListQuery<ApiKeyView>>) -> Answer<PageOf<ApiKeyView>> {
     let request = call.list_request().await?;
     let filters = &call.query().filters;
@@ -47,7 +52,7 @@ async fn list_api_keys(call: Call<ApiKeysRead, ListQuery<ApiKeyView>>) -> Answer
 ///
 /// `key` is shown in this answer only. The caller must hold every scope that it gives, and gives no later end, no wider addresses
 /// and no higher tier than its own; a key of the root that acts on another workspace is not bound by its own.
-#[operation(post "/api-keys", tag = "API keys", created = "The new API key, with its secret")]
+#[operation(post "/api-keys", tag = API_KEYS, created = "The new API key, with its secret")]
 async fn create_api_key(
     call: Call<ApiKeysWrite, NoQuery, CreateApiKeyBody>,
 ) -> Answer<Message<CreatedApiKeyView>> {
@@ -60,7 +65,7 @@ async fn create_api_key(
 }
 
 /// Get an API key
-#[operation(get "/api-keys/{id}", tag = "API keys", ok = "The API key, without its secret")]
+#[operation(get "/api-keys/{id}", tag = API_KEYS, ok = "The API key, without its secret")]
 async fn get_api_key(
     call: Call<ApiKeysRead, ItemQuery<ApiKeyView>>,
     id: ApiKeyId,
@@ -76,7 +81,7 @@ async fn get_api_key(
 ///
 /// The caller must hold every scope that the key has, and every scope that it would get, and gives no later end and no wider
 /// addresses than its own. The last key that can manage the root workspace keeps `api-keys:write` (409).
-#[operation(patch "/api-keys/{id}", tag = "API keys", ok = "The API key after the change", if_match)]
+#[operation(patch "/api-keys/{id}", tag = API_KEYS, ok = "The API key after the change", if_match)]
 async fn update_api_key(
     call: Call<ApiKeysWrite, NoQuery, UpdateApiKeyBody>,
     id: ApiKeyId,
@@ -93,7 +98,7 @@ async fn update_api_key(
 /// Revoke an API key
 ///
 /// The next request with it is refused. The last key that can manage the root workspace is not revoked (409).
-#[operation(delete "/api-keys/{id}", tag = "API keys", no_content = "The API key is revoked", if_match)]
+#[operation(delete "/api-keys/{id}", tag = API_KEYS, no_content = "The API key is revoked", if_match)]
 async fn revoke_api_key(call: Call<ApiKeysDelete>, id: ApiKeyId) -> Answer<Deleted<ApiKeyId>> {
     call.mutate(async move |unit: &mut UnitOfWork<'_>| {
         api_keys::revoke(unit, id).await?;
@@ -107,7 +112,7 @@ async fn revoke_api_key(call: Call<ApiKeysDelete>, id: ApiKeyId) -> Answer<Delet
 /// Makes a key with the same name, scopes, tier, addresses, environment and expiry; `key` is shown in this answer
 /// only. The old key works until `grace_period_ends_at`, which is never later than its own expiry. The caller must
 /// hold every scope of the key; and, unless it rotates itself, end no earlier, be allowed no fewer addresses and have no lower tier.
-#[operation(post "/api-keys/{id}/rotate", tag = "API keys", ok = "The new API key, with its secret", if_match)]
+#[operation(post "/api-keys/{id}/rotate", tag = API_KEYS, ok = "The new API key, with its secret", if_match)]
 async fn rotate_api_key(
     call: Call<ApiKeysWrite, NoQuery, RotateApiKeyBody>,
     id: ApiKeyId,
@@ -125,7 +130,7 @@ async fn rotate_api_key(
 /// Requests by UTC day and class of status, the newest day first; days without requests are left out. The counts are
 /// a few seconds behind on other nodes. For a key that a rotation made, `replaced` says whether the old one is still
 /// in use.
-#[operation(get "/api-keys/{id}/usage", tag = "API keys", ok = "Usage of the API key by day")]
+#[operation(get "/api-keys/{id}/usage", tag = API_KEYS, ok = "Usage of the API key by day")]
 async fn get_api_key_usage(
     call: Call<ApiKeysRead, ApiKeyUsageQuery>,
     id: ApiKeyId,

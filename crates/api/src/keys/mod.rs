@@ -4,6 +4,8 @@ mod api_keys;
 pub mod api_keys_wire;
 mod usage_wire;
 
+pub use api_keys::API_KEYS;
+
 use crate::operation::Operation;
 
 /// The operations.

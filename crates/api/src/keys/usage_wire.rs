@@ -32,7 +32,7 @@ pub struct ApiKeyUsageView {
 })]
 pub struct DayUsageView {
     /// UTC day of the counts.
-    #[member(format = "date", from = date(source.day))]
+    #[member(format = "date", from = day_start(source.day).to_string().chars().take("2026-01-15".len()).collect())]
     date: String,
     /// Number of all requests.
     #[member(from = source.counts.successes + source.counts.redirects + source.counts.refusals + source.counts.failures)]
@@ -61,11 +61,6 @@ pub struct ReplacedKeyView {
     used_since_rotation: bool,
     /// End of the grace period in which the key still works.
     grace_period_ends_at: Option<Timestamp>,
-}
-
-/// `2026-01-15`
-fn date(day: i64) -> String {
-    day_start(day).to_string().chars().take("2026-01-15".len()).collect()
 }
 
 /// The key that was replaced by one that was made at `rotated_at`.

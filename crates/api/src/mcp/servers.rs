@@ -11,30 +11,33 @@ use crate::{
     mcp::wire::{
         CallMcpToolBody, McpResourceQuery, McpResourceView, McpServerView, McpToolResultView, McpToolView,
     },
-    operation::{McpServerId, ResourceUri},
+    operation::{McpServerId, ResourceUri, Tag},
     query::NoQuery,
     scopes::{McpCall, McpRead},
 };
+
+const TAG: Tag =
+    Tag { name: "MCP", about: "Tools and resources of MCP servers, called with the same API keys." };
 
 /// List MCP servers
 ///
 /// Those that the operator has named and that the key may use. While one is down, its tools are the last that were heard of
 /// (`stale`).
-#[operation(get "/mcp/servers", tag = "MCP", ok = "One page of MCP servers")]
+#[operation(get "/mcp/servers", tag = TAG, ok = "One page of MCP servers")]
 async fn list_mcp_servers(call: Call<McpRead, PageQuery>) -> Answer<SliceOf<McpServerView>> {
     let servers = mcp::list(call.app(), call.caller());
     call.slice(servers.iter().map(|server| McpServerView::from(server.as_ref())).collect())
 }
 
 /// Get an MCP server
-#[operation(get "/mcp/servers/{id}", tag = "MCP", ok = "The MCP server with its tools")]
+#[operation(get "/mcp/servers/{id}", tag = TAG, ok = "The MCP server with its tools")]
 async fn get_mcp_server(call: Call<McpRead>, id: McpServerId) -> Answer<Item<McpServerView>> {
     let server = mcp::get(call.app(), call.caller(), &id.0)?;
     call.item(&McpServerView::from(server.as_ref()))
 }
 
 /// List the tools of an MCP server
-#[operation(get "/mcp/servers/{id}/tools", tag = "MCP", ok = "One page of tools")]
+#[operation(get "/mcp/servers/{id}/tools", tag = TAG, ok = "One page of tools")]
 async fn list_mcp_tools(call: Call<McpRead, PageQuery>, id: McpServerId) -> Answer<SliceOf<McpToolView>> {
     let server = mcp::get(call.app(), call.caller(), &id.0)?;
     call.slice(server.tools().into_iter().map(McpToolView::from).collect())
@@ -46,7 +49,7 @@ async fn list_mcp_tools(call: Call<McpRead, PageQuery>, id: McpServerId) -> Answ
 /// `unchecked` of the tool does not except it; they are nested at most 16 levels deep. A tool that
 /// fails by its own word is a 200 with `is_error`; a server that is down, does not answer in time, or answers with something that
 /// cannot be read, is a 503. With an `Idempotency-Key` the tool is called at most once.
-#[operation(post "/mcp/tools/call", tag = "MCP", ok = "Answer of the tool")]
+#[operation(post "/mcp/tools/call", tag = TAG, ok = "Answer of the tool")]
 async fn call_mcp_tool(call: Call<McpCall, NoQuery, CallMcpToolBody>) -> Answer<Plain<McpToolResultView>> {
     let (body, call) = call.into_body();
     let contract = call.contract();
@@ -58,7 +61,7 @@ async fn call_mcp_tool(call: Call<McpCall, NoQuery, CallMcpToolBody>) -> Answer<
 ///
 /// Reads a resource by its URI, with or without its slashes escaped; only what a server lists, or has a template for. From the first server that
 /// does, or from the one that `server` names.
-#[operation(get "/mcp/resources/{uri:.+}", tag = "MCP", ok = "The resource with its parts")]
+#[operation(get "/mcp/resources/{uri:.+}", tag = TAG, ok = "The resource with its parts")]
 async fn get_mcp_resource(
     call: Call<McpRead, McpResourceQuery>,
     uri: ResourceUri,

@@ -3,12 +3,13 @@
 
 use gatepost_contract::{Contract, EnvelopeStyle, document::reference};
 use gatepost_kernel::describe::Schemas;
+use gatepost_webhooks::RESERVED_EVENT_TYPES;
 use serde_json::{Value, json};
 use utoipa::OpenApi;
 
 use self::examples::add_examples;
 use crate::{
-    operation::{Operation, Shape},
+    operation::{Operation, Shape, Tag},
     operations,
 };
 
@@ -26,18 +27,6 @@ pub use version_3_0::document as document_3_0;
         license(name = "MIT OR Apache-2.0", identifier = "MIT OR Apache-2.0")
     ),
     servers((url = "/", description = "The server that serves this document")),
-    tags(
-        (name = "Workspaces", description = "Workspaces are the tenants: each has its own keys, endpoints and usage."),
-        (name = "API keys", description = "API keys with scopes, rotation, expiry and revocation."),
-        (name = "Events", description = "Events of your application, which are delivered to webhook endpoints."),
-        (name = "Webhooks", description = "Webhook endpoints, and the deliveries of events to them."),
-        (name = "Entitlements", description = "Features and limits of the plan, and how much of them is used."),
-        (name = "SEO", description = "Reports on the quality of web pages, and the issues they list."),
-        (name = "Pixel", description = "Tracking of page visits, which pages report without an API key."),
-        (name = "Analytics", description = "Counts of requests and page visits by period of time."),
-        (name = "MCP", description = "Tools and resources of MCP servers, called with the same API keys."),
-        (name = "Audit log", description = "A log of every change: who changed what and when."),
-    ),
 )]
 struct Skeleton;
 
@@ -70,6 +59,13 @@ fn collect(contract: &Contract, outcomes: &Value) -> Value {
         let (path, method) = (operation.full_path(contract), operation.method.as_str().to_lowercase());
         document["paths"][path][method] = describe(&of, is_versioned, &outcomes[operation.id]);
     }
+    let mut tags: Vec<Value> = Vec::new();
+    for Tag { name, about } in operations().map(|op| op.tag) {
+        if !tags.iter().any(|tag| tag["name"] == name) {
+            tags.push(json!({ "name": name, "description": about }));
+        }
+    }
+    document["tags"] = Value::Array(tags);
     document["webhooks"] = webhooks;
     let mut errors = contract.error_answers();
     let referred = document["paths"].to_string();
@@ -82,7 +78,8 @@ fn collect(contract: &Contract, outcomes: &Value) -> Value {
         "parameters": contract.parameters(),
         "securitySchemes": contract.security_schemes(),
     });
-    contract.fill(&mut document);
+    let reserved = RESERVED_EVENT_TYPES.map(|word| format!("`{word}.`")).join(", ");
+    contract.fill(&mut document, &[("{reserved_types}", &reserved)]);
     // In an order that does not hang on the order of declaration.
     document.sort_all_objects();
     document
@@ -109,7 +106,7 @@ fn describe(of: &Described<'_>, is_versioned: bool, outcomes: &Value) -> Value {
     let (status, about) = (contract.statuses.of(op.answer.0), op.answer.1);
     let mut described = json!({
         "operationId": op.id,
-        "tags": [op.tag],
+        "tags": [op.tag.name],
         "summary": op.summary(),
         "description": op.description().map_or_else(|| format!("{about}."), str::to_owned),
         "security": security,

@@ -12,6 +12,7 @@ use crate::{
     answer::{Answer, Item, PageOf},
     call::Call,
     lists::{ItemQuery, ListQuery},
+    operation::Tag,
     query::NoQuery,
     scopes::{WorkspacesDelete, WorkspacesRead, WorkspacesWrite},
     tenants::{
@@ -20,10 +21,15 @@ use crate::{
     },
 };
 
+const TAG: Tag = Tag {
+    name: "Workspaces",
+    about: "Workspaces are the tenants: each has its own keys, endpoints and usage.",
+};
+
 /// List workspaces
 ///
 /// A key of the root workspace sees all of them, any other key its own.
-#[operation(get "/workspaces", tag = "Workspaces", ok = "One page of workspaces")]
+#[operation(get "/workspaces", tag = TAG, ok = "One page of workspaces")]
 async fn list_workspaces(
     call: Call<WorkspacesRead, ListQuery<WorkspaceView>>,
 ) -> Answer<PageOf<WorkspaceView>> {
@@ -39,7 +45,7 @@ async fn list_workspaces(
 /// Create a workspace
 ///
 /// Only a live key of the root workspace can.
-#[operation(post "/workspaces", tag = "Workspaces", created = "The new workspace with its settings")]
+#[operation(post "/workspaces", tag = TAG, created = "The new workspace with its settings")]
 async fn create_workspace(
     call: Call<WorkspacesWrite, NoQuery, CreateWorkspaceBody>,
 ) -> Answer<Message<WorkspaceView>> {
@@ -52,7 +58,7 @@ async fn create_workspace(
 }
 
 /// Get a workspace
-#[operation(get "/workspaces/{id}", tag = "Workspaces", ok = "The workspace with its settings")]
+#[operation(get "/workspaces/{id}", tag = TAG, ok = "The workspace with its settings")]
 async fn get_workspace(
     call: Call<WorkspacesRead, ItemQuery<WorkspaceView>>,
     id: WorkspaceId,
@@ -67,7 +73,7 @@ async fn get_workspace(
 ///
 /// `settings` are merged one level deep, and `null` removes a setting. Only a key of the root workspace can set
 /// the slug and the tier. Test keys cannot update workspaces.
-#[operation(patch "/workspaces/{id}", tag = "Workspaces", ok = "The workspace after the change", if_match)]
+#[operation(patch "/workspaces/{id}", tag = TAG, ok = "The workspace after the change", if_match)]
 async fn update_workspace(
     call: Call<WorkspacesWrite, NoQuery, UpdateWorkspaceBody>,
     id: WorkspaceId,
@@ -83,7 +89,7 @@ async fn update_workspace(
 /// Delete a workspace
 ///
 /// All keys of the workspace stop working at once. The root workspace and the caller's own cannot be deleted.
-#[operation(delete "/workspaces/{id}", tag = "Workspaces", no_content = "The workspace is deleted", if_match)]
+#[operation(delete "/workspaces/{id}", tag = TAG, no_content = "The workspace is deleted", if_match)]
 async fn delete_workspace(call: Call<WorkspacesDelete>, id: WorkspaceId) -> Answer<Deleted<WorkspaceId>> {
     call.mutate(async move |unit: &mut UnitOfWork<'_>| {
         workspaces::delete(unit, id).await?;

@@ -7,18 +7,22 @@ use gatepost_macros::operation;
 
 use crate::{
     answer::Answer,
+    operation::Tag,
     visits::{
         pixel_wire::{PixelConfigView, PixelQuery, TrackPixelEventBody, TrackedPixelEventView},
         visit::Visit,
     },
 };
 
+const TAG: Tag =
+    Tag { name: "Pixel", about: "Tracking of page visits, which pages report without an API key." };
+
 /// Get the pixel configuration
 ///
 /// Returns the configuration of the page that asks: by the domain of its `Origin`, else of its `Referer`, else the one that `domain` names. Where nothing
 /// is tracked, because the domain is nobody's or because the visitor asks not to be tracked (`DNT`, `Sec-GPC`), `enabled` is
 /// false.
-#[operation(get "/pixel/config", tag = "Pixel", ok = "Pixel configuration of the page")]
+#[operation(get "/pixel/config", tag = TAG, ok = "Pixel configuration of the page")]
 async fn get_pixel_config(visit: Visit<PixelQuery>) -> Answer<Plain<PixelConfigView>> {
     let domain = visit.domain(visit.query().domain()).filter(|_| !visit.declines());
     let site = pixel::site(visit.app(), domain).await?;
@@ -29,7 +33,7 @@ async fn get_pixel_config(visit: Visit<PixelQuery>) -> Answer<Plain<PixelConfigV
 ///
 /// Records an event of the page that asks, as for the configuration. Answered once it is stored; what is not wanted, or not one of the sample, is
 /// `tracked: false`. Of the visitor's address only the network is stored.
-#[operation(post "/pixel/track", tag = "Pixel", ok = "Whether the event was stored")]
+#[operation(post "/pixel/track", tag = TAG, ok = "Whether the event was stored")]
 async fn track_pixel_event(
     visit: Visit<PixelQuery, TrackPixelEventBody>,
 ) -> Answer<Plain<TrackedPixelEventView>> {

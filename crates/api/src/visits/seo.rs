@@ -12,16 +12,19 @@ use crate::{
     answer::{Answer, PageOf},
     call::Call,
     lists::ListQuery,
+    operation::Tag,
     query::NoQuery,
     scopes::{SeoRead, SeoWrite},
     visits::seo_wire::{SeoIssueView, SeoReportView, SubmitSeoReportBody},
 };
 
+const TAG: Tag = Tag { name: "SEO", about: "Reports on the quality of web pages, and the issues they list." };
+
 /// Submit an SEO report
 ///
 /// Tells endpoints `seo.report.created`, and `seo.score.dropped` for each score that is 10 points or more below what it was in
 /// the last report on the page.
-#[operation(post "/seo/report", tag = "SEO", created = "The stored SEO report")]
+#[operation(post "/seo/report", tag = TAG, created = "The stored SEO report")]
 async fn submit_seo_report(
     call: Call<SeoWrite, NoQuery, SubmitSeoReportBody>,
 ) -> Answer<Message<SeoReportView>> {
@@ -36,7 +39,7 @@ async fn submit_seo_report(
 /// List SEO reports
 ///
 /// With `url`, how the scores of a page have changed.
-#[operation(get "/seo/reports", tag = "SEO", ok = "One page of SEO reports, the newest first")]
+#[operation(get "/seo/reports", tag = TAG, ok = "One page of SEO reports, the newest first")]
 async fn list_seo_reports(call: Call<SeoRead, ListQuery<SeoReportView>>) -> Answer<PageOf<SeoReportView>> {
     let (request, url) = (call.list_request().await?, call.query().filters.url.clone());
     let page = seo::list_reports(call.app(), call.caller(), url, request).await?;
@@ -46,7 +49,7 @@ async fn list_seo_reports(call: Call<SeoRead, ListQuery<SeoReportView>>) -> Answ
 /// List SEO issues
 ///
 /// Issues found on the pages of a workspace, newest first.
-#[operation(get "/seo/issues/{workspace_id}", tag = "SEO", ok = "One page of SEO issues")]
+#[operation(get "/seo/issues/{workspace_id}", tag = TAG, ok = "One page of SEO issues")]
 async fn list_seo_issues(
     call: Call<SeoRead, ListQuery<SeoIssueView>>,
     workspace_id: WorkspaceId,

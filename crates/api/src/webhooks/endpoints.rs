@@ -12,6 +12,7 @@ use crate::{
     answer::{Answer, Item, PageOf},
     call::{Call, respond},
     lists::{ItemQuery, ListQuery},
+    operation::Tag,
     query::NoQuery,
     scopes::{WebhooksDelete, WebhooksRead, WebhooksWrite},
     webhooks::endpoints_wire::{
@@ -20,8 +21,10 @@ use crate::{
     },
 };
 
+const TAG: Tag = Tag { name: "Webhooks", about: "Webhook endpoints, and the deliveries of events to them." };
+
 /// List webhook endpoints
-#[operation(get "/webhooks", tag = "Webhooks", ok = "One page of webhook endpoints")]
+#[operation(get "/webhooks", tag = TAG, ok = "One page of webhook endpoints")]
 async fn list_webhooks(call: Call<WebhooksRead, ListQuery<WebhookView>>) -> Answer<PageOf<WebhookView>> {
     let request = call.list_request().await?;
     let query = ListWebhooks {
@@ -56,7 +59,7 @@ const UNRESOLVED: &str =
 /// `secret` is shown in this answer only. Every delivery is signed by Standard Webhooks (`webhook-signature`), and by
 /// `X-Webhook-Signature`: `sha256=` and the HMAC of the body in hexadecimal. Where the host of `url` could not be resolved,
 /// `message` says so.
-#[operation(post "/webhooks", tag = "Webhooks", created = "The new endpoint, with its secret")]
+#[operation(post "/webhooks", tag = TAG, created = "The new endpoint, with its secret")]
 async fn create_webhook(
     call: Call<WebhooksWrite, NoQuery, CreateWebhookBody>,
 ) -> Answer<Message<CreatedWebhookView>> {
@@ -74,7 +77,7 @@ async fn create_webhook(
 }
 
 /// Get a webhook endpoint
-#[operation(get "/webhooks/{id}", tag = "Webhooks", ok = "The endpoint, without its secret")]
+#[operation(get "/webhooks/{id}", tag = TAG, ok = "The endpoint, without its secret")]
 async fn get_webhook(
     call: Call<WebhooksRead, ItemQuery<WebhookView>>,
     id: WebhookEndpointId,
@@ -89,7 +92,7 @@ async fn get_webhook(
 ///
 /// Deliveries to an endpoint that is not active wait, and go on when it is active again. The values of `headers` are
 /// never shown, and do not go to another scheme, host or port unless they are given again.
-#[operation(patch "/webhooks/{id}", tag = "Webhooks", ok = "The endpoint after the change", if_match)]
+#[operation(patch "/webhooks/{id}", tag = TAG, ok = "The endpoint after the change", if_match)]
 async fn update_webhook(
     call: Call<WebhooksWrite, NoQuery, UpdateWebhookBody>,
     id: WebhookEndpointId,
@@ -110,7 +113,7 @@ async fn update_webhook(
 /// Delete a webhook endpoint
 ///
 /// Deliveries that are on their way to it fail.
-#[operation(delete "/webhooks/{id}", tag = "Webhooks", no_content = "The endpoint is deleted", if_match)]
+#[operation(delete "/webhooks/{id}", tag = TAG, no_content = "The endpoint is deleted", if_match)]
 async fn delete_webhook(
     call: Call<WebhooksDelete>,
     id: WebhookEndpointId,
@@ -126,7 +129,7 @@ async fn delete_webhook(
 ///
 /// The old secret signs beside the new one until the grace is over; the new one's signature is the first. `signing_secrets` says
 /// which sign and until when. After a leak, `expire_previous` ends all older ones at once.
-#[operation(post "/webhooks/{id}/rotate-secret", tag = "Webhooks", ok = "The new secret of the endpoint", if_match)]
+#[operation(post "/webhooks/{id}/rotate-secret", tag = TAG, ok = "The new secret of the endpoint", if_match)]
 async fn rotate_webhook_secret(
     call: Call<WebhooksWrite, NoQuery, RotateWebhookSecretBody>,
     id: WebhookEndpointId,
@@ -144,7 +147,7 @@ async fn rotate_webhook_secret(
 ///
 /// Sends an event of type `webhook.test`, signed like any other. It is not counted and not tried again, and the answer is 200
 /// either way: look at `success`.
-#[operation(post "/webhooks/{id}/test", tag = "Webhooks", ok = "Result of the test delivery")]
+#[operation(post "/webhooks/{id}/test", tag = TAG, ok = "Result of the test delivery")]
 async fn test_webhook(call: Call<WebhooksWrite>, id: WebhookEndpointId) -> Answer<Plain<WebhookTestView>> {
     let contract = call.contract();
     let render = move |tested| Plain(WebhookTestView::from(tested)).into_answer(&contract);
@@ -152,7 +155,7 @@ async fn test_webhook(call: Call<WebhooksWrite>, id: WebhookEndpointId) -> Answe
 }
 
 /// List a webhook endpoint's deliveries
-#[operation(get "/webhooks/{id}/deliveries", tag = "Webhooks", ok = "One page of deliveries, the newest first")]
+#[operation(get "/webhooks/{id}/deliveries", tag = TAG, ok = "One page of deliveries, the newest first")]
 async fn list_webhook_deliveries(
     call: Call<WebhooksRead, ListQuery<WebhookDeliveryView>>,
     id: WebhookEndpointId,
@@ -170,7 +173,7 @@ async fn list_webhook_deliveries(
 /// Get a delivery
 ///
 /// With all its attempts.
-#[operation(get "/webhooks/{id}/deliveries/{delivery_id}", tag = "Webhooks", ok = "The delivery with its attempts")]
+#[operation(get "/webhooks/{id}/deliveries/{delivery_id}", tag = TAG, ok = "The delivery with its attempts")]
 async fn get_webhook_delivery(
     call: Call<WebhooksRead>,
     id: WebhookEndpointId,
@@ -183,7 +186,7 @@ async fn get_webhook_delivery(
 /// Retry a delivery
 ///
 /// At most ten times by hand; 400 `cannot_retry` for a delivery that was received or is being sent.
-#[operation(post "/webhooks/{id}/deliveries/{delivery_id}/retry", tag = "Webhooks", ok = "The delivery, queued again")]
+#[operation(post "/webhooks/{id}/deliveries/{delivery_id}/retry", tag = TAG, ok = "The delivery, queued again")]
 async fn retry_webhook_delivery(
     call: Call<WebhooksWrite>,
     id: WebhookEndpointId,

@@ -2,20 +2,23 @@
 
 use gatepost_app::{UnitOfWork, webhooks::events};
 use gatepost_contract::Accepted;
-use gatepost_kernel::EventId;
 use gatepost_macros::operation;
 
 use crate::{
     answer::{Answer, Item, PageOf},
     call::Call,
     lists::{ItemQuery, ListQuery},
+    operation::{PathEventId, Tag},
     query::NoQuery,
     scopes::{EventsRead, EventsWrite},
     webhooks::events_wire::{AcceptedEventView, CreateEventBatchBody, CreateEventBody, EventView},
 };
 
+const TAG: Tag =
+    Tag { name: "Events", about: "Events of your application, which are delivered to webhook endpoints." };
+
 /// List events
-#[operation(get "/events", tag = "Events", ok = "One page of events, the newest first")]
+#[operation(get "/events", tag = TAG, ok = "One page of events, the newest first")]
 async fn list_events(call: Call<EventsRead, ListQuery<EventView>>) -> Answer<PageOf<EventView>> {
     let request = call.list_request().await?;
     let event_type = call.query().filters.r#type.clone();
@@ -27,7 +30,7 @@ async fn list_events(call: Call<EventsRead, ListQuery<EventView>>) -> Answer<Pag
 ///
 /// Answered once the event and a delivery to each endpoint that wants it are stored. The same `id` with the same content is
 /// the same event; with another content it is a 409.
-#[operation(post "/events", tag = "Events", accepted = "The event is accepted and will be delivered")]
+#[operation(post "/events", tag = TAG, accepted = "The event is accepted and will be delivered")]
 async fn create_event(
     call: Call<EventsWrite, NoQuery, CreateEventBody>,
 ) -> Answer<Accepted<AcceptedEventView>> {
@@ -46,7 +49,7 @@ async fn create_event(
 /// Create several events
 ///
 /// All or none.
-#[operation(post "/events/batch", tag = "Events", accepted = "The events are accepted and will be delivered")]
+#[operation(post "/events/batch", tag = TAG, accepted = "The events are accepted and will be delivered")]
 async fn create_event_batch(
     call: Call<EventsWrite, NoQuery, CreateEventBatchBody>,
 ) -> Answer<Accepted<Vec<AcceptedEventView>>> {
@@ -59,7 +62,7 @@ async fn create_event_batch(
 }
 
 /// Get an event
-#[operation(get "/events/{id}", tag = "Events", ok = "The event with its data")]
-async fn get_event(call: Call<EventsRead, ItemQuery<EventView>>, id: EventId) -> Answer<Item<EventView>> {
-    call.resource(&EventView::try_from(events::get(call.app(), call.caller(), id).await?)?, None)
+#[operation(get "/events/{id}", tag = TAG, ok = "The event with its data")]
+async fn get_event(call: Call<EventsRead, ItemQuery<EventView>>, id: PathEventId) -> Answer<Item<EventView>> {
+    call.resource(&EventView::try_from(events::get(call.app(), call.caller(), id.0).await?)?, None)
 }
