@@ -24,7 +24,7 @@ use serde_json::{Map, Value, json};
 
 use crate::{
     body::{Members, ReadBody, read_whole},
-    entitlements::wire::{EntitlementCheckView, FeatureKey, Quantity},
+    entitlements::wire::{EntitlementCheckView, FeatureKey},
     keys::api_keys_wire::{RotateApiKeyBody, RotatedApiKeyView},
     scopes::{
         ApiKeysRead, ApiKeysWrite, EntitlementsRead, EventsWrite, RequiredScope, WebhooksRead, WebhooksWrite,
@@ -151,7 +151,7 @@ struct CheckEntitlementArguments {
     #[member(like = FeatureKey)]
     feature: String,
     /// Quantity to check for; 1 if not given
-    #[member(like = Quantity)]
+    #[member(like = Whole<u64, 1, { entitlements::MAX_QUANTITY as i64 }>)]
     quantity: Option<u64>,
 }
 
