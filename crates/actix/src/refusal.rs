@@ -35,7 +35,7 @@ impl Refusal {
     /// The whole answer to a request.
     pub fn respond(&self, req: &ServiceRequest, contract: &Contract, now: Timestamp) -> HttpResponse {
         let asked = req.headers().get(REQUEST_ID).and_then(|value| value.to_str().ok());
-        let request_id = asked.and_then(RequestId::from_caller);
+        let request_id = asked.and_then(|id| RequestId::from_caller(id, |text| contract.tokens.begins(text)));
         let request_id = request_id.unwrap_or_else(|| RequestId::generate(&mut random::rng()));
         if !self.is_a_decision() {
             tracing::error!(

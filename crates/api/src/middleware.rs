@@ -50,8 +50,9 @@ pub async fn respond<B: MessageBody + 'static>(
     };
     let started = Instant::now();
     let inbound = req.headers().get(&REQUEST_ID).and_then(|value| value.to_str().ok());
-    let request_id =
-        inbound.and_then(RequestId::from_caller).unwrap_or_else(|| RequestId::generate(&mut random::rng()));
+    let inbound =
+        inbound.and_then(|id| RequestId::from_caller(id, |text| state.contract().tokens.begins(text)));
+    let request_id = inbound.unwrap_or_else(|| RequestId::generate(&mut random::rng()));
     req.extensions_mut().insert(request_id.clone());
     state.metrics().request_started();
     let mut in_flight = InFlight { state: state.clone(), ended: false };

@@ -85,7 +85,12 @@ impl TokenFormat {
         }
     }
 
-    /// The environment that a text names, and how long its head is.
+    /// Whether `text` begins as a token does. For whoever must not repeat one, whole or in part.
+    pub fn begins(&self, text: &str) -> bool {
+        self.environment_of(text).is_some()
+    }
+
+    /// The environment that the head of `text` names, and how long the head is.
     fn environment_of(&self, text: &str) -> Option<(Environment, usize)> {
         self.heads.iter().find_map(|heads| {
             let begins = |head: &str| text.starts_with(head).then_some(head.len());
@@ -257,6 +262,17 @@ mod tests {
             Token::generate(&TokenFormat::default(), Environment::Live, &mut StdRng::seed_from_u64(1));
         assert_eq!(format!("{token:?}"), "Token { environment: Live, head_len: 8, text: Secret(…) }");
         assert_eq!(format!("{:?}", token.digest()), "TokenDigest(…)");
+    }
+
+    #[test]
+    fn a_text_begins_as_a_token_of_this_format_does() {
+        let format = TokenFormat::default();
+        assert!(
+            format.begins("sk_live_")
+                && format.begins("sk_test_1")
+                && format.begins(&token(3, Environment::Test))
+        );
+        assert!(!format.begins("load_test_1") && !format.begins("sk_liv") && !format.begins(""));
     }
 
     #[test]

@@ -147,7 +147,8 @@ impl<S> GateService<S> {
     fn add_headers(&self, headers: &mut HeaderMap, asked: &HeaderMap, passed: &Passed, now: Timestamp) {
         let (state, contract) = (&self.state, self.state.contract());
         let inbound = asked.get(&REQUEST_ID);
-        let inbound = inbound.filter(|id| id.to_str().is_ok_and(RequestId::is_harmless)).cloned();
+        let is_harmless = |id: &str| RequestId::is_harmless(id, |text| contract.tokens.begins(text));
+        let inbound = inbound.filter(|id| id.to_str().is_ok_and(is_harmless)).cloned();
         let request_id =
             inbound.or_else(|| HeaderValue::from_bytes(&RequestId::generate_bytes(&mut random::rng())).ok());
         if let Some(request_id) = request_id {

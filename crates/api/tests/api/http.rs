@@ -129,6 +129,18 @@ async fn nobody_is_refused_for_a_compression_that_there_is_not() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_callers_request_id_is_kept_unless_it_begins_as_a_secret_does() {
+    let app = TestApp::start(Engine::Sqlite).await;
+    let path = "/api/v1/workspaces/1";
+    for (sent, kept) in [("load_test_1", true), ("go_live_2", true), ("sk_live_1", false), ("whsec_1", false)]
+    {
+        let reply = app.send(app.request(Method::GET, path).header("X-Request-ID", sent)).await;
+        assert_eq!(reply.header("x-request-id") == sent, kept, "{sent}");
+        reply.expect_error(401, "unauthorized");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn pages_of_named_origins_may_call() {
     let settings = Settings { cors_origins: vec!["https://app.example.com".into()], ..Settings::default() };
     let app = TestApp::start_with(Engine::Sqlite, settings, gatepost_app::Settings::default()).await;

@@ -206,7 +206,7 @@ async fn audit_entries_and_events_are_kept(db: Db) {
             actor,
             target_type: "api_key",
             target_id: number,
-            request_id: RequestId::from_caller("req_1"),
+            request_id: RequestId::from_caller("req_1", |_| false),
             ip_address: Some("2001:db8::1".parse().expect("an address")),
             details: Map::from_iter([("n".to_owned(), json!(number))]),
             created_at: at(number),
