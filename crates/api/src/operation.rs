@@ -33,7 +33,7 @@ pub struct Tag {
 pub struct Operation {
     /// Its name, that of the handler.
     pub id: &'static str,
-    /// Its method.
+    /// HTTP method of the operation.
     pub method: Method,
     /// Its path below the base of the contract, with names in braces, and behind a colon what they match.
     pub path: &'static str,
@@ -162,15 +162,15 @@ pub struct Input {
     pub scope: Option<&'static Scope>,
     /// The parameters of the query.
     pub query: Vec<Parameter>,
-    /// The body.
+    /// Body of the request; none if the operation takes none.
     pub body: Option<TakenBody>,
 }
 
 /// The body that is taken in.
 pub struct TakenBody {
-    /// Its schema.
+    /// JSON schema of the body.
     pub schema: Value,
-    /// Whether it may be left out.
+    /// Whether the body may be left out.
     pub optional: bool,
 }
 
@@ -192,10 +192,10 @@ pub trait Takes {
 
 /// What stands in a path.
 pub trait PathParam: Sized {
-    /// What it is, for the document.
+    /// Description of the parameter, for the document.
     const ABOUT: &'static str;
 
-    /// Its schema.
+    /// JSON schema of the parameter.
     fn schema(schemas: &mut Schemas) -> Value;
 
     /// What stands there under a name. What cannot be one is not found, like one that nobody has.

@@ -16,7 +16,7 @@ pub trait Param {
     /// What is made of it.
     type Value;
 
-    /// Its schema.
+    /// JSON schema of the parameter.
     fn schema() -> Value;
 
     /// Takes it, if it is there; a fault goes to `parameters`.

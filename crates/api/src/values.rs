@@ -26,34 +26,7 @@ const NOT_IN_NAMES: &str =
 /// The most characters of a description.
 const MAX_DESCRIPTION: usize = 255;
 
-/// Declares texts that come in as members: what is made of one, its schema, and the rule that says so or why not.
-macro_rules! texts {
-    ($($(#[$about:meta])* $name:ident($value:ty) = $schema:tt, $rule:expr;)*) => {$(
-        $(#[$about])*
-        pub struct $name;
-
-        impl gatepost_kernel::describe::Described for $name {
-            fn schema(_: &mut gatepost_kernel::describe::Schemas) -> serde_json::Value {
-                serde_json::json!($schema)
-            }
-        }
-
-        impl $crate::body::Member for $name {
-            type Value = $value;
-
-            fn read<'b>(
-                fields: &mut $crate::body::Fields<'b>,
-                name: &'static str,
-                value: &'b serde_json::value::RawValue,
-            ) -> Option<$value> {
-                fields.text(name, value, $rule)
-            }
-        }
-    )*};
-}
-pub(crate) use texts;
-
-/// Declares what else comes in as members: what is made of it, its schema, and how it is read.
+/// Declares what comes in as members: what is made of it, its schema, and how it is read.
 macro_rules! members {
     ($($(#[$about:meta])* $name:ident($value:ty) = $schema:tt, $read:expr;)*) => {$(
         $(#[$about])*
@@ -80,6 +53,16 @@ macro_rules! members {
     )*};
 }
 pub(crate) use members;
+
+/// The same for texts, with the rule that says what is made of one, or why not.
+macro_rules! texts {
+    ($($(#[$about:meta])* $name:ident($value:ty) = $schema:tt, $rule:expr;)*) => {
+        $crate::values::members! {
+            $($(#[$about])* $name($value) = $schema, |fields, name, value| fields.text(name, value, $rule);)*
+        }
+    };
+}
+pub(crate) use texts;
 
 /// Any object, as a schema.
 pub fn any_object() -> Value {

@@ -15,7 +15,7 @@ pub trait View: DescribedObject {
 
 /// A member that is there only if it is asked for.
 pub struct Included {
-    /// Its name.
+    /// Name of the member.
     pub name: &'static str,
     /// What reading it takes.
     pub scope: fn() -> &'static Scope,

@@ -25,7 +25,7 @@ pub enum Envelope {
 struct SharedError {
     /// What the document calls its answer.
     name: &'static str,
-    /// Its status.
+    /// HTTP status of the error in the core contract.
     status: u16,
     about: &'static str,
     code: &'static str,
@@ -506,20 +506,19 @@ impl Contract {
         })
     }
 
-    /// Puts the contract's own names where texts of the document leave room for them: `{live_key}` is what a live key begins with,
-    /// `{base_path}` where the operations live, and `{acting_workspace}` the header that names the workspace to act on. `more` are rooms for what else
-    /// is said once elsewhere.
-    pub fn fill(&self, document: &mut Value, more: &[(&str, &str)]) {
+    /// Puts the contract's own names where texts of the document leave room for them: `{live_key}` is what a
+    /// live key begins with, `{base_path}` where the operations live, and `{acting_workspace}` the header that
+    /// names the workspace to act on.
+    pub fn fill(&self, document: &mut Value) {
         match document {
             Value::String(text) if text.contains('{') => {
                 *text = text
                     .replace("{live_key}", self.tokens.head(Environment::Live))
                     .replace("{acting_workspace}", &self.headers.acting_workspace.shown)
                     .replace("{base_path}", &self.base_path);
-                *text = more.iter().fold(std::mem::take(text), |text, (room, name)| text.replace(room, name));
             }
-            Value::Array(items) => items.iter_mut().for_each(|item| self.fill(item, more)),
-            Value::Object(members) => members.values_mut().for_each(|member| self.fill(member, more)),
+            Value::Array(items) => items.iter_mut().for_each(|item| self.fill(item)),
+            Value::Object(members) => members.values_mut().for_each(|member| self.fill(member)),
             _ => {}
         }
     }

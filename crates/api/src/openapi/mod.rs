@@ -3,7 +3,6 @@
 
 use gatepost_contract::{Contract, EnvelopeStyle, document::reference};
 use gatepost_kernel::describe::Schemas;
-use gatepost_webhooks::RESERVED_EVENT_TYPES;
 use serde_json::{Value, json};
 use utoipa::OpenApi;
 
@@ -78,8 +77,7 @@ fn collect(contract: &Contract, outcomes: &Value) -> Value {
         "parameters": contract.parameters(),
         "securitySchemes": contract.security_schemes(),
     });
-    let reserved = RESERVED_EVENT_TYPES.map(|word| format!("`{word}.`")).join(", ");
-    contract.fill(&mut document, &[("{reserved_types}", &reserved)]);
+    contract.fill(&mut document);
     // In an order that does not hang on the order of declaration.
     document.sort_all_objects();
     document

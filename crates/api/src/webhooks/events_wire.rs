@@ -110,8 +110,8 @@ pub struct CreateEventBody {
     /// given
     #[member(like = ChosenEventId)]
     id: Option<EventId>,
-    /// Type of the event: lower-case words separated by dots. Types that begin with one of these are reserved for
-    /// Gatepost: {reserved_types}
+    /// Type of the event: lower-case words separated by dots. Types that begin with a word of Gatepost's own,
+    /// such as `api_key.` or `workspace.`, are reserved; the pattern lists them
     #[member(like = OwnEventType, to = event_type)]
     r#type: EventType,
     /// Data of the event, up to 1 MiB; kept, shown and delivered byte for byte, including numbers of any size

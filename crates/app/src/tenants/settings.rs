@@ -49,7 +49,7 @@ impl WorkspaceSettings {
         if faults.is_empty() { Ok(Self { time_zone, pixel, given }) } else { Err(faults) }
     }
 
-    /// Settings that were read once and stored. What has become none since, such as a time zone that was given up, says nothing.
+    /// Settings that were read once and stored: nothing of them is refused. A pixel that is none any more says nothing.
     pub fn stored(given: JsonObject) -> Self {
         let (time_zone, pixel) = (time_zone(&given), pixel(&given));
         Self { time_zone, pixel, given }

@@ -260,3 +260,22 @@ fn listed<T: Serialize>(page: Page<T>) -> Result<Value> {
     let (total, last_page) = (page.total, page.last_page());
     Ok(json!({ "data": written(&page.items)?, "total": total, "last_page": last_page }))
 }
+
+#[cfg(test)]
+mod tests {
+    use gatepost_contract::Contract;
+    use serde_json::Value;
+
+    use super::TOOLS;
+
+    /// Nobody fills in the contract's names here.
+    #[test]
+    fn tools_leave_no_room_for_a_contracts_names() {
+        for tool in &TOOLS {
+            let described = Value::Object(tool.describe().input_schema.as_ref().clone());
+            let mut filled = described.clone();
+            Contract::core().fill(&mut filled);
+            assert_eq!(filled, described, "{}", tool.name);
+        }
+    }
+}
