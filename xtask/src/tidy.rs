@@ -7,7 +7,7 @@ use cargo_metadata::{DependencyKind, MetadataCommand};
 use crate::{Failure, circles, descriptions, files, say};
 
 /// From the outermost to the innermost: a crate may use what lies in a later row.
-const LAYERS: [&[&str]; 8] = [
+const LAYERS: [&[&str]; 9] = [
     &["server"],
     &["api", "actix"],
     &["contract"],
@@ -15,7 +15,8 @@ const LAYERS: [&[&str]; 8] = [
     &["delivery", "mcp"],
     &["storage", "egress"],
     &["keys", "limits", "entitlements", "webhooks", "seo", "pixel", "analytics", "sealing"],
-    &["kernel", "threads", "macros"],
+    &["kernel", "threads"],
+    &["macros"],
 ];
 
 /// Crates that stand beside the layers: they do not ship, and only tests and commands use them.

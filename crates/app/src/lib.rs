@@ -34,11 +34,10 @@ use gatepost_storage::{Storage, Tx};
 
 pub use caller::{Authority, Caller, IfMatch, Requirement};
 pub use gate::{Admitted, Passed, PlanLimits, Principal, Refused};
+pub use gatepost_kernel::Workspace;
 pub use gatepost_limits::{Allowance, Refusal, Standing, Standings, Verdict};
-pub use gatepost_storage::{
-    Actor, AuditEntry, CountedBy, DayUsage, Op, SeoIssue, SeoReport, StoredEvent, WebhookAttempt,
-    WebhookDelivery, WebhookEndpoint, Workspace,
-};
+pub use gatepost_storage::{Actor, AuditEntry, CountedBy, DayUsage, Op, SeoIssue, SeoReport, StoredEvent};
+pub use gatepost_webhooks::{WebhookAttempt, WebhookDelivery, WebhookEndpoint};
 pub use idempotency::Answer;
 pub(crate) use idempotency::IdempotencyRequest;
 pub use unit_of_work::UnitOfWork;

@@ -13,10 +13,8 @@ use gatepost_egress::Egress;
 use gatepost_entitlements::Catalog;
 use gatepost_kernel::{ClaimId, Clock, LockAnyway, Timestamp, WebhookEndpointId, WorkspaceId, chain, random};
 use gatepost_sealing::Vault;
-use gatepost_storage::{
-    DeliveryResult, PostponedDelivery, Storage, StorageError, Tx, WebhookAttempt, WebhookEndpoint,
-};
-use gatepost_webhooks::{NOT_SENT_WAIT, RetrySchedule, Verdict, judge};
+use gatepost_storage::{DeliveryResult, PostponedDelivery, Storage, StorageError, Tx};
+use gatepost_webhooks::{NOT_SENT_WAIT, RetrySchedule, Verdict, WebhookAttempt, WebhookEndpoint, judge};
 use rand::Rng;
 use tokio::sync::{Notify, mpsc};
 

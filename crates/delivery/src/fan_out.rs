@@ -9,8 +9,8 @@ use std::{
 use gatepost_kernel::{
     ClaimId, Environment, EventId, Json, Owner, Timestamp, WebhookEndpointId, WorkspaceId,
 };
-use gatepost_storage::{ClaimedDelivery, NewEvent, NewWebhookDelivery, Result, Tx, WebhookEndpoint};
-use gatepost_webhooks::{Subscription, event_payload};
+use gatepost_storage::{ClaimedDelivery, NewEvent, NewWebhookDelivery, Result, Tx};
+use gatepost_webhooks::{Subscription, WebhookEndpoint, event_payload};
 
 use crate::own_events::OwnEvent;
 use crate::{Dispatcher, slots::Slot};

@@ -6,8 +6,7 @@ use bytes::Bytes;
 use gatepost_egress::{Egress, PostError, Reply, StatusCode, Target, header};
 use gatepost_kernel::Timestamp;
 use gatepost_sealing::{Place, Vault};
-use gatepost_storage::WebhookEndpoint;
-use gatepost_webhooks::{AttemptOutcome, CustomHeader, EndpointSecret, sign};
+use gatepost_webhooks::{AttemptOutcome, CustomHeader, EndpointSecret, WebhookEndpoint, sign};
 
 /// How much of an answer is kept; no more is read.
 const KEPT_BYTES: usize = 16 * 1024;

@@ -4,9 +4,13 @@
 //! generator), so that every rule built on this crate is a pure function that a test can call; the edge of
 //! the program gets them from [`Clock`] and [`random::rng`].
 
+// The derived code names this crate.
+extern crate self as gatepost_kernel;
+
 pub mod describe;
 mod environment;
 mod error;
+mod fields;
 mod ids;
 mod json;
 mod list;
@@ -17,9 +21,11 @@ mod sync;
 pub mod text;
 mod time;
 mod words;
+mod workspace;
 
 pub use environment::{Environment, EnvironmentFilter};
 pub use error::{Cause, Error, Fate, FieldErrors, Result, chain};
+pub use fields::Fields;
 pub use ids::*;
 pub use json::{Json, JsonObject};
 pub use list::{Page, PageRequest, Position, TimeRange, Window};
@@ -27,6 +33,7 @@ pub use owner::Owner;
 pub use secret::Secret;
 pub use sync::LockAnyway;
 pub use time::{AdjustedClock, CalendarTime, Clock, ManualClock, SystemClock, Timestamp};
+pub use workspace::Workspace;
 
 #[doc(hidden)]
 pub use serde;

@@ -5,6 +5,7 @@
 
 mod body;
 mod declared;
+mod fields;
 mod operation;
 mod query;
 mod view;
@@ -46,6 +47,13 @@ pub fn described(attribute: TokenStream, item: TokenStream) -> TokenStream {
     view::expand(attribute.into(), item, view::Kind::Plain)
         .unwrap_or_else(syn::Error::into_compile_error)
         .into()
+}
+
+/// The fields of a struct as a tuple, in the order in which they stand (`kernel::Fields`): what a row of a table is made of.
+#[proc_macro_derive(Fields)]
+pub fn fields(item: TokenStream) -> TokenStream {
+    let item = parse_macro_input!(item as ItemStruct);
+    fields::expand(&item).into()
 }
 
 /// Something that comes in as JSON: how it is read, with all its faults at once, and its schema.

@@ -15,7 +15,7 @@ use crate::{
     Result, StorageError, Tx,
     list::{self, ListRequest, SortKey, load_list, narrow},
     schema::audit_log,
-    types::{DbJson, DbTime},
+    types::Bind,
 };
 
 /// What the log can be sorted by.
@@ -138,67 +138,77 @@ impl AuditEntry {
     }
 }
 
-#[derive(Insertable)]
-#[diesel(table_name = audit_log)]
-struct NewAuditRow<'a> {
-    workspace_id: i64,
-    environment: &'a str,
-    action: &'a str,
-    actor_type: &'a str,
-    actor_id: Option<i64>,
-    actor_workspace_id: Option<i64>,
-    target_type: &'a str,
-    target_id: i64,
-    request_id: Option<&'a str>,
-    ip_address: Option<String>,
-    details: DbJson,
-    created_at: DbTime,
-}
-
-#[derive(Queryable, Selectable)]
-#[diesel(table_name = audit_log)]
+/// What an entry says.
+#[derive(Insertable, Queryable, Selectable)]
+#[diesel(table_name = audit_log, treat_none_as_default_value = false)]
 struct AuditRow {
-    id: i64,
-    workspace_id: i64,
-    environment: String,
+    workspace_id: Bind<WorkspaceId>,
+    environment: Bind<Environment>,
     action: String,
     actor_type: String,
-    actor_id: Option<i64>,
-    actor_workspace_id: Option<i64>,
+    actor_id: Bind<Option<ApiKeyId>>,
+    actor_workspace_id: Bind<Option<WorkspaceId>>,
     target_type: String,
-    target_id: i64,
+    target_id: Bind<i64>,
     request_id: Option<String>,
     ip_address: Option<String>,
-    details: DbJson,
-    created_at: DbTime,
+    details: Bind<Map<String, Value>>,
+    created_at: Bind<Timestamp>,
 }
 
-impl TryFrom<AuditRow> for AuditEntry {
+/// The same with its id.
+#[derive(Queryable, Selectable)]
+#[diesel(table_name = audit_log)]
+struct KeptAuditRow {
+    id: AuditEntryId,
+    #[diesel(embed)]
+    row: AuditRow,
+}
+
+impl From<&NewAuditEntry> for AuditRow {
+    fn from(new: &NewAuditEntry) -> Self {
+        let (actor_id, actor_workspace_id) = match new.actor {
+            Actor::ApiKey(id, workspace) => (Some(id), Some(workspace)),
+            Actor::CommandLine | Actor::Platform => (None, None),
+        };
+        Self {
+            workspace_id: Bind(new.workspace_id),
+            environment: Bind(new.environment),
+            action: new.action.to_owned(),
+            actor_type: new.actor.kind().to_owned(),
+            actor_id: Bind(actor_id),
+            actor_workspace_id: Bind(actor_workspace_id),
+            target_type: new.target_type.to_owned(),
+            target_id: Bind(new.target_id),
+            request_id: new.request_id.as_ref().map(|id| id.as_str().to_owned()),
+            ip_address: new.ip_address.map(|ip| ip.to_string()),
+            details: Bind(new.details.clone()),
+            created_at: Bind(new.created_at),
+        }
+    }
+}
+
+impl TryFrom<KeptAuditRow> for AuditEntry {
     type Error = StorageError;
 
-    fn try_from(row: AuditRow) -> Result<Self> {
-        let corrupt = |what: &str| StorageError::corrupt(format!("{what} of audit entry {}", row.id));
-        let actor = match (row.actor_type.as_str(), row.actor_id, row.actor_workspace_id) {
-            (Actor::API_KEY, Some(id), Some(workspace)) => {
-                Actor::ApiKey(ApiKeyId(id), WorkspaceId(workspace))
-            }
+    fn try_from(KeptAuditRow { id, row }: KeptAuditRow) -> Result<Self> {
+        let actor = match (row.actor_type.as_str(), row.actor_id.0, row.actor_workspace_id.0) {
+            (Actor::API_KEY, Some(id), Some(workspace)) => Actor::ApiKey(id, workspace),
             (Actor::COMMAND_LINE, ..) => Actor::CommandLine,
-            _ => return Err(corrupt("actor")),
+            _ => return Err(StorageError::corrupt(format!("actor of audit entry {id}"))),
         };
-        let environment = row.environment.parse().map_err(|_| corrupt("environment"))?;
-        let Value::Object(details) = row.details.0 else { return Err(corrupt("details")) };
         Ok(Self {
-            id: AuditEntryId(row.id),
-            workspace_id: WorkspaceId(row.workspace_id),
-            environment,
+            id,
+            workspace_id: row.workspace_id.0,
+            environment: row.environment.0,
             action: row.action,
             actor,
             target_type: row.target_type,
-            target_id: row.target_id,
+            target_id: row.target_id.0,
             request_id: row.request_id,
             ip_address: row.ip_address,
-            details,
-            created_at: row.created_at.into(),
+            details: row.details.0,
+            created_at: row.created_at.0,
         })
     }
 }
@@ -206,24 +216,7 @@ impl TryFrom<AuditRow> for AuditEntry {
 impl Tx<'_> {
     /// Writes a row.
     pub async fn audit_entry_insert(&mut self, new: &NewAuditEntry) -> Result<()> {
-        let (actor_id, actor_workspace_id) = match new.actor {
-            Actor::ApiKey(id, workspace) => (Some(id.0), Some(workspace.0)),
-            Actor::CommandLine | Actor::Platform => (None, None),
-        };
-        let row = NewAuditRow {
-            workspace_id: new.workspace_id.0,
-            environment: new.environment.as_str(),
-            action: new.action,
-            actor_type: new.actor.kind(),
-            actor_id,
-            actor_workspace_id,
-            target_type: new.target_type,
-            target_id: new.target_id,
-            request_id: new.request_id.as_ref().map(RequestId::as_str),
-            ip_address: new.ip_address.map(|ip| ip.to_string()),
-            details: DbJson(Value::Object(new.details.clone())),
-            created_at: new.created_at.into(),
-        };
+        let row = AuditRow::from(new);
         on_conn!(self, |c| diesel::insert_into(audit_log::table).values(&row).execute(c).await?);
         Ok(())
     }
@@ -234,25 +227,26 @@ impl Tx<'_> {
         filter: &AuditFilter,
         request: &ListRequest,
     ) -> Result<Page<AuditEntry>> {
-        let (rows, total, fitting): (Vec<AuditRow>, Option<i64>, Option<u32>) = on_conn!(self, |c, Db| {
-            load_list!(c, request, audit_log.id, AuditRow, || {
-                let mut query = audit_log::table
-                    .filter(audit_log::workspace_id.eq(filter.workspace_id.0))
-                    .filter(audit_log::environment.eq(filter.environment.as_str()))
-                    .into_boxed::<Db>();
-                if let Some(action) = &filter.action {
-                    query = query.filter(audit_log::action.eq(action));
-                }
-                if let Some(target_type) = &filter.target_type {
-                    query = query.filter(audit_log::target_type.eq(target_type));
-                }
-                if let Some(target_id) = filter.target_id {
-                    query = query.filter(audit_log::target_id.eq(target_id));
-                }
-                narrow!(query, request, audit_log::created_at, log audit_log::id);
-                query
-            })
-        });
+        let (rows, total, fitting): (Vec<KeptAuditRow>, Option<i64>, Option<u32>) =
+            on_conn!(self, |c, Db| {
+                load_list!(c, request, audit_log.id, KeptAuditRow, || {
+                    let mut query = audit_log::table
+                        .filter(audit_log::workspace_id.eq(Bind(filter.workspace_id)))
+                        .filter(audit_log::environment.eq(Bind(filter.environment)))
+                        .into_boxed::<Db>();
+                    if let Some(action) = &filter.action {
+                        query = query.filter(audit_log::action.eq(Bind(action)));
+                    }
+                    if let Some(target_type) = &filter.target_type {
+                        query = query.filter(audit_log::target_type.eq(Bind(target_type)));
+                    }
+                    if let Some(target_id) = filter.target_id {
+                        query = query.filter(audit_log::target_id.eq(Bind(target_id)));
+                    }
+                    narrow!(query, request, audit_log::created_at, log audit_log::id);
+                    query
+                })
+            });
         let items = rows.into_iter().map(AuditEntry::try_from).collect::<Result<_>>()?;
         let position = |row: &AuditEntry| Some(Position { at: row.created_at, id: row.id.0 });
         Ok(list::page(items, (total, fitting), request, position))

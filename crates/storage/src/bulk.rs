@@ -12,11 +12,12 @@ macro_rules! bulk_statement {
         { $($field:ident: $rust:ty => $sql:ty),+ $(,)? }
     ) => {
         $(#[$doc])*
-        #[derive(Default)]
         struct $name<'a> {
             $($($given: $given_rust,)+)?
             $($field: Vec<$rust>,)+
         }
+
+        bulk_statement!(empty $name { $($($given)+)? } { $($field)+ });
 
         impl ::diesel::query_builder::QueryFragment<::diesel::pg::Pg> for $name<'_> {
             fn walk_ast<'b>(
@@ -49,6 +50,15 @@ macro_rules! bulk_statement {
             type SqlType = $returned;
         }
     };
+    // Without rows, where there is nothing that all of them have in common.
+    (empty $name:ident {} { $($field:ident)+ }) => {
+        impl $name<'_> {
+            fn empty() -> Self {
+                Self { $($field: Vec::new()),+ }
+            }
+        }
+    };
+    (empty $name:ident { $($given:ident)+ } $fields:tt) => {};
 }
 
 /// Lets such a statement run on SQLite too, where each row is written out. Its text depends on how many rows there are, so it is

@@ -6,13 +6,11 @@
 //! commit; the feed is appended to as the last act of a transaction, to hold it as briefly as possible. On SQLite
 //! the one writer gives that order by itself, to other processes too.
 
-use diesel::{
-    ExpressionMethods, Insertable, OptionalExtension, QueryDsl, Queryable, Selectable, SelectableHelper,
-};
+use diesel::{ExpressionMethods, OptionalExtension, QueryDsl, Queryable, Selectable, SelectableHelper};
 use diesel_async::{RunQueryDsl, SimpleAsyncConnection};
 use gatepost_kernel::{ApiKeyId, ChangeId, Timestamp, WorkspaceId};
 
-use crate::{Result, StorageError, Tx, engine::Conn, schema::changes, types::DbTime};
+use crate::{Result, StorageError, Tx, engine::Conn, schema::changes, types::Bind};
 
 /// What was changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -32,18 +30,10 @@ pub struct Change {
     pub subject: ChangeSubject,
 }
 
-#[derive(Insertable)]
-#[diesel(table_name = changes)]
-struct NewChangeRow<'a> {
-    subject_type: &'a str,
-    subject_id: i64,
-    created_at: DbTime,
-}
-
 #[derive(Queryable, Selectable)]
 #[diesel(table_name = changes)]
 struct ChangeRow {
-    id: i64,
+    id: ChangeId,
     subject_type: String,
     subject_id: i64,
 }
@@ -57,7 +47,7 @@ impl TryFrom<ChangeRow> for Change {
             "workspace" => ChangeSubject::Workspace(WorkspaceId(row.subject_id)),
             _ => return Err(StorageError::corrupt(format!("subject of change {}", row.id))),
         };
-        Ok(Self { id: ChangeId(row.id), subject })
+        Ok(Self { id: row.id, subject })
     }
 }
 
@@ -72,8 +62,12 @@ impl Tx<'_> {
                 ChangeSubject::ApiKey(id) => ("api_key", id.0),
                 ChangeSubject::Workspace(id) => ("workspace", id.0),
             };
-            let row = NewChangeRow { subject_type, subject_id, created_at: now.into() };
-            on_conn!(self, |c| diesel::insert_into(changes::table).values(&row).execute(c).await?);
+            let row = (
+                changes::subject_type.eq(subject_type),
+                changes::subject_id.eq(Bind(subject_id)),
+                changes::created_at.eq(Bind(now)),
+            );
+            on_conn!(self, |c| diesel::insert_into(changes::table).values(row).execute(c).await?);
         }
         Ok(())
     }
@@ -81,7 +75,7 @@ impl Tx<'_> {
     /// What came after `seen`, in order, at most `limit`.
     pub async fn change_list_after(&mut self, seen: ChangeId, limit: u32) -> Result<Vec<Change>> {
         let rows: Vec<ChangeRow> = on_conn!(self, |c| changes::table
-            .filter(changes::id.gt(seen.0))
+            .filter(changes::id.gt(Bind(seen)))
             .order(changes::id)
             .limit(limit.into())
             .select(ChangeRow::as_select())
@@ -93,25 +87,27 @@ impl Tx<'_> {
     /// Forgets at most `limit` entries from before `time`; how many.
     pub async fn change_delete_before(&mut self, time: Timestamp, limit: u32) -> Result<usize> {
         let old: Vec<i64> = on_conn!(self, |c| changes::table
-            .filter(changes::created_at.lt(DbTime::from(time)))
+            .filter(changes::created_at.lt(Bind(time)))
             .order(changes::id)
             .limit(limit.into())
             .select(changes::id)
             .load(c)
             .await?);
-        Ok(on_conn!(self, |c| diesel::delete(changes::table.filter(changes::id.eq_any(&old)))
-            .execute(c)
-            .await?))
+        Ok(on_conn!(self, |c| diesel::delete(
+            changes::table.filter(changes::id.eq_any(old.iter().map(Bind)))
+        )
+        .execute(c)
+        .await?))
     }
 
     /// The end of the feed; 0 when it is empty.
     pub async fn change_last_id(&mut self) -> Result<ChangeId> {
-        let last: Option<i64> = on_conn!(self, |c| changes::table
+        let last: Option<ChangeId> = on_conn!(self, |c| changes::table
             .select(changes::id)
             .order(changes::id.desc())
             .first(c)
             .await
             .optional())?;
-        Ok(ChangeId(last.unwrap_or(0)))
+        Ok(last.unwrap_or(ChangeId(0)))
     }
 }

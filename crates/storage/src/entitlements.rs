@@ -12,10 +12,10 @@ use gatepost_entitlements::Operation;
 use gatepost_kernel::{Environment, Json, Owner, Timestamp, WorkspaceId};
 
 use crate::{
-    Result, StorageError, Tx,
+    Result, Tx,
     engine::Conn,
     schema::{entitlement_alerts, entitlement_counters, entitlement_usage},
-    types::{DbTime, Instant, to_i64},
+    types::{Bind, Instant, to_i64},
 };
 
 /// What counts together: a feature of a workspace in one environment and one period.
@@ -63,24 +63,24 @@ pub struct EntitlementUse {
 }
 
 #[derive(Insertable, Queryable, Selectable)]
-#[diesel(table_name = entitlement_usage)]
+#[diesel(table_name = entitlement_usage, treat_none_as_default_value = false)]
 struct UseRow {
-    workspace_id: i64,
-    environment: String,
+    workspace_id: Bind<WorkspaceId>,
+    environment: Bind<Environment>,
     feature: String,
-    quantity: i64,
-    period_start: DbTime,
-    reset_at: Option<DbTime>,
-    used: i64,
-    limit_value: Option<i64>,
+    quantity: Bind<i64>,
+    period_start: Bind<Timestamp>,
+    reset_at: Bind<Option<Timestamp>>,
+    used: Bind<u64>,
+    limit_value: Bind<Option<u64>>,
     soft: bool,
     plan: String,
     reason: Option<String>,
-    metadata: Option<String>,
-    operation: String,
-    requested: Option<i64>,
+    metadata: Bind<Option<Json>>,
+    operation: Bind<Operation>,
+    requested: Bind<Option<i64>>,
     idempotency_key: Option<String>,
-    created_at: DbTime,
+    created_at: Bind<Timestamp>,
 }
 
 impl EntitlementUse {
@@ -94,53 +94,48 @@ impl EntitlementUse {
 impl From<&EntitlementUse> for UseRow {
     fn from(one: &EntitlementUse) -> Self {
         Self {
-            workspace_id: one.counter.workspace_id.0,
-            environment: one.counter.environment.as_str().to_owned(),
+            workspace_id: Bind(one.counter.workspace_id),
+            environment: Bind(one.counter.environment),
             feature: one.counter.feature.clone(),
-            quantity: one.quantity,
-            operation: one.operation.as_str().to_owned(),
-            requested: one.requested_beside(),
-            period_start: one.counter.period_start.into(),
-            reset_at: one.reset_at.map(Into::into),
-            used: to_i64(one.used),
-            limit_value: one.limit.map(to_i64),
+            quantity: Bind(one.quantity),
+            operation: Bind(one.operation),
+            requested: Bind(one.requested_beside()),
+            period_start: Bind(one.counter.period_start),
+            reset_at: Bind(one.reset_at),
+            used: Bind(one.used),
+            limit_value: Bind(one.limit),
             soft: one.soft,
             plan: one.plan.clone(),
             reason: one.reason.clone(),
-            metadata: one.metadata.as_ref().map(|json| json.as_str().to_owned()),
+            metadata: Bind(one.metadata.clone()),
             idempotency_key: one.idempotency_key.clone(),
-            created_at: one.created_at.into(),
+            created_at: Bind(one.created_at),
         }
     }
 }
 
-impl TryFrom<UseRow> for EntitlementUse {
-    type Error = StorageError;
-
-    fn try_from(row: UseRow) -> Result<Self> {
-        let corrupt = |_| StorageError::corrupt("environment of an entitlement's use");
-        let metadata = row.metadata.map(Json::from_text).transpose();
-        let metadata = metadata.map_err(|_| StorageError::corrupt("metadata of an entitlement's use"))?;
-        Ok(Self {
+impl From<UseRow> for EntitlementUse {
+    fn from(row: UseRow) -> Self {
+        Self {
             counter: CounterKey {
-                workspace_id: WorkspaceId(row.workspace_id),
-                environment: row.environment.parse().map_err(corrupt)?,
+                workspace_id: row.workspace_id.0,
+                environment: row.environment.0,
                 feature: row.feature,
-                period_start: row.period_start.into(),
+                period_start: row.period_start.0,
             },
-            operation: Operation::parse(&row.operation).unwrap_or_default(),
-            requested: row.requested.unwrap_or(row.quantity).unsigned_abs(),
-            quantity: row.quantity,
-            reset_at: row.reset_at.map(Into::into),
-            used: row.used.unsigned_abs(),
-            limit: row.limit_value.map(i64::unsigned_abs),
+            operation: row.operation.0,
+            requested: row.requested.0.unwrap_or(row.quantity.0).unsigned_abs(),
+            quantity: row.quantity.0,
+            reset_at: row.reset_at.0,
+            used: row.used.0,
+            limit: row.limit_value.0,
             soft: row.soft,
             plan: row.plan,
             reason: row.reason,
-            metadata,
+            metadata: row.metadata.0,
             idempotency_key: row.idempotency_key,
-            created_at: row.created_at.into(),
-        })
+            created_at: row.created_at.0,
+        }
     }
 }
 
@@ -155,8 +150,8 @@ bulk_statement! {
         environment: &'a str => Text,
         feature: &'a str => Text,
         quantity: i64 => BigInt,
-        period_start: DbTime => Instant,
-        reset_at: Option<DbTime> => Nullable<Instant>,
+        period_start: Timestamp => Instant,
+        reset_at: Option<Timestamp> => Nullable<Instant>,
         used: i64 => BigInt,
         limit_value: Option<i64> => Nullable<BigInt>,
         soft: bool => Bool,
@@ -166,20 +161,20 @@ bulk_statement! {
         operation: &'a str => Text,
         requested: Option<i64> => Nullable<BigInt>,
         idempotency_key: Option<&'a str> => Nullable<Text>,
-        created_at: DbTime => Instant,
+        created_at: Timestamp => Instant,
     }
 }
 
 impl<'a> InsertUses<'a> {
     fn new(uses: &'a [EntitlementUse]) -> Self {
-        let mut insert = Self::default();
+        let mut insert = Self::empty();
         for one in uses {
             insert.workspace_id.push(one.counter.workspace_id.0);
             insert.environment.push(one.counter.environment.as_str());
             insert.feature.push(&one.counter.feature);
             insert.quantity.push(one.quantity);
-            insert.period_start.push(one.counter.period_start.into());
-            insert.reset_at.push(one.reset_at.map(Into::into));
+            insert.period_start.push(one.counter.period_start);
+            insert.reset_at.push(one.reset_at);
             insert.used.push(to_i64(one.used));
             insert.limit_value.push(one.limit.map(to_i64));
             insert.soft.push(one.soft);
@@ -189,7 +184,7 @@ impl<'a> InsertUses<'a> {
             insert.operation.push(one.operation.as_str());
             insert.requested.push(one.requested_beside());
             insert.idempotency_key.push(one.idempotency_key.as_deref());
-            insert.created_at.push(one.created_at.into());
+            insert.created_at.push(one.created_at);
         }
         insert
     }
@@ -201,15 +196,15 @@ bulk_statement! {
     CountUses returning () =
     given {
         "WITH counted AS (UPDATE entitlement_counters c SET used = " used: i64 => BigInt,
-        ", updated_at = " updated_at: DbTime => Instant,
+        ", updated_at = " updated_at: Timestamp => Instant,
         " WHERE c.workspace_id = " workspace_id: i64 => BigInt,
         " AND c.environment = " environment: &'a str => Text,
         " AND c.feature = " feature: &'a str => Text,
-        " AND c.period_start = " period_start: DbTime => Instant,
+        " AND c.period_start = " period_start: Timestamp => Instant,
         " AND c.used = " expected: i64 => BigInt,
         " AND EXISTS (SELECT 1 FROM workspaces w WHERE w.id = c.workspace_id AND w.deleted_at IS NULL AND w.updated_at = "
-            workspace_updated_at: DbTime => Instant,
-        ") RETURNING c.*, " reset_at: Option<DbTime> => Nullable<Instant>,
+            workspace_updated_at: Timestamp => Instant,
+        ") RETURNING c.*, " reset_at: Option<Timestamp> => Nullable<Instant>,
         " AS reset_at, " limit_value: Option<i64> => Nullable<BigInt>,
         " AS limit_value, " soft: bool => Bool,
         " AS soft, " plan: &'a str => Text,
@@ -232,7 +227,7 @@ macro_rules! counter {
             $key.workspace_id.0,
             $key.environment.as_str(),
             $key.feature.as_str(),
-            DbTime::from($key.period_start),
+            Bind($key.period_start),
         ))
     };
 }
@@ -257,9 +252,9 @@ impl Tx<'_> {
                 entitlement_counters::workspace_id.eq(key.workspace_id.0),
                 entitlement_counters::environment.eq(key.environment.as_str()),
                 entitlement_counters::feature.eq(key.feature.as_str()),
-                entitlement_counters::period_start.eq(DbTime::from(key.period_start)),
+                entitlement_counters::period_start.eq(Bind(key.period_start)),
                 entitlement_counters::used.eq(0),
-                entitlement_counters::updated_at.eq(DbTime::from(now)),
+                entitlement_counters::updated_at.eq(Bind(now)),
             ))
             .on_conflict((
                 entitlement_counters::workspace_id,
@@ -268,7 +263,7 @@ impl Tx<'_> {
                 entitlement_counters::period_start,
             ))
             .do_update()
-            .set(entitlement_counters::updated_at.eq(DbTime::from(now)))
+            .set(entitlement_counters::updated_at.eq(Bind(now)))
             .returning(entitlement_counters::used)
             .get_result(c)
             .await?);
@@ -285,7 +280,7 @@ impl Tx<'_> {
         on_conn!(self, |c| diesel::update(counter!(key))
             .set((
                 entitlement_counters::used.eq(to_i64(used)),
-                entitlement_counters::updated_at.eq(DbTime::from(now)),
+                entitlement_counters::updated_at.eq(Bind(now)),
             ))
             .execute(c)
             .await?);
@@ -304,7 +299,7 @@ impl Tx<'_> {
         )
         .set((
             entitlement_counters::used.eq(to_i64(last.used)),
-            entitlement_counters::updated_at.eq(DbTime::from(last.created_at)),
+            entitlement_counters::updated_at.eq(Bind(last.created_at)),
         ))
         .execute(c)
         .await?);
@@ -327,8 +322,8 @@ impl Tx<'_> {
             .filter(entitlement_counters::feature.eq(key.feature.as_str()))
             .filter(
                 entitlement_counters::period_start
-                    .ge(DbTime::from(since))
-                    .and(entitlement_counters::period_start.ne(DbTime::from(key.period_start))),
+                    .ge(Bind(since))
+                    .and(entitlement_counters::period_start.ne(Bind(key.period_start))),
             )
             .select(entitlement_counters::used)
             .load(c)
@@ -344,18 +339,18 @@ impl Tx<'_> {
     ) -> Result<HashMap<String, EntitlementUse>> {
         let Owner { workspace_id: workspace, environment } = owner;
         let rows: Vec<UseRow> = on_conn!(self, |c| entitlement_usage::table
-            .filter(entitlement_usage::workspace_id.eq(workspace.0))
-            .filter(entitlement_usage::environment.eq(environment.as_str()))
+            .filter(entitlement_usage::workspace_id.eq(Bind(workspace)))
+            .filter(entitlement_usage::environment.eq(Bind(environment)))
             .filter(entitlement_usage::idempotency_key.is_not_null())
-            .filter(entitlement_usage::idempotency_key.assume_not_null().eq_any(keys))
+            .filter(entitlement_usage::idempotency_key.assume_not_null().eq_any(keys.iter().map(Bind)))
             .select(UseRow::as_select())
             .load(c)
             .await?);
         let kept = |row: UseRow| {
             let key = row.idempotency_key.clone().unwrap_or_default();
-            Ok((key, row.try_into()?))
+            (key, row.into())
         };
-        rows.into_iter().map(kept).collect()
+        Ok(rows.into_iter().map(kept).collect())
     }
 
     /// Lets idempotency keys of decisions from before `before` be used anew.
@@ -368,11 +363,11 @@ impl Tx<'_> {
         let Owner { workspace_id: workspace, environment } = owner;
         Ok(on_conn!(self, |c| diesel::update(
             entitlement_usage::table
-                .filter(entitlement_usage::workspace_id.eq(workspace.0))
-                .filter(entitlement_usage::environment.eq(environment.as_str()))
+                .filter(entitlement_usage::workspace_id.eq(Bind(workspace)))
+                .filter(entitlement_usage::environment.eq(Bind(environment)))
                 .filter(entitlement_usage::idempotency_key.is_not_null())
-                .filter(entitlement_usage::idempotency_key.assume_not_null().eq_any(keys))
-                .filter(entitlement_usage::created_at.lt(DbTime::from(before))),
+                .filter(entitlement_usage::idempotency_key.assume_not_null().eq_any(keys.iter().map(Bind)))
+                .filter(entitlement_usage::created_at.lt(Bind(before))),
         )
         .set(entitlement_usage::idempotency_key.eq(None::<String>))
         .execute(c)
@@ -419,14 +414,14 @@ impl Tx<'_> {
             Conn::Postgres(c) => {
                 let statement = CountUses {
                     used: to_i64(last.used),
-                    updated_at: last.created_at.into(),
+                    updated_at: last.created_at,
                     workspace_id: key.workspace_id.0,
                     environment: key.environment.as_str(),
                     feature: &key.feature,
-                    period_start: key.period_start.into(),
+                    period_start: key.period_start,
                     expected: to_i64(held),
-                    workspace_updated_at: workspace_updated_at.into(),
-                    reset_at: last.reset_at.map(Into::into),
+                    workspace_updated_at,
+                    reset_at: last.reset_at,
                     limit_value: last.limit.map(to_i64),
                     soft: last.soft,
                     plan: &last.plan,
@@ -446,7 +441,7 @@ impl Tx<'_> {
                 entitlement_alerts::workspace_id.eq(key.workspace_id.0),
                 entitlement_alerts::environment.eq(key.environment.as_str()),
                 entitlement_alerts::feature.eq(key.feature.as_str()),
-                entitlement_alerts::period_start.eq(DbTime::from(key.period_start)),
+                entitlement_alerts::period_start.eq(Bind(key.period_start)),
                 entitlement_alerts::threshold.eq(i64::from(threshold)),
             ))
             .on_conflict_do_nothing()
@@ -462,7 +457,7 @@ impl Tx<'_> {
                 .filter(entitlement_alerts::workspace_id.eq(key.workspace_id.0))
                 .filter(entitlement_alerts::environment.eq(key.environment.as_str()))
                 .filter(entitlement_alerts::feature.eq(&key.feature))
-                .filter(entitlement_alerts::period_start.eq(DbTime::from(key.period_start)))
+                .filter(entitlement_alerts::period_start.eq(Bind(key.period_start)))
                 .filter(entitlement_alerts::threshold.eq(i64::from(threshold))),
         )
         .execute(c)
@@ -474,8 +469,8 @@ impl Tx<'_> {
     pub async fn entitlement_use_sum(&mut self, owner: Owner, feature: &str) -> Result<u64> {
         let Owner { workspace_id: workspace, environment } = owner;
         let quantities: Vec<i64> = on_conn!(self, |c| entitlement_usage::table
-            .filter(entitlement_usage::workspace_id.eq(workspace.0))
-            .filter(entitlement_usage::environment.eq(environment.as_str()))
+            .filter(entitlement_usage::workspace_id.eq(Bind(workspace)))
+            .filter(entitlement_usage::environment.eq(Bind(environment)))
             .filter(entitlement_usage::feature.eq(feature))
             .filter(entitlement_usage::reason.is_null())
             .select(entitlement_usage::quantity)
@@ -489,7 +484,7 @@ impl Tx<'_> {
     pub async fn entitlement_use_delete_before(&mut self, before: Timestamp, limit: u32) -> Result<usize> {
         Ok(on_conn!(self, |c| {
             let old: Vec<i64> = entitlement_usage::table
-                .filter(entitlement_usage::created_at.lt(DbTime::from(before)))
+                .filter(entitlement_usage::created_at.lt(Bind(before)))
                 .order(entitlement_usage::created_at)
                 .limit(limit.into())
                 .select(entitlement_usage::id)
@@ -498,9 +493,11 @@ impl Tx<'_> {
             if old.is_empty() {
                 return Ok(0);
             }
-            diesel::delete(entitlement_usage::table.filter(entitlement_usage::id.eq_any(&old)))
-                .execute(c)
-                .await?
+            diesel::delete(
+                entitlement_usage::table.filter(entitlement_usage::id.eq_any(old.iter().map(Bind))),
+            )
+            .execute(c)
+            .await?
         }))
     }
 }

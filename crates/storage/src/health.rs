@@ -4,11 +4,7 @@ use diesel::{QueryableByName, sql_types::Text};
 use diesel_async::RunQueryDsl;
 use gatepost_kernel::{Clock, Timestamp};
 
-use crate::{
-    Engine, Result, Storage, StorageError, Tx,
-    engine::Conn,
-    types::{DbTime, Instant},
-};
+use crate::{Engine, Result, Storage, StorageError, Tx, engine::Conn, types::Instant};
 
 /// What the database says of itself.
 #[derive(Debug, Clone)]
@@ -24,7 +20,7 @@ struct HealthRow {
     #[diesel(sql_type = Text)]
     version: String,
     #[diesel(sql_type = Instant)]
-    now: DbTime,
+    now: Timestamp,
 }
 
 /// A reading that took longer says too little.
@@ -65,7 +61,7 @@ impl Storage {
                 })
             })
             .await?;
-        Ok(Health { version: row.version, now: row.now.into() })
+        Ok(Health { version: row.version, now: row.now })
     }
 
     /// By how many microseconds the database's clock is ahead of `clock`; 0 on SQLite, which has none of its own. None

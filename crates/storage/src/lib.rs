@@ -44,14 +44,13 @@ pub use keys::{
 };
 pub use list::{Direction, ListRequest, MAX_PAGE_BYTES, Size, SortKey};
 pub use migrations::{Migrated, SchemaState};
-pub use tenants::{NewWorkspace, WORKSPACE_SORTS, Workspace, WorkspaceChanges, WorkspaceFilter};
+pub use tenants::{NewWorkspace, WORKSPACE_SORTS, WorkspaceChanges, WorkspaceFilter};
 pub use visits::{
     CountedBy, CountedValues, GroupCount, NewPixelEvent, NewSeoReport, PixelDimension, PixelOwner,
     SEO_ISSUE_SORTS, SEO_REPORT_SORTS, SeoIssue, SeoIssueFilter, SeoReport,
 };
 pub use webhooks::{
     ClaimedDelivery, DeliveryResult, EVENT_SORTS, EndpointTally, NewEvent, NewWebhookDelivery,
-    NewWebhookEndpoint, PostponedDelivery, PreviousSecret, StoredEvent, WEBHOOK_DELIVERY_SORTS,
-    WEBHOOK_SORTS, WebhookAttempt, WebhookDelivery, WebhookDeliveryFilter, WebhookEndpoint,
-    WebhookEndpointChanges,
+    NewWebhookEndpoint, PostponedDelivery, StoredEvent, WEBHOOK_DELIVERY_SORTS, WEBHOOK_SORTS,
+    WebhookDeliveryFilter, WebhookEndpointChanges,
 };

@@ -284,29 +284,29 @@ impl diesel::query_builder::Query for FirstOfEach {
 macro_rules! narrow {
     ($query:ident, $request:ident, $created:expr) => {
         if let Some(from) = $request.created.from {
-            $query = $query.filter($created.ge($crate::types::DbTime::from(from)));
+            $query = $query.filter($created.ge($crate::types::Bind(from)));
         }
         if let Some(to) = $request.created.to {
-            $query = $query.filter($created.le($crate::types::DbTime::from(to)));
+            $query = $query.filter($created.le($crate::types::Bind(to)));
         }
     };
     ($query:ident, $request:ident, $created:expr, updated $updated:expr) => {
         $crate::list::narrow!($query, $request, $created);
         if let Some(from) = $request.updated.from {
-            $query = $query.filter($updated.ge($crate::types::DbTime::from(from)));
+            $query = $query.filter($updated.ge($crate::types::Bind(from)));
         }
         if let Some(to) = $request.updated.to {
-            $query = $query.filter($updated.le($crate::types::DbTime::from(to)));
+            $query = $query.filter($updated.le($crate::types::Bind(to)));
         }
     };
     ($query:ident, $request:ident, $created:expr, log $id:expr) => {
         $crate::list::narrow!($query, $request, $created);
         if let Some((position, back)) = $request.after() {
-            let at = $crate::types::DbTime::from(position.at);
+            let (at, id) = ($crate::types::Bind(position.at), $crate::types::Bind(position.id));
             // The first condition lets the index be entered in the right place.
             $query = match back {
-                true => $query.filter($created.le(at)).filter($created.lt(at).or($id.lt(position.id))),
-                false => $query.filter($created.ge(at)).filter($created.gt(at).or($id.gt(position.id))),
+                true => $query.filter($created.le(at)).filter($created.lt(at).or($id.lt(id))),
+                false => $query.filter($created.ge(at)).filter($created.gt(at).or($id.gt(id))),
             };
         }
     };
@@ -316,7 +316,7 @@ pub(crate) use narrow;
 /// Counts and loads what `$matching` finds, as a [`ListRequest`] asks; how many rows fit too. Rows that hold something large
 /// are loaded by what `$select` makes of the SQL of it, and measured before they are read.
 macro_rules! load_list {
-    ($c:ident, $request:ident, $table:ident . $id:ident, $row:ty, large $large:literal else $none:literal, $select:expr, $matching:expr) => {{
+    ($c:ident, $request:ident, $table:ident . $id:ident, $row:ty, $sql:ty, large $large:literal else $none:literal, $select:expr, $matching:expr) => {{
         let matching = $matching;
         let total = $crate::list::load_list!(total of $c, $request, matching);
         let order = $request.order_sql(concat!(stringify!($table), ".", stringify!($id)));
@@ -347,9 +347,9 @@ macro_rules! load_list {
             0 => Vec::new(),
             _ => {
                 $table::table
-                    .filter($table::$id.eq_any(chosen.collect::<Vec<i64>>()))
+                    .filter($table::$id.eq_any(chosen.map($crate::types::Bind).collect::<Vec<_>>()))
                     .order(order())
-                    .select(select(diesel::dsl::sql::<diesel::sql_types::Text>(content)))
+                    .select(select(diesel::dsl::sql::<$sql>(content)))
                     .load($c)
                     .await?
             }

@@ -1,17 +1,17 @@
 //! The tables as both engines have them. A test compares this file with what the migrations make.
 
-use crate::types::{Instant, JsonDoc};
+use crate::types::{Count, Digest, HttpStatus, Id, Instant, JsonDoc, JsonText, Word};
 
 diesel::table! {
     use diesel::sql_types::*;
-    use super::Instant;
+    use super::{Id, Instant, JsonText};
 
     workspaces (id) {
-        id -> BigInt,
+        id -> Id,
         name -> Text,
         slug -> Text,
         tier -> Text,
-        settings -> Text,
+        settings -> JsonText,
         created_at -> Instant,
         updated_at -> Instant,
         deleted_at -> Nullable<Instant>,
@@ -20,15 +20,15 @@ diesel::table! {
 
 diesel::table! {
     use diesel::sql_types::*;
-    use super::{Instant, JsonDoc};
+    use super::{Digest, Id, Instant, JsonDoc, Word};
 
     api_keys (id) {
-        id -> BigInt,
-        workspace_id -> BigInt,
-        environment -> Text,
+        id -> Id,
+        workspace_id -> Id,
+        environment -> Word,
         name -> Text,
         prefix -> Text,
-        digest -> Binary,
+        digest -> Digest,
         scopes -> JsonDoc,
         rate_limit_tier -> Nullable<Text>,
         allowed_ips -> JsonDoc,
@@ -37,10 +37,10 @@ diesel::table! {
         created_at -> Instant,
         updated_at -> Instant,
         revoked_at -> Nullable<Instant>,
-        rotated_from_id -> Nullable<BigInt>,
-        rotated_to_id -> Nullable<BigInt>,
+        rotated_from_id -> Nullable<Id>,
+        rotated_to_id -> Nullable<Id>,
         grace_period_ends_at -> Nullable<Instant>,
-        chain_id -> Nullable<BigInt>,
+        chain_id -> Nullable<Id>,
     }
 }
 
@@ -57,18 +57,18 @@ diesel::table! {
 
 diesel::table! {
     use diesel::sql_types::*;
-    use super::{Instant, JsonDoc};
+    use super::{Id, Instant, JsonDoc, Word};
 
     audit_log (id) {
-        id -> BigInt,
-        workspace_id -> BigInt,
-        environment -> Text,
+        id -> Id,
+        workspace_id -> Id,
+        environment -> Word,
         action -> Text,
         actor_type -> Text,
-        actor_id -> Nullable<BigInt>,
-        actor_workspace_id -> Nullable<BigInt>,
+        actor_id -> Nullable<Id>,
+        actor_workspace_id -> Nullable<Id>,
         target_type -> Text,
-        target_id -> BigInt,
+        target_id -> Id,
         request_id -> Nullable<Text>,
         ip_address -> Nullable<Text>,
         details -> JsonDoc,
@@ -78,13 +78,13 @@ diesel::table! {
 
 diesel::table! {
     use diesel::sql_types::*;
-    use super::Instant;
+    use super::{Id, Instant, Word};
 
     events (sequence) {
-        sequence -> BigInt,
-        workspace_id -> BigInt,
-        environment -> Text,
-        id -> Text,
+        sequence -> Id,
+        workspace_id -> Id,
+        environment -> Word,
+        id -> Word,
         event_type -> Text,
         payload -> Text,
         created_at -> Instant,
@@ -93,23 +93,23 @@ diesel::table! {
 
 diesel::table! {
     use diesel::sql_types::*;
-    use super::{Instant, JsonDoc};
+    use super::{Count, Id, Instant, JsonDoc, Word};
 
     webhook_endpoints (id) {
-        id -> BigInt,
-        workspace_id -> BigInt,
-        environment -> Text,
+        id -> Id,
+        workspace_id -> Id,
+        environment -> Word,
         url -> Text,
         description -> Nullable<Text>,
         events -> JsonDoc,
         headers -> JsonDoc,
-        secret -> Text,
+        secret -> Word,
         previous_secrets -> JsonDoc,
         is_active -> Bool,
         disabled_reason -> Nullable<Text>,
-        success_count -> BigInt,
-        failure_count -> BigInt,
-        consecutive_failures -> BigInt,
+        success_count -> Count,
+        failure_count -> Count,
+        consecutive_failures -> Count,
         last_delivery_at -> Nullable<Instant>,
         created_at -> Instant,
         updated_at -> Instant,
@@ -119,22 +119,22 @@ diesel::table! {
 
 diesel::table! {
     use diesel::sql_types::*;
-    use super::Instant;
+    use super::{Count, Id, Instant, Word};
 
     webhook_deliveries (id) {
-        id -> BigInt,
-        workspace_id -> BigInt,
-        environment -> Text,
-        endpoint_id -> BigInt,
-        event_sequence -> BigInt,
-        event_id -> Text,
+        id -> Id,
+        workspace_id -> Id,
+        environment -> Word,
+        endpoint_id -> Id,
+        event_sequence -> Id,
+        event_id -> Word,
         event_type -> Text,
-        status -> Text,
-        attempts -> BigInt,
-        manual_retries -> BigInt,
+        status -> Word,
+        attempts -> Count,
+        manual_retries -> Count,
         due_at -> Nullable<Instant>,
-        claim_id -> Nullable<BigInt>,
-        response_code -> Nullable<BigInt>,
+        claim_id -> Nullable<Id>,
+        response_code -> Nullable<Count>,
         error -> Nullable<Text>,
         delivered_at -> Nullable<Instant>,
         created_at -> Instant,
@@ -144,14 +144,14 @@ diesel::table! {
 
 diesel::table! {
     use diesel::sql_types::*;
-    use super::Instant;
+    use super::{Count, Id, Instant};
 
     webhook_attempts (delivery_id, number) {
-        delivery_id -> BigInt,
-        number -> BigInt,
+        delivery_id -> Id,
+        number -> Count,
         started_at -> Instant,
-        duration_ms -> BigInt,
-        response_code -> Nullable<BigInt>,
+        duration_ms -> Count,
+        response_code -> Nullable<Count>,
         response_body -> Nullable<Text>,
         error -> Nullable<Text>,
     }
@@ -163,27 +163,27 @@ diesel::allow_tables_to_appear_in_same_query!(webhook_deliveries, webhook_endpoi
 
 diesel::table! {
     use diesel::sql_types::*;
-    use super::Instant;
+    use super::{Id, Instant};
 
     changes (id) {
-        id -> BigInt,
+        id -> Id,
         subject_type -> Text,
-        subject_id -> BigInt,
+        subject_id -> Id,
         created_at -> Instant,
     }
 }
 
 diesel::table! {
     use diesel::sql_types::*;
-    use super::Instant;
+    use super::{Digest, HttpStatus, Id, Instant, Word};
 
     idempotency_records (api_key_id, idempotency_key) {
-        api_key_id -> BigInt,
+        api_key_id -> Id,
         idempotency_key -> Text,
-        workspace_id -> BigInt,
-        environment -> Text,
-        fingerprint -> Binary,
-        status -> Integer,
+        workspace_id -> Id,
+        environment -> Word,
+        fingerprint -> Digest,
+        status -> HttpStatus,
         sealed -> Bool,
         content_type -> Text,
         body -> Binary,
@@ -196,15 +196,18 @@ diesel::joinable!(api_keys -> workspaces (workspace_id));
 diesel::allow_tables_to_appear_in_same_query!(api_keys, workspaces);
 
 diesel::table! {
+    use diesel::sql_types::*;
+    use super::{Count, Id, Word};
+
     api_key_usage (api_key_id, day) {
-        api_key_id -> BigInt,
-        day -> BigInt,
-        workspace_id -> BigInt,
-        environment -> Text,
-        successes -> BigInt,
-        redirects -> BigInt,
-        refusals -> BigInt,
-        failures -> BigInt,
+        api_key_id -> Id,
+        day -> Count,
+        workspace_id -> Id,
+        environment -> Word,
+        successes -> Count,
+        redirects -> Count,
+        refusals -> Count,
+        failures -> Count,
     }
 }
 
@@ -240,24 +243,24 @@ diesel::table! {
 
 diesel::table! {
     use diesel::sql_types::*;
-    use super::Instant;
+    use super::{Count, Id, Instant, JsonText, Word};
 
     entitlement_usage (id) {
-        id -> BigInt,
-        workspace_id -> BigInt,
-        environment -> Text,
+        id -> Id,
+        workspace_id -> Id,
+        environment -> Word,
         feature -> Text,
-        quantity -> BigInt,
+        quantity -> Count,
         period_start -> Instant,
         reset_at -> Nullable<Instant>,
-        used -> BigInt,
-        limit_value -> Nullable<BigInt>,
+        used -> Count,
+        limit_value -> Nullable<Count>,
         soft -> Bool,
         plan -> Text,
         reason -> Nullable<Text>,
-        metadata -> Nullable<Text>,
-        operation -> Text,
-        requested -> Nullable<BigInt>,
+        metadata -> Nullable<JsonText>,
+        operation -> Word,
+        requested -> Nullable<Count>,
         idempotency_key -> Nullable<Text>,
         created_at -> Instant,
     }
@@ -278,37 +281,37 @@ diesel::table! {
 
 diesel::table! {
     use diesel::sql_types::*;
-    use super::Instant;
+    use super::{Count, Id, Instant, Word};
 
     seo_reports (id) {
-        id -> BigInt,
-        workspace_id -> BigInt,
-        environment -> Text,
+        id -> Id,
+        workspace_id -> Id,
+        environment -> Word,
         url -> Text,
-        performance -> Nullable<BigInt>,
-        accessibility -> Nullable<BigInt>,
-        best_practices -> Nullable<BigInt>,
-        seo -> Nullable<BigInt>,
-        errors -> BigInt,
-        warnings -> BigInt,
-        infos -> BigInt,
+        performance -> Nullable<Count>,
+        accessibility -> Nullable<Count>,
+        best_practices -> Nullable<Count>,
+        seo -> Nullable<Count>,
+        errors -> Count,
+        warnings -> Count,
+        infos -> Count,
         created_at -> Instant,
     }
 }
 
 diesel::table! {
     use diesel::sql_types::*;
-    use super::Instant;
+    use super::{Count, Id, Instant, JsonText, Word};
 
     seo_issues (id) {
-        id -> BigInt,
-        workspace_id -> BigInt,
-        environment -> Text,
-        report_id -> BigInt,
+        id -> Id,
+        workspace_id -> Id,
+        environment -> Word,
+        report_id -> Id,
         url -> Text,
         issue_type -> Text,
-        severity -> BigInt,
-        details -> Text,
+        severity -> Count,
+        details -> JsonText,
         created_at -> Instant,
     }
 }
@@ -317,9 +320,12 @@ diesel::joinable!(seo_issues -> seo_reports (report_id));
 diesel::allow_tables_to_appear_in_same_query!(seo_issues, seo_reports);
 
 diesel::table! {
+    use diesel::sql_types::*;
+    use super::Id;
+
     pixel_domains (domain) {
         domain -> Text,
-        workspace_id -> BigInt,
+        workspace_id -> Id,
     }
 }
 
@@ -373,3 +379,21 @@ diesel::table! {
         oldest_version -> Text,
     }
 }
+
+/// What can be added to within the database; diesel knows only of its own types that they are numbers.
+macro_rules! counters {
+    ($($table:ident::$column:ident),+ $(,)?) => {
+        $(diesel::operator_allowed!($table::$column, Add, add);)+
+    };
+}
+
+counters!(
+    webhook_endpoints::success_count,
+    webhook_endpoints::failure_count,
+    webhook_endpoints::consecutive_failures,
+    webhook_deliveries::manual_retries,
+    api_key_usage::successes,
+    api_key_usage::redirects,
+    api_key_usage::refusals,
+    api_key_usage::failures,
+);

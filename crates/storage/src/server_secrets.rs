@@ -4,7 +4,7 @@ use diesel::{ExpressionMethods, QueryDsl};
 use diesel_async::RunQueryDsl;
 use gatepost_kernel::Timestamp;
 
-use crate::{Result, Tx, schema::server_secrets, types::DbTime};
+use crate::{Result, Tx, schema::server_secrets, types::Bind};
 
 impl Tx<'_> {
     /// The secret of that name; `fresh` if there was none.
@@ -19,7 +19,7 @@ impl Tx<'_> {
                 .values((
                     server_secrets::name.eq(name),
                     server_secrets::value.eq(fresh),
-                    server_secrets::created_at.eq(DbTime::from(now)),
+                    server_secrets::created_at.eq(Bind(now)),
                 ))
                 .on_conflict_do_nothing()
                 .execute(c)

@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use gatepost_kernel::Timestamp;
+use gatepost_kernel::{
+    ClaimId, Environment, EventId, Timestamp, WebhookDeliveryId, WebhookEndpointId, WorkspaceId,
+};
+use gatepost_macros::Fields;
 
 use crate::RetrySchedule;
 
@@ -20,6 +23,58 @@ gatepost_kernel::words! {
         Retrying = "retrying",
     }
     described as "WebhookDeliveryStatus": "State of a delivery."
+}
+
+/// One event on its way to one endpoint.
+#[derive(Debug, Clone, PartialEq, Eq, Fields)]
+pub struct WebhookDelivery {
+    /// Numeric id of the delivery.
+    pub id: WebhookDeliveryId,
+    /// Workspace that the delivery belongs to.
+    pub workspace_id: WorkspaceId,
+    /// Environment: `live` or `test`.
+    pub environment: Environment,
+    /// Endpoint that it goes to.
+    pub endpoint_id: WebhookEndpointId,
+    /// Event that it tells of.
+    pub event_id: EventId,
+    /// Type of the event.
+    pub event_type: String,
+    /// State of the delivery.
+    pub status: DeliveryStatus,
+    /// Attempts so far.
+    pub attempts: u32,
+    /// Retries by hand so far.
+    pub manual_retries: u32,
+    /// When it is tried next, or the lease of whoever has it ends.
+    pub due_at: Option<Timestamp>,
+    /// Claim of whoever has it now.
+    pub claim_id: Option<ClaimId>,
+    /// HTTP status of the last answer.
+    pub response_code: Option<u16>,
+    /// What went wrong at last, in words.
+    pub error: Option<String>,
+    /// When it was received.
+    pub delivered_at: Option<Timestamp>,
+    /// When it was made.
+    pub created_at: Timestamp,
+}
+
+/// What one attempt came to, as it is kept.
+#[derive(Debug, Clone, PartialEq, Eq, Fields)]
+pub struct WebhookAttempt {
+    /// Number of the attempt, counted from 1.
+    pub number: u32,
+    /// When it began.
+    pub started_at: Timestamp,
+    /// How long it took.
+    pub duration_ms: u64,
+    /// HTTP status of the answer.
+    pub response_code: Option<u16>,
+    /// How the answer begins.
+    pub response_body: Option<String>,
+    /// What went wrong, in words.
+    pub error: Option<String>,
 }
 
 /// What an attempt came to.

@@ -18,6 +18,7 @@
 //! ```
 
 mod delivery;
+mod endpoint;
 mod event_type;
 mod headers;
 mod payload;
@@ -26,7 +27,10 @@ mod secret;
 mod signature;
 mod verifier;
 
-pub use delivery::{AttemptOutcome, DeliveryStatus, NOT_SENT_WAIT, Verdict, judge};
+pub use delivery::{
+    AttemptOutcome, DeliveryStatus, NOT_SENT_WAIT, Verdict, WebhookAttempt, WebhookDelivery, judge,
+};
+pub use endpoint::{PreviousSecret, WebhookEndpoint};
 pub use event_type::{EventType, RESERVED as RESERVED_EVENT_TYPES, Subscription};
 pub use headers::{CustomHeader, HeaderFault};
 pub use payload::{event_data, event_payload};

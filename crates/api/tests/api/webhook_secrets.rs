@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use gatepost_kernel::{Clock, WebhookEndpointId, WorkspaceId, random};
 use gatepost_sealing::{Place, Vault};
-use gatepost_storage::{StorageError, Tx, WebhookEndpoint, WebhookEndpointChanges};
+use gatepost_storage::{StorageError, Tx, WebhookEndpointChanges};
 use gatepost_test_support::{Receiver, TestApp, every_face};
+use gatepost_webhooks::WebhookEndpoint;
 use reqwest::Method;
 use serde_json::{Value, json};
 

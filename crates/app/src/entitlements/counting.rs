@@ -12,8 +12,10 @@ use std::{
 
 use gatepost_delivery::{OwnEvent, ThresholdEventData, own_event};
 use gatepost_entitlements::{FeatureKind, Grant, Operation, crossed};
-use gatepost_kernel::{CalendarTime, Error, EventId, LockAnyway, Owner, Result, Timestamp, random};
-use gatepost_storage::{EntitlementUse, NewEvent, StorageError, Tx, Workspace};
+use gatepost_kernel::{
+    CalendarTime, Error, EventId, LockAnyway, Owner, Result, Timestamp, Workspace, random,
+};
+use gatepost_storage::{EntitlementUse, NewEvent, StorageError, Tx};
 
 use super::standing::{ByCounter, FeatureStanding, Place, UseFeature, kept};
 use crate::{

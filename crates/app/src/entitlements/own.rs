@@ -4,8 +4,7 @@
 
 use gatepost_delivery::OwnEvent;
 use gatepost_entitlements::{Grant, OwnFeature};
-use gatepost_kernel::{Error, Result};
-use gatepost_storage::Workspace;
+use gatepost_kernel::{Error, Result, Workspace};
 
 use super::{
     counting::{count_in, threshold_event},

@@ -3,8 +3,10 @@
 use std::collections::BTreeMap;
 
 use gatepost_entitlements::{Cycle, Feature, FeatureKind, Grant, Operation, OwnFeature, Period, Reason};
-use gatepost_kernel::{Environment, Error, Json, Owner, Result, Timestamp, WorkspaceId, text::brief};
-use gatepost_storage::{CounterKey, EntitlementUse, Tx, Workspace};
+use gatepost_kernel::{
+    Environment, Error, Json, Owner, Result, Timestamp, Workspace, WorkspaceId, text::brief,
+};
+use gatepost_storage::{CounterKey, EntitlementUse, Tx};
 
 use crate::{App, tenants::time_zone};
 

@@ -96,7 +96,7 @@ pub(crate) async fn keep(
         created_at: unit.now,
         expires_at: unit.now.plus(KEPT_FOR),
     };
-    Ok(unit.tx.idempotency_insert(record).await?)
+    Ok(unit.tx.idempotency_insert(&record).await?)
 }
 
 /// Holds the key of a request whose effect is no part of the transaction, before the effect: whoever repeats it is told that it

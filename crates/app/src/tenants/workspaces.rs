@@ -7,11 +7,9 @@ use std::collections::HashMap;
 
 use gatepost_delivery::{OwnEvent, WorkspaceEventData};
 use gatepost_entitlements::{Catalog, OwnFeature};
-use gatepost_kernel::{Environment, Error, JsonObject, Owner, Page, Result, WorkspaceId};
+use gatepost_kernel::{Environment, Error, JsonObject, Owner, Page, Result, Workspace, WorkspaceId};
 use gatepost_keys::ApiKey;
-use gatepost_storage::{
-    ChangeSubject, NewWorkspace, StorageError, Tx, Workspace, WorkspaceChanges, WorkspaceFilter,
-};
+use gatepost_storage::{ChangeSubject, NewWorkspace, StorageError, Tx, WorkspaceChanges, WorkspaceFilter};
 use serde_json::{Map, Value};
 
 use crate::{

@@ -10,11 +10,11 @@ use gatepost_kernel::{
     WebhookEndpointId, random,
 };
 use gatepost_sealing::Place;
-use gatepost_storage::{
-    NewWebhookEndpoint, PreviousSecret, Tx, WebhookAttempt, WebhookDelivery, WebhookDeliveryFilter,
-    WebhookEndpoint, WebhookEndpointChanges,
+use gatepost_storage::{NewWebhookEndpoint, Tx, WebhookDeliveryFilter, WebhookEndpointChanges};
+use gatepost_webhooks::{
+    CustomHeader, DeliveryStatus, EndpointSecret, PreviousSecret, Subscription, WebhookAttempt,
+    WebhookDelivery, WebhookEndpoint, event_payload,
 };
-use gatepost_webhooks::{CustomHeader, DeliveryStatus, EndpointSecret, Subscription, event_payload};
 use serde_json::Map;
 
 use crate::{

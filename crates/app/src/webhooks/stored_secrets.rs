@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use gatepost_kernel::{Result, Secret, Timestamp, WebhookEndpointId, random};
 use gatepost_sealing::{Kept, Place, Vault};
-use gatepost_storage::{PreviousSecret, Storage, StorageError, Tx, WebhookEndpoint, WebhookEndpointChanges};
-use gatepost_webhooks::{CustomHeader, EndpointSecret};
+use gatepost_storage::{Storage, StorageError, Tx, WebhookEndpointChanges};
+use gatepost_webhooks::{CustomHeader, EndpointSecret, PreviousSecret, WebhookEndpoint};
 
 /// How many endpoints are looked at in one transaction.
 const BATCH: u32 = 200;

@@ -6,7 +6,7 @@ use diesel_async::RunQueryDsl;
 use gatepost_kernel::{ApiKeyId, Timestamp, WorkspaceId};
 use gatepost_keys::TokenDigest;
 
-use crate::{Result, StorageError, Tx, schema::api_keys, types::DbTime};
+use crate::{Result, Tx, schema::api_keys, types::Bind};
 
 /// How many keys that ended at about the same time are looked at.
 const MAX_ENDED: i64 = 100;
@@ -30,21 +30,20 @@ impl CountedKey {
 }
 
 /// The number of a key, the first that it stands in the place of, and the one that replaced it.
-pub(crate) type Linked = (i64, Option<i64>, Option<i64>);
+pub(crate) type Linked = (ApiKeyId, Option<ApiKeyId>, Option<ApiKeyId>);
 
 /// The same behind the digest.
-type Row = (Vec<u8>, i64, Option<i64>, Option<i64>);
+type Row = (TokenDigest, ApiKeyId, Option<ApiKeyId>, Option<ApiKeyId>);
 
 /// The first of the keys that replaced each other; none for one that was never rotated.
 pub(crate) fn chain_of((id, chain_id, rotated_to_id): Linked) -> Option<ApiKeyId> {
-    chain_id.or(rotated_to_id.map(|_| id)).map(ApiKeyId)
+    chain_id.or(rotated_to_id.map(|_| id))
 }
 
-fn counted(rows: Vec<Row>) -> Result<Vec<CountedKey>> {
+fn counted(rows: Vec<Row>) -> Vec<CountedKey> {
     let counted = |(digest, id, chain_id, rotated_to_id): Row| {
-        let digest = digest.try_into().map(TokenDigest::from_bytes);
-        let digest = digest.map_err(|_| StorageError::corrupt(format!("digest of API key {id}")))?;
-        Ok(CountedKey { digest, id: ApiKeyId(id), chain: chain_of((id, chain_id, rotated_to_id)) })
+        let chain = chain_of((id, chain_id, rotated_to_id));
+        CountedKey { digest, id, chain }
     };
     rows.into_iter().map(counted).collect()
 }
@@ -52,13 +51,12 @@ fn counted(rows: Vec<Row>) -> Result<Vec<CountedKey>> {
 impl Tx<'_> {
     /// Keys by their numbers, for whoever remembers what they have used.
     pub async fn api_keys_counted(&mut self, ids: &[ApiKeyId]) -> Result<Vec<CountedKey>> {
-        let ids: Vec<i64> = ids.iter().map(|id| id.0).collect();
         let rows: Vec<Row> = on_conn!(self, |c| api_keys::table
-            .filter(api_keys::id.eq_any(&ids))
+            .filter(api_keys::id.eq_any(ids.iter().map(Bind)))
             .select((api_keys::digest, api_keys::id, api_keys::chain_id, api_keys::rotated_to_id))
             .load(c)
             .await?);
-        counted(rows)
+        Ok(counted(rows))
     }
 
     /// The keys of a workspace that were revoked, or ended by themselves, between two instants; of many the last hundred of
@@ -69,15 +67,14 @@ impl Tx<'_> {
         from: Timestamp,
         to: Timestamp,
     ) -> Result<Vec<CountedKey>> {
-        let (from, to) = (DbTime::from(from), DbTime::from(to));
         let columns = (api_keys::digest, api_keys::id, api_keys::chain_id, api_keys::rotated_to_id);
         // One after the other, each by its own index.
         macro_rules! ended {
             ($at:expr) => {
                 api_keys::table
-                    .filter(api_keys::workspace_id.eq(workspace.0))
+                    .filter(api_keys::workspace_id.eq(Bind(workspace)))
                     .filter($at.is_not_null())
-                    .filter($at.assume_not_null().between(from, to))
+                    .filter($at.assume_not_null().between(Bind(from), Bind(to)))
                     .order($at.desc())
                     .limit(MAX_ENDED)
                     .select(columns)
@@ -88,13 +85,16 @@ impl Tx<'_> {
             rows.extend(ended!(api_keys::expires_at).load::<Row>(c).await?);
             rows
         });
-        counted(rows)
+        Ok(counted(rows))
     }
 
     /// What a key counts as that replaces this one.
-    pub(crate) async fn chain_behind(&mut self, replaced: ApiKeyId) -> Result<i64> {
-        let chain: Option<i64> =
-            on_conn!(self, |c| api_keys::table.find(replaced.0).select(api_keys::chain_id).first(c).await?);
-        Ok(chain.unwrap_or(replaced.0))
+    pub(crate) async fn chain_behind(&mut self, replaced: ApiKeyId) -> Result<ApiKeyId> {
+        let chain: Option<ApiKeyId> = on_conn!(self, |c| api_keys::table
+            .find(Bind(replaced))
+            .select(api_keys::chain_id)
+            .first(c)
+            .await?);
+        Ok(chain.unwrap_or(replaced))
     }
 }

@@ -3,13 +3,12 @@
 use std::collections::HashSet;
 
 use diesel::{
-    AsChangeset, BoolExpressionMethods, ExpressionMethods, Insertable, NullableExpressionMethods,
-    OptionalExtension, QueryDsl, Queryable, Selectable, SelectableHelper,
+    BoolExpressionMethods, ExpressionMethods, NullableExpressionMethods, OptionalExtension, QueryDsl,
+    SelectableHelper,
 };
 use diesel_async::RunQueryDsl;
 use gatepost_kernel::{ApiKeyId, Environment, Page, Timestamp, WorkspaceId};
 use gatepost_keys::{ApiKey, IpAllowlist, KeyStatus, ScopeSet, TokenDigest};
-use serde_json::Value;
 
 use crate::{
     Result, StorageError, Tx,
@@ -18,7 +17,7 @@ use crate::{
     list::{self, FirstOfEach, HoldsWords, ListRequest, SortKey, load_list, narrow},
     schema::{api_keys, workspaces},
     search_words::Searched,
-    types::{DbJson, DbTime},
+    types::{Bind, Row, changes, rows, values},
 };
 
 /// What keys can be sorted by.
@@ -30,6 +29,13 @@ pub const API_KEY_SORTS: &[SortKey] = &[
     SortKey::nullable("last_used_at", "api_keys.last_used_at"),
     SortKey::nullable("expires_at", "api_keys.expires_at"),
 ];
+
+rows! {
+    ApiKey: api_keys {
+        id, workspace_id, environment, name, prefix, scopes, rate_limit_tier, allowed_ips, expires_at, last_used_at,
+        created_at, updated_at, revoked_at, rotated_from_id, rotated_to_id, grace_period_ends_at,
+    }
+}
 
 /// A key to be made.
 #[derive(Debug, Clone)]
@@ -76,7 +82,7 @@ pub struct ApiKeyChanges {
 pub struct ApiKeyFilter {
     /// The tenant.
     pub workspace_id: WorkspaceId,
-    /// One world only.
+    /// One environment only.
     pub environment: Option<Environment>,
     /// One status only; without it, all that are not revoked.
     pub status: Option<KeyStatus>,
@@ -97,127 +103,27 @@ pub struct ApiKeyOwner {
     pub chain: Option<ApiKeyId>,
 }
 
-#[derive(Queryable, Selectable)]
-#[diesel(table_name = api_keys)]
-struct ApiKeyRow {
-    id: i64,
-    workspace_id: i64,
-    environment: String,
-    name: String,
-    prefix: String,
-    scopes: DbJson,
-    rate_limit_tier: Option<String>,
-    allowed_ips: DbJson,
-    expires_at: Option<DbTime>,
-    last_used_at: Option<DbTime>,
-    created_at: DbTime,
-    updated_at: DbTime,
-    revoked_at: Option<DbTime>,
-    rotated_from_id: Option<i64>,
-    rotated_to_id: Option<i64>,
-    grace_period_ends_at: Option<DbTime>,
-}
-
-impl TryFrom<ApiKeyRow> for ApiKey {
-    type Error = StorageError;
-
-    fn try_from(row: ApiKeyRow) -> Result<Self> {
-        let corrupt = |what: &str| StorageError::corrupt(format!("{what} of API key {}", row.id));
-        Ok(Self {
-            id: ApiKeyId(row.id),
-            workspace_id: WorkspaceId(row.workspace_id),
-            environment: row.environment.parse().map_err(|_| corrupt("environment"))?,
-            scopes: texts(&row.scopes.0)
-                .and_then(|t| ScopeSet::parse(&t).ok())
-                .ok_or_else(|| corrupt("scopes"))?,
-            allowed_ips: texts(&row.allowed_ips.0)
-                .and_then(|t| IpAllowlist::parse(&t).ok())
-                .ok_or_else(|| corrupt("allowed_ips"))?,
-            name: row.name,
-            prefix: row.prefix,
-            rate_limit_tier: row.rate_limit_tier,
-            expires_at: row.expires_at.map(Into::into),
-            last_used_at: row.last_used_at.map(Into::into),
-            created_at: row.created_at.into(),
-            updated_at: row.updated_at.into(),
-            revoked_at: row.revoked_at.map(Into::into),
-            rotated_from_id: row.rotated_from_id.map(ApiKeyId),
-            rotated_to_id: row.rotated_to_id.map(ApiKeyId),
-            grace_period_ends_at: row.grace_period_ends_at.map(Into::into),
-        })
-    }
-}
-
-/// The texts of a JSON array.
-fn texts(value: &Value) -> Option<Vec<&str>> {
-    value.as_array()?.iter().map(Value::as_str).collect()
-}
-
-fn scopes_json(scopes: &ScopeSet) -> DbJson {
-    DbJson(scopes.iter().map(|scope| Value::from(scope.as_str())).collect())
-}
-
-fn ips_json(ips: &IpAllowlist) -> DbJson {
-    DbJson(ips.to_texts().into_iter().map(Value::from).collect())
-}
-
-#[derive(Insertable)]
-#[diesel(table_name = api_keys)]
-struct NewApiKeyRow<'a> {
-    workspace_id: i64,
-    environment: &'a str,
-    name: &'a str,
-    prefix: &'a str,
-    digest: &'a [u8],
-    scopes: DbJson,
-    rate_limit_tier: Option<&'a str>,
-    allowed_ips: DbJson,
-    expires_at: Option<DbTime>,
-    created_at: DbTime,
-    updated_at: DbTime,
-    rotated_from_id: Option<i64>,
-    chain_id: Option<i64>,
-}
-
-#[derive(AsChangeset)]
-#[diesel(table_name = api_keys)]
-struct ApiKeyChangesRow {
-    name: Option<String>,
-    scopes: Option<DbJson>,
-    allowed_ips: Option<DbJson>,
-    expires_at: Option<Option<DbTime>>,
-    updated_at: DbTime,
-}
-
 impl Tx<'_> {
     /// Makes a key.
     pub async fn api_key_insert(&mut self, new: &NewApiKey) -> Result<ApiKey> {
-        let created_at = DbTime::from(new.created_at);
         let chain_id = match new.rotated_from_id {
             Some(replaced) => Some(self.chain_behind(replaced).await?),
             None => None,
         };
-        let row = NewApiKeyRow {
-            chain_id,
-            workspace_id: new.workspace_id.0,
-            environment: new.environment.as_str(),
-            name: &new.name,
-            prefix: &new.prefix,
-            digest: new.digest.as_bytes(),
-            scopes: scopes_json(&new.scopes),
-            rate_limit_tier: new.rate_limit_tier.as_deref(),
-            allowed_ips: ips_json(&new.allowed_ips),
-            expires_at: new.expires_at.map(Into::into),
-            created_at,
-            updated_at: created_at,
-            rotated_from_id: new.rotated_from_id.map(|id| id.0),
-        };
-        let row: ApiKeyRow = on_conn!(self, |c| diesel::insert_into(api_keys::table)
-            .values(&row)
-            .returning(ApiKeyRow::as_returning())
+        let Row(key): Row<ApiKey> = on_conn!(self, |c| {
+            diesel::insert_into(api_keys::table)
+            .values((
+                values!(
+                    api_keys from new => workspace_id, environment, name, prefix, digest, scopes, rate_limit_tier,
+                    allowed_ips, expires_at, rotated_from_id, created_at,
+                ),
+                api_keys::chain_id.eq(Bind(chain_id)),
+                api_keys::updated_at.eq(Bind(new.created_at)),
+            ))
+            .returning(Row::<ApiKey>::as_returning())
             .get_result(c)
-            .await?);
-        let key = ApiKey::try_from(row)?;
+            .await?
+        });
         self.search_words_set(Searched::ApiKeys, key.workspace_id, key.id.0, &[&key.name]).await?;
         Ok(key)
     }
@@ -232,13 +138,12 @@ impl Tx<'_> {
         &mut self,
         digests: &[TokenDigest],
     ) -> Result<Vec<(TokenDigest, ApiKeyOwner)>> {
-        type Found = (ApiKeyRow, Vec<u8>, Option<i64>, String, Option<DbTime>);
-        let wanted: Vec<&[u8]> = digests.iter().map(|digest| digest.as_bytes().as_slice()).collect();
+        type Found = (Row<ApiKey>, TokenDigest, Option<ApiKeyId>, String, Option<Timestamp>);
         let found: Vec<Found> = on_conn!(self, |c| api_keys::table
             .inner_join(workspaces::table)
-            .filter(api_keys::digest.eq_any(&wanted))
+            .filter(api_keys::digest.eq_any(digests.iter().map(Bind)))
             .select((
-                ApiKeyRow::as_select(),
+                Row::<ApiKey>::as_select(),
                 api_keys::digest,
                 api_keys::chain_id,
                 workspaces::tier,
@@ -246,49 +151,51 @@ impl Tx<'_> {
             ))
             .load(c)
             .await?);
-        let owner = |(row, stored, chain_id, workspace_tier, deleted_at): Found| {
+        let owner = |(Row(key), stored, chain_id, workspace_tier, deleted_at): Found| {
             // The index has found it; this comparison, in constant time, does not trust the index's.
-            let stored = <[u8; 32]>::try_from(stored).map(TokenDigest::from_bytes).ok();
-            let digest = digests.iter().find(|digest| stored.as_ref() == Some(*digest));
+            let digest = digests.iter().find(|digest| **digest == stored);
             let digest =
-                *digest.ok_or_else(|| StorageError::corrupt(format!("digest of API key {}", row.id)))?;
+                *digest.ok_or_else(|| StorageError::corrupt(format!("digest of API key {}", key.id)))?;
             let workspace_deleted = deleted_at.is_some();
-            let chain = chain_of((row.id, chain_id, row.rotated_to_id));
-            Ok((digest, ApiKeyOwner { key: row.try_into()?, workspace_tier, workspace_deleted, chain }))
+            let chain = chain_of((key.id, chain_id, key.rotated_to_id));
+            Ok((digest, ApiKeyOwner { key, workspace_tier, workspace_deleted, chain }))
         };
         found.into_iter().map(owner).collect()
     }
 
     /// A key of a workspace by its number, whatever its state.
     pub async fn api_key_get(&mut self, workspace: WorkspaceId, id: ApiKeyId) -> Result<Option<ApiKey>> {
-        let row: Option<ApiKeyRow> = on_conn!(self, |c| api_keys::table
-            .find(id.0)
-            .filter(api_keys::workspace_id.eq(workspace.0))
-            .select(ApiKeyRow::as_select())
+        let row: Option<Row<ApiKey>> = on_conn!(self, |c| api_keys::table
+            .find(Bind(id))
+            .filter(api_keys::workspace_id.eq(Bind(workspace)))
+            .select(Row::<ApiKey>::as_select())
             .first(c)
             .await
             .optional())?;
-        row.map(ApiKey::try_from).transpose()
+        Ok(row.map(|Row(key)| key))
     }
 
     /// How many keys of a workspace can be used at `now`. Keys in the grace of a rotation do not count beside the one that replaced
     /// them, but together for it if that has ended: otherwise rotating and revoking would each time leave one more behind.
     pub async fn api_key_count_active(&mut self, workspace: WorkspaceId, now: Timestamp) -> Result<u64> {
-        let now = DbTime::from(now);
         let links = (api_keys::id, api_keys::chain_id, api_keys::rotated_to_id);
         macro_rules! usable {
             () => {
                 api_keys::table
-                    .filter(api_keys::workspace_id.eq(workspace.0))
+                    .filter(api_keys::workspace_id.eq(Bind(workspace)))
                     .filter(api_keys::revoked_at.is_null())
-                    .filter(api_keys::expires_at.is_null().or(api_keys::expires_at.assume_not_null().gt(now)))
+                    .filter(
+                        api_keys::expires_at
+                            .is_null()
+                            .or(api_keys::expires_at.assume_not_null().gt(Bind(now))),
+                    )
             };
         }
         let (count, in_grace): (i64, Vec<Linked>) = on_conn!(self, |c| {
             let last = usable!().filter(api_keys::rotated_to_id.is_null());
             let in_grace = usable!()
                 .filter(api_keys::rotated_to_id.is_not_null())
-                .filter(api_keys::grace_period_ends_at.assume_not_null().gt(now));
+                .filter(api_keys::grace_period_ends_at.assume_not_null().gt(Bind(now)));
             (last.count().get_result(c).await?, in_grace.select(links).load(c).await?)
         });
         if in_grace.is_empty() {
@@ -307,22 +214,21 @@ impl Tx<'_> {
 
     /// The keys of a workspace that can be used at `now` and were not replaced.
     pub async fn api_keys_in_force(&mut self, workspace: WorkspaceId, now: Timestamp) -> Result<Vec<ApiKey>> {
-        let now = DbTime::from(now);
-        let rows: Vec<ApiKeyRow> = on_conn!(self, |c| api_keys::table
-            .filter(api_keys::workspace_id.eq(workspace.0))
+        let rows: Vec<Row<ApiKey>> = on_conn!(self, |c| api_keys::table
+            .filter(api_keys::workspace_id.eq(Bind(workspace)))
             .filter(api_keys::revoked_at.is_null())
             .filter(api_keys::rotated_to_id.is_null())
-            .filter(api_keys::expires_at.is_null().or(api_keys::expires_at.assume_not_null().gt(now)))
-            .select(ApiKeyRow::as_select())
+            .filter(api_keys::expires_at.is_null().or(api_keys::expires_at.assume_not_null().gt(Bind(now))))
+            .select(Row::<ApiKey>::as_select())
             .load(c)
             .await?);
-        rows.into_iter().map(ApiKey::try_from).collect()
+        Ok(Row::all(rows))
     }
 
     /// Whether a workspace ever had a key.
     pub async fn api_key_any(&mut self, workspace: WorkspaceId) -> Result<bool> {
-        let first: Option<i64> = on_conn!(self, |c| api_keys::table
-            .filter(api_keys::workspace_id.eq(workspace.0))
+        let first: Option<ApiKeyId> = on_conn!(self, |c| api_keys::table
+            .filter(api_keys::workspace_id.eq(Bind(workspace)))
             .select(api_keys::id)
             .first(c)
             .await
@@ -332,26 +238,25 @@ impl Tx<'_> {
 
     /// The workspace of a key, whatever the key's state.
     pub async fn api_key_workspace(&mut self, id: ApiKeyId) -> Result<Option<WorkspaceId>> {
-        let workspace: Option<i64> = on_conn!(self, |c| api_keys::table
-            .find(id.0)
+        Ok(on_conn!(self, |c| api_keys::table
+            .find(Bind(id))
             .select(api_keys::workspace_id)
             .first(c)
             .await
-            .optional())?;
-        Ok(workspace.map(WorkspaceId))
+            .optional())?)
     }
 
     /// A key of a workspace by its number, held against changes by others until the transaction ends.
     pub async fn api_key_lock(&mut self, workspace: WorkspaceId, id: ApiKeyId) -> Result<Option<ApiKey>> {
-        let found = api_keys::table.find(id.0).filter(api_keys::workspace_id.eq(workspace.0));
+        let found = api_keys::table.find(Bind(id)).filter(api_keys::workspace_id.eq(Bind(workspace)));
         let row = match &mut self.0 {
             // SQLite's one writer is already alone.
-            Conn::Sqlite(c) => found.select(ApiKeyRow::as_select()).first::<ApiKeyRow>(*c).await,
+            Conn::Sqlite(c) => found.select(Row::<ApiKey>::as_select()).first::<Row<ApiKey>>(*c).await,
             Conn::Postgres(c) => {
-                found.select(ApiKeyRow::as_select()).for_no_key_update().first::<ApiKeyRow>(*c).await
+                found.select(Row::<ApiKey>::as_select()).for_no_key_update().first::<Row<ApiKey>>(*c).await
             }
         };
-        row.optional()?.map(ApiKey::try_from).transpose()
+        Ok(row.optional()?.map(|Row(key)| key))
     }
 
     /// One page of a workspace's keys.
@@ -360,20 +265,22 @@ impl Tx<'_> {
         filter: ApiKeyFilter,
         request: &ListRequest,
     ) -> Result<Page<ApiKey>> {
-        let now = DbTime::from(filter.now);
-        let (rows, total, fitting): (Vec<ApiKeyRow>, Option<i64>, Option<u32>) = on_conn!(self, |c, Db| {
-            load_list!(c, request, api_keys.id, ApiKeyRow, || {
+        let now = filter.now;
+        let (rows, total, fitting): (Vec<Row<ApiKey>>, Option<i64>, Option<u32>) = on_conn!(self, |c, Db| {
+            load_list!(c, request, api_keys.id, Row<ApiKey>, || {
                 let mut query = api_keys::table
-                    .filter(api_keys::workspace_id.eq(filter.workspace_id.0))
+                    .filter(api_keys::workspace_id.eq(Bind(filter.workspace_id)))
                     .into_boxed::<Db>();
                 if let Some(environment) = filter.environment {
-                    query = query.filter(api_keys::environment.eq(environment.as_str()));
+                    query = query.filter(api_keys::environment.eq(Bind(environment)));
                 }
                 let expired = || {
-                    (api_keys::expires_at.is_not_null().and(api_keys::expires_at.assume_not_null().le(now)))
-                        .or(api_keys::grace_period_ends_at
-                            .is_not_null()
-                            .and(api_keys::grace_period_ends_at.assume_not_null().le(now)))
+                    (api_keys::expires_at
+                        .is_not_null()
+                        .and(api_keys::expires_at.assume_not_null().le(Bind(now))))
+                    .or(api_keys::grace_period_ends_at
+                        .is_not_null()
+                        .and(api_keys::grace_period_ends_at.assume_not_null().le(Bind(now))))
                 };
                 query = match filter.status {
                     None => query.filter(api_keys::revoked_at.is_null()),
@@ -397,11 +304,10 @@ impl Tx<'_> {
                 query
             })
         });
-        let items = rows.into_iter().map(ApiKey::try_from).collect::<Result<_>>()?;
-        Ok(list::page(items, (total, fitting), request, |_| None))
+        Ok(list::page(Row::all(rows), (total, fitting), request, |_| None))
     }
 
-    /// The first keys of each of some workspaces that are not revoked, by number, at most `limit` each; of one world, or of both.
+    /// The first keys of each of some workspaces that are not revoked, by number, at most `limit` each; of one environment, or of both.
     pub async fn api_key_first_of_each(
         &mut self,
         workspaces: &[WorkspaceId],
@@ -415,16 +321,16 @@ impl Tx<'_> {
         };
         let owners = workspaces.iter().map(|id| id.0).collect();
         let first = FirstOfEach::new(("api_keys", "workspace_id"), condition, "id", limit, owners);
-        let rows: Vec<ApiKeyRow> = on_conn!(self, |c| {
+        let rows: Vec<Row<ApiKey>> = on_conn!(self, |c| {
             let ids: Vec<i64> = first.load(c).await?;
             api_keys::table
-                .filter(api_keys::id.eq_any(ids))
+                .filter(api_keys::id.eq_any(ids.iter().map(Bind)))
                 .order(api_keys::id)
-                .select(ApiKeyRow::as_select())
+                .select(Row::<ApiKey>::as_select())
                 .load(c)
                 .await?
         });
-        rows.into_iter().map(ApiKey::try_from).collect()
+        Ok(Row::all(rows))
     }
 
     /// Changes a key.
@@ -435,19 +341,14 @@ impl Tx<'_> {
         now: Timestamp,
     ) -> Result<ApiKey> {
         let is_renamed = changes.name.is_some();
-        let changes = ApiKeyChangesRow {
-            name: changes.name,
-            scopes: changes.scopes.as_ref().map(scopes_json),
-            allowed_ips: changes.allowed_ips.as_ref().map(ips_json),
-            expires_at: changes.expires_at.map(|end| end.map(Into::into)),
-            updated_at: now.into(),
-        };
-        let row: ApiKeyRow = on_conn!(self, |c| diesel::update(api_keys::table.find(id.0))
-            .set(&changes)
-            .returning(ApiKeyRow::as_returning())
+        let Row(key): Row<ApiKey> = on_conn!(self, |c| diesel::update(api_keys::table.find(Bind(id)))
+            .set((
+                changes!(api_keys from changes => name, scopes, allowed_ips, expires_at),
+                api_keys::updated_at.eq(Bind(now)),
+            ))
+            .returning(Row::<ApiKey>::as_returning())
             .get_result(c)
             .await?);
-        let key = ApiKey::try_from(row)?;
         if is_renamed {
             self.search_words_set(Searched::ApiKeys, key.workspace_id, key.id.0, &[&key.name]).await?;
         }
@@ -462,25 +363,24 @@ impl Tx<'_> {
         grace_ends_at: Timestamp,
         now: Timestamp,
     ) -> Result<ApiKey> {
-        let row: ApiKeyRow = on_conn!(self, |c| diesel::update(api_keys::table.find(id.0))
+        let Row(key): Row<ApiKey> = on_conn!(self, |c| diesel::update(api_keys::table.find(Bind(id)))
             .set((
-                api_keys::rotated_to_id.eq(successor.0),
-                api_keys::grace_period_ends_at.eq(DbTime::from(grace_ends_at)),
-                api_keys::updated_at.eq(DbTime::from(now)),
+                api_keys::rotated_to_id.eq(Bind(Some(successor))),
+                api_keys::grace_period_ends_at.eq(Bind(Some(grace_ends_at))),
+                api_keys::updated_at.eq(Bind(now)),
             ))
-            .returning(ApiKeyRow::as_returning())
+            .returning(Row::<ApiKey>::as_returning())
             .get_result(c)
             .await?);
-        row.try_into()
+        Ok(key)
     }
 
     /// Revokes a key; whether it was not revoked before.
     pub async fn api_key_revoke(&mut self, id: ApiKeyId, now: Timestamp) -> Result<bool> {
-        let now = DbTime::from(now);
         let rows = on_conn!(self, |c| diesel::update(
-            api_keys::table.filter(api_keys::id.eq(id.0)).filter(api_keys::revoked_at.is_null())
+            api_keys::table.filter(api_keys::id.eq(Bind(id))).filter(api_keys::revoked_at.is_null())
         )
-        .set((api_keys::revoked_at.eq(now), api_keys::updated_at.eq(now)))
+        .set((api_keys::revoked_at.eq(Bind(Some(now))), api_keys::updated_at.eq(Bind(now))))
         .execute(c)
         .await?);
         Ok(rows > 0)

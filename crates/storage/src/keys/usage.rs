@@ -1,8 +1,6 @@
 //! What keys were used for.
 
-use diesel::{
-    ExpressionMethods, Insertable, QueryDsl, Queryable, Selectable, SelectableHelper, upsert::excluded,
-};
+use diesel::{ExpressionMethods, QueryDsl, Queryable, Selectable, SelectableHelper, upsert::excluded};
 use diesel_async::RunQueryDsl;
 use gatepost_analytics::Slot;
 use gatepost_kernel::{ApiKeyId, Environment, Timestamp, WorkspaceId};
@@ -10,11 +8,12 @@ use gatepost_kernel::{ApiKeyId, Environment, Timestamp, WorkspaceId};
 use crate::{
     Result, Tx,
     schema::{api_key_usage, api_keys, request_counts},
-    types::{DbTime, to_i64},
+    types::{Bind, to_i64, values},
 };
 
 /// Requests by class of status.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Queryable, Selectable)]
+#[diesel(table_name = api_key_usage)]
 pub struct RequestCounts {
     /// 1xx and 2xx.
     pub successes: u64,
@@ -33,7 +32,7 @@ pub struct UsageDelta {
     pub api_key_id: ApiKeyId,
     /// Its tenant.
     pub workspace_id: WorkspaceId,
-    /// Its world.
+    /// Its environment.
     pub environment: Environment,
     /// The quarter hour.
     pub slot: Slot,
@@ -52,37 +51,19 @@ pub struct DayUsage {
     pub counts: RequestCounts,
 }
 
-#[derive(Insertable, Queryable, Selectable)]
-#[diesel(table_name = api_key_usage)]
-struct UsageRow {
-    api_key_id: i64,
-    day: i64,
-    workspace_id: i64,
-    environment: String,
-    successes: i64,
-    redirects: i64,
-    refusals: i64,
-    failures: i64,
-}
-
 impl Tx<'_> {
     /// Adds to a key's counts and moves its last use on.
     pub async fn usage_add(&mut self, delta: &UsageDelta) -> Result<()> {
-        let row = UsageRow {
-            api_key_id: delta.api_key_id.0,
-            day: delta.slot.day(),
-            workspace_id: delta.workspace_id.0,
-            environment: delta.environment.as_str().to_owned(),
-            successes: to_i64(delta.counts.successes),
-            redirects: to_i64(delta.counts.redirects),
-            refusals: to_i64(delta.counts.refusals),
-            failures: to_i64(delta.counts.failures),
-        };
-        let last_used_at = DbTime::from(delta.last_used_at);
-        let classes = [(2, row.successes), (3, row.redirects), (4, row.refusals), (5, row.failures)];
+        let (counts, last_used_at) = (delta.counts, delta.last_used_at);
+        let classes =
+            [(2_i64, counts.successes), (3, counts.redirects), (4, counts.refusals), (5, counts.failures)];
         on_conn!(self, |c| {
             diesel::insert_into(api_key_usage::table)
-                .values(&row)
+                .values((
+                    values!(api_key_usage from delta => api_key_id, workspace_id, environment),
+                    values!(api_key_usage from counts => successes, redirects, refusals, failures),
+                    api_key_usage::day.eq(Bind(delta.slot.day())),
+                ))
                 .on_conflict((api_key_usage::api_key_id, api_key_usage::day))
                 .do_update()
                 .set((
@@ -98,12 +79,12 @@ impl Tx<'_> {
             for (class, count) in classes.into_iter().filter(|(_, count)| *count > 0) {
                 diesel::insert_into(request_counts::table)
                     .values((
-                        request_counts::workspace_id.eq(row.workspace_id),
-                        request_counts::environment.eq(&row.environment),
-                        request_counts::slot.eq(delta.slot.0),
-                        request_counts::api_key_id.eq(row.api_key_id),
-                        request_counts::status_class.eq(class),
-                        request_counts::count.eq(count),
+                        request_counts::workspace_id.eq(Bind(delta.workspace_id.0)),
+                        request_counts::environment.eq(Bind(delta.environment.as_str())),
+                        request_counts::slot.eq(Bind(delta.slot.0)),
+                        request_counts::api_key_id.eq(delta.api_key_id.0),
+                        request_counts::status_class.eq(Bind(class)),
+                        request_counts::count.eq(to_i64(count)),
                     ))
                     .on_conflict((
                         request_counts::workspace_id,
@@ -118,13 +99,13 @@ impl Tx<'_> {
                     .await?;
             }
             // Several nodes write; the latest use wins, whoever comes last.
-            diesel::update(api_keys::table.find(row.api_key_id))
+            diesel::update(api_keys::table.find(Bind(delta.api_key_id)))
                 .filter(diesel::BoolExpressionMethods::or(
                     api_keys::last_used_at.is_null(),
                     diesel::NullableExpressionMethods::assume_not_null(api_keys::last_used_at)
-                        .lt(last_used_at),
+                        .lt(Bind(last_used_at)),
                 ))
-                .set(api_keys::last_used_at.eq(last_used_at))
+                .set(api_keys::last_used_at.eq(Bind(Some(last_used_at))))
                 .execute(c)
                 .await?;
         });
@@ -133,22 +114,13 @@ impl Tx<'_> {
 
     /// A key's days from `first_day` on, the newest first.
     pub async fn usage_list(&mut self, api_key: ApiKeyId, first_day: i64) -> Result<Vec<DayUsage>> {
-        let rows: Vec<UsageRow> = on_conn!(self, |c| api_key_usage::table
-            .filter(api_key_usage::api_key_id.eq(api_key.0))
-            .filter(api_key_usage::day.ge(first_day))
+        let rows: Vec<(i64, RequestCounts)> = on_conn!(self, |c| api_key_usage::table
+            .filter(api_key_usage::api_key_id.eq(Bind(api_key)))
+            .filter(api_key_usage::day.ge(Bind(first_day)))
             .order(api_key_usage::day.desc())
-            .select(UsageRow::as_select())
+            .select((api_key_usage::day, RequestCounts::as_select()))
             .load(c)
             .await?);
-        let usage = |row: UsageRow| DayUsage {
-            day: row.day,
-            counts: RequestCounts {
-                successes: row.successes.unsigned_abs(),
-                redirects: row.redirects.unsigned_abs(),
-                refusals: row.refusals.unsigned_abs(),
-                failures: row.failures.unsigned_abs(),
-            },
-        };
-        Ok(rows.into_iter().map(usage).collect())
+        Ok(rows.into_iter().map(|(day, counts)| DayUsage { day, counts }).collect())
     }
 }

@@ -2,4 +2,4 @@
 
 mod workspaces;
 
-pub use workspaces::{NewWorkspace, WORKSPACE_SORTS, Workspace, WorkspaceChanges, WorkspaceFilter};
+pub use workspaces::{NewWorkspace, WORKSPACE_SORTS, WorkspaceChanges, WorkspaceFilter};

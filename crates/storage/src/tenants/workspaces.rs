@@ -1,20 +1,19 @@
 //! Workspaces. A deleted one keeps its row, for the audit log's sake, but is not found by any query here.
 
-use diesel::{AsChangeset, Insertable, Queryable, Selectable};
 use diesel::{
     BoolExpressionMethods, ExpressionMethods, OptionalExtension, QueryDsl, SelectableHelper,
     TextExpressionMethods,
 };
 use diesel_async::RunQueryDsl;
-use gatepost_kernel::{JsonObject, Page, Timestamp, WorkspaceId};
+use gatepost_kernel::{JsonObject, Page, Timestamp, Workspace, WorkspaceId};
 
 use crate::{
-    Result, StorageError, Tx,
+    Result, Tx,
     engine::Conn,
     list::{self, HoldsWords, ListRequest, SortKey, load_list, narrow},
     schema::workspaces,
     search_words::Searched,
-    types::{DbTime, settings_of, settings_text},
+    types::{Bind, JsonText, Row, changes, rows, values},
 };
 
 /// What workspaces can be sorted by.
@@ -35,23 +34,8 @@ pub struct WorkspaceFilter {
     pub tier: Option<String>,
 }
 
-/// A tenant.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Workspace {
-    /// Numeric id of the workspace; 1 is the root.
-    pub id: WorkspaceId,
-    /// A name for people.
-    pub name: String,
-    /// A name for URLs; unique among those that are not deleted.
-    pub slug: String,
-    /// The plan.
-    pub tier: String,
-    /// The tenant's own settings.
-    pub settings: JsonObject,
-    /// When it was made.
-    pub created_at: Timestamp,
-    /// When it was last changed.
-    pub updated_at: Timestamp,
+rows! {
+    Workspace: workspaces { id, name, slug, tier, settings, created_at, updated_at }
 }
 
 /// A workspace to be made.
@@ -84,73 +68,17 @@ pub struct WorkspaceChanges {
     pub settings: Option<JsonObject>,
 }
 
-#[derive(Queryable, Selectable)]
-#[diesel(table_name = workspaces)]
-struct WorkspaceRow {
-    id: i64,
-    name: String,
-    slug: String,
-    tier: String,
-    settings: String,
-    created_at: DbTime,
-    updated_at: DbTime,
-}
-
-impl TryFrom<WorkspaceRow> for Workspace {
-    type Error = StorageError;
-
-    fn try_from(row: WorkspaceRow) -> Result<Self> {
-        Ok(Self {
-            id: WorkspaceId(row.id),
-            name: row.name,
-            slug: row.slug,
-            tier: row.tier,
-            settings: settings_of(row.id, &row.settings)?,
-            created_at: row.created_at.into(),
-            updated_at: row.updated_at.into(),
-        })
-    }
-}
-
-#[derive(Insertable)]
-#[diesel(table_name = workspaces)]
-struct NewWorkspaceRow<'a> {
-    id: Option<i64>,
-    name: &'a str,
-    slug: &'a str,
-    tier: &'a str,
-    settings: String,
-    created_at: DbTime,
-    updated_at: DbTime,
-}
-
-#[derive(AsChangeset)]
-#[diesel(table_name = workspaces)]
-struct WorkspaceChangesRow {
-    name: Option<String>,
-    slug: Option<String>,
-    tier: Option<String>,
-    settings: Option<String>,
-    updated_at: DbTime,
-}
-
 impl Tx<'_> {
     /// Makes a workspace; `None` if its slug (or, for the root, its id) is taken.
     pub async fn workspace_insert(&mut self, new: &NewWorkspace) -> Result<Option<Workspace>> {
-        let created_at = DbTime::from(new.created_at);
-        let row = NewWorkspaceRow {
-            id: new.id.map(|id| id.0),
-            name: &new.name,
-            slug: &new.slug,
-            tier: &new.tier,
-            settings: settings_text(&new.settings)?,
-            created_at,
-            updated_at: created_at,
-        };
         let row = on_conn!(self, |c| diesel::insert_into(workspaces::table)
-            .values(&row)
+            .values((
+                new.id.map(|id| workspaces::id.eq(Bind(id))),
+                values!(workspaces from new => name, slug, tier, settings, created_at),
+                workspaces::updated_at.eq(Bind(new.created_at)),
+            ))
             .on_conflict_do_nothing()
-            .returning(WorkspaceRow::as_returning())
+            .returning(Row::<Workspace>::as_returning())
             .get_result(c)
             .await
             .optional())?;
@@ -158,8 +86,8 @@ impl Tx<'_> {
     }
 
     /// Lets a workspace be found by what it is called now.
-    async fn workspace_made_or_changed(&mut self, row: Option<WorkspaceRow>) -> Result<Option<Workspace>> {
-        let Some(workspace) = row.map(Workspace::try_from).transpose()? else { return Ok(None) };
+    async fn workspace_made_or_changed(&mut self, row: Option<Row<Workspace>>) -> Result<Option<Workspace>> {
+        let Some(Row(workspace)) = row else { return Ok(None) };
         let texts = [workspace.name.as_str(), &workspace.slug];
         self.search_words_set(Searched::Workspaces, workspace.id, workspace.id.0, &texts).await?;
         Ok(Some(workspace))
@@ -167,38 +95,40 @@ impl Tx<'_> {
 
     /// A workspace by its number.
     pub async fn workspace_get(&mut self, id: WorkspaceId) -> Result<Option<Workspace>> {
-        let row = on_conn!(self, |c| workspaces::table
-            .find(id.0)
+        let row: Option<Row<Workspace>> = on_conn!(self, |c| workspaces::table
+            .find(Bind(id))
             .filter(workspaces::deleted_at.is_null())
-            .select(WorkspaceRow::as_select())
+            .select(Row::<Workspace>::as_select())
             .first(c)
             .await
             .optional())?;
-        row.map(Workspace::try_from).transpose()
+        Ok(row.map(|Row(workspace)| workspace))
     }
 
     /// A workspace by its number, held against changes by others until the transaction ends.
     pub async fn workspace_lock(&mut self, id: WorkspaceId) -> Result<Option<Workspace>> {
-        let found = workspaces::table.find(id.0).filter(workspaces::deleted_at.is_null());
+        let found = workspaces::table.find(Bind(id)).filter(workspaces::deleted_at.is_null());
         let row = match &mut self.0 {
             // SQLite's one writer is already alone.
-            Conn::Sqlite(c) => found.select(WorkspaceRow::as_select()).first::<WorkspaceRow>(*c).await,
+            Conn::Sqlite(c) => found.select(Row::<Workspace>::as_select()).first::<Row<Workspace>>(*c).await,
             Conn::Postgres(c) => {
-                found.select(WorkspaceRow::as_select()).for_no_key_update().first::<WorkspaceRow>(*c).await
+                found
+                    .select(Row::<Workspace>::as_select())
+                    .for_no_key_update()
+                    .first::<Row<Workspace>>(*c)
+                    .await
             }
         };
-        row.optional()?.map(Workspace::try_from).transpose()
+        Ok(row.optional()?.map(|Row(workspace)| workspace))
     }
 
     /// The tiers of workspaces, deleted or not.
     pub async fn workspace_tiers(&mut self, ids: &[WorkspaceId]) -> Result<Vec<(WorkspaceId, String)>> {
-        let ids: Vec<i64> = ids.iter().map(|id| id.0).collect();
-        let rows: Vec<(i64, String)> = on_conn!(self, |c| workspaces::table
-            .filter(workspaces::id.eq_any(&ids))
+        Ok(on_conn!(self, |c| workspaces::table
+            .filter(workspaces::id.eq_any(ids.iter().map(Bind)))
             .select((workspaces::id, workspaces::tier))
             .load(c)
-            .await?);
-        Ok(rows.into_iter().map(|(id, tier)| (WorkspaceId(id), tier)).collect())
+            .await?))
     }
 
     /// How many workspaces there are.
@@ -217,28 +147,27 @@ impl Tx<'_> {
         filter: &WorkspaceFilter,
         request: &ListRequest,
     ) -> Result<Page<Workspace>> {
-        let (rows, total, fitting): (Vec<WorkspaceRow>, Option<i64>, Option<u32>) = on_conn!(
+        let (rows, total, fitting): (Vec<Row<Workspace>>, Option<i64>, Option<u32>) = on_conn!(
             self,
             |c, Db| {
                 let select = |settings| {
-                    let times = (workspaces::created_at, workspaces::updated_at);
                     (
                         workspaces::id,
                         workspaces::name,
                         workspaces::slug,
                         workspaces::tier,
                         settings,
-                        times.0,
-                        times.1,
+                        workspaces::created_at,
+                        workspaces::updated_at,
                     )
                 };
-                load_list!(c, request, workspaces.id, WorkspaceRow, large "settings" else "'{}'", select, || {
+                load_list!(c, request, workspaces.id, Row<Workspace>, JsonText, large "settings" else "'{}'", select, || {
                     let mut query = workspaces::table.filter(workspaces::deleted_at.is_null()).into_boxed::<Db>();
                     if let Some(id) = filter.only {
-                        query = query.filter(workspaces::id.eq(id.0));
+                        query = query.filter(workspaces::id.eq(Bind(id)));
                     }
                     if let Some(tier) = &filter.tier {
-                        query = query.filter(workspaces::tier.eq(tier));
+                        query = query.filter(workspaces::tier.eq(Bind(tier)));
                     }
                     if let Some(words) = &request.search {
                         let columns = "workspaces.name || ' ' || workspaces.slug";
@@ -249,8 +178,7 @@ impl Tx<'_> {
                 })
             }
         );
-        let items = rows.into_iter().map(Workspace::try_from).collect::<Result<_>>()?;
-        Ok(list::page(items, (total, fitting), request, |_| None))
+        Ok(list::page(Row::all(rows), (total, fitting), request, |_| None))
     }
 
     /// Changes a workspace; `None` if there is none. A slug that is taken is a [`StorageError::Duplicate`].
@@ -260,18 +188,14 @@ impl Tx<'_> {
         changes: WorkspaceChanges,
         now: Timestamp,
     ) -> Result<Option<Workspace>> {
-        let changes = WorkspaceChangesRow {
-            name: changes.name,
-            slug: changes.slug,
-            tier: changes.tier,
-            settings: changes.settings.as_ref().map(settings_text).transpose()?,
-            updated_at: now.into(),
-        };
         let row = on_conn!(self, |c| diesel::update(
-            workspaces::table.filter(workspaces::id.eq(id.0)).filter(workspaces::deleted_at.is_null())
+            workspaces::table.filter(workspaces::id.eq(Bind(id))).filter(workspaces::deleted_at.is_null())
         )
-        .set(&changes)
-        .returning(WorkspaceRow::as_returning())
+        .set((
+            changes!(workspaces from changes => name, slug, tier, settings),
+            workspaces::updated_at.eq(Bind(now)),
+        ))
+        .returning(Row::<Workspace>::as_returning())
         .get_result(c)
         .await
         .optional())?;
@@ -280,11 +204,10 @@ impl Tx<'_> {
 
     /// Deletes a workspace; whether there was one.
     pub async fn workspace_delete(&mut self, id: WorkspaceId, now: Timestamp) -> Result<bool> {
-        let now = DbTime::from(now);
         let rows = on_conn!(self, |c| diesel::update(
-            workspaces::table.filter(workspaces::id.eq(id.0)).filter(workspaces::deleted_at.is_null())
+            workspaces::table.filter(workspaces::id.eq(Bind(id))).filter(workspaces::deleted_at.is_null())
         )
-        .set((workspaces::deleted_at.eq(now), workspaces::updated_at.eq(now)))
+        .set((workspaces::deleted_at.eq(Bind(Some(now))), workspaces::updated_at.eq(Bind(now))))
         .execute(c)
         .await?);
         self.search_words_delete(Searched::Workspaces, &[id.0]).await?;
@@ -312,7 +235,7 @@ impl Tx<'_> {
         let numbered = format!("{base}-%");
         Ok(on_conn!(self, |c| workspaces::table
             .filter(workspaces::deleted_at.is_null())
-            .filter(workspaces::slug.eq(base).or(workspaces::slug.like(numbered)))
+            .filter(workspaces::slug.eq(Bind(base)).or(workspaces::slug.like(numbered)))
             .select(workspaces::slug)
             .load(c)
             .await?))

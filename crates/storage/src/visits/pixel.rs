@@ -16,7 +16,7 @@ use crate::{
     Result, Tx,
     engine::Conn,
     schema::{pixel_counts, pixel_domains, pixel_events, workspaces},
-    types::{DbTime, Instant, settings_of, to_i64},
+    types::{Bind, Instant, to_i64},
 };
 
 /// Something that happened on a page of a tenant.
@@ -100,7 +100,7 @@ bulk_statement! {
         user_agent: Option<&'a str> => Nullable<Text>,
         network: Option<String> => Nullable<Text>,
         properties: &'a str => Text,
-        created_at: DbTime => Instant,
+        created_at: Timestamp => Instant,
     }
 }
 
@@ -123,7 +123,7 @@ bulk_statement_for_sqlite! {
 
 impl<'a> InsertEvents<'a> {
     fn new(new: &[&'a NewPixelEvent]) -> Self {
-        let mut insert = Self::default();
+        let mut insert = Self::empty();
         for one in new {
             insert.workspace_id.push(one.workspace_id.0);
             insert.environment.push(one.environment.as_str());
@@ -133,7 +133,7 @@ impl<'a> InsertEvents<'a> {
             insert.user_agent.push(one.visit.user_agent.as_deref());
             insert.network.push(one.visit.network.map(|network| network.to_string()));
             insert.properties.push(one.visit.properties.as_str());
-            insert.created_at.push(one.created_at.into());
+            insert.created_at.push(one.created_at);
         }
         insert
     }
@@ -211,7 +211,7 @@ impl Tx<'_> {
             }
             Conn::Postgres(c) => {
                 InsertEvents::new(new).execute(*c).await?;
-                let mut add = AddCounts::default();
+                let mut add = AddCounts::empty();
                 for ((workspace, environment, dimension, slot, event, value), count) in counts {
                     add.workspace_id.push(workspace);
                     add.environment.push(environment);
@@ -257,24 +257,22 @@ impl Tx<'_> {
 
     /// Whose a domain is, of which these are the names by which it can be owned, the most specific first.
     pub async fn pixel_owner(&mut self, names: &[String]) -> Result<Option<PixelOwner>> {
-        let rows: Vec<(String, i64, String, String)> = on_conn!(self, |c| pixel_domains::table
+        let rows: Vec<(String, WorkspaceId, String, JsonObject)> = on_conn!(self, |c| pixel_domains::table
             .inner_join(workspaces::table)
-            .filter(pixel_domains::domain.eq_any(names))
+            .filter(pixel_domains::domain.eq_any(names.iter().map(Bind)))
             .filter(workspaces::deleted_at.is_null())
             .select((pixel_domains::domain, workspaces::id, workspaces::tier, workspaces::settings))
             .load(c)
             .await?);
         let place = |domain: &String| names.iter().position(|name| name == domain);
         let owner = rows.into_iter().min_by_key(|(domain, ..)| place(domain));
-        let owner = owner.map(|(domain, id, tier, settings)| {
-            Ok(PixelOwner {
-                domain,
-                workspace_id: WorkspaceId(id),
-                tier,
-                settings: settings_of(id, &settings)?,
-            })
+        let owner = owner.map(|(domain, workspace_id, tier, settings)| PixelOwner {
+            domain,
+            workspace_id,
+            tier,
+            settings,
         });
-        owner.transpose()
+        Ok(owner)
     }
 
     /// Gives a workspace these domains and takes all others from it; those of them that are another's, if there are any, and then
@@ -285,7 +283,7 @@ impl Tx<'_> {
         domains: &[String],
     ) -> Result<Vec<String>> {
         on_conn!(self, |c| {
-            diesel::delete(pixel_domains::table.filter(pixel_domains::workspace_id.eq(workspace.0)))
+            diesel::delete(pixel_domains::table.filter(pixel_domains::workspace_id.eq(Bind(workspace))))
                 .execute(c)
                 .await?;
         });
@@ -295,7 +293,7 @@ impl Tx<'_> {
         domains.sort_unstable();
         for domain in &domains {
             let rows = on_conn!(self, |c| diesel::insert_into(pixel_domains::table)
-                .values((pixel_domains::domain.eq(domain), pixel_domains::workspace_id.eq(workspace.0)))
+                .values((pixel_domains::domain.eq(domain), pixel_domains::workspace_id.eq(Bind(workspace))))
                 .on_conflict_do_nothing()
                 .execute(c)
                 .await?);
@@ -310,7 +308,7 @@ impl Tx<'_> {
     pub async fn pixel_event_delete_before(&mut self, before: Timestamp, limit: u32) -> Result<usize> {
         Ok(on_conn!(self, |c| {
             let old: Vec<i64> = pixel_events::table
-                .filter(pixel_events::created_at.lt(DbTime::from(before)))
+                .filter(pixel_events::created_at.lt(Bind(before)))
                 .order(pixel_events::created_at)
                 .limit(limit.into())
                 .select(pixel_events::id)
@@ -319,7 +317,9 @@ impl Tx<'_> {
             if old.is_empty() {
                 return Ok(0);
             }
-            diesel::delete(pixel_events::table.filter(pixel_events::id.eq_any(&old))).execute(c).await?
+            diesel::delete(pixel_events::table.filter(pixel_events::id.eq_any(old.iter().map(Bind))))
+                .execute(c)
+                .await?
         }))
     }
 }

@@ -1,19 +1,16 @@
 //! What was found on pages, each thing by itself.
 
-use diesel::{
-    ExpressionMethods, Insertable, QueryDsl, Queryable,
-    sql_types::{BigInt, Text},
-};
+use diesel::{ExpressionMethods, QueryDsl, Queryable, sql_types::Text};
 use diesel_async::RunQueryDsl;
 use gatepost_kernel::{Environment, Json, Page, SeoIssueId, SeoReportId, Timestamp, WorkspaceId};
 use gatepost_seo::Severity;
 
 use crate::{
-    NewSeoReport, Result, StorageError, Tx,
+    NewSeoReport, Result, Tx,
     engine::Conn,
     list::{self, ListRequest, SortKey, load_list, narrow},
     schema::seo_issues,
-    types::{DbTime, Instant},
+    types::{Bind, Count, Id, Instant, JsonText, Word, values},
 };
 
 /// What issues can be sorted by.
@@ -26,7 +23,7 @@ pub const SEO_ISSUE_SORTS: &[SortKey] = &[
 ];
 
 /// An issue that was kept.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Queryable)]
 pub struct SeoIssue {
     /// Numeric id of the issue.
     pub id: SeoIssueId,
@@ -61,64 +58,22 @@ pub struct SeoIssueFilter {
     pub severity: Option<Severity>,
 }
 
-#[derive(Insertable)]
-#[diesel(table_name = seo_issues)]
-struct NewIssueRow<'a> {
-    workspace_id: i64,
-    environment: &'a str,
-    report_id: i64,
-    url: &'a str,
-    issue_type: &'a str,
-    severity: i64,
-    details: &'a str,
-    created_at: DbTime,
-}
-
-#[derive(Queryable)]
-struct IssueRow {
-    id: i64,
-    report_id: i64,
-    url: String,
-    issue_type: String,
-    severity: i64,
-    details: String,
-    created_at: DbTime,
-}
-
-impl TryFrom<IssueRow> for SeoIssue {
-    type Error = StorageError;
-
-    fn try_from(row: IssueRow) -> Result<Self> {
-        let id = row.id;
-        let corrupt = |what: &str| StorageError::corrupt(format!("{what} of SEO issue {id}"));
-        Ok(Self {
-            id: SeoIssueId(row.id),
-            report_id: SeoReportId(row.report_id),
-            severity: Severity::of_rank(row.severity).ok_or_else(|| corrupt("severity"))?,
-            url: row.url,
-            issue_type: row.issue_type,
-            details: Json::from_text(row.details).map_err(|_| corrupt("details"))?,
-            created_at: row.created_at.into(),
-        })
-    }
-}
-
 bulk_statement! {
     /// The issues of a report.
     InsertIssues returning () =
     given {
         "INSERT INTO seo_issues (workspace_id, environment, report_id, url, created_at, issue_type, severity, details) SELECT "
-            workspace_id: i64 => BigInt,
-        ", " environment: &'a str => Text,
-        ", " report_id: i64 => BigInt,
+            workspace_id: WorkspaceId => Id,
+        ", " environment: Environment => Word,
+        ", " report_id: SeoReportId => Id,
         ", " url: &'a str => Text,
-        ", " created_at: DbTime => Instant,
+        ", " created_at: Timestamp => Instant,
     }
     ", i.* FROM" unnest "i"
     {
         issue_type: &'a str => Text,
-        severity: i64 => BigInt,
-        details: &'a str => Text,
+        severity: Severity => Count,
+        details: &'a Json => JsonText,
     }
 }
 
@@ -128,29 +83,24 @@ impl Tx<'_> {
         match &mut self.0 {
             Conn::Sqlite(c) => {
                 for issue in &new.issues {
-                    let row = NewIssueRow {
-                        workspace_id: new.workspace_id.0,
-                        environment: new.environment.as_str(),
-                        report_id: report.0,
-                        url: &new.url,
-                        issue_type: &issue.issue_type,
-                        severity: issue.severity.rank(),
-                        details: issue.details.as_str(),
-                        created_at: new.created_at.into(),
-                    };
-                    diesel::insert_into(seo_issues::table).values(&row).execute(*c).await?;
+                    let row = (
+                        values!(seo_issues from new => workspace_id, environment, url, created_at),
+                        values!(seo_issues from issue => issue_type, severity, details),
+                        seo_issues::report_id.eq(Bind(report)),
+                    );
+                    diesel::insert_into(seo_issues::table).values(row).execute(*c).await?;
                 }
             }
             Conn::Postgres(c) if !new.issues.is_empty() => {
                 let insert = InsertIssues {
-                    workspace_id: new.workspace_id.0,
-                    environment: new.environment.as_str(),
-                    report_id: report.0,
+                    workspace_id: new.workspace_id,
+                    environment: new.environment,
+                    report_id: report,
                     url: &new.url,
-                    created_at: new.created_at.into(),
+                    created_at: new.created_at,
                     issue_type: new.issues.iter().map(|issue| issue.issue_type.as_str()).collect(),
-                    severity: new.issues.iter().map(|issue| issue.severity.rank()).collect(),
-                    details: new.issues.iter().map(|issue| issue.details.as_str()).collect(),
+                    severity: new.issues.iter().map(|issue| issue.severity).collect(),
+                    details: new.issues.iter().map(|issue| &issue.details).collect(),
                 };
                 insert.execute(*c).await?;
             }
@@ -165,41 +115,39 @@ impl Tx<'_> {
         filter: &SeoIssueFilter,
         request: &ListRequest,
     ) -> Result<Page<SeoIssue>> {
-        let (rows, total, fitting): (Vec<IssueRow>, Option<i64>, Option<u32>) = on_conn!(self, |c, Db| {
+        let (rows, total, fitting): (Vec<SeoIssue>, Option<i64>, Option<u32>) = on_conn!(self, |c, Db| {
             let select = |details| {
-                let kind = (seo_issues::url, seo_issues::issue_type, seo_issues::severity);
                 (
                     seo_issues::id,
                     seo_issues::report_id,
-                    kind.0,
-                    kind.1,
-                    kind.2,
+                    seo_issues::url,
+                    seo_issues::issue_type,
+                    seo_issues::severity,
                     details,
                     seo_issues::created_at,
                 )
             };
-            load_list!(c, request, seo_issues.id, IssueRow, large "details" else "'{}'", select, || {
+            load_list!(c, request, seo_issues.id, SeoIssue, JsonText, large "details" else "'{}'", select, || {
                 let mut query = seo_issues::table
-                    .filter(seo_issues::workspace_id.eq(filter.workspace_id.0))
-                    .filter(seo_issues::environment.eq(filter.environment.as_str()))
+                    .filter(seo_issues::workspace_id.eq(Bind(filter.workspace_id)))
+                    .filter(seo_issues::environment.eq(Bind(filter.environment)))
                     .into_boxed::<Db>();
                 if let Some(report) = filter.report_id {
-                    query = query.filter(seo_issues::report_id.eq(report.0));
+                    query = query.filter(seo_issues::report_id.eq(Bind(report)));
                 }
                 if let Some(url) = &filter.url {
-                    query = query.filter(seo_issues::url.eq(url));
+                    query = query.filter(seo_issues::url.eq(Bind(url)));
                 }
                 if let Some(issue_type) = &filter.issue_type {
-                    query = query.filter(seo_issues::issue_type.eq(issue_type));
+                    query = query.filter(seo_issues::issue_type.eq(Bind(issue_type)));
                 }
                 if let Some(severity) = filter.severity {
-                    query = query.filter(seo_issues::severity.eq(severity.rank()));
+                    query = query.filter(seo_issues::severity.eq(Bind(severity)));
                 }
                 narrow!(query, request, seo_issues::created_at);
                 query
             })
         });
-        let items = rows.into_iter().map(SeoIssue::try_from).collect::<Result<_>>()?;
-        Ok(list::page(items, (total, fitting), request, |_| None))
+        Ok(list::page(rows, (total, fitting), request, |_| None))
     }
 }

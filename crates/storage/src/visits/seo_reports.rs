@@ -9,11 +9,11 @@ use gatepost_kernel::{Environment, Owner, Page, Position, SeoReportId, Timestamp
 use gatepost_seo::{Issue, IssueCounts, Scores};
 
 use crate::{
-    Result, StorageError, Tx,
+    Result, Tx,
     engine::Conn,
     list::{self, ListRequest, SortKey, load_list, narrow},
     schema::{seo_issues, seo_reports},
-    types::{DbTime, to_u32},
+    types::{Bind, values},
 };
 
 /// What reports can be sorted by.
@@ -51,62 +51,49 @@ pub struct SeoReport {
     pub created_at: Timestamp,
 }
 
-#[derive(Insertable)]
-#[diesel(table_name = seo_reports)]
-struct NewReportRow<'a> {
-    workspace_id: i64,
-    environment: &'a str,
-    url: &'a str,
-    performance: Option<i64>,
-    accessibility: Option<i64>,
-    best_practices: Option<i64>,
-    seo: Option<i64>,
-    errors: i64,
-    warnings: i64,
-    infos: i64,
-    created_at: DbTime,
+/// What is said of a page, beside whose it is.
+#[derive(Insertable, Queryable, Selectable)]
+#[diesel(table_name = seo_reports, treat_none_as_default_value = false)]
+struct ReportRow {
+    url: String,
+    performance: Bind<Option<u8>>,
+    accessibility: Bind<Option<u8>>,
+    best_practices: Bind<Option<u8>>,
+    seo: Bind<Option<u8>>,
+    errors: Bind<u32>,
+    warnings: Bind<u32>,
+    infos: Bind<u32>,
+    created_at: Bind<Timestamp>,
 }
 
+/// The same with its id.
 #[derive(Queryable, Selectable)]
 #[diesel(table_name = seo_reports)]
-struct ReportRow {
-    id: i64,
-    url: String,
-    performance: Option<i64>,
-    accessibility: Option<i64>,
-    best_practices: Option<i64>,
-    seo: Option<i64>,
-    errors: i64,
-    warnings: i64,
-    infos: i64,
-    created_at: DbTime,
+struct KeptReport {
+    id: SeoReportId,
+    #[diesel(embed)]
+    row: ReportRow,
 }
 
-impl TryFrom<ReportRow> for SeoReport {
-    type Error = StorageError;
+impl From<&NewSeoReport> for ReportRow {
+    fn from(new: &NewSeoReport) -> Self {
+        let [performance, accessibility, best_practices, seo] = new.scores.0.map(Bind);
+        let IssueCounts { error, warning, info } = IssueCounts::of(&new.issues);
+        let [errors, warnings, infos] = [error, warning, info].map(Bind);
+        let (url, created_at) = (new.url.clone(), Bind(new.created_at));
+        Self { url, performance, accessibility, best_practices, seo, errors, warnings, infos, created_at }
+    }
+}
 
-    fn try_from(row: ReportRow) -> Result<Self> {
-        let id = row.id;
-        let score = |score: Option<i64>| {
-            let score = score.map(u8::try_from).transpose();
-            score.map_err(|_| StorageError::corrupt(format!("a score of SEO report {id}")))
-        };
-        Ok(Self {
-            id: SeoReportId(row.id),
-            scores: Scores([
-                score(row.performance)?,
-                score(row.accessibility)?,
-                score(row.best_practices)?,
-                score(row.seo)?,
-            ]),
-            issues: IssueCounts {
-                error: to_u32(row.errors),
-                warning: to_u32(row.warnings),
-                info: to_u32(row.infos),
-            },
+impl From<KeptReport> for SeoReport {
+    fn from(KeptReport { id, row }: KeptReport) -> Self {
+        Self {
+            id,
             url: row.url,
-            created_at: row.created_at.into(),
-        })
+            scores: Scores([row.performance.0, row.accessibility.0, row.best_practices.0, row.seo.0]),
+            issues: IssueCounts { error: row.errors.0, warning: row.warnings.0, info: row.infos.0 },
+            created_at: row.created_at.0,
+        }
     }
 }
 
@@ -127,42 +114,26 @@ impl Tx<'_> {
     /// The last report on a page.
     pub async fn seo_report_last(&mut self, owner: Owner, url: &str) -> Result<Option<SeoReport>> {
         let Owner { workspace_id: workspace, environment } = owner;
-        let row: Option<ReportRow> = on_conn!(self, |c| seo_reports::table
-            .filter(seo_reports::workspace_id.eq(workspace.0))
-            .filter(seo_reports::environment.eq(environment.as_str()))
-            .filter(seo_reports::url.eq(url))
+        let row: Option<KeptReport> = on_conn!(self, |c| seo_reports::table
+            .filter(seo_reports::workspace_id.eq(Bind(workspace)))
+            .filter(seo_reports::environment.eq(Bind(environment)))
+            .filter(seo_reports::url.eq(Bind(url)))
             .order((seo_reports::created_at.desc(), seo_reports::id.desc()))
-            .select(ReportRow::as_select())
+            .select(KeptReport::as_select())
             .first(c)
             .await
             .optional())?;
-        row.map(SeoReport::try_from).transpose()
+        Ok(row.map(Into::into))
     }
 
     /// Keeps a report with its issues.
     pub async fn seo_report_insert(&mut self, new: &NewSeoReport) -> Result<SeoReport> {
-        let counts = IssueCounts::of(&new.issues);
-        let [performance, accessibility, best_practices, seo] =
-            new.scores.0.map(|score| score.map(i64::from));
-        let row = NewReportRow {
-            workspace_id: new.workspace_id.0,
-            environment: new.environment.as_str(),
-            url: &new.url,
-            performance,
-            accessibility,
-            best_practices,
-            seo,
-            errors: counts.error.into(),
-            warnings: counts.warning.into(),
-            infos: counts.info.into(),
-            created_at: new.created_at.into(),
-        };
-        let row: ReportRow = on_conn!(self, |c| diesel::insert_into(seo_reports::table)
-            .values(&row)
-            .returning(ReportRow::as_returning())
+        let row: KeptReport = on_conn!(self, |c| diesel::insert_into(seo_reports::table)
+            .values((values!(seo_reports from new => workspace_id, environment), ReportRow::from(new)))
+            .returning(KeptReport::as_returning())
             .get_result(c)
             .await?);
-        let report = SeoReport::try_from(row)?;
+        let report = SeoReport::from(row);
         self.seo_issue_insert(new, report.id).await?;
         Ok(report)
     }
@@ -175,20 +146,20 @@ impl Tx<'_> {
         request: &ListRequest,
     ) -> Result<Page<SeoReport>> {
         let Owner { workspace_id: workspace, environment } = owner;
-        let (rows, total, fitting): (Vec<ReportRow>, Option<i64>, Option<u32>) = on_conn!(self, |c, Db| {
-            load_list!(c, request, seo_reports.id, ReportRow, || {
+        let (rows, total, fitting): (Vec<KeptReport>, Option<i64>, Option<u32>) = on_conn!(self, |c, Db| {
+            load_list!(c, request, seo_reports.id, KeptReport, || {
                 let mut query = seo_reports::table
-                    .filter(seo_reports::workspace_id.eq(workspace.0))
-                    .filter(seo_reports::environment.eq(environment.as_str()))
+                    .filter(seo_reports::workspace_id.eq(Bind(workspace)))
+                    .filter(seo_reports::environment.eq(Bind(environment)))
                     .into_boxed::<Db>();
                 if let Some(url) = url {
-                    query = query.filter(seo_reports::url.eq(url));
+                    query = query.filter(seo_reports::url.eq(Bind(url)));
                 }
                 narrow!(query, request, seo_reports::created_at, log seo_reports::id);
                 query
             })
         });
-        let items = rows.into_iter().map(SeoReport::try_from).collect::<Result<_>>()?;
+        let items = rows.into_iter().map(Into::into).collect();
         let position = |row: &SeoReport| Some(Position { at: row.created_at, id: row.id.0 });
         Ok(list::page(items, (total, fitting), request, position))
     }
@@ -196,10 +167,9 @@ impl Tx<'_> {
     /// Deletes reports from before `before`, and their issues first, at most `limit` of each; how many of
     /// the one that there were more of.
     pub async fn seo_report_delete_before(&mut self, before: Timestamp, limit: u32) -> Result<usize> {
-        let before = DbTime::from(before);
         Ok(on_conn!(self, |c| {
             let issues: Vec<i64> = seo_issues::table
-                .filter(seo_issues::created_at.lt(before))
+                .filter(seo_issues::created_at.lt(Bind(before)))
                 .order(seo_issues::created_at)
                 .limit(limit.into())
                 .select(seo_issues::id)
@@ -208,7 +178,7 @@ impl Tx<'_> {
             let issues = match issues.is_empty() {
                 true => 0,
                 false => {
-                    diesel::delete(seo_issues::table.filter(seo_issues::id.eq_any(&issues)))
+                    diesel::delete(seo_issues::table.filter(seo_issues::id.eq_any(issues.iter().map(Bind))))
                         .execute(c)
                         .await?
                 }
@@ -217,7 +187,7 @@ impl Tx<'_> {
                 return Ok(issues);
             }
             let reports: Vec<i64> = seo_reports::table
-                .filter(seo_reports::created_at.lt(before))
+                .filter(seo_reports::created_at.lt(Bind(before)))
                 .order(seo_reports::created_at)
                 .limit(limit.into())
                 .select(seo_reports::id)
@@ -226,9 +196,10 @@ impl Tx<'_> {
             if reports.is_empty() {
                 return Ok(issues);
             }
-            let reports = diesel::delete(seo_reports::table.filter(seo_reports::id.eq_any(&reports)))
-                .execute(c)
-                .await?;
+            let reports =
+                diesel::delete(seo_reports::table.filter(seo_reports::id.eq_any(reports.iter().map(Bind))))
+                    .execute(c)
+                    .await?;
             issues.max(reports)
         }))
     }

@@ -1,13 +1,10 @@
 //! Where tenants want to hear of their events. A deleted endpoint keeps its row, for its deliveries' sake, but is not
 //! found by any query for people.
 
-use diesel::{
-    AsChangeset, BoolExpressionMethods, ExpressionMethods, Insertable, OptionalExtension, QueryDsl,
-    Queryable, Selectable, SelectableHelper,
-};
+use diesel::{BoolExpressionMethods, ExpressionMethods, OptionalExtension, QueryDsl, SelectableHelper};
 use diesel_async::RunQueryDsl;
-use gatepost_kernel::{Environment, Owner, Page, Secret, Timestamp, WebhookEndpointId, WorkspaceId};
-use serde_json::{Map, Value, json};
+use gatepost_kernel::{ClaimId, Environment, Owner, Page, Secret, Timestamp, WebhookEndpointId, WorkspaceId};
+use gatepost_webhooks::{DeliveryStatus, PreviousSecret, WebhookEndpoint};
 
 use crate::{
     Result, StorageError, Tx,
@@ -15,7 +12,7 @@ use crate::{
     list::{self, HoldsWords, ListRequest, SortKey, load_list, narrow},
     schema::{webhook_deliveries, webhook_endpoints},
     search_words::Searched,
-    types::{DbJson, DbTime},
+    types::{Bind, Row, changes, rows, values},
 };
 
 /// What endpoints can be sorted by.
@@ -27,56 +24,12 @@ pub const WEBHOOK_SORTS: &[SortKey] = &[
     SortKey::nullable("last_delivery_at", "webhook_endpoints.last_delivery_at"),
 ];
 
-/// A secret that signs beside the newest until a rotation's grace is over; as it is stored, perhaps sealed.
-#[derive(Debug, Clone)]
-pub struct PreviousSecret {
-    /// The stored form.
-    pub sealed: Secret,
-    /// When a newer one took its place; none if that was not noted yet.
-    pub replaced_at: Option<Timestamp>,
-    /// Until when.
-    pub until: Timestamp,
-}
-
-/// An endpoint.
-#[derive(Debug, Clone)]
-pub struct WebhookEndpoint {
-    /// Numeric id of the endpoint.
-    pub id: WebhookEndpointId,
-    /// The tenant.
-    pub workspace_id: WorkspaceId,
-    /// Environment: `live` or `test`.
-    pub environment: Environment,
-    /// Where its deliveries go.
-    pub url: String,
-    /// A label for people.
-    pub description: Option<String>,
-    /// What it wants to hear.
-    pub events: Vec<String>,
-    /// Headers of the tenant's own, sealed as one; empty without any.
-    pub sealed_headers: Secret,
-    /// The newest secret as it is stored.
-    pub sealed_secret: Secret,
-    /// Those that still sign beside it.
-    pub previous_secrets: Vec<PreviousSecret>,
-    /// Whether deliveries go there.
-    pub is_active: bool,
-    /// Why they do not, if the server decided it.
-    pub disabled_reason: Option<String>,
-    /// Deliveries that were received.
-    pub success_count: u64,
-    /// Attempts that failed.
-    pub failure_count: u64,
-    /// Attempts that failed since the last that did not.
-    pub consecutive_failures: u64,
-    /// When a delivery was last received.
-    pub last_delivery_at: Option<Timestamp>,
-    /// When it was made.
-    pub created_at: Timestamp,
-    /// When it was last changed.
-    pub updated_at: Timestamp,
-    /// When it was deleted.
-    pub deleted_at: Option<Timestamp>,
+rows! {
+    WebhookEndpoint: webhook_endpoints {
+        id, workspace_id, environment, url, description, events, headers as sealed_headers, secret as sealed_secret,
+        previous_secrets, is_active, disabled_reason, success_count, failure_count, consecutive_failures,
+        last_delivery_at, created_at, updated_at, deleted_at,
+    }
 }
 
 /// An endpoint to be made. Its secret and headers are set by an update in the same transaction: they are sealed for its id.
@@ -113,159 +66,33 @@ pub struct WebhookEndpointChanges {
     pub is_active: Option<(bool, Option<String>)>,
 }
 
-#[derive(Queryable, Selectable)]
-#[diesel(table_name = webhook_endpoints)]
-pub(crate) struct EndpointRow {
-    id: i64,
-    workspace_id: i64,
-    environment: String,
-    url: String,
-    description: Option<String>,
-    events: DbJson,
-    headers: DbJson,
-    secret: String,
-    previous_secrets: DbJson,
-    is_active: bool,
-    disabled_reason: Option<String>,
-    success_count: i64,
-    failure_count: i64,
-    consecutive_failures: i64,
-    last_delivery_at: Option<DbTime>,
-    created_at: DbTime,
-    updated_at: DbTime,
-    deleted_at: Option<DbTime>,
-}
-
-impl TryFrom<EndpointRow> for WebhookEndpoint {
-    type Error = StorageError;
-
-    fn try_from(row: EndpointRow) -> Result<Self> {
-        let corrupt = |what: &str| StorageError::corrupt(format!("{what} of webhook endpoint {}", row.id));
-        let stored = |text: &str| Secret::new(text.to_owned());
-        let texts = |value: &Value| -> Option<Vec<String>> {
-            value.as_array()?.iter().map(|text| text.as_str().map(str::to_owned)).collect()
-        };
-        let previous = |value: &Value| -> Option<Vec<PreviousSecret>> {
-            let secret = |item: &Value| {
-                let (sealed, until) = (item["secret"].as_str()?.to_owned(), item["until"].as_i64()?);
-                Some(PreviousSecret {
-                    sealed: Secret::new(sealed),
-                    replaced_at: item["replaced"].as_i64().map(Timestamp::from_micros),
-                    until: Timestamp::from_micros(until),
-                })
-            };
-            value.as_array()?.iter().map(secret).collect()
-        };
-        Ok(Self {
-            id: WebhookEndpointId(row.id),
-            workspace_id: WorkspaceId(row.workspace_id),
-            environment: row.environment.parse().map_err(|_| corrupt("environment"))?,
-            events: texts(&row.events.0).ok_or_else(|| corrupt("events"))?,
-            sealed_headers: row.headers.0.as_str().map(stored).ok_or_else(|| corrupt("headers"))?,
-            previous_secrets: previous(&row.previous_secrets.0).ok_or_else(|| corrupt("previous_secrets"))?,
-            url: row.url,
-            description: row.description,
-            sealed_secret: Secret::new(row.secret),
-            is_active: row.is_active,
-            disabled_reason: row.disabled_reason,
-            success_count: row.success_count.unsigned_abs(),
-            failure_count: row.failure_count.unsigned_abs(),
-            consecutive_failures: row.consecutive_failures.unsigned_abs(),
-            last_delivery_at: row.last_delivery_at.map(Into::into),
-            created_at: row.created_at.into(),
-            updated_at: row.updated_at.into(),
-            deleted_at: row.deleted_at.map(Into::into),
-        })
-    }
-}
-
-fn readable(row: EndpointRow) -> Option<WebhookEndpoint> {
-    match row.try_into() {
-        Ok(endpoint) => Some(endpoint),
-        Err(error) => {
-            tracing::error!(error = %gatepost_kernel::chain(&error), "a webhook endpoint is skipped");
-            None
-        }
-    }
-}
-
-fn texts_json(texts: &[String]) -> DbJson {
-    DbJson(texts.iter().cloned().map(Value::from).collect())
-}
-
-fn previous_json(secrets: &[PreviousSecret]) -> DbJson {
-    let object = |secret: &PreviousSecret| {
-        let mut members = Map::new();
-        members.insert("secret".to_owned(), json!(secret.sealed.expose()));
-        if let Some(at) = secret.replaced_at {
-            members.insert("replaced".to_owned(), json!(at.as_micros()));
-        }
-        members.insert("until".to_owned(), json!(secret.until.as_micros()));
-        Value::Object(members)
-    };
-    DbJson(secrets.iter().map(object).collect())
-}
-
-#[derive(Insertable)]
-#[diesel(table_name = webhook_endpoints)]
-struct NewEndpointRow<'a> {
-    workspace_id: i64,
-    environment: &'a str,
-    url: &'a str,
-    description: Option<&'a str>,
-    events: DbJson,
-    headers: DbJson,
-    secret: &'a str,
-    previous_secrets: DbJson,
-    is_active: bool,
-    success_count: i64,
-    failure_count: i64,
-    consecutive_failures: i64,
-    created_at: DbTime,
-    updated_at: DbTime,
-}
-
-#[derive(AsChangeset)]
-#[diesel(table_name = webhook_endpoints)]
-struct EndpointChangesRow {
-    url: Option<String>,
-    description: Option<Option<String>>,
-    events: Option<DbJson>,
-    headers: Option<DbJson>,
-    secret: Option<String>,
-    previous_secrets: Option<DbJson>,
-    is_active: Option<bool>,
-    disabled_reason: Option<Option<String>>,
-    consecutive_failures: Option<i64>,
-    updated_at: DbTime,
+/// What an endpoint without secrets has in their place.
+fn no_secrets() -> (Secret, Secret, Vec<PreviousSecret>) {
+    (Secret::new(String::new()), Secret::new(String::new()), Vec::new())
 }
 
 impl Tx<'_> {
     /// Makes an endpoint.
     pub async fn webhook_endpoint_insert(&mut self, new: &NewWebhookEndpoint) -> Result<WebhookEndpoint> {
-        let created_at = DbTime::from(new.created_at);
-        let row = NewEndpointRow {
-            workspace_id: new.workspace_id.0,
-            environment: new.environment.as_str(),
-            url: &new.url,
-            description: new.description.as_deref(),
-            events: texts_json(&new.events),
-            headers: DbJson(Value::from("")),
-            secret: "",
-            previous_secrets: DbJson(Value::Array(Vec::new())),
-            is_active: true,
-            success_count: 0,
-            failure_count: 0,
-            consecutive_failures: 0,
-            created_at,
-            updated_at: created_at,
-        };
-        let row: EndpointRow = on_conn!(self, |c| diesel::insert_into(webhook_endpoints::table)
-            .values(&row)
-            .returning(EndpointRow::as_returning())
+        let (secret, headers, previous_secrets) = no_secrets();
+        let Row(endpoint): Row<WebhookEndpoint> = on_conn!(self, |c| {
+            diesel::insert_into(webhook_endpoints::table)
+            .values((
+                values!(webhook_endpoints from new => workspace_id, environment, url, description, events, created_at),
+                webhook_endpoints::secret.eq(Bind(&secret)),
+                webhook_endpoints::headers.eq(Bind(&headers)),
+                webhook_endpoints::previous_secrets.eq(Bind(&previous_secrets)),
+                webhook_endpoints::is_active.eq(true),
+                webhook_endpoints::success_count.eq(Bind(0_u64)),
+                webhook_endpoints::failure_count.eq(Bind(0_u64)),
+                webhook_endpoints::consecutive_failures.eq(Bind(0_u64)),
+                webhook_endpoints::updated_at.eq(Bind(new.created_at)),
+            ))
+            .returning(Row::<WebhookEndpoint>::as_returning())
             .get_result(c)
-            .await?);
-        self.webhook_endpoint_found_by(row.try_into()?).await
+            .await?
+        });
+        self.webhook_endpoint_found_by(endpoint).await
     }
 
     /// Lets an endpoint be found by what is said of it now.
@@ -283,16 +110,16 @@ impl Tx<'_> {
         id: WebhookEndpointId,
     ) -> Result<Option<WebhookEndpoint>> {
         let Owner { workspace_id: workspace, environment } = owner;
-        let row: Option<EndpointRow> = on_conn!(self, |c| webhook_endpoints::table
-            .find(id.0)
-            .filter(webhook_endpoints::workspace_id.eq(workspace.0))
-            .filter(webhook_endpoints::environment.eq(environment.as_str()))
+        let row: Option<Row<WebhookEndpoint>> = on_conn!(self, |c| webhook_endpoints::table
+            .find(Bind(id))
+            .filter(webhook_endpoints::workspace_id.eq(Bind(workspace)))
+            .filter(webhook_endpoints::environment.eq(Bind(environment)))
             .filter(webhook_endpoints::deleted_at.is_null())
-            .select(EndpointRow::as_select())
+            .select(Row::<WebhookEndpoint>::as_select())
             .first(c)
             .await
             .optional())?;
-        row.map(TryInto::try_into).transpose()
+        Ok(row.map(|Row(endpoint)| endpoint))
     }
 
     /// The same, held against changes by others until the transaction ends.
@@ -304,9 +131,9 @@ impl Tx<'_> {
         let workspace = owner.workspace_id;
         if let Conn::Postgres(c) = &mut self.0 {
             // SQLite's one writer is already alone.
-            let locked: Option<i64> = webhook_endpoints::table
-                .find(id.0)
-                .filter(webhook_endpoints::workspace_id.eq(workspace.0))
+            let locked: Option<WebhookEndpointId> = webhook_endpoints::table
+                .find(Bind(id))
+                .filter(webhook_endpoints::workspace_id.eq(Bind(workspace)))
                 .select(webhook_endpoints::id)
                 .for_no_key_update()
                 .first(*c)
@@ -319,19 +146,42 @@ impl Tx<'_> {
         self.webhook_endpoint_get(owner, id).await
     }
 
-    /// Endpoints by their numbers, deleted or not, for whoever delivers. A row that cannot be read is left out and told to the
-    /// log: it must not keep the others waiting.
+    /// Endpoints by their ids, deleted or not, for whoever delivers. A row that cannot be read is left out and told to the log: it must
+    /// not keep the others waiting.
     pub async fn webhook_endpoint_targets(
         &mut self,
         ids: &[WebhookEndpointId],
     ) -> Result<Vec<WebhookEndpoint>> {
-        let ids: Vec<i64> = ids.iter().map(|id| id.0).collect();
-        let rows: Vec<EndpointRow> = on_conn!(self, |c| webhook_endpoints::table
-            .filter(webhook_endpoints::id.eq_any(&ids))
-            .select(EndpointRow::as_select())
+        match self.webhook_endpoints_by_id(ids).await {
+            Err(StorageError::Corrupt(_)) => self.webhook_endpoint_readable(ids).await,
+            found => found,
+        }
+    }
+
+    async fn webhook_endpoints_by_id(&mut self, ids: &[WebhookEndpointId]) -> Result<Vec<WebhookEndpoint>> {
+        let rows: Vec<Row<WebhookEndpoint>> = on_conn!(self, |c| webhook_endpoints::table
+            .filter(webhook_endpoints::id.eq_any(ids.iter().map(Bind)))
+            .order(webhook_endpoints::id)
+            .select(Row::<WebhookEndpoint>::as_select())
             .load(c)
             .await?);
-        Ok(rows.into_iter().filter_map(readable).collect())
+        Ok(Row::all(rows))
+    }
+
+    /// Those of some endpoints whose rows can be read.
+    async fn webhook_endpoint_readable(&mut self, ids: &[WebhookEndpointId]) -> Result<Vec<WebhookEndpoint>> {
+        let mut readable = Vec::new();
+        for id in ids {
+            match self.webhook_endpoints_by_id(&[*id]).await {
+                Ok(endpoint) => readable.extend(endpoint),
+                Err(StorageError::Corrupt(cause)) => {
+                    let error = gatepost_kernel::chain(&cause);
+                    tracing::error!(endpoint = id.0, %error, "a webhook endpoint is skipped");
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(readable)
     }
 
     /// Endpoints of all workspaces that are not deleted, by number from behind `after`, at most `limit`; held against changes by
@@ -343,35 +193,44 @@ impl Tx<'_> {
         lock: bool,
     ) -> Result<Vec<WebhookEndpoint>> {
         let wanted = webhook_endpoints::table
-            .filter(webhook_endpoints::id.gt(after.0))
+            .filter(webhook_endpoints::id.gt(Bind(after)))
             .filter(webhook_endpoints::deleted_at.is_null())
             .order(webhook_endpoints::id)
             .limit(limit.into());
-        let rows: Vec<EndpointRow> = match &mut self.0 {
+        let rows: Vec<Row<WebhookEndpoint>> = match &mut self.0 {
             // SQLite's one writer is already alone.
-            Conn::Sqlite(c) => wanted.select(EndpointRow::as_select()).load(*c).await?,
+            Conn::Sqlite(c) => wanted.select(Row::<WebhookEndpoint>::as_select()).load(*c).await?,
             Conn::Postgres(c) if lock => {
-                wanted.select(EndpointRow::as_select()).for_no_key_update().load(*c).await?
+                wanted.select(Row::<WebhookEndpoint>::as_select()).for_no_key_update().load(*c).await?
             }
-            Conn::Postgres(c) => wanted.select(EndpointRow::as_select()).load(*c).await?,
+            Conn::Postgres(c) => wanted.select(Row::<WebhookEndpoint>::as_select()).load(*c).await?,
         };
-        rows.into_iter().map(TryInto::try_into).collect()
+        Ok(Row::all(rows))
     }
 
-    /// The active endpoints of workspaces, in both worlds, by number.
+    /// The active endpoints of workspaces, in both environments, by id; without those whose rows cannot be read.
     pub async fn webhook_endpoint_active(
         &mut self,
         workspaces: &[WorkspaceId],
     ) -> Result<Vec<WebhookEndpoint>> {
-        let workspaces: Vec<i64> = workspaces.iter().map(|id| id.0).collect();
-        let rows: Vec<EndpointRow> = on_conn!(self, |c| webhook_endpoints::table
-            .filter(webhook_endpoints::workspace_id.eq_any(&workspaces))
-            .filter(webhook_endpoints::deleted_at.is_null().and(webhook_endpoints::is_active.eq(true)))
-            .order(webhook_endpoints::id)
-            .select(EndpointRow::as_select())
-            .load(c)
-            .await?);
-        Ok(rows.into_iter().filter_map(readable).collect())
+        macro_rules! active {
+            () => {
+                webhook_endpoints::table
+                    .filter(webhook_endpoints::workspace_id.eq_any(workspaces.iter().map(Bind)))
+                    .filter(
+                        webhook_endpoints::deleted_at.is_null().and(webhook_endpoints::is_active.eq(true)),
+                    )
+                    .order(webhook_endpoints::id)
+            };
+        }
+        let rows: diesel::QueryResult<Vec<Row<WebhookEndpoint>>> =
+            on_conn!(self, |c| active!().select(Row::<WebhookEndpoint>::as_select()).load(c).await);
+        if let Err(diesel::result::Error::DeserializationError(_)) = rows {
+            let ids: Vec<WebhookEndpointId> =
+                on_conn!(self, |c| active!().select(webhook_endpoints::id).load(c).await?);
+            return self.webhook_endpoint_readable(&ids).await;
+        }
+        Ok(Row::all(rows?))
     }
 
     /// One page of a workspace's endpoints in one environment; all, or those that are active or not.
@@ -382,34 +241,34 @@ impl Tx<'_> {
         request: &ListRequest,
     ) -> Result<Page<WebhookEndpoint>> {
         let Owner { workspace_id: workspace, environment } = owner;
-        let (rows, total, fitting): (Vec<EndpointRow>, Option<i64>, Option<u32>) = on_conn!(self, |c, Db| {
-            load_list!(c, request, webhook_endpoints.id, EndpointRow, || {
-                let mut query = webhook_endpoints::table
-                    .filter(webhook_endpoints::workspace_id.eq(workspace.0))
-                    .filter(webhook_endpoints::environment.eq(environment.as_str()))
-                    .filter(webhook_endpoints::deleted_at.is_null())
-                    .into_boxed::<Db>();
-                if let Some(is_active) = is_active {
-                    query = query.filter(webhook_endpoints::is_active.eq(is_active));
-                }
-                if let Some(words) = &request.search {
-                    let columns =
-                        "webhook_endpoints.url || ' ' || coalesce(webhook_endpoints.description, '')";
-                    query = query.filter(HoldsWords::new(
-                        Searched::WebhookEndpoints,
-                        columns,
-                        Some(workspace),
-                        words,
-                    ));
-                }
-                narrow!(
-                    query, request, webhook_endpoints::created_at, updated webhook_endpoints::updated_at
-                );
-                query
-            })
-        });
-        let items = rows.into_iter().map(TryInto::try_into).collect::<Result<_>>()?;
-        Ok(list::page(items, (total, fitting), request, |_| None))
+        let (rows, total, fitting): (Vec<Row<WebhookEndpoint>>, Option<i64>, Option<u32>) =
+            on_conn!(self, |c, Db| {
+                load_list!(c, request, webhook_endpoints.id, Row<WebhookEndpoint>, || {
+                    let mut query = webhook_endpoints::table
+                        .filter(webhook_endpoints::workspace_id.eq(Bind(workspace)))
+                        .filter(webhook_endpoints::environment.eq(Bind(environment)))
+                        .filter(webhook_endpoints::deleted_at.is_null())
+                        .into_boxed::<Db>();
+                    if let Some(is_active) = is_active {
+                        query = query.filter(webhook_endpoints::is_active.eq(Bind(is_active)));
+                    }
+                    if let Some(words) = &request.search {
+                        let columns =
+                            "webhook_endpoints.url || ' ' || coalesce(webhook_endpoints.description, '')";
+                        query = query.filter(HoldsWords::new(
+                            Searched::WebhookEndpoints,
+                            columns,
+                            Some(workspace),
+                            words,
+                        ));
+                    }
+                    narrow!(
+                        query, request, webhook_endpoints::created_at, updated webhook_endpoints::updated_at
+                    );
+                    query
+                })
+            });
+        Ok(list::page(Row::all(rows), (total, fitting), request, |_| None))
     }
 
     /// Changes an endpoint. One that is active again starts without failures, and what waited for it is due.
@@ -419,74 +278,80 @@ impl Tx<'_> {
         changes: WebhookEndpointChanges,
         now: Timestamp,
     ) -> Result<WebhookEndpoint> {
-        let (secret, previous) = changes.secrets.unzip();
+        let (secret, previous) = changes.secrets.clone().unzip();
         let activates = changes.is_active.as_ref().map(|(active, _)| *active);
         let says_something_else = changes.url.is_some() || changes.description.is_some();
-        let row = EndpointChangesRow {
-            url: changes.url,
-            description: changes.description,
-            events: changes.events.as_deref().map(texts_json),
-            headers: changes.sealed_headers.map(|sealed| DbJson(Value::from(sealed.expose()))),
-            secret: secret.map(|secret| secret.expose().to_owned()),
-            previous_secrets: previous.as_deref().map(previous_json),
-            is_active: activates,
-            disabled_reason: changes.is_active.map(|(_, reason)| reason),
-            consecutive_failures: (activates == Some(true)).then_some(0),
-            updated_at: now.into(),
-        };
-        let row: EndpointRow = on_conn!(self, |c| diesel::update(webhook_endpoints::table.find(id.0))
-            .set(&row)
-            .returning(EndpointRow::as_returning())
-            .get_result(c)
-            .await?);
+        let (is_active, disabled_reason) = changes.is_active.clone().unzip();
+        let Row(endpoint): Row<WebhookEndpoint> =
+            on_conn!(self, |c| diesel::update(webhook_endpoints::table.find(Bind(id)))
+                .set((
+                    changes!(webhook_endpoints from changes => url, description, events),
+                    changes.sealed_headers.as_ref().map(|sealed| webhook_endpoints::headers.eq(Bind(sealed))),
+                    secret.as_ref().map(|secret| webhook_endpoints::secret.eq(Bind(secret))),
+                    previous.as_ref().map(|previous| webhook_endpoints::previous_secrets.eq(Bind(previous))),
+                    is_active.map(|active| webhook_endpoints::is_active.eq(active)),
+                    disabled_reason.map(|reason| webhook_endpoints::disabled_reason.eq(reason)),
+                    (activates == Some(true))
+                        .then_some(webhook_endpoints::consecutive_failures.eq(Bind(0_u64))),
+                    webhook_endpoints::updated_at.eq(Bind(now)),
+                ))
+                .returning(Row::<WebhookEndpoint>::as_returning())
+                .get_result(c)
+                .await?);
         match activates {
             Some(true) => self.webhook_delivery_wait(id, Some(now)).await?,
             Some(false) => self.webhook_delivery_wait(id, None).await?,
             None => {}
         }
         match says_something_else {
-            true => self.webhook_endpoint_found_by(row.try_into()?).await,
-            false => row.try_into(),
+            true => self.webhook_endpoint_found_by(endpoint).await,
+            false => Ok(endpoint),
         }
     }
 
     /// Deletes endpoints, and their secrets from their rows; what was on its way there has failed.
     pub async fn webhook_endpoint_delete(&mut self, ids: &[WebhookEndpointId], now: Timestamp) -> Result<()> {
-        let (ids, now) = (ids.iter().map(|id| id.0).collect::<Vec<_>>(), DbTime::from(now));
+        let (secret, headers, previous_secrets) = no_secrets();
         on_conn!(self, |c| {
-            diesel::update(webhook_endpoints::table.filter(webhook_endpoints::id.eq_any(&ids)))
-                .set((
-                    webhook_endpoints::deleted_at.eq(now),
-                    webhook_endpoints::updated_at.eq(now),
-                    webhook_endpoints::is_active.eq(false),
-                    webhook_endpoints::secret.eq(""),
-                    webhook_endpoints::headers.eq(DbJson(Value::from(""))),
-                    webhook_endpoints::previous_secrets.eq(DbJson(Value::Array(Vec::new()))),
-                ))
-                .execute(c)
-                .await?;
             diesel::update(
-                webhook_deliveries::table
-                    .filter(webhook_deliveries::endpoint_id.eq_any(&ids))
-                    .filter(webhook_deliveries::status.eq_any(["pending", "retrying"])),
+                webhook_endpoints::table.filter(webhook_endpoints::id.eq_any(ids.iter().map(Bind))),
             )
             .set((
-                webhook_deliveries::status.eq("failed"),
+                webhook_endpoints::deleted_at.eq(Bind(Some(now))),
+                webhook_endpoints::updated_at.eq(Bind(now)),
+                webhook_endpoints::is_active.eq(false),
+                webhook_endpoints::secret.eq(Bind(&secret)),
+                webhook_endpoints::headers.eq(Bind(&headers)),
+                webhook_endpoints::previous_secrets.eq(Bind(&previous_secrets)),
+            ))
+            .execute(c)
+            .await?;
+            diesel::update(
+                webhook_deliveries::table
+                    .filter(webhook_deliveries::endpoint_id.eq_any(ids.iter().map(Bind)))
+                    .filter(
+                        webhook_deliveries::status
+                            .eq_any([DeliveryStatus::Pending, DeliveryStatus::Retrying].map(Bind)),
+                    ),
+            )
+            .set((
+                webhook_deliveries::status.eq(Bind(DeliveryStatus::Failed)),
                 webhook_deliveries::error.eq("The endpoint was deleted."),
-                webhook_deliveries::due_at.eq(None::<DbTime>),
-                webhook_deliveries::claim_id.eq(None::<i64>),
-                webhook_deliveries::updated_at.eq(now),
+                webhook_deliveries::due_at.eq(Bind(None::<Timestamp>)),
+                webhook_deliveries::claim_id.eq(Bind(None::<ClaimId>)),
+                webhook_deliveries::updated_at.eq(Bind(now)),
             ))
             .execute(c)
             .await?;
         });
+        let ids: Vec<i64> = ids.iter().map(|id| id.0).collect();
         self.search_words_delete(Searched::WebhookEndpoints, &ids).await
     }
 
-    /// How many endpoints a workspace has, in both worlds.
+    /// How many endpoints a workspace has, in both environments.
     pub async fn webhook_endpoint_count(&mut self, workspace: WorkspaceId) -> Result<u64> {
         let count: i64 = on_conn!(self, |c| webhook_endpoints::table
-            .filter(webhook_endpoints::workspace_id.eq(workspace.0))
+            .filter(webhook_endpoints::workspace_id.eq(Bind(workspace)))
             .filter(webhook_endpoints::deleted_at.is_null())
             .count()
             .get_result(c)
@@ -494,15 +359,14 @@ impl Tx<'_> {
         Ok(count.unsigned_abs())
     }
 
-    /// The endpoints of a workspace that are not deleted, in both worlds.
+    /// The endpoints of a workspace that are not deleted, in both environments.
     pub async fn webhook_endpoint_ids(&mut self, workspace: WorkspaceId) -> Result<Vec<WebhookEndpointId>> {
-        let ids: Vec<i64> = on_conn!(self, |c| webhook_endpoints::table
-            .filter(webhook_endpoints::workspace_id.eq(workspace.0))
+        Ok(on_conn!(self, |c| webhook_endpoints::table
+            .filter(webhook_endpoints::workspace_id.eq(Bind(workspace)))
             .filter(webhook_endpoints::deleted_at.is_null())
             .select(webhook_endpoints::id)
             .load(c)
-            .await?);
-        Ok(ids.into_iter().map(WebhookEndpointId).collect())
+            .await?))
     }
 
     /// Lets what is on its way to an endpoint wait, or makes it due.
@@ -511,15 +375,17 @@ impl Tx<'_> {
         id: WebhookEndpointId,
         due_at: Option<Timestamp>,
     ) -> Result<()> {
-        let due_at = due_at.map(DbTime::from);
         on_conn!(self, |c| diesel::update(
             webhook_deliveries::table
-                .filter(webhook_deliveries::endpoint_id.eq(id.0))
-                .filter(webhook_deliveries::status.eq_any(["pending", "retrying"]))
+                .filter(webhook_deliveries::endpoint_id.eq(Bind(id)))
+                .filter(
+                    webhook_deliveries::status
+                        .eq_any([DeliveryStatus::Pending, DeliveryStatus::Retrying].map(Bind))
+                )
                 // Whoever has one now tells what it came to; nobody may take it meanwhile.
                 .filter(webhook_deliveries::claim_id.is_null()),
         )
-        .set(webhook_deliveries::due_at.eq(due_at))
+        .set(webhook_deliveries::due_at.eq(Bind(due_at)))
         .execute(c)
         .await?);
         Ok(())

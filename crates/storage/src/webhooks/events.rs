@@ -3,9 +3,8 @@
 use std::collections::HashMap;
 
 use diesel::{
-    BoolExpressionMethods, ExpressionMethods, Insertable, OptionalExtension, QueryDsl, Queryable, Selectable,
-    SelectableHelper,
-    sql_types::{BigInt, Text},
+    BoolExpressionMethods, ExpressionMethods, OptionalExtension, QueryDsl, Queryable, Selectable,
+    SelectableHelper, sql_types::Text,
 };
 use diesel_async::RunQueryDsl;
 use gatepost_kernel::{Environment, EventId, Owner, Page, Position, Timestamp, WorkspaceId};
@@ -15,7 +14,7 @@ use crate::{
     engine::Conn,
     list::{self, ListRequest, SortKey, load_list, narrow},
     schema::{events, webhook_deliveries},
-    types::{DbTime, Instant},
+    types::{Bind, Id, Instant, Word, values},
 };
 
 /// What events can be sorted by.
@@ -39,7 +38,8 @@ pub struct NewEvent {
 }
 
 /// An event that was kept.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Queryable, Selectable)]
+#[diesel(table_name = events)]
 pub struct StoredEvent {
     /// Its place in the order in which events were stored.
     pub sequence: i64,
@@ -53,51 +53,18 @@ pub struct StoredEvent {
     pub created_at: Timestamp,
 }
 
-#[derive(Insertable)]
-#[diesel(table_name = events)]
-struct NewEventRow<'a> {
-    workspace_id: i64,
-    environment: &'a str,
-    id: &'a str,
-    event_type: &'a str,
-    payload: &'a str,
-    created_at: DbTime,
-}
-
-#[derive(Queryable, Selectable)]
-#[diesel(table_name = events)]
-struct EventRow {
-    sequence: i64,
-    id: String,
-    event_type: String,
-    payload: String,
-    created_at: DbTime,
-}
-
-impl From<EventRow> for StoredEvent {
-    fn from(row: EventRow) -> Self {
-        Self {
-            sequence: row.sequence,
-            id: EventId::from_stored(row.id),
-            event_type: row.event_type,
-            payload: row.payload,
-            created_at: row.created_at.into(),
-        }
-    }
-}
-
 bulk_statement! {
     /// New events.
-    InsertEvents returning (BigInt, BigInt, Text, Text) =
+    InsertEvents returning (Id, Id, Word, Word) =
     "INSERT INTO events (workspace_id, environment, id, event_type, payload, created_at) SELECT * FROM"
     unnest "ON CONFLICT (workspace_id, environment, id) DO NOTHING RETURNING sequence, workspace_id, environment, id"
     {
-        workspace_id: i64 => BigInt,
-        environment: &'a str => Text,
-        id: &'a str => Text,
+        workspace_id: WorkspaceId => Id,
+        environment: Environment => Word,
+        id: &'a EventId => Word,
         event_type: &'a str => Text,
         payload: &'a str => Text,
-        created_at: DbTime => Instant,
+        created_at: Timestamp => Instant,
     }
 }
 
@@ -126,16 +93,8 @@ impl Tx<'_> {
             Conn::Sqlite(c) => {
                 let mut places = Vec::with_capacity(new.len());
                 for new in new {
-                    let row = NewEventRow {
-                        workspace_id: new.workspace_id.0,
-                        environment: new.environment.as_str(),
-                        id: new.id.as_str(),
-                        event_type: &new.event_type,
-                        payload: &new.payload,
-                        created_at: new.created_at.into(),
-                    };
                     let insert = diesel::insert_into(events::table)
-                        .values(&row)
+                        .values(values!(events from new => workspace_id, environment, id, event_type, payload, created_at))
                         .on_conflict((events::workspace_id, events::environment, events::id))
                         .do_nothing();
                     places.push(insert.returning(events::sequence).get_result(*c).await.optional()?);
@@ -145,16 +104,16 @@ impl Tx<'_> {
             Conn::Postgres(c) => {
                 let mut places = Vec::with_capacity(new.len());
                 for part in parts(new) {
-                    let mut insert = InsertEvents::default();
+                    let mut insert = InsertEvents::empty();
                     for new in part {
-                        insert.workspace_id.push(new.workspace_id.0);
-                        insert.environment.push(new.environment.as_str());
-                        insert.id.push(new.id.as_str());
+                        insert.workspace_id.push(new.workspace_id);
+                        insert.environment.push(new.environment);
+                        insert.id.push(&new.id);
                         insert.event_type.push(&new.event_type);
                         insert.payload.push(&new.payload);
-                        insert.created_at.push(new.created_at.into());
+                        insert.created_at.push(new.created_at);
                     }
-                    let stored: Vec<(i64, i64, String, String)> = insert.load(*c).await?;
+                    let stored: Vec<(i64, WorkspaceId, Environment, EventId)> = insert.load(*c).await?;
                     let mut stored: HashMap<_, _> = stored
                         .into_iter()
                         .map(|(sequence, workspace, environment, id)| {
@@ -162,10 +121,10 @@ impl Tx<'_> {
                         })
                         .collect();
                     // The first of several with one id has the place.
-                    places.extend(part.iter().map(|new| {
-                        let environment = new.environment.as_str().to_owned();
-                        stored.remove(&(new.workspace_id.0, environment, new.id.as_str().to_owned()))
-                    }));
+                    places.extend(
+                        part.iter()
+                            .map(|new| stored.remove(&(new.workspace_id, new.environment, new.id.clone()))),
+                    );
                 }
                 Ok(places)
             }
@@ -175,15 +134,15 @@ impl Tx<'_> {
     /// An event of a workspace and environment by its id.
     pub async fn event_get(&mut self, owner: Owner, id: &EventId) -> Result<Option<StoredEvent>> {
         let Owner { workspace_id: workspace, environment } = owner;
-        let row: Option<EventRow> = on_conn!(self, |c| events::table
-            .filter(events::workspace_id.eq(workspace.0))
-            .filter(events::environment.eq(environment.as_str()))
-            .filter(events::id.eq(id.as_str()))
-            .select(EventRow::as_select())
+        let row: Option<StoredEvent> = on_conn!(self, |c| events::table
+            .filter(events::workspace_id.eq(Bind(workspace)))
+            .filter(events::environment.eq(Bind(environment)))
+            .filter(events::id.eq(Bind(id)))
+            .select(StoredEvent::as_select())
             .first(c)
             .await
             .optional())?;
-        Ok(row.map(Into::into))
+        Ok(row)
     }
 
     /// One page of a workspace's events in one environment; all, or those of one type.
@@ -194,35 +153,33 @@ impl Tx<'_> {
         request: &ListRequest,
     ) -> Result<Page<StoredEvent>> {
         let Owner { workspace_id: workspace, environment } = owner;
-        let (rows, total, fitting): (Vec<EventRow>, Option<i64>, Option<u32>) = on_conn!(self, |c, Db| {
+        let (rows, total, fitting): (Vec<StoredEvent>, Option<i64>, Option<u32>) = on_conn!(self, |c, Db| {
             let select =
                 |payload| (events::sequence, events::id, events::event_type, payload, events::created_at);
-            load_list!(c, request, events.sequence, EventRow, large "payload" else "''", select, || {
+            load_list!(c, request, events.sequence, StoredEvent, Text, large "payload" else "''", select, || {
                 let mut query = events::table
-                    .filter(events::workspace_id.eq(workspace.0))
-                    .filter(events::environment.eq(environment.as_str()))
+                    .filter(events::workspace_id.eq(Bind(workspace)))
+                    .filter(events::environment.eq(Bind(environment)))
                     .into_boxed::<Db>();
                 if let Some(event_type) = event_type {
-                    query = query.filter(events::event_type.eq(event_type));
+                    query = query.filter(events::event_type.eq(Bind(event_type)));
                 }
                 narrow!(query, request, events::created_at, log events::sequence);
                 query
             })
         });
-        let items: Vec<StoredEvent> = rows.into_iter().map(Into::into).collect();
         let position = |row: &StoredEvent| Some(Position { at: row.created_at, id: row.sequence });
-        Ok(list::page(items, (total, fitting), request, position))
+        Ok(list::page(rows, (total, fitting), request, position))
     }
 
     /// Deletes events from before `before` that no delivery tells of any more, at most `limit`; how many.
     pub async fn event_delete_before(&mut self, before: Timestamp, limit: u32) -> Result<usize> {
-        let before = DbTime::from(before);
         Ok(on_conn!(self, |c| {
             let told = diesel::dsl::exists(
                 webhook_deliveries::table.filter(webhook_deliveries::event_sequence.eq(events::sequence)),
             );
             let old: Vec<i64> = events::table
-                .filter(events::created_at.lt(before))
+                .filter(events::created_at.lt(Bind(before)))
                 .filter(diesel::dsl::not(told))
                 .order(events::created_at)
                 .limit(limit.into())
@@ -232,7 +189,9 @@ impl Tx<'_> {
             if old.is_empty() {
                 return Ok(0);
             }
-            diesel::delete(events::table.filter(events::sequence.eq_any(&old))).execute(c).await?
+            diesel::delete(events::table.filter(events::sequence.eq_any(old.iter().map(Bind))))
+                .execute(c)
+                .await?
         }))
     }
 }

@@ -5,9 +5,7 @@ mod endpoints;
 mod events;
 mod queue;
 
-pub use deliveries::{WEBHOOK_DELIVERY_SORTS, WebhookAttempt, WebhookDelivery, WebhookDeliveryFilter};
-pub use endpoints::{
-    NewWebhookEndpoint, PreviousSecret, WEBHOOK_SORTS, WebhookEndpoint, WebhookEndpointChanges,
-};
+pub use deliveries::{WEBHOOK_DELIVERY_SORTS, WebhookDeliveryFilter};
+pub use endpoints::{NewWebhookEndpoint, WEBHOOK_SORTS, WebhookEndpointChanges};
 pub use events::{EVENT_SORTS, NewEvent, StoredEvent};
 pub use queue::{ClaimedDelivery, DeliveryResult, EndpointTally, NewWebhookDelivery, PostponedDelivery};

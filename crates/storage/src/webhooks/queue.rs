@@ -7,22 +7,22 @@
 use std::collections::{HashMap, HashSet};
 
 use diesel::{
-    ExpressionMethods, Insertable, JoinOnDsl, NullableExpressionMethods, OptionalExtension, QueryDsl,
+    ExpressionMethods, JoinOnDsl, NullableExpressionMethods, OptionalExtension, QueryDsl,
     backend::Backend,
     query_builder::{AstPass, Query, QueryFragment, QueryId},
-    sql_types::{BigInt, Nullable, Text},
+    sql_types::{Nullable, Text},
 };
 use diesel_async::{RunQueryDsl, SimpleAsyncConnection};
 use gatepost_kernel::{
-    Cause, ClaimId, EventId, Timestamp, WebhookDeliveryId, WebhookEndpointId, WorkspaceId,
+    Cause, ClaimId, Environment, EventId, Timestamp, WebhookDeliveryId, WebhookEndpointId, WorkspaceId,
 };
-use gatepost_webhooks::DeliveryStatus;
+use gatepost_webhooks::{DeliveryStatus, WebhookAttempt};
 
 use crate::{
-    NewEvent, Result, Tx, WebhookAttempt,
+    NewEvent, Result, Tx,
     engine::Conn,
     schema::{events, webhook_attempts, webhook_deliveries, webhook_endpoints},
-    types::{DbTime, Instant, to_i64, to_u32},
+    types::{Bind, Count, Id, Instant, Word, values},
 };
 
 /// A delivery to be made.
@@ -104,94 +104,43 @@ pub struct EndpointTally {
     pub last_success_at: Option<Timestamp>,
 }
 
-#[derive(Insertable)]
-#[diesel(table_name = webhook_deliveries)]
-struct NewDeliveryRow<'a> {
-    workspace_id: i64,
-    environment: &'a str,
-    endpoint_id: i64,
-    event_sequence: i64,
-    event_id: &'a str,
-    event_type: &'a str,
-    status: &'a str,
-    attempts: i64,
-    manual_retries: i64,
-    due_at: DbTime,
-    claim_id: Option<i64>,
-    created_at: DbTime,
-    updated_at: DbTime,
-}
-
-impl<'a> From<&NewWebhookDelivery<'a>> for NewDeliveryRow<'a> {
-    fn from(new: &NewWebhookDelivery<'a>) -> Self {
-        let created_at = DbTime::from(new.event.created_at);
-        Self {
-            workspace_id: new.event.workspace_id.0,
-            environment: new.event.environment.as_str(),
-            endpoint_id: new.endpoint_id.0,
-            event_sequence: new.event_sequence,
-            event_id: new.event.id.as_str(),
-            event_type: &new.event.event_type,
-            status: DeliveryStatus::Pending.as_str(),
-            attempts: 0,
-            manual_retries: 0,
-            due_at: new.due_at.into(),
-            claim_id: new.claim_id.map(|claim| claim.0),
-            created_at,
-            updated_at: created_at,
-        }
-    }
-}
-
-#[derive(Insertable)]
-#[diesel(table_name = webhook_attempts)]
-struct NewAttemptRow<'a> {
-    delivery_id: i64,
-    number: i64,
-    started_at: DbTime,
-    duration_ms: i64,
-    response_code: Option<i64>,
-    response_body: Option<&'a str>,
-    error: Option<&'a str>,
-}
-
 bulk_statement! {
     /// New deliveries.
-    InsertDeliveries returning (BigInt, BigInt, BigInt) =
+    InsertDeliveries returning (Id, Id, Id) =
     "INSERT INTO webhook_deliveries (workspace_id, environment, endpoint_id, event_sequence, event_id, event_type, status, \
      attempts, manual_retries, due_at, claim_id, created_at, updated_at) \
      SELECT w, env, ep, seq, eid, type, 'pending', 0, 0, due, claim, at, at FROM"
     unnest "AS new (w, env, ep, seq, eid, type, due, claim, at) RETURNING id, event_sequence, endpoint_id"
     {
-        workspace_id: i64 => BigInt,
-        environment: &'a str => Text,
-        endpoint_id: i64 => BigInt,
-        event_sequence: i64 => BigInt,
-        event_id: &'a str => Text,
+        workspace_id: WorkspaceId => Id,
+        environment: Environment => Word,
+        endpoint_id: WebhookEndpointId => Id,
+        event_sequence: i64 => Id,
+        event_id: &'a EventId => Word,
         event_type: &'a str => Text,
-        due_at: DbTime => Instant,
-        claim_id: Option<i64> => Nullable<BigInt>,
-        created_at: DbTime => Instant,
+        due_at: Timestamp => Instant,
+        claim_id: Option<ClaimId> => Nullable<Id>,
+        created_at: Timestamp => Instant,
     }
 }
 
 bulk_statement! {
     /// What attempts came to, for those that the claim still has.
-    UpdateDeliveries returning BigInt =
+    UpdateDeliveries returning Id =
     "UPDATE webhook_deliveries AS d SET status = r.status, attempts = r.attempts, due_at = r.due_at, claim_id = NULL, \
      response_code = r.code, error = r.error, delivered_at = r.delivered_at, updated_at = r.ended_at FROM"
     unnest "AS r (id, claim, status, attempts, due_at, code, error, delivered_at, ended_at) \
      WHERE d.id = r.id AND d.claim_id = r.claim RETURNING d.id"
     {
-        id: i64 => BigInt,
-        claim_id: i64 => BigInt,
-        status: &'a str => Text,
-        attempts: i64 => BigInt,
-        due_at: Option<DbTime> => Nullable<Instant>,
-        response_code: Option<i64> => Nullable<BigInt>,
+        id: WebhookDeliveryId => Id,
+        claim_id: ClaimId => Id,
+        status: DeliveryStatus => Word,
+        attempts: u32 => Count,
+        due_at: Option<Timestamp> => Nullable<Instant>,
+        response_code: Option<u16> => Nullable<Count>,
         error: Option<&'a str> => Nullable<Text>,
-        delivered_at: Option<DbTime> => Nullable<Instant>,
-        ended_at: DbTime => Instant,
+        delivered_at: Option<Timestamp> => Nullable<Instant>,
+        ended_at: Timestamp => Instant,
     }
 }
 
@@ -202,11 +151,11 @@ bulk_statement! {
      SELECT * FROM"
     unnest "ON CONFLICT (delivery_id, number) DO NOTHING"
     {
-        delivery_id: i64 => BigInt,
-        number: i64 => BigInt,
-        started_at: DbTime => Instant,
-        duration_ms: i64 => BigInt,
-        response_code: Option<i64> => Nullable<BigInt>,
+        delivery_id: WebhookDeliveryId => Id,
+        number: u32 => Count,
+        started_at: Timestamp => Instant,
+        duration_ms: u64 => Count,
+        response_code: Option<u16> => Nullable<Count>,
         response_body: Option<&'a str> => Nullable<Text>,
         error: Option<&'a str> => Nullable<Text>,
     }
@@ -242,7 +191,7 @@ impl QueryId for EarliestDue {
 
 impl Query for EarliestDue {
     // Between the two halves the last delivery of an endpoint may have gone.
-    type SqlType = (BigInt, BigInt, Nullable<Instant>);
+    type SqlType = (Id, Id, Nullable<Instant>);
 }
 
 impl Tx<'_> {
@@ -255,32 +204,42 @@ impl Tx<'_> {
             Conn::Sqlite(c) => {
                 let mut ids = Vec::with_capacity(new.len());
                 for new in new {
-                    let row = NewDeliveryRow::from(new);
-                    let insert = diesel::insert_into(webhook_deliveries::table).values(&row);
-                    let id: i64 = insert.returning(webhook_deliveries::id).get_result(*c).await?;
-                    ids.push(WebhookDeliveryId(id));
+                    let row = (
+                        values!(webhook_deliveries from new => endpoint_id, event_sequence, claim_id),
+                        webhook_deliveries::due_at.eq(Bind(Some(new.due_at))),
+                        values!(webhook_deliveries from new.event => workspace_id, environment, event_type, created_at),
+                        webhook_deliveries::event_id.eq(Bind(&new.event.id)),
+                        webhook_deliveries::status.eq(Bind(DeliveryStatus::Pending)),
+                        webhook_deliveries::attempts.eq(Bind(0_u32)),
+                        webhook_deliveries::manual_retries.eq(Bind(0_u32)),
+                        webhook_deliveries::updated_at.eq(Bind(new.event.created_at)),
+                    );
+                    let insert = diesel::insert_into(webhook_deliveries::table).values(row);
+                    let id: WebhookDeliveryId =
+                        insert.returning(webhook_deliveries::id).get_result(*c).await?;
+                    ids.push(id);
                 }
                 Ok(ids)
             }
             Conn::Postgres(c) => {
-                let mut insert = InsertDeliveries::default();
-                for row in new.iter().map(NewDeliveryRow::from) {
-                    insert.workspace_id.push(row.workspace_id);
-                    insert.environment.push(row.environment);
-                    insert.endpoint_id.push(row.endpoint_id);
-                    insert.event_sequence.push(row.event_sequence);
-                    insert.event_id.push(row.event_id);
-                    insert.event_type.push(row.event_type);
-                    insert.due_at.push(row.due_at);
-                    insert.claim_id.push(row.claim_id);
-                    insert.created_at.push(row.created_at);
+                let mut insert = InsertDeliveries::empty();
+                for one in new {
+                    insert.workspace_id.push(one.event.workspace_id);
+                    insert.environment.push(one.event.environment);
+                    insert.endpoint_id.push(one.endpoint_id);
+                    insert.event_sequence.push(one.event_sequence);
+                    insert.event_id.push(&one.event.id);
+                    insert.event_type.push(&one.event.event_type);
+                    insert.due_at.push(one.due_at);
+                    insert.claim_id.push(one.claim_id);
+                    insert.created_at.push(one.event.created_at);
                 }
-                let stored: Vec<(i64, i64, i64)> = insert.load(*c).await?;
-                let ids: HashMap<(i64, i64), i64> =
+                let stored: Vec<(WebhookDeliveryId, i64, WebhookEndpointId)> = insert.load(*c).await?;
+                let ids: HashMap<_, _> =
                     stored.into_iter().map(|(id, event, endpoint)| ((event, endpoint), id)).collect();
                 let id = |new: &NewWebhookDelivery<'_>| {
-                    let id = ids.get(&(new.event_sequence, new.endpoint_id.0)).copied();
-                    id.map(WebhookDeliveryId).ok_or_else(|| missing("a delivery that was inserted"))
+                    let id = ids.get(&(new.event_sequence, new.endpoint_id)).copied();
+                    id.ok_or_else(|| missing("a delivery that was inserted"))
                 };
                 new.iter().map(id).collect()
             }
@@ -292,12 +251,11 @@ impl Tx<'_> {
         &mut self,
         now: Timestamp,
     ) -> Result<Vec<(WorkspaceId, WebhookEndpointId)>> {
-        let rows: Vec<(i64, i64, Option<DbTime>)> = on_conn!(self, |c| EarliestDue.load(c).await?);
+        let rows: Vec<(WorkspaceId, WebhookEndpointId, Option<Timestamp>)> =
+            on_conn!(self, |c| EarliestDue.load(c).await?);
         let mut due: Vec<(Timestamp, WorkspaceId, WebhookEndpointId)> = rows
             .into_iter()
-            .filter_map(|(workspace, id, due_at)| {
-                Some((Timestamp::from(due_at?), WorkspaceId(workspace), WebhookEndpointId(id)))
-            })
+            .filter_map(|(workspace, id, due_at)| Some((due_at?, workspace, id)))
             .filter(|(due_at, ..)| *due_at <= now)
             .collect();
         due.sort();
@@ -314,22 +272,21 @@ impl Tx<'_> {
         since: Option<Timestamp>,
         limit: u32,
     ) -> Result<Vec<(WebhookDeliveryId, Timestamp)>> {
-        let since = DbTime::from(since.unwrap_or(Timestamp::from_micros(0)));
+        let since = since.unwrap_or(Timestamp::from_micros(0));
         let due_at = || webhook_deliveries::due_at.assume_not_null();
         let due = webhook_deliveries::table
-            .filter(webhook_deliveries::endpoint_id.eq(endpoint.0))
+            .filter(webhook_deliveries::endpoint_id.eq(Bind(endpoint)))
             .filter(webhook_deliveries::due_at.is_not_null())
-            .filter(due_at().le(DbTime::from(now)))
-            .filter(due_at().ge(since))
+            .filter(due_at().le(Bind(now)))
+            .filter(due_at().ge(Bind(since)))
             .order(webhook_deliveries::due_at)
             .limit(limit.into())
             .select((webhook_deliveries::id, due_at()));
-        let rows: Vec<(i64, DbTime)> = match &mut self.0 {
+        Ok(match &mut self.0 {
             // SQLite's one writer is already alone.
             Conn::Sqlite(c) => due.load(*c).await?,
             Conn::Postgres(c) => due.for_update().skip_locked().load(*c).await?,
-        };
-        Ok(rows.into_iter().map(|(id, due_at)| (WebhookDeliveryId(id), due_at.into())).collect())
+        })
     }
 
     /// Takes deliveries that this transaction holds: they are this claim's until `until`.
@@ -339,19 +296,20 @@ impl Tx<'_> {
         ids: &[WebhookDeliveryId],
         until: Timestamp,
     ) -> Result<Vec<ClaimedDelivery>> {
-        type Row = (i64, i64, String, i64, String);
-        let ids: Vec<i64> = ids.iter().map(|id| id.0).collect();
+        type Row = (WebhookDeliveryId, WebhookEndpointId, EventId, u32, String);
         let rows: Vec<Row> = on_conn!(self, |c| {
-            diesel::update(webhook_deliveries::table.filter(webhook_deliveries::id.eq_any(&ids)))
-                .set((
-                    webhook_deliveries::claim_id.eq(claim.0),
-                    webhook_deliveries::due_at.eq(DbTime::from(until)),
-                ))
-                .execute(c)
-                .await?;
+            diesel::update(
+                webhook_deliveries::table.filter(webhook_deliveries::id.eq_any(ids.iter().map(Bind))),
+            )
+            .set((
+                webhook_deliveries::claim_id.eq(Bind(Some(claim))),
+                webhook_deliveries::due_at.eq(Bind(Some(until))),
+            ))
+            .execute(c)
+            .await?;
             webhook_deliveries::table
                 .inner_join(events::table.on(events::sequence.eq(webhook_deliveries::event_sequence)))
-                .filter(webhook_deliveries::id.eq_any(&ids))
+                .filter(webhook_deliveries::id.eq_any(ids.iter().map(Bind)))
                 .order(webhook_deliveries::id)
                 .select((
                     webhook_deliveries::id,
@@ -364,10 +322,10 @@ impl Tx<'_> {
                 .await?
         });
         let claimed = |(id, endpoint_id, event_id, attempts, payload): Row| ClaimedDelivery {
-            id: WebhookDeliveryId(id),
-            endpoint_id: WebhookEndpointId(endpoint_id),
-            event_id: EventId::from_stored(event_id),
-            attempts: to_u32(attempts),
+            id,
+            endpoint_id,
+            event_id,
+            attempts,
             payload,
         };
         Ok(rows.into_iter().map(claimed).collect())
@@ -381,11 +339,14 @@ impl Tx<'_> {
     ) -> Result<usize> {
         Ok(on_conn!(self, |c| diesel::update(
             webhook_deliveries::table
-                .filter(webhook_deliveries::endpoint_id.eq(endpoint.0))
+                .filter(webhook_deliveries::endpoint_id.eq(Bind(endpoint)))
                 .filter(webhook_deliveries::due_at.is_not_null())
-                .filter(webhook_deliveries::due_at.assume_not_null().le(DbTime::from(now))),
+                .filter(webhook_deliveries::due_at.assume_not_null().le(Bind(now))),
         )
-        .set((webhook_deliveries::claim_id.eq(None::<i64>), webhook_deliveries::due_at.eq(None::<DbTime>)))
+        .set((
+            webhook_deliveries::claim_id.eq(Bind(None::<ClaimId>)),
+            webhook_deliveries::due_at.eq(Bind(None::<Timestamp>))
+        ))
         .execute(c)
         .await?))
     }
@@ -395,7 +356,10 @@ impl Tx<'_> {
         Ok(on_conn!(self, |c| diesel::update(
             webhook_deliveries::table.filter(webhook_deliveries::claim_id.is_not_null())
         )
-        .set((webhook_deliveries::claim_id.eq(None::<i64>), webhook_deliveries::due_at.eq(DbTime::from(now))))
+        .set((
+            webhook_deliveries::claim_id.eq(Bind(None::<ClaimId>)),
+            webhook_deliveries::due_at.eq(Bind(Some(now)))
+        ))
         .execute(c)
         .await?))
     }
@@ -408,49 +372,44 @@ impl Tx<'_> {
         inactive: &HashSet<WebhookEndpointId>,
     ) -> Result<HashSet<WebhookDeliveryId>> {
         let due_at = |result: &DeliveryResult| {
-            result.next_attempt_at.filter(|_| !inactive.contains(&result.endpoint_id)).map(DbTime::from)
+            result.next_attempt_at.filter(|_| !inactive.contains(&result.endpoint_id))
         };
-        let delivered_at = |result: &DeliveryResult| {
-            (result.status == DeliveryStatus::Success).then_some(DbTime::from(result.ended_at))
-        };
-        let attempt = |result: &DeliveryResult| {
-            (result.attempt.response_code.map(i64::from), i64::from(result.attempt.number))
-        };
+        let delivered_at =
+            |result: &DeliveryResult| (result.status == DeliveryStatus::Success).then_some(result.ended_at);
+        let attempt = |result: &DeliveryResult| (result.attempt.response_code, result.attempt.number);
         match &mut self.0 {
             Conn::Sqlite(c) => {
                 let mut recorded = HashSet::new();
                 for result in results {
                     let (code, number) = attempt(result);
                     let mine = webhook_deliveries::table
-                        .find(result.id.0)
-                        .filter(webhook_deliveries::claim_id.eq(result.claim_id.0));
+                        .find(Bind(result.id))
+                        .filter(webhook_deliveries::claim_id.eq(Bind(Some(result.claim_id))));
                     let changed = diesel::update(mine)
                         .set((
-                            webhook_deliveries::status.eq(result.status.as_str()),
-                            webhook_deliveries::attempts.eq(number),
-                            webhook_deliveries::due_at.eq(due_at(result)),
-                            webhook_deliveries::claim_id.eq(None::<i64>),
-                            webhook_deliveries::response_code.eq(code),
-                            webhook_deliveries::error.eq(result.attempt.error.as_deref()),
-                            webhook_deliveries::delivered_at.eq(delivered_at(result)),
-                            webhook_deliveries::updated_at.eq(DbTime::from(result.ended_at)),
+                            webhook_deliveries::status.eq(Bind(result.status)),
+                            webhook_deliveries::attempts.eq(Bind(number)),
+                            webhook_deliveries::due_at.eq(Bind(due_at(result))),
+                            webhook_deliveries::claim_id.eq(Bind(None::<ClaimId>)),
+                            webhook_deliveries::response_code.eq(Bind(code)),
+                            webhook_deliveries::error.eq(Bind(result.attempt.error.as_deref())),
+                            webhook_deliveries::delivered_at.eq(Bind(delivered_at(result))),
+                            webhook_deliveries::updated_at.eq(Bind(result.ended_at)),
                         ))
                         .execute(*c)
                         .await?;
                     if changed == 0 {
                         continue;
                     }
-                    let row = NewAttemptRow {
-                        delivery_id: result.id.0,
-                        number,
-                        started_at: result.attempt.started_at.into(),
-                        duration_ms: to_i64(result.attempt.duration_ms),
-                        response_code: code,
-                        response_body: result.attempt.response_body.as_deref(),
-                        error: result.attempt.error.as_deref(),
-                    };
+                    let row = (
+                        values!(
+                            webhook_attempts from result.attempt => number, started_at, duration_ms, response_code,
+                            response_body, error
+                        ),
+                        webhook_attempts::delivery_id.eq(Bind(result.id)),
+                    );
                     diesel::insert_into(webhook_attempts::table)
-                        .values(&row)
+                        .values(row)
                         .on_conflict((webhook_attempts::delivery_id, webhook_attempts::number))
                         .do_nothing()
                         .execute(*c)
@@ -460,28 +419,28 @@ impl Tx<'_> {
                 Ok(recorded)
             }
             Conn::Postgres(c) => {
-                let mut update = UpdateDeliveries::default();
+                let mut update = UpdateDeliveries::empty();
                 for result in results {
                     let (code, number) = attempt(result);
-                    update.id.push(result.id.0);
-                    update.claim_id.push(result.claim_id.0);
-                    update.status.push(result.status.as_str());
+                    update.id.push(result.id);
+                    update.claim_id.push(result.claim_id);
+                    update.status.push(result.status);
                     update.attempts.push(number);
                     update.due_at.push(due_at(result));
                     update.response_code.push(code);
                     update.error.push(result.attempt.error.as_deref());
                     update.delivered_at.push(delivered_at(result));
-                    update.ended_at.push(result.ended_at.into());
+                    update.ended_at.push(result.ended_at);
                 }
-                let recorded: Vec<i64> = update.load(*c).await?;
-                let recorded: HashSet<_> = recorded.into_iter().map(WebhookDeliveryId).collect();
-                let mut insert = InsertAttempts::default();
+                let recorded: Vec<WebhookDeliveryId> = update.load(*c).await?;
+                let recorded: HashSet<_> = recorded.into_iter().collect();
+                let mut insert = InsertAttempts::empty();
                 for result in results.iter().filter(|result| recorded.contains(&result.id)) {
                     let (code, number) = attempt(result);
-                    insert.delivery_id.push(result.id.0);
+                    insert.delivery_id.push(result.id);
                     insert.number.push(number);
-                    insert.started_at.push(result.attempt.started_at.into());
-                    insert.duration_ms.push(to_i64(result.attempt.duration_ms));
+                    insert.started_at.push(result.attempt.started_at);
+                    insert.duration_ms.push(result.attempt.duration_ms);
                     insert.response_code.push(code);
                     insert.response_body.push(result.attempt.response_body.as_deref());
                     insert.error.push(result.attempt.error.as_deref());
@@ -502,14 +461,14 @@ impl Tx<'_> {
             let due_at = Some(one.next_attempt_at).filter(|_| !inactive.contains(&one.endpoint_id));
             on_conn!(self, |c| diesel::update(
                 webhook_deliveries::table
-                    .find(one.id.0)
-                    .filter(webhook_deliveries::claim_id.eq(one.claim_id.0)),
+                    .find(Bind(one.id))
+                    .filter(webhook_deliveries::claim_id.eq(Bind(Some(one.claim_id)))),
             )
             .set((
-                webhook_deliveries::due_at.eq(due_at.map(DbTime::from)),
-                webhook_deliveries::claim_id.eq(None::<i64>),
-                webhook_deliveries::error.eq(one.error.as_deref()),
-                webhook_deliveries::updated_at.eq(DbTime::from(one.tried_at)),
+                webhook_deliveries::due_at.eq(Bind(due_at)),
+                webhook_deliveries::claim_id.eq(Bind(None::<ClaimId>)),
+                webhook_deliveries::error.eq(Bind(one.error.as_deref())),
+                webhook_deliveries::updated_at.eq(Bind(one.tried_at)),
             ))
             .execute(c)
             .await?);
@@ -530,18 +489,17 @@ impl Tx<'_> {
         &mut self,
         ids: &[WebhookEndpointId],
     ) -> Result<HashMap<WebhookEndpointId, bool>> {
-        let ids: Vec<i64> = ids.iter().map(|id| id.0).collect();
         let wanted = webhook_endpoints::table
-            .filter(webhook_endpoints::id.eq_any(&ids))
+            .filter(webhook_endpoints::id.eq_any(ids.iter().map(Bind)))
             .filter(webhook_endpoints::deleted_at.is_null())
             .order(webhook_endpoints::id)
             .select((webhook_endpoints::id, webhook_endpoints::is_active));
-        let found: Vec<(i64, bool)> = match &mut self.0 {
+        let found: Vec<(WebhookEndpointId, bool)> = match &mut self.0 {
             // SQLite's one writer is already alone.
             Conn::Sqlite(c) => wanted.load(*c).await?,
             Conn::Postgres(c) => wanted.for_no_key_update().load(*c).await?,
         };
-        Ok(found.into_iter().map(|(id, active)| (WebhookEndpointId(id), active)).collect())
+        Ok(found.into_iter().collect())
     }
 
     /// What is due at `now` for an endpoint that was deleted has failed.
@@ -550,19 +508,18 @@ impl Tx<'_> {
         endpoint: WebhookEndpointId,
         now: Timestamp,
     ) -> Result<usize> {
-        let now = DbTime::from(now);
         Ok(on_conn!(self, |c| diesel::update(
             webhook_deliveries::table
-                .filter(webhook_deliveries::endpoint_id.eq(endpoint.0))
+                .filter(webhook_deliveries::endpoint_id.eq(Bind(endpoint)))
                 .filter(webhook_deliveries::due_at.is_not_null())
-                .filter(webhook_deliveries::due_at.assume_not_null().le(now)),
+                .filter(webhook_deliveries::due_at.assume_not_null().le(Bind(now))),
         )
         .set((
-            webhook_deliveries::status.eq(DeliveryStatus::Failed.as_str()),
+            webhook_deliveries::status.eq(Bind(DeliveryStatus::Failed)),
             webhook_deliveries::error.eq("The endpoint was deleted."),
-            webhook_deliveries::claim_id.eq(None::<i64>),
-            webhook_deliveries::due_at.eq(None::<DbTime>),
-            webhook_deliveries::updated_at.eq(now),
+            webhook_deliveries::claim_id.eq(Bind(None::<ClaimId>)),
+            webhook_deliveries::due_at.eq(Bind(None::<Timestamp>)),
+            webhook_deliveries::updated_at.eq(Bind(now)),
         ))
         .execute(c)
         .await?))
@@ -574,19 +531,19 @@ impl Tx<'_> {
         id: WebhookEndpointId,
         tally: &EndpointTally,
     ) -> Result<u64> {
-        let (successes, failures) = (to_i64(tally.successes), to_i64(tally.failures));
-        let at_end = to_i64(tally.failures_at_end);
+        let (successes, failures) = (Bind(tally.successes), Bind(tally.failures));
+        let at_end = Bind(tally.failures_at_end);
         let counts = (
             webhook_endpoints::success_count.eq(webhook_endpoints::success_count + successes),
             webhook_endpoints::failure_count.eq(webhook_endpoints::failure_count + failures),
         );
-        let endpoint = webhook_endpoints::table.find(id.0);
-        let consecutive: Option<i64> = match tally.last_success_at.map(DbTime::from) {
+        let endpoint = webhook_endpoints::table.find(Bind(id));
+        let consecutive: Option<u64> = match tally.last_success_at {
             Some(at) => on_conn!(self, |c| diesel::update(endpoint)
                 .set((
                     counts,
                     webhook_endpoints::consecutive_failures.eq(at_end),
-                    webhook_endpoints::last_delivery_at.eq(at),
+                    webhook_endpoints::last_delivery_at.eq(Bind(Some(at))),
                 ))
                 .returning(webhook_endpoints::consecutive_failures)
                 .get_result(c)
@@ -603,7 +560,7 @@ impl Tx<'_> {
                 .await
                 .optional())?,
         };
-        Ok(consecutive.unwrap_or(0).unsigned_abs())
+        Ok(consecutive.unwrap_or(0))
     }
 }
 

@@ -9,6 +9,7 @@ mod rows;
 mod schema;
 mod states;
 
+use diesel::{Connection, RunQueryDsl, SqliteConnection};
 use gatepost_kernel::{Environment, JsonObject, Timestamp, WorkspaceId};
 use gatepost_keys::{IpAllowlist, ScopeSet, Token, TokenFormat};
 use gatepost_storage::{Engine, NewApiKey, NewWorkspace, Result, Storage, StorageError, Tx};
@@ -33,6 +34,23 @@ impl Db {
             async |mut tx: Tx<'_>| tx.workspace_insert(&workspace("root", Some(WorkspaceId::ROOT))).await;
         self.storage.transaction::<_, StorageError, _>(insert).await.expect("the root").expect("a fresh id");
         self
+    }
+
+    /// Runs a statement past the storage, as nobody else does.
+    async fn execute(&self, statement: &str) {
+        match self.storage.path() {
+            Some(path) => {
+                let path = path.to_str().expect("a path of text");
+                let mut file = SqliteConnection::establish(path).expect("the file");
+                diesel::sql_query(statement).execute(&mut file).expect("a statement");
+            }
+            None => {
+                let connect = tokio_postgres::connect(&self._database.url, tokio_postgres::NoTls);
+                let (client, connection) = connect.await.expect("a connection");
+                tokio::spawn(connection);
+                client.batch_execute(statement).await.expect("a statement");
+            }
+        }
     }
 
     async fn key_count(&self) -> u64 {

@@ -6,8 +6,8 @@ use gatepost_kernel::{
 use gatepost_keys::{IpAllowlist, KeyStatus, ScopeSet};
 use gatepost_storage::{
     AUDIT_SORTS, Actor, ApiKeyChanges, ApiKeyFilter, AuditFilter, Direction, EVENT_SORTS, IdempotencyRecord,
-    ListRequest, NewApiKey, NewAuditEntry, NewEvent, Size, SortKey, StorageError, Tx, WorkspaceChanges,
-    WorkspaceFilter,
+    ListRequest, NewApiKey, NewAuditEntry, NewEvent, NewWebhookEndpoint, Size, SortKey, StorageError, Tx,
+    WorkspaceChanges, WorkspaceFilter,
 };
 use gatepost_test_support::both_engines;
 use rand::{SeedableRng, rngs::StdRng};
@@ -23,6 +23,7 @@ both_engines! { Db:
     audit_entries_and_events_are_kept,
     idempotency_records_expire_and_are_replaced,
     large_pages_are_whole_unless_told_otherwise,
+    one_unreadable_endpoint_keeps_no_other_waiting,
 }
 
 fn page_of(page: u32, per_page: u32) -> ListRequest {
@@ -290,13 +291,13 @@ async fn idempotency_records_expire_and_are_replaced(db: Db) {
             expires_at: at(created + 10),
         };
         assert!(tx.idempotency_try_lock(id, "k").await?);
-        tx.idempotency_insert(record(b"\0one", 0)).await?;
+        tx.idempotency_insert(&record(b"\0one", 0)).await?;
         let kept = tx.idempotency_get(id, "k", at(9)).await?.expect("the record");
         assert_eq!((kept.body.as_slice(), kept.sealed, kept.status), (&b"\0one"[..], true, 201));
         assert_eq!((kept.fingerprint, kept.expires_at), ([7; 32], at(10)));
         assert!(tx.idempotency_get(id, "k", at(10)).await?.is_none(), "expired");
         assert!(tx.idempotency_get(id, "other", at(0)).await?.is_none());
-        tx.idempotency_insert(record(b"two", 20)).await?;
+        tx.idempotency_insert(&record(b"two", 20)).await?;
         assert_eq!(tx.idempotency_delete_expired(at(29), 10).await?, 0);
         assert_eq!(tx.idempotency_get(id, "k", at(25)).await?.map(|r| r.body), Some(b"two".to_vec()));
         assert_eq!(tx.idempotency_delete_expired(at(30), 10).await?, 1);
@@ -335,4 +336,35 @@ async fn large_pages_are_whole_unless_told_otherwise(db: Db) {
         let bytes = if without_content { 0 } else { 1_000_000 };
         assert!(page.items.iter().all(|event| event.payload.len() == bytes));
     }
+}
+
+async fn one_unreadable_endpoint_keeps_no_other_waiting(db: Db) {
+    let db = db.with_root().await;
+    let owner = Owner::new(WorkspaceId::ROOT, Environment::Live);
+    let make = async move |mut tx: Tx<'_>| {
+        let new = NewWebhookEndpoint {
+            workspace_id: owner.workspace_id,
+            environment: owner.environment,
+            url: "https://a.example/hooks".to_owned(),
+            description: None,
+            events: vec!["*".to_owned()],
+            created_at: at(0),
+        };
+        let broken = tx.webhook_endpoint_insert(&new).await?.id;
+        Ok::<_, StorageError>((broken, tx.webhook_endpoint_insert(&new).await?.id))
+    };
+    let (broken, sound) = db.storage.transaction(make).await.expect("two endpoints");
+    db.execute(&format!("UPDATE webhook_endpoints SET previous_secrets = '7' WHERE id = {broken}")).await;
+    let check = async move |mut tx: Tx<'_>| {
+        let ids = |found: Vec<gatepost_webhooks::WebhookEndpoint>| {
+            found.iter().map(|one| one.id).collect::<Vec<_>>()
+        };
+        assert_eq!(ids(tx.webhook_endpoint_targets(&[broken, sound]).await?), [sound]);
+        assert_eq!(ids(tx.webhook_endpoint_active(&[owner.workspace_id]).await?), [sound]);
+        let unreadable = tx.webhook_endpoint_get(owner, broken).await.expect_err("an unreadable row");
+        let told = gatepost_kernel::chain(&unreadable).to_string();
+        assert!(matches!(unreadable, StorageError::Corrupt(_)), "{told}");
+        Ok::<_, StorageError>(())
+    };
+    db.storage.transaction(check).await.expect("the checks");
 }

@@ -24,11 +24,11 @@ fn declared() -> Columns {
         if let (Some(table), Some((column, kind))) = (&table, line.trim_end_matches(',').split_once(" -> ")) {
             let inner = kind.strip_prefix("Nullable<").and_then(|kind| kind.strip_suffix('>'));
             let kind = match inner.unwrap_or(kind) {
-                "BigInt" => "integer",
-                "Integer" => "small integer",
+                "BigInt" | "Id" | "Count" => "integer",
+                "HttpStatus" => "small integer",
                 "Bool" => "boolean",
-                "Text" => "text",
-                "Binary" => "bytes",
+                "Text" | "Word" | "JsonText" => "text",
+                "Binary" | "Digest" => "bytes",
                 "Instant" => "instant",
                 "JsonDoc" => "json",
                 other => panic!("{other} is not in this test's list"),
