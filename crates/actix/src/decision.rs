@@ -98,7 +98,7 @@ async fn in_process(
                 key_id: principal.key_id(),
                 workspace_id: principal.workspace_id(),
                 environment: principal.environment(),
-                scopes: principal.scopes().iter().map(Scope::to_string).collect(),
+                scopes: principal.scopes().texts(app.scope_order()),
             };
             let verdict = Some(admitted.verdict);
             Ok(Admitted { key, verdict, counted_on: Some((app.clone(), principal)) })

@@ -33,7 +33,7 @@ use std::{net::IpAddr, sync::Arc};
 
 use gatepost_app::{App, gate::presented};
 use gatepost_kernel::Secret;
-use gatepost_keys::Scope;
+use gatepost_keys::{Scope, ScopeRef};
 use ipnet::IpNet;
 
 pub use decision::VerifiedKey;
@@ -90,7 +90,8 @@ impl Gate {
     /// Decides in this process. Somebody must run [`App::follow_changes`], [`App::sweep`] and, every few seconds,
     /// [`App::write_usage`], as the server does.
     pub fn in_process(app: App) -> Self {
-        let contract = Contract { tokens: app.token_format().clone(), ..Contract::core() };
+        let (tokens, scope_order) = (app.token_format().clone(), app.scope_order());
+        let contract = Contract { tokens, scope_order, ..Contract::core() };
         Self::in_contract(app, contract)
     }
 
@@ -121,7 +122,7 @@ impl Gate {
     /// # Errors
     /// A sentence, if it is not a scope.
     pub fn require(&self, scope: &str) -> Result<Require, String> {
-        Ok(Require::new(self.clone(), vec![scope.parse()?]))
+        self.require_all(&[scope])
     }
 
     /// The middleware for routes that need all of `scopes`; none for any valid key.
@@ -129,7 +130,9 @@ impl Gate {
     /// # Errors
     /// A sentence about the first that is not a scope.
     pub fn require_all(&self, scopes: &[&str]) -> Result<Require, String> {
-        let scopes = scopes.iter().map(|scope| scope.parse()).collect::<Result<Vec<Scope>, String>>()?;
+        let order = self.contract.scope_order;
+        let scopes = scopes.iter().map(|scope| ScopeRef::parse_in(order, scope).map(Scope::from));
+        let scopes = scopes.collect::<Result<Vec<Scope>, String>>()?;
         Ok(Require::new(self.clone(), scopes))
     }
 

@@ -182,7 +182,8 @@ impl Remote {
         wanted: &Wanted,
         address: Option<IpAddr>,
     ) -> Result<Admitted, Refusal> {
-        let scopes: Vec<&str> = wanted.scopes.iter().map(Scope::as_str).collect();
+        let order = self.contract.scope_order;
+        let scopes: Vec<_> = wanted.scopes.iter().map(|scope| order.spell(scope)).collect();
         let body = json!({
             "key": token.secret().expose(), "scopes": scopes, "client_ip": address, "environment": wanted.environment.as_str(),
         });
@@ -202,7 +203,7 @@ impl Remote {
             fate: Fate::Undone,
             cause: Cause::by("reading what Gatepost has decided", error),
         })?;
-        decision.judge(&scopes, self.now())
+        decision.judge(&wanted.scopes, self.now())
     }
 }
 
@@ -214,7 +215,7 @@ fn is_this_machine(url: &Url) -> bool {
 }
 
 impl Decision {
-    fn judge(self, scopes: &[&str], now: Timestamp) -> Result<Admitted, Refusal> {
+    fn judge(self, scopes: &[Scope], now: Timestamp) -> Result<Admitted, Refusal> {
         let verdict = self.rate_limit.as_ref().map(|limits| limits.verdict(now));
         let key = self.key_id.zip(self.workspace_id).zip(self.environment.as_deref());
         let error = match (self.valid, self.code.as_str(), key) {
@@ -238,7 +239,9 @@ impl Decision {
                 Ok(environment) => Error::WrongEnvironment(environment),
                 Err(_) => Error::unavailable("Gatepost names an unknown environment"),
             },
-            (_, "INSUFFICIENT_SCOPE", _) => Error::missing_scope(scopes.join(", ")),
+            (_, "INSUFFICIENT_SCOPE", _) => {
+                Error::MissingScope(scopes.iter().map(Scope::as_str).collect::<Vec<_>>().join(", "))
+            }
             (_, "RATE_LIMITED", _) => {
                 let refused = verdict.as_ref().and_then(|verdict| limiter::refusal(verdict, now));
                 // It is a refusal also where Gatepost, perhaps a newer one, names no limit that is used up.

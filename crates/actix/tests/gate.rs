@@ -10,7 +10,7 @@ use actix_web::{App, HttpServer, web};
 use gatepost_actix::{EnvironmentFilter, Gate, VerifiedKey};
 use gatepost_kernel::{Environment, Secret, random};
 use gatepost_keys::{Token, TokenFormat};
-use gatepost_test_support::{Reply, TestApp, both_engines, http_client};
+use gatepost_test_support::{Engine, Reply, TestApp, both_engines, http_client};
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, BufReader};
 
@@ -20,11 +20,36 @@ async fn posts(key: VerifiedKey) -> String {
     format!("{} {} {}", key.workspace_id, key.environment, key.scopes.join(","))
 }
 
+/// The scopes of the middleware are written in the order of the contract.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_service_writes_scopes_as_its_contract_does() {
+    let app = TestApp::start_as_mirror(Engine::Sqlite).await;
+    let (_, key) = app.create_key(&app.root_key, 0, json!({ "scopes": ["posts:read"] })).await;
+    let (_, other) = app.create_key(&app.root_key, 0, json!({ "scopes": ["posts:write"] })).await;
+    let (_, service) = app.create_key(&app.root_key, 0, json!({ "scopes": ["api-keys:verify"] })).await;
+    let url = format!("http://{}", app.address);
+    let contract = app.face.contract().clone();
+    let remote = Gate::remote(&url, Secret::new(service)).contract(contract.clone()).build().expect("a gate");
+    for gate in [Gate::in_contract(app.app.clone(), contract), remote] {
+        assert!(gate.require("posts:read").is_err_and(|fault| fault.contains("action:resource")));
+        let address = serve_with(&gate, "read:posts");
+        let passed = get(address, &key).await;
+        assert_eq!((passed.status.as_u16(), passed.text.as_str()), (200, "1 live read:posts"));
+        let refused = get(address, &other).await;
+        assert_eq!(refused.status, 403);
+        assert!(refused.text.contains("Required scope: read:posts"), "{}", refused.text);
+    }
+}
+
 /// A service that needs `posts:read`.
 fn serve(gate: &Gate) -> SocketAddr {
+    serve_with(gate, "posts:read")
+}
+
+fn serve_with(gate: &Gate, scope: &str) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
     let address = listener.local_addr().expect("its address");
-    let read = gate.require("posts:read").expect("a scope");
+    let read = gate.require(scope).expect("a scope");
     let sandbox = read.clone().environment(EnvironmentFilter::Only(Environment::Test));
     let app = move || {
         let broken = web::resource("/ungated").get(posts);

@@ -11,6 +11,7 @@ use gatepost_kernel::{
     describe::{Described, DescribedObject, Object, Schemas},
     text::brief,
 };
+use gatepost_keys::ScopeOrder;
 use serde::{
     Deserialize, Deserializer, Serialize, Serializer,
     de::{MapAccess, Visitor},
@@ -136,14 +137,20 @@ impl Serialize for Members<'_> {
 /// The members of a JSON object, taken one by one.
 pub struct Fields<'b> {
     members: Members<'b>,
+    scope_order: ScopeOrder,
     known: Vec<&'static str>,
     errors: FieldErrors,
 }
 
 impl<'b> Fields<'b> {
-    /// Takes an object apart.
-    pub fn new(members: Members<'b>) -> Self {
-        Self { members, known: Vec::new(), errors: FieldErrors::default() }
+    /// Takes an object apart, in which scopes are written in this order.
+    pub fn new(members: Members<'b>, scope_order: ScopeOrder) -> Self {
+        Self { members, scope_order, known: Vec::new(), errors: FieldErrors::default() }
+    }
+
+    /// How scopes are written.
+    pub fn scope_order(&self) -> ScopeOrder {
+        self.scope_order
     }
 
     /// Notes a fault.
@@ -384,7 +391,7 @@ impl<'b> Fields<'b> {
     /// A body within this one.
     pub fn nested<B: ReadBody>(&mut self, name: &'static str, value: &'b RawValue) -> Option<B> {
         let Some(members) = read(value) else { return self.not_an_object(name) };
-        let inner = read_whole(members);
+        let inner = read_whole(members, self.scope_order);
         inner.map_err(|faults| self.faults(&format!("{name}."), &faults)).ok()
     }
 
@@ -406,7 +413,7 @@ impl<'b> Fields<'b> {
         }
         let mut bodies = Vec::with_capacity(items.len());
         for (place, item) in items.into_iter().enumerate() {
-            match read(item).map(read_whole) {
+            match read(item).map(|members| read_whole(members, self.scope_order)) {
                 Some(Ok(body)) => bodies.push(body),
                 Some(Err(faults)) => self.faults(&format!("{name}.{place}."), &faults),
                 None => {
@@ -424,12 +431,12 @@ impl<'b> Fields<'b> {
     }
 }
 
-/// Reads a body of these members, or all its faults.
+/// Reads a body of these members, or all its faults; scopes in it are written in this order.
 ///
 /// # Errors
 /// The faults by the names of members.
-pub fn read_whole<B: ReadBody>(members: Members<'_>) -> Result<B, FieldErrors> {
-    let mut fields = Fields::new(members);
+pub fn read_whole<B: ReadBody>(members: Members<'_>, scope_order: ScopeOrder) -> Result<B, FieldErrors> {
+    let mut fields = Fields::new(members, scope_order);
     let body = B::read(&mut fields);
     let faults = fields.into_errors();
     body.filter(|_| faults.is_empty()).ok_or(faults)

@@ -21,7 +21,7 @@ use gatepost_app::{
 };
 use gatepost_contract::{ApiError, Contract, ErrorFormat, IntoAnswer, PageUrl, Paging, Plain};
 use gatepost_kernel::{Error, Page, RequestId, Result, Timestamp, Window, WorkspaceId, describe::Schemas};
-use gatepost_keys::Token;
+use gatepost_keys::{ScopeOrder, Token};
 use serde::{Serialize, de::IgnoredAny};
 
 use crate::{
@@ -438,27 +438,32 @@ pub async fn read_body<B: ReadBody>(
     payload: Payload,
     state: &State,
 ) -> Result<(Result<B, Error>, Bytes), ApiError> {
+    let scope_order = state.contract().scope_order;
     if !B::TAKEN {
-        return Ok((parse::<B>("", &Bytes::new())?, Bytes::new()));
+        return Ok((parse::<B>("", &Bytes::new(), scope_order)?, Bytes::new()));
     }
     let body = take_in(req, payload, state, B::LIMIT_BYTES).await?;
     if body.len <= MOST_BYTES_ON_A_WORKER {
         let bytes = body.into_bytes();
-        return Ok((parse::<B>(req.content_type(), &bytes)?, bytes));
+        return Ok((parse::<B>(req.content_type(), &bytes, scope_order)?, bytes));
     }
     let media_type = req.content_type().to_owned();
     let read = move || {
         let bytes = body.into_bytes();
-        parse::<B>(&media_type, &bytes).map(|parsed| (parsed, bytes))
+        parse::<B>(&media_type, &bytes, scope_order).map(|parsed| (parsed, bytes))
     };
     off_the_workers("reading a body", read).await?
 }
 
 /// Takes a body apart, which says of itself that it is of this type, and answers what it is or its faults.
-fn parse<B: ReadBody>(media_type: &str, bytes: &Bytes) -> Result<Result<B, Error>, ApiError> {
+fn parse<B: ReadBody>(
+    media_type: &str,
+    bytes: &Bytes,
+    scope_order: ScopeOrder,
+) -> Result<Result<B, Error>, ApiError> {
     let nothing = !B::TAKEN || (B::OPTIONAL && bytes.is_empty());
     let members = if nothing { Members::default() } else { members::<B>(media_type, bytes)? };
-    Ok(read_whole(members).map_err(Error::Validation))
+    Ok(read_whole(members, scope_order).map_err(Error::Validation))
 }
 
 /// Takes a body in, of `limit_bytes` at most; what is large of it counts to the bytes in flight until the request is done.

@@ -134,6 +134,7 @@ impl State {
         let contract = Arc::new(settings.contract.clone());
         // Keys would be made that nobody could show.
         assert_eq!(app.token_format(), &contract.tokens, "the application has tokens of another contract");
+        assert_eq!(app.scope_order(), contract.scope_order, "the application has scopes of another contract");
         let documents = Documents::new(&contract, settings.docs);
         let routes = match settings.probes_only {
             true => RouteTable::of_probes(),

@@ -169,7 +169,8 @@ impl Member for ScopeSet {
     type Value = Self;
 
     fn read<'b>(fields: &mut Fields<'b>, name: &'static str, value: &'b RawValue) -> Option<Self> {
-        fields.texts(name, value, Self::parse)
+        let order = fields.scope_order();
+        fields.texts(name, value, |texts| Self::parse_in(order, texts))
     }
 }
 

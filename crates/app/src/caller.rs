@@ -242,7 +242,7 @@ impl Caller {
     /// [`Error::AccessDenied`] naming the first that is missing.
     pub fn require_all(&self, scopes: &ScopeSet) -> Result<()> {
         match self.principal().and_then(|principal| principal.scopes().first_missing(scopes)) {
-            Some(missing) => Err(Error::missing_scope(missing)),
+            Some(missing) => Err(Error::MissingScope(missing.to_string())),
             None => Ok(()),
         }
     }

@@ -27,7 +27,7 @@ use gatepost_analytics::Slot;
 use gatepost_delivery::Dispatcher;
 use gatepost_entitlements::Catalog;
 use gatepost_kernel::{ApiKeyId, Clock, Error, Result, Timestamp, WorkspaceId};
-use gatepost_keys::TokenFormat;
+use gatepost_keys::{ScopeOrder, TokenFormat};
 use gatepost_limits::day_of;
 use gatepost_mcp::McpServers;
 use gatepost_storage::{Storage, Tx};
@@ -84,6 +84,8 @@ pub struct Settings {
     pub catalog: Catalog,
     /// How the tokens of API keys begin.
     pub token_format: TokenFormat,
+    /// How scopes are written in events and headers.
+    pub scope_order: ScopeOrder,
     /// Requests per minute and address without a valid key.
     pub anonymous_per_minute: u64,
     /// Where a refused caller is sent to buy more.
@@ -116,6 +118,7 @@ impl Default for Settings {
         Self {
             catalog: Catalog::built_in(),
             token_format: TokenFormat::default(),
+            scope_order: ScopeOrder::default(),
             anonymous_per_minute: 300,
             upgrade_url: None,
             meter_requests: None,
@@ -192,6 +195,11 @@ impl App {
     /// How the tokens of API keys begin.
     pub fn token_format(&self) -> &TokenFormat {
         &self.0.settings.token_format
+    }
+
+    /// How scopes are written.
+    pub fn scope_order(&self) -> ScopeOrder {
+        self.0.settings.scope_order
     }
 
     /// The plans and features.

@@ -53,7 +53,7 @@ const SHARED_ERRORS: [SharedError; 12] = [
         status: 403,
         about: "The API key may not do this",
         code: "access_denied",
-        message: "Insufficient permissions. Required scope: api-keys:write",
+        message: "Insufficient permissions. Required scope: {scope api-keys:write}",
     },
     SharedError {
         name: "NotFound",
@@ -507,8 +507,8 @@ impl Contract {
     }
 
     /// Puts the contract's own names where texts of the document leave room for them: `{live_key}` is what a
-    /// live key begins with, `{base_path}` where the operations live, and `{acting_workspace}` the header that
-    /// names the workspace to act on.
+    /// live key begins with, `{base_path}` where the operations live, `{acting_workspace}` the header that names the workspace
+    /// to act on, and `{scope posts:read}` a scope as it is written.
     pub fn fill(&self, document: &mut Value) {
         match document {
             Value::String(text) if text.contains('{') => {
@@ -516,6 +516,12 @@ impl Contract {
                     .replace("{live_key}", self.tokens.head(Environment::Live))
                     .replace("{acting_workspace}", &self.headers.acting_workspace.shown)
                     .replace("{base_path}", &self.base_path);
+                while let Some((before, (scope, after))) = text
+                    .split_once("{scope ")
+                    .and_then(|(before, rest)| Some((before, rest.split_once('}')?)))
+                {
+                    *text = format!("{before}{}{after}", self.spell_scopes(scope));
+                }
             }
             Value::Array(items) => items.iter_mut().for_each(|item| self.fill(item)),
             Value::Object(members) => members.values_mut().for_each(|member| self.fill(member)),

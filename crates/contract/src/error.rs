@@ -89,6 +89,7 @@ impl ResponseError for ApiError {
             Self::UseCase(error) => match error {
                 Error::Unauthorized | Error::KeyRevoked | Error::KeyExpired => StatusCode::UNAUTHORIZED,
                 Error::AccessDenied(_)
+                | Error::MissingScope(_)
                 | Error::IpNotAllowed
                 | Error::WrongEnvironment(_)
                 | Error::FeatureLimitReached { .. } => StatusCode::FORBIDDEN,

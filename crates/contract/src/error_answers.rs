@@ -5,6 +5,7 @@ use std::borrow::Cow;
 
 use actix_web::http::header::{self, HeaderMap, HeaderValue};
 use gatepost_kernel::{CalendarTime, Error, FieldErrors, JsonObject, RequestId, Result};
+use gatepost_keys::ScopeRef;
 use serde::{Serialize, Serializer, ser::SerializeMap};
 
 use crate::{ApiError, Contract, EnvelopeStyle, JSON, LetterCase, accept, to_json};
@@ -214,9 +215,23 @@ impl Contract {
         }
     }
 
+    /// Scopes that are separated by commas, as the contract writes them.
+    pub(crate) fn spell_scopes(&self, scopes: &str) -> String {
+        let spell =
+            |scope| ScopeRef::parse(scope).map_or(Cow::Borrowed(scope), |read| self.scope_order.spell(read));
+        scopes.split(", ").map(spell).collect::<Vec<_>>().join(", ")
+    }
+
     /// What an error says.
     pub fn message(&self, error: &ApiError) -> String {
-        let Some(text) = self.messages.get(error.code()) else { return error.to_string() };
+        let Some(text) = self.messages.get(error.code()) else {
+            return match error.inner() {
+                ApiError::UseCase(Error::MissingScope(scopes)) => {
+                    Error::MissingScope(self.spell_scopes(scopes)).to_string()
+                }
+                _ => error.to_string(),
+            };
+        };
         match error.inner() {
             ApiError::UseCase(Error::RateLimited { retry_after_seconds, .. }) => {
                 text.replace("{seconds}", &retry_after_seconds.to_string())

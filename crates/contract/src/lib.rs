@@ -17,7 +17,7 @@ use std::{borrow::Cow, collections::BTreeMap};
 use actix_web::http::StatusCode;
 use gatepost_app::Answer;
 use gatepost_kernel::{Error, PageRequest, Result};
-use gatepost_keys::TokenFormat;
+use gatepost_keys::{ScopeOrder, TokenFormat};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 pub use error::ApiError;
@@ -51,6 +51,8 @@ pub struct Contract {
     pub default_per_page: u32,
     /// How the tokens of API keys begin.
     pub tokens: TokenFormat,
+    /// How scopes are written.
+    pub scope_order: ScopeOrder,
 }
 
 /// In what answers are wrapped.
@@ -105,6 +107,7 @@ impl Contract {
             paging: Paging::Pages,
             default_per_page: PageRequest::DEFAULT_PER_PAGE,
             tokens: TokenFormat::default(),
+            scope_order: ScopeOrder::ResourceFirst,
         }
     }
 

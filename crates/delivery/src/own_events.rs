@@ -4,7 +4,7 @@ use gatepost_kernel::{
     ApiKeyId, CalendarTime, Environment, Json, SeoReportId, Timestamp, WebhookEndpointId, WorkspaceId,
     describe::{Described, Schemas},
 };
-use gatepost_keys::{ApiKey, Scope};
+use gatepost_keys::{ApiKey, ScopeOrder};
 use gatepost_macros::described;
 use gatepost_seo::{IssueCounts, Scores};
 use serde_json::Value;
@@ -81,7 +81,7 @@ own_events! {
 
 /// Data of an event about an API key.
 #[described(example = {
-    "id": 2, "name": "Mobile App Key", "prefix": "{live_key}abc", "environment": "live", "scopes": ["posts:read"],
+    "id": 2, "name": "Mobile App Key", "prefix": "{live_key}abc", "environment": "live", "scopes": ["{scope posts:read}"],
     "rate_limit_tier": "pro",
 })]
 #[derive(Debug, Clone)]
@@ -102,14 +102,15 @@ pub struct ApiKeyEventData {
     pub expires_at: Option<Timestamp>,
 }
 
-impl From<&ApiKey> for ApiKeyEventData {
-    fn from(key: &ApiKey) -> Self {
+impl ApiKeyEventData {
+    /// What is told of a key, with its scopes written in this order.
+    pub fn new(key: &ApiKey, order: ScopeOrder) -> Self {
         Self {
             id: key.id,
             name: key.name.clone(),
             prefix: key.prefix.clone(),
             environment: key.environment,
-            scopes: key.scopes.iter().map(Scope::to_string).collect(),
+            scopes: key.scopes.texts(order),
             rate_limit_tier: key.rate_limit_tier.clone(),
             expires_at: key.expires_at,
         }

@@ -104,6 +104,9 @@ pub enum Error {
     /// The caller is known but may not do this; the text says why.
     #[error("{0}")]
     AccessDenied(String),
+    /// The key does not have a scope, or one of several that are separated by commas.
+    #[error("Insufficient permissions. Required scope: {0}")]
+    MissingScope(String),
     /// The key's address allowlist does not hold the caller's address.
     #[error("This API key may not be used from this address.")]
     IpNotAllowed,
@@ -192,7 +195,7 @@ impl Error {
             Self::Unauthorized => "unauthorized",
             Self::KeyRevoked => "key_revoked",
             Self::KeyExpired => "key_expired",
-            Self::AccessDenied(_) => "access_denied",
+            Self::AccessDenied(_) | Self::MissingScope(_) => "access_denied",
             Self::IpNotAllowed => "ip_not_allowed",
             Self::WrongEnvironment(_) => "wrong_environment",
             Self::NotFound | Self::FeatureNotFound { .. } => "not_found",
@@ -252,11 +255,6 @@ impl Error {
         let mut errors = FieldErrors::default();
         errors.add(field, message);
         Self::Validation(errors)
-    }
-
-    /// The refusal that the core contract prints for a missing scope.
-    pub fn missing_scope(required: impl fmt::Display) -> Self {
-        Self::AccessDenied(format!("Insufficient permissions. Required scope: {required}"))
     }
 }
 

@@ -11,5 +11,5 @@ mod token;
 
 pub use allowlist::{IpAllowlist, normalize_address};
 pub use key::{ApiKey, KeyStatus, grace_end};
-pub use scope::{SCOPE_PATTERN, Scope, ScopeRef, ScopeSet};
+pub use scope::{SCOPE_PATTERN, Scope, ScopeOrder, ScopeRef, ScopeSet};
 pub use token::{PrefixFault, Token, TokenDigest, TokenFormat};

@@ -7,8 +7,9 @@
 //! name may be any text: what is not a letter or digit of ASCII, `-`, `_`, `.` or `/` is percent-encoded, as in
 //! `mcp:server:New%20Tool`.
 
+use std::{borrow::Cow, fmt, str::FromStr};
+
 use gatepost_kernel::describe::{Described, Schemas};
-use std::{fmt, str::FromStr};
 
 use serde_json::{Value, json};
 
@@ -22,14 +23,54 @@ const MAX_TOOL_SCOPE_LEN: usize = 1_700;
 const MAX_SCOPES: usize = 100;
 /// The resource whose scopes have a third part.
 const MCP: &str = "mcp";
+/// Actions that nobody calls a resource.
+const COMMON_ACTIONS: [&str; 4] = ["read", "write", "delete", "verify"];
 
-/// One permission, as it was written.
+/// Which of a scope's two parts is written first. One word, and scopes for tools, are written in one way only.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum ScopeOrder {
+    /// `leads:read`
+    #[default]
+    ResourceFirst,
+    /// `read:leads`
+    ActionFirst,
+}
+
+impl ScopeOrder {
+    /// The accepted forms, as a sentence.
+    fn forms(self) -> &'static str {
+        match self {
+            Self::ResourceFirst => {
+                "A scope must be resource:action, resource:*, *:action, *, read, write, delete or admin."
+            }
+            Self::ActionFirst => {
+                "A scope must be action:resource, *:resource, action:*, *, read, write, delete or admin."
+            }
+        }
+    }
+
+    /// A scope as it is written in this order.
+    pub fn spell<'a>(self, scope: impl Into<ScopeRef<'a>>) -> Cow<'a, str> {
+        let scope = scope.into();
+        match scope.text.split_once(':') {
+            Some((first, second)) if self != scope.order && !scope.is_for_tools() => {
+                Cow::Owned(format!("{second}:{first}"))
+            }
+            _ => Cow::Borrowed(scope.text),
+        }
+    }
+}
+
+/// One permission, as it was written, its resource first.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Scope(String);
 
 /// A scope that is only looked at, where it was written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct ScopeRef<'a>(&'a str);
+pub struct ScopeRef<'a> {
+    text: &'a str,
+    order: ScopeOrder,
+}
 
 impl<'a> ScopeRef<'a> {
     /// Reads a scope where it stands.
@@ -37,6 +78,15 @@ impl<'a> ScopeRef<'a> {
     /// # Errors
     /// A sentence that says which forms there are.
     pub fn parse(text: &'a str) -> Result<Self, String> {
+        Self::parse_in(ScopeOrder::ResourceFirst, text)
+    }
+
+    /// Reads a scope that is written in this order. One whose last part is a common action was written in the other: as it stands it
+    /// would mean a resource of that name, and allow nothing that its writer thinks of.
+    ///
+    /// # Errors
+    /// A sentence that says which forms there are.
+    pub fn parse_in(order: ScopeOrder, text: &'a str) -> Result<Self, String> {
         let word = |s: &str| {
             s.starts_with(|c: char| c.is_ascii_lowercase())
                 && s.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'-' | b'_'))
@@ -48,24 +98,32 @@ impl<'a> ScopeRef<'a> {
         };
         let sound = matches!(text, "*" | "admin" | "read" | "write" | "delete")
             || text.split_once(':').is_some_and(|(r, a)| (r == "*" || word(r)) && action(r, a));
-        let longest = if Self(text).is_for_tools() { MAX_TOOL_SCOPE_LEN } else { MAX_SCOPE_LEN };
-        if sound && text.len() <= longest {
-            Ok(Self(text))
+        let scope = Self { text, order };
+        let longest = if scope.is_for_tools() { MAX_TOOL_SCOPE_LEN } else { MAX_SCOPE_LEN };
+        let other_order = order == ScopeOrder::ActionFirst
+            && text.split_once(':').is_some_and(|(first, last)| {
+                COMMON_ACTIONS.contains(&last) && !COMMON_ACTIONS.contains(&first)
+            });
+        if sound && !other_order && text.len() <= longest {
+            Ok(scope)
         } else if text.starts_with("mcp:") {
             Err("A scope for tools must be mcp:server:tool or mcp:server:*, the tool's name percent-encoded."
                 .to_owned())
         } else {
-            Err("A scope must be resource:action, resource:*, *:action, *, read, write, delete or admin."
-                .to_owned())
+            Err(order.forms().to_owned())
         }
     }
 
     /// Resource and action, each a name or `*`.
     fn parts(self) -> (&'a str, &'a str) {
-        match self.0 {
+        match self.text {
             "*" | "admin" => ("*", "*"),
             bare @ ("read" | "write" | "delete") => ("*", bare),
-            pair => pair.split_once(':').unwrap_or((pair, "")),
+            pair => match (pair.split_once(':').unwrap_or((pair, "")), self.order) {
+                (parts @ (MCP, tools), _) if tools.contains(':') => parts,
+                (parts, ScopeOrder::ResourceFirst) => parts,
+                ((action, resource), ScopeOrder::ActionFirst) => (resource, action),
+            },
         }
     }
 
@@ -95,7 +153,7 @@ impl<'a> ScopeRef<'a> {
 
     /// The spelling in which it was given.
     pub fn as_str(self) -> &'a str {
-        self.0
+        self.text
     }
 }
 
@@ -135,7 +193,13 @@ fn is_plain(byte: u8) -> bool {
 
 impl<'a> From<&'a Scope> for ScopeRef<'a> {
     fn from(scope: &'a Scope) -> Self {
-        Self(&scope.0)
+        Self { text: &scope.0, order: ScopeOrder::ResourceFirst }
+    }
+}
+
+impl From<ScopeRef<'_>> for Scope {
+    fn from(scope: ScopeRef<'_>) -> Self {
+        Self(ScopeOrder::ResourceFirst.spell(scope).into_owned())
     }
 }
 
@@ -160,7 +224,7 @@ impl Scope {
         ScopeRef::from(self).covers(other.into())
     }
 
-    /// The spelling in which it was given.
+    /// The scope as it was written, its resource first.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -172,7 +236,7 @@ impl FromStr for Scope {
     /// # Errors
     /// A sentence that says which forms there are.
     fn from_str(text: &str) -> Result<Self, String> {
-        ScopeRef::parse(text).map(|scope| Self(scope.0.to_owned()))
+        ScopeRef::parse(text).map(Self::from)
     }
 }
 
@@ -201,12 +265,20 @@ impl ScopeSet {
     /// # Errors
     /// For each malformed scope its place and a sentence; place `None` if there are more than 100.
     pub fn parse(texts: &[&str]) -> Result<Self, Vec<(Option<usize>, String)>> {
+        Self::parse_in(ScopeOrder::ResourceFirst, texts)
+    }
+
+    /// Reads a list of scopes that are written in this order.
+    ///
+    /// # Errors
+    /// As [`parse`](Self::parse).
+    pub fn parse_in(order: ScopeOrder, texts: &[&str]) -> Result<Self, Vec<(Option<usize>, String)>> {
         if texts.len() > MAX_SCOPES {
             return Err(vec![(None, format!("The scopes may not have more than {MAX_SCOPES} items."))]);
         }
         let (mut scopes, mut faults) = (Vec::<Scope>::new(), Vec::new());
         for (place, text) in texts.iter().enumerate() {
-            match text.parse() {
+            match ScopeRef::parse_in(order, text).map(Scope::from) {
                 Ok(scope) if scopes.contains(&scope) => {}
                 Ok(scope) => scopes.push(scope),
                 Err(fault) => faults.push((Some(place), fault)),
@@ -239,6 +311,11 @@ impl ScopeSet {
     /// Whether one of these scopes is for tools of an MCP server.
     pub fn has_tools(&self) -> bool {
         self.0.iter().any(|held| ScopeRef::from(held).is_for_tools())
+    }
+
+    /// The scopes as they are written in this order.
+    pub fn texts(&self, order: ScopeOrder) -> Vec<String> {
+        self.0.iter().map(|scope| order.spell(scope).into_owned()).collect()
     }
 
     /// Each scope.
@@ -348,6 +425,35 @@ mod tests {
     }
 
     #[test]
+    fn the_action_can_come_first() {
+        let order = ScopeOrder::ActionFirst;
+        for (text, meant) in [
+            ("read:leads", "leads:read"),
+            ("read:*", "*:read"),
+            ("*:leads", "leads:*"),
+            ("read", "read"),
+            ("*", "*"),
+            ("admin", "admin"),
+            ("write:mcp", "mcp:write"),
+            ("mcp:files:read_file", "mcp:files:read_file"),
+            ("mcp:files:*", "mcp:files:*"),
+            ("take_over:conversations", "conversations:take_over"),
+        ] {
+            let read = Scope::from(ScopeRef::parse_in(order, text).expect(text));
+            assert_eq!(read, scope(meant));
+            assert_eq!(order.spell(&read), text);
+            assert!(scope(meant).covers(&read) && read.covers(&scope(meant)), "{text}");
+            let here = ScopeRef::parse_in(order, text).expect(text);
+            assert!(here.covers((&read).into()) && ScopeRef::from(&read).covers(here), "{text}");
+        }
+        for other in ["leads:read", "leads:delete", "api-keys:verify", "*:write", "leads", "mcp:", ""] {
+            assert!(ScopeRef::parse_in(order, other).is_err(), "{other}");
+        }
+        let fault = ScopeRef::parse_in(order, "leads:read").expect_err("the other order");
+        assert!(fault.contains("action:resource"), "{fault}");
+    }
+
+    #[test]
     fn every_name_of_a_tool_has_a_scope() {
         for (name, text) in [
             ("read_file", "mcp:std:read_file"),
@@ -376,6 +482,17 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn both_orders_say_the_same(one in any_scope(), other in any_scope()) {
+            let order = ScopeOrder::ActionFirst;
+            let (spelled, other_spelled) = (order.spell(&one), order.spell(&other));
+            let read = |text| ScopeRef::parse_in(order, text);
+            if let (Ok(here), Ok(there)) = (read(&spelled), read(&other_spelled)) {
+                prop_assert_eq!(Scope::from(here), one.clone());
+                prop_assert_eq!(here.covers(there), one.covers(&other));
+            }
+        }
+
         #[test]
         fn covering_is_reflexive_and_transitive(a in any_scope(), b in any_scope(), c in any_scope()) {
             prop_assert!(a.covers(&a));

@@ -4,7 +4,7 @@ use gatepost_app::{App, Caller, UnitOfWork, keys::api_keys};
 use gatepost_kernel::{
     ApiKeyId, CalendarTime, Clock, Environment, SystemClock, WorkspaceId, chain, random, text,
 };
-use gatepost_keys::{ApiKey, ScopeSet, Token, TokenFormat};
+use gatepost_keys::{ApiKey, ScopeOrder, ScopeSet, Token, TokenFormat};
 use serde_json::{Value, json};
 
 use crate::{Failure, cli::KeysCommand, config::Config, output, paging, serve};
@@ -14,16 +14,18 @@ pub async fn run(config: &Config, command: KeysCommand) -> Result<(), Failure> {
     let app = match command {
         KeysCommand::Create { .. } => serve::open_with_root(config).await?,
         KeysCommand::List { .. } | KeysCommand::Revoke { .. } => serve::open(config).await?,
-        KeysCommand::Generate { environment, json } => return generate(environment, json),
+        KeysCommand::Generate { environment, json } => {
+            return generate(environment, json);
+        }
     };
     match command {
         KeysCommand::Create { name, workspace, scopes, environment, tier, expires_in, json } => {
-            let input = create_input(&name, &scopes, environment, tier, expires_in)?;
+            let input = create_input(&name, (&scopes, app.scope_order()), environment, tier, expires_in)?;
             let caller = Caller::command_line(WorkspaceId(workspace));
             let create = async move |unit: &mut UnitOfWork<'_>| api_keys::create(unit, input).await;
             let new = app.transact(&caller, create).await.map_err(|e| explain(&e, "workspace", workspace))?;
             if json {
-                let mut object = describe(&new.key);
+                let mut object = describe(&new.key, app.scope_order());
                 object["key"] = json!(new.secret.expose());
                 output::json(&object)?;
             } else {
@@ -66,13 +68,13 @@ pub fn generate(environment: Environment, json: bool) -> Result<(), Failure> {
 
 fn create_input(
     name: &str,
-    scopes: &[String],
+    (scopes, order): (&[String], ScopeOrder),
     environment: Environment,
     tier: Option<String>,
     expires_in: Option<std::time::Duration>,
 ) -> Result<api_keys::CreateApiKey, Failure> {
     let texts: Vec<&str> = scopes.iter().map(String::as_str).collect();
-    let scopes = ScopeSet::parse(&texts).map_err(|faults| {
+    let scopes = ScopeSet::parse_in(order, &texts).map_err(|faults| {
         let faults: Vec<String> = faults
             .into_iter()
             .map(|(place, fault)| match place.and_then(|place| texts.get(place)) {
@@ -103,7 +105,7 @@ async fn list(app: &App, workspace: WorkspaceId, json: bool) -> Result<(), Failu
     let keys =
         paging::every(async |request| Ok(api_keys::list(app, &caller, query, request).await?.0)).await?;
     if json {
-        let keys: Vec<Value> = keys.iter().map(describe).collect();
+        let keys: Vec<Value> = keys.iter().map(|key| describe(key, app.scope_order())).collect();
         output::json(&json!({ "data": keys }))?;
     } else {
         for key in &keys {
@@ -117,15 +119,14 @@ async fn list(app: &App, workspace: WorkspaceId, json: bool) -> Result<(), Failu
     Ok(())
 }
 
-fn describe(key: &ApiKey) -> Value {
-    let scopes: Vec<String> = key.scopes.iter().map(ToString::to_string).collect();
+fn describe(key: &ApiKey, order: ScopeOrder) -> Value {
     json!({
         "id": key.id,
         "name": key.name,
         "prefix": key.prefix,
         "workspace_id": key.workspace_id,
         "environment": key.environment,
-        "scopes": scopes,
+        "scopes": key.scopes.texts(order),
         "rate_limit_tier": key.rate_limit_tier,
         "expires_at": key.expires_at.map(CalendarTime),
         "created_at": key.created_at,

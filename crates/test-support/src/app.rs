@@ -136,8 +136,8 @@ impl TestApp {
     ) -> Self {
         crate::watch::start();
         let face = Face::new(settings.contract.clone());
-        let token_format = settings.contract.tokens.clone();
-        let app_settings = gatepost_app::Settings { token_format, ..app_settings };
+        let (token_format, scope_order) = (settings.contract.tokens.clone(), settings.contract.scope_order);
+        let app_settings = gatepost_app::Settings { token_format, scope_order, ..app_settings };
         let database = TestDatabase::create(engine);
         let storage = database.open().await;
         let clock = Arc::new(ManualClock::at(Timestamp::parse(BEGINNING).expect("an instant")));

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use gatepost_api::Contract;
 use gatepost_contract::{EnvelopeStyle, Headers, LetterCase, Paging, Statuses};
-use gatepost_keys::TokenFormat;
+use gatepost_keys::{Scope, ScopeOrder, ScopeRef, TokenFormat};
 use reqwest::{Method, Request, StatusCode, Url, header::HeaderMap};
 use serde_json::{Map, Value, json};
 
@@ -31,6 +31,7 @@ pub fn mirror() -> Contract {
         paging: Paging::Offset,
         default_per_page: 7,
         tokens: TokenFormat::new("mir_{environment}_key_", []).expect("a prefix"),
+        scope_order: ScopeOrder::ActionFirst,
     }
 }
 
@@ -102,6 +103,12 @@ impl Face {
                 request.headers_mut().append(own.clone(), value);
             }
         }
+        if let Some(body) = request.body().and_then(|body| body.as_bytes()).filter(|body| holds_scopes(body))
+            && let Ok(mut json) = serde_json::from_slice::<Value>(body)
+        {
+            respell_scopes(&mut json, &|scope| self.own_scope(scope));
+            *request.body_mut() = Some(json.to_string().into());
+        }
         let path = request.url().path().to_owned();
         let Some(below) = path.strip_prefix(CORE_BASE) else { return };
         let is_list = self.known(request.method(), &path).is_some_and(|known| known.is_list);
@@ -111,6 +118,21 @@ impl Face {
         if is_list {
             request.url_mut().set_query(Some(&asked_for(query.as_deref().unwrap_or_default())));
         }
+    }
+
+    /// A scope of the core's as the contract writes it; what is none stays as it is.
+    fn own_scope(&self, core: &str) -> String {
+        let scope = ScopeRef::parse(core);
+        scope.map_or_else(|_| core.to_owned(), |scope| self.contract.scope_order.spell(scope).into_owned())
+    }
+
+    /// A scope of the contract's as the core writes it; a sentence about scopes stays as it is.
+    fn core_scope(&self, own: &str) -> String {
+        if own.contains(' ') {
+            return own.to_owned();
+        }
+        let scope = ScopeRef::parse_in(self.contract.scope_order, own);
+        Scope::from(scope.expect("a scope as the contract writes it")).to_string()
     }
 
     fn renamed(&self, core: &Headers) -> Vec<(String, reqwest::header::HeaderName)> {
@@ -134,11 +156,12 @@ impl Face {
         asked: (&Method, &Url),
         status: StatusCode,
         headers: &mut HeaderMap,
-        json: Value,
+        mut json: Value,
     ) -> (StatusCode, Value) {
         if !self.is_another() {
             return (status, json);
         }
+        respell_scopes(&mut json, &|scope| self.core_scope(scope));
         for (of_core, own) in self.renamed(&Headers::core()) {
             if let Some(value) = headers.remove(&own) {
                 headers.insert(
@@ -266,8 +289,39 @@ impl Face {
                 assert_eq!(own, &json!(format!("Slow down for {seconds} seconds.")));
                 json!(format!("Too many requests. Please retry after {seconds} seconds."))
             }
-            _ => json!(in_core_words(own.as_str().unwrap_or_default())),
+            _ => match own.as_str().unwrap_or_default().split_once(": ") {
+                Some((required @ "Insufficient permissions. Required scope", scope)) => {
+                    json!(format!("{required}: {}", self.core_scope(scope)))
+                }
+                _ => json!(in_core_words(own.as_str().unwrap_or_default())),
+            },
         }
+    }
+}
+
+fn holds_scopes(body: &[u8]) -> bool {
+    body.windows(8).any(|window| window == b"\"scopes\"")
+}
+
+/// Writes the texts of all members that are called `scopes` in another way.
+fn respell_scopes(json: &mut Value, respelled: &dyn Fn(&str) -> String) {
+    match json {
+        Value::Array(items) => items.iter_mut().for_each(|item| respell_scopes(item, respelled)),
+        Value::Object(members) => {
+            for (name, value) in members {
+                match value {
+                    Value::Array(scopes) if name == "scopes" => {
+                        for scope in scopes {
+                            if let Some(text) = scope.as_str() {
+                                *scope = json!(respelled(text));
+                            }
+                        }
+                    }
+                    value => respell_scopes(value, respelled),
+                }
+            }
+        }
+        _ => {}
     }
 }
 
@@ -277,6 +331,7 @@ fn in_core_words(text: &str) -> String {
         .replace("The limit ", "The per_page ")
         .replace("offset, limit", "page, per_page")
         .replace("X-Mirror-Acting", "X-Workspace-ID")
+        .replace("action:resource, *:resource, action:*", "resource:action, resource:*, *:action")
 }
 
 /// The status that an error has where there are all.

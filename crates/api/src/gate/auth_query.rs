@@ -3,7 +3,7 @@
 //! The query is the operator's, so what is not known in it is a slip of the pen that would open a route, and is refused.
 
 use gatepost_kernel::{EnvironmentFilter, Error, Result};
-use gatepost_keys::{SCOPE_PATTERN as SCOPE, Scope, ScopeRef};
+use gatepost_keys::{SCOPE_PATTERN as SCOPE, Scope, ScopeOrder, ScopeRef};
 
 use serde_json::json;
 
@@ -49,17 +49,17 @@ impl AuthQuery {
         ]
     }
 
-    /// Reads a query.
+    /// Reads a query, in which scopes are written in this order.
     ///
     /// # Errors
     /// [`Error::Validation`] naming each parameter that is not known, or not as it should be.
-    pub fn read(query: &str) -> Result<Self> {
+    pub fn read(query: &str, order: ScopeOrder) -> Result<Self> {
         let mut parameters = Parameters::new(query);
         let mut scopes = Vec::new();
         for text in parameters.all("scope") {
             for scope in text.split(',').map(str::trim) {
-                match scope.parse() {
-                    Ok(scope) => scopes.push(scope),
+                match ScopeRef::parse_in(order, scope) {
+                    Ok(scope) => scopes.push(scope.into()),
                     Err(fault) => parameters.fault("scope", fault),
                 }
             }
@@ -84,7 +84,10 @@ impl AuthQuery {
 
 /// The environment and the scopes of a query in which nothing has to be decoded, where they stand; none for each scope that is not
 /// one. Nothing at all where [`AuthQuery::read`] has to look, to read it or to refuse it.
-pub fn plain(query: &str) -> Option<(EnvironmentFilter, impl Iterator<Item = Option<ScopeRef<'_>>>)> {
+pub fn plain(
+    query: &str,
+    order: ScopeOrder,
+) -> Option<(EnvironmentFilter, impl Iterator<Item = Option<ScopeRef<'_>>>)> {
     let (mut environment, mut deny, mut preflight) = (None, false, false);
     for pair in pairs(query) {
         match pair.split_once('=')? {
@@ -98,7 +101,8 @@ pub fn plain(query: &str) -> Option<(EnvironmentFilter, impl Iterator<Item = Opt
         }
     }
     let scopes = pairs(query).filter_map(|pair| pair.strip_prefix("scope="));
-    let scopes = scopes.flat_map(|scopes| scopes.split(',')).map(|scope| ScopeRef::parse(scope).ok());
+    let scopes =
+        scopes.flat_map(|scopes| scopes.split(',')).map(move |scope| ScopeRef::parse_in(order, scope).ok());
     Some((environment.unwrap_or_default(), scopes))
 }
 
@@ -114,7 +118,7 @@ mod tests {
 
     /// What the short way makes of a query; nothing if it leaves it to the other.
     fn short(query: &str) -> Option<(EnvironmentFilter, Vec<String>)> {
-        let (environment, scopes) = plain(query)?;
+        let (environment, scopes) = plain(query, ScopeOrder::ResourceFirst)?;
         let scopes: Option<Vec<String>> = scopes.map(|scope| Some(scope?.as_str().to_owned())).collect();
         Some((environment, scopes?))
     }
@@ -135,7 +139,7 @@ mod tests {
         ] {
             let scopes: Vec<String> = scopes.iter().map(|scope| (*scope).to_owned()).collect();
             assert_eq!(short(query), Some((environment, scopes.clone())), "{query}");
-            let read = AuthQuery::read(query).expect(query);
+            let read = AuthQuery::read(query, ScopeOrder::ResourceFirst).expect(query);
             assert_eq!(
                 (read.environment, read.scopes.iter().map(Scope::to_string).collect()),
                 (environment, scopes)
@@ -147,7 +151,7 @@ mod tests {
     fn what_has_to_be_decoded_goes_the_long_way() {
         for query in ["scope=posts%3Aread", "scope=posts:read,+users:read", "sc%6Fpe=posts:read"] {
             assert_eq!(short(query), None, "{query}");
-            assert!(AuthQuery::read(query).is_ok(), "{query}");
+            assert!(AuthQuery::read(query, ScopeOrder::ResourceFirst).is_ok(), "{query}");
         }
     }
 
@@ -169,7 +173,9 @@ mod tests {
             ("x=y", "x"),
         ] {
             assert_eq!(short(query), None, "{query}");
-            let Err(Error::Validation(faults)) = AuthQuery::read(query) else { panic!("{query}") };
+            let Err(Error::Validation(faults)) = AuthQuery::read(query, ScopeOrder::ResourceFirst) else {
+                panic!("{query}")
+            };
             assert!(faults.iter().any(|(name, _)| name == field), "{query}: {faults:?}");
         }
     }

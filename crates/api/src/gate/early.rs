@@ -124,7 +124,8 @@ impl<S> GateService<S> {
         }
         let now = self.state.app().now();
         let token = token(req.headers())?;
-        let (environment, scopes) = auth_query::plain(req.uri().query().unwrap_or_default())?;
+        let (environment, scopes) =
+            auth_query::plain(req.uri().query().unwrap_or_default(), self.state.contract().scope_order)?;
         let address = self.address(req.headers(), peer);
         let passed = self.state.app().pass(&token, scopes, environment, address, now, PASS.as_u16())?;
         let mut response = Response::with_body(PASS, NoBody::new());

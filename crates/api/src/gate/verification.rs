@@ -20,6 +20,7 @@ use crate::{
     paths::FORWARD_AUTH,
     query::NoQuery,
     scopes::ApiKeysVerify,
+    tenants::views::Shown,
 };
 
 /// Verify an API key
@@ -33,7 +34,7 @@ async fn verify_api_key(
 ) -> Answer<Plain<VerificationView>> {
     let (body, call) = call.into_body();
     let verified = verification::verify(call.app(), call.caller(), body?.into()).await?;
-    call.plain(&VerificationView::new(verified, call.app().now()))
+    call.plain(&VerificationView::new(verified, Shown::now(call.app())))
 }
 
 /// Forward auth, which takes any method and any path below. What the document says of it stands for all of them.
@@ -69,7 +70,9 @@ async fn forward_auth(req: HttpRequest) -> Result<HttpResponse, ApiError> {
         let allow = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS".to_owned();
         return Err(ApiError::MethodNotAllowed { method: req.method().to_string(), allow });
     }
-    let query = AuthQuery::read(req.query_string()).inspect_err(|error| {
+    let state =
+        req.app_data::<State>().ok_or_else(|| Error::internal("the state is not part of the application"))?;
+    let query = AuthQuery::read(req.query_string(), state.contract().scope_order).inspect_err(|error| {
         // The proxy makes something else of it, so this is where the operator learns what is wrong.
         let Error::Validation(faults) = error else { return };
         for (parameter, faults) in faults.iter() {
@@ -81,7 +84,7 @@ async fn forward_auth(req: HttpRequest) -> Result<HttpResponse, ApiError> {
             );
         }
     })?;
-    decide(&req, &query).await.map_err(|error| match error {
+    decide(&req, state, &query).await.map_err(|error| match error {
         limited @ ApiError::UseCase(Error::RateLimited { .. }) if query.deny_by_403 => {
             ApiError::Denied(Box::new(limited))
         }
@@ -89,9 +92,7 @@ async fn forward_auth(req: HttpRequest) -> Result<HttpResponse, ApiError> {
     })
 }
 
-async fn decide(req: &HttpRequest, query: &AuthQuery) -> Result<HttpResponse, ApiError> {
-    let state =
-        req.app_data::<State>().ok_or_else(|| Error::internal("the state is not part of the application"))?;
+async fn decide(req: &HttpRequest, state: &State, query: &AuthQuery) -> Result<HttpResponse, ApiError> {
     if query.lets_preflights_pass && req.extensions().get::<Preflight>().is_some() {
         count_anonymous(req, state)?;
         return Ok(HttpResponse::NoContent().finish());

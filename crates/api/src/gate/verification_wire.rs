@@ -8,14 +8,13 @@ use gatepost_app::{
     gate::verification::{Code, Verification, Verified},
 };
 use gatepost_entitlements::Operation;
-use gatepost_kernel::{
-    ApiKeyId, CalendarTime, Environment, EnvironmentFilter, Secret, Timestamp, WorkspaceId,
-};
-use gatepost_keys::{Scope, ScopeSet};
+use gatepost_kernel::{ApiKeyId, CalendarTime, Environment, EnvironmentFilter, Secret, WorkspaceId};
+use gatepost_keys::ScopeSet;
 use gatepost_macros::{body, view};
 
 use crate::{
     entitlements::wire::{EntitlementCheckView, FeatureKey, Quantity, UseKey},
+    tenants::views::Shown,
     values::{Whole, texts},
 };
 
@@ -30,7 +29,7 @@ texts! {
 
 /// An API key to verify.
 #[body(example = {
-    "key": "{live_key}abc123def456ghi789...", "scopes": ["posts:write"], "client_ip": "192.0.2.7", "cost": 1,
+    "key": "{live_key}abc123def456ghi789...", "scopes": ["{scope posts:write}"], "client_ip": "192.0.2.7", "cost": 1,
     "feature": "api_calls", "quantity": 1, "idempotency_key": "order-1234",
 })]
 pub struct VerifyApiKeyBody {
@@ -92,7 +91,7 @@ impl From<VerifyApiKeyBody> for Verification {
 
 /// Decision on an API key. For a key that is not found, or that the caller may not see, all other members are null.
 #[view(example = {
-    "valid": true, "key_id": 2, "workspace_id": 1, "scopes": ["posts:read", "posts:write"],
+    "valid": true, "key_id": 2, "workspace_id": 1, "scopes": ["{scope posts:read}", "{scope posts:write}"],
 })]
 pub struct VerificationView {
     /// Whether the key may pass.
@@ -143,8 +142,8 @@ pub struct StandingView {
 }
 
 impl VerificationView {
-    /// The decision as it stands at `now`.
-    pub fn new(verified: Verified, now: Timestamp) -> Self {
+    /// The decision.
+    pub fn new(verified: Verified, Shown { now, scopes }: Shown) -> Self {
         let principal = verified.principal.as_ref();
         Self {
             valid: verified.code == Code::Valid,
@@ -152,7 +151,7 @@ impl VerificationView {
             key_id: principal.map(|p| p.key_id()),
             workspace_id: principal.map(|p| p.workspace_id()),
             environment: principal.map(|p| p.environment()),
-            scopes: principal.map(|p| p.scopes().iter().map(Scope::to_string).collect()),
+            scopes: principal.map(|p| p.scopes().texts(scopes)),
             rate_limit: verified.limits.map(|verdict| RateLimitView {
                 minute: verdict.minute.map(Into::into),
                 day: verdict.day.map(Into::into),

@@ -24,7 +24,7 @@ use crate::{
     operation::Tag,
     query::NoQuery,
     scopes::{ApiKeysDelete, ApiKeysRead, ApiKeysWrite},
-    tenants::views::ApiKeyView,
+    tenants::views::{ApiKeyView, Shown},
 };
 
 /// The group of these operations, and of those that decide about keys.
@@ -44,8 +44,8 @@ async fn list_api_keys(call: Call<ApiKeysRead, ListQuery<ApiKeyView>>) -> Answer
         with_workspace: call.query().includes(ApiKeyView::WORKSPACE),
     };
     let (page, workspace) = api_keys::list(call.app(), call.caller(), query, request).await?;
-    let now = call.app().now();
-    call.page(page, move |key| Ok(ApiKeyView::from((key, now)).with_workspace(workspace.clone()))).await
+    let shown = Shown::now(call.app());
+    call.page(page, move |key| Ok(ApiKeyView::from((key, shown)).with_workspace(workspace.clone()))).await
 }
 
 /// Create an API key
@@ -56,10 +56,12 @@ async fn list_api_keys(call: Call<ApiKeysRead, ListQuery<ApiKeyView>>) -> Answer
 async fn create_api_key(
     call: Call<ApiKeysWrite, NoQuery, CreateApiKeyBody>,
 ) -> Answer<Message<CreatedApiKeyView>> {
+    let shown = Shown::now(call.app());
     let (body, call) = call.into_body();
     call.mutate(async move |unit: &mut UnitOfWork<'_>| {
         let created = api_keys::create(unit, body?.into()).await?;
-        Ok(Message::created("API key created successfully.", CreatedApiKeyView::from(created)).with_secret())
+        let view = CreatedApiKeyView::from((created, shown));
+        Ok(Message::created("API key created successfully.", view).with_secret())
     })
     .await
 }
@@ -73,24 +75,24 @@ async fn get_api_key(
     let with_workspace = call.query().includes(ApiKeyView::WORKSPACE);
     let (key, workspace) = api_keys::get(call.app(), call.caller(), id, with_workspace).await?;
     let updated_at = key.updated_at;
-    let view = ApiKeyView::from((key, call.app().now())).with_workspace(workspace);
+    let view = ApiKeyView::from((key, Shown::now(call.app()))).with_workspace(workspace);
     call.resource(&view, Some(updated_at))
 }
 
 /// Update an API key
 ///
 /// The caller must hold every scope that the key has, and every scope that it would get, and gives no later end and no wider
-/// addresses than its own. The last key that can manage the root workspace keeps `api-keys:write` (409).
+/// addresses than its own. The last key that can manage the root workspace keeps `{scope api-keys:write}` (409).
 #[operation(patch "/api-keys/{id}", tag = API_KEYS, ok = "The API key after the change", if_match)]
 async fn update_api_key(
     call: Call<ApiKeysWrite, NoQuery, UpdateApiKeyBody>,
     id: ApiKeyId,
 ) -> Answer<Message<ApiKeyView>> {
-    let now = call.app().now();
+    let shown = Shown::now(call.app());
     let (body, call) = call.into_body();
     call.mutate(async move |unit: &mut UnitOfWork<'_>| {
         let key = api_keys::update(unit, id, body?.into()).await?;
-        Ok(Message::done("API key updated successfully.", ApiKeyView::from((key, now))))
+        Ok(Message::done("API key updated successfully.", ApiKeyView::from((key, shown))))
     })
     .await
 }
@@ -117,10 +119,12 @@ async fn rotate_api_key(
     call: Call<ApiKeysWrite, NoQuery, RotateApiKeyBody>,
     id: ApiKeyId,
 ) -> Answer<Message<RotatedApiKeyView>> {
+    let shown = Shown::now(call.app());
     let (body, call) = call.into_body();
     call.mutate(async move |unit: &mut UnitOfWork<'_>| {
         let rotated = api_keys::rotate(unit, id, body?.grace_period()).await?;
-        Ok(Message::done("API key rotated successfully.", RotatedApiKeyView::from(rotated)).with_secret())
+        let view = RotatedApiKeyView::from((rotated, shown));
+        Ok(Message::done("API key rotated successfully.", view).with_secret())
     })
     .await
 }

@@ -12,7 +12,7 @@ use gatepost_macros::{body, query, view};
 
 use crate::{
     lists::{Description, Listed},
-    tenants::views::{ApiKeyView, scope_texts},
+    tenants::views::{ApiKeyView, Shown},
     values::{AnyText, Name, Whole},
 };
 
@@ -20,9 +20,9 @@ const DEFAULT_GRACE_PERIOD_HOURS: u16 = 24;
 const MAX_GRACE_PERIOD_HOURS: i64 = 168;
 
 /// A new API key, with its secret.
-#[view(from = NewKey, of = key, example = {
+#[view(from = (NewKey, Shown), of = 0.key, example = {
     "id": 2, "name": "Mobile App Key", "key": "{live_key}abc123def456ghi789...", "prefix": "{live_key}abc",
-    "scopes": ["posts:read", "users:read"], "rate_limit_tier": "pro", "allowed_ips": [],
+    "scopes": ["{scope posts:read}", "{scope users:read}"], "rate_limit_tier": "pro", "allowed_ips": [],
     "expires_at": "2027-01-01T00:00:00Z", "created_at": "2026-01-15T10:30:00Z",
 })]
 pub struct CreatedApiKeyView {
@@ -31,31 +31,31 @@ pub struct CreatedApiKeyView {
     /// Human-readable label of the API key.
     name: String,
     /// Secret of the key; shown in this response only.
-    #[member(from = source.secret.expose().to_owned())]
+    #[member(from = source.0.secret.expose().to_owned())]
     key: String,
     /// First characters of the secret, to recognise the key by.
     prefix: String,
     /// Scopes granted to the key.
-    #[member(from = scope_texts(&source.key.scopes))]
+    #[member(from = source.0.key.scopes.texts(source.1.scopes))]
     scopes: Vec<String>,
     /// Environment the key belongs to.
     environment: Environment,
     /// Plan whose limits apply to the key; null to follow the workspace's tier.
     rate_limit_tier: Option<String>,
     /// Addresses and CIDR ranges the key may be used from; empty means everywhere.
-    #[member(from = source.key.allowed_ips.to_texts())]
+    #[member(from = source.0.key.allowed_ips.to_texts())]
     allowed_ips: Vec<String>,
     /// Time at which the key expires; null if it never does.
-    #[member(from = source.key.expires_at.map(CalendarTime))]
+    #[member(from = source.0.key.expires_at.map(CalendarTime))]
     expires_at: Option<CalendarTime>,
     /// Time at which the key was created.
     created_at: Timestamp,
 }
 
 /// The API key that a rotation created, with its secret.
-#[view(from = RotatedKey, of = new.key, example = {
+#[view(from = (RotatedKey, Shown), of = 0.new.key, example = {
     "id": 3, "name": "Mobile App Key", "key": "{live_key}new123key456...", "prefix": "{live_key}new",
-    "scopes": ["posts:read", "users:read"], "rate_limit_tier": "pro", "allowed_ips": [], "rotated_from_id": 2,
+    "scopes": ["{scope posts:read}", "{scope users:read}"], "rate_limit_tier": "pro", "allowed_ips": [], "rotated_from_id": 2,
     "grace_period_ends_at": "2026-01-16T10:30:00Z", "created_at": "2026-01-15T10:30:00Z",
 })]
 pub struct RotatedApiKeyView {
@@ -64,27 +64,27 @@ pub struct RotatedApiKeyView {
     /// Human-readable label of the API key.
     name: String,
     /// Secret of the new key; shown in this response only.
-    #[member(from = source.new.secret.expose().to_owned())]
+    #[member(from = source.0.new.secret.expose().to_owned())]
     key: String,
     /// First characters of the secret, to recognise the key by.
     prefix: String,
     /// Scopes granted to the key.
-    #[member(from = scope_texts(&source.new.key.scopes))]
+    #[member(from = source.0.new.key.scopes.texts(source.1.scopes))]
     scopes: Vec<String>,
     /// Environment the key belongs to.
     environment: Environment,
     /// Plan whose limits apply to the key; null to follow the workspace's tier.
     rate_limit_tier: Option<String>,
     /// Addresses and CIDR ranges the key may be used from; empty means everywhere.
-    #[member(from = source.new.key.allowed_ips.to_texts())]
+    #[member(from = source.0.new.key.allowed_ips.to_texts())]
     allowed_ips: Vec<String>,
     /// Time at which the new key expires; null if it never does.
-    #[member(from = source.new.key.expires_at.map(CalendarTime))]
+    #[member(from = source.0.new.key.expires_at.map(CalendarTime))]
     expires_at: Option<CalendarTime>,
     /// Id of the API key that was replaced.
     rotated_from_id: Option<ApiKeyId>,
     /// End of the grace period in which the old key still works.
-    #[member(from = source.grace_period_ends_at)]
+    #[member(from = source.0.grace_period_ends_at)]
     grace_period_ends_at: Timestamp,
     /// Time at which the new key was created.
     created_at: Timestamp,
@@ -108,7 +108,7 @@ impl Listed for ApiKeyView {
 
 /// An API key to create.
 #[body(into = CreateApiKey, example = {
-    "name": "Mobile App Key", "scopes": ["posts:read", "users:read"], "rate_limit_tier": "pro",
+    "name": "Mobile App Key", "scopes": ["{scope posts:read}", "{scope users:read}"], "rate_limit_tier": "pro",
     "allowed_ips": ["192.0.2.0/24", "2001:db8::1"], "expires_at": "2027-01-01T00:00:00Z",
 })]
 pub struct CreateApiKeyBody {
@@ -130,7 +130,7 @@ pub struct CreateApiKeyBody {
 
 /// Changes to an API key; members that are left out stay as they are.
 #[body(changes, into = UpdateApiKey, example = {
-    "name": "Mobile App Key", "scopes": ["posts:read"], "allowed_ips": ["192.0.2.0/24"],
+    "name": "Mobile App Key", "scopes": ["{scope posts:read}"], "allowed_ips": ["192.0.2.0/24"],
     "expires_at": "2027-01-01T00:00:00Z",
 })]
 pub struct UpdateApiKeyBody {

@@ -45,7 +45,7 @@ async fn list_mcp_tools(call: Call<McpRead, PageQuery>, id: McpServerId) -> Answ
 
 /// Call an MCP tool
 ///
-/// Takes `mcp:write`, or `mcp:<server>:<tool>` for one tool. Arguments are checked by the tool's schema first, as far as
+/// Takes `{scope mcp:write}`, or `mcp:<server>:<tool>` for one tool. Arguments are checked by the tool's schema first, as far as
 /// `unchecked` of the tool does not except it; they are nested at most 16 levels deep. A tool that
 /// fails by its own word is a 200 with `is_error`; a server that is down, does not answer in time, or answers with something that
 /// cannot be read, is a 503. With an `Idempotency-Key` the tool is called at most once.

@@ -112,7 +112,7 @@ fn describe(of: &Described<'_>, is_versioned: bool, outcomes: &Value) -> Value {
         "responses": contract.shared_errors(|status| op.can_end_in(shape, status)),
     });
     if let Some(scope) = input.scope {
-        described["x-required-scope"] = json!(scope.as_str());
+        described["x-required-scope"] = json!(contract.scope_order.spell(scope));
     }
     if let Some(body) = &input.body {
         let mut content = json!({ "content": content(&body.schema), "required": !body.optional });

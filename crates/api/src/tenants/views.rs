@@ -1,15 +1,31 @@
 //! Workspaces and API keys as they are shown. They stand in one room since each shows the other where that is asked for.
 
-use gatepost_app::{Workspace, tenants::workspaces::WorkspaceWithKeys};
+use gatepost_app::{App, Workspace, tenants::workspaces::WorkspaceWithKeys};
 use gatepost_kernel::{ApiKeyId, CalendarTime, Environment, JsonObject, Timestamp, WorkspaceId};
-use gatepost_keys::{ApiKey, KeyStatus, Scope, ScopeSet};
+use gatepost_keys::{ApiKey, KeyStatus, ScopeOrder};
 use gatepost_macros::view;
 
 use crate::scopes::{ApiKeysRead, WorkspacesRead};
 
+/// How keys are shown.
+#[derive(Clone, Copy)]
+pub struct Shown {
+    /// The instant at which they stand so.
+    pub now: Timestamp,
+    /// How their scopes are written.
+    pub scopes: ScopeOrder,
+}
+
+impl Shown {
+    /// As they stand now.
+    pub fn now(app: &App) -> Self {
+        Self { now: app.now(), scopes: app.scope_order() }
+    }
+}
+
 /// An API key, without its secret.
-#[view(from = (ApiKey, Timestamp), of = 0, example = {
-    "id": 1, "name": "Production API Key", "prefix": "{live_key}abc", "scopes": ["posts:read", "posts:write"],
+#[view(from = (ApiKey, Shown), of = 0, example = {
+    "id": 1, "name": "Production API Key", "prefix": "{live_key}abc", "scopes": ["{scope posts:read}", "{scope posts:write}"],
     "rate_limit_tier": "pro", "allowed_ips": ["192.0.2.0/24"], "last_used_at": "2026-01-15T10:30:00Z",
     "created_at": "2026-01-01T00:00:00Z", "updated_at": "2026-01-01T00:00:00Z",
 })]
@@ -21,12 +37,12 @@ pub struct ApiKeyView {
     /// First characters of the secret, to recognise the key by.
     prefix: String,
     /// Scopes granted to the key.
-    #[member(from = scope_texts(&source.0.scopes))]
+    #[member(from = source.0.scopes.texts(source.1.scopes))]
     scopes: Vec<String>,
     /// Environment the key belongs to.
     environment: Environment,
     /// Whether the key can be used at the moment.
-    #[member(from = source.0.status(source.1))]
+    #[member(from = source.0.status(source.1.now))]
     status: KeyStatus,
     /// Plan whose limits apply to the key; null to follow the workspace's tier.
     rate_limit_tier: Option<String>,
@@ -51,7 +67,7 @@ pub struct ApiKeyView {
     /// Time of the last change to the key.
     updated_at: Timestamp,
     /// Workspace of the key; only if included.
-    #[member(included = WorkspacesRead, shown = "the workspace, which takes `workspaces:read`", from = None)]
+    #[member(included = WorkspacesRead, shown = "the workspace, which takes `{scope workspaces:read}`", from = None)]
     workspace: Option<WorkspaceView>,
 }
 
@@ -84,19 +100,14 @@ pub struct WorkspaceView {
     /// Time of the last change to the workspace.
     updated_at: Timestamp,
     /// The workspace's first API keys that are not revoked, at most 10; only if included.
-    #[member(included = ApiKeysRead, shown = "their first API keys, which takes `api-keys:read`", from = None)]
+    #[member(included = ApiKeysRead, shown = "their first API keys, which takes `{scope api-keys:read}`", from = None)]
     api_keys: Option<Vec<ApiKeyView>>,
 }
 
 impl WorkspaceView {
-    /// A workspace with its first keys, as they stand at `now`.
-    pub fn with_api_keys((workspace, api_keys): WorkspaceWithKeys, now: Timestamp) -> Self {
-        let view = |keys: Vec<ApiKey>| keys.into_iter().map(|key| ApiKeyView::from((key, now))).collect();
+    /// A workspace with its first keys.
+    pub fn with_api_keys((workspace, api_keys): WorkspaceWithKeys, shown: Shown) -> Self {
+        let view = |keys: Vec<ApiKey>| keys.into_iter().map(|key| ApiKeyView::from((key, shown))).collect();
         Self { api_keys: api_keys.map(view), ..Self::from(workspace) }
     }
-}
-
-/// The scopes of a key as words.
-pub fn scope_texts(scopes: &ScopeSet) -> Vec<String> {
-    scopes.iter().map(Scope::to_string).collect()
 }

@@ -16,7 +16,7 @@ use crate::{
     query::NoQuery,
     scopes::{WorkspacesDelete, WorkspacesRead, WorkspacesWrite},
     tenants::{
-        views::WorkspaceView,
+        views::{Shown, WorkspaceView},
         workspaces_wire::{CreateWorkspaceBody, UpdateWorkspaceBody},
     },
 };
@@ -33,13 +33,13 @@ const TAG: Tag = Tag {
 async fn list_workspaces(
     call: Call<WorkspacesRead, ListQuery<WorkspaceView>>,
 ) -> Answer<PageOf<WorkspaceView>> {
-    let (request, now) = (call.list_request().await?, call.app().now());
+    let (request, shown) = (call.list_request().await?, Shown::now(call.app()));
     let query = ListWorkspaces {
         tier: call.query().filters.tier.clone(),
         with_api_keys: call.query().includes(WorkspaceView::API_KEYS),
     };
     let page = workspaces::list(call.app(), call.caller(), query, request).await?;
-    call.page(page, move |workspace| Ok(WorkspaceView::with_api_keys(workspace, now))).await
+    call.page(page, move |workspace| Ok(WorkspaceView::with_api_keys(workspace, shown))).await
 }
 
 /// Create a workspace
@@ -66,7 +66,7 @@ async fn get_workspace(
     let with_api_keys = call.query().includes(WorkspaceView::API_KEYS);
     let workspace = workspaces::get(call.app(), call.caller(), id, with_api_keys).await?;
     let updated_at = workspace.0.updated_at;
-    call.resource(&WorkspaceView::with_api_keys(workspace, call.app().now()), Some(updated_at))
+    call.resource(&WorkspaceView::with_api_keys(workspace, Shown::now(call.app())), Some(updated_at))
 }
 
 /// Update a workspace

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use gatepost_api::{PlainHttp, Settings};
 use gatepost_entitlements::{Catalog, Plan};
-use gatepost_test_support::{Engine, Receiver, Reply, TestApp, both_engines};
+use gatepost_test_support::{Engine, Receiver, Reply, TestApp, both_engines, http_client};
 use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};
 
@@ -378,4 +378,56 @@ async fn the_hop_of_the_client_says_whether_it_came_with_tls() {
             assert_eq!(app.send(request).await.status.as_u16(), status, "{path} {protocols:?} {addresses:?}");
         }
     }
+}
+
+/// Where a contract writes the action first, it is read and written so alone, everywhere.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_order_of_scopes_is_the_contracts() {
+    let app = TestApp::start_as_mirror(Engine::Sqlite).await;
+    let url = |path: &str| format!("http://{}/mirror/v9{path}", app.address);
+    let (client, root) = (http_client(None), app.root_key.clone());
+    let post = async |path: &str, body: Value| {
+        let answer = client.post(url(path)).bearer_auth(&root).json(&body).send().await.expect("an answer");
+        (answer.status().as_u16(), answer.json::<Value>().await.expect("JSON"))
+    };
+    let scopes = json!(["read:posts", "*:users", "mcp:files:New%20Tool", "read"]);
+    let (status, created) = post("/api-keys", json!({ "name": "K", "scopes": scopes })).await;
+    assert_eq!((status, &created["data"]["scopes"]), (201, &scopes));
+    let key = created["data"]["key"].as_str().expect("a key").to_owned();
+    let (status, refused) = post("/api-keys", json!({ "name": "K", "scopes": ["posts:read"] })).await;
+    assert_eq!(status, 400);
+    assert!(refused.to_string().contains("A scope must be action:resource"), "{refused}");
+
+    let ask = async |scope: &str| {
+        client.get(url(&format!("/auth?scope={scope}"))).bearer_auth(&key).send().await.expect("an answer")
+    };
+    for (scope, expected) in
+        [("read:posts", 204), ("write:users", 204), ("write:posts", 403), ("posts:write", 400)]
+    {
+        // What has to be decoded goes the long way; and once before and once after the key is remembered.
+        for asked in [scope.replace(':', "%3A"), scope.to_owned(), scope.to_owned()] {
+            let answer = ask(&asked).await;
+            assert_eq!(answer.status(), expected, "{scope}");
+            match expected {
+                204 => assert_eq!(
+                    answer.headers()["x-mirror-scopes"],
+                    "read:posts *:users mcp:files:New%20Tool read"
+                ),
+                403 => assert!(answer.text().await.expect("a body").contains("Required scope: write:posts")),
+                _ => {}
+            }
+        }
+    }
+    let verified = |scope: &str| json!({ "key": key, "scopes": [scope] });
+    let (_, decision) = post("/api-keys/verify", verified("read:posts")).await;
+    assert_eq!((&decision["data"]["code"], &decision["data"]["scopes"]), (&json!("VALID"), &scopes));
+    assert_eq!(
+        post("/api-keys/verify", verified("write:posts")).await.1["data"]["code"],
+        "INSUFFICIENT_SCOPE"
+    );
+    let events = client.get(url("/events?type=api_key.created")).bearer_auth(&root).send().await;
+    let events: Value = events.expect("an answer").json().await.expect("JSON");
+    assert_eq!(events["data"][0]["data"]["scopes"], scopes, "{events}");
+    let refused = client.delete(url("/webhooks/1")).bearer_auth(&key).send().await.expect("an answer");
+    assert!(refused.text().await.expect("a body").contains("Required scope: delete:webhooks"));
 }

@@ -301,7 +301,7 @@ impl App {
         let plan = self.plans().of(&owner.workspace_tier);
         Facts {
             scopes: key.scopes.clone(),
-            scope_list: scope_list(&key.scopes),
+            scope_list: scope_list(&key.scopes, self.scope_order()),
             allowed_ips: key.allowed_ips.clone(),
             limits: self.plans().of(tier).limits.clone(),
             together: plan.together.clone(),

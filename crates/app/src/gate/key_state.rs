@@ -18,7 +18,7 @@ use bytes::Bytes;
 use gatepost_analytics::Slot;
 use gatepost_entitlements::Access;
 use gatepost_kernel::{ApiKeyId, Environment, Error, LockAnyway, Result, Timestamp, WorkspaceId};
-use gatepost_keys::{IpAllowlist, KeyStatus, Scope, ScopeRef, ScopeSet, TokenDigest};
+use gatepost_keys::{IpAllowlist, KeyStatus, Scope, ScopeOrder, ScopeRef, ScopeSet, TokenDigest};
 use gatepost_limits::{Allowance, Meter};
 use gatepost_storage::{RequestCounts, UsageDelta};
 
@@ -110,9 +110,8 @@ pub(crate) struct UnwrittenUse {
 const MAX_SCOPE_LIST: usize = 4_096;
 
 /// Scopes with blanks between; empty if they are too long for a header.
-pub(crate) fn scope_list(scopes: &ScopeSet) -> Bytes {
-    let list: Vec<&str> = scopes.iter().map(Scope::as_str).collect();
-    let list = list.join(" ");
+pub(crate) fn scope_list(scopes: &ScopeSet, order: ScopeOrder) -> Bytes {
+    let list = scopes.texts(order).join(" ");
     if list.len() > MAX_SCOPE_LIST { Bytes::new() } else { list.into() }
 }
 
@@ -135,7 +134,7 @@ impl Facts {
     /// Refuses what the key's scopes, or its workspace's plan, do not allow.
     pub fn may(&self, scope: ScopeRef<'_>) -> Result<()> {
         if !self.scopes.allows(scope) {
-            return Err(Error::missing_scope(scope.as_str()));
+            return Err(Error::MissingScope(Scope::from(scope).to_string()));
         }
         let needed = Access::needed_for(scope.action());
         if needed > self.access {

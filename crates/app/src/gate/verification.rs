@@ -144,7 +144,11 @@ async fn decide(
     if !environment.admits(principal.environment()) {
         return Ok((Code::WrongEnvironment, None, None));
     }
-    if input.scopes.iter().any(|scope| matches!(principal.may(scope), Err(Error::AccessDenied(_)))) {
+    if input
+        .scopes
+        .iter()
+        .any(|scope| matches!(principal.may(scope), Err(Error::AccessDenied(_) | Error::MissingScope(_))))
+    {
         return Ok((Code::InsufficientScope, None, None));
     }
     let cost = input.cost;

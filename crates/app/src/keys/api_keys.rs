@@ -6,7 +6,7 @@
 
 use std::{sync::LazyLock, time::Duration};
 
-use gatepost_delivery::{OwnEvent, RotatedApiKeyEventData};
+use gatepost_delivery::{ApiKeyEventData, OwnEvent, RotatedApiKeyEventData};
 use gatepost_entitlements::{Catalog, OwnFeature};
 use gatepost_kernel::{
     ApiKeyId, Environment, Error, FieldErrors, Owner, Page, Result, Secret, Timestamp, random,
@@ -202,7 +202,7 @@ pub(crate) async fn create_with(
     if unit.app().plans().of(tier).limits.allowance.per_day.is_some() {
         begin_day(unit, &new.key).await?;
     }
-    record(unit, &new.key, &OwnEvent::ApiKeyCreated((&new.key).into()), Map::new());
+    record(unit, &new.key, &OwnEvent::ApiKeyCreated(told_of(unit, &new.key)), Map::new());
     Ok(new)
 }
 
@@ -268,7 +268,7 @@ pub async fn update(unit: &mut UnitOfWork<'_>, id: ApiKeyId, input: UpdateApiKey
     let now = unit.now_after(before.updated_at);
     let key = unit.tx.api_key_update(id, changes, now).await?;
     unit.changed(ChangeSubject::ApiKey(id));
-    record(unit, &key, &OwnEvent::ApiKeyUpdated((&key).into()), fields);
+    record(unit, &key, &OwnEvent::ApiKeyUpdated(told_of(unit, &key)), fields);
     Ok(key)
 }
 
@@ -314,7 +314,8 @@ pub async fn rotate(unit: &mut UnitOfWork<'_>, id: ApiKeyId, grace: Duration) ->
         ("rotated_from_id".to_owned(), json!(id)),
         ("grace_period_ends_at".to_owned(), json!(grace_period_ends_at)),
     ]);
-    let data = RotatedApiKeyEventData { key: (&new.key).into(), rotated_from_id: id, grace_period_ends_at };
+    let data =
+        RotatedApiKeyEventData { key: told_of(unit, &new.key), rotated_from_id: id, grace_period_ends_at };
     record(unit, &new.key, &OwnEvent::ApiKeyRotated(data), details);
     Ok(RotatedKey { new, grace_period_ends_at })
 }
@@ -335,7 +336,7 @@ pub async fn revoke(unit: &mut UnitOfWork<'_>, id: ApiKeyId) -> Result<()> {
         return Err(Error::NotFound);
     }
     unit.changed(ChangeSubject::ApiKey(id));
-    record(unit, &key, &OwnEvent::ApiKeyRevoked((&key).into()), Map::new());
+    record(unit, &key, &OwnEvent::ApiKeyRevoked(told_of(unit, &key)), Map::new());
     Ok(())
 }
 
@@ -399,6 +400,11 @@ async fn insert(
 ) -> Result<NewKey> {
     let key = unit.tx.api_key_insert(&row(&token, unit.now)).await?;
     Ok(NewKey { key, secret: token.into_secret() })
+}
+
+/// What an event tells of a key.
+fn told_of(unit: &UnitOfWork<'_>, key: &ApiKey) -> ApiKeyEventData {
+    ApiKeyEventData::new(key, unit.app().scope_order())
 }
 
 /// Notes the change for the audit log and for the webhooks of the key's workspace.

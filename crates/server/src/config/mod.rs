@@ -197,6 +197,7 @@ impl Config {
         gatepost_app::Settings {
             catalog: self.catalog.clone(),
             token_format: self.contract().tokens,
+            scope_order: self.contract().scope_order,
             anonymous_per_minute: self.anonymous_per_minute.unwrap_or(default.anonymous_per_minute),
             upgrade_url: self.upgrade_url.clone(),
             meter_requests: self.meter_requests.clone(),

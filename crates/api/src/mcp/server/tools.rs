@@ -29,7 +29,7 @@ use crate::{
     scopes::{
         ApiKeysRead, ApiKeysWrite, EntitlementsRead, EventsWrite, RequiredScope, WebhooksRead, WebhooksWrite,
     },
-    tenants::views::ApiKeyView,
+    tenants::views::{ApiKeyView, Shown},
     values::Whole,
     webhooks::{
         endpoints_wire::WebhookDeliveryView,
@@ -211,29 +211,31 @@ impl Tool {
 }
 
 async fn list_api_keys(app: App, caller: Caller, arguments: Members<'_>) -> Result<Value> {
-    let ListApiKeysArguments { status, page } = read_whole(arguments)?;
+    let ListApiKeysArguments { status, page } = read_whole(arguments, app.scope_order())?;
     let request = page.request(API_KEY_SORTS, Direction::Ascending);
     let query = api_keys::ListApiKeys { status, ..api_keys::ListApiKeys::default() };
     let (page, _) = api_keys::list(&app, &caller, query, request).await?;
-    let now = app.now();
-    listed(page.map(|key| ApiKeyView::from((key, now))))
+    let shown = Shown::now(&app);
+    listed(page.map(|key| ApiKeyView::from((key, shown))))
 }
 
 async fn rotate_api_key(app: App, caller: Caller, arguments: Members<'_>) -> Result<Value> {
-    let RotateApiKeyArguments { id, options } = read_whole(arguments)?;
+    let RotateApiKeyArguments { id, options } = read_whole(arguments, app.scope_order())?;
     let (id, grace_period) = (ApiKeyId(id), options.grace_period());
     let rotate = async move |unit: &mut UnitOfWork<'_>| api_keys::rotate(unit, id, grace_period).await;
-    written(&RotatedApiKeyView::from(app.transact(&caller, rotate).await?))
+    let shown = Shown::now(&app);
+    written(&RotatedApiKeyView::from((app.transact(&caller, rotate).await?, shown)))
 }
 
 async fn check_entitlement(app: App, caller: Caller, arguments: Members<'_>) -> Result<Value> {
-    let CheckEntitlementArguments { feature, quantity } = read_whole(arguments)?;
+    let CheckEntitlementArguments { feature, quantity } = read_whole(arguments, app.scope_order())?;
     let standing = entitlements::check(&app, &caller, feature, quantity.unwrap_or(1)).await?;
     written(&EntitlementCheckView::from(standing))
 }
 
 async fn list_webhook_deliveries(app: App, caller: Caller, arguments: Members<'_>) -> Result<Value> {
-    let ListWebhookDeliveriesArguments { webhook_id, status, page } = read_whole(arguments)?;
+    let ListWebhookDeliveriesArguments { webhook_id, status, page } =
+        read_whole(arguments, app.scope_order())?;
     let request = page.request(WEBHOOK_DELIVERY_SORTS, Direction::Descending);
     let (id, query) = (WebhookEndpointId(webhook_id), ListDeliveries { status, ..ListDeliveries::default() });
     let page = endpoints::list_deliveries(&app, &caller, id, query, request).await?;
@@ -241,14 +243,14 @@ async fn list_webhook_deliveries(app: App, caller: Caller, arguments: Members<'_
 }
 
 async fn retry_webhook_delivery(app: App, caller: Caller, arguments: Members<'_>) -> Result<Value> {
-    let RetryWebhookDeliveryArguments { webhook_id, delivery_id } = read_whole(arguments)?;
+    let RetryWebhookDeliveryArguments { webhook_id, delivery_id } = read_whole(arguments, app.scope_order())?;
     let (endpoint, id) = (WebhookEndpointId(webhook_id), WebhookDeliveryId(delivery_id));
     let retry = async move |unit: &mut UnitOfWork<'_>| endpoints::retry_delivery(unit, endpoint, id).await;
     written(&WebhookDeliveryView::from(app.transact(&caller, retry).await?))
 }
 
 async fn create_event(app: App, caller: Caller, arguments: Members<'_>) -> Result<Value> {
-    let event = read_whole::<CreateEventBody>(arguments)?;
+    let event = read_whole::<CreateEventBody>(arguments, app.scope_order())?;
     written(&AcceptedEventView::from(events::publish(&app, &caller, event.into()).await?))
 }
 
