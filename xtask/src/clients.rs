@@ -57,7 +57,12 @@ pub fn generate() -> Result<(), Failure> {
     let mut print = cargo();
     print.args(["run", "--quiet", "--locked", "-p", "gatepost-test-support", "--example", "mirror-document"]);
     fs::write(&mirror, run_clean(&mut print)?)?;
-    for path in [document("openapi.json"), document("openapi-3.0.json"), mirror] {
+    let mut documents = vec![mirror];
+    for entry in fs::read_dir(files::root().join("openapi"))? {
+        documents.push(entry?.path());
+    }
+    documents.sort();
+    for path in documents {
         let name = path.file_name().unwrap_or_default().display().to_string();
         say(&format!("checking {name}"));
         // It has no switch that makes warnings count.

@@ -1,35 +1,49 @@
 //! `openapi/` holds what the binary prints, and what would break a client is found by comparing with the last release.
 
-use std::process::Command;
+use std::{fs, process::Command};
 
 use serde_json::Value;
 
 use crate::{Failure, cargo::cargo, files, say};
 
-/// The documents, and the versions of OpenAPI that they are in.
-const DOCUMENTS: [(&str, &str); 2] = [("openapi/openapi.json", "3.1"), ("openapi/openapi-3.0.json", "3.0")];
+/// The document of the core contract.
+const CORE: &str = "openapi/openapi.json";
 
 /// Writes or checks the documents.
 pub fn run(check: bool) -> Result<(), Failure> {
-    for (file, version) in DOCUMENTS {
-        let args = [
-            "run",
-            "--quiet",
-            "--locked",
-            "--package",
-            "gatepost-server",
-            "--",
-            "openapi",
-            "--format",
-            version,
-        ];
-        let output = cargo().args(args).current_dir(files::root()).output()?;
-        if !output.status.success() {
-            return Err(String::from_utf8_lossy(&output.stderr).into());
+    let gatepost = |args: &[&str]| -> Result<String, Failure> {
+        let run = ["run", "--quiet", "--locked", "--package", "gatepost-server", "--"];
+        let output = cargo().args(run).args(args).current_dir(files::root()).output()?;
+        match output.status.success() {
+            true => Ok(String::from_utf8(output.stdout)?),
+            false => Err(String::from_utf8_lossy(&output.stderr).into()),
         }
-        files::write_or_check(file, &String::from_utf8(output.stdout)?, check, "openapi")?;
+    };
+    let core = gatepost(&["openapi"])?;
+    files::write_or_check(CORE, &core, check, "openapi")?;
+    let older = gatepost(&["openapi", "--format", "3.0"])?;
+    files::write_or_check("openapi/openapi-3.0.json", &older, check, "openapi")?;
+    for preset in presets()? {
+        let document = gatepost(&["--preset", &preset, "openapi"])?;
+        // One that spells out what holds without a preset needs no document of its own.
+        if document != core {
+            files::write_or_check(&format!("openapi/{preset}.json"), &document, check, "openapi")?;
+        }
     }
     Ok(())
+}
+
+/// The names of the presets.
+fn presets() -> Result<Vec<String>, Failure> {
+    let mut names = Vec::new();
+    for entry in fs::read_dir(files::root().join("presets"))? {
+        let path = entry?.path();
+        if path.extension().is_some_and(|extension| extension == "toml") {
+            names.extend(path.file_stem().and_then(|stem| stem.to_str()).map(str::to_owned));
+        }
+    }
+    names.sort();
+    Ok(names)
 }
 
 /// Says what in the present document would break a client of the last tag's.
@@ -41,13 +55,13 @@ pub fn breaking() -> Result<(), Failure> {
         return Ok(());
     }
     let tag = String::from_utf8(tag.stdout)?.trim().to_owned();
-    let file = DOCUMENTS[0].0;
+    let file = CORE;
     let before = git(&["show", &format!("{tag}:{file}")])?;
     if !before.status.success() {
         return Err(format!("{tag} has no {file}").into());
     }
     let before: Value = serde_json::from_slice(&before.stdout)?;
-    let now: Value = serde_json::from_str(&std::fs::read_to_string(files::root().join(file))?)?;
+    let now: Value = serde_json::from_str(&fs::read_to_string(files::root().join(file))?)?;
     let breaks = compare(&before, &now);
     if breaks.is_empty() {
         say(&format!("nothing breaks a client of {tag}"));

@@ -200,11 +200,7 @@ impl<'b> Fields<'b> {
 
     /// Notes faults that were found elsewhere, of members below `prefix`.
     pub fn faults(&mut self, prefix: &str, faults: &FieldErrors) {
-        for (field, messages) in faults.iter() {
-            for message in messages {
-                self.errors.add(format!("{prefix}{field}"), message);
-            }
-        }
+        self.errors.add_below(prefix, faults);
     }
 
     /// Notes that a member is missing, unless something was said about it already.
@@ -212,7 +208,7 @@ impl<'b> Fields<'b> {
         let about =
             |field: &str| field == name || field.strip_prefix(name).is_some_and(|rest| rest.starts_with('.'));
         if !self.errors.iter().any(|(field, _)| about(field)) {
-            self.errors.add(name, format!("The {} field is required.", label(name)));
+            self.errors.add_missing(name, label(name));
         }
     }
 

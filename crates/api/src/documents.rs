@@ -17,7 +17,7 @@ use actix_web::{
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use flate2::Compression;
 use gatepost_app::gate::limiter;
-use gatepost_contract::{ApiError, Contract};
+use gatepost_contract::{ApiError, Brand, Contract};
 use gatepost_kernel::Error;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
@@ -29,17 +29,11 @@ use crate::{
     extensions::Limited,
     fallback::no_such_operation,
     openapi::{document, document_3_0},
-    paths::PIXEL_SCRIPT,
+    paths::{DOCS, OPENAPI, OPENAPI_3_0, PIXEL_SCRIPT},
     sending::{Shared, gzip, tag_as_gzip, takes_gzip},
     workers::off_the_workers,
 };
 
-/// The OpenAPI document, 3.1.
-const OPENAPI: &str = "/openapi.json";
-/// The OpenAPI document, 3.0.
-const OPENAPI_3_0: &str = "/openapi-3.0.json";
-/// The page that shows it.
-const DOCS: &str = "/docs/";
 /// The page itself, and its icon.
 const DOCS_PAGE: [(&str, &str); 2] =
     [("index.html", include_str!("docs_page/index.html")), ("icon.svg", include_str!("docs_page/icon.svg"))];
@@ -101,7 +95,8 @@ impl Documents {
         ]);
         if with_page {
             documents.extend(DOCS_PAGE.map(|(name, text)| {
-                let source = || Ok(Bytes::from_static(text.as_bytes()));
+                let text = of_brand(text, &contract.brand);
+                let source = move || Ok(Bytes::from(text.clone()));
                 (format!("{DOCS}{name}"), Document::new(content_type(name), FRESH, source))
             }));
             let shown = Arc::new(Config::from(OPENAPI));
@@ -142,6 +137,15 @@ impl Documents {
         let root = self.0.contains_key(DOCS).then_some(ROOT);
         self.0.keys().map(String::as_str).chain(root)
     }
+}
+
+/// The page with the name and the icon of the platform.
+fn of_brand(page: &str, brand: &Brand) -> String {
+    let escaped = |text: &str| {
+        text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
+    };
+    let icon = brand.logo.as_deref().unwrap_or("./icon.svg");
+    page.replace("{brand}", &escaped(&brand.name)).replace("{icon}", &escaped(icon))
 }
 
 fn content_type(name: &str) -> &'static str {

@@ -60,6 +60,7 @@ use tokio::{sync::Mutex, time::Instant};
 
 pub use gatepost_contract::Contract;
 pub use openapi::{document, document_3_0};
+pub use paths::is_fixed_path;
 pub use server::{Listeners, Stopper, serve};
 pub use tls::{PlainHttp, TlsIdentity};
 

@@ -36,7 +36,9 @@ pub use caller::{Authority, Caller, IfMatch, Requirement};
 pub use gate::{Admitted, Passed, PlanLimits, Principal, Refused};
 pub use gatepost_kernel::Workspace;
 pub use gatepost_limits::{Allowance, Refusal, Standing, Standings, Verdict};
-pub use gatepost_storage::{Actor, AuditEntry, CountedBy, DayUsage, Op, SeoIssue, SeoReport, StoredEvent};
+pub use gatepost_storage::{
+    Actor, AuditEntry, CountedBy, DayUsage, Op, SeoIssue, SeoReport, StoredEvent, TierUse,
+};
 pub use gatepost_webhooks::{WebhookAttempt, WebhookDelivery, WebhookEndpoint};
 pub use idempotency::Answer;
 pub(crate) use idempotency::IdempotencyRequest;

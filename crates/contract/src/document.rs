@@ -1,6 +1,6 @@
 //! How the contract looks in the OpenAPI document: its envelopes, its errors, its headers.
 
-use gatepost_kernel::{Environment, PageRequest};
+use gatepost_kernel::{Environment, FieldErrors, PageRequest};
 use serde_json::{Map, Value, json};
 
 use crate::{Contract, EnvelopeStyle, Paging};
@@ -265,7 +265,7 @@ impl Contract {
             "propertyNames": { "type": "string" },
             "additionalProperties": { "type": "array", "items": { "type": "string" } },
             "description": "Every fault, by field.",
-            "example": { "name": ["The name field is required."] },
+            "example": { "name": [self.example_of_missing()] },
         });
         let count = |about: &str, example: u64| integer(about, "int64", 0, json!(example));
         let limits = [
@@ -283,6 +283,9 @@ impl Contract {
         let stable = "Stable, machine-readable error code.";
         if self.envelope == EnvelopeStyle::Success {
             let mut details = json!({ "errors": errors, "request_id": request_id });
+            if self.names_first_field {
+                details["field"] = text("Field that the message is about, if the input is invalid.");
+            }
             for (name, member) in limits {
                 details[name] = member;
             }
@@ -346,7 +349,7 @@ impl Contract {
             401 => headers["WWW-Authenticate"] = reference("headers", "Authenticate"),
             422 => {
                 schema = "ValidationErrorBody";
-                more.insert("errors".to_owned(), json!({ "name": ["The name field is required."] }));
+                more.insert("errors".to_owned(), json!({ "name": [self.example_of_missing()] }));
             }
             429 => {
                 schema = "RateLimitErrorBody";
@@ -362,7 +365,11 @@ impl Contract {
         if matches!(status, 429 | 503) {
             headers["Retry-After"] = reference("headers", "RetryAfter");
         }
-        let (code, message) = (self.code_of(code), self.example_message(code, message));
+        let (code, mut message) = (self.code_of(code), self.example_message(code, message));
+        if status == 422 && self.names_first_field {
+            message = self.example_of_missing();
+            more.insert("field".to_owned(), json!("name"));
+        }
         more.insert("request_id".to_owned(), json!("req_abc123def456"));
         let example = match self.envelope {
             EnvelopeStyle::Success => {
@@ -378,6 +385,12 @@ impl Contract {
         let content =
             json!({ "application/json": { "schema": reference("schemas", schema), "example": example } });
         json!({ "description": about, "headers": headers, "content": content })
+    }
+
+    fn example_of_missing(&self) -> String {
+        let mut errors = FieldErrors::default();
+        errors.add_missing("name", "name");
+        self.missing(&errors, "name").unwrap_or_else(|| "The name field is required.".to_owned())
     }
 
     fn example_message(&self, code: &str, core: &str) -> String {
@@ -418,7 +431,7 @@ impl Contract {
             "Link": text("Links to other pages (RFC 8288).", &link),
             "EntityTag": text("Version of the resource, for `If-Match`.", "\"64869e8b5c680\""),
             "Replayed": text("`true` when this is the kept answer of an earlier request.", "true"),
-            "Authenticate": text("Authentication scheme to use.", "Bearer realm=\"gatepost\""),
+            "Authenticate": text("Authentication scheme to use.", &self.challenge()),
             "RateLimitLimit": number("Requests per minute that the plan allows.", 5000),
             "RateLimitRemaining": number("Requests left in the current minute.", 4892),
             "RateLimitReset": number("Time at which the oldest request stops counting, in Unix seconds.", 1_705_312_260),
@@ -444,7 +457,7 @@ impl Contract {
             ),
             "IfMatch": header(
                 "If-Match",
-                "The `ETag` of the resource as it was read: if it has changed since, nothing is done, and the answer is 412.",
+                "The `ETag` of the resource as it was read: if it has changed since, nothing is done, and the answer is {status 412}.",
                 json!({ "type": "string" }),
             ),
         })
@@ -495,7 +508,7 @@ impl Contract {
                     header("webhook-id", "Id of the event; the same when a delivery is repeated."),
                     header("webhook-timestamp", "Time at which this attempt was signed, in Unix seconds."),
                     header("webhook-signature", "One or more signatures, each `v1,` and base64, separated by blanks."),
-                    header("X-Webhook-Signature", "`sha256=` and the HMAC of the body in hexadecimal."),
+                    header(&self.headers.signature.shown, "`sha256=` and the HMAC of the body in hexadecimal."),
                 ],
                 "requestBody": {
                     "required": true,
@@ -506,27 +519,71 @@ impl Contract {
         })
     }
 
+    /// What the introduction says of errors.
+    fn about_errors(&self) -> String {
+        let status = self.statuses.of(422);
+        match self.envelope {
+            EnvelopeStyle::Data => format!(
+                "An error has a stable code in `error`, a sentence for people in `message`, and a `request_id` to quote when you ask \
+                 for help. Invalid\ninput is {status} with every fault in `errors`, by field."
+            ),
+            EnvelopeStyle::Success => {
+                let first =
+                    if self.names_first_field { "the first field in `details.field`, and " } else { "" };
+                format!(
+                    "What succeeds has `success` true, and its content in `data`. An error has `success` false, and in `error` a stable \
+                     `code`, a sentence for people in `message`, and `details`, with a `request_id` to quote when you ask for help. \
+                     Invalid input is {status} with {first}every fault in `details.errors`, by field."
+                )
+            }
+        }
+    }
+
+    /// What the introduction says of lists.
+    fn about_lists(&self) -> &'static str {
+        match self.paging {
+            Paging::Pages => {
+                "Lists return `data`, `meta` and `links`. Choose a page by `page` and `per_page`"
+            }
+            Paging::ShortPages => "Lists return `data` and `meta`. Choose a page by `page` and `per_page`",
+            Paging::Offset => "Lists return `data` and `pagination`. Choose a page by `offset` and `limit`",
+        }
+    }
+
     /// Puts the contract's own names where texts of the document leave room for them: `{live_key}` is what a
     /// live key begins with, `{base_path}` where the operations live, `{acting_workspace}` the header that names the workspace
-    /// to act on, and `{scope posts:read}` a scope as it is written.
+    /// to act on, and `{scope posts:read}` a scope as it is written, `{status 409}` a
+    /// status, `{signature}`
+    /// the header that signs a delivery's body, `{brand}` the name of the platform, and `{about_errors}` and `{about_lists}` what the
+    /// introduction says of them.
     pub fn fill(&self, document: &mut Value) {
         match document {
             Value::String(text) if text.contains('{') => {
                 *text = text
                     .replace("{live_key}", self.tokens.head(Environment::Live))
                     .replace("{acting_workspace}", &self.headers.acting_workspace.shown)
-                    .replace("{base_path}", &self.base_path);
-                while let Some((before, (scope, after))) = text
-                    .split_once("{scope ")
-                    .and_then(|(before, rest)| Some((before, rest.split_once('}')?)))
-                {
-                    *text = format!("{before}{}{after}", self.spell_scopes(scope));
-                }
+                    .replace("{base_path}", &self.base_path)
+                    .replace("{signature}", &self.headers.signature.shown)
+                    .replace("{brand}", &self.brand.name)
+                    .replace("{about_errors}", &self.about_errors())
+                    .replace("{about_lists}", self.about_lists());
+                fill_with(text, "{scope ", |scope| self.spell_scopes(scope));
+                let status =
+                    |status: &str| status.parse().map(|status: u16| self.statuses.of(status).to_string());
+                fill_with(text, "{status ", |core| status(core).unwrap_or_default());
             }
             Value::Array(items) => items.iter_mut().for_each(|item| self.fill(item)),
             Value::Object(members) => members.values_mut().for_each(|member| self.fill(member)),
             _ => {}
         }
+    }
+}
+
+/// Fills the rooms that begin so.
+fn fill_with(text: &mut String, room: &str, fill: impl Fn(&str) -> String) {
+    while let Some((before, rest)) = text.split_once(room) {
+        let Some((what, after)) = rest.split_once('}') else { return };
+        *text = format!("{before}{}{after}", fill(what));
     }
 }
 

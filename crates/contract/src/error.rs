@@ -3,7 +3,7 @@
 use std::fmt;
 
 use actix_web::{HttpResponse, ResponseError, http::StatusCode};
-use gatepost_kernel::{Cause, Error, chain, text::brief};
+use gatepost_kernel::{Cause, Error, ErrorCode, chain, text::brief};
 
 /// A refusal or a failure on its way to the caller. `Display` is the text that the caller may see.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -43,12 +43,14 @@ impl ApiError {
     /// The stable code, in the spelling of the core contract.
     pub fn code(&self) -> &'static str {
         match self {
-            Self::UseCase(error) => error.code(),
+            Self::UseCase(error) => error.code().as_str(),
             Self::Denied(inner) => inner.code(),
-            Self::BadRequest(_) => "bad_request",
-            Self::MethodNotAllowed { .. } => "method_not_allowed",
-            Self::PayloadTooLarge { .. } => "payload_too_large",
-            Self::UnsupportedMediaType | Self::UnsupportedContentEncoding => "unsupported_media_type",
+            Self::BadRequest(_) => ErrorCode::BadRequest.as_str(),
+            Self::MethodNotAllowed { .. } => ErrorCode::MethodNotAllowed.as_str(),
+            Self::PayloadTooLarge { .. } => ErrorCode::PayloadTooLarge.as_str(),
+            Self::UnsupportedMediaType | Self::UnsupportedContentEncoding => {
+                ErrorCode::UnsupportedMediaType.as_str()
+            }
         }
     }
 

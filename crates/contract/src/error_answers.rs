@@ -29,13 +29,16 @@ impl ErrorFormat {
 }
 
 /// `{"name": ["The name field is required."]}`
-struct ByField<'a>(&'a FieldErrors);
+struct ByField<'a>(&'a Contract, &'a FieldErrors);
 
 impl Serialize for ByField<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
-        for (field, messages) in self.0.iter() {
-            map.serialize_entry(field, messages)?;
+        for (field, messages) in self.1.iter() {
+            match self.0.missing(self.1, field) {
+                Some(missing) => map.serialize_entry(field, &[missing])?,
+                None => map.serialize_entry(field, messages)?,
+            }
         }
         map.end()
     }
@@ -67,6 +70,8 @@ struct CodedError<'a> {
 
 #[derive(Serialize)]
 struct Details<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    field: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     errors: Option<ByField<'a>>,
     #[serde(flatten)]
@@ -136,8 +141,9 @@ impl Contract {
     pub fn add_error(&self, headers: &mut HeaderMap, error: &ApiError) {
         match error.inner() {
             ApiError::UseCase(Error::Unauthorized | Error::KeyRevoked | Error::KeyExpired) => {
-                headers
-                    .insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"gatepost\""));
+                if let Ok(challenge) = HeaderValue::from_str(&self.challenge()) {
+                    headers.insert(header::WWW_AUTHENTICATE, challenge);
+                }
             }
             ApiError::UseCase(
                 Error::RateLimited { retry_after_seconds, .. }
@@ -162,6 +168,11 @@ impl Contract {
         headers.append(header::VARY, HeaderValue::from_static("Accept"));
     }
 
+    /// How a caller is told to authenticate.
+    pub(crate) fn challenge(&self) -> String {
+        format!("Bearer realm=\"{}\"", self.brand.token().to_ascii_lowercase())
+    }
+
     /// The media type and the body of an error.
     pub fn error(
         &self,
@@ -172,7 +183,7 @@ impl Contract {
         let status = self.status(error);
         let (code, message) = (self.code(error), self.message(error));
         let errors = match error {
-            ApiError::UseCase(Error::Validation(errors)) => Some(ByField(errors)),
+            ApiError::UseCase(Error::Validation(errors)) => Some(ByField(self, errors)),
             _ => None,
         };
         let more = More::of(error);
@@ -194,7 +205,8 @@ impl Contract {
                 Ok((JSON, to_json(&CoreError { error: &code, message: &message, errors, more, request_id })?))
             }
             (ErrorFormat::Contract, EnvelopeStyle::Success) => {
-                let details = Details { errors, more, request_id };
+                let field = self.first_fault(error).map(|(field, _)| field);
+                let details = Details { field, errors, more, request_id };
                 let error = CodedError { code: &code, message: &message, details };
                 Ok((JSON, to_json(&FailedAnswer { success: false, error })?))
             }
@@ -207,12 +219,28 @@ impl Contract {
     }
 
     /// What a code of the core contract is called.
-    pub(crate) fn code_of<'e>(&'e self, core: &'e str) -> Cow<'e, str> {
+    pub fn code_of<'e>(&'e self, core: &'e str) -> Cow<'e, str> {
         match (self.error_names.get(core), self.error_codes) {
             (Some(name), _) => Cow::Borrowed(name),
             (None, LetterCase::Lower) => Cow::Borrowed(core),
             (None, LetterCase::Upper) => Cow::Owned(core.to_ascii_uppercase()),
         }
+    }
+
+    /// The first field that an error is about, and what is wrong with it, where that is what errors name.
+    fn first_fault<'e>(&self, error: &'e ApiError) -> Option<(&'e str, String)> {
+        let ApiError::UseCase(Error::Validation(errors)) = error.inner() else { return None };
+        let (field, messages) = errors.iter().next().filter(|_| self.names_first_field)?;
+        Some((field, self.missing(errors, field).or_else(|| messages.first().cloned())?))
+    }
+
+    /// What is said of a field that is missing, where that is something else than usual.
+    pub(crate) fn missing(&self, errors: &FieldErrors, field: &str) -> Option<String> {
+        let (text, label) = (self.missing_field.as_ref()?, errors.missing(field)?);
+        let mut letters = label.chars();
+        let capital: String =
+            letters.next().into_iter().flat_map(char::to_uppercase).chain(letters).collect();
+        Some(text.replace("{field}", label).replace("{Field}", &capital))
     }
 
     /// Scopes that are separated by commas, as the contract writes them.
@@ -224,6 +252,9 @@ impl Contract {
 
     /// What an error says.
     pub fn message(&self, error: &ApiError) -> String {
+        if let Some((_, fault)) = self.first_fault(error) {
+            return fault;
+        }
         let Some(text) = self.messages.get(error.code()) else {
             return match error.inner() {
                 ApiError::UseCase(Error::MissingScope(scopes)) => {

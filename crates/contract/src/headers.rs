@@ -49,9 +49,14 @@ pub struct Headers {
     pub error: Header,
     /// The same: what it says.
     pub message: Header,
+    /// Of a delivery: `sha256=` and the HMAC of the body in hexadecimal.
+    pub signature: Header,
 }
 
 impl Headers {
+    /// What the names begin with in the core contract that say whose key it is.
+    pub const PREFIX: &str = "X-Gatepost-";
+
     /// Those of the core contract.
     pub const fn core() -> Self {
         Self {
@@ -62,14 +67,20 @@ impl Headers {
             scopes: Header::fixed("X-Gatepost-Scopes", "x-gatepost-scopes"),
             error: Header::fixed("X-Gatepost-Error", "x-gatepost-error"),
             message: Header::fixed("X-Gatepost-Message", "x-gatepost-message"),
+            signature: Header::fixed("X-Webhook-Signature", "x-webhook-signature"),
         }
     }
 
-    /// The same with another prefix than `X-Gatepost-`, and other names for the two of workspaces.
+    /// The same with another prefix than `X-Gatepost-`, and other names for the two of workspaces and the signature.
     ///
     /// # Errors
     /// If one is no name of a header.
-    pub fn new(acting_workspace: &str, workspace: &str, prefix: &str) -> Result<Self, InvalidHeaderName> {
+    pub fn new(
+        acting_workspace: &str,
+        workspace: &str,
+        prefix: &str,
+        signature: &str,
+    ) -> Result<Self, InvalidHeaderName> {
         let of = |name: &str| Header::new(format!("{prefix}{name}"));
         Ok(Self {
             acting_workspace: Header::new(acting_workspace.to_owned())?,
@@ -79,7 +90,17 @@ impl Headers {
             scopes: of("Scopes")?,
             error: of("Error")?,
             message: of("Message")?,
+            signature: Header::new(signature.to_owned())?,
         })
+    }
+}
+
+impl Headers {
+    /// Each of them.
+    pub fn all(&self) -> [&Header; 8] {
+        let Self { acting_workspace, workspace, environment, key_id, scopes, error, message, signature } =
+            self;
+        [acting_workspace, workspace, environment, key_id, scopes, error, message, signature]
     }
 }
 

@@ -16,7 +16,7 @@ use std::{borrow::Cow, collections::BTreeMap};
 
 use actix_web::http::StatusCode;
 use gatepost_app::Answer;
-use gatepost_kernel::{Error, PageRequest, Result};
+use gatepost_kernel::{Error, PageRequest, Result, words};
 use gatepost_keys::{ScopeOrder, TokenFormat};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
@@ -43,6 +43,10 @@ pub struct Contract {
     pub error_names: BTreeMap<&'static str, Cow<'static, str>>,
     /// What errors say, by the code of the core contract, where it is something else. `{seconds}` is how long to wait.
     pub messages: BTreeMap<&'static str, Cow<'static, str>>,
+    /// What is said of a field that is missing, where it is something else. `{field}` is what it is called, `{Field}` with a capital.
+    pub missing_field: Option<Cow<'static, str>>,
+    /// Whether an error about input says of the first field what is wrong, and names it in `details.field`, beside all faults.
+    pub names_first_field: bool,
     /// Which statuses there are.
     pub statuses: Statuses,
     /// How lists are cut into pages.
@@ -53,33 +57,68 @@ pub struct Contract {
     pub tokens: TokenFormat,
     /// How scopes are written.
     pub scope_order: ScopeOrder,
+    /// Whose platform it is.
+    pub brand: Brand,
 }
 
-/// In what answers are wrapped.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum EnvelopeStyle {
-    /// `{"data":…}`, `{"message":…,"data":…}`, and `{"error":"code","message":…}`; some operations answer without it.
-    Data,
-    /// `{"success":true,"data":…}` around everything, and `{"success":false,"error":{"code":…,"message":…,"details":{…}}}`.
-    Success,
+words! {
+    /// In what answers are wrapped.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+    pub enum EnvelopeStyle {
+        /// `{"data":…}`, `{"message":…,"data":…}`, and `{"error":"code","message":…}`; some operations answer without it.
+        Data = "data",
+        /// `{"success":true,"data":…}` around everything, and `{"success":false,"error":{"code":…,"message":…,"details":{…}}}`.
+        Success = "success",
+    }
 }
 
-/// How a word is written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum LetterCase {
-    /// `not_found`
-    Lower,
-    /// `NOT_FOUND`
-    Upper,
+words! {
+    /// How a word is written.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+    pub enum LetterCase {
+        /// `not_found`
+        Lower = "lower",
+        /// `NOT_FOUND`
+        Upper = "upper",
+    }
 }
 
-/// Which statuses there are.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Statuses {
-    /// All of HTTP's.
-    Full,
-    /// Neither 202, 204 and 207, which are 200, nor 409, 412, 422 and 428, which are 400.
-    Plain,
+words! {
+    /// Which statuses there are.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+    pub enum Statuses {
+        /// All of HTTP's.
+        Full = "full",
+        /// Neither 202, 204 and 207, which are 200, nor 409, 412, 422 and 428, which are 400.
+        Plain = "plain",
+    }
+}
+
+/// Whose platform it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Brand {
+    /// Name of the platform, such as `Anvil`.
+    pub name: String,
+    /// URL of the logo.
+    pub logo: Option<String>,
+    /// Where people get help: a URL, or an address of email.
+    pub support: Option<String>,
+    /// URL of the documentation for people.
+    pub docs_url: Option<String>,
+}
+
+impl Brand {
+    /// Gatepost itself.
+    pub fn gatepost() -> Self {
+        Self { name: "Gatepost".to_owned(), logo: None, support: None, docs_url: None }
+    }
+
+    /// The name as part of a header: letters and digits of ASCII, `-`, `.` and `_`.
+    pub fn token(&self) -> String {
+        let token: String =
+            self.name.chars().filter(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '_')).collect();
+        if token.is_empty() { Self::gatepost().name } else { token }
+    }
 }
 
 impl Statuses {
@@ -108,6 +147,9 @@ impl Contract {
             default_per_page: PageRequest::DEFAULT_PER_PAGE,
             tokens: TokenFormat::default(),
             scope_order: ScopeOrder::ResourceFirst,
+            missing_field: None,
+            names_first_field: false,
+            brand: Brand::gatepost(),
         }
     }
 

@@ -1,19 +1,21 @@
 //! Lists by page, in the styles that there are, and the `Link` header of RFC 8288.
 
-use gatepost_kernel::{Page, PageRequest, Result, Window};
+use gatepost_kernel::{Page, PageRequest, Result, Window, words};
 use serde::Serialize;
 
 use crate::{Contract, EnvelopeStyle, to_json};
 
-/// How lists are cut into pages.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Paging {
-    /// `page` and `per_page`; `meta` with the numbers of pages and rows, and `links`.
-    Pages,
-    /// `page` and `per_page`; `meta` with `page`, `per_page` and `total`.
-    ShortPages,
-    /// `offset` and `limit`; `pagination` with `total`, `limit`, `offset` and `has_more`.
-    Offset,
+words! {
+    /// How lists are cut into pages.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+    pub enum Paging {
+        /// `page` and `per_page`; `meta` with the numbers of pages and rows, and `links`.
+        Pages = "pages",
+        /// `page` and `per_page`; `meta` with `page`, `per_page` and `total`.
+        ShortPages = "short_pages",
+        /// `offset` and `limit`; `pagination` with `total`, `limit`, `offset` and `has_more`.
+        Offset = "offset",
+    }
 }
 
 impl Paging {

@@ -9,7 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use gatepost_egress::Egress;
+use gatepost_egress::{Egress, header};
 use gatepost_entitlements::Catalog;
 use gatepost_kernel::{ClaimId, Clock, LockAnyway, Timestamp, WebhookEndpointId, WorkspaceId, chain, random};
 use gatepost_sealing::Vault;
@@ -49,6 +49,8 @@ pub struct Settings {
     pub in_flight: usize,
     /// … and to one endpoint.
     pub in_flight_per_endpoint: usize,
+    /// The header that signs the body: `sha256=` and the HMAC in hexadecimal.
+    pub signature_header: header::HeaderName,
     /// Whose plans say how many bytes per minute a workspace may be sent.
     pub catalog: Arc<Catalog>,
 }
@@ -60,6 +62,7 @@ impl Default for Settings {
             attempt_timeout: Duration::from_secs(15),
             in_flight: 1024,
             in_flight_per_endpoint: 64,
+            signature_header: header::HeaderName::from_static("x-webhook-signature"),
             catalog: Arc::new(Catalog::built_in()),
         }
     }
@@ -449,7 +452,16 @@ impl Dispatcher {
 
     async fn send(&self, endpoint: &WebhookEndpoint, id: &str, payload: &str) -> Sent {
         let Parts { egress, vault, settings, .. } = &*self.0;
-        send(egress, vault, endpoint, id, payload, self.now(), settings.attempt_timeout).await
+        send(
+            egress,
+            vault,
+            endpoint,
+            (id, payload),
+            self.now(),
+            settings.attempt_timeout,
+            &settings.signature_header,
+        )
+        .await
     }
 
     async fn attempt(&self, handover: Handover) {

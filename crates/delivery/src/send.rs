@@ -49,10 +49,10 @@ pub async fn send(
     egress: &Egress,
     vault: &Vault,
     endpoint: &WebhookEndpoint,
-    id: &str,
-    payload: &str,
+    (id, payload): (&str, &str),
     now: Timestamp,
     timeout: Duration,
+    signature_header: &header::HeaderName,
 ) -> Sent {
     let began = Instant::now();
     let failed = |outcome, error: String| Sent {
@@ -62,7 +62,7 @@ pub async fn send(
         error: Some(error),
         took: began.elapsed(),
     };
-    let request = match prepare(egress, vault, endpoint, id, payload, now) {
+    let request = match prepare(egress, vault, endpoint, (id, payload), now, signature_header) {
         Ok(request) => request,
         Err(Unsendable { outcome, fault }) => return failed(outcome, fault),
     };
@@ -99,9 +99,9 @@ fn prepare(
     egress: &Egress,
     vault: &Vault,
     endpoint: &WebhookEndpoint,
-    id: &str,
-    payload: &str,
+    (id, payload): (&str, &str),
     now: Timestamp,
+    signature_header: &header::HeaderName,
 ) -> Result<(Target, header::HeaderMap), Unsendable> {
     let target = egress
         .check(&endpoint.url)
@@ -134,10 +134,10 @@ fn prepare(
         ("webhook-signature", &signatures.standard),
         ("x-webhook-id", id),
         ("x-webhook-timestamp", &seconds),
-        ("x-webhook-signature", &signatures.contract),
     ] {
         headers.insert(header::HeaderName::from_static(name), value(text)?);
     }
+    headers.insert(signature_header, value(&signatures.contract)?);
     Ok((target, headers))
 }
 

@@ -31,7 +31,6 @@ use crate::{
 const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long a connection, with its TLS, may take to be made.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-const USER_AGENT: &str = concat!("Gatepost/", env!("CARGO_PKG_VERSION"));
 
 /// Which addresses may be reached, and the clients that reach them. Cloning is cheap.
 #[derive(Debug, Clone)]
@@ -55,8 +54,16 @@ pub struct Rules {
     pub allow_ports: Option<Vec<u16>>,
     /// Whether `http://` may be used.
     pub allow_http: bool,
+    /// Who asks, as the `User-Agent` says before the version; by default Gatepost.
+    pub agent: Option<String>,
     /// Name servers to ask instead of the system's, for tests that need a hostile one.
     pub resolve: Option<Resolve>,
+}
+
+impl Rules {
+    fn user_agent(&self) -> String {
+        format!("{}/{}", self.agent.as_deref().unwrap_or("Gatepost"), env!("CARGO_PKG_VERSION"))
+    }
 }
 
 /// Looks a name up: answers its addresses.
@@ -88,12 +95,12 @@ impl Egress {
             .connect_timeout(CONNECT_TIMEOUT)
             .redirect(Policy::none())
             .no_proxy()
-            .user_agent(USER_AGENT)
+            .user_agent(rules.user_agent())
             // As many as may be in flight: making a connection anew costs more than all the rest of a request.
             .pool_max_idle_per_host(1024)
             .pool_idle_timeout(IDLE_TIMEOUT)
             .build()?;
-        Ok(Self { poster: Poster::new(resolver.clone())?, rules, resolver, client })
+        Ok(Self { poster: Poster::new(resolver.clone(), &rules.user_agent())?, rules, resolver, client })
     }
 
     /// Checks an address as it is written, without looking any name up.

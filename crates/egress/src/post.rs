@@ -41,7 +41,7 @@ use tower_service::Service;
 use gatepost_kernel::WorkspaceId;
 
 use crate::{
-    CONNECT_TIMEOUT, IDLE_TIMEOUT, Target, USER_AGENT,
+    CONNECT_TIMEOUT, IDLE_TIMEOUT, Target,
     resolver::{NotPublic, Resolver},
 };
 
@@ -64,7 +64,10 @@ tokio::task_local! {
 
 /// The client. Cloning is cheap and shares the connections.
 #[derive(Clone)]
-pub struct Poster(Client<Timely, Full<Bytes>>);
+pub struct Poster {
+    client: Client<Timely, Full<Bytes>>,
+    user_agent: HeaderValue,
+}
 
 /// An answer: its head, and a body that is read as far as it is wanted.
 #[derive(Debug)]
@@ -122,7 +125,7 @@ impl Poster {
     ///
     /// # Errors
     /// If there is no store of certificates.
-    pub fn new(resolver: Arc<Resolver>) -> Result<Self, rustls::Error> {
+    pub fn new(resolver: Arc<Resolver>, user_agent: &str) -> Result<Self, rustls::Error> {
         let mut tcp = HttpConnector::new_with_resolver(Filter(resolver));
         tcp.enforce_http(false);
         tcp.set_nodelay(true);
@@ -142,7 +145,9 @@ impl Poster {
             .pool_timer(TokioTimer::new())
             .http1_max_buf_size(MAX_HEAD_BYTES)
             .build(Timely(connector));
-        Ok(Self(client))
+        let user_agent =
+            HeaderValue::from_str(user_agent).unwrap_or_else(|_| HeaderValue::from_static("Gatepost"));
+        Ok(Self { client, user_agent })
     }
 
     /// Posts for a workspace, and waits for the head of the answer.
@@ -156,7 +161,7 @@ impl Poster {
         mut headers: HeaderMap,
         body: Bytes,
     ) -> Result<Reply, PostError> {
-        headers.insert(header::USER_AGENT, HeaderValue::from_static(USER_AGENT));
+        headers.insert(header::USER_AGENT, self.user_agent.clone());
         headers.insert(header::ACCEPT, HeaderValue::from_static("*/*"));
         let uri: Uri = target.url().as_str().parse().map_err(|_| PostError::Url)?;
         let mut request = Request::new(Full::new(body));
@@ -167,7 +172,7 @@ impl Poster {
         let count = interim.clone();
         hyper::ext::on_informational(&mut request, move |_| count.came());
         let answer = tokio::select! {
-            answer = OWNER.scope(owner, self.0.request(request)) => answer,
+            answer = OWNER.scope(owner, self.client.request(request)) => answer,
             () = interim.too_many.notified() => return Err(PostError::TooManyInterim),
         };
         let (head, body) = match answer {

@@ -1,7 +1,5 @@
 //! All plans and features that there are.
 
-use std::fmt;
-
 use indexmap::IndexMap;
 
 use crate::{Access, Feature, FeatureKind, FeatureValue, OwnFeature, Plan, Reset};
@@ -11,30 +9,38 @@ use crate::{Access, Feature, FeatureKind, FeatureValue, OwnFeature, Plan, Reset}
 pub struct Catalog {
     plans: IndexMap<String, Plan>,
     features: IndexMap<String, Feature>,
+    default_plan: String,
+    root_plan: String,
 }
 
-/// A plan and a feature that do not fit together.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct CatalogError {
-    /// The plan.
-    pub plan: String,
-    /// The feature that it names.
-    pub feature: String,
-    /// What is wrong, naming what is accepted.
-    pub fault: String,
-}
-
-impl fmt::Display for CatalogError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "plans.{}.features.{}: {}", self.plan, self.feature, self.fault)
-    }
+/// Plans and features that do not fit together.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum CatalogError {
+    /// A plan names a feature that there is not, or gives it a value that it does not have.
+    #[error("plans.{plan}.features.{feature}: {fault}")]
+    Feature {
+        /// The plan.
+        plan: String,
+        /// The feature that it names.
+        feature: String,
+        /// What is wrong, naming what is accepted.
+        fault: String,
+    },
+    /// There is no plan of this name, which new workspaces or the root are to have.
+    #[error("unknown plan {name:?}; known are: {known}")]
+    UnknownPlan {
+        /// The name.
+        name: String,
+        /// The names that there are.
+        known: String,
+    },
 }
 
 impl Catalog {
-    /// The tier of a new workspace that names none.
-    pub const DEFAULT_TIER: &str = "free";
-    /// The tier of the root workspace.
-    pub const ROOT_TIER: &str = "enterprise";
+    /// The plan of a new workspace that names none, if nothing else is said.
+    pub const DEFAULT_PLAN: &str = "free";
+    /// The plan of the root workspace, if nothing else is said.
+    pub const ROOT_PLAN: &str = "enterprise";
 
     /// The built-in plans and features, overlaid with the operator's: one of the same name replaces.
     ///
@@ -47,16 +53,48 @@ impl Catalog {
         let mut catalog = Self::built_in();
         catalog.features.extend(features);
         catalog.plans.extend(plans.into_iter().map(|plan| (plan.name.clone(), plan)));
-        for plan in catalog.plans.values() {
+        catalog.checked()
+    }
+
+    /// These plans and features alone, and the features that every installation has.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new), and if there is no `default_plan` or `root_plan`.
+    pub fn of(
+        plans: impl IntoIterator<Item = Plan>,
+        features: impl IntoIterator<Item = (String, Feature)>,
+        default_plan: &str,
+        root_plan: &str,
+    ) -> Result<Self, CatalogError> {
+        let mut features: IndexMap<String, Feature> = features.into_iter().collect();
+        for own in OwnFeature::ALL {
+            features.entry(own.as_str().to_owned()).or_insert_with(|| own.declared());
+        }
+        let catalog = Self {
+            plans: plans.into_iter().map(|plan| (plan.name.clone(), plan)).collect(),
+            features,
+            default_plan: default_plan.to_owned(),
+            root_plan: root_plan.to_owned(),
+        };
+        catalog.checked()
+    }
+
+    fn checked(self) -> Result<Self, CatalogError> {
+        for name in [&self.default_plan, &self.root_plan] {
+            if !self.plans.contains_key(name) {
+                return Err(CatalogError::UnknownPlan { name: name.clone(), known: self.names_of_plans() });
+            }
+        }
+        for plan in self.plans.values() {
             for (name, value) in &plan.features {
-                catalog.check_value(name, *value).map_err(|fault| CatalogError {
+                self.check_value(name, *value).map_err(|fault| CatalogError::Feature {
                     plan: plan.name.clone(),
                     feature: name.clone(),
                     fault,
                 })?;
             }
         }
-        Ok(catalog)
+        Ok(self)
     }
 
     /// The plans of the core contract, and the features that every installation has.
@@ -104,7 +142,23 @@ impl Catalog {
         Self {
             plans: plans.into_iter().map(|plan| (plan.name.clone(), plan)).collect(),
             features: features.chain(own).collect(),
+            default_plan: Self::DEFAULT_PLAN.to_owned(),
+            root_plan: Self::ROOT_PLAN.to_owned(),
         }
+    }
+
+    /// The name of the plan of a new workspace that names none.
+    pub fn default_plan(&self) -> &str {
+        &self.default_plan
+    }
+
+    /// The name of the plan of the root workspace.
+    pub fn root_plan(&self) -> &str {
+        &self.root_plan
+    }
+
+    fn names_of_plans(&self) -> String {
+        self.plans.keys().map(String::as_str).collect::<Vec<_>>().join(", ")
     }
 
     /// The plan of this name.
@@ -114,7 +168,7 @@ impl Catalog {
 
     /// The plan of this name; if it left the configuration, the default's, so that nobody gets more than that.
     pub fn plan_or_default(&self, name: &str) -> Option<&Plan> {
-        self.plan(name).or_else(|| self.plan(Self::DEFAULT_TIER))
+        self.plan(name).or_else(|| self.plan(&self.default_plan))
     }
 
     /// Every plan.
@@ -145,8 +199,7 @@ impl Catalog {
         if self.plans.contains_key(name) {
             return Ok(());
         }
-        let known: Vec<_> = self.plans.keys().map(String::as_str).collect();
-        Err(format!("The selected {field} is invalid. It must be one of: {}.", known.join(", ")))
+        Err(format!("The selected {field} is invalid. It must be one of: {}.", self.names_of_plans()))
     }
 
     /// Checks the tier of a key against its workspace's: it may not lift a limit.
@@ -156,7 +209,7 @@ impl Catalog {
     pub fn check_key_tier(&self, tier: &str, workspace_tier: &str) -> Result<(), String> {
         self.check_tier("rate limit tier", tier)?;
         // A workspace whose plan left the configuration keeps working, but its keys get nothing above the default.
-        let ceiling = self.plan(workspace_tier).or_else(|| self.plan(Self::DEFAULT_TIER));
+        let ceiling = self.plan(workspace_tier).or_else(|| self.plan(&self.default_plan));
         match (self.plan(tier), ceiling) {
             (Some(plan), Some(ceiling)) if plan.name == ceiling.name || plan.rates_within(ceiling) => Ok(()),
             _ => {

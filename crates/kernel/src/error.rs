@@ -11,9 +11,66 @@ use crate::{Environment, JsonObject, Timestamp, text::brief};
 /// The result of a rule or a use-case.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
+crate::words! {
+    /// The kinds of errors that callers can tell apart, as the core contract spells them.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+    pub enum ErrorCode {
+        /// No key, or not one of ours.
+        Unauthorized = "unauthorized",
+        /// The key was revoked.
+        KeyRevoked = "key_revoked",
+        /// The key has expired.
+        KeyExpired = "key_expired",
+        /// The key may not do this.
+        AccessDenied = "access_denied",
+        /// The key may not be used from here.
+        IpNotAllowed = "ip_not_allowed",
+        /// The key is of the other environment.
+        WrongEnvironment = "wrong_environment",
+        /// There is no such thing.
+        NotFound = "not_found",
+        /// Not possible in the present state.
+        Conflict = "conflict",
+        /// The delivery cannot be retried.
+        CannotRetry = "cannot_retry",
+        /// The resource has changed since it was read.
+        PreconditionFailed = "precondition_failed",
+        /// A request with the same idempotency key is being processed.
+        IdempotencyInProgress = "idempotency_in_progress",
+        /// The idempotency key was used for another request.
+        IdempotencyKeyReused = "idempotency_key_reused",
+        /// The input breaks a rule.
+        ValidationFailed = "validation_failed",
+        /// The plan allows no more of a feature.
+        FeatureLimitReached = "feature_limit_reached",
+        /// Too many requests.
+        RateLimitExceeded = "rate_limit_exceeded",
+        /// The database, or another server, does not answer.
+        ServiceUnavailable = "service_unavailable",
+        /// A fault of the server.
+        ServerError = "server_error",
+        /// The request cannot be read.
+        BadRequest = "bad_request",
+        /// The path has no such method.
+        MethodNotAllowed = "method_not_allowed",
+        /// The body is too large.
+        PayloadTooLarge = "payload_too_large",
+        /// The body is not JSON, or it is compressed.
+        UnsupportedMediaType = "unsupported_media_type",
+    }
+}
+
 /// Faults of an input by field, each a sentence for people, in the order in which they were found.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct FieldErrors(IndexMap<String, Vec<String>>);
+pub struct FieldErrors(IndexMap<String, Faults>);
+
+/// What is wrong with a field.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+struct Faults {
+    messages: Vec<String>,
+    /// What people call it, if it is missing.
+    missing: Option<String>,
+}
 
 impl FieldErrors {
     /// How many fields are named at most: an answer must not grow far beyond its request.
@@ -21,14 +78,37 @@ impl FieldErrors {
 
     /// Adds one fault of `field`, unless [`FieldErrors::MAX_FIELDS`] are named already. Names that a caller made up are cut.
     pub fn add(&mut self, field: impl Into<String>, message: impl Into<String>) {
-        if self.0.len() >= Self::MAX_FIELDS {
-            return;
+        if let Some(faults) = self.faults_of(field.into()) {
+            faults.messages.push(message.into());
         }
-        let mut field = field.into();
-        if field.split('.').any(|name| matches!(brief(name), Cow::Owned(_))) {
-            field = field.split('.').map(brief).collect::<Vec<_>>().join(".");
+    }
+
+    fn faults_of(&mut self, field: String) -> Option<&mut Faults> {
+        (self.0.len() < Self::MAX_FIELDS).then(|| self.0.entry(shown(field)).or_default())
+    }
+
+    /// Adds that a field is missing, which people call `label`.
+    pub fn add_missing(&mut self, field: impl Into<String>, label: impl Into<String>) {
+        let label = label.into();
+        if let Some(faults) = self.faults_of(field.into()) {
+            faults.messages.push(format!("The {label} field is required."));
+            faults.missing = Some(label);
         }
-        self.0.entry(field).or_default().push(message.into());
+    }
+
+    /// Adds faults that were found of fields below `prefix`.
+    pub fn add_below(&mut self, prefix: &str, inner: &Self) {
+        for (field, inner) in &inner.0 {
+            if let Some(faults) = self.faults_of(format!("{prefix}{field}")) {
+                faults.messages.extend(inner.messages.iter().cloned());
+                faults.missing = faults.missing.take().or_else(|| inner.missing.clone());
+            }
+        }
+    }
+
+    /// What a field is called, if its fault is that it is missing.
+    pub fn missing(&self, field: &str) -> Option<&str> {
+        self.0.get(field)?.missing.as_deref()
     }
 
     /// Whether no fault was found.
@@ -38,7 +118,15 @@ impl FieldErrors {
 
     /// Every field with its faults.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &[String])> {
-        self.0.iter().map(|(field, messages)| (field.as_str(), messages.as_slice()))
+        self.0.iter().map(|(field, faults)| (field.as_str(), faults.messages.as_slice()))
+    }
+}
+
+/// A field's name as it may be repeated.
+fn shown(field: String) -> String {
+    match field.split('.').any(|name| matches!(brief(name), Cow::Owned(_))) {
+        true => field.split('.').map(brief).collect::<Vec<_>>().join("."),
+        false => field,
     }
 }
 
@@ -189,26 +277,26 @@ pub enum Error {
 }
 
 impl Error {
-    /// The stable code, in the spelling of the core contract.
-    pub fn code(&self) -> &'static str {
+    /// The kind of the error.
+    pub fn code(&self) -> ErrorCode {
         match self {
-            Self::Unauthorized => "unauthorized",
-            Self::KeyRevoked => "key_revoked",
-            Self::KeyExpired => "key_expired",
-            Self::AccessDenied(_) | Self::MissingScope(_) => "access_denied",
-            Self::IpNotAllowed => "ip_not_allowed",
-            Self::WrongEnvironment(_) => "wrong_environment",
-            Self::NotFound | Self::FeatureNotFound { .. } => "not_found",
-            Self::Conflict(_) => "conflict",
-            Self::CannotRetry(_) => "cannot_retry",
-            Self::PreconditionFailed => "precondition_failed",
-            Self::IdempotencyInProgress => "idempotency_in_progress",
-            Self::IdempotencyKeyReused => "idempotency_key_reused",
-            Self::Validation(_) => "validation_failed",
-            Self::FeatureLimitReached { .. } => "feature_limit_reached",
-            Self::RateLimited { .. } => "rate_limit_exceeded",
-            Self::Unavailable { .. } | Self::UpstreamUnavailable { .. } => "service_unavailable",
-            Self::Internal(_) => "server_error",
+            Self::Unauthorized => ErrorCode::Unauthorized,
+            Self::KeyRevoked => ErrorCode::KeyRevoked,
+            Self::KeyExpired => ErrorCode::KeyExpired,
+            Self::AccessDenied(_) | Self::MissingScope(_) => ErrorCode::AccessDenied,
+            Self::IpNotAllowed => ErrorCode::IpNotAllowed,
+            Self::WrongEnvironment(_) => ErrorCode::WrongEnvironment,
+            Self::NotFound | Self::FeatureNotFound { .. } => ErrorCode::NotFound,
+            Self::Conflict(_) => ErrorCode::Conflict,
+            Self::CannotRetry(_) => ErrorCode::CannotRetry,
+            Self::PreconditionFailed => ErrorCode::PreconditionFailed,
+            Self::IdempotencyInProgress => ErrorCode::IdempotencyInProgress,
+            Self::IdempotencyKeyReused => ErrorCode::IdempotencyKeyReused,
+            Self::Validation(_) => ErrorCode::ValidationFailed,
+            Self::FeatureLimitReached { .. } => ErrorCode::FeatureLimitReached,
+            Self::RateLimited { .. } => ErrorCode::RateLimitExceeded,
+            Self::Unavailable { .. } | Self::UpstreamUnavailable { .. } => ErrorCode::ServiceUnavailable,
+            Self::Internal(_) => ErrorCode::ServerError,
         }
     }
 

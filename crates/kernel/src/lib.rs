@@ -24,7 +24,7 @@ mod words;
 mod workspace;
 
 pub use environment::{Environment, EnvironmentFilter};
-pub use error::{Cause, Error, Fate, FieldErrors, Result, chain};
+pub use error::{Cause, Error, ErrorCode, Fate, FieldErrors, Result, chain};
 pub use fields::Fields;
 pub use ids::*;
 pub use json::{Json, JsonObject};

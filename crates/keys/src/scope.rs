@@ -26,14 +26,16 @@ const MCP: &str = "mcp";
 /// Actions that nobody calls a resource.
 const COMMON_ACTIONS: [&str; 4] = ["read", "write", "delete", "verify"];
 
-/// Which of a scope's two parts is written first. One word, and scopes for tools, are written in one way only.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum ScopeOrder {
-    /// `leads:read`
-    #[default]
-    ResourceFirst,
-    /// `read:leads`
-    ActionFirst,
+gatepost_kernel::words! {
+    /// Which of a scope's two parts is written first. One word, and scopes for tools, are written in one way only.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+    pub enum ScopeOrder {
+        /// `leads:read`
+        #[default]
+        ResourceFirst = "resource_first",
+        /// `read:leads`
+        ActionFirst = "action_first",
+    }
 }
 
 impl ScopeOrder {

@@ -40,6 +40,8 @@ pub enum PrefixFault {
 }
 
 impl TokenFormat {
+    /// The prefix of the core contract.
+    pub const CORE: &str = "sk_{environment}_";
     /// What stands in a prefix for the environment.
     pub const ENVIRONMENT: &str = "{environment}";
     const MAX_HEAD_LEN: usize = 24;
@@ -83,6 +85,11 @@ impl TokenFormat {
             Environment::Live => live,
             Environment::Test => test,
         }
+    }
+
+    /// All heads of tokens that are accepted, those that are made now first.
+    pub fn heads(&self) -> impl Iterator<Item = &str> {
+        self.heads.iter().flat_map(|heads| [heads.live.as_str(), heads.test.as_str()])
     }
 
     /// Whether `text` begins as a token does. For whoever must not repeat one, whole or in part.
@@ -129,7 +136,8 @@ impl TokenFormat {
 /// The format of the core contract: `sk_live_` and `sk_test_`.
 impl Default for TokenFormat {
     fn default() -> Self {
-        let heads = |environment: Environment| format!("sk_{environment}_");
+        let heads =
+            |environment: Environment| Self::CORE.replacen(Self::ENVIRONMENT, environment.as_str(), 1);
         Self { heads: vec![Heads { live: heads(Environment::Live), test: heads(Environment::Test) }] }
     }
 }

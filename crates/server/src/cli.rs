@@ -43,6 +43,9 @@ pub struct GlobalArgs {
     /// The configuration file
     #[arg(long, global = true, value_name = "FILE", env = "GATEPOST_CONFIG")]
     pub config: Option<PathBuf>,
+    /// The preset that the configuration is laid over: another face of the platform; `gatepost presets list` names them
+    #[arg(long, global = true, value_name = "NAME", env = "GATEPOST_PRESET")]
+    pub preset: Option<String>,
     /// sqlite://PATH or postgres://USER:PASSWORD@HOST/NAME [env: DATABASE_URL or DATABASE_URL_FILE] [default:
     /// sqlite://gatepost.db]
     #[arg(long, global = true, value_name = "URL", value_parser = secret)]
@@ -109,6 +112,9 @@ pub enum Command {
         #[arg(long, default_value = "3.1")]
         format: OpenapiFormat,
     },
+    /// Show the presets, each of which gives the platform another face
+    #[command(subcommand)]
+    Presets(PresetsCommand),
     /// Manage API keys
     #[command(subcommand)]
     Keys(KeysCommand),
@@ -118,6 +124,25 @@ pub enum Command {
     /// Manage stored secrets
     #[command(subcommand)]
     Secrets(SecretsCommand),
+}
+
+#[derive(Debug, Subcommand)]
+pub enum PresetsCommand {
+    /// List the presets
+    List,
+    /// Print a preset, which is a configuration file to start one's own from
+    Show {
+        /// Name of the preset
+        name: String,
+    },
+    /// Say what a preset would change for a running installation; nothing is written
+    Check {
+        /// Name of the preset
+        name: String,
+        /// One JSON object instead of lines
+        #[arg(long)]
+        json: bool,
+    },
 }
 
 #[derive(Debug, Subcommand)]
@@ -202,9 +227,19 @@ pub enum WorkspacesCommand {
         /// A name for people
         #[arg(long)]
         name: String,
-        /// The plan [default: free]
+        /// The plan [default: that of new workspaces]
         #[arg(long)]
         tier: Option<String>,
+        /// One JSON object instead of lines
+        #[arg(long)]
+        json: bool,
+    },
+    /// Give all workspaces and keys that have one plan another
+    ReplaceTier {
+        /// The plan that they have, which may have left the configuration
+        old: String,
+        /// The plan that they get
+        new: String,
         /// One JSON object instead of lines
         #[arg(long)]
         json: bool,

@@ -2,12 +2,17 @@
 
 use std::{process::ExitCode, time::Duration};
 
-use gatepost_app::{App, Caller, webhooks::stored_secrets};
-use gatepost_kernel::{Clock, SystemClock, WorkspaceId, chain};
+use gatepost_app::{App, tenants::tiers, webhooks::stored_secrets};
+use gatepost_kernel::{Clock, SystemClock, chain};
 use gatepost_storage::{DatabaseUrl, SchemaState, Storage};
 use serde_json::json;
 
-use crate::{Failure, config::Config, keys::explain, output, secrets, serve, workspaces};
+use crate::{
+    Failure,
+    config::{Config, Tls},
+    keys::explain,
+    output, secrets, serve,
+};
 
 /// A clock that differs by more than this from the database's is worth a word.
 const CLOCK_TOLERANCE: Duration = Duration::from_secs(2);
@@ -58,6 +63,9 @@ pub async fn run(config: &Config, as_json: bool) -> Result<ExitCode, Failure> {
 
 fn configuration(config: &Config, findings: &mut Vec<Finding>) {
     let mut say = |grade, subject, text: String| findings.push(Finding { grade, subject, text });
+    if let Some(preset) = &config.preset {
+        say(Grade::Ok, "configuration", format!("the preset {preset} is in force"));
+    }
     match &config.file {
         Some(file) => say(Grade::Ok, "configuration", format!("{} is sound", file.display())),
         None => say(Grade::Ok, "configuration", "no file; defaults, flags and environment".to_owned()),
@@ -85,7 +93,8 @@ fn configuration(config: &Config, findings: &mut Vec<Finding>) {
             "[server] public_url is not set; links in answers begin with the Host that the client sent";
         say(Grade::Warn, "public url", text.to_owned());
     }
-    if config.tls.is_none() && !config.bind.ip().is_loopback() && config.trusted_proxies.is_empty() {
+    if matches!(config.tls, Tls::None) && !config.bind.ip().is_loopback() && config.trusted_proxies.is_empty()
+    {
         let text = format!(
             "listening on {} without TLS and without [server] trusted_proxies; keys cross the network in the clear",
             config.bind
@@ -141,12 +150,13 @@ async fn database(config: &Config, findings: &mut Vec<Finding>) {
     }
     secrets_at_rest(config, &storage, findings).await;
     let mut say = |grade, text: String| findings.push(Finding { grade, subject: "database", text });
-    match unknown_tiers(config, storage).await {
-        Ok(unknown) if unknown.is_empty() => {}
-        Ok(unknown) => {
-            let text = format!("workspaces have tiers that no plan defines: {}", unknown.join(", "));
-            say(Grade::Warn, text);
-        }
+    let app = App::new(storage, config.app_settings(), std::sync::Arc::new(SystemClock));
+    match tiers::unknown(&app).await {
+        Ok(unknown) => serve::unknown_tiers(&unknown).into_iter().for_each(|text| say(Grade::Fail, text)),
+        Err(error) => say(Grade::Fail, chain(&error).to_string()),
+    }
+    match serve::unaccepted_keys(&app).await {
+        Ok(text) => text.into_iter().for_each(|text| say(Grade::Warn, text)),
         Err(error) => say(Grade::Fail, chain(error.as_ref()).to_string()),
     }
 }
@@ -170,16 +180,4 @@ async fn secrets_at_rest(config: &Config, storage: &Storage, findings: &mut Vec<
         let text = "those of {} webhook endpoints are in no known form; their deliveries wait";
         say(Grade::Warn, text.replace("{}", &stored.unknown.to_string()));
     }
-}
-
-/// Tiers of workspaces that the configuration does not have any more.
-async fn unknown_tiers(config: &Config, storage: Storage) -> Result<Vec<String>, Failure> {
-    let app = App::new(storage, config.app_settings(), std::sync::Arc::new(SystemClock));
-    let caller = Caller::command_line(WorkspaceId::ROOT);
-    let all = workspaces::every(&app, &caller).await?;
-    let mut unknown: Vec<String> =
-        all.into_iter().map(|w| w.tier).filter(|tier| config.catalog.plan(tier).is_none()).collect();
-    unknown.sort();
-    unknown.dedup();
-    Ok(unknown)
 }

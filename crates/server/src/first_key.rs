@@ -27,7 +27,7 @@ pub async fn make(app: &App, config: &Config, url: &str) -> Result<(), Failure> 
     if io::stdout().is_terminal() {
         let made = first_start::with_this_key(app, token, |_| Ok(())).await;
         if let Some(key) = made.map_err(|e| failure(&e))? {
-            greet(&key, &format!("{url}{}", config.contract().base_path))?;
+            greet(&key, &format!("{url}{}", config.contract.base_path))?;
         }
         return Ok(());
     }

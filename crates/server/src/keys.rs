@@ -15,7 +15,7 @@ pub async fn run(config: &Config, command: KeysCommand) -> Result<(), Failure> {
         KeysCommand::Create { .. } => serve::open_with_root(config).await?,
         KeysCommand::List { .. } | KeysCommand::Revoke { .. } => serve::open(config).await?,
         KeysCommand::Generate { environment, json } => {
-            return generate(environment, json);
+            return generate(&config.contract.tokens, environment, json);
         }
     };
     match command {
@@ -56,8 +56,8 @@ pub async fn run(config: &Config, command: KeysCommand) -> Result<(), Failure> {
 }
 
 /// Prints a token that no database knows yet.
-pub fn generate(environment: Environment, json: bool) -> Result<(), Failure> {
-    let token = Token::generate(&TokenFormat::default(), environment, &mut random::rng()).into_secret();
+pub fn generate(format: &TokenFormat, environment: Environment, json: bool) -> Result<(), Failure> {
+    let token = Token::generate(format, environment, &mut random::rng()).into_secret();
     if json {
         output::json(&json!({ "environment": environment, "key": token.expose() }))?;
     } else {

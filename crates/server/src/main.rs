@@ -9,16 +9,17 @@ mod keys;
 mod memory;
 mod output;
 mod paging;
+mod presets;
 mod secrets;
+mod self_signed;
 mod serve;
 mod telemetry;
 mod workspaces;
 
-use gatepost_api::Contract;
 use std::process::ExitCode;
 
 use crate::{
-    cli::{Cli, Command, KeysCommand, OpenapiFormat},
+    cli::{Cli, Command, KeysCommand, OpenapiFormat, PresetsCommand},
     config::Config,
 };
 
@@ -41,16 +42,26 @@ fn main() -> ExitCode {
 
 async fn run(cli: Cli) -> Result<ExitCode, Failure> {
     telemetry::start(cli.global.log.as_deref())?;
-    if let Some(Command::Openapi { format }) = cli.command {
-        output::json_pretty(&match format {
-            OpenapiFormat::V31 => gatepost_api::document(&Contract::core()),
-            OpenapiFormat::V30 => gatepost_api::document_3_0(&Contract::core()),
-        })?;
+    if let Some(Command::Presets(command @ (PresetsCommand::List | PresetsCommand::Show { .. }))) =
+        &cli.command
+    {
+        presets::run(command)?;
         return Ok(ExitCode::SUCCESS);
     }
-    if let Some(Command::Keys(KeysCommand::Generate { environment, json })) = cli.command {
-        keys::generate(environment, json)?;
-        return Ok(ExitCode::SUCCESS);
+    match cli.command {
+        Some(Command::Openapi { format }) => {
+            let contract = Config::contract(&cli.global)?;
+            output::json_pretty(&match format {
+                OpenapiFormat::V31 => gatepost_api::document(&contract),
+                OpenapiFormat::V30 => gatepost_api::document_3_0(&contract),
+            })?;
+            return Ok(ExitCode::SUCCESS);
+        }
+        Some(Command::Keys(KeysCommand::Generate { environment, json })) => {
+            keys::generate(&Config::contract(&cli.global)?.tokens, environment, json)?;
+            return Ok(ExitCode::SUCCESS);
+        }
+        _ => {}
     }
     let serve_args = if let Some(Command::Serve(args)) = &cli.command { args } else { &cli.serve };
     let config = Config::load(&cli.global, serve_args)?;
@@ -63,7 +74,10 @@ async fn run(cli: Cli) -> Result<ExitCode, Failure> {
             workspaces::run(&config, command).await.map(|()| ExitCode::SUCCESS)
         }
         Some(Command::Secrets(command)) => secrets::run(&config, command).await.map(|()| ExitCode::SUCCESS),
-        Some(Command::Openapi { .. }) => Ok(ExitCode::SUCCESS),
+        Some(Command::Presets(PresetsCommand::Check { name, json })) => {
+            presets::check(&config, &cli.global, &name, json).await.map(|()| ExitCode::SUCCESS)
+        }
+        Some(Command::Presets(_) | Command::Openapi { .. }) => Ok(ExitCode::SUCCESS),
     }
 }
 

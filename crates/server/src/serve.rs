@@ -3,7 +3,12 @@
 use std::{net::TcpListener, sync::Arc, thread, time::Duration};
 
 use gatepost_api::{Listeners, PlainHttp, Settings, State, serve};
-use gatepost_app::{App, tenants::first_start, webhooks::stored_secrets};
+use gatepost_app::{
+    App, TierUse,
+    keys::api_keys,
+    tenants::{first_start, tiers},
+    webhooks::stored_secrets,
+};
 use gatepost_delivery::Dispatcher;
 use gatepost_egress::{Egress, Rules};
 use gatepost_kernel::{AdjustedClock, Cause, SystemClock};
@@ -13,7 +18,14 @@ use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use serde_json::json;
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::{Failure, cli::Role, config::Config, first_key, jobs, keys::explain, output, secrets};
+use crate::{
+    Failure,
+    cli::Role,
+    config::{Config, Tls},
+    first_key, jobs,
+    keys::explain,
+    output, secrets, self_signed,
+};
 
 /// How long requests to webhook endpoints that are in flight may take once the server was told to stop.
 const DRAIN: Duration = Duration::from_secs(2);
@@ -113,6 +125,42 @@ async fn check_secrets(config: &Config, storage: &Storage) -> Result<(), Failure
     }
 }
 
+/// Stops the start where workspaces or keys have a plan that there is not, and tells of keys that nobody can use any more.
+async fn check_stored(app: &App) -> Result<(), Failure> {
+    first_start::without_key(app).await?;
+    let unknown = tiers::unknown(app).await?;
+    if !unknown.is_empty() {
+        return Err(unknown_tiers(&unknown).join("\n").into());
+    }
+    if let Some(text) = unaccepted_keys(app).await? {
+        tracing::warn!("{text}");
+    }
+    Ok(())
+}
+
+/// What is said of stored tiers without a plan, each with the command that mends it.
+pub fn unknown_tiers(unknown: &[TierUse]) -> Vec<String> {
+    let told = |TierUse { tier, workspaces, keys }: &TierUse| {
+        format!(
+            "{workspaces} workspaces and {keys} keys have the plan {tier:?}, which the configuration does not define; define it, or \
+             give them another: gatepost workspaces replace-tier {tier} PLAN"
+        )
+    };
+    unknown.iter().map(told).collect()
+}
+
+/// What is said of keys whose beginning is accepted no more, if there are any.
+pub async fn unaccepted_keys(app: &App) -> Result<Option<String>, Failure> {
+    let heads: Vec<String> = app.token_format().heads().map(str::to_owned).collect();
+    let (lost, all) = api_keys::beginning_otherwise(app, heads).await?;
+    Ok((lost > 0).then(|| {
+        format!(
+            "{lost} of {all} API keys begin with what is not accepted any more, and are refused; [contract] accepted_key_prefixes \
+             lets them pass"
+        )
+    }))
+}
+
 /// What is no reason to stop, but one to be told.
 fn warn(config: &Config) {
     if config.redis_is_named {
@@ -141,7 +189,15 @@ pub async fn run(config: &Config) -> Result<(), Failure> {
     let address = listener.local_addr()?;
     let bind_plain = |at| TcpListener::bind(at).map_err(|e| format!("cannot listen on {at}: {e}"));
     let plain_listener = config.plain_bind.map(bind_plain).transpose()?;
-    let (listeners, scheme) = match config.tls.clone() {
+    let (identity, made) = match &config.tls {
+        Tls::None => (None, None),
+        Tls::Given(identity) => (Some(identity.as_ref().clone()), None),
+        Tls::SelfSigned => {
+            let (identity, file) = self_signed::identity(config)?;
+            (Some(identity), Some(file))
+        }
+    };
+    let (listeners, scheme) = match identity {
         Some(identity) => (Listeners { plain: plain_listener, tls: Some((listener, identity)) }, "https"),
         None => (Listeners::from(listener), "http"),
     };
@@ -156,6 +212,7 @@ pub async fn run(config: &Config) -> Result<(), Failure> {
     let clock = Arc::new(AdjustedClock::default());
     jobs::read_database_clock(&storage, &clock).await?;
     let app = App::new(storage, config.app_settings(), clock.clone());
+    check_stored(&app).await?;
 
     let delivers = config.roles.contains(&Role::Delivery);
     let in_flight = if delivers { config.delivery.in_flight } else { 0 };
@@ -176,18 +233,24 @@ pub async fn run(config: &Config) -> Result<(), Failure> {
 
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     let settings = Settings {
-        contract: config.contract(),
+        contract: config.contract.clone(),
         public_url: config.public_url.clone(),
         cors_origins: config.cors_origins.clone(),
         docs: config.docs,
         trusted_proxies: config.trusted_proxies.clone(),
         plain_http: config.plain_http,
-        strict_transport: config.tls.is_some() || config.plain_http != PlainHttp::Allow,
+        // Browsers would ask nothing of `localhost` without TLS any more, whatever else listens there.
+        strict_transport: matches!(config.tls, Tls::Given(_))
+            || (config.plain_http != PlainHttp::Allow && made.is_none()),
         probes_only: !answers_the_api,
     };
     let state = State::new(app.clone(), settings);
     let (server, stopper) = serve(listeners, state, thread::available_parallelism().map_or(1, usize::from))?;
 
+    if let Some(file) = &made {
+        let (port, file) = (address.port(), file.display());
+        output::line(&format!("try it: curl --cacert {file} https://localhost:{port}/healthz"))?;
+    }
     if answers_the_api {
         first_key::make(&app, config, &format!("{scheme}://{address}")).await?;
     }

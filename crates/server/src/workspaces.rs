@@ -1,6 +1,9 @@
 //! `gatepost workspaces …`
 
-use gatepost_app::{App, Caller, UnitOfWork, Workspace, tenants::workspaces};
+use gatepost_app::{
+    App, Caller, UnitOfWork, Workspace,
+    tenants::{tiers, workspaces},
+};
 use gatepost_kernel::{JsonObject, WorkspaceId, text};
 use serde_json::{Value, json};
 
@@ -10,7 +13,7 @@ use crate::{Failure, cli::WorkspacesCommand, config::Config, keys::explain, outp
 pub async fn run(config: &Config, command: WorkspacesCommand) -> Result<(), Failure> {
     let app = match command {
         WorkspacesCommand::Create { .. } => serve::open_with_root(config).await?,
-        WorkspacesCommand::List { .. } => serve::open(config).await?,
+        WorkspacesCommand::List { .. } | WorkspacesCommand::ReplaceTier { .. } => serve::open(config).await?,
     };
     let caller = Caller::command_line(WorkspaceId::ROOT);
     match command {
@@ -24,6 +27,19 @@ pub async fn run(config: &Config, command: WorkspacesCommand) -> Result<(), Fail
                 output::json(&describe(&workspace))?;
             } else {
                 output::line(&format!("workspace {} created ({})", workspace.id, workspace.slug))?;
+            }
+        }
+        WorkspacesCommand::ReplaceTier { old, new, json } => {
+            let (from, to) = (old.clone(), new.clone());
+            let replace = async move |unit: &mut UnitOfWork<'_>| tiers::replace(unit, &from, &to).await;
+            let (workspaces, keys) =
+                app.transact(&caller, replace).await.map_err(|e| explain(&e, "workspace", 0))?;
+            if json {
+                output::json(&json!({ "workspaces": workspaces, "keys": keys }))?;
+            } else {
+                output::line(&format!(
+                    "{workspaces} workspaces and {keys} keys have {new} in place of {old}"
+                ))?;
             }
         }
         WorkspacesCommand::List { json } => {

@@ -44,7 +44,7 @@ pub use keys::{
 };
 pub use list::{Direction, ListRequest, MAX_PAGE_BYTES, Size, SortKey};
 pub use migrations::{Migrated, SchemaState};
-pub use tenants::{NewWorkspace, WORKSPACE_SORTS, WorkspaceChanges, WorkspaceFilter};
+pub use tenants::{NewWorkspace, TierUse, WORKSPACE_SORTS, WorkspaceChanges, WorkspaceFilter};
 pub use visits::{
     CountedBy, CountedValues, GroupCount, NewPixelEvent, NewSeoReport, PixelDimension, PixelOwner,
     SEO_ISSUE_SORTS, SEO_REPORT_SORTS, SeoIssue, SeoIssueFilter, SeoReport,

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use gatepost_api::Contract;
-use gatepost_contract::{EnvelopeStyle, Headers, LetterCase, Paging, Statuses};
+use gatepost_contract::{Brand, EnvelopeStyle, Headers, LetterCase, Paging, Statuses};
 use gatepost_keys::{Scope, ScopeOrder, ScopeRef, TokenFormat};
 use reqwest::{Method, Request, StatusCode, Url, header::HeaderMap};
 use serde_json::{Map, Value, json};
@@ -16,7 +16,8 @@ use serde_json::{Map, Value, json};
 pub fn mirror() -> Contract {
     Contract {
         base_path: "/mirror/v9".into(),
-        headers: Headers::new("X-Mirror-Acting", "X-Mirror-Tenant", "X-Mirror-").expect("names of headers"),
+        headers: Headers::new("X-Mirror-Acting", "X-Mirror-Tenant", "X-Mirror-", "X-Mirror-Signature")
+            .expect("names of headers"),
         envelope: EnvelopeStyle::Success,
         error_codes: LetterCase::Upper,
         error_names: BTreeMap::from([
@@ -32,6 +33,14 @@ pub fn mirror() -> Contract {
         default_per_page: 7,
         tokens: TokenFormat::new("mir_{environment}_key_", []).expect("a prefix"),
         scope_order: ScopeOrder::ActionFirst,
+        missing_field: Some("{Field} has to be there ({field}).".into()),
+        names_first_field: false,
+        brand: Brand {
+            name: "Mirror".to_owned(),
+            logo: Some("https://mirror.example.com/logo.png".to_owned()),
+            support: Some("help@mirror.example.com".to_owned()),
+            docs_url: Some("https://mirror.example.com/guides".to_owned()),
+        },
     }
 }
 

@@ -46,7 +46,7 @@ pub const FORWARD_AUTH_OPERATION: Operation = Operation {
     about: "Forward auth\n\n\
         For `auth_request` of nginx, `forward_auth` of Caddy, and the like: 204 with the limit headers, the workspace, the \
         environment, the id and the scopes of the key, or 401, 403 or 429. Takes any method but TRACE, and any path below. The key \
-        is the request's own, in `Authorization`. A parameter that is not known is a 422: a slip of the pen must not open a route.",
+        is the request's own, in `Authorization`. A parameter that is not known is a {status 422}: a slip of the pen must not open a route.",
     answer: (204, "The request may pass, and was counted"),
     changes: false,
     heeds_version: false,

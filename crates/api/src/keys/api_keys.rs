@@ -82,7 +82,7 @@ async fn get_api_key(
 /// Update an API key
 ///
 /// The caller must hold every scope that the key has, and every scope that it would get, and gives no later end and no wider
-/// addresses than its own. The last key that can manage the root workspace keeps `{scope api-keys:write}` (409).
+/// addresses than its own. The last key that can manage the root workspace keeps `{scope api-keys:write}` ({status 409}).
 #[operation(patch "/api-keys/{id}", tag = API_KEYS, ok = "The API key after the change", if_match)]
 async fn update_api_key(
     call: Call<ApiKeysWrite, NoQuery, UpdateApiKeyBody>,
@@ -99,7 +99,7 @@ async fn update_api_key(
 
 /// Revoke an API key
 ///
-/// The next request with it is refused. The last key that can manage the root workspace is not revoked (409).
+/// The next request with it is refused. The last key that can manage the root workspace is not revoked ({status 409}).
 #[operation(delete "/api-keys/{id}", tag = API_KEYS, no_content = "The API key is revoked", if_match)]
 async fn revoke_api_key(call: Call<ApiKeysDelete>, id: ApiKeyId) -> Answer<Deleted<ApiKeyId>> {
     call.mutate(async move |unit: &mut UnitOfWork<'_>| {

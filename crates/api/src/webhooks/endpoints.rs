@@ -57,7 +57,7 @@ const UNRESOLVED: &str =
 /// Create a webhook endpoint
 ///
 /// `secret` is shown in this answer only. Every delivery is signed by Standard Webhooks (`webhook-signature`), and by
-/// `X-Webhook-Signature`: `sha256=` and the HMAC of the body in hexadecimal. Where the host of `url` could not be resolved,
+/// `{signature}`: `sha256=` and the HMAC of the body in hexadecimal. Where the host of `url` could not be resolved,
 /// `message` says so.
 #[operation(post "/webhooks", tag = TAG, created = "The new endpoint, with its secret")]
 async fn create_webhook(

@@ -71,7 +71,7 @@ texts! {
     }, |text| match EventType::parse(text) {
         Some(event_type) if event_type.is_reserved() => {
             let reserved = RESERVED_EVENT_TYPES.join(", ");
-            Err(format!("The type may not begin with one of these words, which are Gatepost's own: {reserved}."))
+            Err(format!("The type may not begin with one of these words, which are the platform's own: {reserved}."))
         }
         Some(event_type) => Ok(event_type),
         None => Err("The type must be lower-case words with dots between, such as post.created.".to_owned()),
@@ -110,7 +110,7 @@ pub struct CreateEventBody {
     /// given
     #[member(like = ChosenEventId)]
     id: Option<EventId>,
-    /// Type of the event: lower-case words separated by dots. Types that begin with a word of Gatepost's own,
+    /// Type of the event: lower-case words separated by dots. Types that begin with a word of the platform's own,
     /// such as `api_key.` or `workspace.`, are reserved; the pattern lists them
     #[member(like = OwnEventType, to = event_type)]
     r#type: EventType,

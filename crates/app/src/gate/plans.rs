@@ -48,7 +48,7 @@ impl Plans {
             (plan.name.clone(), PlanOf { limits, together, access: plan.access })
         };
         let in_order: Vec<_> = catalog.plans().enumerate().map(limits).collect();
-        let default = in_order.iter().find(|(name, _)| name == Catalog::DEFAULT_TIER).or(in_order.first());
+        let default = in_order.iter().find(|(name, _)| name == catalog.default_plan()).or(in_order.first());
         // A catalogue always has the built-in plans; without any, nothing may pass.
         let nothing = || {
             let allowance = Allowance { per_minute: Some(0), minute_cap: Some(0), per_day: Some(0) };

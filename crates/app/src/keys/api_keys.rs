@@ -264,6 +264,7 @@ pub async fn update(unit: &mut UnitOfWork<'_>, id: ApiKeyId, input: UpdateApiKey
         scopes: input.scopes,
         allowed_ips: input.allowed_ips,
         expires_at: input.expires_at,
+        ..ApiKeyChanges::default()
     };
     let now = unit.now_after(before.updated_at);
     let key = unit.tx.api_key_update(id, changes, now).await?;
@@ -400,6 +401,18 @@ async fn insert(
 ) -> Result<NewKey> {
     let key = unit.tx.api_key_insert(&row(&token, unit.now)).await?;
     Ok(NewKey { key, secret: token.into_secret() })
+}
+
+/// How many keys that are not revoked begin with none of `heads`, and how many there are.
+///
+/// # Errors
+/// [`Error::Unavailable`].
+pub async fn beginning_otherwise(app: &App, heads: Vec<String>) -> Result<(u64, u64)> {
+    app.read(async move |mut tx| {
+        let heads: Vec<&str> = heads.iter().map(String::as_str).collect();
+        Ok(tx.api_keys_beginning_otherwise(&heads).await?)
+    })
+    .await
 }
 
 /// What an event tells of a key.

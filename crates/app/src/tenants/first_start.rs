@@ -1,6 +1,5 @@
 //! The first start on an empty database: the root workspace, and one key to begin with.
 
-use gatepost_entitlements::Catalog;
 use gatepost_kernel::{Environment, JsonObject, Result, Secret, WorkspaceId, random};
 use gatepost_keys::{ScopeSet, Token};
 use gatepost_storage::NewWorkspace;
@@ -8,6 +7,7 @@ use gatepost_storage::NewWorkspace;
 use crate::{
     App, Caller, UnitOfWork,
     keys::api_keys::{self, CreateApiKey},
+    tenants::tiers,
 };
 
 /// Makes the root workspace, and a live key with every scope, if the root never had a key. Of several processes that
@@ -72,14 +72,18 @@ pub async fn without_key(app: &App) -> Result<()> {
 }
 
 async fn insert_root(unit: &mut UnitOfWork<'_>) -> Result<()> {
-    if unit.tx.workspace_get(WorkspaceId::ROOT).await?.is_some() {
+    if let Some(root) = unit.tx.workspace_get(WorkspaceId::ROOT).await? {
+        // The root has the plan that the configuration says, whatever it had when it was made.
+        if root.tier != unit.catalog().root_plan() {
+            tiers::give(unit, WorkspaceId::ROOT, unit.catalog().root_plan().to_owned()).await?;
+        }
         return Ok(());
     }
     let root = NewWorkspace {
         id: Some(WorkspaceId::ROOT),
         name: "Root".to_owned(),
         slug: "root".to_owned(),
-        tier: Catalog::ROOT_TIER.to_owned(),
+        tier: unit.catalog().root_plan().to_owned(),
         settings: JsonObject::default(),
         created_at: unit.now,
     };

@@ -2,6 +2,7 @@
 
 pub mod first_start;
 mod settings;
+pub mod tiers;
 pub mod workspaces;
 
 pub use settings::{MAX_SETTINGS_BYTES, WorkspaceSettings};

@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 
 use gatepost_delivery::{OwnEvent, WorkspaceEventData};
-use gatepost_entitlements::{Catalog, OwnFeature};
+use gatepost_entitlements::OwnFeature;
 use gatepost_kernel::{Environment, Error, JsonObject, Owner, Page, Result, Workspace, WorkspaceId};
 use gatepost_keys::ApiKey;
 use gatepost_storage::{ChangeSubject, NewWorkspace, StorageError, Tx, WorkspaceChanges, WorkspaceFilter};
@@ -164,7 +164,7 @@ pub async fn get(
 pub async fn create(unit: &mut UnitOfWork<'_>, input: CreateWorkspace) -> Result<Workspace> {
     unit.caller().require_live()?;
     unit.caller().require_root()?;
-    let tier = input.tier.unwrap_or_else(|| Catalog::DEFAULT_TIER.to_owned());
+    let tier = input.tier.unwrap_or_else(|| unit.catalog().default_plan().to_owned());
     unit.catalog().check_tier("tier", &tier).map_err(|fault| Error::invalid("tier", fault))?;
     // Held until the commit, so that new workspaces are judged one at a time.
     let root = unit.tx.workspace_lock(WorkspaceId::ROOT).await?.ok_or(Error::NotFound)?;
@@ -211,6 +211,11 @@ pub async fn update(unit: &mut UnitOfWork<'_>, id: WorkspaceId, input: UpdateWor
     if let Some(tier) = &input.tier {
         unit.caller().require_root()?;
         unit.catalog().check_tier("tier", tier).map_err(|fault| Error::invalid("tier", fault))?;
+        let of_root = unit.catalog().root_plan();
+        if id.is_root() && tier != of_root {
+            let fault = format!("The tier of the root workspace is {of_root}, as the configuration says.");
+            return Err(Error::invalid("tier", fault));
+        }
     }
     let old = WorkspaceSettings::stored(before.settings.clone());
     let settings = input.settings.map(|changes| old.changed(changes)).transpose()?;

@@ -10,19 +10,24 @@ use std::{
 
 use gatepost_api::{PlainHttp, TlsIdentity};
 use gatepost_entitlements::{
-    Anchor, Catalog, DEFAULT_THRESHOLDS, Feature, FeatureKind, OwnFeature, Plan, Reset,
+    Anchor, Catalog, CatalogError, DEFAULT_THRESHOLDS, Feature, FeatureKind, OwnFeature, Plan, Reset,
 };
 use gatepost_kernel::{Secret, WorkspaceId};
+use gatepost_keys::{Scope, ScopeOrder, ScopeRef};
 use gatepost_mcp::{Access, ServerConfig, Transport};
 use indexmap::IndexMap;
 use ipnet::IpNet;
 use serde::Deserialize;
 use toml::Spanned;
 
-use super::values::{
-    AccessSetting, AtLeastOne, AttemptTimeout, CallTimeout, CorsOrigin, DatabaseUrlSetting,
-    EnvironmentSetting, FeatureSetting, Lifetime, LimitMode, Percent, PlainHttpSetting, PublicUrl,
-    RedisUrlSetting, ResetSetting, ScopeSetting, SecretText, ThresholdSetting,
+use super::{
+    sources::Sources,
+    values::{
+        AccessSetting, AtLeastOne, AttemptTimeout, CallTimeout, CorsOrigin, DatabaseUrlSetting,
+        EnvelopeSetting, EnvironmentSetting, FeatureSetting, LetterCaseSetting, Lifetime, LimitMode,
+        PagingSetting, Percent, PlainHttpSetting, PublicUrl, RedisUrlSetting, ResetSetting,
+        ScopeOrderSetting, SecretText, StatusesSetting, ThresholdSetting,
+    },
 };
 use crate::Failure;
 
@@ -30,6 +35,8 @@ use crate::Failure;
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ConfigFile {
+    /// The preset that this file is laid over; `--preset` and `GATEPOST_PRESET` come before it. Default: none.
+    pub preset: Option<Spanned<String>>,
     pub server: ServerSection,
     pub database: DatabaseSection,
     pub redis: RedisSection,
@@ -42,6 +49,9 @@ pub struct ConfigFile {
     pub pixel: PixelSection,
     pub mcp: McpSection,
     pub retention: RetentionSection,
+    pub contract: ContractSection,
+    pub workspaces: WorkspacesSection,
+    pub brand: BrandSection,
 }
 
 /// `[server]`
@@ -62,7 +72,8 @@ pub struct ServerSection {
     /// What happens to requests without TLS, the probes' excepted: `"allow"`, `"reject"` (403) or `"redirect"` (301). The
     /// last two need `tls_cert`, or a TLS proxy in `trusted_proxies` that sends `X-Forwarded-Proto`. Default `"allow"`.
     pub plain_http: Option<Spanned<PlainHttpSetting>>,
-    /// The certificate chain in PEM, the server's own first; `bind` then takes HTTPS. Default: none.
+    /// The certificate chain in PEM, the server's own first; `bind` then takes HTTPS. `"self-signed"` makes one for `localhost`, which
+    /// is kept beside the database. Default: none; a preset that refuses plain HTTP makes one on a loopback address.
     pub tls_cert: Option<Spanned<PathBuf>>,
     /// The certificate's private key in PEM. Default: none.
     pub tls_key: Option<Spanned<PathBuf>>,
@@ -248,7 +259,7 @@ pub struct McpServerSection {
     /// Only these workspaces may use it, by number. Default: all.
     pub workspaces: Option<Vec<AtLeastOne>>,
     /// Only keys with all of these scopes may use it. Default `[]`.
-    pub scopes: Vec<ScopeSetting>,
+    pub scopes: Vec<Spanned<String>>,
     /// How long a call of a tool may take. Default: that of `[mcp]`.
     pub call_timeout: Option<CallTimeout>,
 }
@@ -269,20 +280,110 @@ pub struct RetentionSection {
     pub seo_reports: Option<Lifetime>,
 }
 
+/// `[contract]`
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ContractSection {
+    /// Where the operations live. Default `"/api/v1"`.
+    pub base_path: Option<Spanned<String>>,
+    /// What API keys begin with; `{environment}` is `live` or `test`. Default `"sk_{environment}_"`.
+    pub key_prefix: Option<Spanned<String>>,
+    /// What keys may begin with that were made under another `key_prefix`. Default `[]`.
+    pub accepted_key_prefixes: Vec<Spanned<String>>,
+    /// What the names of headers begin with that say whose key it is, as forward auth does. Default `"X-Gatepost-"`.
+    pub header_prefix: Option<Spanned<String>>,
+    /// The header of answers that names the workspace of the key. Default: `Workspace` behind `header_prefix`.
+    pub workspace_header: Option<Spanned<String>>,
+    /// The header of requests that names the workspace to act on. Default `"X-Workspace-ID"`.
+    pub acting_workspace_header: Option<Spanned<String>>,
+    /// The header of deliveries that holds `sha256=` and the HMAC of the body. Default `"X-Webhook-Signature"`.
+    pub signature_header: Option<Spanned<String>>,
+    /// In what answers are wrapped: `"data"`, or `"success"`, which is around all of them. Default `"data"`.
+    pub envelope: Option<EnvelopeSetting>,
+    /// How the codes of errors are written: `"lower"` or `"upper"`. Default `"lower"`.
+    pub error_codes: Option<LetterCaseSetting>,
+    /// Codes of errors that are called something else, e.g. `{ validation_failed = "VALIDATION_ERROR" }`. Default `{}`.
+    pub error_names: IndexMap<Spanned<String>, Spanned<String>>,
+    /// What errors say, by their codes; `{seconds}` is how long to wait. `required` is what is said of a field that is missing, which
+    /// is called `{field}`, or `{Field}` with a capital. Default `{}`.
+    pub messages: IndexMap<Spanned<String>, Spanned<String>>,
+    /// Whether an error about input says what is wrong with the first field, and names it in `details.field`; it takes the envelope
+    /// `"success"`. Default `false`.
+    pub names_first_field: Option<Spanned<bool>>,
+    /// Which statuses there are: `"full"`, or `"plain"`: 400 for 409, 412, 422 and 428, and 200 for 202, 204 and 207. Default `"full"`.
+    pub statuses: Option<StatusesSetting>,
+    /// How lists are cut into pages: `"pages"`, `"short_pages"` or `"offset"`. Default `"pages"`.
+    pub paging: Option<PagingSetting>,
+    /// How many items a page has if nothing is asked, 1 to 100. Default `25`.
+    pub default_per_page: Option<Spanned<u32>>,
+    /// Which part of a scope comes first: `"resource_first"`, as in `leads:read`, or `"action_first"`. Default `"resource_first"`.
+    pub scope_order: Option<ScopeOrderSetting>,
+}
+
+/// `[workspaces]`
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct WorkspacesSection {
+    /// The plan of a new workspace that names none. Default `"free"`.
+    pub default_plan: Option<Spanned<String>>,
+    /// The plan of the root workspace. Default `"enterprise"`.
+    pub root_plan: Option<Spanned<String>>,
+}
+
+/// `[brand]`
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct BrandSection {
+    /// Name of the platform, 1 to 64 characters: for the documentation, the realm of challenges and the `User-Agent` of deliveries.
+    /// Default `"Gatepost"`.
+    pub name: Option<Spanned<String>>,
+    /// URL of the logo, which the documentation shows. Default: none.
+    pub logo: Option<PublicUrl>,
+    /// Where people get help: a URL, or an address of email. Default: none.
+    pub support: Option<Spanned<String>>,
+    /// URL of the documentation for people. Default: none.
+    pub docs_url: Option<PublicUrl>,
+}
+
 impl ConfigFile {
-    /// The built-in plans and features, overlaid with those of this file, whose text is `text`.
+    /// The plans and features: with a preset those that are named alone, without one they are laid over the built-in ones.
     ///
     /// # Errors
     /// A sentence with the line and what is accepted there.
-    pub fn catalog(&self, text: &str) -> Result<Catalog, Failure> {
-        let plans = self.plans.iter().map(|(name, section)| section.plan(name));
-        let features = self.features.iter().map(|(name, section)| (name.clone(), section.feature()));
-        let catalog = Catalog::new(plans, features).map_err(|error| {
-            let value = self.plans.get(&error.plan).and_then(|plan| plan.features.get(&error.feature));
-            format!("{}: {error}", position(text, value.map_or(0, |value| value.span().start)))
+    pub fn catalog(&self, sources: &Sources) -> Result<Catalog, Failure> {
+        let mut plans: IndexMap<String, Plan> = IndexMap::new();
+        let mut features: IndexMap<String, Feature> = IndexMap::new();
+        if sources.preset().is_none() {
+            let built_in = Catalog::built_in();
+            plans.extend(built_in.plans().map(|plan| (plan.name.clone(), plan.clone())));
+            features.extend(built_in.features().map(|(name, feature)| (name.to_owned(), feature.clone())));
+        }
+        plans.extend(self.plans.iter().map(|(name, section)| (name.clone(), section.plan(name))));
+        features.extend(self.features.iter().map(|(name, section)| (name.clone(), section.feature())));
+        let named = |given: &Option<Spanned<String>>, usual: &str| {
+            given.as_ref().map_or_else(|| usual.to_owned(), |name| name.get_ref().clone())
+        };
+        let WorkspacesSection { default_plan, root_plan } = &self.workspaces;
+        let catalog = Catalog::of(
+            plans.into_values(),
+            features,
+            &named(default_plan, Catalog::DEFAULT_PLAN),
+            &named(root_plan, Catalog::ROOT_PLAN),
+        );
+        let catalog = catalog.map_err(|error| {
+            let place = match &error {
+                CatalogError::Feature { plan, feature, .. } => {
+                    self.plans.get(plan).and_then(|plan| plan.features.get(feature)).map(Spanned::span)
+                }
+                CatalogError::UnknownPlan { name, .. } => {
+                    let given = [default_plan, root_plan].into_iter().flatten();
+                    given.into_iter().find(|given| given.get_ref() == name).map(Spanned::span)
+                }
+            };
+            format!("{}: {error}", sources.at(place.map_or(0, |place| place.start)))
         })?;
         if let Some(name) = &self.entitlements.meter_requests {
-            let place = position(text, name.span().start);
+            let place = sources.at(name.span().start);
             let Some(feature) = catalog.feature(name.get_ref()) else {
                 let known: Vec<_> = catalog.features().map(|(name, _)| name).collect();
                 return Err(format!("{place}: unknown feature; known are: {}", known.join(", ")).into());
@@ -307,16 +408,21 @@ impl McpSection {
     /// A sentence with the line, and what is missing or too much.
     pub fn servers(
         &self,
-        text: &str,
+        sources: &Sources,
         directory: &Path,
         path: Option<&str>,
+        scope_order: ScopeOrder,
     ) -> Result<Vec<ServerConfig>, Failure> {
         let usual = self.call_timeout.map_or(Self::CALL_TIMEOUT, |timeout| timeout.0);
         let server = |(name, section): (&String, &Spanned<McpServerSection>)| {
-            let server = section.get_ref().server(name, directory, path, usual);
-            server.map_err(|fault| {
-                format!("{}: mcp.servers.{name}: {fault}", position(text, section.span().start)).into()
-            })
+            let (place, section) = (section.span().start, section.get_ref());
+            let scopes = section.scopes.iter().map(|scope| {
+                let read = ScopeRef::parse_in(scope_order, scope.get_ref()).map(Scope::from);
+                read.map_err(|fault| format!("{}: {fault}", sources.at(scope.span().start)))
+            });
+            let scopes = scopes.collect::<Result<Vec<_>, _>>()?;
+            let server = section.server(name, directory, path, usual, scopes);
+            server.map_err(|fault| format!("{}: mcp.servers.{name}: {fault}", sources.at(place)).into())
         };
         self.servers.iter().map(server).collect()
     }
@@ -329,6 +435,7 @@ impl McpServerSection {
         directory: &Path,
         path: Option<&str>,
         usual_timeout: Duration,
+        scopes: Vec<Scope>,
     ) -> Result<ServerConfig, String> {
         let sound = id.starts_with(|c: char| c.is_ascii_lowercase())
             && id.len() <= 64
@@ -362,7 +469,6 @@ impl McpServerSection {
         let workspaces = self.workspaces.as_ref().map(|workspaces| {
             workspaces.iter().map(|id| WorkspaceId(i64::try_from(id.0).unwrap_or(i64::MAX))).collect()
         });
-        let scopes = self.scopes.iter().map(|scope| scope.0.clone()).collect();
         let environments = match &self.environments {
             Some(environments) => environments.iter().map(|environment| environment.0).collect(),
             None => Access::default().environments,
@@ -379,13 +485,18 @@ impl McpServerSection {
 }
 
 impl ServerSection {
-    /// The certificate with its key, if the server is to show one. Relative paths begin at `directory`.
+    /// The certificate with its key, if the server is to show one. Relative paths begin at `directory`; `bind` is where it listens.
     ///
     /// # Errors
     /// A sentence with the line, and what is missing or cannot be used.
-    pub fn tls(&self, text: &str, directory: &Path) -> Result<Option<TlsIdentity>, Failure> {
-        let fail = |offset: usize, fault: String| Err(format!("{}: {fault}", position(text, offset)).into());
+    pub fn tls(&self, sources: &Sources, directory: &Path, bind: SocketAddr) -> Result<Tls, Failure> {
+        let fail = |offset: usize, fault: String| Err(format!("{}: {fault}", sources.at(offset)).into());
+        let is_self_signed = |cert: &Spanned<PathBuf>| cert.get_ref() == Path::new(SELF_SIGNED);
         let (cert, key) = match (&self.tls_cert, &self.tls_key) {
+            (Some(cert), None) if is_self_signed(cert) => return Ok(Tls::SelfSigned),
+            (Some(cert), Some(key)) if is_self_signed(cert) => {
+                return fail(key.span().start, "a self-signed certificate makes its own key".to_owned());
+            }
             (Some(cert), Some(key)) => (cert, key),
             (Some(one), None) => {
                 return fail(one.span().start, "tls_cert needs tls_key beside it".to_owned());
@@ -394,41 +505,52 @@ impl ServerSection {
                 return fail(one.span().start, "tls_key needs tls_cert beside it".to_owned());
             }
             (None, None) => {
+                let refuses = self.plain_http.as_ref().filter(|setting| {
+                    PlainHttp::from(*setting.get_ref()) != PlainHttp::Allow && self.trusted_proxies.is_empty()
+                });
+                // A preset alone starts: whoever tries it has neither a certificate nor a proxy.
+                let tries = refuses.is_some_and(|setting| sources.is_of_preset(setting.span().start));
+                if tries && bind.ip().is_loopback() {
+                    return Ok(Tls::SelfSigned);
+                }
                 if let Some(bind) = &self.plain_bind {
                     return fail(
                         bind.span().start,
                         "plain_bind needs tls_cert; without it, bind is plain".to_owned(),
                     );
                 }
-                if let Some(setting) = &self.plain_http
-                    && PlainHttp::from(*setting.get_ref()) != PlainHttp::Allow
-                    && self.trusted_proxies.is_empty()
-                {
+                if let Some(setting) = refuses {
                     let fault = "would refuse every request: it needs TLS by tls_cert and tls_key, or a TLS proxy \
                                  listed in trusted_proxies";
                     return fail(setting.span().start, fault.to_owned());
                 }
-                return Ok(None);
+                return Ok(Tls::None);
             }
         };
         let read = |file: &Spanned<PathBuf>| {
             let path = directory.join(file.get_ref());
-            fs::read(&path).map_err(|error| {
-                format!("{}: {}: {error}", position(text, file.span().start), path.display())
-            })
+            fs::read(&path)
+                .map_err(|error| format!("{}: {}: {error}", sources.at(file.span().start), path.display()))
         };
         match TlsIdentity::from_pem(&read(cert)?, &read(key)?) {
-            Ok(identity) => Ok(Some(identity)),
+            Ok(identity) => Ok(Tls::Given(Box::new(identity))),
             Err(fault) => fail(cert.span().start, fault),
         }
     }
 }
 
-/// Where in the file something is.
-pub fn position(text: &str, offset: usize) -> String {
-    let before = text.get(..offset).unwrap_or_default();
-    let column = before.rsplit('\n').next().map_or(1, |line| line.chars().count() + 1);
-    format!("line {}, column {column}", before.matches('\n').count() + 1)
+/// The word that stands for a certificate that is made.
+const SELF_SIGNED: &str = "self-signed";
+
+/// How connections are encrypted.
+#[derive(Debug, Clone)]
+pub enum Tls {
+    /// Not by this server.
+    None,
+    /// By a certificate of the operator's.
+    Given(Box<TlsIdentity>),
+    /// By one for `localhost` that the server makes.
+    SelfSigned,
 }
 
 impl PlanSection {

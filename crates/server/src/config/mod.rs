@@ -1,11 +1,13 @@
 //! The settings that are in force: flag before environment before file before default.
 
+mod contract;
 mod environment;
 mod file;
+pub mod presets;
+mod sources;
 mod values;
 
 use std::{
-    fs,
     net::{Ipv4Addr, SocketAddr},
     path::{Path, PathBuf},
     sync::Arc,
@@ -13,7 +15,7 @@ use std::{
 };
 
 use base64::{Engine, prelude::BASE64_STANDARD};
-use gatepost_api::{Contract, PlainHttp, TlsIdentity};
+use gatepost_api::{Contract, PlainHttp};
 use gatepost_egress::Rules;
 use gatepost_entitlements::Catalog;
 use gatepost_kernel::{Environment, Secret, chain};
@@ -29,7 +31,8 @@ use crate::{
     cli::{GlobalArgs, Role, ServeArgs},
 };
 
-use self::file::{ConfigFile, position};
+pub use self::{contract::differences, file::Tls};
+use self::{file::ConfigFile, sources::Sources};
 
 const DEFAULT_BIND: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 8080);
 const DEFAULT_DATABASE_URL: &str = "sqlite://gatepost.db";
@@ -40,10 +43,12 @@ const SECRET_KEY_LEN: usize = 32;
 pub struct Config {
     /// The file that was read.
     pub file: Option<PathBuf>,
+    /// The preset that lies below it.
+    pub preset: Option<String>,
     /// Where to listen.
     pub bind: SocketAddr,
-    /// The certificate to show there.
-    pub tls: Option<TlsIdentity>,
+    /// How connections are encrypted there.
+    pub tls: Tls,
     /// Where to listen without a certificate beside that.
     pub plain_bind: Option<SocketAddr>,
     /// What becomes of requests without TLS.
@@ -78,6 +83,8 @@ pub struct Config {
     pub docs: bool,
     /// Proxies whose word on the client's address is believed.
     pub trusted_proxies: Vec<IpNet>,
+    /// The face that the platform wears.
+    pub contract: Contract,
     /// The plans and features.
     pub catalog: Catalog,
     /// Requests per minute and address without a valid key.
@@ -108,15 +115,18 @@ impl Config {
     /// # Errors
     /// A sentence with the name of the flag or variable, or the file, the line and what is accepted there.
     pub fn load(global: &GlobalArgs, serve: &ServeArgs) -> Result<Self, Failure> {
-        let Read { file, catalog, tls, mcp_servers } = match &global.config {
-            Some(path) => read(path)?,
-            None => Read {
-                file: ConfigFile::default(),
-                catalog: Catalog::built_in(),
-                tls: None,
-                mcp_servers: Vec::new(),
-            },
-        };
+        let sources = Sources::read(global.config.as_deref(), global.preset.as_deref())?;
+        let file: ConfigFile = sources.settings()?;
+        let bind = serve.bind.or(file.server.bind).unwrap_or(DEFAULT_BIND);
+        // Of a name alone, the parent is an empty path, which is no directory.
+        let directory = global.config.as_deref().and_then(Path::parent);
+        let directory = directory.filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let contract = contract::contract(&file.contract, &file.brand, &sources)?;
+        let catalog = file.catalog(&sources)?;
+        let tls = file.server.tls(&sources, directory, bind)?;
+        let search_path = std::env::var_os("PATH").and_then(|path| path.into_string().ok());
+        let mcp_servers =
+            file.mcp.servers(&sources, directory, search_path.as_deref(), contract.scope_order)?;
         if serve.redis_url.is_some() {
             return Err("--redis-url has no effect, since this version uses no Redis; leave it out".into());
         }
@@ -124,7 +134,8 @@ impl Config {
         let secret_keys = environment::secret("GATEPOST_SECRET_KEY")?;
         let secret_keys = secret_keys.as_ref().map(read_secret_keys).transpose()?.unwrap_or_default();
         let bootstrap_key = environment::secret("GATEPOST_BOOTSTRAP_KEY")?;
-        let bootstrap_key = bootstrap_key.as_ref().map(read_bootstrap_key).transpose()?;
+        let bootstrap_key =
+            bootstrap_key.as_ref().map(|key| read_bootstrap_key(key, &contract.tokens)).transpose()?;
         let defaults = gatepost_delivery::Settings::default();
         let schedule = file.webhooks.retry_schedule.as_ref();
         let schedule = schedule.map(|waits| waits.iter().map(|wait| wait.0).collect::<Vec<_>>());
@@ -133,7 +144,7 @@ impl Config {
         let database_url = global.database_url.as_ref().or(from_environment.as_ref()).or(from_file);
         let database_url = database_url.map_or(DEFAULT_DATABASE_URL, Secret::expose);
         Ok(Self {
-            bind: serve.bind.or(file.server.bind).unwrap_or(DEFAULT_BIND),
+            bind,
             tls,
             plain_bind: file.server.plain_bind.map(Spanned::into_inner),
             plain_http: file.server.plain_http.map(Spanned::into_inner).unwrap_or_default().into(),
@@ -156,6 +167,7 @@ impl Config {
                 deny: file.egress.deny,
                 allow_ports: file.egress.allow_ports,
                 allow_http: file.webhooks.allow_http,
+                agent: Some(contract.brand.token()),
                 resolve: None,
             },
             mcp_servers,
@@ -163,12 +175,14 @@ impl Config {
                 schedule: schedule.map_or(defaults.schedule, RetrySchedule::new),
                 attempt_timeout: file.webhooks.timeout.map_or(defaults.attempt_timeout, |timeout| timeout.0),
                 catalog: Arc::new(catalog.clone()),
+                signature_header: contract.headers.signature.shown.parse()?,
                 ..defaults
             },
             public_url: file.server.public_url.map(|url| url.0),
             docs: file.server.docs.unwrap_or(true),
             cors_origins: file.server.cors_origins.into_iter().map(|origin| origin.0).collect(),
             trusted_proxies: file.server.trusted_proxies,
+            contract,
             catalog,
             anonymous_per_minute: file.limits.anonymous_per_minute.map(|n| n.0),
             events_kept: file.retention.events.map(|kept| kept.0),
@@ -181,14 +195,20 @@ impl Config {
             upgrade_url: file.entitlements.upgrade_url.map(|url| url.0),
             meter_requests: file.entitlements.meter_requests.map(|name| name.into_inner()),
             file: global.config.clone(),
+            preset: sources.preset().map(str::to_owned),
         })
     }
 }
 
 impl Config {
-    /// The face that the platform wears.
-    pub fn contract(&self) -> Contract {
-        Contract::core()
+    /// The face alone, for what needs no more: neither a database nor a certificate.
+    ///
+    /// # Errors
+    /// Those of [`Config::load`] about `[contract]` and `[brand]`.
+    pub fn contract(global: &GlobalArgs) -> Result<Contract, Failure> {
+        let sources = Sources::read(global.config.as_deref(), global.preset.as_deref())?;
+        let file: ConfigFile = sources.settings()?;
+        contract::contract(&file.contract, &file.brand, &sources)
     }
 
     /// What the application is told.
@@ -196,8 +216,8 @@ impl Config {
         let default = gatepost_app::Settings::default();
         gatepost_app::Settings {
             catalog: self.catalog.clone(),
-            token_format: self.contract().tokens,
-            scope_order: self.contract().scope_order,
+            token_format: self.contract.tokens.clone(),
+            scope_order: self.contract.scope_order,
             anonymous_per_minute: self.anonymous_per_minute.unwrap_or(default.anonymous_per_minute),
             upgrade_url: self.upgrade_url.clone(),
             meter_requests: self.meter_requests.clone(),
@@ -225,48 +245,33 @@ fn read_secret_keys(text: &Secret) -> Result<Vec<[u8; SECRET_KEY_LEN]>, Failure>
 }
 
 /// A key that may be the first of a database. The text is not repeated.
-fn read_bootstrap_key(text: &Secret) -> Result<Token, Failure> {
-    let token = Token::parse(&TokenFormat::default(), text.expose())
-        .filter(|token| token.environment() == Environment::Live);
+fn read_bootstrap_key(text: &Secret, format: &TokenFormat) -> Result<Token, Failure> {
+    let token = Token::parse(format, text.expose()).filter(|token| token.environment() == Environment::Live);
     token.ok_or_else(|| {
         "GATEPOST_BOOTSTRAP_KEY: expected a live API key such as `gatepost keys generate` prints".into()
     })
 }
 
-/// A file that was read, with what is put together from it and the files that it names.
-struct Read {
-    file: ConfigFile,
-    catalog: Catalog,
-    tls: Option<TlsIdentity>,
-    mcp_servers: Vec<gatepost_mcp::ServerConfig>,
-}
-
-fn read(path: &Path) -> Result<Read, Failure> {
-    let in_file = |fault: &dyn std::fmt::Display| format!("{}: {fault}", path.display());
-    let text = fs::read_to_string(path).map_err(|e| in_file(&e))?;
-    // Not the error's own words: they repeat the line, which can hold a password.
-    let file: ConfigFile = toml::from_str(&text).map_err(|e| {
-        let place = position(&text, e.span().map_or(0, |span| span.start));
-        in_file(&format!("{place}: {}", e.message()))
-    })?;
-    let catalog = file.catalog(&text).map_err(|e| in_file(&e))?;
-    // Of a name alone, the parent is an empty path, which is no directory.
-    let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let tls = file.server.tls(&text, directory).map_err(|e| in_file(&e))?;
-    let search_path = std::env::var_os("PATH").and_then(|path| path.into_string().ok());
-    let mcp_servers = file.mcp.servers(&text, directory, search_path.as_deref()).map_err(|e| in_file(&e))?;
-    Ok(Read { file, catalog, tls, mcp_servers })
-}
-
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     fn load(text: &str) -> Result<Config, String> {
+        load_over(None, text)
+    }
+
+    fn load_over(preset: Option<&str>, text: &str) -> Result<Config, String> {
         let path =
             std::env::temp_dir().join(format!("gatepost-config-{:p}-{}.toml", text, std::process::id()));
         fs::write(&path, text).expect("a temporary file");
-        let global = GlobalArgs { config: Some(path.clone()), database_url: None, log: None };
+        let global = GlobalArgs {
+            config: Some(path.clone()),
+            preset: preset.map(str::to_owned),
+            database_url: None,
+            log: None,
+        };
         let config = Config::load(&global, &ServeArgs::default()).map_err(|e| e.to_string());
         fs::remove_file(path).expect("the temporary file");
         config
@@ -326,6 +331,120 @@ mod tests {
         ] {
             let error = load(text).expect_err(text);
             assert!(error.contains(line) && error.contains(expected), "{text}\n{error}");
+        }
+    }
+
+    #[test]
+    fn the_preset_of_the_core_is_what_is_in_force_without_one() {
+        let (preset, usual) =
+            (load_over(Some("core"), "").expect("the preset"), load("").expect("no settings"));
+        assert_eq!(differences(&usual.contract, &preset.contract), []);
+        let plans = |config: &Config| config.catalog.plans().cloned().collect::<Vec<_>>();
+        assert_eq!(plans(&preset), plans(&usual));
+        let features = |config: &Config| {
+            let of = config.catalog.features().map(|(name, feature)| format!("{name} {feature:?}"));
+            of.collect::<Vec<_>>()
+        };
+        assert_eq!(features(&preset), features(&usual));
+        let named = |config: &Config| {
+            [config.catalog.default_plan().to_owned(), config.catalog.root_plan().to_owned()]
+        };
+        assert_eq!(named(&preset), named(&usual));
+    }
+
+    #[test]
+    fn every_preset_is_sound_and_starts_on_loopback() {
+        for (name, about) in presets::list() {
+            let config = load_over(Some(name), "").expect(name);
+            assert!(about.len() > 20 && about.ends_with('.'), "{name}: {about}");
+            assert!(!matches!(config.tls, Tls::Given(_)) && config.public_url.is_none(), "{name}");
+            assert_eq!(
+                matches!(config.tls, Tls::SelfSigned),
+                config.plain_http != PlainHttp::Allow,
+                "{name}"
+            );
+            let elsewhere = load_over(Some(name), "[server]\nbind = \"192.0.2.1:80\"");
+            assert_eq!(elsewhere.is_ok(), config.plain_http == PlainHttp::Allow, "{name}");
+            let behind_a_proxy = "[server]\ntrusted_proxies = [\"10.0.0.1/32\"]";
+            let config = load_over(Some(name), behind_a_proxy).expect(name);
+            assert!(matches!(config.tls, Tls::None), "{name}: a proxy's word decides");
+        }
+        let error = load_over(Some("acme"), "").expect_err("no such preset");
+        assert!(error.contains("known are: anthyx, anvil, core"), "{error}");
+    }
+
+    #[test]
+    fn a_file_is_laid_over_its_preset() {
+        let text = "preset = \"anvil\"\n[contract]\ndefault_per_page = 50\n[plans.pro]\nrequests_per_minute = 7\n\
+                    [plans.gold]\nrequests_per_minute = 9";
+        let config = load(text).expect("a file");
+        assert_eq!((config.contract.default_per_page, config.contract.base_path.as_ref()), (50, "/v1"));
+        let plans: Vec<_> = config.catalog.plans().map(|plan| plan.name.as_str()).collect();
+        assert_eq!(plans, ["starter", "pro", "enterprise", "gold"], "in the order of declaration");
+        let pro = config.catalog.plan("pro").expect("pro");
+        assert_eq!((pro.requests_per_minute, pro.requests_per_day), (Some(7), None), "a plan is taken whole");
+        let by_flag = load_over(Some("workspace-api"), text).expect("the flag comes before the file");
+        assert_eq!(by_flag.contract.tokens.head(Environment::Live), "wsp_live_");
+        for (text, place, expected) in [
+            ("preset = \"nope\"", ".toml: line 1", "known are: anthyx"),
+            ("preset = \"anvil\"\n[plans.pro]\nx = 1", ".toml: line 3", "unknown field"),
+            (
+                "preset = \"anvil\"\n[workspaces]\ndefault_plan = \"free\"",
+                ".toml: line 3",
+                "starter, pro, enterprise",
+            ),
+            ("preset = \"anvil\"\n[plans.pro]\nfeatures = { posts = 1 }", ".toml: line 3", "unknown feature"),
+            ("preset = \"anvil\"\n[server]\nplain_http = \"reject\"", ".toml: line 3", "needs TLS"),
+        ] {
+            let error = load(text).expect_err(text);
+            assert!(error.contains(place) && error.contains(expected), "{text}\n{error}");
+        }
+    }
+
+    #[test]
+    fn what_is_wrong_in_a_contract_is_said_with_its_line() {
+        for (setting, expected) in [
+            ("base_path = \"v1\"", "a slash before"),
+            ("base_path = \"/v1/\"", "a slash before"),
+            ("base_path = \"/\"", "a slash before"),
+            ("base_path = \"/a/../b\"", "a slash before"),
+            ("base_path = \"/docs\"", "another page"),
+            ("base_path = \"/mcp/v1\"", "another page"),
+            ("key_prefix = \"acme_\"", "{environment}"),
+            ("key_prefix = \"Acme_{environment}_\"", "lower-case"),
+            ("key_prefix = \"a_very_much_longer_name_{environment}_\"", "24"),
+            ("accepted_key_prefixes = [\"sk_{environment}_x\"]", "the beginning of another"),
+            ("key_prefix = \"whsec_{environment}\"", "webhook secrets"),
+            ("header_prefix = \"X Acme-\"", "a name of a header"),
+            ("workspace_header = \"X-Workspace-ID\"", "another header"),
+            ("acting_workspace_header = \"Authorization\"", "another meaning"),
+            ("workspace_header = \"Keep-Alive\"", "another meaning"),
+            ("signature_header = \"X-Forwarded-For\"", "another meaning"),
+            ("signature_header = \"X-RateLimit-Limit\"", "another meaning"),
+            ("envelope = \"xml\"", "data, success"),
+            ("error_codes = \"title\"", "lower, upper"),
+            ("error_names = { nope = \"X\" }", "unauthorized"),
+            ("error_names = { conflict = \"a b\" }", "letters"),
+            ("error_names = { conflict = \"X\", not_found = \"X\" }", "another error"),
+            ("messages = { nope = \"X\" }", "required"),
+            ("messages = { conflict = \"\" }", "1 to 500"),
+            ("names_first_field = true", "envelope"),
+            ("statuses = \"few\"", "full, plain"),
+            ("paging = \"cursor\"", "pages, short_pages, offset"),
+            ("default_per_page = 101", "1 to 100"),
+            ("scope_order = \"any\"", "resource_first, action_first"),
+            ("nope = 1", "unknown field"),
+        ] {
+            let error = load(&format!("[contract]\n{setting}")).expect_err(setting);
+            assert!(error.contains("line 2") && error.contains(expected), "{setting}\n{error}");
+        }
+        for (setting, expected) in [
+            ("name = \"\"", "1 to 64"),
+            ("support = \"help\"", "an address of email"),
+            ("logo = \"logo.png\"", "https://"),
+        ] {
+            let error = load(&format!("[brand]\n{setting}")).expect_err(setting);
+            assert!(error.contains("line 2") && error.contains(expected), "{setting}\n{error}");
         }
     }
 

@@ -46,8 +46,9 @@ async fn plans_come_from_the_file() {
         ])
         .await;
     assert_eq!(made["tier"], json!("gold"));
-    let report = place.json(&["doctor", "--json"]).await;
-    assert!(report.to_string().contains("tiers that no plan defines: gold"), "{report}");
+    let report = place.run(&["doctor", "--json"]).await;
+    let report = String::from_utf8(report.stdout).expect("text");
+    assert!(report.contains("workspaces replace-tier gold PLAN"), "{report}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

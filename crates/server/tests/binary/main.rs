@@ -7,6 +7,7 @@ mod costs;
 mod crashes;
 mod deliveries;
 mod entitlements;
+mod faces;
 mod first_start;
 mod forward_auth;
 mod generated_clients;

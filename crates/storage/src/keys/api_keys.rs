@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use diesel::{
     BoolExpressionMethods, ExpressionMethods, NullableExpressionMethods, OptionalExtension, QueryDsl,
     SelectableHelper,
+    sql_types::{Bool, Text},
 };
 use diesel_async::RunQueryDsl;
 use gatepost_kernel::{ApiKeyId, Environment, Page, Timestamp, WorkspaceId};
@@ -73,6 +74,8 @@ pub struct ApiKeyChanges {
     pub scopes: Option<ScopeSet>,
     /// From where it may be used.
     pub allowed_ips: Option<IpAllowlist>,
+    /// The plan that governs its limits; `Some(None)` follows the workspace's.
+    pub rate_limit_tier: Option<Option<String>>,
     /// Its own end; `Some(None)` takes it away.
     pub expires_at: Option<Option<Timestamp>>,
 }
@@ -225,6 +228,37 @@ impl Tx<'_> {
         Ok(Row::all(rows))
     }
 
+    /// The keys that name a tier and are not revoked.
+    pub async fn api_keys_of_tier(&mut self, tier: &str) -> Result<Vec<ApiKey>> {
+        let rows: Vec<Row<ApiKey>> = on_conn!(self, |c| api_keys::table
+            .filter(api_keys::revoked_at.is_null())
+            .filter(api_keys::rate_limit_tier.is_not_null())
+            .filter(api_keys::rate_limit_tier.assume_not_null().eq(tier))
+            .order(api_keys::id)
+            .select(Row::<ApiKey>::as_select())
+            .load(c)
+            .await?);
+        Ok(Row::all(rows))
+    }
+
+    /// How many keys that are not revoked begin with none of `heads`, and how many there are.
+    pub async fn api_keys_beginning_otherwise(&mut self, heads: &[&str]) -> Result<(u64, u64)> {
+        let usable = || api_keys::table.filter(api_keys::revoked_at.is_null());
+        let (all, mut known): (i64, i64) = on_conn!(self, |c| (usable().count().get_result(c).await?, 0));
+        for head in heads {
+            // No head is the beginning of another, so none is counted twice.
+            known += on_conn!(self, |c| usable()
+                .filter(
+                    diesel::dsl::sql::<Bool>(&format!("substr(api_keys.prefix, 1, {}) = ", head.len()))
+                        .bind::<Text, _>(*head)
+                )
+                .count()
+                .get_result::<i64>(c)
+                .await?);
+        }
+        Ok(((all - known).unsigned_abs(), all.unsigned_abs()))
+    }
+
     /// Whether a workspace ever had a key.
     pub async fn api_key_any(&mut self, workspace: WorkspaceId) -> Result<bool> {
         let first: Option<ApiKeyId> = on_conn!(self, |c| api_keys::table
@@ -343,7 +377,7 @@ impl Tx<'_> {
         let is_renamed = changes.name.is_some();
         let Row(key): Row<ApiKey> = on_conn!(self, |c| diesel::update(api_keys::table.find(Bind(id)))
             .set((
-                changes!(api_keys from changes => name, scopes, allowed_ips, expires_at),
+                changes!(api_keys from changes => name, scopes, allowed_ips, rate_limit_tier, expires_at),
                 api_keys::updated_at.eq(Bind(now)),
             ))
             .returning(Row::<ApiKey>::as_returning())

@@ -2,4 +2,4 @@
 
 mod workspaces;
 
-pub use workspaces::{NewWorkspace, WORKSPACE_SORTS, WorkspaceChanges, WorkspaceFilter};
+pub use workspaces::{NewWorkspace, TierUse, WORKSPACE_SORTS, WorkspaceChanges, WorkspaceFilter};

@@ -1,8 +1,10 @@
 //! Workspaces. A deleted one keeps its row, for the audit log's sake, but is not found by any query here.
 
+use std::collections::BTreeMap;
+
 use diesel::{
-    BoolExpressionMethods, ExpressionMethods, OptionalExtension, QueryDsl, SelectableHelper,
-    TextExpressionMethods,
+    BoolExpressionMethods, ExpressionMethods, NullableExpressionMethods, OptionalExtension, QueryDsl,
+    SelectableHelper, TextExpressionMethods,
 };
 use diesel_async::RunQueryDsl;
 use gatepost_kernel::{JsonObject, Page, Timestamp, Workspace, WorkspaceId};
@@ -11,7 +13,7 @@ use crate::{
     Result, Tx,
     engine::Conn,
     list::{self, HoldsWords, ListRequest, SortKey, load_list, narrow},
-    schema::workspaces,
+    schema::{api_keys, workspaces},
     search_words::Searched,
     types::{Bind, JsonText, Row, changes, rows, values},
 };
@@ -36,6 +38,17 @@ pub struct WorkspaceFilter {
 
 rows! {
     Workspace: workspaces { id, name, slug, tier, settings, created_at, updated_at }
+}
+
+/// How often a tier is stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TierUse {
+    /// Name of the tier.
+    pub tier: String,
+    /// Number of workspaces that have it; the root does not count.
+    pub workspaces: u64,
+    /// Number of keys that name it and are not revoked.
+    pub keys: u64,
 }
 
 /// A workspace to be made.
@@ -127,6 +140,51 @@ impl Tx<'_> {
         Ok(on_conn!(self, |c| workspaces::table
             .filter(workspaces::id.eq_any(ids.iter().map(Bind)))
             .select((workspaces::id, workspaces::tier))
+            .load(c)
+            .await?))
+    }
+
+    /// The tiers that workspaces other than the root, and keys that are not revoked, have by name.
+    pub async fn tiers_in_use(&mut self) -> Result<Vec<TierUse>> {
+        use diesel::dsl::count_star;
+        type Counted = Vec<(String, i64)>;
+        let (workspaces, keys): (Counted, Counted) = on_conn!(self, |c| {
+            let workspaces = workspaces::table
+                .filter(workspaces::deleted_at.is_null())
+                .filter(workspaces::id.ne(Bind(WorkspaceId::ROOT)))
+                .group_by(workspaces::tier)
+                .select((workspaces::tier, count_star()))
+                .load(c)
+                .await?;
+            let keys = api_keys::table
+                .inner_join(workspaces::table)
+                .filter(workspaces::deleted_at.is_null())
+                .filter(api_keys::revoked_at.is_null())
+                .filter(api_keys::rate_limit_tier.is_not_null())
+                .group_by(api_keys::rate_limit_tier)
+                .select((api_keys::rate_limit_tier.assume_not_null(), count_star()))
+                .load(c)
+                .await?;
+            (workspaces, keys)
+        });
+        let mut used = BTreeMap::<String, TierUse>::new();
+        let of = |tier: &String| TierUse { tier: tier.clone(), workspaces: 0, keys: 0 };
+        for (tier, count) in workspaces {
+            used.entry(tier.clone()).or_insert_with(|| of(&tier)).workspaces = count.unsigned_abs();
+        }
+        for (tier, count) in keys {
+            used.entry(tier.clone()).or_insert_with(|| of(&tier)).keys = count.unsigned_abs();
+        }
+        Ok(used.into_values().collect())
+    }
+
+    /// The workspaces that have a tier.
+    pub async fn workspaces_of_tier(&mut self, tier: &str) -> Result<Vec<WorkspaceId>> {
+        Ok(on_conn!(self, |c| workspaces::table
+            .filter(workspaces::deleted_at.is_null())
+            .filter(workspaces::tier.eq(tier))
+            .order(workspaces::id)
+            .select(workspaces::id)
             .load(c)
             .await?))
     }

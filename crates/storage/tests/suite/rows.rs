@@ -67,6 +67,7 @@ async fn keys_keep_every_field(db: Db) {
             scopes: Some(ScopeSet::default()),
             allowed_ips: Some(IpAllowlist::default()),
             expires_at: Some(None),
+            rate_limit_tier: Some(None),
         };
         let changed = tx.api_key_update(made.id, changes, at(5)).await?;
         assert_eq!((changed.name.as_str(), changed.expires_at, changed.updated_at), ("B", None, at(5)));

@@ -1,0 +1,145 @@
+//! The texts that the configuration is made of, a preset and the operator's file, as one: what stands in the latter takes the place of
+//! what stands in the former.
+
+use std::{fs, path::Path};
+
+use serde::{Deserialize, de::DeserializeOwned};
+use toml::{
+    Spanned,
+    de::{DeTable, DeValue},
+};
+
+use super::presets;
+use crate::Failure;
+
+/// Tables whose entries are taken whole, by name: half of one plan and half of another would be neither.
+const BY_NAME: [&[&str]; 3] = [&["plans"], &["features"], &["mcp", "servers"]];
+
+/// A text, and where it came from.
+#[derive(Debug)]
+struct Source {
+    name: String,
+    /// The preset, if it is one.
+    preset: Option<String>,
+    text: String,
+    /// Where it begins, if all texts stood one behind the other.
+    offset: usize,
+}
+
+/// All of them, the one that yields first.
+#[derive(Debug, Default)]
+pub struct Sources(Vec<Source>);
+
+impl Sources {
+    /// What is read for this file, and for this preset or the one that the file names.
+    ///
+    /// # Errors
+    /// If the file cannot be read, or there is no such preset.
+    pub fn read(file: Option<&Path>, preset: Option<&str>) -> Result<Self, Failure> {
+        #[derive(Deserialize)]
+        struct Named {
+            preset: Option<Spanned<String>>,
+        }
+        let mut sources = Self::default();
+        if let Some(path) = file {
+            let text = fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))?;
+            sources.add(path.display().to_string(), None, text);
+        }
+        // A file that cannot be read as a whole is told of later, with its line.
+        let named = sources.0.first().and_then(|file| toml::from_str::<Named>(&file.text).ok());
+        let preset = match (preset, named.and_then(|named| named.preset)) {
+            (Some(name), _) => Some(presets::text(name).map(|text| (name.to_owned(), text))?),
+            (None, Some(name)) => {
+                let found = presets::text(name.get_ref());
+                let text = found.map_err(|fault| format!("{}: {fault}", sources.at(name.span().start)))?;
+                Some((name.into_inner(), text))
+            }
+            (None, None) => None,
+        };
+        if let Some((name, text)) = preset {
+            let file = std::mem::take(&mut sources.0);
+            sources.add(format!("preset {name}"), Some(name), text.to_owned());
+            file.into_iter().for_each(|file| sources.add(file.name, None, file.text));
+        }
+        Ok(sources)
+    }
+
+    /// The name of the preset, if there is one.
+    pub fn preset(&self) -> Option<&str> {
+        self.0.iter().find_map(|source| source.preset.as_deref())
+    }
+
+    /// Whether something stands in the preset.
+    pub fn is_of_preset(&self, offset: usize) -> bool {
+        let source = self.0.iter().rev().find(|source| source.offset <= offset);
+        source.is_some_and(|source| source.preset.is_some())
+    }
+
+    fn add(&mut self, name: String, preset: Option<String>, text: String) {
+        let offset = self.0.last().map_or(0, |last| last.offset + last.text.len() + 1);
+        self.0.push(Source { name, preset, text, offset });
+    }
+
+    /// The file and the line where something is.
+    pub fn at(&self, offset: usize) -> String {
+        let Some(source) = self.0.iter().rev().find(|source| source.offset <= offset) else {
+            return "the configuration".to_owned();
+        };
+        format!("{}: {}", source.name, position(&source.text, offset - source.offset))
+    }
+
+    /// The settings in them.
+    ///
+    /// # Errors
+    /// The first fault, with its line and what is accepted there.
+    pub fn settings<T: DeserializeOwned + Default>(&self) -> Result<T, Failure> {
+        // Not the error's own words: they repeat the line, which can hold a password.
+        let fault = |error: toml::de::Error| {
+            format!("{}: {}", self.at(error.span().map_or(0, |span| span.start)), error.message())
+        };
+        // What stands before a text is as long as all texts before it, so that a place is one of all of them.
+        let texts: Vec<String> =
+            self.0.iter().map(|source| " ".repeat(source.offset) + &source.text).collect();
+        let mut whole: Option<Spanned<DeTable<'_>>> = None;
+        for text in &texts {
+            let table = DeTable::parse(text).map_err(fault)?;
+            match &mut whole {
+                None => whole = Some(table),
+                Some(whole) => overlay(whole.get_mut(), table.into_inner(), &mut Vec::new()),
+            }
+        }
+        match whole {
+            None => Ok(T::default()),
+            Some(whole) => Ok(T::deserialize(toml::Deserializer::from(whole)).map_err(fault)?),
+        }
+    }
+}
+
+/// Puts a table over another.
+fn overlay<'t>(below: &mut DeTable<'t>, above: DeTable<'t>, path: &mut Vec<String>) {
+    for (key, value) in above {
+        path.push(key.get_ref().to_string());
+        let by_name =
+            BY_NAME.iter().any(|table| path.len() == table.len() + 1 && path.starts_with(&owned(table)));
+        match (below.get_mut(key.get_ref().as_ref()).map(Spanned::get_mut), value) {
+            (Some(DeValue::Table(below)), value) if !by_name && value.get_ref().is_table() => {
+                if let DeValue::Table(above) = value.into_inner() {
+                    overlay(below, above, path);
+                }
+            }
+            (_, value) => drop(below.insert(key, value)),
+        }
+        path.pop();
+    }
+}
+
+fn owned(path: &[&str]) -> Vec<String> {
+    path.iter().map(|name| (*name).to_owned()).collect()
+}
+
+/// Where in a text something is.
+fn position(text: &str, offset: usize) -> String {
+    let before = text.get(..offset).unwrap_or_default();
+    let column = before.rsplit('\n').next().map_or(1, |line| line.chars().count() + 1);
+    format!("line {}, column {column}", before.matches('\n').count() + 1)
+}
