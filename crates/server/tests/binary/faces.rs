@@ -438,6 +438,15 @@ async fn a_preset_alone_starts_with_a_certificate_of_its_own() {
     let client = http_client(Some(&pem));
     let answer = client.get(&url).bearer_auth(server.first_key().await).send().await.expect("an answer");
     assert_eq!(answer.status(), 200);
+    // The README's line, pasted as it stands.
+    let section = include_str!("../../../../README.md").split("## Another face").nth(1).expect("a section");
+    let line = section.split("```sh\n").nth(2).and_then(|rest| rest.split("```").next()).expect("a block");
+    let port = format!("localhost:{}", server.address.rsplit(':').next().expect("a port"));
+    let mut bash = tokio::process::Command::new("bash");
+    bash.args(["-c", &line.replace("localhost:8080", &port)]).current_dir(place.dir.path());
+    let output = bash.env("GATEPOST_KEY", server.first_key().await).output().await.expect("bash");
+    let printed = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(printed.contains("\"meta\":{\"page\":1,\"per_page\":20,\"total\":1}}"), "{printed}");
     assert!(
         !answer.headers().contains_key("strict-transport-security"),
         "browsers would ask for it of everything on localhost"
