@@ -6,14 +6,18 @@ use syn::{Attribute, Expr, Fields, Item, Lit, Meta};
 
 use crate::{Failure, files};
 
-const SOURCE: &str = "crates/server/src/config/file.rs";
+/// The sections of the file, and those that belong to a crate.
+const SOURCES: [&str; 2] = ["crates/server/src/config/file.rs", "crates/contract/src/settings.rs"];
 const INTRODUCTION: &str = include_str!("configuration.md");
 
 /// Writes or checks the page.
 pub fn run(check: bool) -> Result<(), Failure> {
-    let source = syn::parse_file(&fs::read_to_string(files::root().join(SOURCE))?)?;
+    let mut items = Vec::new();
+    for source in SOURCES {
+        items.extend(syn::parse_file(&fs::read_to_string(files::root().join(source))?)?.items);
+    }
     let mut page = INTRODUCTION.to_owned();
-    for item in source.items {
+    for item in items {
         let Item::Struct(section) = item else { continue };
         let title = comment(&section.attrs);
         let (true, Fields::Named(fields)) = (title.starts_with("`["), section.fields) else { continue };

@@ -9,7 +9,7 @@ use std::{borrow::Cow, fmt, ops::RangeInclusive};
 use gatepost_kernel::{
     FieldErrors, Json, JsonObject,
     describe::{Described, DescribedObject, Object, Schemas},
-    text::brief,
+    text::{brief, required},
 };
 use gatepost_keys::ScopeOrder;
 use serde::{
@@ -208,7 +208,7 @@ impl<'b> Fields<'b> {
         let about =
             |field: &str| field == name || field.strip_prefix(name).is_some_and(|rest| rest.starts_with('.'));
         if !self.errors.iter().any(|(field, _)| about(field)) {
-            self.errors.add_missing(name, label(name));
+            self.errors.add(name, required(&label(name)));
         }
     }
 

@@ -3,7 +3,7 @@
 use actix_web::web;
 use gatepost_app::Caller;
 use gatepost_contract::{Contract, Paging};
-use gatepost_kernel::{FieldErrors, PageRequest};
+use gatepost_kernel::{FieldErrors, PageRequest, text::required};
 use serde_json::Value;
 pub use utoipa::openapi::path::Parameter;
 use utoipa::openapi::{
@@ -175,7 +175,7 @@ impl Parameters {
     /// Notes that a parameter is missing, if it is.
     pub fn require(&mut self, name: &'static str) {
         if !self.has(name) {
-            self.errors.add(name, format!("The {name} field is required."));
+            self.errors.add(name, required(name));
         }
     }
 

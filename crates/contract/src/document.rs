@@ -1,6 +1,6 @@
 //! How the contract looks in the OpenAPI document: its envelopes, its errors, its headers.
 
-use gatepost_kernel::{Environment, FieldErrors, PageRequest};
+use gatepost_kernel::{Environment, FieldErrors, PageRequest, text::required};
 use serde_json::{Map, Value, json};
 
 use crate::{Contract, EnvelopeStyle, Paging};
@@ -389,8 +389,8 @@ impl Contract {
 
     fn example_of_missing(&self) -> String {
         let mut errors = FieldErrors::default();
-        errors.add_missing("name", "name");
-        self.missing(&errors, "name").unwrap_or_else(|| "The name field is required.".to_owned())
+        errors.add("name", required("name"));
+        self.missing(&errors, "name").unwrap_or_else(|| required("name"))
     }
 
     fn example_message(&self, code: &str, core: &str) -> String {

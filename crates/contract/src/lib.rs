@@ -11,6 +11,7 @@ mod error_answers;
 mod headers;
 mod limit_headers;
 mod pages;
+mod settings;
 
 use std::{borrow::Cow, collections::BTreeMap};
 
@@ -25,6 +26,7 @@ pub use error_answers::ErrorFormat;
 pub use headers::{Header, Headers, REQUEST_ID};
 pub use limit_headers::{PlanHeaders, number};
 pub use pages::{PageUrl, Paging};
+pub use settings::{BrandSection, ContractSection, SettingFault};
 
 const JSON: &str = "application/json";
 

@@ -6,7 +6,10 @@ use std::{borrow::Cow, fmt, sync::Arc};
 
 use indexmap::IndexMap;
 
-use crate::{Environment, JsonObject, Timestamp, text::brief};
+use crate::{
+    Environment, JsonObject, Timestamp,
+    text::{brief, required},
+};
 
 /// The result of a rule or a use-case.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -78,22 +81,18 @@ impl FieldErrors {
 
     /// Adds one fault of `field`, unless [`FieldErrors::MAX_FIELDS`] are named already. Names that a caller made up are cut.
     pub fn add(&mut self, field: impl Into<String>, message: impl Into<String>) {
-        if let Some(faults) = self.faults_of(field.into()) {
-            faults.messages.push(message.into());
+        let (field, message) = (field.into(), message.into());
+        let name = field.rsplit('.').next().unwrap_or_default();
+        let missing =
+            [name.to_owned(), name.replace('_', " ")].into_iter().find(|label| message == required(label));
+        if let Some(faults) = self.faults_of(field) {
+            faults.missing = missing.or(faults.missing.take());
+            faults.messages.push(message);
         }
     }
 
     fn faults_of(&mut self, field: String) -> Option<&mut Faults> {
         (self.0.len() < Self::MAX_FIELDS).then(|| self.0.entry(shown(field)).or_default())
-    }
-
-    /// Adds that a field is missing, which people call `label`.
-    pub fn add_missing(&mut self, field: impl Into<String>, label: impl Into<String>) {
-        let label = label.into();
-        if let Some(faults) = self.faults_of(field.into()) {
-            faults.messages.push(format!("The {label} field is required."));
-            faults.missing = Some(label);
-        }
     }
 
     /// Adds faults that were found of fields below `prefix`.

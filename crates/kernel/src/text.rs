@@ -13,6 +13,11 @@ pub const MAX_URL_BYTES: usize = 2_048;
 /// How much of what a caller sent is told back to it, in characters.
 const MAX_ECHO_CHARS: usize = 64;
 
+/// What is said of a field that is missing, which people call `label`.
+pub fn required(label: &str) -> String {
+    format!("The {label} field is required.")
+}
+
 /// What a caller sent, as it is told back: whole, or how it begins.
 pub fn brief(text: &str) -> Cow<'_, str> {
     match text.char_indices().nth(MAX_ECHO_CHARS) {
@@ -40,7 +45,7 @@ pub fn words(text: &str) -> impl Iterator<Item = String> {
 pub fn name(field: &str, text: &str) -> Result<String, String> {
     let name = composed(text.trim_matches(' '));
     if name.chars().all(char::is_whitespace) {
-        return Err(format!("The {field} field is required."));
+        return Err(required(field));
     }
     if name.chars().count() > MAX_NAME_CHARS {
         return Err(format!("The {field} may not be greater than {MAX_NAME_CHARS} characters."));

@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
-use gatepost_kernel::{FieldErrors, Json, text::brief};
+use gatepost_kernel::{
+    FieldErrors, Json,
+    text::{brief, required},
+};
 use jsonschema::error::ValidationErrorKind;
 use serde_json::{Map, Value, value::RawValue};
 
@@ -153,10 +156,7 @@ impl Checker {
             match error.kind() {
                 ValidationErrorKind::Required { property } => {
                     let name = property.as_str().unwrap_or_default();
-                    errors.add(
-                        format!("arguments{place}.{name}"),
-                        format!("The {} field is required.", brief(name)),
-                    );
+                    errors.add(format!("arguments{place}.{name}"), required(&brief(name)));
                 }
                 ValidationErrorKind::AdditionalProperties { unexpected }
                 | ValidationErrorKind::UnevaluatedProperties { unexpected } => {

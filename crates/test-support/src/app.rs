@@ -6,7 +6,7 @@ use std::{
     sync::Arc,
 };
 
-use gatepost_api::{Settings, State, serve};
+use gatepost_api::{Contract, Settings, State, serve};
 use gatepost_app::{App, tenants::first_start};
 use gatepost_delivery::Dispatcher;
 use gatepost_egress::{Egress, Resolve, Rules};
@@ -108,7 +108,15 @@ impl TestApp {
     /// # Panics
     /// If anything of it does not start.
     pub async fn start_as_mirror(engine: Engine) -> Self {
-        let settings = Settings { contract: mirror(), ..Settings::default() };
+        Self::start_as(engine, mirror()).await
+    }
+
+    /// The same in another contract.
+    ///
+    /// # Panics
+    /// If anything of it does not start.
+    pub async fn start_as(engine: Engine, contract: Contract) -> Self {
+        let settings = Settings { contract, ..Settings::default() };
         Self::start_with(engine, settings, gatepost_app::Settings::default()).await
     }
 

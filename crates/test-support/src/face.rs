@@ -1,12 +1,20 @@
 //! The same suite in another contract: what a test asks and reads in the core contract's words goes out, and comes back, in those of the
 //! contract that the server has.
 
-use std::collections::{BTreeMap, HashMap};
+use std::{
+    collections::{BTreeMap, HashMap},
+    fs,
+    path::Path,
+};
 
 use gatepost_api::Contract;
-use gatepost_contract::{Brand, EnvelopeStyle, Headers, LetterCase, Paging, Statuses};
+use gatepost_contract::{
+    Brand, BrandSection, ContractSection, EnvelopeStyle, Headers, LetterCase, Paging, Statuses,
+};
+use gatepost_kernel::text::required;
 use gatepost_keys::{Scope, ScopeOrder, ScopeRef, TokenFormat};
 use reqwest::{Method, Request, StatusCode, Url, header::HeaderMap};
+use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 /// A contract in which everything is something else than in the core's.
@@ -42,6 +50,23 @@ pub fn mirror() -> Contract {
             docs_url: Some("https://mirror.example.com/guides".to_owned()),
         },
     }
+}
+
+/// The contract of a preset, by the name of its file.
+///
+/// # Panics
+/// If there is none, or it is not sound.
+pub fn preset(name: &str) -> Contract {
+    #[derive(Deserialize)]
+    struct File {
+        contract: ContractSection,
+        #[serde(default)]
+        brand: BrandSection,
+    }
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("../../presets/{name}.toml"));
+    let text = fs::read_to_string(file).expect("a preset");
+    let File { contract, brand } = toml::from_str(&text).expect("TOML");
+    Contract::of(&contract, &brand, gatepost_api::is_fixed_path).expect("a contract")
 }
 
 /// How a test speaks with a server of some contract.
@@ -125,7 +150,12 @@ impl Face {
         let query = request.url().query().map(str::to_owned);
         request.url_mut().set_path(&own);
         if is_list {
-            request.url_mut().set_query(Some(&asked_for(query.as_deref().unwrap_or_default())));
+            let query = query.as_deref().unwrap_or_default();
+            let asked = match self.contract.paging {
+                Paging::Offset => asked_by_offset(query),
+                Paging::Pages | Paging::ShortPages => asked_by_page(query),
+            };
+            request.url_mut().set_query(Some(&asked));
         }
     }
 
@@ -181,11 +211,16 @@ impl Face {
         }
         let path = asked.1.path().replacen(self.contract.base_path.as_ref(), CORE_BASE, 1);
         let known = self.known(asked.0, &path);
-        let (status, json) = match json["success"].as_bool() {
+        let wraps = self.contract.envelope == EnvelopeStyle::Success;
+        let (status, json) = match json["success"].as_bool().filter(|_| wraps) {
             Some(true) => self.success(known, headers, status, json),
             Some(false) => self.failure(status, json),
             None if json["code"].is_string() => self.problem(status, json),
-            None => (status.as_u16(), json),
+            // The envelope is the core's own, and so are statuses.
+            None => {
+                self.move_links(headers, &mut json);
+                (status.as_u16(), json)
+            }
         };
         (StatusCode::from_u16(status).expect("a status"), json)
     }
@@ -209,9 +244,9 @@ impl Face {
             return (status, data);
         }
         let mut read = Map::from_iter([("data".to_owned(), data)]);
-        if let Some(pagination) = json.get("pagination") {
+        if let Some(place) = json.get("pagination").or_else(|| json.get("meta")) {
             let shown = read["data"].as_array().map_or(0, Vec::len) as u64;
-            read.insert("meta".to_owned(), meta(pagination, shown));
+            read.insert("meta".to_owned(), meta(place, shown));
             let links = headers.get("link").and_then(|links| links.to_str().ok()).unwrap_or_default();
             let links = self.links(links);
             let link = |rel: &&str| Some(format!("<{}>; rel=\"{rel}\"", links[*rel].as_str()?));
@@ -223,6 +258,21 @@ impl Face {
         (status, Value::Object(read))
     }
 
+    /// Puts addresses of pages below the core's path.
+    fn move_links(&self, headers: &mut HeaderMap, json: &mut Value) {
+        let (own, core) = (format!("{}/", self.contract.base_path), format!("{CORE_BASE}/"));
+        let links = json.get_mut("links").and_then(Value::as_object_mut);
+        for link in links.into_iter().flat_map(|links| links.values_mut()) {
+            if let Some(url) = link.as_str() {
+                *link = json!(url.replacen(&own, &core, 1));
+            }
+        }
+        if let Some(link) = headers.get("link").and_then(|link| link.to_str().ok()) {
+            let moved = link.replace(&own, &core).parse().expect("a header");
+            headers.insert("link", moved);
+        }
+    }
+
     fn links(&self, header: &str) -> Value {
         let mut links = json!({ "first": null, "last": null, "prev": null, "next": null });
         for link in header.split(", ") {
@@ -230,6 +280,10 @@ impl Face {
             let mut url = Url::parse(url.trim_matches(['<', '>'])).expect("a URL");
             let path = url.path().replacen(self.contract.base_path.as_ref(), CORE_BASE, 1);
             url.set_path(&path);
+            if self.contract.paging != Paging::Offset {
+                links[rel.trim_matches('"')] = json!(url.as_str());
+                continue;
+            }
             let pairs: Vec<(String, String)> = url.query_pairs().into_owned().collect();
             let limit =
                 pairs.iter().find(|(name, _)| name == "limit").and_then(|(_, n)| n.parse::<u64>().ok());
@@ -254,27 +308,38 @@ impl Face {
             _ => Map::new(),
         };
         let code = self.core_code(json["error"]["code"].as_str().unwrap_or_default());
-        read.insert("message".to_owned(), self.core_message(&code, &json["error"]["message"], &read));
-        read.insert("error".to_owned(), json!(code));
+        let read_field = read.shift_remove("field").unwrap_or(Value::Null);
         if let Some(errors) = read.get_mut("errors").and_then(Value::as_object_mut) {
-            for (own, core) in
-                [("offset", "page"), ("limit", "per_page"), ("X-Mirror-Acting", "X-Workspace-ID")]
-            {
+            if self.contract.names_first_field {
+                let first = errors.iter().next().map(|(field, faults)| (json!(field), faults[0].clone()));
+                let first = first.expect("a fault");
+                assert_eq!((&read_field, &json["error"]["message"]), (&first.0, &first.1));
+                json["error"]["message"] = json!("The given data was invalid.");
+            }
+            let acting = self.contract.headers.acting_workspace.shown.as_ref();
+            let core = Headers::core().acting_workspace.shown;
+            for (own, core) in [("offset", "page"), ("limit", "per_page"), (acting, core.as_ref())] {
                 if let Some(messages) = errors.shift_remove(own) {
                     errors.insert(core.to_owned(), messages);
                 }
             }
-            for message in errors.values_mut().filter_map(Value::as_array_mut).flatten() {
-                *message = json!(in_core_words(message.as_str().unwrap_or_default()));
-            }
+            self.in_core_faults(errors);
         }
-        (core_status(&code, status), Value::Object(read))
+        read.insert("message".to_owned(), self.core_message(&code, &json["error"]["message"], &read));
+        read.insert("error".to_owned(), json!(code));
+        (self.core_status(&code, status), Value::Object(read))
     }
 
     fn problem(&self, status: StatusCode, mut json: Value) -> (u16, Value) {
         let code = self.core_code(json["code"].as_str().unwrap_or_default());
-        let core = core_status(&code, status);
+        let core = self.core_status(&code, status);
         json["code"] = json!(code);
+        if let Some(errors) = json.get_mut("errors").and_then(Value::as_object_mut) {
+            self.in_core_faults(errors);
+            if self.contract.names_first_field {
+                json["detail"] = json!("The given data was invalid.");
+            }
+        }
         json["status"] = json!(core);
         let title = StatusCode::from_u16(core).ok().and_then(|status| status.canonical_reason());
         json["title"] = json!(title);
@@ -282,28 +347,81 @@ impl Face {
     }
 
     fn core_code(&self, own: &str) -> String {
-        assert_eq!(own, own.to_uppercase(), "a code of the core contract");
+        if self.contract.error_codes == LetterCase::Upper {
+            assert_eq!(own, own.to_uppercase(), "a code of the core contract");
+        }
         let named = self.contract.error_names.iter().find(|(_, name)| name.as_ref() == own);
         named.map_or_else(|| own.to_lowercase(), |(core, _)| (*core).to_owned())
     }
 
     fn core_message(&self, code: &str, own: &Value, details: &Map<String, Value>) -> Value {
         match code {
-            "not_found" => {
-                assert_eq!(own, "Nothing is there.");
+            "not_found" if self.contract.messages.contains_key(code) => {
+                assert_eq!(own, self.contract.messages[code].as_ref());
                 json!("Resource not found.")
             }
-            "rate_limit_exceeded" => {
-                let seconds = &details["retry_after"];
-                assert_eq!(own, &json!(format!("Slow down for {seconds} seconds.")));
+            "rate_limit_exceeded" if self.contract.messages.contains_key(code) => {
+                let seconds = details["retry_after"].to_string();
+                assert_eq!(own, &json!(self.contract.messages[code].replace("{seconds}", &seconds)));
                 json!(format!("Too many requests. Please retry after {seconds} seconds."))
             }
             _ => match own.as_str().unwrap_or_default().split_once(": ") {
                 Some((required @ "Insufficient permissions. Required scope", scope)) => {
                     json!(format!("{required}: {}", self.core_scope(scope)))
                 }
-                _ => json!(in_core_words(own.as_str().unwrap_or_default())),
+                _ => json!(self.in_core_words(own.as_str().unwrap_or_default())),
             },
+        }
+    }
+
+    /// A sentence with the core's names of parameters and headers.
+    fn in_core_words(&self, text: &str) -> String {
+        let acting = self.contract.headers.acting_workspace.shown.as_ref();
+        let text = text
+            .replace(acting, Headers::core().acting_workspace.shown.as_ref())
+            .replace("action:resource, *:resource, action:*", "resource:action, resource:*, *:action");
+        if self.contract.paging != Paging::Offset {
+            return text;
+        }
+        text.replace("The offset must be an integer between 0", "The page must be an integer between 1")
+            .replace("The limit ", "The per_page ")
+            .replace("offset, limit", "page, per_page")
+    }
+
+    fn in_core_faults(&self, errors: &mut Map<String, Value>) {
+        for message in errors.values_mut().filter_map(Value::as_array_mut).flatten() {
+            let text = message.as_str().unwrap_or_default();
+            *message = json!(self.core_fault(text).unwrap_or_else(|| self.in_core_words(text)));
+        }
+    }
+
+    /// What the core says of a field that is missing, if this is what is said of it here.
+    fn core_fault(&self, text: &str) -> Option<String> {
+        let template = self.contract.missing_field.as_ref()?;
+        let (before, rest) = template.split_once(['{'])?;
+        let (placeholder, rest) = rest.split_once('}')?;
+        let after = rest.split('{').next().unwrap_or_default();
+        let label = text.strip_prefix(before)?;
+        let label = if after.is_empty() { label } else { label.split_once(after)?.0 };
+        let mut letters = label.chars();
+        let first = letters.next()?;
+        let first = if placeholder == "Field" { first.to_lowercase().to_string() } else { first.to_string() };
+        Some(required(&format!("{first}{}", letters.as_str())))
+    }
+
+    /// The status that an error has where there are all.
+    fn core_status(&self, code: &str, status: StatusCode) -> u16 {
+        if self.contract.statuses == Statuses::Full {
+            return status.as_u16();
+        }
+        match (status.as_u16(), code) {
+            (400, "conflict" | "idempotency_in_progress") => 409,
+            (400, "precondition_failed") => 412,
+            (400, "validation_failed" | "idempotency_key_reused") => 422,
+            (status, _) => {
+                assert!(!matches!(status, 409 | 412 | 422), "there is no such status here");
+                status
+            }
         }
     }
 }
@@ -334,30 +452,21 @@ fn respell_scopes(json: &mut Value, respelled: &dyn Fn(&str) -> String) {
     }
 }
 
-/// A sentence with the core's names of parameters and headers.
-fn in_core_words(text: &str) -> String {
-    text.replace("The offset must be an integer between 0", "The page must be an integer between 1")
-        .replace("The limit ", "The per_page ")
-        .replace("offset, limit", "page, per_page")
-        .replace("X-Mirror-Acting", "X-Workspace-ID")
-        .replace("action:resource, *:resource, action:*", "resource:action, resource:*, *:action")
-}
-
-/// The status that an error has where there are all.
-fn core_status(code: &str, status: StatusCode) -> u16 {
-    match (status.as_u16(), code) {
-        (400, "conflict" | "idempotency_in_progress") => 409,
-        (400, "precondition_failed") => 412,
-        (400, "validation_failed" | "idempotency_key_reused") => 422,
-        (status, _) => {
-            assert!(!matches!(status, 409 | 412 | 422), "there is no such status here");
-            status
-        }
-    }
+/// The query of a list with the size of the core's pages, if it says nothing else.
+fn asked_by_page(query: &str) -> String {
+    let says_size = query.split('&').any(|pair| pair.split('=').next() == Some("per_page"));
+    let size = (!says_size).then(|| format!("per_page={CORE_PER_PAGE}"));
+    query
+        .split('&')
+        .filter(|pair| !pair.is_empty())
+        .map(str::to_owned)
+        .chain(size)
+        .collect::<Vec<_>>()
+        .join("&")
 }
 
 /// The query of a list in the other words.
-fn asked_for(query: &str) -> String {
+fn asked_by_offset(query: &str) -> String {
     let pairs: Vec<(&str, &str)> = query
         .split('&')
         .filter(|pair| !pair.is_empty())
@@ -389,9 +498,11 @@ fn asked_for(query: &str) -> String {
     asked.join("&")
 }
 
-fn meta(pagination: &Value, shown: u64) -> Value {
-    let (limit, total) = (pagination["limit"].as_u64().expect("a limit"), &pagination["total"]);
-    let offset = pagination["offset"].as_u64();
+/// The core's words for a place in a list, of which so many items are shown.
+fn meta(place: &Value, shown: u64) -> Value {
+    let limit = place["limit"].as_u64().or_else(|| place["per_page"].as_u64()).expect("a limit");
+    let of_page = || place["page"].as_u64().map(|page| (page - 1) * limit);
+    let (offset, total) = (place["offset"].as_u64().or_else(of_page), &place["total"]);
     let mut meta = json!({
         "current_page": offset.map(|offset| offset / limit + 1),
         "from": offset.filter(|_| shown > 0).map(|offset| offset + 1),
@@ -400,7 +511,7 @@ fn meta(pagination: &Value, shown: u64) -> Value {
         "to": offset.filter(|_| shown > 0).map(|offset| offset + shown),
         "total": total,
     });
-    if let Some(cursor) = pagination.get("next_cursor") {
+    if let Some(cursor) = place.get("next_cursor") {
         meta["next_cursor"] = cursor.clone();
     }
     meta

@@ -12,7 +12,7 @@ mod watch;
 
 pub use app::{Reply, TestApp};
 pub use database::TestDatabase;
-pub use face::{Face, mirror};
+pub use face::{Face, mirror, preset};
 pub use gatepost_delivery::Settings as DeliverySettings;
 
 /// What tokens begin with in the presets and the mirror, beside the core contract's.
@@ -55,7 +55,13 @@ macro_rules! both_engines {
     )*};
 }
 
-/// The same as [`both_engines!`], and once more on SQLite in the contract that is the core's mirror.
+/// Whether what takes long is run too.
+pub fn is_full() -> bool {
+    std::env::var_os("GATEPOST_TEST_FULL").is_some()
+}
+
+/// The same as [`both_engines!`], and once more on SQLite in the contract that is the core's mirror and in that of the preset `anvil`; with
+/// `--full` in those of the other presets too.
 #[macro_export]
 macro_rules! every_face {
     ($subject:ident: $($name:ident),* $(,)?) => {
@@ -68,6 +74,33 @@ macro_rules! every_face {
                 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
                 async fn $name() {
                     super::$name(Subject::start_as_mirror($crate::Engine::Sqlite).await).await;
+                }
+            )*
+        }
+
+        mod anvil {
+            use super::$subject as Subject;
+
+            $(
+                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn $name() {
+                    let contract = $crate::preset("anvil");
+                    super::$name(Subject::start_as($crate::Engine::Sqlite, contract).await).await;
+                }
+            )*
+        }
+
+        mod other_faces {
+            use super::$subject as Subject;
+
+            $(
+                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn $name() {
+                    let faces = if $crate::is_full() { &["anthyx", "workspace-api"][..] } else { &[] };
+                    for name in faces {
+                        let contract = $crate::preset(name);
+                        super::$name(Subject::start_as($crate::Engine::Sqlite, contract).await).await;
+                    }
                 }
             )*
         }

@@ -298,7 +298,9 @@ async fn types_of_gatepost_are_its_own(app: TestApp) {
     for first in ["api_key", "workspace", "webhook", "entitlement", "seo", "mcp", "oauth", "member"] {
         let event = json!({ "type": format!("{first}.revoked"), "data": {} });
         let refused = app.post(&app.root_key, "/events", &event).await.expect_error(422, "validation_failed");
-        assert!(refused["errors"]["type"][0].as_str().is_some_and(|fault| fault.contains("Gatepost's own")));
+        assert!(
+            refused["errors"]["type"][0].as_str().is_some_and(|fault| fault.contains("the platform's own"))
+        );
         let batch = json!({ "events": [event] });
         let refused = app.post(&app.root_key, "/events/batch", &batch).await;
         assert!(refused.expect_error(422, "validation_failed")["errors"]["events.0.type"].is_array());

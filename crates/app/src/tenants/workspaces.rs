@@ -7,7 +7,9 @@ use std::collections::HashMap;
 
 use gatepost_delivery::{OwnEvent, WorkspaceEventData};
 use gatepost_entitlements::OwnFeature;
-use gatepost_kernel::{Environment, Error, JsonObject, Owner, Page, Result, Workspace, WorkspaceId};
+use gatepost_kernel::{
+    Environment, Error, JsonObject, Owner, Page, Result, Workspace, WorkspaceId, text::required,
+};
 use gatepost_keys::ApiKey;
 use gatepost_storage::{ChangeSubject, NewWorkspace, StorageError, Tx, WorkspaceChanges, WorkspaceFilter};
 use serde_json::{Map, Value};
@@ -59,7 +61,7 @@ pub fn slug(text: &str) -> Result<String, String> {
     let word =
         |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit());
     if text.is_empty() {
-        Err("The slug field is required.".to_owned())
+        Err(required("slug"))
     } else if text.len() > MAX_SLUG_LEN {
         Err(format!("The slug may not be greater than {MAX_SLUG_LEN} characters."))
     } else if text.split('-').all(word) {

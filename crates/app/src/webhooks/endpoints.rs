@@ -7,7 +7,7 @@ use gatepost_egress::{Egress, TargetFault};
 use gatepost_entitlements::OwnFeature;
 use gatepost_kernel::{
     Error, EventId, FieldErrors, Owner, Page, Result, Secret, Timestamp, WebhookDeliveryId,
-    WebhookEndpointId, random,
+    WebhookEndpointId, random, text::required,
 };
 use gatepost_sealing::Place;
 use gatepost_storage::{NewWebhookEndpoint, Tx, WebhookDeliveryFilter, WebhookEndpointChanges};
@@ -534,7 +534,7 @@ fn record(
 pub fn subscriptions(texts: &[&str]) -> Result<Vec<Subscription>, Vec<(Option<usize>, String)>> {
     const MAX: usize = 100;
     if texts.is_empty() {
-        return Err(vec![(None, "The events field is required.".to_owned())]);
+        return Err(vec![(None, required("events"))]);
     }
     if texts.len() > MAX {
         return Err(vec![(None, format!("The events may not have more than {MAX} items."))]);

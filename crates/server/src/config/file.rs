@@ -9,6 +9,7 @@ use std::{
 };
 
 use gatepost_api::{PlainHttp, TlsIdentity};
+use gatepost_contract::{BrandSection, ContractSection};
 use gatepost_entitlements::{
     Anchor, Catalog, CatalogError, DEFAULT_THRESHOLDS, Feature, FeatureKind, OwnFeature, Plan, Reset,
 };
@@ -24,9 +25,8 @@ use super::{
     sources::Sources,
     values::{
         AccessSetting, AtLeastOne, AttemptTimeout, CallTimeout, CorsOrigin, DatabaseUrlSetting,
-        EnvelopeSetting, EnvironmentSetting, FeatureSetting, LetterCaseSetting, Lifetime, LimitMode,
-        PagingSetting, Percent, PlainHttpSetting, PublicUrl, RedisUrlSetting, ResetSetting,
-        ScopeOrderSetting, SecretText, StatusesSetting, ThresholdSetting,
+        EnvironmentSetting, FeatureSetting, Lifetime, LimitMode, Percent, PlainHttpSetting, PublicUrl,
+        RedisUrlSetting, ResetSetting, SecretText, ThresholdSetting,
     },
 };
 use crate::Failure;
@@ -280,46 +280,6 @@ pub struct RetentionSection {
     pub seo_reports: Option<Lifetime>,
 }
 
-/// `[contract]`
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct ContractSection {
-    /// Where the operations live. Default `"/api/v1"`.
-    pub base_path: Option<Spanned<String>>,
-    /// What API keys begin with; `{environment}` is `live` or `test`. Default `"sk_{environment}_"`.
-    pub key_prefix: Option<Spanned<String>>,
-    /// What keys may begin with that were made under another `key_prefix`. Default `[]`.
-    pub accepted_key_prefixes: Vec<Spanned<String>>,
-    /// What the names of headers begin with that say whose key it is, as forward auth does. Default `"X-Gatepost-"`.
-    pub header_prefix: Option<Spanned<String>>,
-    /// The header of answers that names the workspace of the key. Default: `Workspace` behind `header_prefix`.
-    pub workspace_header: Option<Spanned<String>>,
-    /// The header of requests that names the workspace to act on. Default `"X-Workspace-ID"`.
-    pub acting_workspace_header: Option<Spanned<String>>,
-    /// The header of deliveries that holds `sha256=` and the HMAC of the body. Default `"X-Webhook-Signature"`.
-    pub signature_header: Option<Spanned<String>>,
-    /// In what answers are wrapped: `"data"`, or `"success"`, which is around all of them. Default `"data"`.
-    pub envelope: Option<EnvelopeSetting>,
-    /// How the codes of errors are written: `"lower"` or `"upper"`. Default `"lower"`.
-    pub error_codes: Option<LetterCaseSetting>,
-    /// Codes of errors that are called something else, e.g. `{ validation_failed = "VALIDATION_ERROR" }`. Default `{}`.
-    pub error_names: IndexMap<Spanned<String>, Spanned<String>>,
-    /// What errors say, by their codes; `{seconds}` is how long to wait. `required` is what is said of a field that is missing, which
-    /// is called `{field}`, or `{Field}` with a capital. Default `{}`.
-    pub messages: IndexMap<Spanned<String>, Spanned<String>>,
-    /// Whether an error about input says what is wrong with the first field, and names it in `details.field`; it takes the envelope
-    /// `"success"`. Default `false`.
-    pub names_first_field: Option<Spanned<bool>>,
-    /// Which statuses there are: `"full"`, or `"plain"`: 400 for 409, 412, 422 and 428, and 200 for 202, 204 and 207. Default `"full"`.
-    pub statuses: Option<StatusesSetting>,
-    /// How lists are cut into pages: `"pages"`, `"short_pages"` or `"offset"`. Default `"pages"`.
-    pub paging: Option<PagingSetting>,
-    /// How many items a page has if nothing is asked, 1 to 100. Default `25`.
-    pub default_per_page: Option<Spanned<u32>>,
-    /// Which part of a scope comes first: `"resource_first"`, as in `leads:read`, or `"action_first"`. Default `"resource_first"`.
-    pub scope_order: Option<ScopeOrderSetting>,
-}
-
 /// `[workspaces]`
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -328,21 +288,6 @@ pub struct WorkspacesSection {
     pub default_plan: Option<Spanned<String>>,
     /// The plan of the root workspace. Default `"enterprise"`.
     pub root_plan: Option<Spanned<String>>,
-}
-
-/// `[brand]`
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct BrandSection {
-    /// Name of the platform, 1 to 64 characters: for the documentation, the realm of challenges and the `User-Agent` of deliveries.
-    /// Default `"Gatepost"`.
-    pub name: Option<Spanned<String>>,
-    /// URL of the logo, which the documentation shows. Default: none.
-    pub logo: Option<PublicUrl>,
-    /// Where people get help: a URL, or an address of email. Default: none.
-    pub support: Option<Spanned<String>>,
-    /// URL of the documentation for people. Default: none.
-    pub docs_url: Option<PublicUrl>,
 }
 
 impl ConfigFile {

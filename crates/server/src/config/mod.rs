@@ -15,7 +15,7 @@ use std::{
 };
 
 use base64::{Engine, prelude::BASE64_STANDARD};
-use gatepost_api::{Contract, PlainHttp};
+use gatepost_api::{Contract, PlainHttp, is_fixed_path};
 use gatepost_egress::Rules;
 use gatepost_entitlements::Catalog;
 use gatepost_kernel::{Environment, Secret, chain};
@@ -121,7 +121,7 @@ impl Config {
         // Of a name alone, the parent is an empty path, which is no directory.
         let directory = global.config.as_deref().and_then(Path::parent);
         let directory = directory.filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        let contract = contract::contract(&file.contract, &file.brand, &sources)?;
+        let contract = read_contract(&file, &sources)?;
         let catalog = file.catalog(&sources)?;
         let tls = file.server.tls(&sources, directory, bind)?;
         let search_path = std::env::var_os("PATH").and_then(|path| path.into_string().ok());
@@ -208,7 +208,7 @@ impl Config {
     pub fn contract(global: &GlobalArgs) -> Result<Contract, Failure> {
         let sources = Sources::read(global.config.as_deref(), global.preset.as_deref())?;
         let file: ConfigFile = sources.settings()?;
-        contract::contract(&file.contract, &file.brand, &sources)
+        read_contract(&file, &sources)
     }
 
     /// What the application is told.
@@ -232,6 +232,11 @@ impl Config {
             seo_reports_kept: self.seo_reports_kept.unwrap_or(default.seo_reports_kept),
         }
     }
+}
+
+fn read_contract(file: &ConfigFile, sources: &Sources) -> Result<Contract, Failure> {
+    Contract::of(&file.contract, &file.brand, is_fixed_path)
+        .map_err(|(place, fault)| format!("{}: {fault}", sources.at(place)).into())
 }
 
 /// One key, or several separated by commas: the first encrypts, all decrypt.

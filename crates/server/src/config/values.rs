@@ -4,10 +4,8 @@
 use std::time::Duration;
 
 use gatepost_api::PlainHttp;
-use gatepost_contract::{EnvelopeStyle, LetterCase, Paging, Statuses};
 use gatepost_entitlements::{Access, FeatureValue, Reset};
 use gatepost_kernel::{Environment, Secret};
-use gatepost_keys::ScopeOrder;
 use serde::{Deserialize, Deserializer, de::Error};
 
 /// 2^53 − 1, the largest whole number that every JSON reader keeps.
@@ -84,37 +82,6 @@ impl<'de> Deserialize<'de> for SecretText {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         String::deserialize(deserializer).map(Secret::new).map(Self)
     }
-}
-
-/// Declares settings that are a word of a closed set, which the set itself reads.
-macro_rules! word_settings {
-    ($($(#[$about:meta])* $name:ident($words:ty);)*) => {$(
-        $(#[$about])*
-        #[derive(Debug, Clone, Copy)]
-        pub struct $name(pub $words);
-
-        impl<'de> Deserialize<'de> for $name {
-            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                let word = String::deserialize(deserializer)?;
-                <$words>::parse(&word).map(Self).ok_or_else(|| {
-                    D::Error::custom(format!("expected one of: {}", <$words>::NAMES.join(", ")))
-                })
-            }
-        }
-    )*};
-}
-
-word_settings! {
-    /// In what answers are wrapped.
-    EnvelopeSetting(EnvelopeStyle);
-    /// How codes of errors are written.
-    LetterCaseSetting(LetterCase);
-    /// Which statuses there are.
-    StatusesSetting(Statuses);
-    /// How lists are cut into pages.
-    PagingSetting(Paging);
-    /// Which part of a scope comes first.
-    ScopeOrderSetting(ScopeOrder);
 }
 
 /// `"1s"` to `"30s"`.
