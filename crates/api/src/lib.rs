@@ -31,6 +31,7 @@ mod query;
 mod scopes;
 mod sending;
 mod server;
+mod shown;
 mod tenants;
 mod tls;
 mod values;

@@ -3,7 +3,7 @@
 use gatepost_kernel::{Environment, FieldErrors, PageRequest, text::required};
 use serde_json::{Map, Value, json};
 
-use crate::{Contract, EnvelopeStyle, Paging};
+use crate::{Brand, Contract, EnvelopeStyle, Paging};
 
 /// In what a thing is answered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -575,6 +575,22 @@ impl Contract {
             Value::Array(items) => items.iter_mut().for_each(|item| self.fill(item)),
             Value::Object(members) => members.values_mut().for_each(|member| self.fill(member)),
             _ => {}
+        }
+    }
+}
+
+impl Brand {
+    /// Says in a document whose it is, and where there is help.
+    pub fn sign(&self, document: &mut Value) {
+        if let Some(support) = &self.support {
+            let kind = if support.contains("://") { "url" } else { "email" };
+            document["info"]["contact"] = json!({ kind: support });
+        }
+        if let Some(logo) = &self.logo {
+            document["info"]["x-logo"] = json!({ "url": logo });
+        }
+        if let Some(url) = &self.docs_url {
+            document["externalDocs"] = json!({ "url": url });
         }
     }
 }

@@ -20,7 +20,7 @@ use crate::{
     paths::FORWARD_AUTH,
     query::NoQuery,
     scopes::ApiKeysVerify,
-    tenants::views::Shown,
+    shown::Shown,
 };
 
 /// Verify an API key

@@ -14,7 +14,7 @@ use gatepost_macros::{body, view};
 
 use crate::{
     entitlements::wire::{EntitlementCheckView, FeatureKey, Quantity, UseKey},
-    tenants::views::Shown,
+    shown::Shown,
     values::{Whole, texts},
 };
 

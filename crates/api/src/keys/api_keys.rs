@@ -24,7 +24,8 @@ use crate::{
     operation::Tag,
     query::NoQuery,
     scopes::{ApiKeysDelete, ApiKeysRead, ApiKeysWrite},
-    tenants::views::{ApiKeyView, Shown},
+    shown::Shown,
+    tenants::views::ApiKeyView,
 };
 
 /// The group of these operations, and of those that decide about keys.

@@ -12,7 +12,8 @@ use gatepost_macros::{body, query, view};
 
 use crate::{
     lists::{Description, Listed},
-    tenants::views::{ApiKeyView, Shown},
+    shown::Shown,
+    tenants::views::ApiKeyView,
     values::{AnyText, Name, Whole},
 };
 

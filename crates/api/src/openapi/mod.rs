@@ -1,7 +1,7 @@
 //! The OpenAPI document, put together from the operations: what each says of itself, what follows from that, and examples made of those
 //! of members.
 
-use gatepost_contract::{Brand, Contract, EnvelopeStyle, document::reference};
+use gatepost_contract::{Contract, EnvelopeStyle, document::reference};
 use gatepost_kernel::describe::Schemas;
 use serde_json::{Value, json};
 use utoipa::OpenApi;
@@ -51,7 +51,7 @@ fn collect(contract: &Contract, outcomes: &Value) -> Value {
 
     let mut document = serde_json::to_value(Skeleton::openapi()).unwrap_or_default();
     document["info"]["version"] = json!(env!("CARGO_PKG_VERSION"));
-    add_brand(&mut document, contract);
+    contract.brand.sign(&mut document);
     for (operation, shape) in &shapes {
         // A path of one thing that can be changed.
         let is_versioned = operations().any(|op| op.path == operation.path && op.method == "PATCH");
@@ -82,21 +82,6 @@ fn collect(contract: &Contract, outcomes: &Value) -> Value {
     // In an order that does not hang on the order of declaration.
     document.sort_all_objects();
     document
-}
-
-/// Says whose document it is, and where there is help.
-fn add_brand(document: &mut Value, contract: &Contract) {
-    let Brand { name: _, logo, support, docs_url } = &contract.brand;
-    if let Some(support) = support {
-        let kind = if support.contains("://") { "url" } else { "email" };
-        document["info"]["contact"] = json!({ kind: support });
-    }
-    if let Some(logo) = logo {
-        document["info"]["x-logo"] = json!({ "url": logo });
-    }
-    if let Some(url) = docs_url {
-        document["externalDocs"] = json!({ "url": url });
-    }
 }
 
 /// An operation of a contract, what it takes and answers, and the schemas.

@@ -1,27 +1,14 @@
 //! Workspaces and API keys as they are shown. They stand in one room since each shows the other where that is asked for.
 
-use gatepost_app::{App, Workspace, tenants::workspaces::WorkspaceWithKeys};
+use gatepost_app::{Workspace, tenants::workspaces::WorkspaceWithKeys};
 use gatepost_kernel::{ApiKeyId, CalendarTime, Environment, JsonObject, Timestamp, WorkspaceId};
-use gatepost_keys::{ApiKey, KeyStatus, ScopeOrder};
+use gatepost_keys::{ApiKey, KeyStatus};
 use gatepost_macros::view;
 
-use crate::scopes::{ApiKeysRead, WorkspacesRead};
-
-/// How keys are shown.
-#[derive(Clone, Copy)]
-pub struct Shown {
-    /// The instant at which they stand so.
-    pub now: Timestamp,
-    /// How their scopes are written.
-    pub scopes: ScopeOrder,
-}
-
-impl Shown {
-    /// As they stand now.
-    pub fn now(app: &App) -> Self {
-        Self { now: app.now(), scopes: app.scope_order() }
-    }
-}
+use crate::{
+    scopes::{ApiKeysRead, WorkspacesRead},
+    shown::Shown,
+};
 
 /// An API key, without its secret.
 #[view(from = (ApiKey, Shown), of = 0, example = {

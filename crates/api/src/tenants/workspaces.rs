@@ -15,8 +15,9 @@ use crate::{
     operation::Tag,
     query::NoQuery,
     scopes::{WorkspacesDelete, WorkspacesRead, WorkspacesWrite},
+    shown::Shown,
     tenants::{
-        views::{Shown, WorkspaceView},
+        views::WorkspaceView,
         workspaces_wire::{CreateWorkspaceBody, UpdateWorkspaceBody},
     },
 };

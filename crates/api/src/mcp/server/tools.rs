@@ -29,7 +29,8 @@ use crate::{
     scopes::{
         ApiKeysRead, ApiKeysWrite, EntitlementsRead, EventsWrite, RequiredScope, WebhooksRead, WebhooksWrite,
     },
-    tenants::views::{ApiKeyView, Shown},
+    shown::Shown,
+    tenants::views::ApiKeyView,
     values::Whole,
     webhooks::{
         endpoints_wire::WebhookDeliveryView,
