@@ -96,7 +96,12 @@ impl Gate {
     }
 
     /// The same, with refusals by another contract than the core's.
+    ///
+    /// # Panics
+    /// If the application has tokens or scopes of another contract.
     pub fn in_contract(app: App, contract: Contract) -> Self {
+        assert_eq!(app.token_format(), &contract.tokens, "the application has tokens of another contract");
+        assert_eq!(app.scope_order(), contract.scope_order, "the application has scopes of another contract");
         let decider = Arc::new(Decider::InProcess(app));
         Self { decider, contract: Arc::new(contract), trusted_proxies: Arc::default() }
     }

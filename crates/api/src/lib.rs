@@ -142,7 +142,7 @@ impl State {
             true => RouteTable::of_probes(),
             false => RouteTable::of_all(operations(), &contract, documents.paths()),
         };
-        let mcp_endpoint = mcp::endpoint_of(app.clone());
+        let mcp_endpoint = mcp::endpoint_of(app.clone(), contract.clone());
         let plan_headers = app.plan_limits().iter().map(|plan| PlanHeaders::new(&plan.allowance)).collect();
         Self(Arc::new(Parts {
             app,

@@ -88,6 +88,8 @@ pub struct Settings {
     pub token_format: TokenFormat,
     /// How scopes are written in events and headers.
     pub scope_order: ScopeOrder,
+    /// Headers that say whose request it is, in lower case: no tenant's own may look like them.
+    pub identity_headers: Vec<String>,
     /// Requests per minute and address without a valid key.
     pub anonymous_per_minute: u64,
     /// Where a refused caller is sent to buy more.
@@ -121,6 +123,7 @@ impl Default for Settings {
             catalog: Catalog::built_in(),
             token_format: TokenFormat::default(),
             scope_order: ScopeOrder::default(),
+            identity_headers: Vec::new(),
             anonymous_per_minute: 300,
             upgrade_url: None,
             meter_requests: None,
@@ -202,6 +205,11 @@ impl App {
     /// How scopes are written.
     pub fn scope_order(&self) -> ScopeOrder {
         self.0.settings.scope_order
+    }
+
+    /// Headers that no tenant's own may look like.
+    pub(crate) fn identity_headers(&self) -> &[String] {
+        &self.0.settings.identity_headers
     }
 
     /// The plans and features.

@@ -234,6 +234,11 @@ impl Contract {
         Some((field, self.missing(errors, field).or_else(|| messages.first().cloned())?))
     }
 
+    /// All faults by field, as the contract says them.
+    pub fn faults(&self, errors: &FieldErrors) -> serde_json::Value {
+        serde_json::to_value(ByField(self, errors)).unwrap_or_default()
+    }
+
     /// What is said of a field that is missing, where that is something else than usual.
     pub(crate) fn missing(&self, errors: &FieldErrors, field: &str) -> Option<String> {
         let (text, label) = (self.missing_field.as_ref()?, errors.missing(field)?);
@@ -264,8 +269,12 @@ impl Contract {
             };
         };
         match error.inner() {
-            ApiError::UseCase(Error::RateLimited { retry_after_seconds, .. }) => {
-                text.replace("{seconds}", &retry_after_seconds.to_string())
+            ApiError::UseCase(
+                Error::RateLimited { retry_after_seconds, .. }
+                | Error::UpstreamUnavailable { retry_after_seconds, .. },
+            ) => text.replace("{seconds}", &retry_after_seconds.to_string()),
+            ApiError::UseCase(Error::Unavailable { .. }) => {
+                text.replace("{seconds}", &RETRY_AFTER_SECONDS.to_string())
             }
             _ => text.clone().into_owned(),
         }

@@ -96,6 +96,11 @@ impl Headers {
 }
 
 impl Headers {
+    /// Whether a text can be the name of a header.
+    pub fn is_name(text: &str) -> bool {
+        HeaderName::from_bytes(text.as_bytes()).is_ok()
+    }
+
     /// Each of them.
     pub fn all(&self) -> [&Header; 8] {
         let Self { acting_workspace, workspace, environment, key_id, scopes, error, message, signature } =

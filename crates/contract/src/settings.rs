@@ -204,7 +204,10 @@ fn read(
         headers: headers(section)?,
         envelope,
         error_codes: section.error_codes.map_or(core.error_codes, |setting| setting.0),
-        error_names: error_names(&section.error_names)?,
+        error_names: error_names(
+            &section.error_names,
+            section.error_codes.map_or(core.error_codes, |setting| setting.0),
+        )?,
         messages: messages.into_iter().collect(),
         missing_field,
         names_first_field: section.names_first_field.as_ref().is_some_and(|names| *names.get_ref()),
@@ -227,6 +230,7 @@ fn code_of(code: &Spanned<String>, others: &[&str]) -> Result<&'static str, Sett
 
 fn error_names(
     given: &IndexMap<Spanned<String>, Spanned<String>>,
+    case: LetterCase,
 ) -> Result<BTreeMap<&'static str, Cow<'static, str>>, SettingFault> {
     let mut names = BTreeMap::new();
     for (code, name) in given {
@@ -241,6 +245,18 @@ fn error_names(
             return Err((name.span().start, "another error has this name".to_owned()));
         }
         names.insert(code_of(code, &[])?, Cow::Owned(text.clone()));
+    }
+    // Those that keep their own name count too.
+    let of = |code: &str| match case {
+        LetterCase::Lower => code.to_owned(),
+        LetterCase::Upper => code.to_ascii_uppercase(),
+    };
+    for (code, name) in given {
+        let kept = |other: &&&str| !names.contains_key(**other) && of(other) == *name.get_ref();
+        if let Some(other) = ErrorCode::NAMES.iter().find(kept) {
+            let fault = format!("{other} has this name, unlike {}", code.get_ref());
+            return Err((name.span().start, fault));
+        }
     }
     Ok(names)
 }
@@ -276,6 +292,18 @@ fn headers(section: &ContractSection) -> Result<Headers, SettingFault> {
     let workspace = name(&section.workspace_header, format!("{prefix}Workspace"));
     let acting = name(&section.acting_workspace_header, core.acting_workspace.shown.into_owned());
     let signature = name(&section.signature_header, core.signature.shown.into_owned());
+    for given in [
+        &section.header_prefix,
+        &section.workspace_header,
+        &section.acting_workspace_header,
+        &section.signature_header,
+    ] {
+        // Each by itself, so that the fault is told of the one that has it.
+        if let Some(name) = given.as_ref().filter(|name| !Headers::is_name(name.get_ref())) {
+            let fault = "expected a name of a header, of letters, digits and -".to_owned();
+            return Err((name.span().start, fault));
+        }
+    }
     let settings = [
         &section.header_prefix,
         &section.workspace_header,

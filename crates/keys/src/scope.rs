@@ -23,8 +23,8 @@ const MAX_TOOL_SCOPE_LEN: usize = 1_700;
 const MAX_SCOPES: usize = 100;
 /// The resource whose scopes have a third part.
 const MCP: &str = "mcp";
-/// Actions that nobody calls a resource.
-const COMMON_ACTIONS: [&str; 4] = ["read", "write", "delete", "verify"];
+/// Actions that nobody calls a resource where the action stands first.
+const COMMON_ACTIONS: [&str; 4] = ["read", "write", "delete", "admin"];
 
 gatepost_kernel::words! {
     /// Which of a scope's two parts is written first. One word, and scopes for tools, are written in one way only.
@@ -448,7 +448,7 @@ mod tests {
             let here = ScopeRef::parse_in(order, text).expect(text);
             assert!(here.covers((&read).into()) && ScopeRef::from(&read).covers(here), "{text}");
         }
-        for other in ["leads:read", "leads:delete", "api-keys:verify", "*:write", "leads", "mcp:", ""] {
+        for other in ["leads:read", "leads:delete", "settings:admin", "*:write", "leads", "mcp:", ""] {
             assert!(ScopeRef::parse_in(order, other).is_err(), "{other}");
         }
         let fault = ScopeRef::parse_in(order, "leads:read").expect_err("the other order");

@@ -9,7 +9,7 @@ use serde_json::json;
 
 use crate::{
     Failure,
-    config::{Config, Tls},
+    config::{Config, Tls, read_bootstrap_key},
     keys::explain,
     output, secrets, serve,
 };
@@ -76,6 +76,11 @@ fn configuration(config: &Config, findings: &mut Vec<Finding>) {
         let text = "GATEPOST_SECRET_KEY is not set, so webhook secrets are stored unencrypted; \
                     set it to the output of `openssl rand -base64 32`";
         say(Grade::Warn, "secret key", text.to_owned());
+    }
+    if let Some(key) = &config.bootstrap_key
+        && let Err(fault) = read_bootstrap_key(key, &config.contract.tokens)
+    {
+        say(Grade::Warn, "first key", format!("{fault}; it is read only where a database is empty"));
     }
     if config.redis_is_named {
         let text = "REDIS_URL is set, but this version uses no Redis; nothing is sent to it";

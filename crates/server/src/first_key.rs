@@ -14,14 +14,19 @@ use gatepost_app::{App, tenants::first_start};
 use gatepost_kernel::{Environment, Error, Secret, random};
 use gatepost_keys::Token;
 
-use crate::{Failure, config::Config, keys::explain, output};
+use crate::{
+    Failure,
+    config::{Config, read_bootstrap_key},
+    keys::explain,
+    output,
+};
 
 const FILE_NAME: &str = "gatepost.first-key";
 
 /// Makes the root workspace and its first key, if it never had one, and hands the key over. `url` is where the server listens.
 pub async fn make(app: &App, config: &Config, url: &str) -> Result<(), Failure> {
-    if let Some(token) = &config.bootstrap_key {
-        return with_given_key(app, token.clone()).await;
+    if let Some(text) = &config.bootstrap_key {
+        return with_given_key(app, read_bootstrap_key(text, app.token_format())?).await;
     }
     let token = Token::generate(app.token_format(), Environment::Live, &mut random::rng());
     if io::stdout().is_terminal() {

@@ -75,7 +75,7 @@ async fn run(cli: Cli) -> Result<ExitCode, Failure> {
         }
         Some(Command::Secrets(command)) => secrets::run(&config, command).await.map(|()| ExitCode::SUCCESS),
         Some(Command::Presets(PresetsCommand::Check { name, json })) => {
-            presets::check(&config, &cli.global, &name, json).await.map(|()| ExitCode::SUCCESS)
+            presets::check(&config, (&cli.global, &cli.serve), &name, json).await.map(|()| ExitCode::SUCCESS)
         }
         Some(Command::Presets(_) | Command::Openapi { .. }) => Ok(ExitCode::SUCCESS),
     }

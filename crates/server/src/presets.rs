@@ -1,6 +1,7 @@
 //! `gatepost presets …`
 
 use gatepost_app::tenants::tiers;
+use gatepost_entitlements::{Catalog, Plan};
 use gatepost_storage::DatabaseUrl;
 use serde_json::json;
 
@@ -26,18 +27,30 @@ pub fn run(command: &PresetsCommand) -> Result<(), Failure> {
 }
 
 /// `gatepost presets check`: what the preset would change for those who have keys and clients of this installation.
-pub async fn check(config: &Config, global: &GlobalArgs, name: &str, as_json: bool) -> Result<(), Failure> {
+pub async fn check(
+    config: &Config,
+    (global, serve): (&GlobalArgs, &ServeArgs),
+    name: &str,
+    as_json: bool,
+) -> Result<(), Failure> {
     let global = GlobalArgs { preset: Some(name.to_owned()), ..global.clone() };
-    let next = Config::load(&global, &ServeArgs::default())?;
-    let clients: Vec<String> = differences(&config.contract, &next.contract)
-        .into_iter()
-        .map(|(what, now, then)| format!("{what}: {now} becomes {then}"))
-        .collect();
+    let next = Config::load(&global, serve)?;
+    let becomes = |(what, now, then): (String, String, String)| format!("{what}: {now} becomes {then}");
+    let mut clients: Vec<String> =
+        differences(&config.contract, &next.contract).into_iter().map(becomes).collect();
+    if config.plain_http != next.plain_http {
+        clients.push(
+            format!("plain HTTP: {:?} becomes {:?}", config.plain_http, next.plain_http).to_lowercase(),
+        );
+    }
     let (mut keys, mut tiers) = (Vec::new(), Vec::new());
     if !matches!(&config.database_url, DatabaseUrl::Sqlite(path) if !path.exists()) {
         let app = serve::open(&next).await?;
         keys.extend(serve::unaccepted_keys(&app).await?);
+        let mut used = tiers::in_use(&app).await?;
+        used.retain(|used| next.catalog.plan(&used.tier).is_some());
         tiers.extend(serve::unknown_tiers(&tiers::unknown(&app).await?));
+        tiers.extend(used.iter().flat_map(|used| changed_plan(&config.catalog, &next.catalog, &used.tier)));
     }
     if as_json {
         return Ok(output::json(&json!({ "clients": clients, "keys": keys, "tiers": tiers }))?);
@@ -51,4 +64,21 @@ pub async fn check(config: &Config, global: &GlobalArgs, name: &str, as_json: bo
         }
     }
     Ok(())
+}
+
+/// What becomes of a plan that is in use, if it is another then.
+fn changed_plan(now: &Catalog, then: &Catalog, name: &str) -> Option<String> {
+    let (now, then) = (now.plan(name)?, then.plan(name)?);
+    let told = |plan: &Plan| {
+        let figure =
+            |figure: Option<u64>| figure.map_or_else(|| "unlimited".to_owned(), |figure| figure.to_string());
+        format!(
+            "{} a minute, {} a day, {} keys, {} access",
+            figure(plan.minute_cap()),
+            figure(plan.requests_per_day),
+            figure(plan.max_keys),
+            plan.access.as_str()
+        )
+    };
+    (told(now) != told(then)).then(|| format!("plan {name}: {} becomes {}", told(now), told(then)))
 }

@@ -11,7 +11,7 @@ use gatepost_app::{
 };
 use gatepost_delivery::Dispatcher;
 use gatepost_egress::{Egress, Rules};
-use gatepost_kernel::{AdjustedClock, Cause, SystemClock};
+use gatepost_kernel::{AdjustedClock, Cause, SystemClock, chain};
 use gatepost_mcp::McpServers;
 use gatepost_storage::{Engine, Migrated, Storage, StorageError};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
@@ -127,13 +127,20 @@ async fn check_secrets(config: &Config, storage: &Storage) -> Result<(), Failure
 
 /// Stops the start where workspaces or keys have a plan that there is not, and tells of keys that nobody can use any more.
 async fn check_stored(app: &App) -> Result<(), Failure> {
-    first_start::without_key(app).await?;
     let unknown = tiers::unknown(app).await?;
     if !unknown.is_empty() {
         return Err(unknown_tiers(&unknown).join("\n").into());
     }
-    if let Some(text) = unaccepted_keys(app).await? {
-        tracing::warn!("{text}");
+    // Only a server that starts moves the root: another program's configuration may be another one.
+    if first_start::follow_root_plan(app).await? {
+        tracing::info!(
+            plan = app.catalog().root_plan(),
+            "the root workspace has the plan that the configuration says"
+        );
+    }
+    match unaccepted_keys(app).await {
+        Ok(text) => text.into_iter().for_each(|text| tracing::warn!("{text}")),
+        Err(error) => tracing::warn!(error = %chain(error.as_ref()), "stored keys could not be looked at"),
     }
     Ok(())
 }

@@ -145,7 +145,9 @@ impl TestApp {
         crate::watch::start();
         let face = Face::new(settings.contract.clone());
         let (token_format, scope_order) = (settings.contract.tokens.clone(), settings.contract.scope_order);
-        let app_settings = gatepost_app::Settings { token_format, scope_order, ..app_settings };
+        let identity_headers = settings.contract.headers.all().map(|header| header.name.to_string()).to_vec();
+        let app_settings =
+            gatepost_app::Settings { token_format, scope_order, identity_headers, ..app_settings };
         let database = TestDatabase::create(engine);
         let storage = database.open().await;
         let clock = Arc::new(ManualClock::at(Timestamp::parse(BEGINNING).expect("an instant")));

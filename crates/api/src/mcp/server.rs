@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use actix_web::web::Bytes;
 use gatepost_app::{App, Caller, mcp::Arguments};
+use gatepost_contract::{ApiError, Contract};
 use gatepost_kernel::Error;
 use rmcp::{
     ErrorData, RoleServer, ServerHandler,
@@ -22,7 +23,7 @@ use rmcp::{
         StreamableHttpServerConfig, StreamableHttpService, session::never::NeverSessionManager,
     },
 };
-use serde_json::{Value, json};
+use serde_json::json;
 
 use self::tools::TOOLS;
 /// The code of a refusal that the protocol has no own code for.
@@ -33,13 +34,13 @@ pub type McpEndpoint = StreamableHttpService<GatepostMcpServer, NeverSessionMana
 
 /// Each request stands for itself, so that any process can answer it. Who may send one is not decided by its `Host` or `Origin`
 /// but by its key, which no page can make a browser send.
-pub fn endpoint(app: App) -> McpEndpoint {
+pub fn endpoint(app: App, contract: Arc<Contract>) -> McpEndpoint {
     let config = StreamableHttpServerConfig::default()
         .with_legacy_session_mode(false)
         .with_json_response(true)
         .disable_allowed_hosts()
         .disable_allowed_origins();
-    let server = GatepostMcpServer { app };
+    let server = GatepostMcpServer { app, contract };
     StreamableHttpService::new(move || Ok(server.clone()), Arc::default(), config)
 }
 
@@ -51,6 +52,7 @@ pub struct WrittenArguments(pub Bytes);
 #[derive(Clone)]
 pub struct GatepostMcpServer {
     app: App,
+    contract: Arc<Contract>,
 }
 
 impl ServerHandler for GatepostMcpServer {
@@ -90,10 +92,10 @@ impl ServerHandler for GatepostMcpServer {
         );
         let no_object = || ErrorData::invalid_params("The arguments must be an object.", None);
         let text = std::str::from_utf8(&text).map_err(|_| no_object())?;
-        Arguments::check_depth(text).map_err(|faults| refusal(&Error::Validation(faults)))?;
+        Arguments::check_depth(text).map_err(|faults| self.refusal(Error::Validation(faults)))?;
         let members = serde_json::from_str(text).map_err(|_| no_object())?;
         let answer = tool.call(&self.app, caller, members).await;
-        answer.map(|answer| CallToolResult::structured(answer).into()).map_err(|error| refusal(&error))
+        answer.map(|answer| CallToolResult::structured(answer).into()).map_err(|error| self.refusal(error))
     }
 
     async fn on_custom_request(
@@ -112,20 +114,22 @@ fn caller(context: &RequestContext<RoleServer>) -> Result<Caller, ErrorData> {
     caller.cloned().ok_or_else(|| ErrorData::internal_error("The request has no caller.", None))
 }
 
-/// A refusal in the protocol's form, with the contract's code and what it says beside.
-fn refusal(error: &Error) -> ErrorData {
-    if error.cause().is_some() {
-        tracing::error!(error = %error.for_log(), "a tool of the MCP server failed");
+impl GatepostMcpServer {
+    /// A refusal in the protocol's form, with the contract's code and what it says beside.
+    fn refusal(&self, error: Error) -> ErrorData {
+        if error.cause().is_some() {
+            tracing::error!(error = %error.for_log(), "a tool of the MCP server failed");
+        }
+        let kind = match error {
+            Error::Validation(_) => ErrorCode::INVALID_PARAMS,
+            Error::Internal(_) => ErrorCode::INTERNAL_ERROR,
+            _ => REFUSED,
+        };
+        let error = ApiError::from(error);
+        let mut data = json!({ "error": self.contract.code(&error) });
+        if let ApiError::UseCase(Error::Validation(errors)) = &error {
+            data["errors"] = self.contract.faults(errors);
+        }
+        ErrorData::new(kind, self.contract.message(&error), Some(data))
     }
-    let mut data = json!({ "error": error.code() });
-    if let Error::Validation(errors) = error {
-        let errors = errors.iter().map(|(field, messages)| (field.to_owned(), json!(messages)));
-        data["errors"] = Value::Object(errors.collect());
-    }
-    let code = match error {
-        Error::Validation(_) => ErrorCode::INVALID_PARAMS,
-        Error::Internal(_) => ErrorCode::INTERNAL_ERROR,
-        _ => REFUSED,
-    };
-    ErrorData::new(code, error.to_string(), Some(data))
 }

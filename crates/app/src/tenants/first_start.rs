@@ -71,12 +71,26 @@ pub async fn without_key(app: &App) -> Result<()> {
     app.transact(&caller, async |unit: &mut UnitOfWork<'_>| insert_root(unit).await).await
 }
 
-async fn insert_root(unit: &mut UnitOfWork<'_>) -> Result<()> {
-    if let Some(root) = unit.tx.workspace_get(WorkspaceId::ROOT).await? {
-        // The root has the plan that the configuration says, whatever it had when it was made.
-        if root.tier != unit.catalog().root_plan() {
-            tiers::give(unit, WorkspaceId::ROOT, unit.catalog().root_plan().to_owned()).await?;
+/// Gives the root workspace the plan that the configuration says, whatever it had when it was made; whether it had another.
+///
+/// # Errors
+/// [`gatepost_kernel::Error::Unavailable`].
+pub async fn follow_root_plan(app: &App) -> Result<bool> {
+    let caller = Caller::command_line(WorkspaceId::ROOT);
+    app.transact(&caller, async |unit: &mut UnitOfWork<'_>| {
+        let root = unit.tx.workspace_get(WorkspaceId::ROOT).await?;
+        let plan = unit.catalog().root_plan().to_owned();
+        let differs = root.is_some_and(|root| root.tier != plan);
+        if differs {
+            tiers::give(unit, WorkspaceId::ROOT, plan).await?;
         }
+        Ok(differs)
+    })
+    .await
+}
+
+async fn insert_root(unit: &mut UnitOfWork<'_>) -> Result<()> {
+    if unit.tx.workspace_get(WorkspaceId::ROOT).await?.is_some() {
         return Ok(());
     }
     let root = NewWorkspace {

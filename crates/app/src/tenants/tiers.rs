@@ -11,9 +11,17 @@ use crate::{App, UnitOfWork};
 /// # Errors
 /// [`Error::Unavailable`].
 pub async fn unknown(app: &App) -> Result<Vec<TierUse>> {
-    let mut used = app.read(async |mut tx| Ok(tx.tiers_in_use().await?)).await?;
+    let mut used = in_use(app).await?;
     used.retain(|used| app.catalog().plan(&used.tier).is_none());
     Ok(used)
+}
+
+/// The stored tiers, the root's left out.
+///
+/// # Errors
+/// [`Error::Unavailable`].
+pub async fn in_use(app: &App) -> Result<Vec<TierUse>> {
+    app.read(async |mut tx| Ok(tx.tiers_in_use().await?)).await
 }
 
 /// Gives all workspaces and keys of a tier another: `(workspaces, keys)`. A key whose workspace's plan has lower rates than the other

@@ -12,7 +12,7 @@ use gatepost_kernel::{
 use gatepost_sealing::Place;
 use gatepost_storage::{NewWebhookEndpoint, Tx, WebhookDeliveryFilter, WebhookEndpointChanges};
 use gatepost_webhooks::{
-    CustomHeader, DeliveryStatus, EndpointSecret, PreviousSecret, Subscription, WebhookAttempt,
+    CustomHeader, DeliveryStatus, EndpointSecret, HeaderFault, PreviousSecret, Subscription, WebhookAttempt,
     WebhookDelivery, WebhookEndpoint, event_payload,
 };
 use serde_json::Map;
@@ -228,6 +228,7 @@ pub async fn create(unit: &mut UnitOfWork<'_>, input: CreateWebhook) -> Result<(
             created_at: unit.now,
         })
         .await?;
+    refuse_identity(unit.app(), &input.headers)?;
     let headers = CustomHeader::write_all(&input.headers);
     let sealed = WebhookEndpointChanges {
         sealed_headers: Some(vault.seal(
@@ -267,6 +268,7 @@ pub async fn update(
     {
         return Err(Error::invalid("headers", HEADERS_MOVE));
     }
+    refuse_identity(unit.app(), input.headers.as_deref().unwrap_or_default())?;
     let now = unit.now_after(before.updated_at);
     let changes = WebhookEndpointChanges {
         url: input.url,
@@ -551,6 +553,19 @@ pub fn subscriptions(texts: &[&str]) -> Result<Vec<Subscription>, Vec<(Option<us
         }
     }
     if faults.is_empty() { Ok(events) } else { Err(faults) }
+}
+
+/// Refuses headers by which services behind the platform are told whose request it is.
+fn refuse_identity(app: &App, headers: &[CustomHeader]) -> Result<()> {
+    let mut faults = FieldErrors::default();
+    for header in headers {
+        let canonical = CustomHeader::canonical_name(header.name());
+        if app.identity_headers().iter().any(|taken| CustomHeader::canonical_name(taken) == canonical) {
+            faults
+                .add(format!("headers.{}", header.name()), format!("The header {}.", HeaderFault::Reserved));
+        }
+    }
+    if faults.is_empty() { Ok(()) } else { Err(Error::Validation(faults)) }
 }
 
 /// Checks headers of a tenant's own.

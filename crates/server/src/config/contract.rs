@@ -30,9 +30,19 @@ pub fn differences(now: &Contract, then: &Contract) -> Vec<(String, String, Stri
             ("paging", contract.paging.as_str().to_owned()),
             ("items per page", contract.default_per_page.to_string()),
             ("order of scopes", contract.scope_order.as_str().to_owned()),
+            (
+                "message about a missing field",
+                contract.missing_field.as_deref().unwrap_or("the usual one").to_owned(),
+            ),
+            ("errors about input name the first field", contract.names_first_field.to_string()),
+            ("name of the platform", contract.brand.name.clone()),
         ];
         let others = others.map(|(what, how)| (what.to_owned(), how));
-        others.into_iter().chain(headers).chain(errors).collect::<Vec<_>>()
+        let messages = ErrorCode::NAMES.map(|code| {
+            let text = contract.messages.get(code).map_or("the usual one", |text| text.as_ref());
+            (format!("message of {code}"), text.to_owned())
+        });
+        others.into_iter().chain(headers).chain(errors).chain(messages).collect::<Vec<_>>()
     };
     let pairs = list(now).into_iter().zip(list(then));
     pairs.filter(|(a, b)| a.1 != b.1).map(|((what, now), (_, then))| (what, now, then)).collect()

@@ -60,7 +60,7 @@ pub struct Config {
     /// Where files of the server's own go.
     pub data_dir: PathBuf,
     /// The first key of an empty database, if it was chosen.
-    pub bootstrap_key: Option<Token>,
+    pub bootstrap_key: Option<Secret>,
     /// Whether the environment names a Redis or Valkey, which nothing uses.
     pub redis_is_named: bool,
     /// What this process does.
@@ -134,8 +134,6 @@ impl Config {
         let secret_keys = environment::secret("GATEPOST_SECRET_KEY")?;
         let secret_keys = secret_keys.as_ref().map(read_secret_keys).transpose()?.unwrap_or_default();
         let bootstrap_key = environment::secret("GATEPOST_BOOTSTRAP_KEY")?;
-        let bootstrap_key =
-            bootstrap_key.as_ref().map(|key| read_bootstrap_key(key, &contract.tokens)).transpose()?;
         let defaults = gatepost_delivery::Settings::default();
         let schedule = file.webhooks.retry_schedule.as_ref();
         let schedule = schedule.map(|waits| waits.iter().map(|wait| wait.0).collect::<Vec<_>>());
@@ -218,6 +216,7 @@ impl Config {
             catalog: self.catalog.clone(),
             token_format: self.contract.tokens.clone(),
             scope_order: self.contract.scope_order,
+            identity_headers: self.contract.headers.all().map(|header| header.name.to_string()).to_vec(),
             anonymous_per_minute: self.anonymous_per_minute.unwrap_or(default.anonymous_per_minute),
             upgrade_url: self.upgrade_url.clone(),
             meter_requests: self.meter_requests.clone(),
@@ -250,7 +249,7 @@ fn read_secret_keys(text: &Secret) -> Result<Vec<[u8; SECRET_KEY_LEN]>, Failure>
 }
 
 /// A key that may be the first of a database. The text is not repeated.
-fn read_bootstrap_key(text: &Secret, format: &TokenFormat) -> Result<Token, Failure> {
+pub fn read_bootstrap_key(text: &Secret, format: &TokenFormat) -> Result<Token, Failure> {
     let token = Token::parse(format, text.expose()).filter(|token| token.environment() == Environment::Live);
     token.ok_or_else(|| {
         "GATEPOST_BOOTSTRAP_KEY: expected a live API key such as `gatepost keys generate` prints".into()

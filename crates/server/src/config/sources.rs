@@ -43,6 +43,8 @@ impl Sources {
         let mut sources = Self::default();
         if let Some(path) = file {
             let text = fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))?;
+            // A byte-order mark is no part of the text, least of all in its middle.
+            let text = text.strip_prefix('\u{feff}').map_or(text.clone(), str::to_owned);
             sources.add(path.display().to_string(), None, text);
         }
         // A file that cannot be read as a whole is told of later, with its line.

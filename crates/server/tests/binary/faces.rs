@@ -195,6 +195,21 @@ async fn anvil_answers_as_its_reference_says(place: Place) {
     let passed = face.get("/auth?scope=read:leads", &reader).await;
     assert_eq!((passed.status.as_u16(), passed.header("x-anvil-scopes")), (204, "read:leads"));
     face.get("/auth?scope=write:leads", &reader).await.expect(403);
+    // Tools of MCP refuse in the same words.
+    let call = json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/call",
+        "params": { "name": "list_webhook_deliveries", "arguments": { "webhook_id": 1 } } });
+    let request = face.client.post(face.server.url("/mcp")).bearer_auth(&reader).json(&call);
+    let request =
+        request.header("X-Forwarded-Proto", "https").header("Accept", "application/json, text/event-stream");
+    let refused = Answer::of(request.send().await.expect("an answer")).await.json;
+    assert_eq!(refused["error"]["data"]["error"], "ACCESS_DENIED", "{refused}");
+    assert_eq!(refused["error"]["message"], "Insufficient permissions. Required scope: read:webhooks");
+    // No tenant says to others who it is by a header of a delivery.
+    for name in ["X-Anvil-Tenant", "x_anvil_tenant", "X-Workspace-ID"] {
+        let body = json!({ "url": "https://example.com/", "events": ["*"], "headers": { name: "1" } });
+        let error = face.post("/webhooks", &tenant, body).await.expect(400);
+        assert!(error["error"]["details"]["errors"][format!("headers.{name}")].is_array(), "{error}");
+    }
     // Conflicts and deletions have plain statuses.
     let gone = face.ask(Method::DELETE, &format!("/api-keys/{leads}"), &tenant, None).await.expect(200);
     assert_eq!(gone, json!({ "success": true, "data": { "id": leads, "deleted": true } }));
@@ -375,12 +390,19 @@ async fn a_plan_without_a_definition_stops_the_start_and_can_be_replaced(place: 
     assert!(refused.contains("1 workspaces and 0 keys have the plan \"business\""), "{refused}");
     let mend = "gatepost workspaces replace-tier business PLAN";
     assert!(refused.contains(mend), "{refused}");
+    let tier_of_root = async |preset: &[&str]| {
+        let list = place.json(&[preset, &["workspaces", "list", "--json"]].concat()).await;
+        list["data"][0]["tier"].clone()
+    };
+    assert_eq!(tier_of_root(&[]).await, "enterprise", "what is refused has changed nothing");
     let report = place.json(&["presets", "check", "anthyx", "--json"]).await;
     assert!(report["tiers"][0].as_str().is_some_and(|text| text.contains(mend)), "{report}");
     assert!(report["keys"][0].as_str().is_some_and(|text| text.starts_with("1 of 1 API keys")), "{report}");
     assert!(report["clients"].to_string().contains("base path: /api/v1 becomes /v1"), "{report}");
     let replace = ["--preset", "anthyx", "workspaces", "replace-tier", "business", "growth", "--json"];
     assert_eq!(place.json(&replace).await, json!({ "workspaces": 1, "keys": 0 }));
+    let root_stays = ["workspaces", "replace-tier", "enterprise", "pro", "--json"];
+    assert_eq!(place.json(&root_stays).await, json!({ "workspaces": 0, "keys": 0 }));
     fs::write(place.dir.path().join("gatepost.toml"), BEHIND_TLS).expect("the file");
     let args = ["serve", "--preset", "anthyx", "--config", "gatepost.toml", "--bind", "127.0.0.1:0"];
     Running::start(place.command(&args)).await.stop().await;
@@ -394,6 +416,9 @@ async fn a_plan_without_a_definition_stops_the_start_and_can_be_replaced(place: 
         (Some(json!("growth")), Some(json!("agency"))),
         "the root follows the preset"
     );
+    // A command with another configuration moves nothing that a server has set.
+    place.json(&["keys", "create", "--name", "x", "--json"]).await;
+    assert_eq!(tier_of_root(&["--preset", "anthyx"]).await, "agency");
 }
 
 async fn keys_of_another_prefix_are_told_of_and_can_be_accepted(place: Place) {

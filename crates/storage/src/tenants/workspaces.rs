@@ -178,10 +178,11 @@ impl Tx<'_> {
         Ok(used.into_values().collect())
     }
 
-    /// The workspaces that have a tier.
+    /// The workspaces that have a tier; not the root, which has the plan that the configuration says.
     pub async fn workspaces_of_tier(&mut self, tier: &str) -> Result<Vec<WorkspaceId>> {
         Ok(on_conn!(self, |c| workspaces::table
             .filter(workspaces::deleted_at.is_null())
+            .filter(workspaces::id.ne(Bind(WorkspaceId::ROOT)))
             .filter(workspaces::tier.eq(tier))
             .order(workspaces::id)
             .select(workspaces::id)
