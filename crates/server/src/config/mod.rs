@@ -267,18 +267,15 @@ mod tests {
     }
 
     fn load_over(preset: Option<&str>, text: &str) -> Result<Config, String> {
-        let path =
-            std::env::temp_dir().join(format!("gatepost-config-{:p}-{}.toml", text, std::process::id()));
-        fs::write(&path, text).expect("a temporary file");
+        let file = tempfile::Builder::new().suffix(".toml").tempfile().expect("a temporary file");
+        fs::write(&file, text).expect("the temporary file");
         let global = GlobalArgs {
-            config: Some(path.clone()),
+            config: Some(file.path().to_owned()),
             preset: preset.map(str::to_owned),
             database_url: None,
             log: None,
         };
-        let config = Config::load(&global, &ServeArgs::default()).map_err(|e| e.to_string());
-        fs::remove_file(path).expect("the temporary file");
-        config
+        Config::load(&global, &ServeArgs::default()).map_err(|e| e.to_string())
     }
 
     #[test]
