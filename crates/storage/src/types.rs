@@ -134,7 +134,6 @@ macro_rules! loads {
 /// Values that are numbers: how each becomes one, and what may be made of one.
 macro_rules! numbers {
     ($sql:ty: $($value:ty = |$one:ident| $number:expr, |$read:ident| $made:expr;)+) => {$(
-
         impl ToSql<$sql, Pg> for $value {
             fn to_sql<'b>(&'b self, out: &mut Output<'b, '_, Pg>) -> serialize::Result {
                 let $one = self;
@@ -214,7 +213,6 @@ fn unknown(value: impl std::fmt::Display) -> Box<dyn std::error::Error + Send + 
 /// Values that are texts: how each becomes one, and what may be made of one.
 macro_rules! texts {
     ($sql:ty: $($value:ty = |$one:ident| $text:expr, |$read:ident| $made:expr;)+) => {$(
-
         impl ToSql<$sql, Pg> for $value {
             fn to_sql<'b>(&'b self, out: &mut Output<'b, '_, Pg>) -> serialize::Result {
                 let $one = self;
@@ -299,7 +297,6 @@ trait Document: Sized {
 
 macro_rules! documents {
     ($($value:ty),+) => {$(
-
         impl ToSql<JsonDoc, Pg> for $value {
             fn to_sql<'b>(&'b self, out: &mut Output<'b, '_, Pg>) -> serialize::Result {
                 // The version of the encoding stands before the text.

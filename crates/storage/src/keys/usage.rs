@@ -30,9 +30,9 @@ pub struct RequestCounts {
 pub struct UsageDelta {
     /// The key.
     pub api_key_id: ApiKeyId,
-    /// Its tenant.
+    /// Workspace that the key belongs to.
     pub workspace_id: WorkspaceId,
-    /// Its environment.
+    /// Environment: `live` or `test`.
     pub environment: Environment,
     /// The quarter hour.
     pub slot: Slot,
@@ -79,11 +79,11 @@ impl Tx<'_> {
             for (class, count) in classes.into_iter().filter(|(_, count)| *count > 0) {
                 diesel::insert_into(request_counts::table)
                     .values((
-                        request_counts::workspace_id.eq(Bind(delta.workspace_id.0)),
-                        request_counts::environment.eq(Bind(delta.environment.as_str())),
-                        request_counts::slot.eq(Bind(delta.slot.0)),
+                        request_counts::workspace_id.eq(delta.workspace_id.0),
+                        request_counts::environment.eq(delta.environment.as_str()),
+                        request_counts::slot.eq(delta.slot.0),
                         request_counts::api_key_id.eq(delta.api_key_id.0),
-                        request_counts::status_class.eq(Bind(class)),
+                        request_counts::status_class.eq(class),
                         request_counts::count.eq(to_i64(count)),
                     ))
                     .on_conflict((
