@@ -274,10 +274,11 @@ fn unleash(target: &Target, silent: &Arc<Receiver>, threads: &Handle) -> JoinSet
     all
 }
 
-/// Megabytes that the server has in memory.
+/// Megabytes of memory that are the server's own. The database's file, of which SQLite maps what it reads, is the system's cache: it grows
+/// with the file and is given up when others want the room.
 fn memory(server: &Running) -> u64 {
     let text = fs::read_to_string(format!("/proc/{}/status", server.pid())).expect("its status");
-    let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("its memory");
+    let line = text.lines().find_map(|line| line.strip_prefix("RssAnon:")).expect("its memory");
     line.trim().trim_end_matches(" kB").parse::<u64>().expect("a number") / 1_024
 }
 
