@@ -68,6 +68,10 @@ integer_ids! {
     SeoReportId = "Numeric id of the report";
     /// One thing of it.
     SeoIssueId = "Numeric id of the issue";
+    /// A type of declared resource.
+    ResourceTypeId = "Numeric id of the type of resource";
+    /// A record of one, in the order of creation; callers know it by another id.
+    RecordId = "Numeric id of the record";
 }
 
 impl WorkspaceId {

@@ -119,6 +119,16 @@ impl JsonObject {
         self.get(name).and_then(Json::text)
     }
 
+    /// All members in their order.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &Json)> {
+        self.0.iter().map(|(name, value)| (name.as_str(), value))
+    }
+
+    /// Puts a member in, in the place of one with its name, or behind all others.
+    pub fn set(&mut self, name: &str, value: Json) {
+        self.0.insert(name.to_owned(), value);
+    }
+
     /// Takes a member out.
     pub fn remove(&mut self, name: &str) -> Option<Json> {
         self.0.shift_remove(name)

@@ -1,0 +1,156 @@
+//! `[resources]` of a configuration file.
+
+use std::collections::BTreeSet;
+
+use indexmap::IndexMap;
+use serde::Deserialize;
+use serde_spanned::Spanned;
+
+/// Where in the file something is wrong, and what is accepted there.
+pub type SettingFault = (usize, String);
+
+/// Words, each with where it stands.
+pub(crate) type Words = Vec<Spanned<String>>;
+/// Words by the field that they are values of.
+pub(crate) type WordsByField = IndexMap<Spanned<String>, Words>;
+
+/// `[resources.NAME]`
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ResourceSection {
+    /// What ids begin with, such as `lead_`.
+    pub ids: Spanned<String>,
+    /// Name of several, as in paths and scopes. Default: the name with an `s`.
+    pub plural: Option<Spanned<String>>,
+    /// Fields whose words are searched. Default `[]`.
+    #[serde(default)]
+    pub search: Words,
+    /// Feature that each record counts as. Default: none.
+    pub count: Option<Spanned<String>>,
+    /// Type that a record belongs to one of. Default: none.
+    pub parent: Option<Spanned<String>>,
+    /// Whether records are only ever added. Default `false`.
+    pub log: Option<Spanned<bool>>,
+    /// What the parent must be for a record to be added. Default `{}`.
+    #[serde(default)]
+    pub when: WordsByField,
+    /// The fields.
+    #[serde(default)]
+    pub fields: IndexMap<Spanned<String>, FieldSection>,
+    /// What can be done to a record beside changing its fields. Default: nothing.
+    #[serde(default)]
+    pub actions: IndexMap<Spanned<String>, ActionSection>,
+    /// What happens when a field becomes a value, by that value. Default: nothing.
+    #[serde(default)]
+    pub enter: IndexMap<Spanned<String>, EnterSection>,
+}
+
+/// `fields.NAME`
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FieldSection {
+    /// What it holds, one of [`Kind::NAMES`](crate::Kind::NAMES).
+    pub r#type: Spanned<String>,
+    /// Whether every record has it. Default `false`.
+    #[serde(default)]
+    pub required: bool,
+    /// Whether no two records have the same value in it. Default `false`.
+    pub unique: Option<Spanned<bool>>,
+    /// Whether lists can be filtered by it. Default `false`.
+    pub filter: Option<Spanned<bool>>,
+    /// Whether lists can be sorted by it. Default `false`.
+    pub sort: Option<Spanned<bool>>,
+    /// The greatest number, or the most characters.
+    pub max: Option<Spanned<i64>>,
+    /// The least number.
+    pub min: Option<Spanned<i64>>,
+    /// The most items of a list.
+    pub max_items: Option<Spanned<i64>>,
+    /// The most bytes of JSON.
+    pub max_bytes: Option<Spanned<i64>>,
+    /// The words of an enumeration.
+    pub values: Option<Spanned<Words>>,
+    /// What a new record holds where nothing is said.
+    pub default: Option<Spanned<Scalar>>,
+    /// Type that a `ref` leads to.
+    pub to: Option<Spanned<String>>,
+    /// What becomes of the record when the one that it refers to is deleted.
+    pub on_delete: Option<Spanned<String>>,
+    /// `"actions"` where actions alone change it.
+    pub set_by: Option<Spanned<String>>,
+    /// Which values may follow which.
+    #[serde(default)]
+    pub moves: WordsByField,
+}
+
+/// `actions.NAME`
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ActionSection {
+    /// What a record must be for it. Default `{}`.
+    #[serde(default)]
+    pub from: WordsByField,
+    /// The fields that its body must hold. Default `[]`.
+    #[serde(default)]
+    pub input: Words,
+    /// The fields that its body may hold beside them. Default `[]`.
+    #[serde(default)]
+    pub optional: Words,
+    /// What it sets beside them; `"now"` is the time. Default `{}`.
+    #[serde(default)]
+    pub set: IndexMap<Spanned<String>, Spanned<Scalar>>,
+    /// What it takes away. Default `[]`.
+    #[serde(default)]
+    pub unset: Words,
+    /// The fields of its input whose items are added. Default `[]`.
+    #[serde(default)]
+    pub add: Words,
+    /// The fields of its input whose items are taken away. Default `[]`.
+    #[serde(default)]
+    pub remove: Words,
+    /// Type of its event. Default: that of a change.
+    pub event: Option<Spanned<String>>,
+}
+
+/// `enter.VALUE`
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EnterSection {
+    /// The field that becomes the value.
+    pub field: Spanned<String>,
+    /// What is set then; `"now"` is the time. Default `{}`.
+    #[serde(default)]
+    pub set: IndexMap<Spanned<String>, Spanned<Scalar>>,
+    /// What is taken away then. Default `[]`.
+    #[serde(default)]
+    pub unset: Words,
+    /// Type of the event that is sent. Default: none.
+    pub event: Option<Spanned<String>>,
+}
+
+/// A value in the configuration.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(untagged)]
+pub enum Scalar {
+    /// `true` or `false`.
+    Boolean(bool),
+    /// A whole number.
+    Integer(i64),
+    /// A text.
+    Text(String),
+}
+
+/// What the platform has already, which a declaration may not take.
+#[derive(Debug, Clone, Default)]
+pub struct Taken {
+    /// First parts of paths below the base path; no plural may be one.
+    pub paths: BTreeSet<String>,
+    /// First parts of event types; no name may be one.
+    pub events: BTreeSet<String>,
+    /// Ids of operations.
+    pub operations: BTreeSet<String>,
+    /// Names of schemas.
+    pub schemas: BTreeSet<String>,
+    /// Features that a plan lists, for `count`.
+    pub features: BTreeSet<String>,
+}
