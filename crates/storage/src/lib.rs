@@ -22,6 +22,7 @@ mod idempotency;
 mod keys;
 mod list;
 mod migrations;
+mod resources;
 mod schema;
 mod search_words;
 mod server_secrets;
@@ -44,6 +45,7 @@ pub use keys::{
 };
 pub use list::{Direction, ListRequest, MAX_PAGE_BYTES, Size, SortKey};
 pub use migrations::{Migrated, SchemaState};
+pub use resources::{Beyond, KnownType, NewRecord, RecordFilter, RecordSet, record_sort};
 pub use tenants::{NewWorkspace, TierUse, WORKSPACE_SORTS, WorkspaceChanges, WorkspaceFilter};
 pub use visits::{
     CountedBy, CountedValues, GroupCount, NewPixelEvent, NewSeoReport, PixelDimension, PixelOwner,

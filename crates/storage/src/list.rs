@@ -118,6 +118,11 @@ impl ListRequest {
         sql
     }
 
+    /// The columns that it is sorted by, but for the number.
+    pub(crate) fn columns(&self) -> impl Iterator<Item = &'static str> {
+        self.order.iter().map(|(key, _)| key.column)
+    }
+
     pub(crate) fn limit(&self) -> i64 {
         match self.window {
             Window::Page(page) => i64::from(page.per_page),

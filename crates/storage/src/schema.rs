@@ -1,6 +1,6 @@
 //! The tables as both engines have them. A test compares this file with what the migrations make.
 
-use crate::types::{Count, Digest, HttpStatus, Id, Instant, JsonDoc, JsonText, Word};
+use crate::types::{Count, Digest, HttpStatus, Id, Instant, JsonDoc, JsonKept, JsonText, Word};
 
 diesel::table! {
     use diesel::sql_types::*;
@@ -370,6 +370,89 @@ diesel::table! {
         api_key_id -> BigInt,
         status_class -> BigInt,
         count -> BigInt,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use super::Id;
+
+    resource_types (id) {
+        id -> Id,
+        name -> Text,
+        declaration -> Text,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use super::Id;
+
+    resource_fields (type_id, number) {
+        type_id -> Id,
+        number -> BigInt,
+        name -> Text,
+        place -> Nullable<BigInt>,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use super::{Id, Instant, JsonKept, Word};
+
+    records (id) {
+        id -> Id,
+        type_id -> Id,
+        workspace_id -> Id,
+        environment -> Word,
+        public_id -> Text,
+        created_at -> Instant,
+        updated_at -> Instant,
+        t1 -> Nullable<Text>,
+        t2 -> Nullable<Text>,
+        t3 -> Nullable<Text>,
+        t4 -> Nullable<Text>,
+        t5 -> Nullable<Text>,
+        t6 -> Nullable<Text>,
+        t7 -> Nullable<Text>,
+        t8 -> Nullable<Text>,
+        n1 -> Nullable<BigInt>,
+        n2 -> Nullable<BigInt>,
+        n3 -> Nullable<BigInt>,
+        n4 -> Nullable<BigInt>,
+        n5 -> Nullable<BigInt>,
+        n6 -> Nullable<BigInt>,
+        n7 -> Nullable<BigInt>,
+        n8 -> Nullable<BigInt>,
+        data -> JsonKept,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use super::{Id, Word};
+
+    record_keys (type_id, field_number, workspace_id, environment, value) {
+        type_id -> Id,
+        field_number -> BigInt,
+        workspace_id -> Id,
+        environment -> Word,
+        value -> Text,
+        record_id -> Id,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use super::{Id, Word};
+
+    record_items (type_id, field_number, workspace_id, environment, value, record_id) {
+        type_id -> Id,
+        field_number -> BigInt,
+        workspace_id -> Id,
+        environment -> Word,
+        value -> Text,
+        record_id -> Id,
     }
 }
 

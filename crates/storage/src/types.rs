@@ -18,8 +18,9 @@ use diesel::{
 };
 use gatepost_entitlements::Operation;
 use gatepost_kernel::{
-    ApiKeyId, AuditEntryId, ChangeId, ClaimId, Environment, EventId, Fields, Json, JsonObject, Secret,
-    SeoIssueId, SeoReportId, Timestamp, WebhookDeliveryId, WebhookEndpointId, WorkspaceId,
+    ApiKeyId, AuditEntryId, ChangeId, ClaimId, Environment, EventId, Fields, Json, JsonObject, RecordId,
+    ResourceTypeId, Secret, SeoIssueId, SeoReportId, Timestamp, WebhookDeliveryId, WebhookEndpointId,
+    WorkspaceId,
 };
 use gatepost_keys::{IpAllowlist, ScopeSet, TokenDigest};
 use gatepost_seo::Severity;
@@ -55,6 +56,11 @@ pub struct JsonText;
 #[derive(Debug, Clone, Copy, Default, QueryId, SqlType)]
 #[diesel(postgres_type(oid = 3802, array_oid = 3807), sqlite_type(name = "Text"))]
 pub struct JsonDoc;
+
+/// JSON as it was written, which SQL can look into: `json` on PostgreSQL, text on SQLite.
+#[derive(Debug, Clone, Copy, Default, QueryId, SqlType)]
+#[diesel(postgres_type(oid = 114, array_oid = 199), sqlite_type(name = "Text"))]
+pub struct JsonKept;
 
 /// SHA-256 digest: `bytea` on PostgreSQL, `BLOB` on SQLite.
 #[derive(Debug, Clone, Copy, Default, QueryId, SqlType)]
@@ -184,7 +190,9 @@ ids!(
     ClaimId,
     ChangeId,
     SeoReportId,
-    SeoIssueId
+    SeoIssueId,
+    RecordId,
+    ResourceTypeId
 );
 
 numbers! {
@@ -265,6 +273,13 @@ texts! {
 }
 
 loads!(Json, JsonObject => JsonText);
+
+texts! {
+    JsonKept:
+    JsonObject = |object| &serde_json::to_string(object)?, |text| Ok(Self::from_text(&text)?);
+}
+
+loads!(JsonObject => JsonKept);
 
 impl ToSql<HttpStatus, Pg> for u16 {
     fn to_sql<'b>(&'b self, out: &mut Output<'b, '_, Pg>) -> serialize::Result {

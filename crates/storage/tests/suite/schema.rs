@@ -31,6 +31,7 @@ fn declared() -> Columns {
                 "Binary" | "Digest" => "bytes",
                 "Instant" => "instant",
                 "JsonDoc" => "json",
+                "JsonKept" => "kept json",
                 other => panic!("{other} is not in this test's list"),
             };
             columns.insert((table.clone(), column.to_owned()), (kind, inner.is_some()));
@@ -67,7 +68,7 @@ async fn sqlite_has_what_is_declared() {
     .expect("the columns");
     let stored = |kind: &str| match kind {
         "integer" | "small integer" | "boolean" | "instant" => "INTEGER",
-        "text" | "json" => "TEXT",
+        "text" | "json" | "kept json" => "TEXT",
         _ => "BLOB",
     };
     let found: BTreeMap<_, _> =
@@ -93,6 +94,7 @@ async fn postgres_has_what_is_declared() {
         "small integer" => "integer",
         "instant" => "timestamp with time zone",
         "json" => "jsonb",
+        "kept json" => "json",
         "bytes" => "bytea",
         same => same,
     };
