@@ -34,8 +34,10 @@ both_engines! { Place: a_tenant_notices_nothing_of_hostile_clients }
 const MEBIBYTE: usize = 1 << 20;
 /// How late a delivery may be.
 const LATE: Duration = Duration::from_secs(1);
-/// How much more memory the server may have a while after.
+/// How much more memory the server may have a while after …
 const MORE_MEMORY_PERCENT: u64 = 120;
+/// … beside what SQLite's connections keep of the file, in megabytes, once that is larger than what they map of it.
+const DATABASE_CACHES: u64 = 25;
 
 /// How long hostile clients are at work before memory is measured …
 const WARM_UP: Duration = Duration::from_secs(60);
@@ -54,6 +56,8 @@ struct Target {
     /// One of a tenant on a plan of twenty a minute.
     small_key: Arc<str>,
     asked: Arc<AtomicU64>,
+    /// How many endpoints that never answer there are.
+    silent_endpoints: Arc<AtomicU64>,
 }
 
 impl Target {
@@ -178,9 +182,9 @@ async fn schemas(target: Target) {
     }
 }
 
-/// Publishes to many endpoints that never answer.
+/// Publishes to many endpoints that never answer. They are made once: whoever comes again finds them.
 async fn silent_endpoints(target: Target, silent: Arc<Receiver>) {
-    for _ in 0..300 {
+    while target.silent_endpoints.fetch_add(1, Ordering::Relaxed) < 300 {
         let body = json!({ "url": silent.url("/hook"), "events": ["hung.*"] });
         target.ask(Method::POST, "/webhooks", Some(bytes(&body))).await;
     }
@@ -365,6 +369,7 @@ async fn a_tenant_notices_nothing_of_hostile_clients(place: Place) {
         key: tenant(&place, "Hostile", "enterprise").await.into(),
         small_key: tenant(&place, "Small", "small").await.into(),
         asked: Arc::default(),
+        silent_endpoints: Arc::default(),
     };
     // What they do does not hold up the tenant, or its receiver.
     let threads = Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime");
@@ -398,6 +403,7 @@ async fn a_tenant_notices_nothing_of_hostile_clients(place: Place) {
     }
     sleep(REST).await;
     let after = memory(&server);
-    assert!(after * 100 <= before * MORE_MEMORY_PERCENT, "{before} MB before, {after} MB after");
+    let most = before * MORE_MEMORY_PERCENT / 100 + DATABASE_CACHES;
+    assert!(after <= most, "{before} MB before, {after} MB after");
     server.stop().await;
 }

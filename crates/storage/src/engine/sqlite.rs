@@ -412,14 +412,15 @@ fn connect(Place { path, counts }: &Place, role: Role) -> Result<SqliteConnectio
     conn.batch_execute(BUSY_TIMEOUT).map_err(|e| unusable(e.into()))?;
     conn.batch_execute(
         "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON; \
-         PRAGMA temp_store=MEMORY; PRAGMA mmap_size=268435456; PRAGMA cache_size=-16000; \
-         PRAGMA journal_size_limit=67108864;",
+         PRAGMA temp_store=MEMORY; PRAGMA mmap_size=268435456; PRAGMA journal_size_limit=67108864;",
     )
     .map_err(|e| unusable(e.into()))?;
+    // What is read lies in the mapped file, or in the system's cache, which all share: a copy for each connection would be memory for
+    // little. What is written stays in the writer's until its transaction ends.
     match role {
-        Role::Writer => conn.batch_execute("PRAGMA wal_autocheckpoint=0"),
-        Role::Reader => conn.batch_execute("PRAGMA query_only=ON"),
-        Role::Checkpointer => Ok(()),
+        Role::Writer => conn.batch_execute("PRAGMA wal_autocheckpoint=0; PRAGMA cache_size=-16000"),
+        Role::Reader => conn.batch_execute("PRAGMA query_only=ON; PRAGMA cache_size=-4000"),
+        Role::Checkpointer => conn.batch_execute("PRAGMA cache_size=-1000"),
     }
     .map_err(|e| unusable(e.into()))?;
     conn.set_instrumentation(counts.instrumentation(|| {}));
