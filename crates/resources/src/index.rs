@@ -23,8 +23,8 @@ pub struct FieldPlace {
     pub name: String,
     /// Number of the field within its type, from 1; never another field's.
     pub number: i64,
-    /// Its column, counted from 0 among those of its kind; never another field's.
-    pub column: Option<usize>,
+    /// Its column: of which kind, counted from 0 among those; never another field's.
+    pub column: Option<(Column, usize)>,
 }
 
 /// Where the values of a type's fields are found.
@@ -60,17 +60,7 @@ impl Layout {
     /// The name of a field for which no column is left.
     pub fn assign(declared: &ResourceType, known: &[FieldPlace]) -> Result<Self, &'static str> {
         let mut next = known.iter().map(|place| place.number).max().unwrap_or(SEARCH_FIELD) + 1;
-        // What kind of column a field had that is declared no more, nobody says: it is taken in both.
-        let gone = |place: &&FieldPlace| declared.field(&place.name).is_none();
-        let gone: Vec<usize> = known.iter().filter(gone).filter_map(|place| place.column).collect();
-        let mut taken = [gone.clone(), gone];
-        let of = |column: Column| usize::from(column == Column::Number);
-        for field in &declared.fields {
-            let place = known.iter().find(|place| place.name == field.name);
-            if let (Some(column), Some(at)) = (field.kind.column(), place.and_then(|place| place.column)) {
-                taken[of(column)].push(at);
-            }
-        }
+        let mut taken: Vec<(Column, usize)> = known.iter().filter_map(|place| place.column).collect();
         let mut places = Vec::with_capacity(declared.fields.len());
         for field in &declared.fields {
             let mut place =
@@ -78,10 +68,12 @@ impl Layout {
                     next += 1;
                     FieldPlace { name: field.name.to_owned(), number: next - 1, column: None }
                 });
-            if let (None, Some(column)) = (place.column, field.column()) {
+            // One of the other kind, from when the field held something else, is of no use and stays empty.
+            let has = place.column.map(|(column, _)| column);
+            if let Some(column) = field.column().filter(|column| has != Some(*column)) {
                 let most = if column == Column::Text { TEXTS } else { NUMBERS };
-                let taken = &mut taken[of(column)];
-                let free = (0..most).find(|at| !taken.contains(at)).ok_or(field.name)?;
+                let free =
+                    (0..most).map(|at| (column, at)).find(|free| !taken.contains(free)).ok_or(field.name)?;
                 taken.push(free);
                 place.column = Some(free);
             }
@@ -104,7 +96,7 @@ impl Layout {
     pub fn slots(&self, declared: &ResourceType, data: &JsonObject) -> Slots {
         let mut slots = Slots::default();
         for (field, place) in self.pairs(declared) {
-            let (Some(column), Some(at)) = (field.column(), place.column) else { continue };
+            let Some((column, at)) = place.column.filter(|_| field.column().is_some()) else { continue };
             let value = data.get(field.name);
             match column {
                 Column::Text => {

@@ -392,7 +392,7 @@ diesel::table! {
         type_id -> Id,
         number -> BigInt,
         name -> Text,
-        place -> Nullable<BigInt>,
+        place -> Nullable<Text>,
     }
 }
 

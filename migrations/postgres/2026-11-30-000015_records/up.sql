@@ -10,7 +10,7 @@ CREATE TABLE resource_fields (
     type_id BIGINT NOT NULL REFERENCES resource_types (id),
     number BIGINT NOT NULL,
     name TEXT COLLATE "C" NOT NULL,
-    place BIGINT,
+    place TEXT COLLATE "C",
     PRIMARY KEY (type_id, number),
     UNIQUE (type_id, name)
 );

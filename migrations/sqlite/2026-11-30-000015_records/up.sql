@@ -10,7 +10,7 @@ CREATE TABLE resource_fields (
     type_id INTEGER NOT NULL REFERENCES resource_types (id),
     number INTEGER NOT NULL,
     name TEXT NOT NULL,
-    place INTEGER,
+    place TEXT,
     PRIMARY KEY (type_id, number),
     UNIQUE (type_id, name)
 ) STRICT, WITHOUT ROWID;

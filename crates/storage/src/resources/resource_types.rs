@@ -3,7 +3,7 @@
 use diesel::{ExpressionMethods, QueryDsl};
 use diesel_async::RunQueryDsl;
 use gatepost_kernel::ResourceTypeId;
-use gatepost_resources::FieldPlace;
+use gatepost_resources::{Column, FieldPlace};
 
 use crate::{
     Result, StorageError, Tx,
@@ -33,12 +33,11 @@ impl Tx<'_> {
             .into_iter()
             .map(|(id, name, declaration)| KnownType { id, name, declaration, places: Vec::new() })
             .collect();
-        let fields: Vec<(ResourceTypeId, i64, String, Option<i64>)> = on_conn!(self, |c| {
+        let fields: Vec<(ResourceTypeId, i64, String, Option<String>)> = on_conn!(self, |c| {
             resource_fields::table.order((resource_fields::type_id, resource_fields::number)).load(c).await?
         });
         for (type_id, number, name, place) in fields {
-            let column = place.map(usize::try_from).transpose();
-            let column = column.map_err(|_| StorageError::corrupt("a column below zero"))?;
+            let column = place.as_deref().map(column_of).transpose()?;
             if let Some(of) = known.iter_mut().find(|known| known.id == type_id) {
                 of.places.push(FieldPlace { name, number, column });
             }
@@ -68,21 +67,39 @@ impl Tx<'_> {
                 .execute(c)
                 .await?;
             for FieldPlace { name, number, column } in places {
-                let place = column.and_then(|column| i64::try_from(column).ok());
+                let place = column.map(|(column, at)| format!("{}{}", letter(column), at + 1));
                 diesel::insert_into(resource_fields::table)
                     .values((
                         resource_fields::type_id.eq(Bind(id)),
                         resource_fields::number.eq(number),
                         resource_fields::name.eq(name),
-                        resource_fields::place.eq(place),
+                        resource_fields::place.eq(&place),
                     ))
                     .on_conflict((resource_fields::type_id, resource_fields::number))
                     .do_update()
-                    .set(resource_fields::place.eq(place))
+                    .set(resource_fields::place.eq(&place))
                     .execute(c)
                     .await?;
             }
         });
         Ok(())
     }
+}
+
+/// What the names of columns of a kind begin with.
+fn letter(column: Column) -> char {
+    match column {
+        Column::Text => 't',
+        Column::Number => 'n',
+    }
+}
+
+/// The column that is called so.
+fn column_of(name: &str) -> Result<(Column, usize)> {
+    let kinds = [Column::Text, Column::Number];
+    let found = kinds.into_iter().find_map(|kind| {
+        let at: usize = name.strip_prefix(letter(kind))?.parse().ok()?;
+        Some((kind, at.checked_sub(1)?))
+    });
+    found.ok_or_else(|| StorageError::corrupt(format!("there is no column {name}")))
 }

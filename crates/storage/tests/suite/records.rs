@@ -82,7 +82,7 @@ impl Db {
 
 async fn types_keep_the_places_of_their_fields(db: Db) {
     let place = |name: &str, number, column| FieldPlace { name: name.to_owned(), number, column };
-    let places = vec![place("name", 1, Some(0)), place("email", 2, None)];
+    let places = vec![place("name", 1, Some((Column::Text, 0))), place("email", 2, None)];
     let noted = places.clone();
     let note = async move |mut tx: Tx<'_>| {
         let id = tx.resource_type_insert("lead").await?;
@@ -100,11 +100,16 @@ async fn types_keep_the_places_of_their_fields(db: Db) {
         ("post", "", 0)
     );
     // A field that gets a column keeps its number.
-    let places = vec![place("email", 2, Some(1)), place("score", 3, Some(0))];
+    let places =
+        vec![place("email", 2, Some((Column::Text, 1))), place("score", 3, Some((Column::Number, 0)))];
     let note = async move |mut tx: Tx<'_>| tx.resource_type_set(id, "v2", &places).await;
     db.storage.transaction::<_, StorageError, _>(note).await.expect("noted");
     let known = db.storage.read::<_, StorageError, _>(all).await.expect("known");
-    let expected = [place("name", 1, Some(0)), place("email", 2, Some(1)), place("score", 3, Some(0))];
+    let expected = [
+        place("name", 1, Some((Column::Text, 0))),
+        place("email", 2, Some((Column::Text, 1))),
+        place("score", 3, Some((Column::Number, 0))),
+    ];
     assert_eq!(known[0].places, expected);
 }
 
