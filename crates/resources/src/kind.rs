@@ -113,7 +113,7 @@ impl Kind {
         }
     }
 
-    /// A text as it is stored; `label` is what people call the field, `name` what it is called on the wire.
+    /// A text as it is stored; `name` is that of the field.
     ///
     /// # Errors
     /// The fault as a sentence.

@@ -37,7 +37,7 @@ pub struct NewRecord {
     pub public_id: String,
     /// What it holds.
     pub data: JsonObject,
-    /// Its columns.
+    /// Values that the record is filtered and sorted by.
     pub slots: Slots,
     /// What else it is found by.
     pub marks: Marks,
@@ -66,7 +66,7 @@ enum Hold {
 }
 
 impl Tx<'_> {
-    /// Keeps a record. None if something unique of it is taken, by which field's number.
+    /// Keeps a record. Where another has a value that must be unique, the number of that field; the transaction is to be undone then.
     pub async fn record_insert(&mut self, new: &NewRecord) -> Result<std::result::Result<Record, i64>> {
         let NewRecord { set, public_id, data, slots, marks, created_at } = new;
         let (type_id, at) = (set.type_id, Bind(created_at));
@@ -88,8 +88,8 @@ impl Tx<'_> {
         Ok(marked.map(|()| record))
     }
 
-    /// Changes what a record holds; `before` is what it was found by. None if something unique of it is taken, by which field's
-    /// number.
+    /// Changes what a record holds; `before` is what it was found by. Where another has a value that must be unique, the number of that
+    /// field; the transaction is to be undone then.
     pub async fn record_update(
         &mut self,
         set: RecordSet,
