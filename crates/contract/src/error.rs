@@ -98,7 +98,9 @@ impl ResponseError for ApiError {
                 Error::RateLimited { .. } => StatusCode::TOO_MANY_REQUESTS,
                 Error::CannotRetry(_) => StatusCode::BAD_REQUEST,
                 Error::NotFound | Error::FeatureNotFound { .. } => StatusCode::NOT_FOUND,
-                Error::Conflict(_) | Error::IdempotencyInProgress => StatusCode::CONFLICT,
+                Error::Conflict(_) | Error::InvalidState(_) | Error::IdempotencyInProgress => {
+                    StatusCode::CONFLICT
+                }
                 Error::PreconditionFailed => StatusCode::PRECONDITION_FAILED,
                 Error::Validation(_) | Error::IdempotencyKeyReused => StatusCode::UNPROCESSABLE_ENTITY,
                 Error::Unavailable { .. } | Error::UpstreamUnavailable { .. } => {

@@ -4,11 +4,11 @@
 use std::borrow::Cow;
 
 use actix_web::http::header::{self, HeaderMap, HeaderValue};
-use gatepost_kernel::{CalendarTime, Error, FieldErrors, JsonObject, RequestId, Result};
+use gatepost_kernel::{CalendarTime, Error, ErrorCode, FieldErrors, JsonObject, RequestId, Result};
 use gatepost_keys::ScopeRef;
 use serde::{Serialize, Serializer, ser::SerializeMap};
 
-use crate::{ApiError, Contract, EnvelopeStyle, JSON, LetterCase, accept, to_json};
+use crate::{ApiError, Contract, EnvelopeStyle, JSON, LetterCase, Statuses, accept, to_json};
 
 const PROBLEM_JSON: &str = "application/problem+json";
 
@@ -220,6 +220,10 @@ impl Contract {
 
     /// What a code of the core contract is called.
     pub fn code_of<'e>(&'e self, core: &'e str) -> Cow<'e, str> {
+        let (conflict, state) = (ErrorCode::Conflict.as_str(), ErrorCode::InvalidState.as_str());
+        // The status says it already, where statuses say as much as they can.
+        let is_one = self.statuses == Statuses::Full && !self.error_names.contains_key(state);
+        let core = if core == state && is_one { conflict } else { core };
         match (self.error_names.get(core), self.error_codes) {
             (Some(name), _) => Cow::Borrowed(name),
             (None, LetterCase::Lower) => Cow::Borrowed(core),

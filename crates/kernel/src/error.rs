@@ -34,6 +34,8 @@ crate::words! {
         NotFound = "not_found",
         /// Not possible in the present state.
         Conflict = "conflict",
+        /// The record is not in the state for it; a conflict where contracts tell the two not apart.
+        InvalidState = "invalid_state",
         /// The delivery cannot be retried.
         CannotRetry = "cannot_retry",
         /// The resource has changed since it was read.
@@ -215,6 +217,9 @@ pub enum Error {
     /// The request is sound, but not in the present state of the resource; the text says why.
     #[error("{0}")]
     Conflict(String),
+    /// A record that is not in the state for what is asked; the text says which it must be.
+    #[error("{0}")]
+    InvalidState(String),
     /// A delivery that cannot be tried again; the text says why.
     #[error("{0}")]
     CannotRetry(String),
@@ -287,6 +292,7 @@ impl Error {
             Self::WrongEnvironment(_) => ErrorCode::WrongEnvironment,
             Self::NotFound | Self::FeatureNotFound { .. } => ErrorCode::NotFound,
             Self::Conflict(_) => ErrorCode::Conflict,
+            Self::InvalidState(_) => ErrorCode::InvalidState,
             Self::CannotRetry(_) => ErrorCode::CannotRetry,
             Self::PreconditionFailed => ErrorCode::PreconditionFailed,
             Self::IdempotencyInProgress => ErrorCode::IdempotencyInProgress,
