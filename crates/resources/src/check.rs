@@ -158,7 +158,10 @@ impl Sections<'_> {
         }
         if let Some(count) = &section.count {
             if !taken.features.contains(count.get_ref()) {
-                return Err((count.span().start, "no plan lists this feature".to_owned()));
+                return Err((
+                    count.span().start,
+                    "no plan lists this as a feature that is counted".to_owned(),
+                ));
             }
             declared.count = Some(intern(count.get_ref()));
         }

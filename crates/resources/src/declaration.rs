@@ -95,10 +95,34 @@ impl ResourceType {
         self.name.replace('_', " ")
     }
 
+    /// What people call several.
+    pub fn plural_label(&self) -> String {
+        self.plural.replace('_', " ")
+    }
+
+    /// What its records are found by: where it differs, they have to be found by other values than those that are kept.
+    pub fn found_by(&self) -> String {
+        let of = |field: &Field| {
+            let Field { name, kind, unique, filter, sort, .. } = field;
+            format!("{name} {} unique={unique} filter={filter} sort={sort}", kind.name())
+        };
+        let fields: Vec<String> = self.fields.iter().map(of).collect();
+        format!("{}; search={}", fields.join(", "), self.search.join(","))
+    }
+
     /// The name of the field that refers to the parent, if there is one.
     pub fn parent_field(&self) -> Option<&'static str> {
         self.parent?;
         self.fields.first().map(|field| field.name)
+    }
+
+    /// The references whose records can be shown beside a record, by the names under which they are: `lead` for `lead_id`.
+    pub fn includes(&self) -> impl Iterator<Item = (&'static str, &Field)> {
+        let name = |field: &Field| {
+            let name = field.name.strip_suffix("_id").filter(|_| matches!(field.kind, Kind::Ref { .. }))?;
+            self.members().all(|member| member != name).then_some(name)
+        };
+        self.fields.iter().filter_map(move |field| Some((name(field)?, field)))
     }
 
     /// The actions that set a field, by name.
@@ -121,36 +145,49 @@ impl ResourceType {
         self.fields.iter().filter(|field| field.filter).flat_map(Field::parameters)
     }
 
+    /// The id of an operation on one of its records: `create_lead`, `create_conversation_message`.
+    pub fn operation_id(&self, verb: &str) -> String {
+        match self.parent {
+            Some(parent) => format!("{verb}_{parent}_{}", self.name),
+            None => format!("{verb}_{}", self.name),
+        }
+    }
+
+    /// The id of the operation that lists its records.
+    pub fn list_operation_id(&self) -> String {
+        match self.parent {
+            Some(parent) => format!("list_{parent}_{}", self.plural),
+            None => format!("list_{}", self.plural),
+        }
+    }
+
     /// The ids of its operations.
     pub fn operation_ids(&self) -> Vec<String> {
-        let (name, plural) = match self.parent {
-            Some(parent) => (format!("{parent}_{}", self.name), format!("{parent}_{}", self.plural)),
-            None => (self.name.to_owned(), self.plural.to_owned()),
-        };
-        let mut ids = vec![format!("list_{plural}"), format!("create_{name}"), format!("get_{name}")];
-        if !self.is_log {
-            ids.extend(["update", "put", "delete"].map(|verb| format!("{verb}_{name}")));
-            ids.extend(self.actions.iter().map(|action| format!("{}_{name}", action.name)));
-        }
-        ids
+        let verbs =
+            if self.is_log { &["create", "get"][..] } else { &["create", "get", "update", "put", "delete"] };
+        let actions = self.actions.iter().map(|action| action.name);
+        let of_one = verbs.iter().copied().chain(actions).map(|verb| self.operation_id(verb));
+        std::iter::once(self.list_operation_id()).chain(of_one).collect()
     }
 
     /// What the names of its schemas begin with: `SalesOrder` for `sales_order`.
     pub fn stem(&self) -> String {
-        let capital = |word: &str| {
-            let (first, rest) = word.split_at(word.len().min(1));
-            first.to_ascii_uppercase() + rest
-        };
-        self.name.split('_').map(capital).collect()
+        capitalized(self.name)
     }
 
     /// The names of its schemas.
     pub fn schema_names(&self) -> Vec<String> {
         let stem = self.stem();
-        let mut names =
-            ["", "Item", "Message", "Page", "Event", "EventData"].map(|end| format!("{stem}{end}")).to_vec();
-        names.extend(["Create", "Update"].map(|verb| format!("{verb}{stem}Body")));
+        let mut names = ["", "Item", "Message", "Page", "Event"].map(|end| format!("{stem}{end}")).to_vec();
+        names.extend(["create", "update"].map(|verb| self.body_name(verb)));
+        let with_body = self.actions.iter().filter(|action| action.fields().next().is_some());
+        names.extend(with_body.map(|action| self.body_name(action.name)));
         names
+    }
+
+    /// The name of the schema of what an operation takes: `TakeOverConversationBody`.
+    pub fn body_name(&self, verb: &str) -> String {
+        format!("{}{}Body", capitalized(verb), self.stem())
     }
 
     /// The types of all events that its records have, each once.
@@ -165,6 +202,15 @@ impl ResourceType {
         }
         types.into_iter()
     }
+}
+
+/// The words of a name in one, each with a capital.
+fn capitalized(name: &str) -> String {
+    let capital = |word: &str| {
+        let (first, rest) = word.split_at(word.len().min(1));
+        first.to_ascii_uppercase() + rest
+    };
+    name.split('_').map(capital).collect()
 }
 
 /// A field of a record.

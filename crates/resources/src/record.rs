@@ -164,6 +164,25 @@ impl ResourceType {
         ))
     }
 
+    /// A record as callers see it: its id, every field, `null` where it has no value, and when it was made and changed.
+    pub fn shown(&self, record: &Record) -> JsonObject {
+        let field = |field: &Field| {
+            let value = record.data.get(field.name).cloned();
+            (field.name.to_owned(), value.unwrap_or_else(|| Json::written(&())))
+        };
+        let member = |name: &str, value: Json| (name.to_owned(), value);
+        let first = member("id", Json::written(&record.public_id));
+        let (created_at, updated_at) = (Json::written(&record.created_at), Json::written(&record.updated_at));
+        let last = [member("created_at", created_at), member("updated_at", updated_at)];
+        std::iter::once(first).chain(self.fields.iter().map(field)).chain(last).collect()
+    }
+
+    /// The members of a record as callers see it, in their order.
+    pub fn members(&self) -> impl Iterator<Item = &'static str> {
+        let fields = self.fields.iter().map(|field| field.name);
+        std::iter::once("id").chain(fields).chain(["created_at", "updated_at"])
+    }
+
     /// The first thing that is wrong with a stored record by the rules of now; none if nothing is.
     pub fn fault(&self, data: &JsonObject) -> Option<String> {
         self.fields.iter().find_map(|field| match data.get(field.name) {

@@ -45,11 +45,11 @@ pub struct ResourceSection {
     pub enter: IndexMap<Spanned<String>, EnterSection>,
 }
 
-/// `fields.NAME`
+/// `[resources.NAME.fields.NAME]`
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct FieldSection {
-    /// What it holds, one of [`Kind::NAMES`](crate::Kind::NAMES).
+    /// What it holds: `"text"`, `"email"`, `"url"`, `"enum"`, `"integer"`, `"boolean"`, `"time"`, `"ref"`, `"text[]"` or `"json"`.
     pub r#type: Spanned<String>,
     /// Whether every record has it. Default `false`.
     #[serde(default)]
@@ -83,7 +83,7 @@ pub struct FieldSection {
     pub moves: WordsByField,
 }
 
-/// `actions.NAME`
+/// `[resources.NAME.actions.NAME]`
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ActionSection {
@@ -112,7 +112,7 @@ pub struct ActionSection {
     pub event: Option<Spanned<String>>,
 }
 
-/// `enter.VALUE`
+/// `[resources.NAME.enter.VALUE]`
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct EnterSection {
