@@ -45,7 +45,7 @@ pub use keys::{
 };
 pub use list::{Direction, ListRequest, MAX_PAGE_BYTES, Size, SortKey};
 pub use migrations::{Migrated, SchemaState};
-pub use resources::{Beyond, KnownType, NewRecord, RecordFilter, RecordSet, record_sort};
+pub use resources::{Beyond, KnownType, NewRecord, RecordFilter, RecordPurge, RecordSet, record_sort};
 pub use tenants::{NewWorkspace, TierUse, WORKSPACE_SORTS, WorkspaceChanges, WorkspaceFilter};
 pub use visits::{
     CountedBy, CountedValues, GroupCount, NewPixelEvent, NewSeoReport, PixelDimension, PixelOwner,

@@ -446,6 +446,19 @@ diesel::table! {
     use diesel::sql_types::*;
     use super::{Id, Word};
 
+    record_purges (id) {
+        id -> BigInt,
+        type_id -> Id,
+        workspace_id -> Id,
+        environment -> Word,
+        parent_id -> Text,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use super::{Id, Word};
+
     record_items (type_id, field_number, workspace_id, environment, value, record_id) {
         type_id -> Id,
         field_number -> BigInt,

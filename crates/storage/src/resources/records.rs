@@ -197,6 +197,35 @@ impl Tx<'_> {
         Ok(row.map(|Row(record)| record))
     }
 
+    /// Records by their ids, in no order.
+    pub async fn record_get_all(
+        &mut self,
+        RecordSet { type_id, owner: Owner { workspace_id, environment } }: RecordSet,
+        public_ids: &[String],
+    ) -> Result<Vec<Record>> {
+        if public_ids.is_empty() {
+            return Ok(Vec::new());
+        }
+        let rows: Vec<Row<Record>> = on_conn!(self, |c| records::table
+            .filter(records::public_id.eq_any(public_ids))
+            .filter(records::type_id.eq(Bind(type_id)))
+            .filter(records::workspace_id.eq(Bind(workspace_id)))
+            .filter(records::environment.eq(Bind(environment)))
+            .select(Row::<Record>::as_select())
+            .load(c)
+            .await?);
+        Ok(Row::all(rows))
+    }
+
+    /// Whether there is any record of a type.
+    pub async fn record_any(&mut self, type_id: ResourceTypeId) -> Result<bool> {
+        Ok(on_conn!(self, |c| diesel::select(diesel::dsl::exists(
+            records::table.filter(records::type_id.eq(Bind(type_id)))
+        ))
+        .get_result(c)
+        .await?))
+    }
+
     /// One page of the records that are all of this. A page of a log follows the record of a position.
     pub async fn record_list(
         &mut self,
