@@ -13,6 +13,7 @@ mod idempotency;
 pub mod keys;
 pub mod lists;
 pub mod mcp;
+pub mod resources;
 pub mod tenants;
 mod unit_of_work;
 pub mod visits;
@@ -49,6 +50,7 @@ use crate::{
     gate::{AuthCache, Limiter, Plans},
     keys::usage::UsageRecorder,
     lists::Cursors,
+    resources::Resources,
     visits::{
         PixelValues,
         pixel::{Sites, Tracking},
@@ -110,6 +112,8 @@ pub struct Settings {
     pub counts_kept: Duration,
     /// How long SEO reports are kept.
     pub seo_reports_kept: Duration,
+    /// The declared resources.
+    pub resources: Arc<Resources>,
 }
 
 /// How long events and deliveries are kept, unless the operator says otherwise.
@@ -134,6 +138,7 @@ impl Default for Settings {
             pixel_events_kept: KEPT,
             counts_kept: KEPT_LONG,
             seo_reports_kept: KEPT_LONG,
+            resources: Arc::default(),
         }
     }
 }
@@ -220,6 +225,11 @@ impl App {
     /// The plans' limits, in the order of declaration.
     pub fn plan_limits(&self) -> &[Arc<PlanLimits>] {
         self.plans().in_order()
+    }
+
+    /// The declared resources.
+    pub fn resources(&self) -> &Arc<Resources> {
+        &self.0.settings.resources
     }
 
     /// The database.
@@ -324,8 +334,9 @@ impl App {
                 Ok::<_, Error>([records, changes, deliveries, events, uses, pixel, counts, reports])
             };
             let deleted = self.0.storage.transaction(clean).await?;
-            total += deleted.iter().sum::<usize>();
-            if deleted.into_iter().all(|rows| rows < BATCH as usize) {
+            let purged = resources::purge(self, BATCH).await?;
+            total += deleted.iter().sum::<usize>() + purged;
+            if purged == 0 && deleted.into_iter().all(|rows| rows < BATCH as usize) {
                 return Ok(total);
             }
         }

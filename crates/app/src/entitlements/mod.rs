@@ -16,7 +16,7 @@ use self::standing::{Place, unknown};
 use crate::{App, Caller, UnitOfWork};
 
 pub(crate) use counting::{Counters, Request, count_all, counters};
-pub(crate) use own::{act, grow};
+pub(crate) use own::{act, count_records, grow};
 pub use standing::{FeatureStanding, UseFeature};
 
 /// The most that can be used at once: the largest whole number that every JSON reader keeps exact.
@@ -93,7 +93,7 @@ fn listed(catalog: &Catalog, tier: &str) -> Vec<String> {
 /// counts itself; [`Error::IdempotencyKeyReused`]; [`Error::Unavailable`]: then nobody knows whether it was counted. Never a
 /// refusal, which is an answer here.
 pub async fn consume(app: &App, caller: &Caller, input: UseFeature) -> Result<FeatureStanding> {
-    check_countable(app.catalog(), &input)?;
+    check_countable(app, &input)?;
     app.count(caller.owner(), input).await
 }
 
@@ -103,7 +103,7 @@ pub async fn consume(app: &App, caller: &Caller, input: UseFeature) -> Result<Fe
 /// As [`consume`].
 pub async fn consume_in(unit: &mut UnitOfWork<'_>, input: UseFeature) -> Result<FeatureStanding> {
     let app = unit.app().clone();
-    check_countable(app.catalog(), &input)?;
+    check_countable(&app, &input)?;
     let owner = unit.caller().owner();
     counting::count_in(unit, &app, owner, input).await
 }
@@ -131,10 +131,10 @@ impl App {
 }
 
 /// Refuses a feature that callers cannot count, or not so.
-fn check_countable(catalog: &Catalog, input: &UseFeature) -> Result<()> {
+fn check_countable(app: &App, input: &UseFeature) -> Result<()> {
     let name = &input.feature;
-    check_usable(catalog, name)?;
-    let Some(feature) = catalog.feature(name) else { return Ok(()) };
+    check_usable(app, name)?;
+    let Some(feature) = app.catalog().feature(name) else { return Ok(()) };
     let fault = match (input.operation, feature.kind) {
         (_, FeatureKind::Boolean) => "is on or off; it is not counted",
         (Operation::Release, FeatureKind::Metered) => {
@@ -147,13 +147,18 @@ fn check_countable(catalog: &Catalog, input: &UseFeature) -> Result<()> {
 }
 
 /// Refuses a feature that there is not, and one that is not the callers' to use.
-pub(crate) fn check_usable(catalog: &Catalog, name: &str) -> Result<()> {
+pub(crate) fn check_usable(app: &App, name: &str) -> Result<()> {
+    let catalog = app.catalog();
     if catalog.feature(name).is_none() {
         let known = catalog.features().map(|(name, _)| name.to_owned()).collect();
         return Err(Error::FeatureNotFound { known });
     }
     if OwnFeature::parse(name).is_some() {
         return Err(Error::invalid("feature", format!("The feature {name} is counted by Gatepost itself.")));
+    }
+    if app.resources().count(name) {
+        let fault = format!("The feature {name} is counted where records are created and deleted.");
+        return Err(Error::invalid("feature", fault));
     }
     Ok(())
 }

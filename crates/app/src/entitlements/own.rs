@@ -3,7 +3,7 @@
 //! of tenants, but only where a plan lists it.
 
 use gatepost_delivery::OwnEvent;
-use gatepost_entitlements::{Grant, OwnFeature};
+use gatepost_entitlements::{FeatureKind, Grant, Operation, OwnFeature};
 use gatepost_kernel::{Error, Result, Workspace};
 
 use super::{
@@ -38,6 +38,26 @@ pub(crate) async fn grow(
         }
     }
     Ok(())
+}
+
+/// Counts records that the caller's workspace makes or deletes, in the unit that does it.
+///
+/// # Errors
+/// [`Error::FeatureLimitReached`].
+pub(crate) async fn count_records(
+    unit: &mut UnitOfWork<'_>,
+    feature: &str,
+    operation: Operation,
+    quantity: u64,
+) -> Result<()> {
+    let (app, owner) = (unit.app().clone(), unit.caller().owner());
+    let kind = app.catalog().feature(feature).map(|feature| feature.kind);
+    // What was done in a period was done in it, whatever became of it.
+    if operation == Operation::Release && kind == Some(FeatureKind::Metered) {
+        return Ok(());
+    }
+    let input = UseFeature { operation, quantity, ..UseFeature::one(feature) };
+    count_in(unit, &app, owner, input).await?.into_result().map(|_| ())
 }
 
 /// Counts something that the caller's workspace does, in the unit that does it, if its plan lists the feature.

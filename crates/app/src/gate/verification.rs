@@ -106,7 +106,7 @@ pub struct Verified {
 /// [`Error::Unavailable`]; never a refusal, which is an answer here.
 pub async fn verify(app: &App, caller: &Caller, input: Verification) -> Result<Verified> {
     if let Some(used) = &input.feature {
-        check_usable(app.catalog(), &used.feature)?;
+        check_usable(app, &used.feature)?;
     }
     let none = Verified { code: Code::NotFound, principal: None, limits: None, entitlement: None };
     let Some(token) = Token::parse(app.token_format(), input.token.expose()) else { return Ok(none) };

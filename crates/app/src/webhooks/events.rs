@@ -35,8 +35,10 @@ pub struct PublishEvent {
 /// there already, with the same id, type and bytes of data, is not stored again.
 ///
 /// # Errors
-/// [`Error::Conflict`] if there is another event with its id; [`Error::Unavailable`].
+/// [`Error::Conflict`] if there is another event with its id; [`Error::Validation`] for a type that is sent for records;
+/// [`Error::Unavailable`].
 pub async fn publish(app: &App, caller: &Caller, input: PublishEvent) -> Result<EventId> {
+    check_type(app, "type", &input.event_type)?;
     let event = input.prepare(caller, app.now());
     let id = event.id.clone();
     let work = {
@@ -51,6 +53,9 @@ pub async fn publish(app: &App, caller: &Caller, input: PublishEvent) -> Result<
 /// # Errors
 /// As [`publish`].
 pub async fn publish_all(unit: &mut UnitOfWork<'_>, inputs: Vec<PublishEvent>) -> Result<Vec<EventId>> {
+    for (place, input) in inputs.iter().enumerate() {
+        check_type(unit.app(), &format!("events.{place}.type"), &input.event_type)?;
+    }
     let events: Vec<NewEvent> =
         inputs.into_iter().map(|input| input.prepare(unit.caller(), unit.now)).collect();
     let is_new = unit.store_events(&events).await?;
@@ -58,6 +63,16 @@ pub async fn publish_all(unit: &mut UnitOfWork<'_>, inputs: Vec<PublishEvent>) -
         check_same(&mut unit.tx, event).await?;
     }
     Ok(events.into_iter().map(|event| event.id).collect())
+}
+
+/// Refuses a type that is sent for the records of a declared resource: who hears of it takes it to have happened to one.
+fn check_type(app: &App, field: &str, event_type: &EventType) -> Result<()> {
+    let event_type = event_type.as_str();
+    if app.resources().declarations().sends(event_type) {
+        let fault = format!("Events of the type {event_type} are sent for records, and for nothing else.");
+        return Err(Error::invalid(field, fault));
+    }
+    Ok(())
 }
 
 impl PublishEvent {

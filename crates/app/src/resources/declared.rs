@@ -1,0 +1,107 @@
+//! The declared types, each with where its records are found in this database.
+
+use std::sync::Arc;
+
+use gatepost_kernel::{Error, Owner, ResourceTypeId, Result};
+use gatepost_resources::{Declarations, Field, Kind, Layout, ResourceType, is_id};
+use gatepost_storage::{RecordFilter, RecordSet, SortKey, record_sort};
+
+/// A declared type, and where its records are found.
+#[derive(Debug)]
+pub struct Resource {
+    /// The type.
+    pub declared: ResourceType,
+    /// Numeric id of the type in this database.
+    pub(super) id: ResourceTypeId,
+    /// Where its fields are found.
+    pub(super) layout: Layout,
+}
+
+impl Resource {
+    /// All records of the type that belong to one owner.
+    pub(super) fn set(&self, owner: Owner) -> RecordSet {
+        RecordSet { type_id: self.id, owner }
+    }
+
+    /// Refuses what cannot be the id of a record: it is not found, like one that nobody has.
+    pub(super) fn check_id(&self, id: &str) -> Result<()> {
+        is_id(self.declared.id_prefix, id).then_some(()).ok_or(Error::NotFound)
+    }
+
+    /// Records of which a field, or an item of its list, is one of these; none if it cannot be found by.
+    pub fn any_of(&self, field: &Field, texts: &[String]) -> Option<RecordFilter> {
+        let place = self.layout.place(field.name)?;
+        let texts = texts.iter().map(|text| field.kind.found(text)).collect();
+        Some(match (&field.kind, place.column) {
+            (Kind::Texts { .. }, _) => RecordFilter::Item(place.number, texts),
+            _ if field.unique => RecordFilter::Key(place.number, texts),
+            (_, Some((_, at))) => RecordFilter::Text(at, texts),
+            (_, None) => return None,
+        })
+    }
+
+    /// Records of which a field is a number from one to another; none if it cannot be found by.
+    pub fn between(&self, field: &Field, from: Option<i64>, to: Option<i64>) -> Option<RecordFilter> {
+        let (_, at) = self.layout.place(field.name)?.column?;
+        Some(RecordFilter::Number(at, from, to))
+    }
+
+    /// What its lists can be sorted by.
+    pub fn sorts(&self) -> Vec<SortKey> {
+        let fields = self.declared.fields.iter().filter(|field| field.sort);
+        let column = |field: &Field| self.layout.place(field.name).and_then(|place| place.column);
+        let own = fields.map(|field| record_sort(field.name, column(field)));
+        std::iter::once(record_sort("created_at", None)).chain(own).collect()
+    }
+}
+
+/// All declared types.
+#[derive(Debug, Clone, Default)]
+pub struct Resources {
+    declarations: Declarations,
+    all: Vec<Arc<Resource>>,
+}
+
+impl Resources {
+    pub(super) fn new(declarations: Declarations, places: Vec<(ResourceTypeId, Layout)>) -> Self {
+        let all = declarations.iter().cloned().zip(places);
+        let all = all.map(|(declared, (id, layout))| Arc::new(Resource { declared, id, layout })).collect();
+        Self { declarations, all }
+    }
+
+    /// These declarations, as if no record had ever been kept: for what is said about them without a database.
+    pub fn unstored(declarations: Declarations) -> Self {
+        let places = declarations.iter().enumerate().map(|(number, declared)| {
+            // Declarations that have no room for their fields are refused when they are read.
+            let layout = Layout::assign(declared, &[]).unwrap_or_default();
+            (ResourceTypeId(i64::try_from(number).unwrap_or(i64::MAX)), layout)
+        });
+        let places = places.collect();
+        Self::new(declarations, places)
+    }
+
+    /// The declarations.
+    pub fn declarations(&self) -> &Declarations {
+        &self.declarations
+    }
+
+    /// The types, in the order of their declaration.
+    pub fn iter(&self) -> impl Iterator<Item = &Arc<Resource>> {
+        self.all.iter()
+    }
+
+    /// The type of this name.
+    pub fn get(&self, name: &str) -> Option<&Arc<Resource>> {
+        self.iter().find(|resource| resource.declared.name == name)
+    }
+
+    /// The type that records of another belong to one of.
+    pub fn parent_of(&self, resource: &Resource) -> Option<&Arc<Resource>> {
+        resource.declared.parent.and_then(|parent| self.get(parent))
+    }
+
+    /// Whether records count as this feature: then nobody else counts it.
+    pub fn count(&self, feature: &str) -> bool {
+        self.declarations.iter().any(|declared| declared.count == Some(feature))
+    }
+}
