@@ -1,6 +1,6 @@
 //! What operations answer with, as types: from them come the schemas of answers in the document.
 
-use gatepost_kernel::describe::{Described, Object, Schemas};
+use gatepost_kernel::describe::{Described, Schemas};
 use std::marker::PhantomData;
 
 use actix_web::{HttpRequest, HttpResponse, Responder};
@@ -21,6 +21,13 @@ pub struct Response<K>(HttpResponse, PhantomData<fn() -> K>);
 impl<K> From<HttpResponse> for Response<K> {
     fn from(response: HttpResponse) -> Self {
         Self(response, PhantomData)
+    }
+}
+
+impl<K> Response<K> {
+    /// The answer itself.
+    pub fn into_inner(self) -> HttpResponse {
+        self.0
     }
 }
 
@@ -122,14 +129,30 @@ impl<I: Described> Kind for Deleted<I> {
         if contract.statuses == Statuses::Full {
             return None;
         }
-        let deleted = schemas.named("DeletedView", |schemas| {
-            let mut deleted = Object::new("What was deleted.");
-            deleted.member::<I>(schemas, "id", "Id of what was deleted.").required();
-            deleted.member::<bool>(schemas, "deleted", "Always true.").required();
-            deleted.examples(json!({ "id": 1, "deleted": true }));
-            deleted.into_schema()
-        });
-        let (name, schema) = contract.envelope_schema(Envelope::Item, "Deleted", "DeletedView", &deleted);
-        Some(schemas.named(&name, |_| schema))
+        let id = I::schema(schemas);
+        Some(deleted(contract, schemas, "Deleted", (id, json!(1))))
     }
+}
+
+/// The schema of what says that something was deleted, by the schema of its id and an example of that.
+pub fn deleted(
+    contract: &Contract,
+    schemas: &mut Schemas,
+    stem: &str,
+    (mut id, example): (Value, Value),
+) -> Value {
+    let view = format!("{stem}View");
+    let deleted = schemas.named(&view, |_| {
+        id["description"] = json!("Id of what was deleted.");
+        id["example"] = example;
+        let is_deleted = json!({ "type": "boolean", "description": "Always true.", "example": true });
+        json!({
+            "type": "object",
+            "description": "What was deleted.",
+            "required": ["id", "deleted"],
+            "properties": { "id": id, "deleted": is_deleted },
+        })
+    });
+    let (name, schema) = contract.envelope_schema(Envelope::Item, stem, &view, &deleted);
+    schemas.named(&name, |_| schema)
 }

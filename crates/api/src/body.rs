@@ -37,6 +37,33 @@ pub trait ReadBody: DescribedObject + Sized + Send + 'static {
     fn read(fields: &mut Fields<'_>) -> Option<Self>;
 }
 
+/// What a body may be, and how it is read.
+pub struct BodyForm<F> {
+    /// The largest size in bytes.
+    pub limit_bytes: usize,
+    /// Whether there is a body at all.
+    pub is_taken: bool,
+    /// Whether a request without a body is the same as one with `{}`.
+    pub is_optional: bool,
+    /// What the body may call itself.
+    pub media_types: &'static [&'static str],
+    /// Reads the members.
+    pub read: F,
+}
+
+impl BodyForm<()> {
+    /// That of a type.
+    pub fn of<B: ReadBody>() -> BodyForm<fn(&mut Fields<'_>) -> Option<B>> {
+        BodyForm {
+            limit_bytes: B::LIMIT_BYTES,
+            is_taken: B::TAKEN,
+            is_optional: B::OPTIONAL,
+            media_types: B::MEDIA_TYPES,
+            read: B::read,
+        }
+    }
+}
+
 /// What a member of a body can be: how it is described and read.
 pub trait Member: Described {
     /// What is made of it.
@@ -177,9 +204,18 @@ impl<'b> Fields<'b> {
 
     /// A member that may be left out, or `null` for none: `Some(None)`.
     pub fn nullable<M: Member>(&mut self, name: &'static str) -> Option<Option<M::Value>> {
+        self.nullable_by(name, |fields, value| M::read(fields, name, value))
+    }
+
+    /// A member that may be left out, or `null` for none: `Some(None)`; anything else is what `read` makes of it.
+    pub fn nullable_by<T>(
+        &mut self,
+        name: &'static str,
+        read: impl FnOnce(&mut Self, &'b RawValue) -> Option<T>,
+    ) -> Option<Option<T>> {
         match self.take(name)? {
             value if is_null(value) => Some(None),
-            value => M::read(self, name, value).map(Some),
+            value => read(self, value).map(Some),
         }
     }
 
@@ -432,8 +468,20 @@ impl<'b> Fields<'b> {
 /// # Errors
 /// The faults by the names of members.
 pub fn read_whole<B: ReadBody>(members: Members<'_>, scope_order: ScopeOrder) -> Result<B, FieldErrors> {
+    read_by(members, scope_order, B::read)
+}
+
+/// The same, as `read` makes it of the members.
+///
+/// # Errors
+/// The faults by the names of members.
+pub fn read_by<B>(
+    members: Members<'_>,
+    scope_order: ScopeOrder,
+    read: impl FnOnce(&mut Fields<'_>) -> Option<B>,
+) -> Result<B, FieldErrors> {
     let mut fields = Fields::new(members, scope_order);
-    let body = B::read(&mut fields);
+    let body = read(&mut fields);
     let faults = fields.into_errors();
     body.filter(|_| faults.is_empty()).ok_or(faults)
 }

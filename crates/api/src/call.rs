@@ -15,7 +15,7 @@ use actix_web::{
 };
 use futures_util::StreamExt;
 use gatepost_app::{
-    Admitted, Answer as Rendering, App, Caller, IfMatch, Op, Principal, Refused, UnitOfWork,
+    Admitted, Answer as Rendering, App, Caller, IfMatch, Op, Principal, Refused, Requirement, UnitOfWork,
     gate::limiter,
     lists::{ListRequest, MAX_PAGE_BYTES, Size},
 };
@@ -27,13 +27,13 @@ use serde::{Serialize, de::IgnoredAny};
 use crate::{
     State,
     answer::{Answer, Item, PageOf, SliceOf},
-    body::{Members, NoBody, ReadBody, read_whole},
+    body::{BodyForm, Fields, Members, NoBody, ReadBody, read_by},
     budget::{self, Share},
     client::{self, token},
     extensions::{Authenticated, Limited, Rendered},
-    lists::{ItemQuery, ListQuery, Listed, PageQuery},
+    lists::{AsksList, Description, ItemQuery, ListQuery, Listed, PageQuery, Shape},
     operation::{Input, TakenBody, Takes},
-    query::{NoQuery, Parameters, ReadQuery},
+    query::{NoQuery, Parameters, Query, ReadQuery},
     scopes::RequiredScope,
     sending::{owner, reserve},
     values::positive_id,
@@ -64,7 +64,7 @@ impl<S: RequiredScope, Q: ReadQuery, B: ReadBody> FromRequest for Call<S, Q, B> 
     type Future = Pin<Box<dyn Future<Output = Result<Self, ApiError>>>>;
 
     fn from_request(req: &HttpRequest, payload: &mut Payload) -> Self::Future {
-        Box::pin(Self::accept(req.clone(), payload.take()))
+        Box::pin(Self::accept(req.clone(), payload.take(), S::requirement(), Q::read, BodyForm::of::<B>()))
     }
 }
 
@@ -77,8 +77,21 @@ impl<S: RequiredScope, Q: ReadQuery, B: ReadBody> Takes for Call<S, Q, B> {
     }
 }
 
-impl<S: RequiredScope, Q: ReadQuery, B: ReadBody> Call<S, Q, B> {
-    async fn accept(req: HttpRequest, payload: Payload) -> Result<Self, ApiError> {
+impl<S, Q: Query, B: Send + 'static> Call<S, Q, B> {
+    /// Lets a request in that meets a requirement, with its query and its body as these read them.
+    ///
+    /// # Errors
+    /// Those of a request that is not let in, or whose query is not sound.
+    pub async fn accept<F>(
+        req: HttpRequest,
+        payload: Payload,
+        requirement: Requirement,
+        read_query: impl FnOnce(&mut Parameters) -> Option<Q>,
+        form: BodyForm<F>,
+    ) -> Result<Self, ApiError>
+    where
+        F: FnOnce(&mut Fields<'_>) -> Option<B> + Send + 'static,
+    {
         let missing =
             |what: &str| ApiError::UseCase(Error::internal(format!("{what} is not part of the application")));
         let state = req.app_data::<State>().cloned().ok_or_else(|| missing("the state"))?;
@@ -87,21 +100,22 @@ impl<S: RequiredScope, Q: ReadQuery, B: ReadBody> Call<S, Q, B> {
 
         let address = client::address(&req, &state);
         let (principal, token) =
-            authenticate_and_count(&req, &state, |principal| S::requirement().check(principal)).await?;
+            authenticate_and_count(&req, &state, |principal| requirement.check(principal)).await?;
         let caller = Caller::key(principal, token.into_secret(), request_id.clone(), address)
-            .requiring(S::requirement())?;
+            .requiring(requirement)?;
         let mut caller = acting_as_asked(caller, &req, &state).await?;
 
-        state.app().meter_request(&caller, S::scope()).await?;
+        state.app().meter_request(&caller, requirement.scope).await?;
         let mut parameters = Parameters::new(req.query_string()).paged_by(state.contract());
-        let query = Q::read(&mut parameters);
+        let query = read_query(&mut parameters);
         let faults = parameters.into_errors();
         let query = query.filter(|_| faults.is_empty()).ok_or(Error::Validation(faults))?;
         query.check(&caller)?;
         reserve(&req, &state, query.most_bytes()).await?;
 
-        let (body, bytes) = read_body::<B>(&req, payload, &state).await?;
-        if B::TAKEN {
+        let is_taken = form.is_taken;
+        let (body, bytes) = read_form(&req, payload, &state, form).await?;
+        if is_taken {
             caller = caller.confirmed(state.app()).await?;
         }
         let mut keys = req.headers().get_all(IDEMPOTENCY_KEY).filter(|_| is_mutating(req.method()));
@@ -146,11 +160,11 @@ impl<S: RequiredScope, Q: ReadQuery, B: ReadBody> Call<S, Q, B> {
     }
 }
 
-impl<S: RequiredScope, R: Listed, B: ReadBody> Call<S, ListQuery<R>, B> {
+impl<S, Q: AsksList, B> Call<S, Q, B> {
     /// What is asked of the list.
     pub async fn list_request(&self) -> Result<ListRequest, ApiError> {
-        let mut request = self.query.request().clone();
-        if let Some(cursor) = self.query.cursor() {
+        let mut request = self.query.asked().request().clone();
+        if let Some(cursor) = self.query.asked().cursor() {
             let position = self.app().cursors().await?.open(cursor, &self.list_name());
             let position = position.ok_or_else(|| {
                 Error::invalid(
@@ -178,13 +192,14 @@ impl<S: RequiredScope, R: Listed, B: ReadBody> Call<S, ListQuery<R>, B> {
     ///
     /// # Errors
     /// [`Error::Validation`] where not all that is asked for fits in an answer.
-    pub async fn page<T: Send + 'static>(
+    pub async fn rows<T: Send + 'static, V: Serialize>(
         &self,
         page: Page<T>,
-        show: impl Fn(T) -> Result<R, Error> + Send + 'static,
-    ) -> Answer<PageOf<R>> {
-        if let Some(fitting) = page.fitting.filter(|_| self.query.request().size == Size::Refused) {
-            return Err(too_large::<R>(self.state.contract().paging, fitting).into());
+        show: impl Fn(T) -> Result<V, Error> + Send + 'static,
+    ) -> Result<HttpResponse, ApiError> {
+        let list = *self.query.asked().list();
+        if let Some(fitting) = page.fitting.filter(|_| self.query.asked().request().size == Size::Refused) {
+            return Err(too_large(&list, self.state.contract().paging, fitting).into());
         }
         let next_cursor = match page.next {
             Some(position) => Some(self.app().cursors().await?.seal(position, &self.list_name())?),
@@ -192,9 +207,9 @@ impl<S: RequiredScope, R: Listed, B: ReadBody> Call<S, ListQuery<R>, B> {
         };
         let base = client::base_url(&self.req, &self.state) + self.req.path();
         let url = PageUrl { base, query: self.req.query_string().to_owned() };
-        let cursors = R::LIST.is_log.then_some(next_cursor);
-        let (contract, shape) = (self.contract(), self.query.shape().clone());
-        let is_large = shape.most_bytes::<R>(page.items.len() as u64) > MOST_BYTES_ON_A_WORKER as u64;
+        let cursors = list.is_log.then_some(next_cursor);
+        let (contract, shape) = (self.contract(), self.query.asked().shape().clone());
+        let is_large = shape.most_bytes(page.items.len() as u64) > MOST_BYTES_ON_A_WORKER as u64;
         let render = move || {
             let (mut rows, mut bytes) = (0, 0);
             let page = page.try_map(|row| {
@@ -202,7 +217,7 @@ impl<S: RequiredScope, R: Listed, B: ReadBody> Call<S, ListQuery<R>, B> {
                 bytes += row.get().len() as u64;
                 // What the rows themselves hold was bounded when they were read; what was included with them was not.
                 if bytes > MAX_PAGE_BYTES && rows > 0 && shape.includes_any() {
-                    return Err(too_large::<R>(contract.paging, rows));
+                    return Err(too_large(&list, contract.paging, rows));
                 }
                 rows += 1;
                 Ok(row)
@@ -216,12 +231,25 @@ impl<S: RequiredScope, R: Listed, B: ReadBody> Call<S, ListQuery<R>, B> {
         Ok(HttpResponse::Ok()
             .content_type(header::ContentType::json())
             .insert_header((header::LINK, link))
-            .body(body)
-            .into())
+            .body(body))
     }
 }
 
-impl<S: RequiredScope, B: ReadBody> Call<S, PageQuery, B> {
+impl<S, R: Listed, B> Call<S, ListQuery<R>, B> {
+    /// Answers with a page of the list, whose rows are shown as `show` says.
+    ///
+    /// # Errors
+    /// As [`rows`](Self::rows).
+    pub async fn page<T: Send + 'static>(
+        &self,
+        page: Page<T>,
+        show: impl Fn(T) -> Result<R, Error> + Send + 'static,
+    ) -> Answer<PageOf<R>> {
+        Ok(self.rows(page, show).await?.into())
+    }
+}
+
+impl<S, B> Call<S, PageQuery, B> {
     /// Answers with a page of all these items.
     pub fn slice<T: Serialize>(&self, items: Vec<T>) -> Answer<SliceOf<T>> {
         let base = client::base_url(&self.req, &self.state) + self.req.path();
@@ -235,28 +263,19 @@ impl<S: RequiredScope, B: ReadBody> Call<S, PageQuery, B> {
     }
 }
 
-impl<S: RequiredScope, R: Listed, B: ReadBody> Call<S, ItemQuery<R>, B> {
+impl<S, R: Listed, B> Call<S, ItemQuery<R>, B> {
     /// Answers with one thing that was last changed at `updated_at`, if it ever is.
     pub fn resource(&self, data: &R, updated_at: Option<Timestamp>) -> Answer<Item<R>> {
-        let body = self.state.contract().item(&self.query.shape().apply(data)?)?;
-        let mut response = HttpResponse::Ok();
-        response.content_type(header::ContentType::json());
-        if let Some(updated_at) = updated_at {
-            response.insert_header((header::ETAG, entity_tag(updated_at)));
-        }
-        Ok(response.body(body).into())
+        Ok(self.shaped(self.query.shape(), data, updated_at)?.into())
     }
 }
 
 /// What is told who asks by number for more than an answer can hold.
-fn too_large<R: Listed>(paging: Paging, fitting: u32) -> Error {
+fn too_large(list: &Description, paging: Paging, fitting: u32) -> Error {
     let (place, size) = (paging.place_name(), paging.size_name());
-    let cursor = if R::LIST.is_log {
-        format!(", follow the list by cursor instead of {place}")
-    } else {
-        String::new()
-    };
-    let fields = R::LIST.content.map(|content| format!(", or for fields without {}", content.name));
+    let cursor =
+        if list.is_log { format!(", follow the list by cursor instead of {place}") } else { String::new() };
+    let fields = list.content.map(|content| format!(", or for fields without {}", content.name));
     Error::invalid(
         size,
         format!(
@@ -301,6 +320,22 @@ impl<S, Q, B> Call<S, Q, B> {
     /// Who calls.
     pub fn caller(&self) -> &Caller {
         &self.caller
+    }
+
+    /// Answers with what was asked for of one thing that was last changed at `updated_at`, if it ever is.
+    pub fn shaped<T: Serialize>(
+        &self,
+        shape: &Shape,
+        data: &T,
+        updated_at: Option<Timestamp>,
+    ) -> Result<HttpResponse, ApiError> {
+        let body = self.state.contract().item(&shape.apply(data)?)?;
+        let mut response = HttpResponse::Ok();
+        response.content_type(header::ContentType::json());
+        if let Some(updated_at) = updated_at {
+            response.insert_header((header::ETAG, entity_tag(updated_at)));
+        }
+        Ok(response.body(body))
     }
 
     /// Answers with a thing that has no envelope in any contract.
@@ -438,32 +473,47 @@ pub async fn read_body<B: ReadBody>(
     payload: Payload,
     state: &State,
 ) -> Result<(Result<B, Error>, Bytes), ApiError> {
+    read_form(req, payload, state, BodyForm::of::<B>()).await
+}
+
+/// The same of a body of any form.
+async fn read_form<B, F>(
+    req: &HttpRequest,
+    payload: Payload,
+    state: &State,
+    form: BodyForm<F>,
+) -> Result<(Result<B, Error>, Bytes), ApiError>
+where
+    B: Send + 'static,
+    F: FnOnce(&mut Fields<'_>) -> Option<B> + Send + 'static,
+{
     let scope_order = state.contract().scope_order;
-    if !B::TAKEN {
-        return Ok((parse::<B>("", &Bytes::new(), scope_order)?, Bytes::new()));
+    if !form.is_taken {
+        return Ok((parse("", &Bytes::new(), scope_order, form)?, Bytes::new()));
     }
-    let body = take_in(req, payload, state, B::LIMIT_BYTES).await?;
+    let body = take_in(req, payload, state, form.limit_bytes).await?;
     if body.len <= MOST_BYTES_ON_A_WORKER {
         let bytes = body.into_bytes();
-        return Ok((parse::<B>(req.content_type(), &bytes, scope_order)?, bytes));
+        return Ok((parse(req.content_type(), &bytes, scope_order, form)?, bytes));
     }
     let media_type = req.content_type().to_owned();
     let read = move || {
         let bytes = body.into_bytes();
-        parse::<B>(&media_type, &bytes, scope_order).map(|parsed| (parsed, bytes))
+        parse(&media_type, &bytes, scope_order, form).map(|parsed| (parsed, bytes))
     };
     off_the_workers("reading a body", read).await?
 }
 
 /// Takes a body apart, which says of itself that it is of this type, and answers what it is or its faults.
-fn parse<B: ReadBody>(
+fn parse<B, F: FnOnce(&mut Fields<'_>) -> Option<B>>(
     media_type: &str,
     bytes: &Bytes,
     scope_order: ScopeOrder,
+    form: BodyForm<F>,
 ) -> Result<Result<B, Error>, ApiError> {
-    let nothing = !B::TAKEN || (B::OPTIONAL && bytes.is_empty());
-    let members = if nothing { Members::default() } else { members::<B>(media_type, bytes)? };
-    Ok(read_whole(members, scope_order).map_err(Error::Validation))
+    let nothing = !form.is_taken || (form.is_optional && bytes.is_empty());
+    let members = if nothing { Members::default() } else { members(media_type, bytes, &form)? };
+    Ok(read_by(members, scope_order, form.read).map_err(Error::Validation))
 }
 
 /// Takes a body in, of `limit_bytes` at most; what is large of it counts to the bytes in flight until the request is done.
@@ -574,15 +624,15 @@ async fn collect(
     Ok(body)
 }
 
-fn members<'b, B: ReadBody>(given: &str, bytes: &'b [u8]) -> Result<Members<'b>, ApiError> {
-    if !B::MEDIA_TYPES.iter().any(|media_type| given.eq_ignore_ascii_case(media_type)) {
+fn members<'b, F>(given: &str, bytes: &'b [u8], form: &BodyForm<F>) -> Result<Members<'b>, ApiError> {
+    if !form.media_types.iter().any(|media_type| given.eq_ignore_ascii_case(media_type)) {
         return Err(ApiError::UnsupportedMediaType);
     }
     let error = match serde_json::from_slice(bytes) {
         Ok(members) => return Ok(members),
         // Something else than an object, if it is JSON at all.
         Err(error) if error.is_data() => match serde_json::from_slice::<Option<IgnoredAny>>(bytes) {
-            Ok(None) if B::OPTIONAL => return Ok(Members::default()),
+            Ok(None) if form.is_optional => return Ok(Members::default()),
             Ok(_) => return Err(Error::invalid("body", "The request body must be a JSON object.").into()),
             Err(error) => error,
         },

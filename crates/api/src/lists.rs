@@ -16,11 +16,11 @@ use serde_json::{
     value::{RawValue, to_raw_value},
 };
 
-use crate::views::{Included, View};
 use crate::{
     body::Members,
-    query::{Param, Parameter, Parameters, ReadQuery, parameter},
+    query::{Param, Parameter, Parameters, Query, ReadQuery, parameter},
     values::Whole,
+    views::View,
 };
 
 /// The longest text that can be searched for.
@@ -75,8 +75,59 @@ pub trait Listed: View + Serialize + Send + 'static {
     const LIST: Description;
 }
 
+/// What can be asked of a list and of one of its rows, as a value: for what a view says of itself, and for what is declared.
+#[derive(Clone)]
+pub struct Options {
+    /// The members of a row, but for those that are there only if they are asked for.
+    pub members: &'static [&'static str],
+    /// Those.
+    pub includes: Vec<Include>,
+    /// What else can be asked.
+    pub list: Description,
+}
+
+/// A member that is there only if it is asked for.
+#[derive(Clone)]
+pub struct Include {
+    /// Name of the member.
+    pub name: &'static str,
+    /// What reading it takes.
+    pub scope: &'static Scope,
+    /// What it is, for the document.
+    pub about: &'static str,
+}
+
+impl Options {
+    /// What can be asked of the rows of a view.
+    fn of<R: Listed>() -> Self {
+        let include = |included: &crate::views::Included| Include {
+            name: included.name,
+            scope: (included.scope)(),
+            about: included.about,
+        };
+        let includes = R::INCLUDED.iter().map(include).collect();
+        Self { members: R::MEMBERS, includes, list: R::LIST }
+    }
+
+    /// The names of what can be included.
+    fn include_names(&self) -> Vec<&'static str> {
+        self.includes.iter().map(|include| include.name).collect()
+    }
+
+    /// `name`, or `-name` for descending order.
+    fn sort_word(&self, word: &str) -> Option<(SortKey, Direction)> {
+        let (name, direction) = match word.strip_prefix('-') {
+            Some(name) => (name, Direction::Descending),
+            None => (word, Direction::Ascending),
+        };
+        self.list.sorts.iter().find(|key| key.name == name).map(|key| (*key, direction))
+    }
+}
+
 /// Which page, by the parameters that the contract has for it.
 pub struct PageQuery(PageRequest);
+
+impl Query for PageQuery {}
 
 impl ReadQuery for PageQuery {
     fn parameters(contract: &Contract) -> Vec<Parameter> {
@@ -141,16 +192,20 @@ pub struct Shape {
     includes: Vec<&'static str>,
     /// What it takes to read what is included.
     scopes: Vec<&'static Scope>,
+    /// The member that can be large.
+    content: Option<Content>,
 }
 
 impl Shape {
-    fn read<R: Listed>(parameters: &mut Parameters) -> Self {
+    /// What a query says of it.
+    pub fn read(parameters: &mut Parameters, options: &Options) -> Self {
+        let members = options.members;
         let fields = parameters.words(
             "fields",
-            |word| R::MEMBERS.iter().copied().find(|field| *field == word),
-            || R::MEMBERS.join(", "),
+            |word| members.iter().copied().find(|field| *field == word),
+            || members.join(", "),
         );
-        let known = names(R::INCLUDED);
+        let known = options.include_names();
         let includes = match known.is_empty() {
             true => None,
             false => parameters.words(
@@ -160,9 +215,14 @@ impl Shape {
             ),
         };
         let includes = includes.unwrap_or_default();
-        let included = R::INCLUDED.iter().filter(|include| includes.contains(&include.name));
-        let scopes = included.map(|include| (include.scope)()).collect();
-        Self { fields, includes, scopes }
+        let included = options.includes.iter().filter(|include| includes.contains(&include.name));
+        let scopes = included.map(|include| include.scope).collect();
+        Self { fields, includes, scopes, content: options.list.content }
+    }
+
+    /// What is to be shown beside a row.
+    pub fn included(&self) -> &[&'static str] {
+        &self.includes
     }
 
     fn includes(&self, name: &str) -> bool {
@@ -174,8 +234,8 @@ impl Shape {
     }
 
     /// How many bytes so many rows may take: as they are read, and once more as they are sent.
-    pub fn most_bytes<R: Listed>(&self, rows: u64) -> u64 {
-        let content = R::LIST.content.as_ref().filter(|content| self.shows(content.name));
+    pub fn most_bytes(&self, rows: u64) -> u64 {
+        let content = self.content.as_ref().filter(|content| self.shows(content.name));
         let own = content.map_or(0, |content| content.most_bytes);
         let included = if self.includes_any() { INCLUDED_BYTES } else { 0 };
         2 * (rows * (own + included)).min(MAX_PAGE_BYTES)
@@ -196,25 +256,21 @@ impl Shape {
         to_raw_value(&members).map_err(gatepost_kernel::Error::failed("rendering an answer"))
     }
 
-    fn check(&self, caller: &Caller) -> gatepost_kernel::Result<()> {
+    /// Whether the caller may see it.
+    pub fn check(&self, caller: &Caller) -> gatepost_kernel::Result<()> {
         self.scopes.iter().try_for_each(|scope| caller.require(scope))
     }
 }
 
-fn names(includes: &[Included]) -> Vec<&'static str> {
-    includes.iter().map(|include| include.name).collect()
-}
-
-/// The query of a list.
-pub struct ListQuery<R: Listed> {
-    /// What it is filtered by.
-    pub filters: R::Filters,
+/// What is asked of a list, whatever it is filtered by.
+pub struct Asked {
     shape: Shape,
     request: ListRequest,
     cursor: Option<String>,
+    list: Description,
 }
 
-impl<R: Listed> ListQuery<R> {
+impl Asked {
     /// What was asked of it, but for the cursor.
     pub fn request(&self) -> &ListRequest {
         &self.request
@@ -230,15 +286,24 @@ impl<R: Listed> ListQuery<R> {
         &self.shape
     }
 
-    /// Whether something is to be shown beside the rows.
-    pub fn includes(&self, name: &str) -> bool {
-        self.shape.includes(name)
+    /// What can be asked of the list.
+    pub fn list(&self) -> &Description {
+        &self.list
     }
-}
 
-impl<R: Listed> ReadQuery for ListQuery<R> {
-    fn parameters(contract: &Contract) -> Vec<Parameter> {
-        let list = &R::LIST;
+    /// Whether the caller may ask for it.
+    pub fn check(&self, caller: &Caller) -> gatepost_kernel::Result<()> {
+        self.shape.check(caller)
+    }
+
+    /// How many bytes the answer may take.
+    pub fn most_bytes(&self) -> u64 {
+        self.shape.most_bytes(self.request.window.per_page().into())
+    }
+
+    /// The parameters that a list has, with those of its filters.
+    pub fn parameters(contract: &Contract, options: &Options, filters: Vec<Parameter>) -> Vec<Parameter> {
+        let list = &options.list;
         let mut parameters = PageQuery::parameters(contract);
         if list.is_log {
             let place = contract.paging.place_name();
@@ -261,7 +326,7 @@ impl<R: Listed> ReadQuery for ListQuery<R> {
             list.default_sort
         );
         parameters.push(parameter("sort", &about, word_list(&sorts, "-?"), false));
-        parameters.extend(R::Filters::parameters(contract));
+        parameters.extend(filters);
         let mut ranges = vec![
             ("created_after", "Return only items created at or after this time"),
             ("created_before", "Return only items created at or before this time"),
@@ -291,12 +356,17 @@ impl<R: Listed> ReadQuery for ListQuery<R> {
                 false,
             ));
         }
-        parameters.extend(shape_parameters::<R>());
+        parameters.extend(shape_parameters(options));
         parameters
     }
 
-    fn read(parameters: &mut Parameters) -> Option<Self> {
-        let list = &R::LIST;
+    /// What a query says, and what `filters` makes of the rest of it.
+    pub fn read<F>(
+        parameters: &mut Parameters,
+        options: &Options,
+        filters: impl FnOnce(&mut Parameters) -> Option<F>,
+    ) -> Option<(F, Self)> {
+        let list = options.list;
         let place = parameters.paging.place_name();
         let pages = parameters.has(place);
         let page = PageQuery::read(parameters).map(|query| query.0).unwrap_or_default();
@@ -304,12 +374,16 @@ impl<R: Listed> ReadQuery for ListQuery<R> {
         if cursor.is_some() && pages {
             parameters.fault("cursor", format!("The cursor cannot be combined with {place}."));
         }
-        let sort = parameters.words("sort", sort_word::<R>, || {
-            let names: Vec<&str> = list.sorts.iter().map(|key| key.name).collect();
-            format!("{}, each with - in front for descending order", names.join(", "))
-        });
+        let sort = parameters.words(
+            "sort",
+            |word| options.sort_word(word),
+            || {
+                let names: Vec<&str> = list.sorts.iter().map(|key| key.name).collect();
+                format!("{}, each with - in front for descending order", names.join(", "))
+            },
+        );
         let mut order: Vec<(SortKey, Direction)> =
-            sort.unwrap_or_else(|| sort_word::<R>(list.default_sort).into_iter().collect());
+            sort.unwrap_or_else(|| options.sort_word(list.default_sort).into_iter().collect());
         // The second time, whatever the direction, a key sorts nothing any more.
         let mut seen = Vec::new();
         order.retain(|(key, _)| {
@@ -318,7 +392,7 @@ impl<R: Listed> ReadQuery for ListQuery<R> {
                 true
             }
         });
-        let filters = R::Filters::read(parameters);
+        let filters = filters(parameters);
         let created = TimeRange {
             from: instant(parameters, "created_after"),
             to: last_instant(parameters, "created_before"),
@@ -332,21 +406,60 @@ impl<R: Listed> ReadQuery for ListQuery<R> {
         };
         let search =
             list.searched.and_then(|_| parameters.text("search", words, "a text of 1 to 200 characters"));
-        let shape = Shape::read::<R>(parameters);
+        let shape = Shape::read(parameters, options);
         // A page that was asked for by number must be whole: the next number would leave out what was cut.
         let size = if list.is_log && !pages { Size::Cut } else { Size::Refused };
         let without_content = list.content.as_ref().is_some_and(|content| !shape.shows(content.name));
         let window = Window::Page(page);
         let request = ListRequest { order, created, updated, search, window, size, without_content };
-        Some(Self { filters: filters?, shape, request, cursor })
+        Some((filters?, Self { shape, request, cursor, list }))
     }
+}
 
+/// The query of a list.
+pub trait AsksList: Query {
+    /// What is asked of it, whatever it is filtered by.
+    fn asked(&self) -> &Asked;
+}
+
+/// The query of a list of views.
+pub struct ListQuery<R: Listed> {
+    /// What it is filtered by.
+    pub filters: R::Filters,
+    asked: Asked,
+}
+
+impl<R: Listed> ListQuery<R> {
+    /// Whether something is to be shown beside the rows.
+    pub fn includes(&self, name: &str) -> bool {
+        self.asked.shape.includes(name)
+    }
+}
+
+impl<R: Listed> AsksList for ListQuery<R> {
+    fn asked(&self) -> &Asked {
+        &self.asked
+    }
+}
+
+impl<R: Listed> Query for ListQuery<R> {
     fn check(&self, caller: &Caller) -> gatepost_kernel::Result<()> {
-        self.shape.check(caller)
+        self.asked.check(caller)
     }
 
     fn most_bytes(&self) -> u64 {
-        self.shape.most_bytes::<R>(self.request.window.per_page().into())
+        self.asked.most_bytes()
+    }
+}
+
+impl<R: Listed> ReadQuery for ListQuery<R> {
+    fn parameters(contract: &Contract) -> Vec<Parameter> {
+        Asked::parameters(contract, &Options::of::<R>(), R::Filters::parameters(contract))
+    }
+
+    fn read(parameters: &mut Parameters) -> Option<Self> {
+        let (filters, asked) = Asked::read(parameters, &Options::of::<R>(), R::Filters::read)?;
+        Some(Self { filters, asked })
     }
 }
 
@@ -368,41 +481,35 @@ impl<R> ItemQuery<R> {
     }
 }
 
-impl<R: Listed> ReadQuery for ItemQuery<R> {
-    fn parameters(_: &Contract) -> Vec<Parameter> {
-        shape_parameters::<R>()
-    }
-
-    fn read(parameters: &mut Parameters) -> Option<Self> {
-        Some(Self { shape: Shape::read::<R>(parameters), list: PhantomData })
-    }
-
+impl<R: Listed> Query for ItemQuery<R> {
     fn check(&self, caller: &Caller) -> gatepost_kernel::Result<()> {
         self.shape.check(caller)
     }
 
     fn most_bytes(&self) -> u64 {
-        self.shape.most_bytes::<R>(1)
+        self.shape.most_bytes(1)
     }
 }
 
-/// `name`, or `-name` for descending order.
-fn sort_word<R: Listed>(word: &str) -> Option<(SortKey, Direction)> {
-    let (name, direction) = match word.strip_prefix('-') {
-        Some(name) => (name, Direction::Descending),
-        None => (word, Direction::Ascending),
-    };
-    R::LIST.sorts.iter().find(|key| key.name == name).map(|key| (*key, direction))
+impl<R: Listed> ReadQuery for ItemQuery<R> {
+    fn parameters(_: &Contract) -> Vec<Parameter> {
+        shape_parameters(&Options::of::<R>())
+    }
+
+    fn read(parameters: &mut Parameters) -> Option<Self> {
+        Some(Self { shape: Shape::read(parameters, &Options::of::<R>()), list: PhantomData })
+    }
 }
 
 const INSTANT: &str = "a date or a date-time such as 2026-01-15T10:30:00Z";
 
-fn instant(parameters: &mut Parameters, name: &'static str) -> Option<Timestamp> {
+/// An instant.
+pub fn instant(parameters: &mut Parameters, name: &'static str) -> Option<Timestamp> {
     parameters.text(name, parse_instant, INSTANT)
 }
 
-/// A date alone means all of its day.
-fn last_instant(parameters: &mut Parameters, name: &'static str) -> Option<Timestamp> {
+/// The last instant of a time: a date alone means all of its day.
+pub fn last_instant(parameters: &mut Parameters, name: &'static str) -> Option<Timestamp> {
     const DAY_MICROS: i64 = 86_400_000_000;
     let last = |text: &str| {
         let at = parse_instant(text)?;
@@ -423,14 +530,18 @@ fn words(text: &str) -> Option<Vec<String>> {
     (1..=MAX_SEARCH_CHARS).contains(&text.chars().count()).then(|| text::words(&text).collect())
 }
 
-fn shape_parameters<R: Listed>() -> Vec<Parameter> {
+/// The parameters that say what is shown of a row.
+pub fn shape_parameters(options: &Options) -> Vec<Parameter> {
     let about = "Members to return, separated by commas; `id` is always returned. All if not given";
-    let mut parameters = vec![parameter("fields", about, word_list(R::MEMBERS, ""), false)];
-    if !R::INCLUDED.is_empty() {
-        let each: Vec<String> =
-            R::INCLUDED.iter().map(|include| format!("`{}` ({})", include.name, include.about)).collect();
+    let mut parameters = vec![parameter("fields", about, word_list(options.members, ""), false)];
+    if !options.includes.is_empty() {
+        let each: Vec<String> = options
+            .includes
+            .iter()
+            .map(|include| format!("`{}` ({})", include.name, include.about))
+            .collect();
         let about = format!("Related objects to include, separated by commas: {}", each.join(", "));
-        parameters.push(parameter("include", &about, word_list(&names(R::INCLUDED), ""), false));
+        parameters.push(parameter("include", &about, word_list(&options.include_names(), ""), false));
     }
     parameters
 }

@@ -23,18 +23,12 @@ pub trait Param {
     fn read(parameters: &mut Parameters, name: &'static str) -> Option<Self::Value>;
 }
 
-/// The query of an operation.
-pub trait ReadQuery: Sized + 'static {
+/// What was read of a query.
+pub trait Query: 'static {
     /// How many bytes the answer may take to make and to send, where that can be many.
     fn most_bytes(&self) -> u64 {
         0
     }
-
-    /// How the document describes the parameters.
-    fn parameters(contract: &Contract) -> Vec<Parameter>;
-
-    /// Reads the parameters; faults go to `parameters`. The answer counts only if there was none.
-    fn read(parameters: &mut Parameters) -> Option<Self>;
 
     /// Whether the caller may ask for it.
     fn check(&self, _: &Caller) -> gatepost_kernel::Result<()> {
@@ -42,8 +36,19 @@ pub trait ReadQuery: Sized + 'static {
     }
 }
 
+/// The query of an operation.
+pub trait ReadQuery: Query + Sized {
+    /// How the document describes the parameters.
+    fn parameters(contract: &Contract) -> Vec<Parameter>;
+
+    /// Reads the parameters; faults go to `parameters`. The answer counts only if there was none.
+    fn read(parameters: &mut Parameters) -> Option<Self>;
+}
+
 /// No parameters.
 pub struct NoQuery;
+
+impl Query for NoQuery {}
 
 impl ReadQuery for NoQuery {
     fn parameters(_: &Contract) -> Vec<Parameter> {

@@ -1,7 +1,7 @@
 //! What members of bodies and parameters of queries can be: for each its schema, and how it is read. Those of one wing alone stand in
 //! that wing.
 
-use std::marker::PhantomData;
+use std::{marker::PhantomData, ops::RangeInclusive};
 
 use gatepost_kernel::{
     ApiKeyId, Environment, EnvironmentFilter, SeoReportId, Timestamp,
@@ -137,10 +137,15 @@ impl<T: Described + TryFrom<i64>, const LOW: i64, const HIGH: i64> Param for Who
     }
 
     fn read(parameters: &mut Parameters, name: &'static str) -> Option<T> {
-        let number = |text: &str| text.parse().ok().filter(|number| (LOW..=HIGH).contains(number));
-        let number = parameters.text(name, number, &format!("an integer between {LOW} and {HIGH}"));
-        number.and_then(|number| T::try_from(number).ok())
+        whole(parameters, name, LOW..=HIGH).and_then(|number| T::try_from(number).ok())
     }
+}
+
+/// A whole number of a range that is known only when the program runs.
+pub fn whole(parameters: &mut Parameters, name: &'static str, range: RangeInclusive<i64>) -> Option<i64> {
+    let (low, high) = (range.start(), range.end());
+    let number = |text: &str| text.parse().ok().filter(|number| range.contains(number));
+    parameters.text(name, number, &format!("an integer between {low} and {high}"))
 }
 
 /// A list of bodies.

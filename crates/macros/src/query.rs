@@ -54,6 +54,8 @@ pub fn expand(attribute: TokenStream, mut item: ItemStruct) -> Result<TokenStrea
     Ok(quote! {
         #item
 
+        impl crate::query::Query for #ident {}
+
         impl crate::query::ReadQuery for #ident {
             fn parameters(contract: &::gatepost_contract::Contract) -> ::std::vec::Vec<crate::query::Parameter> {
                 let _ = contract;
