@@ -6,8 +6,12 @@ use syn::{Attribute, Expr, Fields, Item, Lit, Meta};
 
 use crate::{Failure, files};
 
-/// The sections of the file, and those that belong to a crate.
-const SOURCES: [&str; 2] = ["crates/server/src/config/file.rs", "crates/contract/src/settings.rs"];
+/// The sections of the file, and those that belong to crates.
+const SOURCES: [&str; 3] = [
+    "crates/server/src/config/file.rs",
+    "crates/contract/src/settings.rs",
+    "crates/resources/src/settings.rs",
+];
 const INTRODUCTION: &str = include_str!("configuration.md");
 
 /// Writes or checks the page.

@@ -6,6 +6,7 @@ mod circles;
 mod clients;
 mod descriptions;
 mod docs;
+mod events;
 mod files;
 mod openapi;
 mod test;
@@ -57,7 +58,7 @@ enum Command {
     },
     /// Check the documents with linters, and generate and compile the clients of clients/examples
     Clients,
-    /// Write docs/CONFIGURATION.md
+    /// Write docs/CONFIGURATION.md and docs/EVENTS.md
     Docs {
         /// Only say whether it is up to date
         #[arg(long)]
@@ -73,7 +74,7 @@ fn main() -> ExitCode {
         Command::Openapi { breaking: true, .. } => openapi::breaking(),
         Command::Openapi { check, .. } => openapi::run(check),
         Command::Clients => clients::generate(),
-        Command::Docs { check } => docs::run(check),
+        Command::Docs { check } => docs::run(check).and_then(|()| events::run(check)),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

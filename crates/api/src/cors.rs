@@ -22,9 +22,9 @@ const MAX_AGE_SECONDS: usize = 3_600;
 
 /// What browsers are told. Keys travel in a header of the request, so no page can make a browser send one by itself, and
 /// credentials of the browser's own are never asked for.
-pub fn cors(
+pub fn cors<'a>(
     origins: &[String],
-    operations: impl Iterator<Item = &'static Operation>,
+    operations: impl Iterator<Item = &'a Operation>,
     contract: &Contract,
 ) -> Cors {
     let methods = operations.map(|op| op.method.clone()).chain([Method::HEAD, Method::OPTIONS]);
@@ -46,7 +46,7 @@ pub struct ForAnyPage(Vec<(String, Method)>);
 
 impl ForAnyPage {
     /// Those of these operations.
-    pub fn of(operations: impl Iterator<Item = &'static Operation>, contract: &Contract) -> Self {
+    pub fn of<'a>(operations: impl Iterator<Item = &'a Operation>, contract: &Contract) -> Self {
         let public = operations.filter(|op| op.is_public());
         Self(public.map(|op| (op.full_path(contract), op.method.clone())).collect())
     }

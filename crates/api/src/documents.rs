@@ -16,7 +16,7 @@ use actix_web::{
 };
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use flate2::Compression;
-use gatepost_app::gate::limiter;
+use gatepost_app::{gate::limiter, resources::Resources};
 use gatepost_contract::{ApiError, Brand, Contract};
 use gatepost_kernel::Error;
 use serde_json::Value;
@@ -74,7 +74,7 @@ struct Made {
 
 impl Documents {
     /// Those of a server that answers the API; the page only `with_page`.
-    pub fn new(contract: &Contract, with_page: bool) -> Self {
+    pub fn new(contract: &Contract, resources: &Resources, with_page: bool) -> Self {
         let json = |document: Value| {
             Document::new("application/json", FRESH, move || {
                 serde_json::to_vec(&document)
@@ -89,8 +89,8 @@ impl Documents {
             Ok(Bytes::from(script.clone()))
         });
         let mut documents = HashMap::from([
-            (OPENAPI.to_owned(), json(document(contract))),
-            (OPENAPI_3_0.to_owned(), json(document_3_0(contract))),
+            (OPENAPI.to_owned(), json(document(contract, resources))),
+            (OPENAPI_3_0.to_owned(), json(document_3_0(contract, resources))),
             (PIXEL_SCRIPT.to_owned(), Document { is_for_any_origin: true, ..script }),
         ]);
         if with_page {

@@ -10,6 +10,10 @@ pub struct Authenticated(pub Principal);
 #[derive(Debug, Clone, Copy)]
 pub struct Limited(pub Verdict);
 
+/// Left in a request whose path says more than the pattern that took it.
+#[derive(Debug, Clone)]
+pub struct Route(pub String);
+
 /// Left in an answer that was rendered already, as a refusal that is given again was.
 #[derive(Debug, Clone, Copy)]
 pub struct Rendered;

@@ -25,7 +25,7 @@ impl RouteTable {
 
     /// Those of all operations, of the probes and of the fixed documents.
     pub fn of_all<'a>(
-        operations: impl Iterator<Item = &'static Operation>,
+        operations: impl Iterator<Item = &'a Operation>,
         contract: &Contract,
         documents: impl Iterator<Item = &'a str>,
     ) -> Self {

@@ -28,6 +28,7 @@ mod operation;
 mod paths;
 mod probes;
 mod query;
+mod resources;
 mod scopes;
 mod sending;
 mod server;
@@ -62,12 +63,14 @@ use tokio::{sync::Mutex, time::Instant};
 pub use gatepost_contract::Contract;
 pub use openapi::{document, document_3_0};
 pub use paths::is_fixed_path;
+pub use resources::taken;
 pub use server::{Listeners, Stopper, serve};
 pub use tls::{PlainHttp, TlsIdentity};
 
 use crate::{
     budget::Budget, cors::ForAnyPage, documents::Documents, exposed::ExposedKeys, fallback::RouteTable,
     mcp::McpEndpoint, metrics::Metrics, middleware::respond, operation::Operation, paths::FORWARD_AUTH,
+    resources::RecordOperations,
 };
 
 /// What the operator decides about the HTTP side.
@@ -124,6 +127,7 @@ struct Parts {
     documents: Documents,
     exposed_keys: ExposedKeys,
     for_any_page: ForAnyPage,
+    records: RecordOperations,
     budget: Budget,
     readiness: Mutex<Option<(Instant, Result<()>)>>,
     mcp_endpoint: McpEndpoint,
@@ -137,10 +141,11 @@ impl State {
         // Keys would be made that nobody could show.
         assert_eq!(app.token_format(), &contract.tokens, "the application has tokens of another contract");
         assert_eq!(app.scope_order(), contract.scope_order, "the application has scopes of another contract");
-        let documents = Documents::new(&contract, settings.docs);
+        let documents = Documents::new(&contract, app.resources(), settings.docs);
+        let records = RecordOperations::of(app.resources());
         let routes = match settings.probes_only {
             true => RouteTable::of_probes(),
-            false => RouteTable::of_all(operations(), &contract, documents.paths()),
+            false => RouteTable::of_all(operations().chain(records.iter()), &contract, documents.paths()),
         };
         let mcp_endpoint = mcp::endpoint_of(app.clone(), contract.clone());
         let plan_headers = app.plan_limits().iter().map(|plan| PlanHeaders::new(&plan.allowance)).collect();
@@ -154,6 +159,7 @@ impl State {
             exposed_keys: ExposedKeys::default(),
             for_any_page: ForAnyPage::of(operations(), &contract),
             contract,
+            records,
             budget: Budget::default(),
             readiness: Mutex::default(),
             mcp_endpoint,
@@ -188,6 +194,16 @@ impl State {
         let answer = self.app().ready().await;
         *known = Some((Instant::now(), answer.clone()));
         answer
+    }
+
+    /// All operations that there are.
+    fn operations(&self) -> impl Iterator<Item = &Operation> {
+        operations().chain(self.records().iter())
+    }
+
+    /// Those on records.
+    fn records(&self) -> &RecordOperations {
+        &self.0.records
     }
 
     /// The bytes in flight.
@@ -248,7 +264,13 @@ fn configure(config: &mut web::ServiceConfig, state: &State) {
     config.app_data(state.clone());
     probes::configure(config);
     if !state.settings().probes_only {
-        let below = |config: &mut web::ServiceConfig| operations().for_each(|op| (op.register)(config));
+        let with_records = !state.records().is_empty();
+        let below = move |config: &mut web::ServiceConfig| {
+            operations().for_each(|op| (op.register)(config));
+            if with_records {
+                resources::configure(config);
+            }
+        };
         config.service(web::scope(&state.contract().base_path).configure(below));
         state.documents().configure(config);
         mcp::configure_endpoint(config);
@@ -257,7 +279,7 @@ fn configure(config: &mut web::ServiceConfig, state: &State) {
 }
 
 /// The contract's operations, in the order in which the document has their groups.
-fn operations() -> impl Iterator<Item = &'static Operation> {
+fn operations<'o>() -> impl Iterator<Item = &'o Operation> {
     let wings = [
         tenants::OPERATIONS,
         keys::OPERATIONS,
@@ -266,6 +288,7 @@ fn operations() -> impl Iterator<Item = &'static Operation> {
         entitlements::OPERATIONS,
         visits::OPERATIONS,
         mcp::OPERATIONS,
+        resources::OPERATIONS,
         audit_log::OPERATIONS,
     ];
     wings.into_iter().flatten()

@@ -19,7 +19,7 @@ use crate::{
     PlainHttp, State,
     client::{self, token},
     cors,
-    extensions::{Authenticated, Limited, Rendered},
+    extensions::{Authenticated, Limited, Rendered, Route},
     paths::{MCP, PROBES, is_forward_auth},
 };
 
@@ -80,7 +80,9 @@ pub async fn respond<B: MessageBody + 'static>(
     add_headers(&mut response, &state, &request_id);
 
     in_flight.ended = true;
-    let route = response.request().match_pattern().unwrap_or_else(|| "unmatched".to_owned());
+    let route = response.request().extensions().get::<Route>().map(|Route(path)| path.clone());
+    let route = route.or_else(|| response.request().match_pattern());
+    let route = route.unwrap_or_else(|| "unmatched".to_owned());
     let (method, status) = (response.request().method().as_str(), response.status().as_u16());
     if let Some(Authenticated(principal)) = response.request().extensions().get::<Authenticated>() {
         state.app().record_use(principal, status);

@@ -1,6 +1,8 @@
 //! An operation of the API as a value. `#[operation]` makes it from the handler; from the table of all of them come the routes, the
 //! document, and what browsers are told.
 
+use std::sync::Arc;
+
 use actix_web::{HttpRequest, http::Method, web::ServiceConfig};
 use gatepost_contract::{ApiError, Contract, EnvelopeStyle};
 use gatepost_kernel::{
@@ -49,13 +51,36 @@ pub struct Operation {
     pub heeds_version: bool,
     /// Whether a request may name the workspace to act on.
     pub acts_on_workspace: bool,
+    /// The operation that this is another way to, if it is one: generators and tools leave it out.
+    pub alias_of: Option<&'static str>,
+    /// What the answer says that it did, where its name does not tell.
+    pub sentence: Option<&'static str>,
     /// What it takes and answers.
-    pub shape: fn(&Contract, &mut Schemas) -> Shape,
+    pub shape: ShapeOf,
     /// Adds its route.
     pub register: fn(&mut ServiceConfig),
 }
 
+/// From where it is known what an operation takes and answers.
+pub enum ShapeOf {
+    /// From the types of its handler.
+    Types(fn(&Contract, &mut Schemas) -> Shape),
+    /// From a declaration.
+    Declaration(Arc<DescribeShape>),
+}
+
+/// Says what an operation takes and answers; the schemas that it needs go to the second.
+type DescribeShape = dyn Fn(&Contract, &mut Schemas) -> Shape + Send + Sync;
+
 impl Operation {
+    /// What it takes and answers; the schemas that it needs go to `schemas`.
+    pub fn shape(&self, contract: &Contract, schemas: &mut Schemas) -> Shape {
+        match &self.shape {
+            ShapeOf::Types(shape) => shape(contract, schemas),
+            ShapeOf::Declaration(shape) => shape(contract, schemas),
+        }
+    }
+
     /// Its path, with names in braces.
     pub fn full_path(&self, contract: &Contract) -> String {
         let path = self.path.split('}').map(|part| match part.split_once(':') {
@@ -77,6 +102,9 @@ impl Operation {
 
     /// What the answer says that it did: `create_api_key` says "API key created successfully."
     pub fn sentence(&self) -> String {
+        if let Some(sentence) = self.sentence {
+            return sentence.to_owned();
+        }
         let (verb, resource) = self.id.split_once('_').unwrap_or((self.id, ""));
         let resource = match resource {
             "api_key" => "API key",

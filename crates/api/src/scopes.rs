@@ -1,9 +1,13 @@
 //! The scopes that operations need, as types: a handler states its scope in the type of its
 //! [`Call`](crate::call::Call) and cannot run without it.
 
-use std::sync::LazyLock;
+use std::{
+    collections::HashMap,
+    sync::{LazyLock, Mutex},
+};
 
 use gatepost_app::Requirement;
+use gatepost_kernel::LockAnyway;
 use gatepost_keys::Scope;
 
 /// A scope as a type.
@@ -28,6 +32,20 @@ impl RequiredScope for McpCall {
     fn requirement() -> Requirement {
         Requirement { scope: Self::scope(), or_tools: true }
     }
+}
+
+/// The scope for an action on a declared resource. It lives as long as the program; the same is kept once.
+pub fn of(resource: &str, action: &str) -> &'static Scope {
+    static KNOWN: LazyLock<Mutex<HashMap<String, &'static Scope>>> = LazyLock::new(Mutex::default);
+    let text = format!("{resource}:{action}");
+    let mut known = KNOWN.lock_anyway();
+    if let Some(scope) = known.get(&text) {
+        return scope;
+    }
+    let scope: &'static Scope =
+        Box::leak(Box::new(text.parse().expect("names of resources are those of scopes")));
+    known.insert(text, scope);
+    scope
 }
 
 macro_rules! required_scopes {
@@ -61,6 +79,7 @@ required_scopes! {
     EventsWrite = "events:write";
     McpRead = "mcp:read";
     McpWrite = "mcp:write";
+    ResourceTypesRead = "resource-types:read";
     SeoRead = "seo:read";
     SeoWrite = "seo:write";
     WebhooksRead = "webhooks:read";

@@ -103,9 +103,11 @@ pub fn expand(attribute: TokenStream, item: ItemFn) -> Result<TokenStream> {
             changes: #changes,
             heeds_version: #heeds_version,
             acts_on_workspace: <#input as crate::operation::Takes>::ACTS_ON_WORKSPACE,
-            shape: |contract, schemas| {
+            alias_of: ::core::option::Option::None,
+            sentence: ::core::option::Option::None,
+            shape: crate::operation::ShapeOf::Types(|contract, schemas| {
                 crate::operation::Shape::of::<#input, #output>(contract, schemas)#described #refusal
-            },
+            }),
             register: |config| {
                 async fn handle(call: #input) -> #output {
                     #read

@@ -18,6 +18,8 @@ mod workspaces;
 
 use std::process::ExitCode;
 
+use gatepost_app::resources::Resources;
+
 use crate::{
     cli::{Cli, Command, KeysCommand, OpenapiFormat, PresetsCommand},
     config::Config,
@@ -50,10 +52,11 @@ async fn run(cli: Cli) -> Result<ExitCode, Failure> {
     }
     match cli.command {
         Some(Command::Openapi { format }) => {
-            let contract = Config::contract(&cli.global)?;
+            let (contract, declarations) = Config::face(&cli.global)?;
+            let resources = Resources::unstored(declarations);
             output::json_pretty(&match format {
-                OpenapiFormat::V31 => gatepost_api::document(&contract),
-                OpenapiFormat::V30 => gatepost_api::document_3_0(&contract),
+                OpenapiFormat::V31 => gatepost_api::document(&contract, &resources),
+                OpenapiFormat::V30 => gatepost_api::document_3_0(&contract, &resources),
             })?;
             return Ok(ExitCode::SUCCESS);
         }

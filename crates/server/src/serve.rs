@@ -3,6 +3,7 @@
 use std::{net::TcpListener, sync::Arc, thread, time::Duration};
 
 use gatepost_api::{Listeners, PlainHttp, Settings, State, serve};
+use gatepost_app::resources::reconcile;
 use gatepost_app::{
     App, TierUse,
     keys::api_keys,
@@ -218,7 +219,9 @@ pub async fn run(config: &Config) -> Result<(), Failure> {
     warn(config);
     let clock = Arc::new(AdjustedClock::default());
     jobs::read_database_clock(&storage, &clock).await?;
-    let app = App::new(storage, config.app_settings(), clock.clone());
+    let resources = reconcile(&storage, config.declarations.clone()).await?;
+    let app_settings = gatepost_app::Settings { resources: Arc::new(resources), ..config.app_settings() };
+    let app = App::new(storage, app_settings, clock.clone());
     check_stored(&app).await?;
 
     let delivers = config.roles.contains(&Role::Delivery);

@@ -3,6 +3,9 @@
 use std::io::{self, Write};
 
 fn main() -> io::Result<()> {
-    let document = gatepost_api::document(&gatepost_test_support::mirror());
+    let document = gatepost_api::document(
+        &gatepost_test_support::mirror(),
+        &gatepost_app::resources::Resources::default(),
+    );
     writeln!(io::stdout().lock(), "{document:#}")
 }

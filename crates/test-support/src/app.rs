@@ -7,14 +7,18 @@ use std::{
 };
 
 use gatepost_api::{Contract, Settings, State, serve};
-use gatepost_app::{App, tenants::first_start};
+use gatepost_app::{App, resources::reconcile, tenants::first_start};
 use gatepost_delivery::Dispatcher;
 use gatepost_egress::{Egress, Resolve, Rules};
 use gatepost_kernel::{Environment, ManualClock, Timestamp};
+use gatepost_resources::{Declarations, ResourceSection, Taken};
 use gatepost_sealing::Vault;
 use gatepost_storage::{Engine, Storage};
+use indexmap::IndexMap;
 use reqwest::{Method, RequestBuilder, StatusCode, header::HeaderMap};
+use serde::Deserialize;
 use serde_json::Value;
+use toml::Spanned;
 
 use crate::{
     TestDatabase,
@@ -23,6 +27,19 @@ use crate::{
 
 /// The instant at which a test's clock begins.
 const BEGINNING: &str = "2026-01-15T10:30:00Z";
+
+/// The resources that a part of a configuration file declares.
+///
+/// # Panics
+/// If they cannot be declared.
+pub fn declarations(toml: &str, taken: Taken) -> Declarations {
+    #[derive(Deserialize)]
+    struct File {
+        resources: IndexMap<Spanned<String>, ResourceSection>,
+    }
+    let File { resources } = toml::from_str(toml).expect("resources");
+    Declarations::of(&resources, &taken).expect("sound declarations")
+}
 
 /// An application that serves.
 pub struct TestApp {
@@ -132,6 +149,22 @@ impl TestApp {
         Self::start_delivering(engine, settings, app_settings, Default::default()).await
     }
 
+    /// The same with the resources that this part of a configuration file declares.
+    ///
+    /// # Panics
+    /// If they cannot be declared, or anything of it does not start.
+    pub async fn start_declaring(
+        engine: Engine,
+        settings: Settings,
+        app_settings: gatepost_app::Settings,
+        toml: &str,
+    ) -> Self {
+        let plans = app_settings.catalog.plans();
+        let features = plans.flat_map(|plan| plan.features.keys()).cloned().collect();
+        let declared = declarations(toml, Taken { features, ..gatepost_api::taken(&settings.contract) });
+        Self::start_all(engine, settings, app_settings, Default::default(), declared).await
+    }
+
     /// The same, with settings of deliveries too; the plans are the application's.
     ///
     /// # Panics
@@ -142,6 +175,16 @@ impl TestApp {
         app_settings: gatepost_app::Settings,
         delivery: gatepost_delivery::Settings,
     ) -> Self {
+        Self::start_all(engine, settings, app_settings, delivery, Declarations::default()).await
+    }
+
+    async fn start_all(
+        engine: Engine,
+        settings: Settings,
+        app_settings: gatepost_app::Settings,
+        delivery: gatepost_delivery::Settings,
+        declarations: Declarations,
+    ) -> Self {
         crate::watch::start();
         let face = Face::new(settings.contract.clone());
         let (token_format, scope_order) = (settings.contract.tokens.clone(), settings.contract.scope_order);
@@ -150,6 +193,8 @@ impl TestApp {
             gatepost_app::Settings { token_format, scope_order, identity_headers, ..app_settings };
         let database = TestDatabase::create(engine);
         let storage = database.open().await;
+        let resources = reconcile(&storage, declarations).await.expect("declarations that nothing breaks");
+        let app_settings = gatepost_app::Settings { resources: Arc::new(resources), ..app_settings };
         let clock = Arc::new(ManualClock::at(Timestamp::parse(BEGINNING).expect("an instant")));
         let catalog = Arc::new(app_settings.catalog.clone());
         let app = App::new(storage.clone(), app_settings, clock.clone());

@@ -8,6 +8,7 @@ use std::{
 };
 
 use gatepost_api::Contract;
+use gatepost_app::resources::Resources;
 use gatepost_contract::{
     Brand, BrandSection, ContractSection, EnvelopeStyle, Headers, LetterCase, Paging, Statuses,
 };
@@ -92,8 +93,8 @@ impl Face {
     /// That of a contract.
     pub fn new(contract: Contract) -> Self {
         let core = Contract::core();
-        let operations =
-            (contract.base_path != core.base_path).then(|| known(&gatepost_api::document(&core)));
+        let operations = (contract.base_path != core.base_path)
+            .then(|| known(&gatepost_api::document(&core, &Resources::default())));
         Self { contract, operations }
     }
 

@@ -10,7 +10,7 @@ mod postgres;
 pub mod receiver;
 mod watch;
 
-pub use app::{Reply, TestApp};
+pub use app::{Reply, TestApp, declarations};
 pub use database::TestDatabase;
 pub use face::{Face, mirror, preset};
 pub use gatepost_delivery::Settings as DeliverySettings;

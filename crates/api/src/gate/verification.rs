@@ -16,7 +16,7 @@ use crate::{
         verification_wire::{VerificationView, VerifyApiKeyBody},
     },
     keys::API_KEYS,
-    operation::{Input, Operation, Shape},
+    operation::{Input, Operation, Shape, ShapeOf},
     paths::FORWARD_AUTH,
     query::NoQuery,
     scopes::ApiKeysVerify,
@@ -51,14 +51,16 @@ pub const FORWARD_AUTH_OPERATION: Operation = Operation {
     changes: false,
     heeds_version: false,
     acts_on_workspace: false,
-    shape: |contract, _| Shape {
+    alias_of: None,
+    sentence: None,
+    shape: ShapeOf::Types(|contract, _| Shape {
         input: Input { scope: None, needs_key: true, query: AuthQuery::parameters(), body: None },
         path: Vec::new(),
         answer: None,
         is_page: false,
         headers: Some(contract.key_headers()),
         refusal: None,
-    },
+    }),
     register: |config| {
         let below = format!("{FORWARD_AUTH}/{{rest:.*}}");
         config.service(web::resource([FORWARD_AUTH, below.as_str()]).to(forward_auth));

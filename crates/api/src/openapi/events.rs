@@ -1,13 +1,16 @@
 //! What endpoints receive: the `webhooks` of the document, one for each type of event that Gatepost itself sends, and one for the
 //! tenants' own.
 
+use gatepost_app::resources::Resources;
 use gatepost_contract::Contract;
 use gatepost_delivery::OwnEvent;
 use gatepost_kernel::describe::Schemas;
 use serde_json::{Map, Value, json};
 
+use crate::resources::record_events;
+
 /// The section; the schemas that it needs go to `schemas`.
-pub fn webhooks(contract: &Contract, schemas: &mut Schemas) -> Value {
+pub fn webhooks(contract: &Contract, schemas: &mut Schemas, resources: &Resources) -> Value {
     let mut webhooks = Map::new();
     let all: Vec<(&str, &str, Value)> =
         OwnEvent::TYPES.iter().map(|own| (own.name, own.about.trim(), (own.data)(schemas))).collect();
@@ -22,6 +25,9 @@ pub fn webhooks(contract: &Contract, schemas: &mut Schemas) -> Value {
             event
         });
         webhooks.insert((*event_type).to_owned(), contract.webhook(event_type, about, name));
+    }
+    for (event_type, about, name) in record_events(contract, schemas, resources) {
+        webhooks.insert(event_type.to_owned(), contract.webhook(event_type, &about, &name));
     }
     schemas.named("PublishedEvent", |_| {
         contract.event_schema(&json!({ "description": "Data the event was published with." }))

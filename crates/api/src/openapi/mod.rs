@@ -1,6 +1,7 @@
 //! The OpenAPI document, put together from the operations: what each says of itself, what follows from that, and examples made of those
 //! of members.
 
+use gatepost_app::resources::Resources;
 use gatepost_contract::{Contract, EnvelopeStyle, document::reference};
 use gatepost_kernel::describe::Schemas;
 use serde_json::{Value, json};
@@ -10,6 +11,7 @@ use self::examples::add_examples;
 use crate::{
     operation::{Operation, Shape, Tag},
     operations,
+    resources::RecordOperations,
 };
 
 mod events;
@@ -29,22 +31,24 @@ pub use version_3_0::document as document_3_0;
 )]
 struct Skeleton;
 
-/// The whole document of a contract, OpenAPI 3.1.
-pub fn document(contract: &Contract) -> Value {
+/// The whole document of a contract and of what is declared, OpenAPI 3.1.
+pub fn document(contract: &Contract, resources: &Resources) -> Value {
     // What operations answer, by operation, status and outcome; a test compares it with what they do.
     let outcomes = match contract.envelope {
         EnvelopeStyle::Data => serde_json::from_str(include_str!("outcomes.json")).unwrap_or_default(),
         EnvelopeStyle::Success => Value::Null,
     };
-    collect(contract, &outcomes)
+    collect(contract, resources, &outcomes)
 }
 
 /// The document with these examples of what operations answer, by operation, status and outcome.
-fn collect(contract: &Contract, outcomes: &Value) -> Value {
+fn collect(contract: &Contract, resources: &Resources, outcomes: &Value) -> Value {
+    let records = RecordOperations::of(resources);
+    let operations = || operations().chain(records.iter());
     let mut schemas = Schemas::default();
     let shapes: Vec<(&Operation, Shape)> =
-        operations().map(|op| (op, (op.shape)(contract, &mut schemas))).collect();
-    let webhooks = events::webhooks(contract, &mut schemas);
+        operations().map(|op| (op, op.shape(contract, &mut schemas))).collect();
+    let webhooks = events::webhooks(contract, &mut schemas, resources);
     let mut components = contract.schemas();
     components.extend(schemas.into_map());
     let components = Value::Object(components);
@@ -114,6 +118,9 @@ fn describe(of: &Described<'_>, is_versioned: bool, outcomes: &Value) -> Value {
     });
     if let Some(scope) = input.scope {
         described["x-required-scope"] = json!(contract.scope_order.spell(scope));
+    }
+    if let Some(of) = op.alias_of {
+        described["x-alias-of"] = json!(of);
     }
     if let Some(body) = &input.body {
         let mut content = json!({ "content": content(&body.schema), "required": !body.optional });

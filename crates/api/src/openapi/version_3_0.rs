@@ -3,13 +3,14 @@
 
 use std::collections::HashMap;
 
+use gatepost_app::resources::Resources;
 use gatepost_contract::Contract;
 use serde_json::{Map, Value, json};
 
 /// The whole document, OpenAPI 3.0.
-pub fn document(contract: &Contract) -> Value {
+pub fn document(contract: &Contract, resources: &Resources) -> Value {
     // Where a member can be null and refers to a schema, 3.0 has no words for an example that is null.
-    let mut document = super::collect(contract, &Value::Null);
+    let mut document = super::collect(contract, resources, &Value::Null);
     if let Value::Object(members) = &mut document {
         members.remove("webhooks");
         members.remove("jsonSchemaDialect");
@@ -21,7 +22,9 @@ pub fn document(contract: &Contract) -> Value {
     }
     if let Some(schemas) = document["components"]["schemas"].as_object_mut() {
         // Only what endpoints receive uses these.
-        schemas.retain(|name, _| !name.ends_with("Event") && !name.ends_with("EventData"));
+        let is_record = |name: &str| resources.declarations().iter().any(|declared| declared.stem() == name);
+        let is_event = |name: &str| name.ends_with("Event") || name.ends_with("EventData");
+        schemas.retain(|name, _| is_record(name) || !is_event(name));
     }
     one_error(&mut document);
     let types = types_of(&document["components"]["schemas"]);

@@ -29,9 +29,7 @@ use tokio_rustls::TlsAcceptor;
 
 pub use self::connection::Connection;
 use self::connection::{Paced, Seats};
-use crate::{
-    State, configure, cors::cors, gate::ForwardAuthGate, operations, respond, sending::send, tls::TlsIdentity,
-};
+use crate::{State, configure, cors::cors, gate::ForwardAuthGate, respond, sending::send, tls::TlsIdentity};
 
 /// How long answers in progress may take after the server was told to stop.
 const SHUTDOWN_SECONDS: u64 = 6;
@@ -154,7 +152,7 @@ fn http<T: AsyncRead + AsyncWrite + Unpin + 'static>(
     gatepost_threads::wake_at_once();
     let origins = &state.settings().cors_origins;
     let app = App::new()
-        .wrap(Condition::new(!origins.is_empty(), cors(origins, operations(), state.contract())))
+        .wrap(Condition::new(!origins.is_empty(), cors(origins, state.operations(), state.contract())))
         .wrap(from_fn(send))
         .wrap(from_fn(respond))
         .configure(|config| configure(config, state));

@@ -1,6 +1,7 @@
 //! What HTTP itself offers: versions of resources, `HEAD`, `OPTIONS`, compression, and pages of other origins.
 
 use gatepost_api::Settings;
+use gatepost_app::resources::Resources;
 use gatepost_test_support::{Engine, Reply, TestApp, both_engines};
 use reqwest::Method;
 use serde_json::json;
@@ -110,7 +111,11 @@ async fn answers_are_compressed_for_those_who_ask(app: TestApp) {
             let length = reply.bytes().await.expect("a body").len();
             assert!(
                 length > 1_000
-                    && length < gatepost_api::document(&gatepost_api::Contract::core()).to_string().len() / 3,
+                    && length
+                        < gatepost_api::document(&gatepost_api::Contract::core(), &Resources::default())
+                            .to_string()
+                            .len()
+                            / 3,
                 "{accept}: {length}"
             );
         }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use gatepost_app::resources::Resources;
 use gatepost_test_support::{Reply, TestApp, every_face};
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -209,7 +210,7 @@ fn ids(rows: &[Value]) -> Vec<String> {
 }
 
 async fn every_list_is_registered(app: TestApp) {
-    let document = gatepost_api::document(&gatepost_api::Contract::core());
+    let document = gatepost_api::document(&gatepost_api::Contract::core(), &Resources::default());
     let has_pages = |operation: &Value| {
         let parameters = operation["parameters"].as_array().cloned().unwrap_or_default();
         parameters.iter().any(|parameter| parameter["name"] == "per_page")

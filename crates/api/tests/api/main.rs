@@ -21,6 +21,7 @@ mod openapi;
 mod outcomes;
 mod pixel;
 mod probes;
+mod resources;
 mod seats;
 mod seo;
 mod tenancy;

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use gatepost_api::Contract;
+use gatepost_app::resources::Resources;
 use gatepost_test_support::{Receiver, TestApp, both_engines, mirror, receiver::Reply};
 use serde_json::{Value, json};
 
@@ -37,7 +38,7 @@ fn walk(value: &Value, visit: &mut impl FnMut(&Value)) {
 #[test]
 fn every_reference_resolves() {
     for contract in [Contract::core(), mirror()] {
-        let document = gatepost_api::document(&contract);
+        let document = gatepost_api::document(&contract, &Resources::default());
         let mut count = 0;
         walk(&document, &mut |value| {
             if let Some(reference) = value.get("$ref").and_then(Value::as_str) {
@@ -53,7 +54,10 @@ fn every_reference_resolves() {
 /// What the core contract calls things stands in no other contract's document, and its own names stand there.
 #[test]
 fn a_contract_names_things_alone() {
-    let (core, other) = (gatepost_api::document(&Contract::core()), gatepost_api::document(&mirror()));
+    let (core, other) = (
+        gatepost_api::document(&Contract::core(), &Resources::default()),
+        gatepost_api::document(&mirror(), &Resources::default()),
+    );
     let ids = |document: &Value| -> Vec<String> {
         operations(document).iter().map(|(.., op)| op["operationId"].to_string()).collect()
     };
@@ -87,7 +91,7 @@ fn a_contract_names_things_alone() {
 
 #[test]
 fn every_operation_is_described() {
-    let document = gatepost_api::document(&Contract::core());
+    let document = gatepost_api::document(&Contract::core(), &Resources::default());
     let mut ids = BTreeSet::new();
     for (path, method, operation) in operations(&document) {
         let what = format!("{method} {path}");
@@ -144,7 +148,7 @@ fn every_operation_is_described() {
 /// Every operation of the core contract is there, with the scope that it names.
 #[test]
 fn the_core_contract_is_complete() {
-    let document = gatepost_api::document(&Contract::core());
+    let document = gatepost_api::document(&Contract::core(), &Resources::default());
     let mut there = operations(&document);
     there.iter_mut().for_each(|(path, ..)| *path = path.trim_start_matches("/api/v1").to_owned());
     // Names of parameters are ours to choose.
@@ -170,7 +174,7 @@ fn the_core_contract_is_complete() {
 #[test]
 fn what_generators_stumble_over_is_not_there() {
     for contract in [Contract::core(), mirror()] {
-        is_sound_for_generators(&gatepost_api::document(&contract));
+        is_sound_for_generators(&gatepost_api::document(&contract, &Resources::default()));
     }
 }
 
@@ -198,8 +202,10 @@ fn is_sound_for_generators(document: &Value) {
 
 #[test]
 fn the_older_document_speaks_the_older_language() {
-    let (document, older) =
-        (gatepost_api::document(&Contract::core()), gatepost_api::document_3_0(&Contract::core()));
+    let (document, older) = (
+        gatepost_api::document(&Contract::core(), &Resources::default()),
+        gatepost_api::document_3_0(&Contract::core(), &Resources::default()),
+    );
     assert_eq!(older["openapi"], "3.0.3");
     assert!(older.get("webhooks").is_none());
     let ids = |document: &Value| {
@@ -258,7 +264,7 @@ async fn what_endpoints_receive_is_what_is_described(app: TestApp) {
     }
     told.wait_for(1).await;
 
-    let document = gatepost_api::document(&Contract::core());
+    let document = gatepost_api::document(&Contract::core(), &Resources::default());
     let resolve = |value: &Value| {
         let reference =
             value["$ref"].as_str().expect("a reference").strip_prefix('#').expect("within").to_owned();

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use gatepost_app::resources::Resources;
 use gatepost_entitlements::{Catalog, Plan};
 use gatepost_test_support::{Engine, Reply, TestApp};
 use reqwest::Method;
@@ -81,7 +82,7 @@ async fn every_example_is_an_answer() {
     let body = json!({ "feature": "posts", "quantity": 3 });
     outcomes.add("release_entitlement", "released", app.post(&tenant, "/entitlements/release", &body).await);
 
-    let document = gatepost_api::document(&gatepost_api::Contract::core());
+    let document = gatepost_api::document(&gatepost_api::Contract::core(), &Resources::default());
     let mut shown = json!({});
     let items = document["paths"].as_object().into_iter().flatten().filter_map(|(_, item)| item.as_object());
     for (_, operation) in items.flatten() {

@@ -3,6 +3,7 @@
 use std::net::TcpListener;
 
 use gatepost_api::{Settings, State, serve};
+use gatepost_app::resources::Resources;
 use gatepost_test_support::{Engine, TestApp, both_engines};
 use reqwest::Method;
 
@@ -47,7 +48,7 @@ async fn fixed_documents_are_bytes_with_a_tag() {
     }
     assert_eq!(
         app.send(app.request(Method::GET, "/openapi.json")).await.json,
-        gatepost_api::document(&gatepost_api::Contract::core())
+        gatepost_api::document(&gatepost_api::Contract::core(), &Resources::default())
     );
 }
 

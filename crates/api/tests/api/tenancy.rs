@@ -1,16 +1,25 @@
 //! Rule 5: no request reads or changes a row of a workspace or environment that is not its own. Every operation of
 //! the OpenAPI document is tried; one that has no case here fails the test.
 
+use gatepost_app::resources::Resources;
 use gatepost_test_support::{Reply, TestApp, both_engines};
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::openapi::{NEEDS_NO_SCOPE, operations};
+use crate::{
+    openapi::{NEEDS_NO_SCOPE, operations},
+    resources::WithResources,
+};
 
 both_engines! { TestApp:
     every_operation_needs_a_key_and_its_scope,
     no_operation_reaches_another_tenant,
     no_operation_reaches_the_live_world_from_the_test_world,
+}
+
+both_engines! { WithResources:
+    no_operation_on_records_reaches_another_owner,
+    every_operation_on_records_needs_a_key_and_its_scope,
 }
 
 /// How an operation is tried.
@@ -35,7 +44,9 @@ enum Case {
 fn case(operation_id: &str) -> Case {
     let none = Value::Null;
     match operation_id {
-        "list_workspaces" | "list_api_keys" | "list_audit_log" => Case::Collection(none),
+        "list_workspaces" | "list_api_keys" | "list_audit_log" | "list_resource_types" => {
+            Case::Collection(none)
+        }
         "create_workspace" => Case::Collection(json!({ "name": "Forged" })),
         "verify_api_key" => Case::Collection(json!({ "key": "sk_live_nobody" })),
         "create_api_key" => Case::Collection(json!({ "name": "Forged", "scopes": ["posts:read"] })),
@@ -96,7 +107,7 @@ struct Operation {
 }
 
 fn all() -> Vec<Operation> {
-    operations(&gatepost_api::document(&gatepost_api::Contract::core()))
+    operations(&gatepost_api::document(&gatepost_api::Contract::core(), &Resources::default()))
         .into_iter()
         // It says only whether the caller's own key may pass; it reads and changes no row of anybody's.
         .filter(|(_, _, operation)| {
@@ -310,4 +321,161 @@ async fn no_operation_reaches_the_live_world_from_the_test_world(app: TestApp) {
         }
     }
     assert!(before == rows(snapshot(&app, &live).await), "rows of the live world have changed");
+}
+
+/// An operation on records, as the document tells of it. Nothing is written here for any of them.
+struct OnRecords {
+    id: String,
+    method: Method,
+    path: String,
+    scope: String,
+    /// What the document gives as an example.
+    body: Value,
+}
+
+/// All operations on records that the application declares, in the order of the declaration.
+fn on_records(app: &TestApp) -> Vec<OnRecords> {
+    let core = operations(&gatepost_api::document(&gatepost_api::Contract::core(), &Resources::default()));
+    let known =
+        |operation: &Value| core.iter().any(|(.., known)| known["operationId"] == operation["operationId"]);
+    let document = gatepost_api::document(&gatepost_api::Contract::core(), app.app.resources());
+    let all = operations(&document).into_iter().filter(|(.., operation)| !known(operation));
+    let mut all: Vec<OnRecords> = all
+        .map(|(path, method, operation)| OnRecords {
+            id: operation["operationId"].as_str().expect("an id").to_owned(),
+            method: method.parse().expect("a method"),
+            path,
+            scope: operation["x-required-scope"].as_str().expect("a scope").to_owned(),
+            body: operation["requestBody"]["content"]["application/json"]["example"].clone(),
+        })
+        .collect();
+    let order: Vec<&str> = app.app.resources().iter().map(|resource| resource.declared.plural).collect();
+    let plural = |path: &str| {
+        path.split('/').rfind(|part| !part.is_empty() && !part.starts_with('{')).map(str::to_owned)
+    };
+    all.sort_by_key(|own| {
+        plural(&own.path).and_then(|plural| order.iter().position(|known| *known == plural))
+    });
+    assert!(all.len() > 40, "{}", all.len());
+    all
+}
+
+/// The ids in a text or a body, which examples end in this, in place of these.
+const EXAMPLE: &str = "0123456789abcdef";
+
+/// Records of one owner, by what their ids begin with.
+struct Owned(std::collections::BTreeMap<String, String>);
+
+impl Owned {
+    fn fill(&self, text: &str) -> String {
+        self.0
+            .iter()
+            .fold(text.to_owned(), |text, (prefix, id)| text.replace(&format!("{prefix}{EXAMPLE}"), id))
+    }
+
+    /// The path with this owner's ids.
+    fn path(&self, app: &TestApp, path: &str) -> String {
+        let of = |plural: &str| {
+            let resource = app.app.resources().iter().find(|resource| resource.declared.plural == plural);
+            resource.map_or("", |resource| resource.declared.id_prefix)
+        };
+        let mut plural = "";
+        let parts = path.split('/').map(|part| match part.starts_with('{') {
+            true => self.0.get(of(plural)).cloned().unwrap_or_else(|| format!("{}{EXAMPLE}", of(plural))),
+            false => {
+                plural = part;
+                part.to_owned()
+            }
+        });
+        parts.collect::<Vec<_>>().join("/")
+    }
+}
+
+async fn send_on_records(app: &TestApp, key: &str, own: &OnRecords, ids: &Owned) -> Reply {
+    let path = ids.path(app, &own.path);
+    let mut request = app.request(own.method.clone(), &path);
+    if !key.is_empty() {
+        request = request.bearer_auth(key);
+    }
+    if !own.body.is_null() {
+        let body: Value = serde_json::from_str(&ids.fill(&own.body.to_string())).expect("JSON");
+        request = request.json(&body);
+    }
+    app.send(request).await
+}
+
+/// Makes one record of each type.
+async fn make_records(app: &TestApp, key: &str) -> Owned {
+    let mut made = Owned(Default::default());
+    for own in
+        on_records(app).iter().filter(|own| own.method == Method::POST && own.id.starts_with("create_"))
+    {
+        let record = send_on_records(app, key, own, &made).await.expect(201);
+        let id = record["data"]["id"].as_str().expect("an id").to_owned();
+        let prefix = format!("{}_", id.split('_').next().expect("a prefix"));
+        made.0.insert(prefix, id);
+    }
+    made
+}
+
+/// All records that a key can see.
+async fn all_records(app: &TestApp, key: &str, ids: &Owned) -> Vec<Value> {
+    let mut seen = Vec::new();
+    for own in on_records(app).iter().filter(|own| own.id.starts_with("list_")) {
+        seen.push(send_on_records(app, key, own, ids).await.json);
+    }
+    seen
+}
+
+async fn no_operation_on_records_reaches_another_owner(app: TestApp) {
+    let (_, _, victim) = app.create_tenant("Victim").await;
+    let (_, _, attacker) = app.create_tenant("Attacker").await;
+    let (_, test) = app.create_key(&victim, 0, json!({ "scopes": ["*"], "environment": "test" })).await;
+    let (ids, nobody) = (make_records(&app, &victim).await, Owned(Default::default()));
+    let before = all_records(&app, &victim, &ids).await;
+    assert!(
+        before.iter().all(|list| list["data"].as_array().is_some_and(|rows| rows.len() == 1)),
+        "{before:?}"
+    );
+    for key in [&attacker, &test] {
+        for own in on_records(&app) {
+            let forged = send_on_records(&app, key, &own, &ids).await;
+            let missing = send_on_records(&app, key, &own, &nobody).await;
+            match own.path.contains('{') || own.body.to_string().contains(EXAMPLE) {
+                true => {
+                    assert_eq!(
+                        (&forged.status, &forged.json),
+                        (&missing.status, &missing.json),
+                        "{}",
+                        own.id
+                    );
+                    assert!(matches!(forged.status.as_u16(), 404 | 422), "{}: {forged:?}", own.id);
+                }
+                false if own.method == Method::GET => {
+                    let rows = forged.expect(200)["data"].take();
+                    let theirs = ids.0.values().any(|id| rows.to_string().contains(id));
+                    assert!(!theirs, "{}: {rows}", own.id);
+                }
+                // It makes a record of its own.
+                false => drop(forged.expect(201)),
+            }
+        }
+    }
+    assert_eq!(before, all_records(&app, &victim, &ids).await, "the victim's records have changed");
+}
+
+async fn every_operation_on_records_needs_a_key_and_its_scope(app: TestApp) {
+    let all = on_records(&app);
+    let nobody = Owned(Default::default());
+    for own in &all {
+        send_on_records(&app, "", own, &nobody).await.expect_error(401, "unauthorized");
+        let mut scopes: Vec<&str> =
+            all.iter().map(|o| o.scope.as_str()).filter(|s| *s != own.scope).collect();
+        scopes.sort_unstable();
+        scopes.dedup();
+        let (_, key) = app.create_key(&app.root_key, 0, json!({ "scopes": scopes })).await;
+        let error = send_on_records(&app, &key, own, &nobody).await.expect_error(403, "access_denied");
+        let message = format!("Insufficient permissions. Required scope: {}", own.scope);
+        assert_eq!(error["message"], message, "{}", own.id);
+    }
 }

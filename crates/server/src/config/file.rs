@@ -16,6 +16,7 @@ use gatepost_entitlements::{
 use gatepost_kernel::{Secret, WorkspaceId};
 use gatepost_keys::{Scope, ScopeOrder, ScopeRef};
 use gatepost_mcp::{Access, ServerConfig, Transport};
+use gatepost_resources::ResourceSection;
 use indexmap::IndexMap;
 use ipnet::IpNet;
 use serde::Deserialize;
@@ -52,6 +53,7 @@ pub struct ConfigFile {
     pub contract: ContractSection,
     pub workspaces: WorkspacesSection,
     pub brand: BrandSection,
+    pub resources: IndexMap<Spanned<String>, ResourceSection>,
 }
 
 /// `[server]`

@@ -17,9 +17,10 @@ use std::{
 use base64::{Engine, prelude::BASE64_STANDARD};
 use gatepost_api::{Contract, PlainHttp, is_fixed_path};
 use gatepost_egress::Rules;
-use gatepost_entitlements::Catalog;
+use gatepost_entitlements::{Catalog, FeatureKind, OwnFeature};
 use gatepost_kernel::{Environment, Secret, chain};
 use gatepost_keys::{Token, TokenFormat};
+use gatepost_resources::{Declarations, Taken};
 use gatepost_sealing::Vault;
 use gatepost_storage::DatabaseUrl;
 use gatepost_webhooks::RetrySchedule;
@@ -87,6 +88,8 @@ pub struct Config {
     pub contract: Contract,
     /// The plans and features.
     pub catalog: Catalog,
+    /// The declared resources.
+    pub declarations: Declarations,
     /// Requests per minute and address without a valid key.
     pub anonymous_per_minute: Option<u64>,
     /// Where a refused caller is sent to buy more.
@@ -123,6 +126,7 @@ impl Config {
         let directory = directory.filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
         let contract = read_contract(&file, &sources)?;
         let catalog = file.catalog(&sources)?;
+        let declarations = read_declarations(&file, &sources, &contract, &catalog)?;
         let tls = file.server.tls(&sources, directory, bind)?;
         let search_path = std::env::var_os("PATH").and_then(|path| path.into_string().ok());
         let mcp_servers =
@@ -182,6 +186,7 @@ impl Config {
             trusted_proxies: file.server.trusted_proxies,
             contract,
             catalog,
+            declarations,
             anonymous_per_minute: file.limits.anonymous_per_minute.map(|n| n.0),
             events_kept: file.retention.events.map(|kept| kept.0),
             deliveries_kept: file.retention.deliveries.map(|kept| kept.0),
@@ -209,7 +214,19 @@ impl Config {
         read_contract(&file, &sources)
     }
 
-    /// What the application is told.
+    /// The face with the resources that are declared, for what needs no more.
+    ///
+    /// # Errors
+    /// Those of [`Config::load`] about `[contract]`, `[brand]`, plans and resources.
+    pub fn face(global: &GlobalArgs) -> Result<(Contract, Declarations), Failure> {
+        let sources = Sources::read(global.config.as_deref(), global.preset.as_deref())?;
+        let file: ConfigFile = sources.settings()?;
+        let contract = read_contract(&file, &sources)?;
+        let declarations = read_declarations(&file, &sources, &contract, &file.catalog(&sources)?)?;
+        Ok((contract, declarations))
+    }
+
+    /// What the application is told, but for the resources: where their records are, the database says.
     pub fn app_settings(&self) -> gatepost_app::Settings {
         let default = gatepost_app::Settings::default();
         gatepost_app::Settings {
@@ -229,8 +246,30 @@ impl Config {
             pixel_events_kept: self.pixel_events_kept.unwrap_or(default.pixel_events_kept),
             counts_kept: self.counts_kept.unwrap_or(default.counts_kept),
             seo_reports_kept: self.seo_reports_kept.unwrap_or(default.seo_reports_kept),
+            resources: default.resources,
         }
     }
+}
+
+/// The declared resources.
+fn read_declarations(
+    file: &ConfigFile,
+    sources: &Sources,
+    contract: &Contract,
+    catalog: &Catalog,
+) -> Result<Declarations, Failure> {
+    if file.resources.is_empty() {
+        return Ok(Declarations::default());
+    }
+    // What is on or off is not counted, and what the platform counts nobody else does.
+    let is_counted = |name: &&String| {
+        let kind = catalog.feature(name).map(|feature| feature.kind);
+        kind.is_some_and(|kind| kind != FeatureKind::Boolean) && OwnFeature::parse(name).is_none()
+    };
+    let features = catalog.plans().flat_map(|plan| plan.features.keys()).filter(is_counted).cloned();
+    let taken = Taken { features: features.collect(), ..gatepost_api::taken(contract) };
+    Declarations::of(&file.resources, &taken)
+        .map_err(|(place, fault)| format!("{}: {fault}", sources.at(place)).into())
 }
 
 fn read_contract(file: &ConfigFile, sources: &Sources) -> Result<Contract, Failure> {

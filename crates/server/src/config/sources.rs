@@ -13,7 +13,7 @@ use super::presets;
 use crate::Failure;
 
 /// Tables whose entries are taken whole, by name: half of one plan and half of another would be neither.
-const BY_NAME: [&[&str]; 3] = [&["plans"], &["features"], &["mcp", "servers"]];
+const BY_NAME: [&[&str]; 4] = [&["plans"], &["features"], &["mcp", "servers"], &["resources"]];
 
 /// A text, and where it came from.
 #[derive(Debug)]
