@@ -25,16 +25,16 @@ const BEHIND_TLS: &str = "[server]\ntrusted_proxies = [\"127.0.0.1/32\"]\n\
                           [webhooks]\nallow_http = true\n[egress]\nallow = [\"127.0.0.1/32\"]\n";
 
 /// A server with a preset, behind a proxy that has taken TLS off.
-struct Face {
-    server: Running,
-    root: String,
+pub struct Face {
+    pub server: Running,
+    pub root: String,
     client: Client,
     base: &'static str,
 }
 
 /// An answer.
-struct Answer {
-    status: StatusCode,
+pub struct Answer {
+    pub status: StatusCode,
     headers: HeaderMap,
     json: Value,
 }
@@ -46,19 +46,19 @@ impl Answer {
         Self { status, headers, json: serde_json::from_str(&text).unwrap_or(Value::Null) }
     }
 
-    fn header(&self, name: &str) -> &str {
+    pub fn header(&self, name: &str) -> &str {
         self.headers.get(name).map_or("", |value| value.to_str().expect("text"))
     }
 
     /// The body of an answer with this status.
-    fn expect(self, status: u16) -> Value {
+    pub fn expect(self, status: u16) -> Value {
         assert_eq!(self.status, status, "{}", self.json);
         self.json
     }
 }
 
 impl Face {
-    async fn start(place: &Place, preset: &str, base: &'static str) -> Self {
+    pub async fn start(place: &Place, preset: &str, base: &'static str) -> Self {
         fs::write(place.dir.path().join("gatepost.toml"), BEHIND_TLS).expect("the file");
         let args = ["serve", "--preset", preset, "--config", "gatepost.toml", "--bind", "127.0.0.1:0"];
         let server = Running::start(place.command(&args)).await;
@@ -66,7 +66,7 @@ impl Face {
         Self { server, root, client: http_client(None), base }
     }
 
-    async fn ask(&self, method: Method, path: &str, key: &str, body: Option<Value>) -> Answer {
+    pub async fn ask(&self, method: Method, path: &str, key: &str, body: Option<Value>) -> Answer {
         let request = self.client.request(method, self.server.url(&format!("{}{path}", self.base)));
         let request = request.bearer_auth(key).header("X-Forwarded-Proto", "https");
         let request = match body {
@@ -76,16 +76,16 @@ impl Face {
         Answer::of(request.send().await.expect("an answer")).await
     }
 
-    async fn get(&self, path: &str, key: &str) -> Answer {
+    pub async fn get(&self, path: &str, key: &str) -> Answer {
         self.ask(Method::GET, path, key, None).await
     }
 
-    async fn post(&self, path: &str, key: &str, body: Value) -> Answer {
+    pub async fn post(&self, path: &str, key: &str, body: Value) -> Answer {
         self.ask(Method::POST, path, key, Some(body)).await
     }
 
     /// A tenant on a plan, and a key of it.
-    async fn tenant(&self, tier: &str) -> (i64, String) {
+    pub async fn tenant(&self, tier: &str) -> (i64, String) {
         let body = json!({ "name": format!("Tenant on {tier}"), "tier": tier });
         let made = self.post("/workspaces", &self.root, body).await.expect(201);
         let id = made["data"]["id"].as_i64().expect("an id");
@@ -303,7 +303,11 @@ async fn anthyx_answers_as_its_reference_says(place: Place) {
     let receiver = Receiver::start().await;
     let body = json!({ "url": receiver.url("/hook"), "events": ["post.published"] });
     let endpoint = face.post("/webhooks", &tenant, body).await.expect(201);
-    face.post("/events", &tenant, json!({ "type": "post.published", "data": { "id": 1 } })).await.expect(202);
+    let brand = face.post("/brands", &tenant, json!({ "name": "Acme" })).await.expect(201);
+    let post = json!({ "brand_id": brand["data"]["id"], "title": "Hello" });
+    let post = face.post("/posts", &tenant, post).await.expect(201);
+    let publish = format!("/posts/{}/publish", post["data"]["id"].as_str().expect("an id"));
+    face.ask(Method::POST, &publish, &tenant, None).await.expect(200);
     let received = receiver.wait_for(1).await.remove(0);
     let secret = endpoint["data"]["secret"].as_str().expect("a secret");
     assert_eq!(received.header("x-anthyx-signature"), signature(secret, &received.body));

@@ -7,6 +7,7 @@ mod costs;
 mod crashes;
 mod deliveries;
 mod entitlements;
+mod face_resources;
 mod faces;
 mod first_start;
 mod forward_auth;
