@@ -30,6 +30,8 @@ const RESERVED: [&str; 15] = [
     "resource-types",
     "event-types",
 ];
+/// Actions of scopes, which nobody could tell from a resource.
+const ACTIONS: [&str; 4] = ["read", "write", "delete", "admin"];
 /// Words below `/analytics` that are its own.
 const RESERVED_OF_ANALYTICS: [&str; 2] = ["api", "pixel"];
 /// What every record has, and what queries have for all lists.
@@ -112,6 +114,10 @@ impl Sections<'_> {
             fields.push(field);
         }
         for (name, field) in &section.fields {
+            if let Some(sort) = field.sort.as_ref().filter(|sort| is_log && *sort.get_ref()) {
+                let fault = "records of a log come in the order in which they were added, and in no other";
+                return Err((sort.span().start, fault.to_owned()));
+            }
             let field = self.field(name, field)?;
             if fields.iter().any(|other: &Field| other.name == field.name) {
                 return Err((name.span().start, format!("{} is the reference to the parent", field.name)));
@@ -347,6 +353,9 @@ impl Sections<'_> {
             let at = name.span().start;
             let plural = section.plural.as_ref().map_or(at, |plural| plural.span().start);
             let path = resource.plural;
+            if ACTIONS.contains(&path) {
+                return Err((plural, format!("{path} is the action of a scope; say plural = \"…\"")));
+            }
             let reserved = RESERVED.contains(&path) || RESERVED_OF_ANALYTICS.contains(&path);
             if resource.parent.is_none() && (reserved || taken.paths.contains(path)) {
                 return Err((plural, format!("/{path} is a path of the platform; say plural = \"…\"")));

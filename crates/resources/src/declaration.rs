@@ -24,16 +24,6 @@ impl Declarations {
         self.iter().find(|declared| declared.name == name)
     }
 
-    /// The type whose records lie under this word: under `/leads`, or under `/conversations/{id}/messages` for a child.
-    pub fn under(&self, parent: Option<&str>, plural: &str) -> Option<&ResourceType> {
-        self.iter().find(|declared| declared.parent == parent && declared.plural == plural)
-    }
-
-    /// The types whose records belong to one of this type.
-    pub fn children(&self, name: &str) -> impl Iterator<Item = &ResourceType> {
-        self.iter().filter(move |declared| declared.parent == Some(name))
-    }
-
     /// The type whose scopes a type has: its parent, or the type itself.
     pub fn scope_owner<'d>(&'d self, declared: &'d ResourceType) -> &'d ResourceType {
         declared.parent.and_then(|parent| self.get(parent)).unwrap_or(declared)
@@ -161,13 +151,24 @@ impl ResourceType {
         }
     }
 
+    /// The id of the operation that counts its records by time; none where they are seen below a parent alone.
+    pub fn analytics_operation_id(&self) -> Option<String> {
+        self.parent.is_none().then(|| format!("get_{}_analytics", self.name))
+    }
+
+    /// The fields by whose values its records can be counted in groups.
+    pub fn groups(&self) -> impl Iterator<Item = &Field> {
+        let is_found = |field: &&Field| matches!(field.kind, Kind::Enum { .. }) && field.column().is_some();
+        self.fields.iter().filter(is_found)
+    }
+
     /// The ids of its operations.
     pub fn operation_ids(&self) -> Vec<String> {
         let verbs =
             if self.is_log { &["create", "get"][..] } else { &["create", "get", "update", "put", "delete"] };
         let actions = self.actions.iter().map(|action| action.name);
         let of_one = verbs.iter().copied().chain(actions).map(|verb| self.operation_id(verb));
-        std::iter::once(self.list_operation_id()).chain(of_one).collect()
+        std::iter::once(self.list_operation_id()).chain(of_one).chain(self.analytics_operation_id()).collect()
     }
 
     /// What the names of its schemas begin with: `SalesOrder` for `sales_order`.

@@ -9,8 +9,9 @@ use crate::{Column, Field, Kind, NUMBERS, ResourceType, TEXTS};
 /// The number that stands for no field but for the words that are searched.
 pub const SEARCH_FIELD: i64 = 0;
 
-/// What stands where a sorted field has no value: greater than any other.
-const NO_TEXT: &str = "\u{10FFFF}";
+/// What stands in a column for texts where a sorted field has no value: greater than any other.
+pub const NO_TEXT: &str = "\u{10FFFF}";
+/// The same in a column for numbers.
 const NO_NUMBER: i64 = i64::MAX;
 /// What is searched of a record: so many words, and of each so many characters.
 const MAX_WORDS: usize = 1_000;

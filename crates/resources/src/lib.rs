@@ -15,7 +15,7 @@ mod settings;
 
 pub use column::{Column, NUMBERS, TEXTS};
 pub use declaration::{Action, Conditions, Declarations, Enter, Field, ResourceType, Setting};
-pub use index::{FieldPlace, Layout, Marks, SEARCH_FIELD, Slots, search_words};
+pub use index::{FieldPlace, Layout, Marks, NO_TEXT, SEARCH_FIELD, Slots, search_words};
 pub use kind::{Kind, OnDelete, is_id, new_id};
 pub use record::{Change, Record, Refusal};
 pub use settings::{ActionSection, EnterSection, FieldSection, ResourceSection, Scalar, SettingFault, Taken};

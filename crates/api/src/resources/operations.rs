@@ -14,17 +14,18 @@ use gatepost_resources::{Action, Kind, OnDelete, ResourceType};
 use serde_json::{Value, json};
 
 use super::{
+    analytics::{AnalyticsQuery, RecordAnalyticsView},
     queries::{filter_parameters, options},
     schemas,
     verb::Verb,
     words::{capital, done, listed, one},
 };
 use crate::{
-    answer::deleted,
+    answer::{Item, Kind as _, deleted},
     lists::{Asked, Options, shape_parameters},
     operation::{Input, Operation, Shape, ShapeOf, Tag, TakenBody},
     query::Parameter,
-    scopes,
+    scopes::{self, AnalyticsRead, RequiredScope},
 };
 
 /// An operation on records of one type.
@@ -151,6 +152,9 @@ fn of_type(resources: &Resources, resource: &Arc<Resource>) -> Vec<RecordOperati
         made.extend([update, put, making.operation(Verb::Delete)]);
         made.extend(declared.actions.iter().map(|action| making.operation(Verb::Act(action.name))));
     }
+    if declared.parent.is_none() {
+        made.push(making.operation(Verb::Count));
+    }
     made
 }
 
@@ -204,6 +208,15 @@ impl Making<'_> {
                     declared.event_type("deleted"),
                 )
             }
+            (Verb::Count, _) => {
+                let about = format!(
+                    "Count {several}\n\nCounts {several} by hour or day of the workspace's time zone, in which they were created."
+                );
+                let path = intern(&format!("/analytics{all}"));
+                let id = declared.analytics_operation_id().unwrap_or_default();
+                let answer = (200, "Counts by period and group".to_owned());
+                (Method::GET, path, id, about, answer, "read", updated)
+            }
             (Verb::Act(name), Some(action)) => {
                 let answer = (200, format!("The {label} after it"));
                 let path = intern(&format!("{own}/{name}"));
@@ -227,7 +240,10 @@ impl Making<'_> {
             }
         };
         let owner = self.resources.declarations().scope_owner(declared);
-        let scope = scopes::of(owner.plural, scope);
+        let scope = match verb {
+            Verb::Count => AnalyticsRead::scope(),
+            _ => scopes::of(owner.plural, scope),
+        };
         let changes = method != Method::GET;
         let operation = Operation {
             id: intern(&id),
@@ -311,13 +327,14 @@ impl Making<'_> {
             let query: Vec<Parameter> = match verb {
                 Verb::List => Asked::parameters(contract, &options, filter_parameters(declared)),
                 Verb::Get => shape_parameters(&options),
+                Verb::Count => AnalyticsQuery::parameters(contract, declared),
                 _ => Vec::new(),
             };
             let envelope = match verb {
                 Verb::List if declared.is_log => Some(Envelope::Log),
                 Verb::List => Some(Envelope::Page),
                 Verb::Get => Some(Envelope::Item),
-                Verb::Delete => None,
+                Verb::Delete | Verb::Count => None,
                 Verb::Create | Verb::Update | Verb::Act(_) => Some(Envelope::Message),
             };
             let stem = declared.stem();
@@ -326,6 +343,7 @@ impl Making<'_> {
                     let (name, schema) = contract.envelope_schema(envelope, &stem, &stem, &view);
                     Some(schemas.named(&name, |_| schema))
                 }
+                None if verb == Verb::Count => Item::<RecordAnalyticsView>::schema(contract, schemas),
                 None if contract.statuses == Statuses::Plain => {
                     let example = schemas::id(declared)["example"].take();
                     Some(deleted(contract, schemas, "DeletedRecord", (json!({ "type": "string" }), example)))
@@ -358,7 +376,7 @@ fn in_path(
     let mut path = Vec::new();
     let parent = resources.parent_of(resource);
     path.extend(parent.map(|parent| of("id", &parent.declared)));
-    if !matches!(verb, Verb::List | Verb::Create) {
+    if !matches!(verb, Verb::List | Verb::Create | Verb::Count) {
         let name = match parent {
             Some(_) => format!("{}_id", resource.declared.name),
             None => "id".to_owned(),

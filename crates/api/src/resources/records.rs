@@ -13,6 +13,7 @@ use gatepost_app::{
         self,
         records::{self, ListRecords, RecordPath},
     },
+    visits::analytics,
 };
 use gatepost_contract::{ApiError, Deleted, Message};
 use gatepost_kernel::{Error, Json, JsonObject};
@@ -20,6 +21,7 @@ use gatepost_resources::{Field, Kind};
 use serde_json::value::RawValue;
 
 use super::{
+    analytics::{AnalyticsQuery, RecordAnalyticsView},
     operations::RecordOperation,
     queries::{RecordQuery, RecordsQuery},
     verb::Verb,
@@ -69,6 +71,7 @@ async fn handle(req: HttpRequest, payload: web::Payload) -> Result<HttpResponse,
         Verb::Create => create(req, payload, operation, path.parent_id).await,
         Verb::Update => update(req, payload, operation, path).await,
         Verb::Delete => delete(req, payload, operation, path).await,
+        Verb::Count => count(req, payload, operation).await,
         Verb::Act(_) => act(req, payload, operation, path).await,
     }
 }
@@ -114,6 +117,19 @@ async fn get(req: HttpRequest, payload: Payload, of: Of, path: RecordPath) -> Re
     let include = shape.included().to_vec();
     let record = records::get(call.app(), call.caller(), &of.resource, path, include).await?;
     call.shaped(shape, &record.members, Some(record.updated_at))
+}
+
+async fn count(req: HttpRequest, payload: Payload, of: Of) -> Result<HttpResponse, ApiError> {
+    let declared = &of.resource.declared;
+    let read = |parameters: &mut _| AnalyticsQuery::read(parameters, declared);
+    let form = BodyForm::of::<NoBody>();
+    let call =
+        RecordCall::<AnalyticsQuery, NoBody>::accept(req, payload, of.requirement(), read, form).await?;
+    let AnalyticsQuery { span, group_by } = call.query();
+    let group_by = group_by.and_then(|name| declared.field(name));
+    let query = span.of(of.resource.counted_by(group_by));
+    let counts = analytics::count(call.app(), call.caller(), query).await?;
+    Ok(call.item(&RecordAnalyticsView::new(counts, group_by))?.into_inner())
 }
 
 async fn create(

@@ -138,7 +138,7 @@ pub fn body(schemas: &mut Schemas, declared: &ResourceType, verb: Verb) -> Optio
     let label = declared.label();
     let settable = |field: &&Field| !field.set_by_actions && declared.parent_field() != Some(field.name);
     let (name, about, fields, required): (String, String, Vec<&Field>, Vec<&'static str>) = match verb {
-        Verb::List | Verb::Get | Verb::Delete => return None,
+        Verb::List | Verb::Get | Verb::Delete | Verb::Count => return None,
         Verb::Create => {
             let fields: Vec<&Field> = declared.fields.iter().filter(settable).collect();
             let must = fields.iter().filter(|field| field.required && field.default.is_none());

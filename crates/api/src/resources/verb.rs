@@ -13,6 +13,8 @@ pub enum Verb {
     Update,
     /// Deletes one.
     Delete,
+    /// Counts records by time.
+    Count,
     /// Does to one what is declared under this name.
     Act(&'static str),
 }

@@ -106,6 +106,13 @@ pub struct AnalyticsSeriesView {
     counts: Vec<u64>,
 }
 
+impl AnalyticsSeriesView {
+    /// Counts of a group that is called so.
+    pub fn new(of: Series, name: impl Fn(String) -> Option<String>) -> Self {
+        Self { group: name(of.group), total: of.total, counts: of.counts }
+    }
+}
+
 impl AnalyticsView {
     /// Counts that were grouped like this.
     pub fn new(counts: CountsByTime, group_by: Option<AnalyticsGroup>) -> Self {
@@ -114,8 +121,7 @@ impl AnalyticsView {
             Some(AnalyticsGroup::Api(ApiGroup::StatusClass)) => Some(format!("{group}xx")),
             _ => Some(group).filter(|group| !group.is_empty()),
         };
-        let view =
-            |of: Series| AnalyticsSeriesView { group: group(of.group), total: of.total, counts: of.counts };
+        let view = |of: Series| AnalyticsSeriesView::new(of, group);
         Self {
             interval,
             timezone: time_zone,
@@ -149,6 +155,7 @@ text_parameters! {
 
 /// When, and how much of it is shown.
 #[query]
+#[derive(Clone, Copy)]
 pub struct Span {
     /// Length of a period; `day` if not given
     interval: Option<Interval>,
@@ -164,7 +171,8 @@ pub struct Span {
 }
 
 impl Span {
-    fn of(&self, what: CountedBy) -> CountByTime {
+    /// The counting of this in that time.
+    pub fn of(&self, what: CountedBy) -> CountByTime {
         let Self { interval, from, to, limit } = *self;
         CountByTime { interval: interval.unwrap_or(Interval::Day), from, to, limit, what }
     }

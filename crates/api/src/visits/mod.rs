@@ -10,6 +10,8 @@ mod visit;
 
 use crate::operation::Operation;
 
+pub use analytics_wire::{AnalyticsSeriesView, Span};
+
 /// The operations.
 pub const OPERATIONS: &[Operation] = &[
     seo::SUBMIT_SEO_REPORT,

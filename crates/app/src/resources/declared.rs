@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use gatepost_kernel::{Error, Owner, ResourceTypeId, Result};
 use gatepost_resources::{Declarations, Field, Kind, Layout, ResourceType, is_id};
-use gatepost_storage::{RecordFilter, RecordSet, SortKey, record_sort};
+use gatepost_storage::{CountedBy, RecordFilter, RecordSet, SortKey, record_sort};
 
 /// A declared type, and where its records are found.
 #[derive(Debug)]
@@ -44,6 +44,12 @@ impl Resource {
     pub fn between(&self, field: &Field, from: Option<i64>, to: Option<i64>) -> Option<RecordFilter> {
         let (_, at) = self.layout.place(field.name)?.column?;
         Some(RecordFilter::Number(at, from, to))
+    }
+
+    /// How its records are counted by time, in groups by a field if one is given that can be grouped by.
+    pub fn counted_by(&self, group: Option<&Field>) -> CountedBy {
+        let place = group.and_then(|field| self.layout.place(field.name));
+        CountedBy::Records { type_id: self.id, group: place.and_then(|place| place.column).map(|(_, at)| at) }
     }
 
     /// What its lists can be sorted by.

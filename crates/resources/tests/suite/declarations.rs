@@ -24,13 +24,14 @@ fn the_example_is_read() {
         "delete_lead",
         "tag_lead",
         "untag_lead",
+        "get_lead_analytics",
     ];
     assert_eq!(lead.operation_ids(), operations);
     let events: Vec<_> = lead.event_types().collect();
     assert_eq!(events, ["lead.created", "lead.updated", "lead.deleted", "lead.tagged", "lead.untagged"]);
     assert!(all.sends("task.completed") && !all.sends("task.started"));
 
-    let message = all.under(Some("conversation"), "messages").expect("a child");
+    let message = all.get("message").expect("a child");
     assert_eq!(message.parent_field(), Some("conversation_id"));
     assert_eq!(
         message.operation_ids(),
@@ -38,7 +39,6 @@ fn the_example_is_read() {
     );
     assert_eq!(message.event_types().collect::<Vec<_>>(), ["message.created"]);
     assert_eq!(all.scope_owner(message).plural, "conversations");
-    assert!(all.under(None, "messages").is_none());
     let kind = &message.fields[0].kind;
     assert!(matches!(
         kind,
@@ -69,6 +69,7 @@ fn what_cannot_be_is_refused_where_it_stands() {
         (field("type = \"text\", max = 0"), "0", "1 to 100000"),
         (field("type = \"text\", max = 501, filter = true"), "true", "max = 500"),
         (field("type = \"url\", sort = true"), "true", "url cannot have sort"),
+        (one("log = true\nfields.a = { type = \"text\", sort = true }"), "true", "in no other"),
         (field("type = \"json\", filter = true"), "true", "json cannot have filter"),
         (field("type = \"integer\", unique = true"), "true", "integer cannot have unique"),
         (field("type = \"integer\", min = 2, max = 1"), "\"integer\"", "min ≤ max"),
@@ -106,6 +107,7 @@ fn what_cannot_be_is_refused_where_it_stands() {
         (one("parent = \"deal\""), "\"deal\"", "its own parent"),
         (one("parent = \"lead\""), "\"lead\"", "unknown resource"),
         (one("when = { a = [\"b\"] }"), "a =", "takes a parent"),
+        (one("plural = \"write\""), "\"write\"", "the action of a scope"),
         (one("plural = \"members\""), "\"members\"", "a path of the platform"),
         (one("plural = \"webhooks\""), "\"webhooks\"", "a path of the platform"),
         (one("plural = \"pixel\""), "\"pixel\"", "a path of the platform"),

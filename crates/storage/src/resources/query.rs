@@ -13,7 +13,7 @@ use diesel::{
     sqlite::Sqlite,
 };
 use gatepost_kernel::{Owner, ResourceTypeId};
-use gatepost_resources::{Column, SEARCH_FIELD};
+use gatepost_resources::{Column, NO_TEXT, SEARCH_FIELD};
 
 use crate::list::{ListRequest, SortKey};
 
@@ -79,6 +79,13 @@ pub enum Beyond {
 /// What a list is sorted by under this name: a column, or the order of creation.
 pub fn record_sort(name: &'static str, column: Option<(Column, usize)>) -> SortKey {
     SortKey::new(name, column.map_or(ID, column_name))
+}
+
+/// What a column for texts holds, as an expression; an empty text where it holds none.
+pub(crate) fn text_or_empty(at: usize) -> String {
+    let column = column_name((Column::Text, at));
+    // What is sorted has this where it has no value.
+    format!("COALESCE(NULLIF({column}, '{NO_TEXT}'), '')")
 }
 
 fn column_name((column, at): (Column, usize)) -> &'static str {

@@ -1,6 +1,6 @@
-//! Adding up what was counted by quarter hours: pixel events, and requests of keys.
+//! Adding up what was counted by quarter hours: pixel events, and requests of keys; and records, by when they were made.
 //!
-//! Only counts are read here, never what was counted.
+//! Of pixel events and requests only counts are read here, never what was counted.
 
 use diesel::{
     QueryResult,
@@ -11,9 +11,9 @@ use diesel::{
 };
 use diesel_async::RunQueryDsl;
 use gatepost_analytics::{Segment, Slot};
-use gatepost_kernel::{ApiKeyId, Owner};
+use gatepost_kernel::{ApiKeyId, Owner, ResourceTypeId};
 
-use crate::{Result, Tx};
+use crate::{Result, Tx, resources::text_or_empty};
 
 /// What is added up, and by what.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,6 +38,13 @@ pub enum CountedBy {
         /// What makes the groups: `api_key_id` or `status_class`; one group of all without it.
         group: Option<&'static str>,
     },
+    /// Records of a declared resource, by when they were made.
+    Records {
+        /// Their type.
+        type_id: ResourceTypeId,
+        /// The column for texts, counted from 0, whose values make the groups; one group of all without it.
+        group: Option<usize>,
+    },
 }
 
 impl CountedBy {
@@ -45,6 +52,7 @@ impl CountedBy {
     pub fn is_grouped(&self) -> bool {
         match self {
             Self::Pixel { group, .. } | Self::Requests { group, .. } => group.is_some(),
+            Self::Records { group, .. } => group.is_some(),
         }
     }
 
@@ -53,6 +61,7 @@ impl CountedBy {
         let mut same = self.clone();
         match &mut same {
             Self::Pixel { group, .. } | Self::Requests { group, .. } => *group = None,
+            Self::Records { group, .. } => *group = None,
         }
         same
     }
@@ -92,7 +101,7 @@ impl<'a> Sums<'a> {
             CountedBy::Requests { api_key, status_class, .. } => {
                 (api_key.map_or(0, |id| id.0), status_class.map_or(0, i64::from))
             }
-            CountedBy::Pixel { .. } => (0, 0),
+            CountedBy::Pixel { .. } | CountedBy::Records { .. } => (0, 0),
         };
         Self {
             what,
@@ -115,7 +124,26 @@ impl<'a> Sums<'a> {
             CountedBy::Pixel { group: Some(_), .. } => "value",
             CountedBy::Requests { group: Some("api_key_id"), .. } => "CAST(api_key_id AS TEXT)",
             CountedBy::Requests { group: Some(_), .. } => "CAST(status_class AS TEXT)",
-            CountedBy::Pixel { group: None, .. } | CountedBy::Requests { group: None, .. } => "''",
+            CountedBy::Records { group: Some(_), .. } => "value",
+            CountedBy::Pixel { group: None, .. }
+            | CountedBy::Requests { group: None, .. }
+            | CountedBy::Records { group: None, .. } => "''",
+        }
+    }
+
+    /// Where the counts are. Of records there are none that were kept: each is one, in the slot of the instant that `slot` tells.
+    fn table(&self, slot: &str) -> String {
+        match self.what {
+            CountedBy::Pixel { .. } => "pixel_counts".to_owned(),
+            CountedBy::Requests { .. } => "request_counts".to_owned(),
+            CountedBy::Records { type_id, group } => {
+                let value = group.map_or_else(|| "''".to_owned(), text_or_empty);
+                format!(
+                    "(SELECT workspace_id, environment, {slot} AS slot, {value} AS value, 1 AS count FROM records \
+                     WHERE type_id = {}) counted",
+                    type_id.0
+                )
+            }
         }
     }
 }
@@ -129,6 +157,19 @@ impl diesel::query_builder::Query for Sums<'_> {
     type SqlType = (BigInt, Text, BigInt);
 }
 
+/// How an engine tells the slot of a record from the instant in which it was made.
+trait SlotOf {
+    const SLOT: &'static str;
+}
+
+impl SlotOf for Sqlite {
+    const SLOT: &'static str = "created_at / 900000000";
+}
+
+impl SlotOf for Pg {
+    const SLOT: &'static str = "CAST(floor(extract(epoch FROM created_at) / 900) AS BIGINT)";
+}
+
 /// The text is the same for both engines; only the signs for what is bound differ.
 macro_rules! sums_for {
     ($($backend:ty),+) => {$(
@@ -139,10 +180,7 @@ macro_rules! sums_for {
                     Some(segment) => format!("(slot + {}) / {}", segment.shift, segment.slots_per_period),
                     None => "0".to_owned(),
                 };
-                let table = match self.what {
-                    CountedBy::Pixel { .. } => "pixel_counts",
-                    CountedBy::Requests { .. } => "request_counts",
-                };
+                let table = self.table(<$backend as SlotOf>::SLOT);
                 let group = self.group();
                 out.push_sql(&format!(
                     "SELECT CAST({number} AS BIGINT), {group}, CAST(SUM(count) AS BIGINT) FROM {table} WHERE workspace_id = "
@@ -152,6 +190,7 @@ macro_rules! sums_for {
                 out.push_bind_param::<Text, _>(self.environment)?;
                 out.push_sql(&format!(" AND slot >= {} AND slot < {}", self.first.0, self.end.0));
                 match self.what {
+                    CountedBy::Records { .. } => {}
                     CountedBy::Pixel { dimension, event, value, .. } => {
                         out.push_sql(" AND dimension = ");
                         out.push_bind_param::<Text, _>(*dimension)?;

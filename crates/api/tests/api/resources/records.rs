@@ -1,5 +1,7 @@
 //! What can be done to records, and what is said of it.
 
+use std::time::Duration;
+
 use gatepost_test_support::{
     TestApp, both_engines,
     receiver::{Receiver, Reply as Answered},
@@ -16,6 +18,8 @@ both_engines! { WithResources:
     actions_take_records_from_one_state_to_the_next,
     what_happens_to_records_is_sent_and_noted,
     other_paths_stay_what_they_were,
+    records_are_counted_by_time,
+    declarations_are_shown,
 }
 
 async fn records_are_made_found_changed_and_deleted(app: TestApp) {
@@ -306,4 +310,50 @@ async fn other_paths_stay_what_they_were(app: TestApp) {
     let wrong = app.send(app.request(Method::PUT, "/api/v1/webhooks/1").bearer_auth(key)).await;
     wrong.expect_error(405, "method_not_allowed");
     app.get("", "/leads").await.expect_error(401, "unauthorized");
+}
+
+async fn records_are_counted_by_time(app: TestApp) {
+    let key = &app.root_key;
+    for status in ["new", "new", "won"] {
+        create(&app, "/leads", json!({ "name": "Ada", "status": status })).await;
+    }
+    app.clock.advance(Duration::from_secs(86_400));
+    create(&app, "/leads", json!({ "name": "Bob" })).await;
+    let span = "from=2026-01-15&to=2026-01-16";
+    let counted = app.get(key, &format!("/analytics/leads?{span}")).await.expect(200)["data"].take();
+    assert_eq!((&counted["total"], &counted["group_by"]), (&json!(4), &Value::Null));
+    assert_eq!(counted["periods"], json!(["2026-01-15T00:00:00Z", "2026-01-16T00:00:00Z"]));
+    assert_eq!(counted["series"], json!([{ "group": null, "total": 4, "counts": [3, 1] }]));
+    let grouped = app.get(key, &format!("/analytics/leads?{span}&group_by=status")).await.expect(200);
+    let series = json!([
+        { "group": "new", "total": 3, "counts": [2, 1] },
+        { "group": "won", "total": 1, "counts": [1, 0] },
+    ]);
+    assert_eq!(grouped["data"]["series"], series);
+    let by_hour = "/analytics/leads?interval=hour&from=2026-01-15T10:00:00Z&to=2026-01-15T10:59:00Z";
+    assert_eq!(app.get(key, by_hour).await.expect(200)["data"]["total"], 3);
+    app.get(key, "/analytics/leads?group_by=name").await.expect_error(422, "validation_failed");
+    app.get(key, "/analytics/posts?group_by=status").await.expect_error(422, "validation_failed");
+    app.get(key, "/analytics/messages").await.expect_error(404, "not_found");
+    let (_, reader) = app.create_key(key, 0, json!({ "scopes": ["leads:read"] })).await;
+    let refused = app.get(&reader, "/analytics/leads").await.expect_error(403, "access_denied");
+    assert_eq!(refused["message"], "Insufficient permissions. Required scope: analytics:read");
+    let (_, _, other) = app.create_tenant("Other").await;
+    assert_eq!(app.get(&other, &format!("/analytics/leads?{span}")).await.expect(200)["data"]["total"], 0);
+}
+
+async fn declarations_are_shown(app: TestApp) {
+    let shown = app.get(&app.root_key, "/resource-types").await.expect(200);
+    assert_eq!(shown["meta"]["total"], 8);
+    let message = shown["data"].as_array().expect("rows").iter().find(|row| row["name"] == "message");
+    let message = message.expect("messages");
+    assert_eq!(message["path"], "/api/v1/conversations/{id}/messages");
+    assert_eq!((&message["parent"], &message["is_log"]), (&json!("conversation"), &json!(true)));
+    let author = json!({
+        "name": "author", "type": "enum", "required": true, "unique": false, "filter": true, "sort": false, "set_by_actions": false,
+        "values": ["customer", "bot", "agent"], "to": null,
+    });
+    assert_eq!(message["fields"][1], author);
+    let (_, key) = app.create_key(&app.root_key, 0, json!({ "scopes": ["leads:read"] })).await;
+    app.get(&key, "/resource-types").await.expect_error(403, "access_denied");
 }
