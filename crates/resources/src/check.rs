@@ -56,6 +56,7 @@ const RESERVED_FIELDS: [&str; 16] = [
 /// What ids of the platform begin with.
 const RESERVED_IDS: [&str; 4] = ["evt_", "req_", "whsec_", "sk_"];
 const MAX_NAME: usize = 40;
+const MAX_DESCRIPTION: usize = 300;
 const MAX_VALUES: usize = 100;
 const MAX_ITEMS: i64 = 1_000;
 const MAX_BYTES: i64 = 65_536;
@@ -233,6 +234,14 @@ impl Sections<'_> {
         check_options(&kind, section)?;
         let is = |option: &Option<Spanned<bool>>| option.as_ref().is_some_and(|option| *option.get_ref());
         let mut field = Field::new(own, kind);
+        if let Some(description) = &section.description {
+            let text = description.get_ref();
+            if text.is_empty() || text.len() > MAX_DESCRIPTION || text.contains(char::is_control) {
+                let fault = format!("expected one line of 1 to {MAX_DESCRIPTION} characters");
+                return Err((description.span().start, fault));
+            }
+            field.description = Some(intern(text));
+        }
         field.required = section.required;
         (field.unique, field.filter, field.sort) =
             (is(&section.unique), is(&section.filter), is(&section.sort));

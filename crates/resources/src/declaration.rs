@@ -219,6 +219,8 @@ fn capitalized(name: &str) -> String {
 pub struct Field {
     /// Name of the field.
     pub name: &'static str,
+    /// What it is, as a sentence, if the declaration says.
+    pub description: Option<&'static str>,
     /// What it holds.
     pub kind: Kind,
     /// Whether every record has it.
@@ -242,6 +244,7 @@ impl Field {
     pub(crate) fn new(name: &'static str, kind: Kind) -> Self {
         Self {
             name,
+            description: None,
             kind,
             required: false,
             unique: false,

@@ -51,6 +51,8 @@ pub struct ResourceSection {
 pub struct FieldSection {
     /// What it holds: `"text"`, `"email"`, `"url"`, `"enum"`, `"integer"`, `"boolean"`, `"time"`, `"ref"`, `"text[]"` or `"json"`.
     pub r#type: Spanned<String>,
+    /// What it is, as a sentence for the document. Default: made of the names.
+    pub description: Option<Spanned<String>>,
     /// Whether every record has it. Default `false`.
     #[serde(default)]
     pub required: bool,

@@ -49,7 +49,13 @@ fn example_id(prefix: &str) -> String {
 /// The schema of a field, which may be `null` or not.
 fn field(of: &Field, declared: &ResourceType, is_nullable: bool) -> Value {
     let mut schema = value(&of.kind);
-    let mut about = format!("{} of the {}.", capital(&of.label()), declared.label());
+    let (name, label) = (of.label(), declared.label());
+    let mut about = match (of.description, &of.kind) {
+        (Some(description), _) => description.to_owned(),
+        (None, Kind::Ref { to, .. }) => format!("Id of the {} of the {label}.", to.replace('_', " ")),
+        (None, Kind::Time) => format!("Time of the {label}: {name}."),
+        (None, _) => format!("{} of the {label}.", capital(&name)),
+    };
     if of.unique {
         about.push_str(" No two have the same.");
     }
@@ -74,7 +80,7 @@ fn field(of: &Field, declared: &ResourceType, is_nullable: bool) -> Value {
         if let Some(kind) = schema["type"].as_str().map(str::to_owned) {
             schema["type"] = json!([kind, "null"]);
         }
-        if let Some(words) = schema["enum"].as_array_mut() {
+        if let Some(words) = schema.get_mut("enum").and_then(Value::as_array_mut) {
             words.push(Value::Null);
         }
     }

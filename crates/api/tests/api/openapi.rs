@@ -4,8 +4,10 @@ use std::collections::BTreeSet;
 
 use gatepost_api::Contract;
 use gatepost_app::resources::Resources;
-use gatepost_test_support::{Receiver, TestApp, both_engines, mirror, receiver::Reply};
+use gatepost_test_support::{Receiver, TestApp, both_engines, declarations, mirror, preset, receiver::Reply};
 use serde_json::{Value, json};
+
+use crate::resources::DECLARED;
 
 both_engines! { TestApp: what_endpoints_receive_is_what_is_described }
 
@@ -175,6 +177,32 @@ fn the_core_contract_is_complete() {
 fn what_generators_stumble_over_is_not_there() {
     for contract in [Contract::core(), mirror()] {
         is_sound_for_generators(&gatepost_api::document(&contract, &Resources::default()));
+    }
+}
+
+/// The same of a document with declared resources, whose schemas are made while the program runs.
+#[test]
+fn documents_of_declared_resources_are_sound() {
+    for contract in [Contract::core(), mirror(), preset("anvil"), preset("workspace-api")] {
+        let declared = declarations(DECLARED, gatepost_api::taken(&contract));
+        let document = gatepost_api::document(&contract, &Resources::unstored(declared));
+        is_sound_for_generators(&document);
+        for (path, method, operation) in operations(&document) {
+            let body = &operation["requestBody"]["content"]["application/json"];
+            assert!(body.is_null() || body["example"].is_object(), "{method} {path}: an example of the body");
+        }
+        has_no_null_keyword(&document["components"]["schemas"], "schemas");
+    }
+}
+
+/// What a schema does not say it leaves out: `null` is no value of a keyword.
+fn has_no_null_keyword(schema: &Value, place: &str) {
+    for (name, value) in schema.as_object().into_iter().flatten() {
+        let is_value = matches!(name.as_str(), "example" | "default" | "examples");
+        assert!(is_value || !value.is_null(), "{place}.{name} is null");
+        if !is_value {
+            has_no_null_keyword(value, &format!("{place}.{name}"));
+        }
     }
 }
 

@@ -9,7 +9,7 @@ use gatepost_test_support::{Engine, TestApp};
 use serde_json::Value;
 
 /// What the tests of records declare.
-const DECLARED: &str = include_str!("declared.toml");
+pub const DECLARED: &str = include_str!("declared.toml");
 
 /// An application with declared resources.
 pub struct WithResources;
