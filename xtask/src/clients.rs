@@ -8,6 +8,26 @@ use std::{
 
 use crate::{Failure, cargo::cargo, files, say};
 
+/// A preset whose records clients are generated for.
+#[derive(Clone, Copy)]
+struct Face {
+    document: &'static str,
+    /// What the examples in TypeScript import.
+    module: &'static str,
+    /// Where the package of Python is.
+    package: &'static str,
+}
+
+/// Those with an envelope of their own.
+const FACES: [Face; 2] = [
+    Face { document: "anvil.json", module: "anvil-document.ts", package: "python-anvil" },
+    Face {
+        document: "workspace-api.json",
+        module: "workspace-api-document.ts",
+        package: "python-workspace-api",
+    },
+];
+
 /// Installs what `clients` asks for, unless that was done before.
 pub fn provide() -> Result<(), Failure> {
     let (sources, installed) = (files::root().join("clients"), files::root().join("target/clients"));
@@ -78,21 +98,31 @@ pub fn generate() -> Result<(), Failure> {
 
     say("generating clients");
     let typescript = fresh(&installed.join("typescript"))?;
-    for file in ["example.ts", "tsconfig.json"] {
-        fs::copy(sources.join("examples/typescript").join(file), typescript.join(file))?;
+    for file in fs::read_dir(sources.join("examples/typescript"))? {
+        let file = file?;
+        fs::copy(file.path(), typescript.join(file.file_name()))?;
     }
     fs::copy(sources.join("tools/package.json"), typescript.join("package.json"))?;
     std::os::unix::fs::symlink(tools.join("node_modules"), typescript.join("node_modules"))?;
-    let output = typescript.join("gatepost.ts");
-    run_clean(node("openapi-typescript").arg(document("openapi.json")).arg("-o").arg(output))?;
+    let modules =
+        [("openapi.json", "gatepost.ts")].into_iter().chain(FACES.map(|face| (face.document, face.module)));
+    for (name, module) in modules {
+        let output = typescript.join(module);
+        run_clean(node("openapi-typescript").arg(document(name)).arg("-o").arg(output))?;
+    }
     run_clean(node("tsc").arg("-p").arg(&typescript))?;
 
-    let generated = fresh(&installed.join("python-client"))?;
     let path = std::env::join_paths([python.join("bin"), PathBuf::from("/usr/bin"), PathBuf::from("/bin")])?;
-    let mut generate = Command::new(python.join("bin/openapi-python-client"));
-    generate.args(["generate", "--fail-on-warning", "--overwrite", "--path"]).arg(document("openapi.json"));
-    // Its own formatter is beside it.
-    run_clean(generate.arg("--output-path").arg(&generated).env("PATH", path))?;
+    let packages = [("openapi.json", "python-client")]
+        .into_iter()
+        .chain(FACES.map(|face| (face.document, face.package)));
+    for (name, package) in packages {
+        let generated = fresh(&installed.join(package))?;
+        let mut generate = Command::new(python.join("bin/openapi-python-client"));
+        generate.args(["generate", "--fail-on-warning", "--overwrite", "--path"]).arg(document(name));
+        // Its own formatter is beside it.
+        run_clean(generate.arg("--output-path").arg(&generated).env("PATH", &path))?;
+    }
 
     let manifest = sources.join("examples/rust/Cargo.toml");
     let mut example = cargo();

@@ -90,6 +90,11 @@ impl Operation {
         contract.base_path.as_ref().to_owned() + &path.collect::<Vec<_>>().join("}")
     }
 
+    /// The status of its answer. That of forward auth is for proxies, and the same in every contract.
+    pub fn status(&self, contract: &Contract) -> u16 {
+        if self.path == FORWARD_AUTH { self.answer.0 } else { contract.statuses.of(self.answer.0) }
+    }
+
     /// What it is, in a few words.
     pub fn summary(&self) -> &'static str {
         self.about.lines().next().unwrap_or_default()

@@ -21,7 +21,7 @@ use crate::{
 /// No control characters.
 const TEXT_PATTERN: &str = "^[^\\u0000-\\u001F\\u007F-\\u009F]*$";
 /// Those, and what is invisible: for a class of characters that a name has none of.
-const NOT_IN_NAMES: &str =
+pub const NOT_IN_NAMES: &str =
     "\\u0000-\\u001F\\u007F-\\u009F\\u200B\\u200E\\u200F\\u202A-\\u202E\\u2060-\\u2069\\uFEFF";
 /// The most characters of a description.
 const MAX_DESCRIPTION: usize = 255;

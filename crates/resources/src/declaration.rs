@@ -183,7 +183,14 @@ impl ResourceType {
         names.extend(["create", "update"].map(|verb| self.body_name(verb)));
         let with_body = self.actions.iter().filter(|action| action.fields().next().is_some());
         names.extend(with_body.map(|action| self.body_name(action.name)));
+        let words = self.fields.iter().filter(|field| matches!(field.kind, Kind::Enum { .. }));
+        names.extend(words.map(|field| self.words_name(field)));
         names
+    }
+
+    /// The name of the schema of the words that a field can hold: `LeadStatus`.
+    pub fn words_name(&self, field: &Field) -> String {
+        format!("{}{}", self.stem(), capitalized(field.name))
     }
 
     /// The name of the schema of what an operation takes: `TakeOverConversationBody`.

@@ -106,7 +106,7 @@ fn describe(of: &Described<'_>, is_versioned: bool, outcomes: &Value) -> Value {
     let in_headers = in_headers.into_iter().filter(|(applies, _)| *applies);
     let parameters = in_path.chain(in_query).chain(in_headers.map(|(_, name)| reference("parameters", name)));
     let security = if input.needs_key { json!([{ "bearer": [] }, { "basic": [] }]) } else { json!([]) };
-    let (status, about) = (contract.statuses.of(op.answer.0), op.answer.1);
+    let (status, about) = (op.status(contract), op.answer.1);
     let mut described = json!({
         "operationId": op.id,
         "tags": [op.tag.name],

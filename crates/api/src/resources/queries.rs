@@ -101,7 +101,7 @@ pub fn filter_parameters(declared: &ResourceType) -> Vec<Parameter> {
     let mut parameters = Vec::new();
     for field in filtered(declared) {
         let label = field.label();
-        let one_value = schemas::value(&field.kind);
+        let one_value = schemas::value(declared, field);
         let several = |schema: Value| json!({ "type": "array", "items": schema, "maxItems": MAX_VALUES });
         for name in field.parameters() {
             let (about, schema) = match (&field.kind, name.strip_prefix(field.name).unwrap_or_default()) {
@@ -155,11 +155,7 @@ fn filter(parameters: &mut Parameters, resource: &Resource, field: &Field) -> Op
                 whole(parameters, bound("_min"), *min..=*max),
                 whole(parameters, bound("_max"), *min..=*max),
             );
-            if exactly.is_some() && (from.is_some() || to.is_some()) {
-                let fault = format!("The {} cannot be combined with bounds.", field.label());
-                parameters.fault(field.name, fault);
-            }
-            let (from, to) = (exactly.or(from), exactly.or(to));
+            let (from, to) = (exactly.into_iter().chain(from).max(), exactly.into_iter().chain(to).min());
             from.or(to).and_then(|_| resource.between(field, from, to))
         }
         Kind::Boolean => {

@@ -1,7 +1,7 @@
 //! What records, and the bodies that make and change them, look like in the document.
 
 use gatepost_app::resources::Resources;
-use gatepost_contract::Contract;
+use gatepost_contract::{Contract, document::reference};
 use gatepost_kernel::describe::Schemas;
 use gatepost_resources::{Field, Kind, ResourceType};
 use serde_json::{Map, Value, json};
@@ -11,13 +11,20 @@ use super::{
     words::{capital, listed, one, what_happened},
 };
 
-/// A value of a kind.
-pub fn value(kind: &Kind) -> Value {
-    match kind {
-        Kind::Text { max } => json!({ "type": "string", "maxLength": max }),
+/// What a text cannot hold.
+const TEXT_PATTERN: &str = "^[^\\u0000]*$";
+/// The same, of one that is there: not of blanks alone.
+const REQUIRED_PATTERN: &str = "^[^\\u0000]*[^\\u0000\\s\\u0085][^\\u0000]*$";
+/// An address of the web.
+const WEB_URL_PATTERN: &str = "^[Hh][Tt][Tt][Pp][Ss]?://";
+
+/// A value of a field, on which the schemas of the type are referred to.
+pub fn value(declared: &ResourceType, field: &Field) -> Value {
+    match &field.kind {
+        Kind::Text { max } => json!({ "type": "string", "maxLength": max, "pattern": TEXT_PATTERN }),
         Kind::Email => json!({ "type": "string", "format": "email", "maxLength": Kind::MAX_EMAIL }),
-        Kind::Url => json!({ "type": "string", "format": "uri" }),
-        Kind::Enum { values } => json!({ "type": "string", "enum": values }),
+        Kind::Url => json!({ "type": "string", "pattern": WEB_URL_PATTERN, "maxLength": 2048 }),
+        Kind::Enum { .. } => reference("schemas", &declared.words_name(field)),
         Kind::Integer { min, max } => {
             json!({ "type": "integer", "format": "int64", "minimum": min, "maximum": max })
         }
@@ -25,7 +32,7 @@ pub fn value(kind: &Kind) -> Value {
         Kind::Time => json!({ "type": "string", "format": "date-time" }),
         Kind::Ref { id_prefix, .. } => id_with(id_prefix),
         Kind::Texts { max, max_items } => {
-            json!({ "type": "array", "items": { "type": "string", "maxLength": max }, "maxItems": max_items })
+            json!({ "type": "array", "items": { "type": "string", "maxLength": max, "pattern": TEXT_PATTERN }, "maxItems": max_items })
         }
         Kind::Json { .. } => json!({}),
     }
@@ -46,9 +53,9 @@ fn example_id(prefix: &str) -> String {
     format!("{prefix}0123456789abcdef")
 }
 
-/// The schema of a field, which may be `null` or not.
-fn field(of: &Field, declared: &ResourceType, is_nullable: bool) -> Value {
-    let mut schema = value(&of.kind);
+/// The schema of a field, which must hold something or may be `null`, or neither.
+fn field(of: &Field, declared: &ResourceType, is_required: bool, is_nullable: bool) -> Value {
+    let mut schema = value(declared, of);
     let (name, label) = (of.label(), declared.label());
     let mut about = match (of.description, &of.kind) {
         (Some(description), _) => description.to_owned(),
@@ -75,14 +82,20 @@ fn field(of: &Field, declared: &ResourceType, is_nullable: bool) -> Value {
         about.push_str(&format!(" It moves {}.", each.collect::<Vec<_>>().join(", ")));
     }
     schema["description"] = json!(about);
+    if matches!(of.kind, Kind::Enum { .. }) {
+        // What there is beside is said of the words themselves.
+        return if is_nullable { json!({ "oneOf": [schema, { "type": "null" }] }) } else { schema };
+    }
     schema["example"] = example(of);
-    if is_nullable {
-        if let Some(kind) = schema["type"].as_str().map(str::to_owned) {
-            schema["type"] = json!([kind, "null"]);
-        }
-        if let Some(words) = schema.get_mut("enum").and_then(Value::as_array_mut) {
-            words.push(Value::Null);
-        }
+    if is_required && matches!(of.kind, Kind::Text { .. }) {
+        schema["pattern"] = json!(REQUIRED_PATTERN);
+        schema["minLength"] = json!(1);
+    }
+    if is_required && matches!(of.kind, Kind::Texts { .. }) {
+        schema["minItems"] = json!(1);
+    }
+    if let Some(kind) = schema["type"].as_str().filter(|_| is_nullable).map(str::to_owned) {
+        schema["type"] = json!([kind, "null"]);
     }
     schema
 }
@@ -92,7 +105,8 @@ fn example(field: &Field) -> Value {
         Kind::Text { max } => json!(capital(&field.label()).chars().take(*max).collect::<String>()),
         Kind::Email => json!("ada@example.com"),
         Kind::Url => json!("https://example.com/"),
-        Kind::Enum { values } => json!(values.first()),
+        // Those of words are the words.
+        Kind::Enum { .. } => Value::Null,
         Kind::Integer { min, max } => json!(1.clamp(*min, *max)),
         Kind::Boolean => json!(true),
         Kind::Time => json!("2026-01-15T10:30:00Z"),
@@ -111,7 +125,12 @@ pub fn view(schemas: &mut Schemas, declared: &ResourceType, resources: &Resource
         own["description"] = json!(format!("Id of the {label}."));
         properties.insert("id".to_owned(), own);
         for of in &declared.fields {
-            properties.insert(of.name.to_owned(), field(of, declared, !of.required));
+            if let Kind::Enum { values } = &of.kind {
+                let about = format!("{} of {}.", capital(&of.label()), one(&label));
+                let words = json!({ "type": "string", "enum": values, "description": about });
+                schemas.named(&declared.words_name(of), |_| words);
+            }
+            properties.insert(of.name.to_owned(), field(of, declared, of.required, !of.required));
         }
         for (name, what) in [("created_at", "created"), ("updated_at", "last changed")] {
             let about = format!("Time at which the {label} was {what}.");
@@ -170,10 +189,17 @@ pub fn body(schemas: &mut Schemas, declared: &ResourceType, verb: Verb) -> Optio
         let properties: Map<String, Value> = fields
             .into_iter()
             .map(|of| {
-                let is_nullable = !of.required && !matches!(verb, Verb::Act(_));
-                let mut schema = field(of, declared, is_nullable);
+                let is_action = matches!(verb, Verb::Act(_));
+                let is_required = if is_action { required.contains(&of.name) } else { of.required };
+                let mut schema = field(of, declared, is_required, !is_action && !of.required);
                 if let (Verb::Create, Some(default)) = (verb, &of.default) {
-                    schema["default"] = default.read().unwrap_or_default();
+                    // Not as `default`: some generators make what has one a member that must be given.
+                    let value = default.text().unwrap_or_else(|| default.as_str().to_owned());
+                    // What is said of a reference stands beside it.
+                    let described =
+                        if schema.get("oneOf").is_some() { &mut schema["oneOf"][0] } else { &mut schema };
+                    let about = described["description"].as_str().unwrap_or_default();
+                    described["description"] = json!(format!("{about} `{value}` if not given."));
                 }
                 (of.name.to_owned(), schema)
             })

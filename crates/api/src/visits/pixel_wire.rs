@@ -7,7 +7,7 @@ use gatepost_pixel::{MAX_PROPERTIES_BYTES, PixelSettings, domain, event_name, vi
 use serde_json::{Map, Value, json};
 use url::Url;
 
-use crate::values::{any_object, members, text_parameters, texts};
+use crate::values::{NOT_IN_NAMES, any_object, members, text_parameters, texts};
 
 const MAX_USER_AGENT_CHARS: usize = 512;
 /// How much of a title stays where the properties are too long.
@@ -80,7 +80,12 @@ impl PixelQuery {
 
 texts! {
     /// The name of an event.
-    EventName(String) = { "type": "string", "minLength": 1, "maxLength": 64 }, |text| {
+    EventName(String) = {
+        "type": "string",
+        "minLength": 1,
+        "maxLength": 64,
+        "pattern": format!("^[^\\s{NOT_IN_NAMES}]+( [^\\s{NOT_IN_NAMES}]+)*$"),
+    }, |text| {
         let fault = "The event must be 1 to 64 characters with single blanks between, none of them a control character.";
         event_name(text).ok_or_else(|| fault.to_owned())
     };

@@ -7,7 +7,7 @@ use std::{
 
 use gatepost_entitlements::Operation;
 use gatepost_kernel::{Error, Json, JsonObject, Page, PageRequest, RecordId, Result, Window};
-use gatepost_resources::{Field, Kind, OnDelete, Record, ResourceType};
+use gatepost_resources::{Field, Kind, Marks, OnDelete, Record, ResourceType};
 use gatepost_storage::{ListRequest, RecordPurge, Tx};
 use serde_json::Map;
 
@@ -66,9 +66,16 @@ pub async fn delete(unit: &mut UnitOfWork<'_>, resource: &Arc<Resource>, path: R
         }
     }
     let owner = unit.caller().owner();
+    let mut by_type = BTreeMap::<&str, (&Arc<Resource>, Vec<(RecordId, Marks)>)>::new();
     for (resource, record) in &plan.deleted {
         let marks = resource.layout.marks(&resource.declared, &record.data);
-        unit.tx.record_delete(resource.set(owner), record.id, &marks).await?;
+        let of_type = by_type.entry(resource.declared.name).or_insert_with(|| (resource, Vec::new()));
+        of_type.1.push((record.id, marks));
+    }
+    for (resource, records) in by_type.values() {
+        unit.tx.record_delete(resource.set(owner), records).await?;
+    }
+    for (resource, record) in &plan.deleted {
         let event = resource.declared.event_type("deleted");
         if !resource.declared.is_log {
             tell(unit, resource, record, &[event]);
@@ -148,12 +155,9 @@ impl Referring<'_> {
         for number in 1.. {
             let page = self.page(unit, PageRequest::of_page(number, PageRequest::MAX_PER_PAGE)).await?;
             let is_last = page.items.len() < PageRequest::MAX_PER_PAGE as usize;
-            for found in page.items {
-                let record = unit.tx.record_lock(set, &found.public_id).await?;
-                held.extend(
-                    record.filter(|record| record.data.text(self.field.name).as_ref() == Some(self.to)),
-                );
-            }
+            let ids: Vec<String> = page.items.into_iter().map(|record| record.public_id).collect();
+            let still = |record: &Record| record.data.text(self.field.name).as_ref() == Some(self.to);
+            held.extend(unit.tx.record_lock_all(set, &ids).await?.into_iter().filter(still));
             if is_last {
                 break;
             }
@@ -216,9 +220,9 @@ pub(crate) async fn purge(app: &App, limit: u32) -> Result<usize> {
         let Some(filter) = field.and_then(|field| log.any_of(field, &[parent_id])) else { return Ok(0) };
         let window = Window::Page(PageRequest::of_page(1, limit));
         let page = tx.record_list(set, &[filter], &ListRequest::of(window)).await?;
-        for record in &page.items {
-            tx.record_delete(set, record.id, &log.layout.marks(&log.declared, &record.data)).await?;
-        }
+        let marked = |record: &Record| (record.id, log.layout.marks(&log.declared, &record.data));
+        let all: Vec<(RecordId, Marks)> = page.items.iter().map(marked).collect();
+        tx.record_delete(set, &all).await?;
         if page.items.len() < limit as usize {
             tx.record_purge_delete(id).await?;
         }

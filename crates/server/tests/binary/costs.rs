@@ -319,6 +319,7 @@ async fn case(world: &World, operation: &str) -> Option<Largest> {
         .of(64 << 10),
         "get_pixel_analytics" => Largest::get(api("/analytics/pixel?interval=hour&limit=100&group_by=url")),
         "get_api_analytics" => Largest::get(api("/analytics/api?interval=hour&limit=100&group_by=api_key_id")),
+        "list_resource_types" => Largest::get(api("/resource-types?per_page=100")),
         "list_mcp_servers" => Largest::get(api("/mcp/servers?per_page=100")),
         "get_mcp_server" => Largest::get(api("/mcp/servers/stub")),
         "list_mcp_tools" => Largest::get(api("/mcp/servers/stub/tools?per_page=100")),

@@ -3,8 +3,8 @@
 
 use std::{fs, path::PathBuf};
 
-use gatepost_test_support::{Receiver, both_engines};
-use serde_json::Value;
+use gatepost_test_support::{Receiver, both_engines, http_client};
+use serde_json::{Map, Value, json};
 use tokio::process::Command;
 
 use crate::running::{Place, Running};
@@ -13,6 +13,8 @@ both_engines! { Place:
     clients_are_made_of_what_is_served,
     generated_clients_do_what_people_do,
     nothing_that_the_document_allows_breaks_the_server,
+    generated_clients_work_with_the_records_of_faces,
+    nothing_that_the_documents_of_faces_allow_breaks_the_server,
 }
 
 const CONFIG: &str = "[webhooks]\nallow_http = true\n[egress]\nallow = [\"127.0.0.1/32\"]\n\
@@ -77,6 +79,12 @@ async fn nothing_that_the_document_allows_breaks_the_server(place: Place) {
         return;
     }
     let (server, key) = start(&place).await;
+    fuzz(&place, &server, &key, "/api/v1", &json!({})).await;
+    server.stop().await;
+}
+
+/// Sends what the server's document allows, and much that it does not. `records` are some that there are, by what their ids begin with.
+async fn fuzz(place: &Place, server: &Running, key: &str, base: &str, records: &Value) {
     let tools = root().join("target/clients/python-tools/bin");
     let mut fuzzer = Command::new(tools.join("schemathesis"));
     fuzzer.args(["--config-file", "schemathesis.toml", "run", &server.url("/openapi.json")]);
@@ -89,10 +97,87 @@ async fn nothing_that_the_document_allows_breaks_the_server(place: Place) {
         fs::copy(root().join("clients/fuzz").join(file), place.dir.path().join(file)).expect(file);
     }
     fuzzer.current_dir(place.dir.path()).env("PYTHONPATH", ".");
+    fuzzer.env("GATEPOST_BASE", base).env("GATEPOST_RECORDS", records.to_string());
     // The first key of an empty database.
     let output = fuzzer.env("GATEPOST_KEY_ID", "1").output().await.expect("the fuzzer");
     // Its report repeats requests, and with them the key.
-    let report = String::from_utf8_lossy(&output.stdout).replace(&key, "sk_…");
+    let report = String::from_utf8_lossy(&output.stdout).replace(key, "sk_…");
     assert!(output.status.success(), "{report}{}", String::from_utf8_lossy(&output.stderr));
-    server.stop().await;
+}
+
+/// What every preset is given here beside what it says, and a plan of the root without limits.
+fn config_of_face(preset: &str) -> String {
+    let file = root().join("presets").join(format!("{preset}.toml"));
+    let text = fs::read_to_string(file).expect("a preset");
+    let plan = text
+        .split("[plans.enterprise]")
+        .nth(1)
+        .and_then(|rest| rest.lines().find(|line| line.starts_with("features")));
+    let plan = plan.expect("the features of the plan").replace("{ ", "{ posts = \"unlimited\", ");
+    format!(
+        "[server]\nplain_http = \"allow\"\n[webhooks]\nallow_http = true\n[egress]\nallow = [\"127.0.0.1/32\"]\n\
+         [limits]\nanonymous_per_minute = 1000000\n[pixel]\nrequests_per_minute = 1000000\n\
+         [features.posts]\ntype = \"limit\"\n[plans.enterprise]\naccess = \"admin\"\n{plan}\n"
+    )
+}
+
+async fn start_face(place: &Place, preset: &str) -> (Running, String) {
+    fs::write(place.dir.path().join("gatepost.toml"), config_of_face(preset)).expect("the configuration");
+    let args = [&["serve", "--preset", preset], &SERVE[1..]].concat();
+    let server = Running::start(place.command(&args)).await;
+    let key = server.first_key().await;
+    (server, key)
+}
+
+async fn generated_clients_work_with_the_records_of_faces(place: Place) {
+    if !is_full() {
+        return;
+    }
+    let clients = root().join("target/clients");
+    for (preset, script, said) in [
+        ("anvil", "anvil", "25 leads, a conversation and its message"),
+        ("workspace-api", "workspace_api", "a project and 25 tasks"),
+    ] {
+        let place = place.another().await;
+        let (server, key) = start_face(&place, preset).await;
+        let mut typescript = Command::new("node");
+        typescript.arg(clients.join(format!("typescript/out/{preset}.js")));
+        let mut python = Command::new(clients.join("python-tools/bin/python"));
+        python.arg(root().join(format!("clients/examples/python/{script}.py")));
+        python.env("PYTHONPATH", clients.join(format!("python-{preset}")));
+        for mut client in [typescript, python] {
+            client.env("GATEPOST_URL", server.url("")).env("GATEPOST_KEY", &key);
+            let output = client.output().await.expect("the client");
+            let (text, complaint) =
+                (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+            assert!(output.status.success() && text.contains(said), "{client:?}: {text}{complaint}");
+        }
+        server.stop().await;
+    }
+}
+
+async fn nothing_that_the_documents_of_faces_allow_breaks_the_server(place: Place) {
+    if !is_full() {
+        return;
+    }
+    let anvil = [
+        ("/collections", json!({ "name": "Fuzzed" })),
+        ("/leads", json!({ "name": "Fuzzed" })),
+        ("/conversations", json!({})),
+    ];
+    let workspace_api = [("/projects", json!({ "name": "Fuzzed" }))];
+    for (preset, records) in [("anvil", &anvil[..]), ("workspace-api", &workspace_api[..])] {
+        let place = place.another().await;
+        let (server, key) = start_face(&place, preset).await;
+        let mut made = Map::new();
+        for (path, body) in records {
+            let request =
+                http_client(None).post(server.url(&format!("/v1{path}"))).bearer_auth(&key).json(body);
+            let answer: Value = request.send().await.expect("an answer").json().await.expect("JSON");
+            let id = answer["data"]["id"].as_str().expect("an id");
+            made.insert(format!("{}_", id.split('_').next().unwrap_or_default()), json!(id));
+        }
+        fuzz(&place, &server, &key, "/v1", &Value::Object(made)).await;
+        server.stop().await;
+    }
 }

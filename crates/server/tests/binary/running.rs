@@ -34,6 +34,12 @@ impl Place {
         Self { dir: tempfile::tempdir().expect("a directory"), database: TestDatabase::create(engine) }
     }
 
+    /// Another one on the same engine.
+    pub async fn another(&self) -> Self {
+        let is_sqlite = self.database.url.starts_with("sqlite:");
+        Self::start(if is_sqlite { Engine::Sqlite } else { Engine::Postgres }).await
+    }
+
     /// Prepares the program with nothing of this process's own settings.
     pub fn command(&self, args: &[&str]) -> Command {
         command(self.dir.path(), &self.database.url, args)

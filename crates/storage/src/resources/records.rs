@@ -122,10 +122,15 @@ impl Tx<'_> {
         self.record_marks_replace(set, id, &Marks::default(), marks).await
     }
 
-    /// Deletes a record that was found by these.
-    pub async fn record_delete(&mut self, set: RecordSet, id: RecordId, marks: &Marks) -> Result<()> {
-        self.record_marks_replace(set, id, marks, &Marks::default()).await?.ok();
-        on_conn!(self, |c| diesel::delete(records::table.find(Bind(id))).execute(c).await?);
+    /// Deletes records, each of which was found by these.
+    pub async fn record_delete(&mut self, set: RecordSet, all: &[(RecordId, Marks)]) -> Result<()> {
+        for (id, marks) in all {
+            self.record_marks_replace(set, *id, marks, &Marks::default()).await?.ok();
+        }
+        let ids: Vec<Bind<RecordId>> = all.iter().map(|(id, _)| Bind(*id)).collect();
+        on_conn!(self, |c| diesel::delete(records::table.filter(records::id.eq_any(&ids)))
+            .execute(c)
+            .await?);
         Ok(())
     }
 
@@ -169,6 +174,34 @@ impl Tx<'_> {
     /// The same, held against changes by others until the transaction ends.
     pub async fn record_lock(&mut self, set: RecordSet, public_id: &str) -> Result<Option<Record>> {
         self.record_held(set, public_id, Hold::Unchanged).await
+    }
+
+    /// Records by their ids, in the order of creation, held against changes by others until the transaction ends.
+    pub async fn record_lock_all(
+        &mut self,
+        RecordSet { type_id, owner: Owner { workspace_id, environment } }: RecordSet,
+        public_ids: &[String],
+    ) -> Result<Vec<Record>> {
+        if public_ids.is_empty() {
+            return Ok(Vec::new());
+        }
+        macro_rules! wanted {
+            () => {
+                records::table
+                    .filter(records::public_id.eq_any(public_ids))
+                    .filter(records::type_id.eq(Bind(type_id)))
+                    .filter(records::workspace_id.eq(Bind(workspace_id)))
+                    .filter(records::environment.eq(Bind(environment)))
+                    .order(records::id)
+                    .select(Row::<Record>::as_select())
+            };
+        }
+        let rows: Vec<Row<Record>> = match &mut self.0 {
+            // SQLite's one writer is already alone.
+            Conn::Sqlite(c) => wanted!().load(*c).await?,
+            Conn::Postgres(c) => wanted!().for_update().load(*c).await?,
+        };
+        Ok(Row::all(rows))
     }
 
     async fn record_held(

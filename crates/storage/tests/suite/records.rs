@@ -140,7 +140,7 @@ async fn a_record_lives_by_its_owner(db: Db) {
         .expect("nothing is taken");
     assert_eq!((changed.id, changed.created_at, changed.updated_at), (kept.id, at(0), at(5)));
     assert_eq!(db.record(own, "lead_a").await, Some(changed.clone()));
-    let delete = async move |mut tx: Tx<'_>| tx.record_delete(own, changed.id, &Marks::default()).await;
+    let delete = async move |mut tx: Tx<'_>| tx.record_delete(own, &[(changed.id, Marks::default())]).await;
     db.storage.transaction::<_, StorageError, _>(delete).await.expect("deleted");
     assert_eq!(db.record(own, "lead_a").await, None);
     let next = db.keep(new(own, "lead_b")).await.expect("nothing is taken");
@@ -204,7 +204,7 @@ async fn what_is_unique_is_taken_once(db: Db) {
             keys: marks(&[(EMAIL, "ada@x.test")]),
             items: marks(&[(TAGS, "vip"), (SEARCH_FIELD, "ada")]),
         };
-        tx.record_delete(own, second.id, &found).await
+        tx.record_delete(own, &[(second.id, found)]).await
     };
     db.storage.transaction::<_, StorageError, _>(delete).await.expect("deleted");
     assert!(ids(tagged("vip")).await.is_empty() && ids(found("ada@x.test")).await.is_empty());
