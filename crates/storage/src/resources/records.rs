@@ -250,15 +250,6 @@ impl Tx<'_> {
         Ok(Row::all(rows))
     }
 
-    /// Whether there is any record of a type.
-    pub async fn record_any(&mut self, type_id: ResourceTypeId) -> Result<bool> {
-        Ok(on_conn!(self, |c| diesel::select(diesel::dsl::exists(
-            records::table.filter(records::type_id.eq(Bind(type_id)))
-        ))
-        .get_result(c)
-        .await?))
-    }
-
     /// One page of the records that are all of this. A page of a log follows the record of a position.
     pub async fn record_list(
         &mut self,

@@ -58,6 +58,17 @@ async fn records_are_made_found_changed_and_deleted(app: TestApp) {
         "it merges"
     );
     app.patch(key, &path, &json!({})).await.expect(200);
+    // JSON of the caller's own is kept as it came, whatever the database thinks of it.
+    let odd = r#"{"custom":{"nul":"a\u0000b","number":1.50e2,"twice":1,"twice":2}}"#;
+    let request = app.request(Method::PATCH, &format!("/api/v1{path}")).bearer_auth(key);
+    let odd = app.send(request.header("content-type", "application/json").body(odd)).await;
+    assert!(
+        odd.text.contains(r#""custom":{"nul":"a\u0000b","number":1.50e2,"twice":1,"twice":2}"#),
+        "{}",
+        odd.text
+    );
+    let listed = app.get(key, "/leads").await;
+    assert!(listed.text.contains(r#""nul":"a\u0000b""#), "{}", listed.text);
 
     app.delete(key, &path).await.expect(204);
     app.get(key, &path).await.expect_error(404, "not_found");
