@@ -64,7 +64,8 @@ fn collect(contract: &Contract, resources: &Resources, outcomes: &Value) -> Valu
         document["paths"][path][method] = describe(&of, is_versioned, &outcomes[operation.id]);
     }
     let mut tags: Vec<Value> = Vec::new();
-    for Tag { name, about } in operations().map(|op| op.tag) {
+    // What the API is about comes first.
+    for Tag { name, about } in records.iter().chain(operations()).map(|op| op.tag) {
         if !tags.iter().any(|tag| tag["name"] == name) {
             tags.push(json!({ "name": name, "description": about }));
         }

@@ -323,6 +323,7 @@ mod tests {
         let pro = config.catalog.plan("pro").expect("pro");
         assert_eq!((pro.requests_per_minute, pro.burst_percent, pro.max_keys), (Some(5_000), 30, Some(20)));
         assert!(config.catalog.plan("agency").is_some(), "naming one plan leaves the others");
+        assert!(config.declarations.get("project").is_some());
     }
 
     #[test]
