@@ -96,7 +96,8 @@ impl ResourceType {
             let Field { name, kind, unique, filter, sort, .. } = field;
             format!("{name} {} unique={unique} filter={filter} sort={sort}", kind.name())
         };
-        let fields: Vec<String> = self.fields.iter().map(of).collect();
+        let is_found = |field: &&Field| field.unique || field.filter || field.column().is_some();
+        let fields: Vec<String> = self.fields.iter().filter(is_found).map(of).collect();
         format!("{}; search={}", fields.join(", "), self.search.join(","))
     }
 

@@ -103,7 +103,7 @@ impl RecordOperations {
     pub fn find(&self, method: &Method, path: &str) -> Option<(Arc<RecordOperation>, RecordPath)> {
         let segments: Vec<&str> = path.split('/').skip(1).collect();
         let mut of_method = self.0.iter().filter(|own| own.operation.method == *method);
-        of_method.find_map(|own| Some((own.clone(), own.path_of(&segments)?)))
+        of_method.find_map(|own| own.path_of(&segments).map(|path| (own.clone(), path)))
     }
 }
 

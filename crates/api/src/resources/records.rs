@@ -222,14 +222,15 @@ fn read_fields(fields: &mut Fields<'_>, of: &RecordOperation) -> JsonObject {
         }
         let is_blocked = of_action.is_none() && field.set_by_actions;
         let value = fields.nullable_by(field.name, |fields, value| match is_blocked {
-            true => {
-                let actions: Vec<String> = declared.actions_of(field.name).map(str::to_owned).collect();
-                let by = if actions.is_empty() { "the platform".to_owned() } else { listed(&actions, "or") };
-                fields.fault(field.name, format!("The {} is set by {by} alone.", field.label()));
-                None
-            }
+            true => Some(Json::written(&())),
             false => read_value(fields, field, value),
         });
+        if is_blocked && value.is_some() {
+            let actions: Vec<String> = declared.actions_of(field.name).map(str::to_owned).collect();
+            let by = if actions.is_empty() { "the platform".to_owned() } else { listed(&actions, "or") };
+            fields.fault(field.name, format!("The {} is set by {by} alone.", field.label()));
+            continue;
+        }
         match value {
             Some(Some(value)) => given.set(field.name, value),
             Some(None) => given.set(field.name, Json::written(&())),

@@ -8,7 +8,7 @@ use std::{
 use gatepost_entitlements::Operation;
 use gatepost_kernel::{Error, Json, JsonObject, Page, PageRequest, RecordId, Result, Window};
 use gatepost_resources::{Field, Kind, Marks, OnDelete, Record, ResourceType};
-use gatepost_storage::{ListRequest, RecordPurge, Tx};
+use gatepost_storage::{ListRequest, MAX_PAGE_BYTES, RecordPurge, Size, Tx};
 use serde_json::Map;
 
 use super::{
@@ -116,7 +116,14 @@ async fn plan(
                     "The {name} cannot be deleted while more than {MAX_AFFECTED} records refer to it. Delete those first."
                 )));
             }
-            for held in those.hold(unit).await? {
+            let Some(held) = those.hold(unit).await? else {
+                let several = those.resource.declared.plural_label();
+                return Err(Error::InvalidState(format!(
+                    "The {name} cannot be deleted while {several} refer to it that are larger together than {} bytes. Delete those first.",
+                    MAX_PAGE_BYTES
+                )));
+            };
+            for held in held {
                 if on_delete == OnDelete::Unset {
                     let entry = || (referring.clone(), held.public_id.clone(), BTreeSet::new());
                     plan.referring.entry(held.id).or_insert_with(entry).2.insert(field.name);
@@ -138,31 +145,30 @@ struct Referring<'r> {
 }
 
 impl Referring<'_> {
-    async fn page(&self, unit: &mut UnitOfWork<'_>, page: PageRequest) -> Result<Page<Record>> {
+    async fn page(&self, unit: &mut UnitOfWork<'_>, most: u32) -> Result<Page<Record>> {
         let filter = self.resource.any_of(self.field, std::slice::from_ref(self.to));
         let filter = filter.ok_or_else(|| Error::internal(format!("{} is not found by", self.field.name)))?;
         let set = self.resource.set(unit.caller().owner());
-        Ok(unit.tx.record_list(set, &[filter], &ListRequest::of(Window::Page(page))).await?)
+        let window = Window::Page(PageRequest::of_page(1, most));
+        let request = ListRequest { size: Size::Refused, ..ListRequest::of(window) };
+        Ok(unit.tx.record_list(set, &[filter], &request).await?)
     }
 
     async fn count(&self, unit: &mut UnitOfWork<'_>) -> Result<u64> {
-        Ok(self.page(unit, PageRequest::of_page(1, 1)).await?.total.unwrap_or_default())
+        Ok(self.page(unit, 1).await?.total.unwrap_or_default())
     }
 
-    /// All of them, which nobody else changes until the unit ends.
-    async fn hold(&self, unit: &mut UnitOfWork<'_>) -> Result<Vec<Record>> {
-        let (set, mut held) = (self.resource.set(unit.caller().owner()), Vec::new());
-        for number in 1.. {
-            let page = self.page(unit, PageRequest::of_page(number, PageRequest::MAX_PER_PAGE)).await?;
-            let is_last = page.items.len() < PageRequest::MAX_PER_PAGE as usize;
-            let ids: Vec<String> = page.items.into_iter().map(|record| record.public_id).collect();
-            let still = |record: &Record| record.data.text(self.field.name).as_ref() == Some(self.to);
-            held.extend(unit.tx.record_lock_all(set, &ids).await?.into_iter().filter(still));
-            if is_last {
-                break;
-            }
+    /// All of them, which nobody else changes until the unit ends; none if they are too large to be read at once. They are read in one
+    /// go: of those that somebody else is about to change, pages would leave others out.
+    async fn hold(&self, unit: &mut UnitOfWork<'_>) -> Result<Option<Vec<Record>>> {
+        let page = self.page(unit, MAX_AFFECTED as u32).await?;
+        if page.fitting.is_some() {
+            return Ok(None);
         }
-        Ok(held)
+        let ids: Vec<String> = page.items.into_iter().map(|record| record.public_id).collect();
+        let mut held = unit.tx.record_lock_all(self.resource.set(unit.caller().owner()), &ids).await?;
+        held.retain(|record| record.data.text(self.field.name).as_ref() == Some(self.to));
+        Ok(Some(held))
     }
 
     /// Why the record that they refer to stays.

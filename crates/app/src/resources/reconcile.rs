@@ -3,10 +3,14 @@
 //! Nothing is ever dropped: a type or a field that is declared no more is kept where it is, unseen. A declaration that records break is
 //! refused before anything is changed.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{HashMap, HashSet, hash_map::RandomState},
+    hash::BuildHasher,
+    sync::Arc,
+};
 
 use gatepost_kernel::{Error, Owner, RecordId, ResourceTypeId, Result};
-use gatepost_resources::{Declarations, Kind, Layout, Record, ResourceType, is_id};
+use gatepost_resources::{Declarations, Kind, Layout, Marks, Record, ResourceType, is_id};
 use gatepost_storage::{KnownType, RecordSet, Storage, Tx};
 use serde::{Deserialize, Serialize};
 
@@ -14,6 +18,10 @@ use super::Resources;
 
 /// How many records are looked at in one transaction.
 const BATCH: u32 = 500;
+/// How many are indexed in one transaction: each can hold a thousand words.
+const INDEXED: u32 = 50;
+/// How many keys and items are taken away in one.
+const UNMARKED: u32 = 10_000;
 /// How many of those that break a declaration are named.
 const NAMED: usize = 3;
 
@@ -55,12 +63,16 @@ pub async fn reconcile(storage: &Storage, declarations: Declarations) -> Result<
             let text = "there is no room left to find it by: fields that are declared no more keep theirs";
             Error::Conflict(format!("resources.{}.fields.{field}: {text}.", declared.name))
         });
-        layouts.push(layout?);
+        let layout = layout?;
         if let Some(known_as) = of(declared)
             && Remembered::before(Some(known_as)) != Remembered::now(declared)
         {
-            check(storage, declared, known_as, known.clone()).await?;
+            check(storage, declared, &layout, known_as, known.clone()).await?;
         }
+        layouts.push(layout);
+    }
+    for gone in known.iter().filter(|known| declarations.get(&known.name).is_none()) {
+        forget_rules(storage, gone).await?;
     }
     let mut places = Vec::new();
     for (declared, layout) in declarations.iter().zip(layouts) {
@@ -74,24 +86,31 @@ pub async fn reconcile(storage: &Storage, declarations: Declarations) -> Result<
 async fn check(
     storage: &Storage,
     declared: &ResourceType,
+    layout: &Layout,
     known_as: &KnownType,
     known: Arc<Vec<KnownType>>,
 ) -> Result<()> {
     let (mut after, mut all, mut broken, mut named) = (RecordId(0), 0, 0, Vec::new());
+    let mut unique = Unique::default();
     loop {
-        let (id, declared, known) = (known_as.id, declared.clone(), known.clone());
+        let (id, declared, layout, known) = (known_as.id, declared.clone(), layout.clone(), known.clone());
         let look = async move |mut tx: Tx<'_>| {
             let types = known.iter().map(|known| (known.name.as_str(), known.id)).collect();
             let records = tx.record_each(id, after, BATCH).await?;
             let mut faults = Vec::new();
             for (owner, record) in &records {
-                if let Some(fault) = fault(&mut tx, &declared, &types, *owner, record).await? {
+                let fault = match fault(&mut tx, &declared, &types, *owner, record).await? {
+                    Some(fault) => Some(fault),
+                    None => unique.fault(*owner, &layout, layout.marks(&declared, &record.data)),
+                };
+                if let Some(fault) = fault {
                     faults.push(format!("{} ({})", record.public_id, fault.trim_end_matches('.')));
                 }
             }
-            Ok::<_, Error>((records.len(), records.last().map(|(_, record)| record.id), faults))
+            Ok::<_, Error>((records.len(), records.last().map(|(_, record)| record.id), faults, unique))
         };
-        let (read, last, faults) = storage.read_snapshot(look).await?;
+        let (read, last, faults, seen) = storage.read_snapshot(look).await?;
+        unique = seen;
         (all, broken) = (all + read, broken + faults.len());
         named.extend(faults.into_iter().take(NAMED - named.len()));
         match last {
@@ -118,6 +137,40 @@ async fn check(
     }
 }
 
+/// The values of unique fields that were seen, each as a hash: there can be as many as records.
+#[derive(Default)]
+struct Unique {
+    seen: HashSet<u64>,
+    hasher: RandomState,
+}
+
+impl Unique {
+    /// What is wrong with a record that has these, if another had one of them.
+    fn fault(&mut self, owner: Owner, layout: &Layout, marks: Marks) -> Option<String> {
+        let number = marks.keys.into_iter().find_map(|key| {
+            let is_new = self.seen.insert(self.hasher.hash_one((owner, &key)));
+            (!is_new).then_some(key.0)
+        })?;
+        let place = layout.places().iter().find(|place| place.number == number);
+        let field = place.map_or("", |place| place.name.as_str());
+        Some(format!("Another record has the same {}.", field.replace('_', " ")))
+    }
+}
+
+/// Forgets what the records of a type may hold that is declared no more: when it is declared again, they are looked at as if it were another
+/// declaration, since what they refer to may be gone by then.
+async fn forget_rules(storage: &Storage, gone: &KnownType) -> Result<()> {
+    let before = Remembered::before(Some(gone));
+    if before.rules.is_empty() {
+        return Ok(());
+    }
+    let text = serde_json::to_string(&Remembered { rules: String::new(), ..before });
+    let text = text.map_err(Error::failed("writing a declaration"))?;
+    let (id, places) = (gone.id, gone.places.clone());
+    let note = async move |mut tx: Tx<'_>| Ok::<_, Error>(tx.resource_type_set(id, &text, &places).await?);
+    storage.transaction(note).await
+}
+
 /// What is wrong with a record by a declaration; none if nothing is.
 async fn fault(
     tx: &mut Tx<'_>,
@@ -139,7 +192,9 @@ async fn fault(
             Some(type_id) => tx.record_get(RecordSet { type_id: *type_id, owner }, &id).await?,
             None => None,
         };
-        if found.is_none() {
+        // Those whose parent is deleted are deleted soon.
+        let is_purged = declared.is_log && declared.parent_field() == Some(field.name);
+        if found.is_none() && !is_purged {
             return Ok(Some(format!("There is no {to} {id}.")));
         }
     }
@@ -162,20 +217,22 @@ async fn bring_in_line(
         (declared.name, known.map(|known| known.id), before.found_by != now.found_by);
     let places = layout.places().to_vec();
     // Until all are found by the new values, the records are in line with no declaration: a start that is cut short begins again.
-    let noted = if is_found_anew { String::new() } else { text.clone() };
+    let between = Remembered { count: now.count.clone(), ..Remembered::default() };
+    let between = serde_json::to_string(&between).map_err(Error::failed("writing a declaration"))?;
+    let noted = if is_found_anew { between } else { text.clone() };
     let note = async move |mut tx: Tx<'_>| {
         let id = match is_known {
             Some(id) => id,
             None => tx.resource_type_insert(name).await?,
         };
-        if is_found_anew {
-            tx.record_unmark_all(id).await?;
-        }
         tx.resource_type_set(id, &noted, &places).await?;
         Ok::<_, Error>(id)
     };
     let id = storage.transaction(note).await?;
     if is_found_anew {
+        let unmark =
+            || async move |mut tx: Tx<'_>| Ok::<_, Error>(tx.record_unmark_some(id, UNMARKED).await?);
+        while storage.transaction(unmark()).await? == UNMARKED as usize {}
         find_anew(storage, id, declared, &layout).await?;
         let places = layout.places().to_vec();
         let note =
@@ -196,7 +253,7 @@ async fn find_anew(
     loop {
         let (declared, layout) = (declared.clone(), layout.clone());
         let index = async move |mut tx: Tx<'_>| {
-            let records = tx.record_each(id, after, BATCH).await?;
+            let records = tx.record_each(id, after, INDEXED).await?;
             for (owner, record) in &records {
                 let set = RecordSet { type_id: id, owner: *owner };
                 let slots = layout.slots(&declared, &record.data);
@@ -213,7 +270,7 @@ async fn find_anew(
             Ok((records.len(), records.last().map(|(_, record)| record.id)))
         };
         match storage.transaction(index).await? {
-            (read, Some(last)) if read == BATCH as usize => after = last,
+            (read, Some(last)) if read == INDEXED as usize => after = last,
             _ => return Ok(()),
         }
     }

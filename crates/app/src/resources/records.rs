@@ -12,8 +12,14 @@ use serde_json::{Map, json};
 
 use super::{Resource, Resources};
 use crate::{
-    App, Caller, UnitOfWork, audit_log::changed_fields, entitlements::count_records, lists::ListRequest,
+    App, Caller, UnitOfWork,
+    audit_log::changed_fields,
+    entitlements::count_records,
+    lists::{ListRequest, MAX_PAGE_BYTES},
 };
+
+/// How many records that others refer to are read at once.
+const INCLUDED_AT_ONCE: usize = 8;
 
 /// Which record.
 #[derive(Debug, Clone)]
@@ -314,16 +320,25 @@ async fn included(
     include: &[&'static str],
     records: &[Record],
 ) -> Result<Included> {
-    let mut included = Included::new();
+    let (mut included, mut bytes) = (Included::new(), 0);
     for (_, field) in resource.declared.includes().filter(|(name, _)| include.contains(name)) {
         let Kind::Ref { to, .. } = field.kind else { continue };
         let Some(referred) = resources.get(to) else { continue };
         let mut ids: Vec<String> = records.iter().filter_map(|record| record.data.text(field.name)).collect();
         ids.sort_unstable();
         ids.dedup();
-        for record in tx.record_get_all(referred.set(owner), &ids).await? {
-            let shown = Json::written(&referred.declared.shown(&record));
-            included.insert(record.public_id, shown);
+        // Few at a time: how large they are is known only when they are read.
+        for some in ids.chunks(INCLUDED_AT_ONCE) {
+            for record in tx.record_get_all(referred.set(owner), some).await? {
+                let shown = Json::written(&referred.declared.shown(&record));
+                bytes += shown.as_str().len() as u64;
+                included.insert(record.public_id, shown);
+            }
+            if bytes > MAX_PAGE_BYTES {
+                let fault =
+                    format!("What is included is larger than {MAX_PAGE_BYTES} bytes. Ask for fewer items.");
+                return Err(Error::invalid("include", fault));
+            }
         }
     }
     Ok(included)

@@ -20,7 +20,7 @@ use crate::{
     Result, Tx,
     engine::Conn,
     list::{self, ListRequest, Size},
-    schema::{record_items, record_keys, records},
+    schema::records,
     types::{Bind, Row, rows},
 };
 
@@ -323,17 +323,19 @@ impl Tx<'_> {
         Ok(owned.collect())
     }
 
-    /// Lets the records of a type be found by their columns alone, as before they are found by something else.
-    pub async fn record_unmark_all(&mut self, type_id: ResourceTypeId) -> Result<()> {
-        on_conn!(self, |c| {
-            diesel::delete(record_keys::table.filter(record_keys::type_id.eq(Bind(type_id))))
-                .execute(c)
-                .await?;
-            diesel::delete(record_items::table.filter(record_items::type_id.eq(Bind(type_id))))
-                .execute(c)
-                .await?;
-        });
-        Ok(())
+    /// Lets the records of a type be found by their columns alone, as before they are found by something else: takes at most `limit` of
+    /// their keys and as many of their items away; how many of those that there were more of.
+    pub async fn record_unmark_some(&mut self, type_id: ResourceTypeId, limit: u32) -> Result<usize> {
+        const KEY: &str = "type_id, field_number, workspace_id, environment, value";
+        const ITEM: &str = "type_id, field_number, workspace_id, environment, value, record_id";
+        let mut most = 0;
+        for (table, key) in [("record_keys", KEY), ("record_items", ITEM)] {
+            // What is put into the text are numbers and words of this program.
+            let some = format!("SELECT {key} FROM {table} WHERE type_id = {} LIMIT {limit}", type_id.0);
+            let delete = format!("DELETE FROM {table} WHERE ({key}) IN ({some})");
+            most = most.max(on_conn!(self, |c| diesel::sql_query(&delete).execute(c).await?));
+        }
+        Ok(most)
     }
 }
 

@@ -133,6 +133,11 @@ async fn what_is_wrong_with_a_body_is_named(app: TestApp) {
     let blocked = app.post(key, "/conversations", &json!({ "handler": "human" })).await;
     let blocked = blocked.expect_error(422, "validation_failed");
     assert_eq!(blocked["errors"]["handler"][0], "The handler is set by take_over or release alone.");
+    let conversation = id(&create(&app, "/conversations", json!({})).await);
+    let blocked =
+        app.patch(key, &format!("/conversations/{conversation}"), &json!({ "handler": null })).await;
+    let blocked = blocked.expect_error(422, "validation_failed");
+    assert_eq!(blocked["errors"]["handler"][0], "The handler is set by take_over or release alone.");
     assert_eq!(app.get(key, "/leads").await.expect(200)["meta"]["total"], 0, "nothing was written");
 }
 
@@ -244,6 +249,8 @@ async fn actions_take_records_from_one_state_to_the_next(app: TestApp) {
         back["message"],
         "The status of the task cannot become in_progress: from completed it can become todo."
     );
+    let none = app.patch(key, &task, &json!({ "status": null })).await.expect_error(422, "validation_failed");
+    assert_eq!(none["errors"]["status"][0], "The status field is required.");
     // The same once more, by a key that was used before, changes nothing.
     let untag = format!("/leads/{lead}/untag");
     let once = async || {
