@@ -148,17 +148,19 @@ async fn by_request(gatepost: &Gatepost, page: u32) -> Result<f64, Failure> {
     Ok(median(times))
 }
 
-fn median(mut times: Vec<Duration>) -> f64 {
+/// The time in the middle, in seconds.
+pub fn median(mut times: Vec<Duration>) -> f64 {
     times.sort_unstable();
     times.get(times.len() / 2).map_or(f64::NAN, Duration::as_secs_f64)
 }
 
-fn path(database: &Database) -> String {
+/// The file of a database.
+pub fn path(database: &Database) -> String {
     database.url.trim_start_matches("sqlite://").to_owned()
 }
 
 /// Runs a program, and answers what it prints.
-async fn python(program: &str, args: &[&str]) -> Result<String, Failure> {
+pub async fn python(program: &str, args: &[&str]) -> Result<String, Failure> {
     let output = Command::new("python3").args(["-c", program]).args(args).output().await?;
     if !output.status.success() {
         return Err(String::from_utf8_lossy(&output.stderr).into());

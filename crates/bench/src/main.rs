@@ -14,6 +14,7 @@ mod pixel;
 mod population;
 mod post;
 mod receiver;
+mod records;
 mod report;
 mod rows;
 mod server;

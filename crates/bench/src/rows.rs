@@ -11,7 +11,7 @@ use crate::{
     load::{self, Kind, Requests},
     neighbour, pixel,
     population::{self, SCOPE},
-    post,
+    post, records,
     report::{Ratios, Row, table},
     say,
     server::Server,
@@ -82,6 +82,9 @@ pub async fn run(options: &Options) -> Result<(), Failure> {
     }
     if wanted(17) {
         rows.push(pixel::events(options).await?);
+    }
+    if wanted(20) {
+        rows.push(records::beside_a_million(options).await?);
     }
     if wanted(26) {
         rows.push(neighbour::hostile_neighbour(options).await?);
