@@ -154,7 +154,7 @@ async fn converse(
 /// A figure counts only if the answers were the right ones.
 fn check(kind: Kind, status: u16) -> Result<(), Failure> {
     match (kind, status) {
-        (Kind::Valid, 200 | 202 | 204) | (Kind::Bad, 401 | 429) => Ok(()),
+        (Kind::Valid, 200..=202 | 204) | (Kind::Bad, 401 | 429) => Ok(()),
         (Kind::Valid, _) => Err(format!("a valid request was answered with {status}").into()),
         (Kind::Bad, _) => Err(format!("a bad request was answered with {status}").into()),
     }
