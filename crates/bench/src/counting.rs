@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::{
     Failure, Options,
     database::Database,
-    load::{self, Kind, Requests},
+    load::{self, Posts},
     post::{Gatepost, pgbench, unpin},
     report::{Ratios, Row},
     say,
@@ -15,24 +15,8 @@ use crate::{
 
 const CONNECTIONS: usize = 64;
 
-/// Uses one of a feature without a limit that is ever reached.
-struct Consume {
-    key: Rc<str>,
-}
-
-impl Requests for Consume {
-    fn next(&mut self, buffer: &mut Vec<u8>) -> Kind {
-        const BODY: &str = "{\"feature\":\"api_calls\",\"quantity\":1}";
-        let head = format!(
-            "POST /api/v1/entitlements/consume HTTP/1.1\r\nHost: gatepost\r\nAuthorization: Bearer {}\r\n\
-             Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{BODY}",
-            self.key,
-            BODY.len()
-        );
-        buffer.extend_from_slice(head.as_bytes());
-        Kind::Valid
-    }
-}
+/// One of a feature without a limit that is ever reached.
+const USE: &str = "{\"feature\":\"api_calls\",\"quantity\":1}";
 
 /// `consume` by 64 callers against one UPDATE of one row per transaction.
 pub async fn hot_counter(options: &Options) -> Result<Row, Failure> {
@@ -50,7 +34,8 @@ pub async fn hot_counter(options: &Options) -> Result<Row, Failure> {
     let mut ratios = Vec::new();
     for round in 0..options.rounds {
         let alone = pgbench(&database, options, "UPDATE hot SET used = used + 1 WHERE id = 1;\n").await?;
-        let requests = |_| Consume { key: gatepost.key.as_str().into() };
+        let key: Rc<str> = gatepost.key.as_str().into();
+        let requests = |_| Posts { key: key.clone(), path: "/api/v1/entitlements/consume", body: USE };
         let outcome = load::run(&gatepost.server, CONNECTIONS, length, requests).await?;
         let uses = outcome.requests as f64 / length.as_secs_f64();
         ratios.push(uses / alone);

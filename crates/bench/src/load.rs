@@ -29,6 +29,29 @@ pub enum Kind {
     Bad,
 }
 
+/// Posts the same JSON again and again.
+pub struct Posts {
+    /// The API key.
+    pub key: Rc<str>,
+    /// Where it is posted to.
+    pub path: &'static str,
+    /// The JSON.
+    pub body: &'static str,
+}
+
+impl Requests for Posts {
+    fn next(&mut self, buffer: &mut Vec<u8>) -> Kind {
+        let Self { key, path, body } = self;
+        let request = format!(
+            "POST {path} HTTP/1.1\r\nHost: gatepost\r\nAuthorization: Bearer {key}\r\n\
+             Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+            body.len()
+        );
+        buffer.extend_from_slice(request.as_bytes());
+        Kind::Valid
+    }
+}
+
 /// What a run came to.
 pub struct Outcome {
     /// Requests per connection-second are of no interest; CPU of the server per request is.

@@ -12,16 +12,14 @@ use crate::{
     Failure, Options,
     database::Database,
     http::Client,
-    lists::{median, path, python},
-    load::{self, Kind, Requests},
+    lists::{READS, median, path, python, seconds_by_hand},
+    load::{self, Posts},
     post::{Gatepost, pgbench, unpin},
     report::{Ratios, Row},
     say,
 };
 
 const RECORDS: u32 = 1_000_000;
-/// How often each list is read in a round; the time of a round is the one in the middle.
-const READS: usize = 15;
 const CONNECTIONS: usize = 64;
 /// One in so many has the rare value.
 const RARE: u32 = 1_000;
@@ -34,41 +32,27 @@ const DECLARED: &str = "\n[resources.lead]\nids = \"lead_\"\n\
 /// What is asked of the API, and the same in SQL: which records are counted, and which page of them is read. A rare value is found
 /// first and sorted then, as whoever knows the data would write it.
 const LISTS: [(&str, &str, &str, &str); 4] = [
-    ("all, by creation", "", "", "SELECT * FROM records WHERE {of} ORDER BY id LIMIT 100"),
+    ("all, by creation", "", "", "SELECT {shown} FROM records WHERE {of} ORDER BY id LIMIT 100"),
     (
         "a frequent value",
         "&status=new",
         " AND t2 = 'new'",
-        "SELECT * FROM records WHERE {of} AND t2 = 'new' ORDER BY id LIMIT 100",
+        "SELECT {shown} FROM records WHERE {of} AND t2 = 'new' ORDER BY id LIMIT 100",
     ),
     (
         "a frequent value by another field",
         "&status=new&sort=score",
         " AND t2 = 'new'",
-        "SELECT * FROM records WHERE {of} AND t2 = 'new' AND n1 IS NOT NULL ORDER BY n1, id LIMIT 100",
+        "SELECT {shown} FROM records WHERE {of} AND t2 = 'new' AND n1 IS NOT NULL ORDER BY n1, id LIMIT 100",
     ),
     (
         "a rare value by another field",
         "&status=lost&sort=name",
         " AND t2 = 'lost'",
-        "WITH m AS MATERIALIZED (SELECT * FROM records WHERE {of} AND t2 = 'lost') SELECT * FROM m ORDER BY t1, id LIMIT 100",
+        "WITH m AS MATERIALIZED (SELECT * FROM records WHERE {of} AND t2 = 'lost') SELECT {shown} FROM m ORDER BY t1, id LIMIT 100",
     ),
 ];
 const OF: &str = "type_id = 1 AND workspace_id = 1 AND environment = 'live'";
-
-/// Counts and lists; the arguments are the file, two statements, and how often. Prints the seconds in the middle.
-const SQLITE_LIST: &str = "
-import sqlite3, statistics, sys, time
-conn, times = sqlite3.connect(sys.argv[1]), []
-for _ in range(int(sys.argv[4])):
-    began = time.perf_counter()
-    conn.execute('BEGIN')
-    conn.execute(sys.argv[2]).fetchall()
-    conn.execute(sys.argv[3]).fetchall()
-    conn.execute('ROLLBACK')
-    times.append(time.perf_counter() - began)
-print(statistics.median(times))
-";
 
 const SQLITE_FILL: &str = "
 import sqlite3, sys
@@ -113,24 +97,8 @@ const POSTGRES_CREATE: &str = "BEGIN;\n\
     INSERT INTO audit_log (workspace_id, environment, action, actor_type, actor_id, actor_workspace_id, target_type, target_id, details, \
     created_at) SELECT 1, 'live', 'lead.created', 'api_key', 1, 1, 'lead', id, '{}', now() FROM made;\nCOMMIT;\n";
 
-/// Creates leads.
-struct Create {
-    key: Rc<str>,
-}
-
-impl Requests for Create {
-    fn next(&mut self, buffer: &mut Vec<u8>) -> Kind {
-        const BODY: &str = "{\"name\":\"Over HTTP\",\"score\":7}";
-        let head = format!(
-            "POST /api/v1/leads HTTP/1.1\r\nHost: gatepost\r\nAuthorization: Bearer {}\r\n\
-             Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{BODY}",
-            self.key,
-            BODY.len()
-        );
-        buffer.extend_from_slice(head.as_bytes());
-        Kind::Valid
-    }
-}
+/// What is created over HTTP.
+const LEAD: &str = "{\"name\":\"Over HTTP\",\"score\":7}";
 
 /// Lists of a million records, and creations beside them, against the same SQL by hand, on both engines.
 pub async fn beside_a_million(options: &Options) -> Result<Row, Failure> {
@@ -159,7 +127,8 @@ pub async fn beside_a_million(options: &Options) -> Result<Row, Failure> {
         // After all lists: what is created changes how many there are.
         for round in 0..options.rounds {
             let alone = created_by_hand(options, &database).await?;
-            let requests = |_| Create { key: gatepost.key.as_str().into() };
+            let key: Rc<str> = gatepost.key.as_str().into();
+            let requests = |_| Posts { key: key.clone(), path: "/api/v1/leads", body: LEAD };
             let length = Duration::from_secs(options.seconds);
             let outcome = load::run(&gatepost.server, CONNECTIONS, length, requests).await?;
             let ours = outcome.requests as f64 / length.as_secs_f64();
@@ -209,39 +178,13 @@ async fn fill(database: &Database) -> Result<(), Failure> {
 
 /// Seconds for a count and a page.
 async fn by_hand(database: &Database, counted: &str, page: &str) -> Result<f64, Failure> {
-    let (count, page) =
-        (format!("SELECT count(*) FROM records WHERE {OF}{counted}"), page.replace("{of}", OF));
-    if database.name() == "SQLite" {
-        let printed = python(SQLITE_LIST, &[&path(database), &count, &page, &READS.to_string()]).await?;
-        return Ok(printed.trim().parse()?);
-    }
-    let (client, connection) = tokio_postgres::connect(&database.url, tokio_postgres::NoTls).await?;
-    let connection = tokio::spawn(connection);
-    // Not all columns can be read without their types; these are what a list shows.
-    let page = page.replace(
-        "SELECT * FROM m",
-        "SELECT id, public_id, created_at::text, updated_at::text, data::text FROM m",
-    );
-    let page = page.replacen(
-        "SELECT * FROM records WHERE",
-        "SELECT id, public_id, created_at, updated_at, t1, n1, data FROM records WHERE",
-        1,
-    );
-    let page =
-        format!("SELECT id, public_id, created_at::text, updated_at::text, data::text FROM ({page}) shown");
-    let (count, page) = (client.prepare(&count).await?, client.prepare(&page).await?);
-    let mut times = Vec::new();
-    for _ in 0..READS {
-        let began = Instant::now();
-        client.batch_execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await?;
-        client.query_one(&count, &[]).await?;
-        client.query(&page, &[]).await?;
-        client.batch_execute("COMMIT").await?;
-        times.push(began.elapsed());
-    }
-    drop(client);
-    connection.await??;
-    Ok(median(times))
+    let count = format!("SELECT count(*) FROM records WHERE {OF}{counted}");
+    // What a list shows, in types that every client reads.
+    let shown = match database.name() {
+        "SQLite" => "*",
+        _ => "id, public_id, created_at::text, updated_at::text, data::text",
+    };
+    seconds_by_hand(database, &count, &page.replace("{of}", OF).replace("{shown}", shown)).await
 }
 
 /// Seconds for a request.
