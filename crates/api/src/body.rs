@@ -52,7 +52,7 @@ pub struct BodyForm<F> {
 }
 
 impl BodyForm<()> {
-    /// That of a type.
+    /// The form that a type of body says of itself.
     pub fn of<B: ReadBody>() -> BodyForm<fn(&mut Fields<'_>) -> Option<B>> {
         BodyForm {
             limit_bytes: B::LIMIT_BYTES,

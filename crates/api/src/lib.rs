@@ -201,7 +201,7 @@ impl State {
         operations().chain(self.records().iter())
     }
 
-    /// Those on records.
+    /// The operations on records of declared resources.
     fn records(&self) -> &RecordOperations {
         &self.0.records
     }

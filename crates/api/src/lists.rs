@@ -71,7 +71,7 @@ pub trait Listed: View + Serialize + Send + 'static {
     /// What they can be filtered by, beside their time.
     type Filters: ReadQuery + Send;
 
-    /// What else can be asked.
+    /// Sorting, searching and paging.
     const LIST: Description;
 }
 
@@ -80,7 +80,7 @@ pub trait Listed: View + Serialize + Send + 'static {
 pub struct Options {
     /// The members of a row, but for those that are there only if they are asked for.
     pub members: &'static [&'static str],
-    /// Those.
+    /// Members that are there only if they are asked for.
     pub includes: Vec<Include>,
     /// What else can be asked.
     pub list: Description,

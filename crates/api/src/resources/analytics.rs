@@ -50,7 +50,7 @@ impl RecordAnalyticsView {
 
 /// What of records is asked.
 pub struct AnalyticsQuery {
-    /// When.
+    /// Time range that is counted, and the length of its periods.
     pub span: Span,
     /// Name of the field by whose values they are grouped.
     pub group_by: Option<&'static str>,

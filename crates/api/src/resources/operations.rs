@@ -30,16 +30,14 @@ use crate::{
 
 /// An operation on records of one type.
 pub struct RecordOperation {
-    /// The operation.
+    /// The operation as those of the document are.
     pub operation: Operation,
-    /// The type.
+    /// Type of the records.
     pub resource: Arc<Resource>,
-    /// What it does.
+    /// What is done to them.
     pub verb: Verb,
     /// What can be asked of the records.
     pub options: Options,
-    /// What it says that it did.
-    pub done: String,
     /// The scope that it takes.
     pub scope: &'static Scope,
 }
@@ -83,7 +81,7 @@ impl RecordOperation {
 pub struct RecordOperations(Vec<Arc<RecordOperation>>);
 
 impl RecordOperations {
-    /// Those of these types.
+    /// The operations of these types.
     pub fn of(resources: &Resources) -> Self {
         let all = resources.iter().flat_map(|resource| of_type(resources, resource));
         Self(all.map(Arc::new).collect())
@@ -265,7 +263,6 @@ impl Making<'_> {
             resource: self.resource.clone(),
             verb,
             options: self.options.clone(),
-            done: done(&label, event),
             scope,
         }
     }

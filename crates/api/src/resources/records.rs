@@ -68,11 +68,9 @@ async fn handle(req: HttpRequest, payload: web::Payload) -> Result<HttpResponse,
     match operation.verb {
         Verb::List => list(req, payload, operation, path.parent_id).await,
         Verb::Get => get(req, payload, operation, path).await,
-        Verb::Create => create(req, payload, operation, path.parent_id).await,
-        Verb::Update => update(req, payload, operation, path).await,
+        Verb::Create | Verb::Update | Verb::Act(_) => write(req, payload, operation, path).await,
         Verb::Delete => delete(req, payload, operation, path).await,
         Verb::Count => count(req, payload, operation).await,
-        Verb::Act(_) => act(req, payload, operation, path).await,
     }
 }
 
@@ -132,21 +130,8 @@ async fn count(req: HttpRequest, payload: Payload, of: Of) -> Result<HttpRespons
     Ok(call.item(&RecordAnalyticsView::new(counts, group_by))?.into_inner())
 }
 
-async fn create(
-    req: HttpRequest,
-    payload: Payload,
-    of: Of,
-    parent_id: Option<String>,
-) -> Result<HttpResponse, ApiError> {
-    let (body, call) = accept_body(req, payload, &of).await?;
-    let answer = call.mutate(async move |unit: &mut UnitOfWork<'_>| {
-        let record = records::create(unit, &of.resource, parent_id, body?).await?;
-        Ok(Message::created(of.done.clone(), record.members))
-    });
-    Ok(answer.await?.into_inner())
-}
-
-async fn update(
+/// Makes a record, changes it, or does to it what is declared.
+async fn write(
     req: HttpRequest,
     payload: Payload,
     of: Of,
@@ -154,18 +139,17 @@ async fn update(
 ) -> Result<HttpResponse, ApiError> {
     let (body, call) = accept_body(req, payload, &of).await?;
     let answer = call.mutate(async move |unit: &mut UnitOfWork<'_>| {
-        let record = records::update(unit, &of.resource, path, body?).await?;
-        Ok(Message::done(of.done.clone(), record.members))
-    });
-    Ok(answer.await?.into_inner())
-}
-
-async fn act(req: HttpRequest, payload: Payload, of: Of, path: RecordPath) -> Result<HttpResponse, ApiError> {
-    let (body, call) = accept_body(req, payload, &of).await?;
-    let answer = call.mutate(async move |unit: &mut UnitOfWork<'_>| {
-        let action = of.action().ok_or_else(|| Error::internal("an operation without its action"))?;
-        let record = records::act(unit, &of.resource, action, path, body?).await?;
-        Ok(Message::done(of.done.clone(), record.members))
+        let (body, resource) = (body?, &of.resource);
+        let record = match (of.verb, of.action()) {
+            (Verb::Create, _) => records::create(unit, resource, path.parent_id, body).await?,
+            (Verb::Act(_), Some(action)) => records::act(unit, resource, action, path, body).await?,
+            _ => records::update(unit, resource, path, body).await?,
+        };
+        let done = of.operation.sentence();
+        Ok(match of.verb {
+            Verb::Create => Message::created(done, record.members),
+            _ => Message::done(done, record.members),
+        })
     });
     Ok(answer.await?.into_inner())
 }

@@ -33,9 +33,9 @@ pub struct RecordPath {
 /// Which records to list.
 #[derive(Debug, Clone, Default)]
 pub struct ListRecords {
-    /// Those of one parent.
+    /// Id of the parent that they belong to, if records of their type belong to others.
     pub parent_id: Option<String>,
-    /// What they must be.
+    /// Conditions that each of them meets.
     pub filters: Vec<RecordFilter>,
     /// The references whose records are to be answered too, by the names under which they are.
     pub include: Vec<&'static str>,
@@ -44,7 +44,7 @@ pub struct ListRecords {
 /// A record as callers see it, and those that it refers to, by the names under which they were asked for.
 #[derive(Debug, Clone)]
 pub struct ShownRecord {
-    /// Its members.
+    /// Members of the record, in the order in which they are shown.
     pub members: JsonObject,
     /// When it was last changed.
     pub updated_at: Timestamp,

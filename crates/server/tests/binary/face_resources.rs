@@ -253,6 +253,11 @@ async fn records_stay_what_they_were_when_a_declaration_changes(place: Place) {
     server.stop().await;
 
     for (text, place_of, fault) in [
+        (
+            "[resources.deleted_record]\nids = \"dr_\"\n",
+            "line 1",
+            "there is a schema DeletedRecordItem already",
+        ),
         ("[resources.webhook]\nids = \"wh_\"\n", "line 1", "/webhooks is a path of the platform"),
         ("[resources.note]\nids = \"note_\"\ncount = \"notes\"\n", "line 3", "no plan lists this"),
         ("[resources.note]\nids = \"note_\"\ncolour = \"red\"\n", "line 3", "unknown field"),

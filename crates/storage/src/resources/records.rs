@@ -54,6 +54,16 @@ macro_rules! slots {
     ($($column:ident)+) => { ($(records::$column.eq($column),)+) };
 }
 
+/// The records of a set.
+macro_rules! of_set {
+    ($set:expr) => {
+        records::table
+            .filter(records::type_id.eq(Bind($set.type_id)))
+            .filter(records::workspace_id.eq(Bind($set.owner.workspace_id)))
+            .filter(records::environment.eq(Bind($set.owner.environment)))
+    };
+}
+
 /// Whether a record is held, against whom.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Hold {
@@ -177,21 +187,15 @@ impl Tx<'_> {
     }
 
     /// Records by their ids, in the order of creation, held against changes by others until the transaction ends.
-    pub async fn record_lock_all(
-        &mut self,
-        RecordSet { type_id, owner: Owner { workspace_id, environment } }: RecordSet,
-        public_ids: &[String],
-    ) -> Result<Vec<Record>> {
+    pub async fn record_lock_all(&mut self, set: RecordSet, public_ids: &[String]) -> Result<Vec<Record>> {
         if public_ids.is_empty() {
             return Ok(Vec::new());
         }
+        // What is looked for has another type on each engine.
         macro_rules! wanted {
             () => {
-                records::table
+                of_set!(set)
                     .filter(records::public_id.eq_any(public_ids))
-                    .filter(records::type_id.eq(Bind(type_id)))
-                    .filter(records::workspace_id.eq(Bind(workspace_id)))
-                    .filter(records::environment.eq(Bind(environment)))
                     .order(records::id)
                     .select(Row::<Record>::as_select())
             };
@@ -204,17 +208,8 @@ impl Tx<'_> {
         Ok(Row::all(rows))
     }
 
-    async fn record_held(
-        &mut self,
-        RecordSet { type_id, owner: Owner { workspace_id, environment } }: RecordSet,
-        public_id: &str,
-        hold: Hold,
-    ) -> Result<Option<Record>> {
-        let wanted = records::table
-            .filter(records::public_id.eq(public_id))
-            .filter(records::type_id.eq(Bind(type_id)))
-            .filter(records::workspace_id.eq(Bind(workspace_id)))
-            .filter(records::environment.eq(Bind(environment)));
+    async fn record_held(&mut self, set: RecordSet, public_id: &str, hold: Hold) -> Result<Option<Record>> {
+        let wanted = of_set!(set).filter(records::public_id.eq(public_id));
         macro_rules! found {
             ($c:ident $(, $lock:ident)?) => {
                 wanted.select(Row::<Record>::as_select())$(.$lock())?.first(*$c).await.optional()?
@@ -231,19 +226,12 @@ impl Tx<'_> {
     }
 
     /// Records by their ids, in no order.
-    pub async fn record_get_all(
-        &mut self,
-        RecordSet { type_id, owner: Owner { workspace_id, environment } }: RecordSet,
-        public_ids: &[String],
-    ) -> Result<Vec<Record>> {
+    pub async fn record_get_all(&mut self, set: RecordSet, public_ids: &[String]) -> Result<Vec<Record>> {
         if public_ids.is_empty() {
             return Ok(Vec::new());
         }
-        let rows: Vec<Row<Record>> = on_conn!(self, |c| records::table
+        let rows: Vec<Row<Record>> = on_conn!(self, |c| of_set!(set)
             .filter(records::public_id.eq_any(public_ids))
-            .filter(records::type_id.eq(Bind(type_id)))
-            .filter(records::workspace_id.eq(Bind(workspace_id)))
-            .filter(records::environment.eq(Bind(environment)))
             .select(Row::<Record>::as_select())
             .load(c)
             .await?);

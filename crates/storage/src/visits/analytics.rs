@@ -40,7 +40,7 @@ pub enum CountedBy {
     },
     /// Records of a declared resource, by when they were made.
     Records {
-        /// Their type.
+        /// Type of the records.
         type_id: ResourceTypeId,
         /// The column for texts, counted from 0, whose values make the groups; one group of all without it.
         group: Option<usize>,
