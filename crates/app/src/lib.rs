@@ -334,7 +334,7 @@ impl App {
                 Ok::<_, Error>([records, changes, deliveries, events, uses, pixel, counts, reports])
             };
             let deleted = self.0.storage.transaction(clean).await?;
-            let purged = resources::purge(self, BATCH).await?;
+            let purged = resources::purge(self).await?;
             total += deleted.iter().sum::<usize>() + purged;
             if purged == 0 && deleted.into_iter().all(|rows| rows < BATCH as usize) {
                 return Ok(total);

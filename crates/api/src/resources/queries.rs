@@ -143,10 +143,20 @@ pub fn filter_parameters(declared: &ResourceType) -> Vec<Parameter> {
 
 /// What a query says of filters.
 fn filters(parameters: &mut Parameters, resource: &Resource) -> Vec<RecordFilter> {
-    filtered(&resource.declared).filter_map(|field| filter(parameters, resource, field)).collect()
+    let mut filters = Vec::new();
+    for field in filtered(&resource.declared) {
+        match filter(parameters, resource, field) {
+            None => {}
+            Some(Some(filter)) => filters.push(filter),
+            // Rather none than everything: a filter that is left out without a word shows what was not asked for.
+            Some(None) => parameters.fault(field.name, format!("Nothing is found by {}.", field.label())),
+        }
+    }
+    filters
 }
 
-fn filter(parameters: &mut Parameters, resource: &Resource, field: &Field) -> Option<RecordFilter> {
+/// What is asked of a field, if something is; the filter is none where records are not found by it.
+fn filter(parameters: &mut Parameters, resource: &Resource, field: &Field) -> Option<Option<RecordFilter>> {
     let bound = |end: &str| intern(&format!("{}{end}", field.name));
     match &field.kind {
         Kind::Integer { min, max } => {
@@ -156,7 +166,7 @@ fn filter(parameters: &mut Parameters, resource: &Resource, field: &Field) -> Op
                 whole(parameters, bound("_max"), *min..=*max),
             );
             let (from, to) = (exactly.into_iter().chain(from).max(), exactly.into_iter().chain(to).min());
-            from.or(to).and_then(|_| resource.between(field, from, to))
+            from.or(to).map(|_| resource.between(field, from, to))
         }
         Kind::Boolean => {
             let is = |text: &str| match text {
@@ -165,12 +175,12 @@ fn filter(parameters: &mut Parameters, resource: &Resource, field: &Field) -> Op
                 _ => None,
             };
             let value = parameters.choice(field.name, &["true", "false"], is)?;
-            resource.between(field, Some(value), Some(value))
+            Some(resource.between(field, Some(value), Some(value)))
         }
         Kind::Time => {
             let from = instant(parameters, bound("_after")).map(Timestamp::as_micros);
             let to = last_instant(parameters, bound("_before")).map(Timestamp::as_micros);
-            from.or(to).and_then(|_| resource.between(field, from, to))
+            from.or(to).map(|_| resource.between(field, from, to))
         }
         kind => {
             let given = parameters.all(field.name);
@@ -189,7 +199,7 @@ fn filter(parameters: &mut Parameters, resource: &Resource, field: &Field) -> Op
                     Err(fault) => parameters.fault(field.name, fault),
                 }
             }
-            resource.any_of(field, &texts)
+            Some(resource.any_of(field, &texts))
         }
     }
 }

@@ -40,6 +40,20 @@ impl Resource {
         })
     }
 
+    /// Records that refer to one by a field. Without this filter they would be everybody's.
+    pub(super) fn referring(&self, field: &Field, id: &str) -> Result<RecordFilter> {
+        let found = self.any_of(field, &[id.to_owned()]);
+        found.ok_or_else(|| Error::internal(format!("{} is not found by {}", self.declared.name, field.name)))
+    }
+
+    /// Records that belong to a parent.
+    pub(super) fn of_parent(&self, parent_id: &str) -> Result<RecordFilter> {
+        match self.declared.fields.first() {
+            Some(field) if self.declared.parent.is_some() => self.referring(field, parent_id),
+            _ => Err(Error::internal(format!("{} has no parent", self.declared.name))),
+        }
+    }
+
     /// Records of which a field is a number from one to another; none if it cannot be found by.
     pub fn between(&self, field: &Field, from: Option<i64>, to: Option<i64>) -> Option<RecordFilter> {
         let (_, at) = self.layout.place(field.name)?.column?;

@@ -8,7 +8,7 @@ use std::{
 use gatepost_entitlements::Operation;
 use gatepost_kernel::{Error, Json, JsonObject, Page, PageRequest, RecordId, Result, Window};
 use gatepost_resources::{Field, Kind, Marks, OnDelete, Record, ResourceType};
-use gatepost_storage::{ListRequest, MAX_PAGE_BYTES, RecordPurge, Size, Tx};
+use gatepost_storage::{ListRequest, RecordPurge, Size, Tx};
 use serde_json::Map;
 
 use super::{
@@ -19,6 +19,10 @@ use crate::{App, UnitOfWork, audit_log::changed_fields, entitlements::count_reco
 
 /// How many records one request changes or deletes at most, beside the one that it names.
 const MAX_AFFECTED: u64 = 1_000;
+/// By how many items and words they may be found together: each is a row that goes with them, while other writers wait.
+const MAX_MARKS: usize = 100_000;
+/// How many records of a log are deleted in one transaction.
+const PURGED: u32 = 100;
 
 /// What a deletion comes to.
 #[derive(Default)]
@@ -29,6 +33,8 @@ struct Plan {
     referring: BTreeMap<RecordId, (Arc<Resource>, String, BTreeSet<&'static str>)>,
     /// Records of logs whose parent is deleted: there can be any number, and nobody sees them without it.
     purged: Vec<(Arc<Resource>, String)>,
+    /// By how many items and words the records are found that are deleted with the one that is named.
+    marks: usize,
 }
 
 impl Plan {
@@ -116,11 +122,17 @@ async fn plan(
                     "The {name} cannot be deleted while more than {MAX_AFFECTED} records refer to it. Delete those first."
                 )));
             }
-            let Some(held) = those.hold(unit).await? else {
+            let held = those.hold(unit).await?;
+            if on_delete == OnDelete::Cascade {
+                let of =
+                    |record: &Record| referring.layout.marks(&referring.declared, &record.data).items.len();
+                plan.marks += held.iter().flatten().map(of).sum::<usize>();
+            }
+            let Some(held) = held.filter(|_| plan.marks <= MAX_MARKS) else {
                 let several = those.resource.declared.plural_label();
                 return Err(Error::InvalidState(format!(
-                    "The {name} cannot be deleted while {several} refer to it that are larger together than {} bytes. Delete those first.",
-                    MAX_PAGE_BYTES
+                    "The {name} cannot be deleted while {several} refer to it that are too large to go with it at once. Delete \
+                     those first."
                 )));
             };
             for held in held {
@@ -146,8 +158,7 @@ struct Referring<'r> {
 
 impl Referring<'_> {
     async fn page(&self, unit: &mut UnitOfWork<'_>, most: u32) -> Result<Page<Record>> {
-        let filter = self.resource.any_of(self.field, std::slice::from_ref(self.to));
-        let filter = filter.ok_or_else(|| Error::internal(format!("{} is not found by", self.field.name)))?;
+        let filter = self.resource.referring(self.field, self.to)?;
         let set = self.resource.set(unit.caller().owner());
         let window = Window::Page(PageRequest::of_page(1, most));
         let request = ListRequest { size: Size::Refused, ..ListRequest::of(window) };
@@ -208,8 +219,8 @@ async fn unset(
     Ok(())
 }
 
-/// Deletes some of the records of logs whose parent is deleted; how many.
-pub(crate) async fn purge(app: &App, limit: u32) -> Result<usize> {
+/// Deletes some of the records of logs whose parent is deleted; none if nothing is left to delete.
+pub(crate) async fn purge(app: &App) -> Result<usize> {
     let logs = app.resources().iter().filter(|resource| resource.declared.is_log);
     let logs: Vec<Arc<Resource>> = logs.cloned().collect();
     if logs.is_empty() {
@@ -222,14 +233,13 @@ pub(crate) async fn purge(app: &App, limit: u32) -> Result<usize> {
         };
         let log = logs.iter().find(|log| log.id == set.type_id);
         let log = log.ok_or_else(|| Error::internal("a purge of no log was found"))?;
-        let field = log.declared.fields.first();
-        let Some(filter) = field.and_then(|field| log.any_of(field, &[parent_id])) else { return Ok(0) };
-        let window = Window::Page(PageRequest::of_page(1, limit));
-        let page = tx.record_list(set, &[filter], &ListRequest::of(window)).await?;
+        let window = Window::Page(PageRequest::of_page(1, PURGED));
+        let request = ListRequest { size: Size::Cut, ..ListRequest::of(window) };
+        let page = tx.record_list(set, &[log.of_parent(&parent_id)?], &request).await?;
         let marked = |record: &Record| (record.id, log.layout.marks(&log.declared, &record.data));
         let all: Vec<(RecordId, Marks)> = page.items.iter().map(marked).collect();
         tx.record_delete(set, &all).await?;
-        if page.items.len() < limit as usize {
+        if page.fitting.is_none() && page.items.len() < PURGED as usize {
             tx.record_purge_delete(id).await?;
         }
         Ok::<_, Error>(page.items.len().max(1))

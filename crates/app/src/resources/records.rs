@@ -67,8 +67,7 @@ pub async fn list(
         if let Some(parent_id) = parent_id {
             let parent = parent_set(&resources, &resource, owner, &parent_id)?;
             tx.record_get(parent, &parent_id).await?.ok_or(Error::NotFound)?;
-            let field = resource.declared.fields.first();
-            filters.extend(field.and_then(|field| resource.any_of(field, &[parent_id])));
+            filters.push(resource.of_parent(&parent_id)?);
         }
         let page = tx.record_list(resource.set(owner), &filters, &request).await?;
         let included = included(&mut tx, &resources, &resource, owner, &include, &page.items).await?;

@@ -9,6 +9,7 @@ both_engines! { WithResources:
     messages_belong_to_their_conversation,
     what_refers_to_a_record_goes_with_it_or_keeps_it,
     a_thousand_go_at_once_and_no_more,
+    what_is_found_by_too_many_words_does_not_go_at_once,
     records_of_others_are_not_there,
     a_value_that_must_be_unique_is_had_once,
 }
@@ -195,4 +196,19 @@ async fn a_value_that_must_be_unique_is_had_once(app: TestApp) {
     assert_eq!(unchanged["data"]["score"], Value::Null, "nothing of it was written");
     app.delete(&app.root_key, &format!("/leads/{lead}")).await.expect(204);
     app.patch(&app.root_key, &path, &taken).await.expect(200);
+}
+
+async fn what_is_found_by_too_many_words_does_not_go_at_once(app: TestApp) {
+    let project = id(&create(&app, "/projects", json!({ "name": "Moon" })).await);
+    for number in 0..101 {
+        let notes: Vec<String> = (0..1_000).map(|word| format!("w{number}x{word}")).collect();
+        let task = json!({ "project_id": project, "title": "Long", "notes": notes.join(" ") });
+        create(&app, "/tasks", task).await;
+    }
+    let path = format!("/projects/{project}");
+    let refused = app.delete(&app.root_key, &path).await.expect_error(409, "conflict");
+    let text = "The project cannot be deleted while tasks refer to it that are too large to go with it at once. Delete those first.";
+    assert_eq!(refused["message"], text);
+    let found = app.get(&app.root_key, "/tasks?search=w100x999").await.expect(200);
+    assert_eq!(found["meta"]["total"], 1, "nothing was deleted");
 }
