@@ -13,7 +13,7 @@ use serde_json::{Map, Value};
 
 use crate::{
     Result, StorageError, Tx,
-    list::{self, ListRequest, SortKey, load_list, narrow},
+    list::{self, ListRequest, Narrowed, SortKey, load_list, narrow},
     schema::audit_log,
     types::Bind,
 };
@@ -230,21 +230,20 @@ impl Tx<'_> {
         let (rows, total, fitting): (Vec<KeptAuditRow>, Option<i64>, Option<u32>) =
             on_conn!(self, |c, Db| {
                 load_list!(c, request, audit_log.id, KeptAuditRow, || {
-                    let mut query = audit_log::table
+                    let all = audit_log::table
                         .filter(audit_log::workspace_id.eq(Bind(filter.workspace_id)))
-                        .filter(audit_log::environment.eq(Bind(filter.environment)))
-                        .into_boxed::<Db>();
-                    if let Some(action) = &filter.action {
-                        query = query.filter(audit_log::action.eq(Bind(action)));
-                    }
-                    if let Some(target_type) = &filter.target_type {
-                        query = query.filter(audit_log::target_type.eq(Bind(target_type)));
-                    }
-                    if let Some(target_id) = filter.target_id {
-                        query = query.filter(audit_log::target_id.eq(Bind(target_id)));
-                    }
-                    narrow!(query, request, audit_log::created_at, log audit_log::id);
-                    query
+                        .filter(audit_log::environment.eq(Bind(filter.environment)));
+                    let matching = Narrowed::new(all.into_boxed::<Db>())
+                        .when(filter.action.as_ref(), |query, action| {
+                            query.filter(audit_log::action.eq(Bind(action)))
+                        })
+                        .when(filter.target_type.as_ref(), |query, target_type| {
+                            query.filter(audit_log::target_type.eq(Bind(target_type)))
+                        })
+                        .when(filter.target_id, |query, target_id| {
+                            query.filter(audit_log::target_id.eq(Bind(target_id)))
+                        });
+                    narrow!(matching, request, audit_log::created_at, log audit_log::id)
                 })
             });
         let items = rows.into_iter().map(AuditEntry::try_from).collect::<Result<_>>()?;

@@ -2,12 +2,16 @@
 //!
 //! The rows of a page are chosen by number first: that is read from an index alone, however far into the list the page is.
 
+use std::marker::PhantomData;
+
 use diesel::{
     Expression, QueryResult,
-    expression::{AppearsOnTable, SelectableExpression, ValidGrouping, is_aggregate},
+    backend::Backend,
+    expression::{AppearsOnTable, SelectableExpression, TypedExpressionType, ValidGrouping, is_aggregate},
     pg::Pg,
     query_builder::{AstPass, QueryFragment, QueryId},
-    sql_types::{BigInt, Bool, Text},
+    serialize::ToSql,
+    sql_types::{BigInt, Bool, HasSqlType, Text},
     sqlite::Sqlite,
 };
 use gatepost_kernel::{Position, TimeRange, Window, WorkspaceId};
@@ -78,6 +82,11 @@ pub enum Size {
 /// How much the rows of a page may hold together; one row is always shown.
 pub const MAX_PAGE_BYTES: u64 = 4 << 20;
 
+/// Up to so many rows are found first and sorted then.
+pub(crate) const FEW: i64 = 5_000;
+/// Sorts and conditions of a list whose statement is kept prepared.
+const MAX_COMMON: usize = 2;
+
 /// How many rows fit, from the first on; none if all do, or need not.
 pub(crate) fn fitting(size: Size, sizes: impl IntoIterator<Item = i64>) -> Option<u32> {
     if size == Size::Whole {
@@ -116,6 +125,24 @@ impl ListRequest {
             sql.push_str(" DESC");
         }
         sql
+    }
+
+    /// The order as an expression.
+    pub(crate) fn order_by(&self, id: &str) -> KeptSql<BigInt> {
+        KeptSql::new(self.order_sql(id), self.is_common(0))
+    }
+
+    /// Whether so little was asked for that many will ask for the same: the statement is kept prepared then. One client could fill
+    /// the memory of every connection with all others.
+    pub(crate) fn is_common(&self, conditions: usize) -> bool {
+        self.order.len() + conditions <= MAX_COMMON
+    }
+
+    /// Whether an engine may look for rows in a way that suits other tenants.
+    fn is_led_astray(&self, conditions: usize) -> bool {
+        // An index has the rows of each tenant in this order; to find few of them by walking it takes what counting them took.
+        let natural = self.order.iter().all(|(key, _)| ["id", "created_at"].contains(&key.name));
+        self.search.is_some() || (conditions > 0 && !natural)
     }
 
     /// The columns that it is sorted by, but for the number.
@@ -285,47 +312,185 @@ impl diesel::query_builder::Query for FirstOfEach {
     type SqlType = BigInt;
 }
 
+/// A query for the rows of a list, and how many of its conditions were asked for.
+pub(crate) struct Narrowed<Q> {
+    pub query: Q,
+    /// Those that every request of the list has are not counted.
+    pub conditions: usize,
+}
+
+impl<Q> Narrowed<Q> {
+    pub(crate) fn new(query: Q) -> Self {
+        Self { query, conditions: 0 }
+    }
+
+    /// With a condition, if a value for it was asked for.
+    pub(crate) fn when<T>(self, asked: Option<T>, condition: impl FnOnce(Q, T) -> Q) -> Self {
+        match asked {
+            None => self,
+            Some(value) => Self { query: condition(self.query, value), conditions: self.conditions + 1 },
+        }
+    }
+}
+
+/// SQL of this program as an expression. Unlike diesel's own it may be kept prepared.
+#[derive(Debug, Clone)]
+pub(crate) struct KeptSql<ST> {
+    sql: String,
+    kept: bool,
+    sql_type: PhantomData<ST>,
+}
+
+impl<ST> KeptSql<ST> {
+    /// Kept prepared if so.
+    pub(crate) fn new(sql: impl Into<String>, kept: bool) -> Self {
+        Self { sql: sql.into(), kept, sql_type: PhantomData }
+    }
+}
+
+impl<ST: TypedExpressionType> Expression for KeptSql<ST> {
+    type SqlType = ST;
+}
+
+impl<ST: TypedExpressionType, QS> AppearsOnTable<QS> for KeptSql<ST> {}
+impl<ST: TypedExpressionType, QS> SelectableExpression<QS> for KeptSql<ST> {}
+
+impl<ST> ValidGrouping<()> for KeptSql<ST> {
+    type IsAggregate = is_aggregate::Never;
+}
+
+impl<ST> QueryId for KeptSql<ST> {
+    type QueryId = ();
+    const HAS_STATIC_QUERY_ID: bool = false;
+}
+
+impl<ST, DB: Backend> QueryFragment<DB> for KeptSql<ST> {
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, DB>) -> QueryResult<()> {
+        out.push_sql(&self.sql);
+        if !self.kept {
+            out.unsafe_to_cache_prepared();
+        }
+        Ok(())
+    }
+}
+
+/// Whether a row is one of a page.
+///
+/// An engine judges a condition by how common its value is among all tenants, and may walk all rows of one in the order of the list,
+/// to find the few that match. So where few match, they are found first and sorted then; the list is counted before anyway.
+#[derive(Debug)]
+pub(crate) struct OnPage<Q> {
+    /// Selects the id, and if rows are found first what they are sorted by.
+    matching: Q,
+    id: &'static str,
+    order: String,
+    found_first: bool,
+    limit: i64,
+    offset: i64,
+}
+
+impl<Q> OnPage<Q> {
+    /// `total` is how many rows match, if they were counted.
+    pub(crate) fn new<M>(
+        request: &ListRequest,
+        id: &'static str,
+        total: Option<i64>,
+        Narrowed { query, conditions }: Narrowed<M>,
+        select: impl FnOnce(M, KeptSql<BigInt>) -> Q,
+    ) -> Self {
+        let found_first = total.is_some_and(|total| total <= FEW) && request.is_led_astray(conditions);
+        let mut columns = vec![id];
+        if found_first {
+            columns.extend(request.columns().filter(|column| *column != id));
+        }
+        let columns = KeptSql::new(columns.join(", "), request.is_common(conditions));
+        Self {
+            matching: select(query, columns),
+            id,
+            order: request.order_sql(id),
+            found_first,
+            limit: request.limit(),
+            offset: request.offset(),
+        }
+    }
+}
+
+impl<Q> Expression for OnPage<Q> {
+    type SqlType = Bool;
+}
+
+impl<Q, QS> AppearsOnTable<QS> for OnPage<Q> {}
+impl<Q, QS> SelectableExpression<QS> for OnPage<Q> {}
+
+impl<Q> ValidGrouping<()> for OnPage<Q> {
+    type IsAggregate = is_aggregate::Never;
+}
+
+impl<Q> QueryId for OnPage<Q> {
+    type QueryId = ();
+    const HAS_STATIC_QUERY_ID: bool = false;
+}
+
+impl<Q, DB> QueryFragment<DB> for OnPage<Q>
+where
+    Q: QueryFragment<DB>,
+    DB: Backend + HasSqlType<BigInt>,
+    i64: ToSql<BigInt, DB>,
+{
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, DB>) -> QueryResult<()> {
+        out.push_sql(&format!("{} IN (", self.id));
+        if self.found_first {
+            out.push_sql("WITH m AS MATERIALIZED (");
+            self.matching.walk_ast(out.reborrow())?;
+            let (table, column) = self.id.split_once('.').unwrap_or(("", self.id));
+            let order = self.order.replace(&format!("{table}."), "m.");
+            out.push_sql(&format!(") SELECT m.{column} FROM m ORDER BY {order} LIMIT "));
+        } else {
+            self.matching.walk_ast(out.reborrow())?;
+            out.push_sql(&format!(" ORDER BY {} LIMIT ", self.order));
+        }
+        out.push_bind_param::<BigInt, _>(&self.limit)?;
+        out.push_sql(" OFFSET ");
+        out.push_bind_param::<BigInt, _>(&self.offset)?;
+        out.push_sql(")");
+        Ok(())
+    }
+}
+
 /// Narrows a query to what a [`ListRequest`] asks of the time of its rows, and to what follows a row of a log.
 macro_rules! narrow {
-    ($query:ident, $request:ident, $created:expr) => {
-        if let Some(from) = $request.created.from {
-            $query = $query.filter($created.ge($crate::types::Bind(from)));
-        }
-        if let Some(to) = $request.created.to {
-            $query = $query.filter($created.le($crate::types::Bind(to)));
-        }
+    ($matching:expr, $request:ident, $created:expr) => {
+        $matching
+            .when($request.created.from, |query, from| query.filter($created.ge($crate::types::Bind(from))))
+            .when($request.created.to, |query, to| query.filter($created.le($crate::types::Bind(to))))
     };
-    ($query:ident, $request:ident, $created:expr, updated $updated:expr) => {
-        $crate::list::narrow!($query, $request, $created);
-        if let Some(from) = $request.updated.from {
-            $query = $query.filter($updated.ge($crate::types::Bind(from)));
-        }
-        if let Some(to) = $request.updated.to {
-            $query = $query.filter($updated.le($crate::types::Bind(to)));
-        }
+    ($matching:expr, $request:ident, $created:expr, updated $updated:expr) => {
+        $crate::list::narrow!($matching, $request, $created)
+            .when($request.updated.from, |query, from| query.filter($updated.ge($crate::types::Bind(from))))
+            .when($request.updated.to, |query, to| query.filter($updated.le($crate::types::Bind(to))))
     };
-    ($query:ident, $request:ident, $created:expr, log $id:expr) => {
-        $crate::list::narrow!($query, $request, $created);
-        if let Some((position, back)) = $request.after() {
-            let (at, id) = ($crate::types::Bind(position.at), $crate::types::Bind(position.id));
-            // The first condition lets the index be entered in the right place.
-            $query = match back {
-                true => $query.filter($created.le(at)).filter($created.lt(at).or($id.lt(id))),
-                false => $query.filter($created.ge(at)).filter($created.gt(at).or($id.gt(id))),
-            };
-        }
+    ($matching:expr, $request:ident, $created:expr, log $id:expr) => {
+        $crate::list::narrow!($matching, $request, $created).when(
+            $request.after(),
+            |query, (position, back)| {
+                let (at, id) = ($crate::types::Bind(position.at), $crate::types::Bind(position.id));
+                // The first condition lets the index be entered in the right place.
+                match back {
+                    true => query.filter($created.le(at)).filter($created.lt(at).or($id.lt(id))),
+                    false => query.filter($created.ge(at)).filter($created.gt(at).or($id.gt(id))),
+                }
+            },
+        )
     };
 }
 pub(crate) use narrow;
 
-/// Counts and loads what `$matching` finds, as a [`ListRequest`] asks; how many rows fit too. Rows that hold something large
-/// are loaded by what `$select` makes of the SQL of it, and measured before they are read.
+/// Counts and loads what `$matching` finds, a closure that makes a [`Narrowed`], as a [`ListRequest`] asks; how many rows fit too.
+/// Rows that hold something large are loaded by what `$select` makes of the SQL of it, and measured before they are read.
 macro_rules! load_list {
     ($c:ident, $request:ident, $table:ident . $id:ident, $row:ty, $sql:ty, large $large:literal else $none:literal, $select:expr, $matching:expr) => {{
         let matching = $matching;
         let total = $crate::list::load_list!(total of $c, $request, matching);
-        let order = $request.order_sql(concat!(stringify!($table), ".", stringify!($id)));
-        let order = || diesel::dsl::sql::<diesel::sql_types::BigInt>(&order);
         let (content, size) = match $request.without_content {
             true => ($none, "CAST(0 AS BIGINT)"),
             false => (
@@ -333,13 +498,10 @@ macro_rules! load_list {
                 concat!("CAST(octet_length(", stringify!($table), ".", $large, ") AS BIGINT)"),
             ),
         };
-        let chosen: Vec<(i64, i64)> = matching()
-            .order(order())
-            .limit($request.limit())
-            .offset($request.offset())
-            .select(($table::$id, diesel::dsl::sql::<diesel::sql_types::BigInt>(size)))
-            .load($c)
-            .await?;
+        let chosen: Vec<(i64, i64)> = $crate::list::load_list!(
+            page of $c, $request, $table . $id, total, matching,
+            ($table::$id, $crate::list::KeptSql::<diesel::sql_types::BigInt>::new(size, true))
+        );
         let fitting = $crate::list::fitting($request.size, chosen.iter().map(|(_, size)| *size));
         let read = match fitting {
             None => chosen.len(),
@@ -353,8 +515,8 @@ macro_rules! load_list {
             _ => {
                 $table::table
                     .filter($table::$id.eq_any(chosen.map($crate::types::Bind).collect::<Vec<_>>()))
-                    .order(order())
-                    .select(select(diesel::dsl::sql::<$sql>(content)))
+                    .order($request.order_by(concat!(stringify!($table), ".", stringify!($id))))
+                    .select(select($crate::list::KeptSql::<$sql>::new(content, true)))
                     .load($c)
                     .await?
             }
@@ -364,24 +526,29 @@ macro_rules! load_list {
     ($c:ident, $request:ident, $table:ident . $id:ident, $row:ty, $matching:expr) => {{
         let matching = $matching;
         let total = $crate::list::load_list!(total of $c, $request, matching);
-        let order = $request.order_sql(concat!(stringify!($table), ".", stringify!($id)));
-        let order = || diesel::dsl::sql::<diesel::sql_types::BigInt>(&order);
-        let chosen =
-            matching().order(order()).limit($request.limit()).offset($request.offset()).select($table::$id);
-        let rows: Vec<$row> = $table::table
-            .filter($table::$id.eq_any(chosen))
-            .order(order())
-            .select(<$row>::as_select())
-            .load($c)
-            .await?;
+        let rows: Vec<$row> = $crate::list::load_list!(
+            page of $c, $request, $table . $id, total, matching, <$row>::as_select()
+        );
         (rows, total, None)
     }};
     (total of $c:ident, $request:ident, $matching:ident) => {{
         let total: Option<i64> = match $request.window {
-            gatepost_kernel::Window::Page(_) => Some($matching().count().get_result($c).await?),
+            gatepost_kernel::Window::Page(_) => Some($matching().query.count().get_result($c).await?),
             gatepost_kernel::Window::After { .. } => None,
         };
         total
+    }};
+    (page of $c:ident, $request:ident, $table:ident . $id:ident, $total:ident, $matching:ident, $select:expr) => {{
+        let id = concat!(stringify!($table), ".", stringify!($id));
+        match $total {
+            Some(0) => Vec::new(),
+            _ => {
+                let page = $crate::list::OnPage::new(
+                    $request, id, $total, $matching(), |query, columns| query.select(columns),
+                );
+                $table::table.filter(page).order($request.order_by(id)).select($select).load($c).await?
+            }
+        }
     }};
 }
 pub(crate) use load_list;

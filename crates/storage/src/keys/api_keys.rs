@@ -15,7 +15,7 @@ use crate::{
     Result, StorageError, Tx,
     engine::Conn,
     keys::api_key_chains::{Linked, chain_of},
-    list::{self, FirstOfEach, HoldsWords, ListRequest, SortKey, load_list, narrow},
+    list::{self, FirstOfEach, HoldsWords, ListRequest, Narrowed, SortKey, load_list, narrow},
     schema::{api_keys, workspaces},
     search_words::Searched,
     types::{Bind, Row, changes, rows, values},
@@ -305,8 +305,8 @@ impl Tx<'_> {
                 let mut query = api_keys::table
                     .filter(api_keys::workspace_id.eq(Bind(filter.workspace_id)))
                     .into_boxed::<Db>();
-                if let Some(environment) = filter.environment {
-                    query = query.filter(api_keys::environment.eq(Bind(environment)));
+                if filter.status != Some(KeyStatus::Revoked) {
+                    query = query.filter(api_keys::revoked_at.is_null());
                 }
                 let expired = || {
                     (api_keys::expires_at
@@ -316,26 +316,20 @@ impl Tx<'_> {
                         .is_not_null()
                         .and(api_keys::grace_period_ends_at.assume_not_null().le(Bind(now))))
                 };
-                query = match filter.status {
-                    None => query.filter(api_keys::revoked_at.is_null()),
-                    Some(KeyStatus::Revoked) => query.filter(api_keys::revoked_at.is_not_null()),
-                    Some(KeyStatus::Expired) => {
-                        query.filter(api_keys::revoked_at.is_null()).filter(expired())
-                    }
-                    Some(KeyStatus::Active) => {
-                        query.filter(api_keys::revoked_at.is_null()).filter(diesel::dsl::not(expired()))
-                    }
-                };
-                if let Some(words) = &request.search {
-                    query = query.filter(HoldsWords::new(
-                        Searched::ApiKeys,
-                        "api_keys.name",
-                        Some(filter.workspace_id),
-                        words,
-                    ));
-                }
-                narrow!(query, request, api_keys::created_at, updated api_keys::updated_at);
-                query
+                let matching = Narrowed::new(query)
+                    .when(filter.environment, |query, environment| {
+                        query.filter(api_keys::environment.eq(Bind(environment)))
+                    })
+                    .when(filter.status, |query, status| match status {
+                        KeyStatus::Revoked => query.filter(api_keys::revoked_at.is_not_null()),
+                        KeyStatus::Expired => query.filter(expired()),
+                        KeyStatus::Active => query.filter(diesel::dsl::not(expired())),
+                    })
+                    .when(request.search.as_ref(), |query, words| {
+                        let owner = Some(filter.workspace_id);
+                        query.filter(HoldsWords::new(Searched::ApiKeys, "api_keys.name", owner, words))
+                    });
+                narrow!(matching, request, api_keys::created_at, updated api_keys::updated_at)
             })
         });
         Ok(list::page(Row::all(rows), (total, fitting), request, |_| None))

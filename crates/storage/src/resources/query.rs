@@ -15,10 +15,8 @@ use diesel::{
 use gatepost_kernel::{Owner, ResourceTypeId};
 use gatepost_resources::{Column, NO_TEXT, SEARCH_FIELD};
 
-use crate::list::{ListRequest, SortKey};
+use crate::list::{FEW, ListRequest, SortKey};
 
-/// Up to so many records are found first and sorted then.
-const FEW: i64 = 5_000;
 const TEXTS: [&str; gatepost_resources::TEXTS] = [
     "records.t1",
     "records.t2",
@@ -121,6 +119,8 @@ pub(super) struct RecordQuery<'q> {
     limit: i64,
     offset: i64,
     asked: Asked,
+    /// Whether the statement may be kept prepared.
+    kept: bool,
     /// The ends of what begins with the words.
     ends: Vec<String>,
     /// What is looked for in each filter, as SQLite takes it.
@@ -136,6 +136,11 @@ impl<'q> RecordQuery<'q> {
             RecordFilter::Words(words) => Some(words),
             _ => None,
         });
+        let created = range(request.created);
+        let updated = range(request.updated);
+        let ends: Vec<String> = words.flatten().map(|word| format!("{word}{}", char::MAX)).collect();
+        let bounds = created.iter().chain(&updated).flatten().count();
+        let kept = request.is_common(filters.len() + ends.len() + bounds);
         let json = filters.iter().map(|filter| match filter {
             RecordFilter::Text(_, any) | RecordFilter::Key(_, any) | RecordFilter::Item(_, any) => {
                 serde_json::Value::from(any.clone()).to_string()
@@ -146,14 +151,15 @@ impl<'q> RecordQuery<'q> {
             set,
             environment: set.owner.environment.as_str(),
             filters,
-            created: range(request.created),
-            updated: range(request.updated),
+            created,
+            updated,
             order: request.order_sql(ID),
             sorted: request.columns().filter(|column| *column != ID).collect(),
             limit: request.limit(),
             offset: request.offset(),
             asked: Asked::Count,
-            ends: words.flatten().map(|word| format!("{word}{}", char::MAX)).collect(),
+            ends,
+            kept,
             json: json.collect(),
         }
     }
@@ -346,6 +352,9 @@ impl RecordQuery<'_> {
 
 impl<DB: Dialect> QueryFragment<DB> for RecordQuery<'_> {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, DB>) -> QueryResult<()> {
+        if !self.kept {
+            out.unsafe_to_cache_prepared();
+        }
         let Asked::Page { found_first } = self.asked else {
             // The second column is for rows of the same form as those of a page.
             out.push_sql("SELECT count(*), CAST(0 AS BIGINT)");

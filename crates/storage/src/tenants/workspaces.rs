@@ -12,7 +12,7 @@ use gatepost_kernel::{JsonObject, Page, Timestamp, Workspace, WorkspaceId};
 use crate::{
     Result, Tx,
     engine::Conn,
-    list::{self, HoldsWords, ListRequest, SortKey, load_list, narrow},
+    list::{self, HoldsWords, ListRequest, Narrowed, SortKey, load_list, narrow},
     schema::{api_keys, workspaces},
     search_words::Searched,
     types::{Bind, JsonText, Row, changes, rows, values},
@@ -221,19 +221,15 @@ impl Tx<'_> {
                     )
                 };
                 load_list!(c, request, workspaces.id, Row<Workspace>, JsonText, large "settings" else "'{}'", select, || {
-                    let mut query = workspaces::table.filter(workspaces::deleted_at.is_null()).into_boxed::<Db>();
-                    if let Some(id) = filter.only {
-                        query = query.filter(workspaces::id.eq(Bind(id)));
-                    }
-                    if let Some(tier) = &filter.tier {
-                        query = query.filter(workspaces::tier.eq(Bind(tier)));
-                    }
-                    if let Some(words) = &request.search {
-                        let columns = "workspaces.name || ' ' || workspaces.slug";
-                        query = query.filter(HoldsWords::new(Searched::Workspaces, columns, filter.only, words));
-                    }
-                    narrow!(query, request, workspaces::created_at, updated workspaces::updated_at);
-                    query
+                    let all = workspaces::table.filter(workspaces::deleted_at.is_null());
+                    let matching = Narrowed::new(all.into_boxed::<Db>())
+                        .when(filter.only, |query, id| query.filter(workspaces::id.eq(Bind(id))))
+                        .when(filter.tier.as_ref(), |query, tier| query.filter(workspaces::tier.eq(Bind(tier))))
+                        .when(request.search.as_ref(), |query, words| {
+                            let columns = "workspaces.name || ' ' || workspaces.slug";
+                            query.filter(HoldsWords::new(Searched::Workspaces, columns, filter.only, words))
+                        });
+                    narrow!(matching, request, workspaces::created_at, updated workspaces::updated_at)
                 })
             }
         );

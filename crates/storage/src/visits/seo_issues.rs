@@ -8,7 +8,7 @@ use gatepost_seo::Severity;
 use crate::{
     NewSeoReport, Result, Tx,
     engine::Conn,
-    list::{self, ListRequest, SortKey, load_list, narrow},
+    list::{self, ListRequest, Narrowed, SortKey, load_list, narrow},
     schema::seo_issues,
     types::{Bind, Count, Id, Instant, JsonText, Word, values},
 };
@@ -128,24 +128,17 @@ impl Tx<'_> {
                 )
             };
             load_list!(c, request, seo_issues.id, SeoIssue, JsonText, large "details" else "'{}'", select, || {
-                let mut query = seo_issues::table
+                let all = seo_issues::table
                     .filter(seo_issues::workspace_id.eq(Bind(filter.workspace_id)))
-                    .filter(seo_issues::environment.eq(Bind(filter.environment)))
-                    .into_boxed::<Db>();
-                if let Some(report) = filter.report_id {
-                    query = query.filter(seo_issues::report_id.eq(Bind(report)));
-                }
-                if let Some(url) = &filter.url {
-                    query = query.filter(seo_issues::url.eq(Bind(url)));
-                }
-                if let Some(issue_type) = &filter.issue_type {
-                    query = query.filter(seo_issues::issue_type.eq(Bind(issue_type)));
-                }
-                if let Some(severity) = filter.severity {
-                    query = query.filter(seo_issues::severity.eq(Bind(severity)));
-                }
-                narrow!(query, request, seo_issues::created_at);
-                query
+                    .filter(seo_issues::environment.eq(Bind(filter.environment)));
+                let matching = Narrowed::new(all.into_boxed::<Db>())
+                    .when(filter.report_id, |query, report| query.filter(seo_issues::report_id.eq(Bind(report))))
+                    .when(filter.url.as_ref(), |query, url| query.filter(seo_issues::url.eq(Bind(url))))
+                    .when(filter.issue_type.as_ref(), |query, issue_type| {
+                        query.filter(seo_issues::issue_type.eq(Bind(issue_type)))
+                    })
+                    .when(filter.severity, |query, severity| query.filter(seo_issues::severity.eq(Bind(severity))));
+                narrow!(matching, request, seo_issues::created_at)
             })
         });
         Ok(list::page(rows, (total, fitting), request, |_| None))

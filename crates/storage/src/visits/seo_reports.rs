@@ -11,7 +11,7 @@ use gatepost_seo::{Issue, IssueCounts, Scores};
 use crate::{
     Result, Tx,
     engine::Conn,
-    list::{self, ListRequest, SortKey, load_list, narrow},
+    list::{self, ListRequest, Narrowed, SortKey, load_list, narrow},
     schema::{seo_issues, seo_reports},
     types::{Bind, values},
 };
@@ -148,15 +148,12 @@ impl Tx<'_> {
         let Owner { workspace_id: workspace, environment } = owner;
         let (rows, total, fitting): (Vec<KeptReport>, Option<i64>, Option<u32>) = on_conn!(self, |c, Db| {
             load_list!(c, request, seo_reports.id, KeptReport, || {
-                let mut query = seo_reports::table
+                let all = seo_reports::table
                     .filter(seo_reports::workspace_id.eq(Bind(workspace)))
-                    .filter(seo_reports::environment.eq(Bind(environment)))
-                    .into_boxed::<Db>();
-                if let Some(url) = url {
-                    query = query.filter(seo_reports::url.eq(Bind(url)));
-                }
-                narrow!(query, request, seo_reports::created_at, log seo_reports::id);
-                query
+                    .filter(seo_reports::environment.eq(Bind(environment)));
+                let matching = Narrowed::new(all.into_boxed::<Db>())
+                    .when(url, |query, url| query.filter(seo_reports::url.eq(Bind(url))));
+                narrow!(matching, request, seo_reports::created_at, log seo_reports::id)
             })
         });
         let items = rows.into_iter().map(Into::into).collect();

@@ -8,7 +8,7 @@ use gatepost_webhooks::{DeliveryStatus, WebhookAttempt, WebhookDelivery};
 use crate::{
     Result, Tx,
     engine::Conn,
-    list::{self, FirstOfEach, ListRequest, SortKey, load_list, narrow},
+    list::{self, FirstOfEach, ListRequest, Narrowed, SortKey, load_list, narrow},
     schema::{webhook_attempts, webhook_deliveries},
     types::{Bind, Row, rows},
 };
@@ -85,20 +85,19 @@ impl Tx<'_> {
         let (rows, total, fitting): (Vec<Row<WebhookDelivery>>, Option<i64>, Option<u32>) =
             on_conn!(self, |c, Db| {
                 load_list!(c, request, webhook_deliveries.id, Row<WebhookDelivery>, || {
-                    let mut query = webhook_deliveries::table
-                        .filter(webhook_deliveries::endpoint_id.eq(Bind(filter.endpoint_id)))
-                        .into_boxed::<Db>();
-                    if let Some(status) = filter.status {
-                        query = query.filter(webhook_deliveries::status.eq(Bind(status)));
-                    }
-                    if let Some(event_type) = &filter.event_type {
-                        query = query.filter(webhook_deliveries::event_type.eq(Bind(event_type)));
-                    }
-                    if let Some(event_id) = &filter.event_id {
-                        query = query.filter(webhook_deliveries::event_id.eq(Bind(event_id)));
-                    }
-                    narrow!(query, request, webhook_deliveries::created_at, log webhook_deliveries::id);
-                    query
+                    let all = webhook_deliveries::table
+                        .filter(webhook_deliveries::endpoint_id.eq(Bind(filter.endpoint_id)));
+                    let matching = Narrowed::new(all.into_boxed::<Db>())
+                        .when(filter.status, |query, status| {
+                            query.filter(webhook_deliveries::status.eq(Bind(status)))
+                        })
+                        .when(filter.event_type.as_ref(), |query, event_type| {
+                            query.filter(webhook_deliveries::event_type.eq(Bind(event_type)))
+                        })
+                        .when(filter.event_id.as_ref(), |query, event_id| {
+                            query.filter(webhook_deliveries::event_id.eq(Bind(event_id)))
+                        });
+                    narrow!(matching, request, webhook_deliveries::created_at, log webhook_deliveries::id)
                 })
             });
         let position = |row: &WebhookDelivery| Some(Position { at: row.created_at, id: row.id.0 });

@@ -9,7 +9,7 @@ use gatepost_webhooks::{DeliveryStatus, PreviousSecret, WebhookEndpoint};
 use crate::{
     Result, StorageError, Tx,
     engine::Conn,
-    list::{self, HoldsWords, ListRequest, SortKey, load_list, narrow},
+    list::{self, HoldsWords, ListRequest, Narrowed, SortKey, load_list, narrow},
     schema::{webhook_deliveries, webhook_endpoints},
     search_words::Searched,
     types::{Bind, Row, changes, rows, values},
@@ -241,33 +241,30 @@ impl Tx<'_> {
         request: &ListRequest,
     ) -> Result<Page<WebhookEndpoint>> {
         let Owner { workspace_id: workspace, environment } = owner;
-        let (rows, total, fitting): (Vec<Row<WebhookEndpoint>>, Option<i64>, Option<u32>) =
-            on_conn!(self, |c, Db| {
+        let (rows, total, fitting): (Vec<Row<WebhookEndpoint>>, Option<i64>, Option<u32>) = on_conn!(
+            self,
+            |c, Db| {
                 load_list!(c, request, webhook_endpoints.id, Row<WebhookEndpoint>, || {
-                    let mut query = webhook_endpoints::table
+                    let all = webhook_endpoints::table
                         .filter(webhook_endpoints::workspace_id.eq(Bind(workspace)))
                         .filter(webhook_endpoints::environment.eq(Bind(environment)))
-                        .filter(webhook_endpoints::deleted_at.is_null())
-                        .into_boxed::<Db>();
-                    if let Some(is_active) = is_active {
-                        query = query.filter(webhook_endpoints::is_active.eq(Bind(is_active)));
-                    }
-                    if let Some(words) = &request.search {
-                        let columns =
-                            "webhook_endpoints.url || ' ' || coalesce(webhook_endpoints.description, '')";
-                        query = query.filter(HoldsWords::new(
-                            Searched::WebhookEndpoints,
-                            columns,
-                            Some(workspace),
-                            words,
-                        ));
-                    }
+                        .filter(webhook_endpoints::deleted_at.is_null());
+                    let matching = Narrowed::new(all.into_boxed::<Db>())
+                        .when(is_active, |query, is_active| {
+                            query.filter(webhook_endpoints::is_active.eq(Bind(is_active)))
+                        })
+                        .when(request.search.as_ref(), |query, words| {
+                            let columns =
+                                "webhook_endpoints.url || ' ' || coalesce(webhook_endpoints.description, '')";
+                            let owner = Some(workspace);
+                            query.filter(HoldsWords::new(Searched::WebhookEndpoints, columns, owner, words))
+                        });
                     narrow!(
-                        query, request, webhook_endpoints::created_at, updated webhook_endpoints::updated_at
-                    );
-                    query
+                        matching, request, webhook_endpoints::created_at, updated webhook_endpoints::updated_at
+                    )
                 })
-            });
+            }
+        );
         Ok(list::page(Row::all(rows), (total, fitting), request, |_| None))
     }
 

@@ -12,7 +12,7 @@ use gatepost_kernel::{Environment, EventId, Owner, Page, Position, Timestamp, Wo
 use crate::{
     Result, Tx,
     engine::Conn,
-    list::{self, ListRequest, SortKey, load_list, narrow},
+    list::{self, ListRequest, Narrowed, SortKey, load_list, narrow},
     schema::{events, webhook_deliveries},
     types::{Bind, Id, Instant, Word, values},
 };
@@ -157,15 +157,12 @@ impl Tx<'_> {
             let select =
                 |payload| (events::sequence, events::id, events::event_type, payload, events::created_at);
             load_list!(c, request, events.sequence, StoredEvent, Text, large "payload" else "''", select, || {
-                let mut query = events::table
+                let all = events::table
                     .filter(events::workspace_id.eq(Bind(workspace)))
-                    .filter(events::environment.eq(Bind(environment)))
-                    .into_boxed::<Db>();
-                if let Some(event_type) = event_type {
-                    query = query.filter(events::event_type.eq(Bind(event_type)));
-                }
-                narrow!(query, request, events::created_at, log events::sequence);
-                query
+                    .filter(events::environment.eq(Bind(environment)));
+                let matching = Narrowed::new(all.into_boxed::<Db>())
+                    .when(event_type, |query, event_type| query.filter(events::event_type.eq(Bind(event_type))));
+                narrow!(matching, request, events::created_at, log events::sequence)
             })
         });
         let position = |row: &StoredEvent| Some(Position { at: row.created_at, id: row.sequence });

@@ -24,7 +24,7 @@ struct Keep;
 impl io::Write for Keep {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
         let text = String::from_utf8_lossy(line).into_owned();
-        if text.contains("OFFSET") {
+        if text.contains("OFFSET") || text.contains("search_words") {
             STATEMENTS.lock().unwrap_or_else(PoisonError::into_inner).push(text);
         }
         Ok(line.len())
