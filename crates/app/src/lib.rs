@@ -301,7 +301,8 @@ impl App {
         self.read(async move |mut tx| tx.api_key_workspace(id).await?.ok_or(Error::NotFound)).await
     }
 
-    /// Deletes what no longer counts, in small batches that let other writers in between; how many rows.
+    /// Deletes what no longer counts, in small batches that let other writers in between; how many rows. Then the engine looks again at
+    /// how its rows are spread.
     ///
     /// # Errors
     /// [`Error::Unavailable`]; what was deleted before stays deleted.
@@ -337,9 +338,12 @@ impl App {
             let purged = resources::purge(self).await?;
             total += deleted.iter().sum::<usize>() + purged;
             if purged == 0 && deleted.into_iter().all(|rows| rows < BATCH as usize) {
-                return Ok(total);
+                break;
             }
         }
+        let refresh = async |mut tx: Tx<'_>| Ok::<_, Error>(tx.statistics_refresh().await?);
+        self.0.storage.transaction(refresh).await?;
+        Ok(total)
     }
 
     /// For lists: the rows and their number must agree.

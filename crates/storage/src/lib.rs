@@ -26,6 +26,7 @@ mod resources;
 mod schema;
 mod search_words;
 mod server_secrets;
+mod statistics;
 mod tenants;
 mod types;
 mod visits;

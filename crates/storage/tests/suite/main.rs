@@ -9,6 +9,7 @@ mod records;
 mod rows;
 mod schema;
 mod states;
+mod statistics;
 
 use diesel::{Connection, RunQueryDsl, SqliteConnection};
 use gatepost_kernel::{Environment, JsonObject, Timestamp, WorkspaceId};
