@@ -48,11 +48,13 @@ impl Remembered {
     }
 }
 
-/// The declared types with where their records are found, once all records that there are keep to them.
+/// The declared types with where their records are found, once all records that there are keep to them. Processes that start at
+/// once do this one after the other.
 ///
 /// # Errors
 /// [`Error::Conflict`] if records break a declaration, saying how many and which; [`Error::Unavailable`].
 pub async fn reconcile(storage: &Storage, declarations: Declarations) -> Result<Resources> {
+    let _alone = storage.lock_for_reconciling().await?;
     let known = async move |mut tx: Tx<'_>| Ok::<_, Error>(tx.resource_type_all().await?);
     let known: Arc<Vec<KnownType>> = Arc::new(storage.read_snapshot(known).await?);
     let of = |declared: &ResourceType| known.iter().find(|known| known.name == declared.name);

@@ -306,6 +306,19 @@ impl Storage {
         }
     }
 
+    /// Waits until no other process brings records in line with declarations; hold on to the answer while doing so. SQLite has no
+    /// need of it: one process alone serves a file.
+    ///
+    /// # Errors
+    /// [`StorageError::Unavailable`].
+    pub async fn lock_for_reconciling(&self) -> Result<ReconcileLock> {
+        let held = match &self.0 {
+            Inner::Sqlite(_) => None,
+            Inner::Postgres(engine) => Some(engine.lock_for_reconciling().await?),
+        };
+        Ok(ReconcileLock { _held: held })
+    }
+
     /// The file, if it is one.
     pub fn path(&self) -> Option<&Path> {
         match &self.0 {
@@ -313,6 +326,12 @@ impl Storage {
             Inner::Postgres(_) => None,
         }
     }
+}
+
+/// Held by the process that brings records in line with declarations.
+pub struct ReconcileLock {
+    // The server lets go of the lock when the connection is closed.
+    _held: Option<PostgresConn>,
 }
 
 /// What a caller is told when the answer did not come in time.

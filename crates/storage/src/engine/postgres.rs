@@ -35,6 +35,8 @@ const SESSION: &str = "SET TIME ZONE 'UTC'; SET statement_timeout = '10s'; SET l
 const LISTEN_AGAIN: Duration = Duration::from_secs(1);
 /// The key of the advisory lock that migrations run under.
 const MIGRATION_LOCK: &str = "SELECT pg_advisory_lock(7272740001)";
+/// The key of the one that records are brought in line with declarations under.
+const RECONCILE_LOCK: &str = "SELECT pg_advisory_lock(7272740003)";
 
 #[derive(Clone)]
 pub(super) struct PostgresEngine {
@@ -205,17 +207,24 @@ impl PostgresEngine {
         self.blocking(|mut conn| migrations::state_postgres(&mut conn)).await
     }
 
+    /// Waits for a lock that one process alone has, until it drops this connection.
+    pub(super) async fn lock_for_reconciling(&self) -> Result<PostgresConn> {
+        let (config, counts) = (self.config.clone(), self.counts.clone());
+        let work = async move {
+            let mut conn = open_patient(config, counts).await?;
+            conn.batch_execute(RECONCILE_LOCK).await?;
+            Ok(conn)
+        };
+        self.runtime.spawn(sql_state::unit(false, work)).await.map_err(stopping)?
+    }
+
     async fn blocking<R: Send + 'static>(
         &self,
         body: impl FnOnce(AsyncConnectionWrapper<PostgresConn>) -> Result<R> + Send + 'static,
     ) -> Result<R> {
         let (config, counts) = (self.config.clone(), self.counts.clone());
         let work = async move {
-            let mut conn = open(config, counts)
-                .await
-                .map_err(|e| StorageError::unavailable(Cause::by("connecting to the database", e)))?;
-            // A migration may take longer than a request, and may have to wait for another process's.
-            conn.batch_execute("SET statement_timeout = 0; SET lock_timeout = 0").await?;
+            let conn = open_patient(config, counts).await?;
             let work = move || sql_state::blocking_unit(|| body(AsyncConnectionWrapper::from(conn)));
             tokio::task::spawn_blocking(work)
                 .await
@@ -277,6 +286,15 @@ async fn open(config: Arc<Config>, counts: Arc<Counts>) -> diesel::ConnectionRes
     tokio::time::timeout(CONNECT_TIMEOUT, attempt).await.unwrap_or_else(|_| {
         Err(diesel::ConnectionError::BadConnection("connecting took too long".to_owned()))
     })
+}
+
+/// A connection for what may take longer than a request, and may have to wait for another process.
+async fn open_patient(config: Arc<Config>, counts: Arc<Counts>) -> Result<PostgresConn> {
+    let mut conn = open(config, counts)
+        .await
+        .map_err(|e| StorageError::unavailable(Cause::by("connecting to the database", e)))?;
+    conn.batch_execute("SET statement_timeout = 0; SET lock_timeout = 0").await?;
+    Ok(conn)
 }
 
 fn unavailable(error: PoolError) -> StorageError {

@@ -11,6 +11,7 @@ use super::{DECLARED, WithResources, create, id};
 
 both_engines! { WithResources:
     what_records_would_break_is_refused,
+    servers_that_start_at_once_take_turns,
 }
 
 /// The same with records that count as features of plans.
@@ -160,4 +161,30 @@ async fn what_records_would_break_is_refused(app: TestApp) {
     let taken = gatepost_api::taken(&gatepost_api::Contract::core());
     let fewer = reconcile(&app.storage, declarations(&DECLARED[..without], taken)).await.expect("fewer");
     assert_eq!((wider.iter().count(), fewer.iter().count()), (8, 6));
+}
+
+async fn servers_that_start_at_once_take_turns(app: TestApp) {
+    // One process alone serves a file of SQLite.
+    if app.storage.engine() != Engine::Postgres {
+        return;
+    }
+    create(&app, "/leads", json!({ "name": "Ada", "company": "Anvil" })).await;
+    let toml = DECLARED
+        .replace(
+            "fields.company = { type = \"text\", max = 200 }",
+            "fields.company = { type = \"text\", max = 200, filter = true }",
+        )
+        .replace(
+            "[resources.lead]",
+            "[resources.novel]\nids = \"novel_\"\nfields.title = { type = \"text\" }\n\n[resources.lead]",
+        );
+    assert!(toml.contains("novel") && toml.contains("200, filter"));
+    let start = || {
+        let taken = gatepost_api::taken(&gatepost_api::Contract::core());
+        reconcile(&app.storage, declarations(&toml, taken))
+    };
+    let all = futures_util::future::join_all([start(), start(), start(), start()]).await;
+    for one in all {
+        assert_eq!(one.expect("what only widens").iter().count(), 9);
+    }
 }
