@@ -159,10 +159,10 @@ text_parameters! {
 pub struct Span {
     /// Length of a period; `day` if not given
     interval: Option<Interval>,
-    /// Time in the first period; a date is one of the workspace's time zone. The last 24 hours or 30 days if not given
+    /// Time in the first period; a date is one of the workspace's time zone. If not given, 24 hours, 30 days, 12 weeks or 12 months are counted
     #[member(like = MomentText)]
     from: Option<Moment>,
-    /// Time in the last period; now if not given. At most 31 days of hours, 400 days
+    /// Time in the last period; now if not given. At most 31 days of hours, 400 days, 58 weeks or 14 months
     #[member(like = MomentText)]
     to: Option<Moment>,
     /// Number of groups to return, largest first

@@ -142,6 +142,13 @@ async fn periods_follow_the_time_zone(app: TestApp) {
         (&json!("2026-01-15T10:15:00Z"), Some(7))
     );
     assert_eq!(hours["series"][0]["counts"], json!([1, 0, 0, 0, 0, 0, 1]));
+    let weeks = get(&app, "/analytics/pixel?interval=week&from=2026-01-11&to=2026-01-12").await;
+    assert_eq!(weeks["periods"], json!(["2026-01-04T18:15:00Z", "2026-01-11T18:15:00Z"]));
+    assert_eq!(weeks["series"][0]["counts"], json!([0, 2]), "from Monday the 12th on");
+    let months = get(&app, "/analytics/pixel?interval=month").await;
+    let begins = months["periods"].as_array().expect("periods");
+    assert_eq!((begins.len(), &begins[11]), (12, &json!("2025-12-31T18:15:00Z")));
+    assert_eq!(months["series"][0]["counts"][11], 2);
     zone("Pacific/Auckland").await;
     let days = get(&app, "/analytics/pixel?from=2026-01-15&to=2026-01-16").await;
     assert_eq!(days["series"][0]["counts"], json!([1, 1]), "the second is on the 16th there");
@@ -149,11 +156,12 @@ async fn periods_follow_the_time_zone(app: TestApp) {
 
 async fn what_is_wrong_is_said(app: TestApp) {
     for (query, field) in [
-        ("interval=week", "interval"),
+        ("interval=year", "interval"),
         ("from=yesterday", "from"),
         ("from=2026-01-02&to=2026-01-01", "to"),
         ("interval=hour&from=2025-01-01", "from"),
         ("from=2024-01-01", "from"),
+        ("interval=month&from=2024-01-01", "from"),
         ("group_by=country", "group_by"),
         ("limit=0", "limit"),
         ("limit=101", "limit"),

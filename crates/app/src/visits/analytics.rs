@@ -1,6 +1,6 @@
 //! How much happened when: pixel events and API requests, from counts that were kept while it happened.
 
-use std::{collections::HashMap, time::Duration};
+use std::collections::HashMap;
 
 use gatepost_analytics::{Interval, Moment, Timeline};
 use gatepost_kernel::{Error, Result, Timestamp};
@@ -13,7 +13,7 @@ use crate::{App, Caller, tenants::time_zone};
 pub struct CountByTime {
     /// The length of a period.
     pub interval: Interval,
-    /// A moment in the first period; so that there are 24 hours or 30 days if none is given.
+    /// A moment in the first period; so that there are 24 hours, 30 days, 12 weeks or 12 months if none is given.
     pub from: Option<Moment>,
     /// A moment in the last period; now if none is given.
     pub to: Option<Moment>,
@@ -60,8 +60,7 @@ pub async fn count(app: &App, caller: &Caller, query: CountByTime) -> Result<Cou
     }
     let owner = caller.owner();
     let to = query.to.unwrap_or(Moment::At(app.now()));
-    let from = query.from.unwrap_or_else(|| to.minus(usual(query.interval)));
-    let CountByTime { interval, limit, what, .. } = query;
+    let CountByTime { interval, from, limit, what, .. } = query;
     app.read_snapshot(async move |mut tx| {
         let settings = tx.workspace_get(owner.workspace_id).await?.ok_or(Error::NotFound)?.settings;
         let time_zone = time_zone(&settings);
@@ -102,12 +101,4 @@ pub async fn count(app: &App, caller: &Caller, query: CountByTime) -> Result<Cou
         Ok(CountsByTime { interval, time_zone, periods, total, series })
     })
     .await
-}
-
-/// How long before its end a timeline begins, if nothing else is said.
-fn usual(interval: Interval) -> Duration {
-    match interval {
-        Interval::Hour => Duration::from_secs(23 * 3_600),
-        Interval::Day => Duration::from_secs(29 * 86_400),
-    }
 }

@@ -177,7 +177,7 @@ macro_rules! sums_for {
             fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, $backend>) -> QueryResult<()> {
                 // What is put into the text are numbers and words of this program.
                 let number = match self.segment {
-                    Some(segment) => format!("(slot + {}) / {}", segment.shift, segment.slots_per_period),
+                    Some(segment) => format!("(slot + {}) / {}", segment.shift, segment.slots_together),
                     None => "0".to_owned(),
                 };
                 let table = self.table(<$backend as SlotOf>::SLOT);
