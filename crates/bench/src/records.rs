@@ -88,14 +88,16 @@ while time.perf_counter() - began < length:
 print(made / (time.perf_counter() - began))
 ";
 
+/// The same as a script for `pgbench`.
 const POSTGRES_CREATE: &str = "BEGIN;\n\
-    WITH made AS (INSERT INTO records (type_id, workspace_id, environment, public_id, created_at, updated_at, t1, t2, n1, data) \
+    INSERT INTO records (type_id, workspace_id, environment, public_id, created_at, updated_at, t1, t2, n1, data) \
     VALUES (1, 1, 'live', 'hand_' || gen_random_uuid(), now(), now(), 'By hand', 'new', 7, \
-    '{\"name\":\"By hand\",\"status\":\"new\",\"score\":7}') RETURNING id, public_id), \
-    event AS (INSERT INTO events (workspace_id, environment, id, event_type, payload, created_at) \
-    SELECT 1, 'live', 'evt_' || public_id, 'lead.created', '{\"data\":{}}', now() FROM made) \
+    '{\"name\":\"By hand\",\"status\":\"new\",\"score\":7}') RETURNING id AS made_id \\gset\n\
+    INSERT INTO events (workspace_id, environment, id, event_type, payload, created_at) \
+    VALUES (1, 'live', 'evt_' || gen_random_uuid(), 'lead.created', '{\"data\":{\"name\":\"By hand\"}}', now());\n\
     INSERT INTO audit_log (workspace_id, environment, action, actor_type, actor_id, actor_workspace_id, target_type, target_id, details, \
-    created_at) SELECT 1, 'live', 'lead.created', 'api_key', 1, 1, 'lead', id, '{}', now() FROM made;\nCOMMIT;\n";
+    created_at) VALUES (1, 'live', 'lead.created', 'api_key', 1, 1, 'lead', :made_id, '{}', now());\n\
+    COMMIT;\n";
 
 /// What is created over HTTP.
 const LEAD: &str = "{\"name\":\"Over HTTP\",\"score\":7}";

@@ -6,8 +6,9 @@
 
 use std::{future::poll_fn, panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
+use deadpool::managed::QueueMode;
 use diesel_async::{
-    AsyncConnection, AsyncPgConnection, SimpleAsyncConnection, TransactionManager,
+    AnsiTransactionManager, AsyncPgConnection, SimpleAsyncConnection, TransactionManager,
     async_connection_wrapper::AsyncConnectionWrapper,
     pooled_connection::{
         AsyncDieselConnectionManager, ManagerConfig, RecyclingMethod,
@@ -23,7 +24,6 @@ use super::{Conn, Counts, DEADLINE, Notice, Op, Tx, connect::connect, deadline_p
 use crate::{Migrated, Result, SchemaState, StorageError, migrations};
 
 pub(crate) type PostgresConn = AsyncPgConnection;
-type Transactions = <PostgresConn as AsyncConnection>::TransactionManager;
 
 const MAX_CONNECTIONS: usize = 8;
 /// Shorter than [`DEADLINE`], so that the caller hears the cause and not only that time ran out.
@@ -64,6 +64,8 @@ impl PostgresEngine {
         manager.custom_setup = Box::new(move |_| open(server.clone(), counted.clone()).boxed());
         let pool = Pool::builder(AsyncDieselConnectionManager::new_with_config(url.expose(), manager))
             .max_size(MAX_CONNECTIONS)
+            // The one that was used last has its statements planned, and its caches warm.
+            .queue_mode(QueueMode::Lifo)
             .build()
             .map_err(|e| StorageError::Configuration(Cause::by("the pool of connections", e)))?;
         Ok(Self { pool, runtime: Handle::current(), config, counts: counts.clone() })
@@ -94,7 +96,7 @@ impl PostgresEngine {
         R: Send + 'static,
         E: From<StorageError> + Send + 'static,
     {
-        self.transaction_with(Some("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY"), body).await
+        self.transaction_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY", false, body).await
     }
 
     pub(super) async fn transaction<R, E, F>(&self, body: F) -> Result<R, E>
@@ -103,38 +105,28 @@ impl PostgresEngine {
         R: Send + 'static,
         E: From<StorageError> + Send + 'static,
     {
-        self.transaction_with(None, body).await
+        self.transaction_with("BEGIN", true, body).await
     }
 
-    async fn transaction_with<R, E, F>(&self, settings: Option<&'static str>, body: F) -> Result<R, E>
+    async fn transaction_with<R, E, F>(&self, begin: &'static str, writes: bool, body: F) -> Result<R, E>
     where
         for<'c> F: AsyncFnOnce(Tx<'c>) -> Result<R, E> + Op<Tx<'c>, Result<R, E>, Fut: Send> + Send + 'static,
         R: Send + 'static,
         E: From<StorageError> + Send + 'static,
     {
         self.detached(false, async move |conn: &mut PostgresConn| {
-            Transactions::begin_transaction(conn).await.map_err(StorageError::from)?;
-            let outcome = match settings {
-                Some(settings) => {
-                    conn.batch_execute(settings).await.map_err(|e| StorageError::from(e).into())
-                }
-                None => Ok(()),
-            };
-            let outcome = match outcome {
-                Ok(()) => body(Tx(Conn::Postgres(&mut *conn))).await,
-                Err(error) => Err(error),
-            };
-            match outcome {
+            AnsiTransactionManager::begin_transaction_sql(conn, begin).await.map_err(StorageError::from)?;
+            match body(Tx(Conn::Postgres(&mut *conn))).await {
                 Ok(value) => {
-                    if settings.is_none() {
+                    if writes {
                         sql_state::keep();
                     }
-                    Transactions::commit_transaction(conn).await.map_err(StorageError::from)?;
+                    AnsiTransactionManager::commit_transaction(conn).await.map_err(StorageError::from)?;
                     Ok(value)
                 }
                 Err(error) => {
                     // A rollback that fails leaves a connection that the pool will not hand out again.
-                    let _ = Transactions::rollback_transaction(conn).await;
+                    let _ = AnsiTransactionManager::rollback_transaction(conn).await;
                     Err(error)
                 }
             }

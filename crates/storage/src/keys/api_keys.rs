@@ -142,18 +142,27 @@ impl Tx<'_> {
         digests: &[TokenDigest],
     ) -> Result<Vec<(TokenDigest, ApiKeyOwner)>> {
         type Found = (Row<ApiKey>, TokenDigest, Option<ApiKeyId>, String, Option<Timestamp>);
-        let found: Vec<Found> = on_conn!(self, |c| api_keys::table
-            .inner_join(workspaces::table)
-            .filter(api_keys::digest.eq_any(digests.iter().map(Bind)))
-            .select((
-                Row::<ApiKey>::as_select(),
-                api_keys::digest,
-                api_keys::chain_id,
-                workspaces::tier,
-                workspaces::deleted_at,
-            ))
-            .load(c)
-            .await?);
+        macro_rules! found {
+            ($condition:expr) => {
+                on_conn!(self, |c| api_keys::table
+                    .inner_join(workspaces::table)
+                    .filter($condition)
+                    .select((
+                        Row::<ApiKey>::as_select(),
+                        api_keys::digest,
+                        api_keys::chain_id,
+                        workspaces::tier,
+                        workspaces::deleted_at,
+                    ))
+                    .load(c)
+                    .await?)
+            };
+        }
+        let found: Vec<Found> = match digests {
+            // PostgreSQL plans this once, and a look for any of several each time.
+            [digest] => found!(api_keys::digest.eq(Bind(digest))),
+            digests => found!(api_keys::digest.eq_any(digests.iter().map(Bind))),
+        };
         let owner = |(Row(key), stored, chain_id, workspace_tier, deleted_at): Found| {
             // The index has found it; this comparison, in constant time, does not trust the index's.
             let digest = digests.iter().find(|digest| **digest == stored);

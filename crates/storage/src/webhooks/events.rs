@@ -89,19 +89,29 @@ fn parts(mut events: &[NewEvent]) -> impl Iterator<Item = &[NewEvent]> {
 impl Tx<'_> {
     /// Keeps events, in this order; the place of each, or none if its workspace has one with this id already.
     pub async fn event_insert(&mut self, new: &[NewEvent]) -> Result<Vec<Option<i64>>> {
-        match &mut self.0 {
-            Conn::Sqlite(c) => {
+        macro_rules! insert {
+            ($c:expr, $new:expr) => {
+                diesel::insert_into(events::table)
+                    .values(values!(events from $new => workspace_id, environment, id, event_type, payload, created_at))
+                    .on_conflict((events::workspace_id, events::environment, events::id))
+                    .do_nothing()
+                    .returning(events::sequence)
+                    .get_result($c)
+                    .await
+                    .optional()?
+            };
+        }
+        match (&mut self.0, new) {
+            (Conn::Sqlite(c), new) => {
                 let mut places = Vec::with_capacity(new.len());
                 for new in new {
-                    let insert = diesel::insert_into(events::table)
-                        .values(values!(events from new => workspace_id, environment, id, event_type, payload, created_at))
-                        .on_conflict((events::workspace_id, events::environment, events::id))
-                        .do_nothing();
-                    places.push(insert.returning(events::sequence).get_result(*c).await.optional()?);
+                    places.push(insert!(*c, new));
                 }
                 Ok(places)
             }
-            Conn::Postgres(c) => {
+            // Unlike one that unrolls arrays, this statement is planned once.
+            (Conn::Postgres(c), [new]) => Ok(vec![insert!(*c, new)]),
+            (Conn::Postgres(c), new) => {
                 let mut places = Vec::with_capacity(new.len());
                 for part in parts(new) {
                     let mut insert = InsertEvents::empty();
