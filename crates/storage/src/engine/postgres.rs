@@ -31,6 +31,9 @@ const CONNECT_TIMEOUT: Duration = Duration::from_millis(3_000);
 /// The server's own limits are backstops: it ends what this process no longer waits for.
 const SESSION: &str = "SET TIME ZONE 'UTC'; SET statement_timeout = '10s'; SET lock_timeout = '3s'; \
                        SET idle_in_transaction_session_timeout = '15s'; SET application_name = 'gatepost'";
+/// Lists are read so. A plan for all values that a condition may have would be a bad one for those that are rare.
+const BEGIN_SNAPSHOT: &str =
+    "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL plan_cache_mode = force_custom_plan";
 /// How long it waits before it listens again.
 const LISTEN_AGAIN: Duration = Duration::from_secs(1);
 /// The key of the advisory lock that migrations run under.
@@ -96,7 +99,7 @@ impl PostgresEngine {
         R: Send + 'static,
         E: From<StorageError> + Send + 'static,
     {
-        self.transaction_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY", false, body).await
+        self.transaction_with(BEGIN_SNAPSHOT, false, body).await
     }
 
     pub(super) async fn transaction<R, E, F>(&self, body: F) -> Result<R, E>

@@ -373,10 +373,6 @@ impl<DB: Dialect> QueryFragment<DB> for RecordQuery<'_> {
                 out.push_sql("WITH o AS (SELECT records.id");
                 self.walk_matching(&mut out)?;
                 out.push_sql(&format!(" ORDER BY {} LIMIT ", self.order));
-                // A plan for all values would be a bad one for most of them.
-                if !self.filters.is_empty() && !self.sorted.is_empty() {
-                    out.unsafe_to_cache_prepared();
-                }
             }
         }
         DB::number(&mut out, &self.limit)?;
