@@ -44,6 +44,26 @@ const MEBIBYTE: usize = 1 << 20;
 
 const HOW_TO_ADD: &str = "add a case to `case` in crates/server/tests/binary/costs.rs: the largest lawful request of the operation";
 
+/// A record that holds as much as is lawful, and records that belong to one.
+const DECLARED: &str = r#"
+[resources.folder]
+ids = "folder_"
+search = ["name", "body"]
+fields.name = { type = "text", max = 500, required = true, filter = true, sort = true }
+fields.body = { type = "text", max = 100_000 }
+fields.tags = { type = "text[]", max = 40, max_items = 1_000, filter = true }
+fields.more = { type = "json", max_bytes = 65_536 }
+fields.status = { type = "enum", values = ["open", "closed"], default = "open", filter = true }
+actions.file = { from = { status = ["open"] }, input = ["tags"], add = ["tags"], event = "folder.filed" }
+
+[resources.sheet]
+ids = "sheet_"
+parent = "folder"
+fields.body = { type = "text", max = 100_000 }
+"#;
+/// Records that one deletion may take with it.
+const CASCADED: usize = 1_000;
+
 /// A request with everything that may be large as large as is lawful.
 struct Largest {
     path: String,
@@ -100,6 +120,7 @@ struct World {
     receiver: Receiver,
     delivery: i64,
     event: String,
+    folder: String,
 }
 
 fn words(count: usize, length: usize) -> Vec<String> {
@@ -121,8 +142,16 @@ impl World {
         let of = workspace.to_string();
         let key = ["keys", "create", "--name", "large", "--scope", "*", "--workspace", &of, "--json"];
         let key = place.json(&key).await["key"].as_str().expect("a key").to_owned();
-        let mut world =
-            Self { server, root_key, key, workspace, receiver, delivery: 0, event: String::new() };
+        let mut world = Self {
+            server,
+            root_key,
+            key,
+            workspace,
+            receiver,
+            delivery: 0,
+            event: String::new(),
+            folder: String::new(),
+        };
         world.fill().await;
         world
     }
@@ -147,6 +176,13 @@ impl World {
         for _ in 0..3 {
             self.post("/seo/report", seo_report()).await;
         }
+        for _ in 0..20 {
+            self.folder = self.record("/folders", folder()).await;
+        }
+        for _ in 0..40 {
+            let path = format!("/folders/{}/sheets", self.folder);
+            self.record(&path, json!({ "body": "b".repeat(100_000) })).await;
+        }
         // What they answer is kept, so that a list of endpoints with their newest deliveries is large.
         for _ in 0..99 {
             let mut body = self.webhook_body();
@@ -167,6 +203,11 @@ impl World {
 
     async fn post(&self, path: &str, body: Value) -> Value {
         post(&self.server, &self.key, path, body).await
+    }
+
+    /// Makes a record; its id.
+    async fn record(&self, path: &str, body: Value) -> String {
+        self.post(path, body).await["data"]["id"].as_str().expect("an id").to_owned()
     }
 
     async fn webhook(&self) -> i64 {
@@ -201,6 +242,14 @@ fn settings() -> Value {
     json!({ "timezone": "UTC", "more": words(600, 100) })
 }
 
+/// What is searched has as many words as are looked at, each of its own.
+fn folder() -> Value {
+    json!({
+        "name": "n".repeat(500), "body": words(1_400, 64).join(" "), "tags": words(1_000, 40),
+        "more": words(600, 100),
+    })
+}
+
 /// The longest address that stands in a path without being escaped.
 fn resource() -> String {
     format!("large:{}", "r".repeat(1_500))
@@ -223,7 +272,7 @@ fn seo_report() -> Value {
 
 /// The largest lawful request of an operation. Ids that are used up are of things made for it.
 async fn case(world: &World, operation: &str) -> Option<Largest> {
-    let World { workspace, delivery, event, key, .. } = world;
+    let World { workspace, delivery, event, folder: of, key, .. } = world;
     let api = |path: &str| format!("/api/v1{path}");
     let usage = || json!({ "feature": "posts", "quantity": 1, "metadata": { "more": words(150, 100) } });
     match operation {
@@ -320,6 +369,45 @@ async fn case(world: &World, operation: &str) -> Option<Largest> {
         "get_pixel_analytics" => Largest::get(api("/analytics/pixel?interval=hour&limit=100&group_by=url")),
         "get_api_analytics" => Largest::get(api("/analytics/api?interval=hour&limit=100&group_by=api_key_id")),
         "list_resource_types" => Largest::get(api("/resource-types?per_page=100")),
+        "list_folders" => {
+            let tags = words(50, 40).iter().fold(String::new(), |all, tag| format!("{all}&tags={tag}"));
+            let search = "0".repeat(63);
+            Largest::get(api(&format!("/folders?per_page=20&sort=-name&status=open&search={search}{tags}&fields=id,name,body")))
+        }
+        "create_folder" => Largest::send(api("/folders"), folder()),
+        "get_folder" => Largest::get(api(&format!("/folders/{of}"))),
+        "update_folder" | "put_folder" => Largest::send(api(&format!("/folders/{of}")), folder()),
+        "delete_folder" => {
+            let folder = world.record("/folders", folder()).await;
+            for _ in 0..CASCADED {
+                world.record(&format!("/folders/{folder}/sheets"), json!({ "body": "b".repeat(3_800) })).await;
+            }
+            Largest::get(api(&format!("/folders/{folder}")))?.once()
+        }
+        "file_folder" => {
+            Largest::send(api(&format!("/folders/{of}/file")), json!({ "tags": words(1_000, 40) }))
+        }
+        "get_folder_analytics" => {
+            Largest::get(api("/analytics/folders?interval=hour&limit=100&group_by=status"))
+        }
+        "list_folder_sheets" => Largest::get(api(&format!("/folders/{of}/sheets?per_page=40"))),
+        "get_folder_sheet" | "update_folder_sheet" | "put_folder_sheet" => {
+            let sheets = format!("/folders/{of}/sheets");
+            let sheet = world.record(&sheets, json!({ "body": "b".repeat(100_000) })).await;
+            let path = api(&format!("{sheets}/{sheet}"));
+            match operation {
+                "get_folder_sheet" => Largest::get(path),
+                _ => Largest::send(path, json!({ "body": "c".repeat(100_000) })),
+            }
+        }
+        "delete_folder_sheet" => {
+            let sheets = format!("/folders/{of}/sheets");
+            let sheet = world.record(&sheets, json!({ "body": "b".repeat(100_000) })).await;
+            Largest::get(api(&format!("{sheets}/{sheet}")))?.once()
+        }
+        "create_folder_sheet" => {
+            Largest::send(api(&format!("/folders/{of}/sheets")), json!({ "body": "b".repeat(100_000) }))
+        }
         "list_mcp_servers" => Largest::get(api("/mcp/servers?per_page=100")),
         "get_mcp_server" => Largest::get(api("/mcp/servers/stub")),
         "list_mcp_tools" => Largest::get(api("/mcp/servers/stub/tools?per_page=100")),
@@ -492,7 +580,7 @@ async fn try_all(engine: Engine) {
         "[webhooks]\nallow_http = true\n[egress]\nallow = [\"127.0.0.1/32\"]\n\
          [limits]\nanonymous_per_minute = 1000000\n[pixel]\nrequests_per_minute = 1000000\n\
          [plans.enterprise]\naccess = \"admin\"\nfeatures = {{ posts = \"unlimited\", webhooks = \"unlimited\" }}\n\
-         [mcp.servers.stub]\ncommand = \"python3\"\nargs = {arguments}\n"
+         [mcp.servers.stub]\ncommand = \"python3\"\nargs = {arguments}\n{DECLARED}"
     );
     fs::write(place.dir.path().join("gatepost.toml"), config).expect("the configuration");
     let serve = ["serve", "--config", "gatepost.toml", "--bind", "127.0.0.1:0"];
