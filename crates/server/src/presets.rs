@@ -1,7 +1,10 @@
 //! `gatepost presets …`
 
-use gatepost_app::tenants::tiers;
+use std::sync::Arc;
+
+use gatepost_app::{App, resources::foresee, tenants::tiers};
 use gatepost_entitlements::{Catalog, Plan};
+use gatepost_kernel::SystemClock;
 use gatepost_storage::DatabaseUrl;
 use serde_json::json;
 
@@ -43,9 +46,11 @@ pub async fn check(
             format!("plain HTTP: {:?} becomes {:?}", config.plain_http, next.plain_http).to_lowercase(),
         );
     }
-    let (mut keys, mut tiers) = (Vec::new(), Vec::new());
+    let (mut keys, mut tiers, mut resources) = (Vec::new(), Vec::new(), Vec::new());
     if !matches!(&config.database_url, DatabaseUrl::Sqlite(path) if !path.exists()) {
-        let app = serve::open(&next).await?;
+        let storage = serve::open_current(&next).await?;
+        resources.extend(foresee(&storage, &next.declarations).await?);
+        let app = App::new(storage, next.app_settings(), Arc::new(SystemClock));
         keys.extend(serve::unaccepted_keys(&app).await?);
         let mut used = tiers::in_use(&app).await?;
         used.retain(|used| next.catalog.plan(&used.tier).is_some());
@@ -53,9 +58,12 @@ pub async fn check(
         tiers.extend(used.iter().flat_map(|used| changed_plan(&config.catalog, &next.catalog, &used.tier)));
     }
     if as_json {
-        return Ok(output::json(&json!({ "clients": clients, "keys": keys, "tiers": tiers }))?);
+        return Ok(output::json(
+            &json!({ "clients": clients, "keys": keys, "tiers": tiers, "resources": resources }),
+        )?);
     }
-    for (subject, lines) in [("clients", clients), ("keys", keys), ("tiers", tiers)] {
+    for (subject, lines) in [("clients", clients), ("keys", keys), ("tiers", tiers), ("resources", resources)]
+    {
         if lines.is_empty() {
             output::line(&format!("{subject}: nothing changes"))?;
         }

@@ -9,4 +9,4 @@ pub use declared::{Resource, Resources};
 pub use deletion::delete;
 pub(crate) use deletion::purge;
 pub use gatepost_storage::RecordFilter;
-pub use reconcile::reconcile;
+pub use reconcile::{foresee, reconcile};

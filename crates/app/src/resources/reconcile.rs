@@ -55,23 +55,11 @@ impl Remembered {
 /// [`Error::Conflict`] if records break a declaration, saying how many and which; [`Error::Unavailable`].
 pub async fn reconcile(storage: &Storage, declarations: Declarations) -> Result<Resources> {
     let _alone = storage.lock_for_reconciling().await?;
-    let known = async move |mut tx: Tx<'_>| Ok::<_, Error>(tx.resource_type_all().await?);
-    let known: Arc<Vec<KnownType>> = Arc::new(storage.read_snapshot(known).await?);
+    let known = known_types(storage).await?;
     let of = |declared: &ResourceType| known.iter().find(|known| known.name == declared.name);
     let mut layouts = Vec::new();
     for declared in declarations.iter() {
-        let places = of(declared).map(|known| known.places.as_slice()).unwrap_or_default();
-        let layout = Layout::assign(declared, places).map_err(|field| {
-            let text = "there is no room left to find it by: fields that are declared no more keep theirs";
-            Error::Conflict(format!("resources.{}.fields.{field}: {text}.", declared.name))
-        });
-        let layout = layout?;
-        if let Some(known_as) = of(declared)
-            && Remembered::before(Some(known_as)) != Remembered::now(declared)
-        {
-            check(storage, declared, &layout, known_as, known.clone()).await?;
-        }
-        layouts.push(layout);
+        layouts.push(checked(storage, declared, &known).await?);
     }
     for gone in known.iter().filter(|known| declarations.get(&known.name).is_none()) {
         forget_rules(storage, gone).await?;
@@ -82,6 +70,55 @@ pub async fn reconcile(storage: &Storage, declarations: Declarations) -> Result<
         places.push((id, layout));
     }
     Ok(Resources::new(declarations, places))
+}
+
+/// What [`reconcile`] would refuse, and which records would not be shown any more: a sentence for each. Nothing is written.
+///
+/// # Errors
+/// [`Error::Unavailable`].
+pub async fn foresee(storage: &Storage, declarations: &Declarations) -> Result<Vec<String>> {
+    let known = known_types(storage).await?;
+    let mut foreseen = Vec::new();
+    for declared in declarations.iter() {
+        match checked(storage, declared, &known).await {
+            Ok(_) => {}
+            Err(Error::Conflict(refusal)) => foreseen.push(refusal),
+            Err(error) => return Err(error),
+        }
+    }
+    for gone in known.iter().filter(|known| declarations.get(&known.name).is_none()) {
+        let id = gone.id;
+        let count = async move |mut tx: Tx<'_>| Ok::<_, Error>(tx.record_count(id).await?);
+        let records = storage.read_snapshot(count).await?;
+        if records > 0 {
+            let name = &gone.name;
+            foreseen.push(format!(
+                "resources.{name}: not declared any more; its {records} records are kept, unseen."
+            ));
+        }
+    }
+    Ok(foreseen)
+}
+
+async fn known_types(storage: &Storage) -> Result<Arc<Vec<KnownType>>> {
+    let known = async move |mut tx: Tx<'_>| Ok::<_, Error>(tx.resource_type_all().await?);
+    Ok(Arc::new(storage.read_snapshot(known).await?))
+}
+
+/// Where the records of a type are found, if none breaks its declaration.
+async fn checked(storage: &Storage, declared: &ResourceType, known: &Arc<Vec<KnownType>>) -> Result<Layout> {
+    let known_as = known.iter().find(|known| known.name == declared.name);
+    let places = known_as.map(|known| known.places.as_slice()).unwrap_or_default();
+    let layout = Layout::assign(declared, places).map_err(|field| {
+        let text = "there is no room left to find it by: fields that are declared no more keep theirs";
+        Error::Conflict(format!("resources.{}.fields.{field}: {text}.", declared.name))
+    })?;
+    if let Some(known_as) = known_as
+        && Remembered::before(Some(known_as)) != Remembered::now(declared)
+    {
+        check(storage, declared, &layout, known_as, known.clone()).await?;
+    }
+    Ok(layout)
 }
 
 /// Refuses a declaration that records break.

@@ -17,6 +17,7 @@ both_engines! { Place:
     workspace_api_answers_as_its_reference_says,
     workspace_api_bounds_keys_by_their_plans,
     a_plan_without_a_definition_stops_the_start_and_can_be_replaced,
+    records_that_a_preset_would_refuse_or_hide_are_told_of,
     keys_of_another_prefix_are_told_of_and_can_be_accepted,
 }
 
@@ -423,6 +424,24 @@ async fn a_plan_without_a_definition_stops_the_start_and_can_be_replaced(place: 
     // A command with another configuration moves nothing that a server has set.
     place.json(&["keys", "create", "--name", "x", "--json"]).await;
     assert_eq!(tier_of_root(&["--preset", "anthyx"]).await, "agency");
+}
+
+async fn records_that_a_preset_would_refuse_or_hide_are_told_of(place: Place) {
+    let declared = "[resources.brand]\nids = \"brand_\"\nfields.score = { type = \"integer\", required = true }\n\
+                    [resources.robot]\nids = \"robot_\"\nfields.name = { type = \"text\" }\n";
+    fs::write(place.dir.path().join("gatepost.toml"), declared).expect("the file");
+    let args = ["serve", "--config", "gatepost.toml", "--bind", "127.0.0.1:0"];
+    let server = Running::start(place.command(&args)).await;
+    let root = server.first_key().await;
+    for (path, body) in [("brands", json!({ "score": 1 })), ("robots", json!({})), ("robots", json!({}))] {
+        assert_eq!(server.post(&format!("/api/v1/{path}"), &root, body).await.status(), 201, "{path}");
+    }
+    server.stop().await;
+    let report = place.json(&["presets", "check", "anthyx", "--json"]).await;
+    let told: Vec<&str> =
+        report["resources"].as_array().expect("a list").iter().filter_map(Value::as_str).collect();
+    assert!(told[0].starts_with("resources.brand: 1 of 1 records break this declaration"), "{told:?}");
+    assert_eq!(told[1..], ["resources.robot: not declared any more; its 2 records are kept, unseen."]);
 }
 
 async fn keys_of_another_prefix_are_told_of_and_can_be_accepted(place: Place) {

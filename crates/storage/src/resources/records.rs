@@ -290,6 +290,16 @@ impl Tx<'_> {
         Ok(rows)
     }
 
+    /// How many records of a type there are, of all owners.
+    pub async fn record_count(&mut self, type_id: ResourceTypeId) -> Result<u64> {
+        let count: i64 = on_conn!(self, |c| records::table
+            .filter(records::type_id.eq(Bind(type_id)))
+            .count()
+            .get_result(c)
+            .await?);
+        Ok(count.unsigned_abs())
+    }
+
     /// Some records of a type, of all owners, in the order of creation from behind `after`, with whose they are.
     pub async fn record_each(
         &mut self,
