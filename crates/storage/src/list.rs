@@ -533,7 +533,12 @@ macro_rules! load_list {
     }};
     (total of $c:ident, $request:ident, $matching:ident) => {{
         let total: Option<i64> = match $request.window {
-            gatepost_kernel::Window::Page(_) => Some($matching().query.count().get_result($c).await?),
+            gatepost_kernel::Window::Page(_) => {
+                let $crate::list::Narrowed { query, conditions } = $matching();
+                let kept = $request.is_common(conditions);
+                let count = $crate::list::KeptSql::<diesel::sql_types::BigInt>::new("count(*)", kept);
+                Some(query.select(count).get_result($c).await?)
+            }
             gatepost_kernel::Window::After { .. } => None,
         };
         total
