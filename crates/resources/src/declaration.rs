@@ -264,6 +264,12 @@ impl Field {
         }
     }
 
+    /// Whether an update may leave a record without it. Not if it moves from value to value: whoever could take it away could go
+    /// anywhere from there.
+    pub fn can_be_taken_away(&self) -> bool {
+        !self.required && self.moves.is_empty()
+    }
+
     /// What people call it.
     pub fn label(&self) -> String {
         self.name.replace('_', " ")

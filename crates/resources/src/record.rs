@@ -79,8 +79,7 @@ impl ResourceType {
         now: Timestamp,
     ) -> Result<Option<Change>, Refusal> {
         let mut faults = FieldErrors::default();
-        // What moves from value to value is never without one: whoever could take it away could go anywhere from there.
-        for field in self.fields.iter().filter(|field| field.required || !field.moves.is_empty()) {
+        for field in self.fields.iter().filter(|field| !field.can_be_taken_away()) {
             if changes.get(field.name).is_some_and(|value| value.is_null() || is_missing(field, value)) {
                 faults.add(field.name, required(&field.label()));
             }

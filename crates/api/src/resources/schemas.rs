@@ -191,7 +191,12 @@ pub fn body(schemas: &mut Schemas, declared: &ResourceType, verb: Verb) -> Optio
             .map(|of| {
                 let is_action = matches!(verb, Verb::Act(_));
                 let is_required = if is_action { required.contains(&of.name) } else { of.required };
-                let mut schema = field(of, declared, is_required, !is_action && !of.required);
+                let is_nullable = match verb {
+                    Verb::Act(_) => false,
+                    Verb::Update => of.can_be_taken_away(),
+                    _ => !of.required,
+                };
+                let mut schema = field(of, declared, is_required, is_nullable);
                 if let (Verb::Create, Some(default)) = (verb, &of.default) {
                     // Not as `default`: some generators make what has one a member that must be given.
                     let value = default.text().unwrap_or_else(|| default.as_str().to_owned());
