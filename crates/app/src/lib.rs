@@ -301,8 +301,7 @@ impl App {
         self.read(async move |mut tx| tx.api_key_workspace(id).await?.ok_or(Error::NotFound)).await
     }
 
-    /// Deletes what no longer counts, in small batches that let other writers in between; how many rows. Then the engine looks again at
-    /// how its rows are spread.
+    /// Deletes what no longer counts, in small batches that let other writers in between; how many rows.
     ///
     /// # Errors
     /// [`Error::Unavailable`]; what was deleted before stays deleted.
@@ -338,12 +337,9 @@ impl App {
             let purged = resources::purge(self).await?;
             total += deleted.iter().sum::<usize>() + purged;
             if purged == 0 && deleted.into_iter().all(|rows| rows < BATCH as usize) {
-                break;
+                return Ok(total);
             }
         }
-        let refresh = async |mut tx: Tx<'_>| Ok::<_, Error>(tx.statistics_refresh().await?);
-        self.0.storage.transaction(refresh).await?;
-        Ok(total)
     }
 
     /// For lists: the rows and their number must agree.

@@ -46,10 +46,10 @@ pub async fn check(
             format!("plain HTTP: {:?} becomes {:?}", config.plain_http, next.plain_http).to_lowercase(),
         );
     }
-    let (mut keys, mut tiers, mut resources) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut keys, mut tiers, mut records) = (Vec::new(), Vec::new(), Vec::new());
     if !matches!(&config.database_url, DatabaseUrl::Sqlite(path) if !path.exists()) {
         let storage = serve::open_current(&next).await?;
-        resources.extend(foresee(&storage, &next.declarations).await?);
+        records.extend(foresee(&storage, &next.declarations).await?);
         let app = App::new(storage, next.app_settings(), Arc::new(SystemClock));
         keys.extend(serve::unaccepted_keys(&app).await?);
         let mut used = tiers::in_use(&app).await?;
@@ -59,11 +59,10 @@ pub async fn check(
     }
     if as_json {
         return Ok(output::json(
-            &json!({ "clients": clients, "keys": keys, "tiers": tiers, "resources": resources }),
+            &json!({ "clients": clients, "keys": keys, "tiers": tiers, "records": records }),
         )?);
     }
-    for (subject, lines) in [("clients", clients), ("keys", keys), ("tiers", tiers), ("resources", resources)]
-    {
+    for (subject, lines) in [("clients", clients), ("keys", keys), ("tiers", tiers), ("records", records)] {
         if lines.is_empty() {
             output::line(&format!("{subject}: nothing changes"))?;
         }

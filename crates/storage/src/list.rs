@@ -84,7 +84,7 @@ pub const MAX_PAGE_BYTES: u64 = 4 << 20;
 
 /// Up to so many rows are found first and sorted then.
 pub(crate) const FEW: i64 = 5_000;
-/// Sorts and conditions of a list whose statement is kept prepared.
+/// A sort and conditions of a list whose statement is kept prepared.
 const MAX_COMMON: usize = 2;
 
 /// How many rows fit, from the first on; none if all do, or need not.
@@ -135,7 +135,9 @@ impl ListRequest {
     /// Whether so little was asked for that many will ask for the same: the statement is kept prepared then. One client could fill
     /// the memory of every connection with all others.
     pub(crate) fn is_common(&self, conditions: usize) -> bool {
-        self.order.len() + conditions <= MAX_COMMON
+        // Each word has its own part in the text of the statement.
+        let words = self.search.as_ref().map_or(0, |words| words.len().saturating_sub(1));
+        self.order.len() <= 1 && self.order.len() + conditions + words <= MAX_COMMON
     }
 
     /// Whether an engine may look for rows in a way that suits other tenants.

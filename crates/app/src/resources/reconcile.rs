@@ -22,6 +22,8 @@ const BATCH: u32 = 500;
 const INDEXED: u32 = 50;
 /// How many keys and items are taken away in one.
 const UNMARKED: u32 = 10_000;
+/// Beyond so many it is not said how many records are not shown any more.
+const MAX_COUNTED: u64 = 10_000;
 /// How many of those that break a declaration are named.
 const NAMED: usize = 3;
 
@@ -82,16 +84,24 @@ pub async fn foresee(storage: &Storage, declarations: &Declarations) -> Result<V
     for declared in declarations.iter() {
         match checked(storage, declared, &known).await {
             Ok(_) => {}
-            Err(Error::Conflict(refusal)) => foreseen.push(refusal),
+            Err(Error::Conflict(refusal)) => {
+                foreseen.push(format!(
+                    "{} `serve` would not start.",
+                    refusal.trim_end_matches(" Nothing was changed.")
+                ));
+            }
             Err(error) => return Err(error),
         }
     }
     for gone in known.iter().filter(|known| declarations.get(&known.name).is_none()) {
         let id = gone.id;
-        let count = async move |mut tx: Tx<'_>| Ok::<_, Error>(tx.record_count(id).await?);
+        let count = async move |mut tx: Tx<'_>| Ok::<_, Error>(tx.record_count(id, MAX_COUNTED + 1).await?);
         let records = storage.read_snapshot(count).await?;
         if records > 0 {
-            let name = &gone.name;
+            let (name, records) = (
+                &gone.name,
+                if records > MAX_COUNTED { format!("more than {MAX_COUNTED}") } else { records.to_string() },
+            );
             foreseen.push(format!(
                 "resources.{name}: not declared any more; its {records} records are kept, unseen."
             ));

@@ -439,8 +439,9 @@ async fn records_that_a_preset_would_refuse_or_hide_are_told_of(place: Place) {
     server.stop().await;
     let report = place.json(&["presets", "check", "anthyx", "--json"]).await;
     let told: Vec<&str> =
-        report["resources"].as_array().expect("a list").iter().filter_map(Value::as_str).collect();
+        report["records"].as_array().expect("a list").iter().filter_map(Value::as_str).collect();
     assert!(told[0].starts_with("resources.brand: 1 of 1 records break this declaration"), "{told:?}");
+    assert!(told[0].ends_with("`serve` would not start."), "{told:?}");
     assert_eq!(told[1..], ["resources.robot: not declared any more; its 2 records are kept, unseen."]);
 }
 

@@ -200,6 +200,18 @@ impl Storage {
         }
     }
 
+    /// Lets SQLite look again at how common values are, by which it plans, where tables have grown or shrunk much; only if its file is
+    /// not larger than this. Nobody can write meanwhile, so it is for when nobody is served. PostgreSQL does it by itself.
+    ///
+    /// # Errors
+    /// [`StorageError::Unavailable`].
+    pub async fn refresh_statistics(&self, max_bytes: u64) -> Result<()> {
+        match &self.0 {
+            Inner::Sqlite(engine) => engine.refresh_statistics(max_bytes).await,
+            Inner::Postgres(_) => Ok(()),
+        }
+    }
+
     /// How far its tables are; nothing is written.
     ///
     /// # Errors

@@ -8,7 +8,7 @@ use std::{future::poll_fn, panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
 use deadpool::managed::QueueMode;
 use diesel_async::{
-    AnsiTransactionManager, AsyncPgConnection, SimpleAsyncConnection, TransactionManager,
+    AnsiTransactionManager, AsyncPgConnection, RunQueryDsl, SimpleAsyncConnection, TransactionManager,
     async_connection_wrapper::AsyncConnectionWrapper,
     pooled_connection::{
         AsyncDieselConnectionManager, ManagerConfig, RecyclingMethod,
@@ -40,6 +40,7 @@ const LISTEN_AGAIN: Duration = Duration::from_secs(1);
 const MIGRATION_LOCK: &str = "SELECT pg_advisory_lock(7272740001)";
 /// The key of the one that records are brought in line with declarations under.
 const RECONCILE_LOCK: &str = "SELECT pg_advisory_lock(7272740003)";
+const TRY_RECONCILE_LOCK: &str = "SELECT pg_try_advisory_lock(7272740003) AS locked";
 
 #[derive(Clone)]
 pub(super) struct PostgresEngine {
@@ -47,6 +48,12 @@ pub(super) struct PostgresEngine {
     runtime: Handle,
     config: Arc<Config>,
     counts: Arc<Counts>,
+}
+
+#[derive(diesel::QueryableByName)]
+struct Attempt {
+    #[diesel(sql_type = diesel::sql_types::Bool)]
+    locked: bool,
 }
 
 impl PostgresEngine {
@@ -207,7 +214,13 @@ impl PostgresEngine {
         let (config, counts) = (self.config.clone(), self.counts.clone());
         let work = async move {
             let mut conn = open_patient(config, counts).await?;
-            conn.batch_execute(RECONCILE_LOCK).await?;
+            let attempt: Attempt = diesel::sql_query(TRY_RECONCILE_LOCK).get_result(&mut conn).await?;
+            if !attempt.locked {
+                tracing::info!(
+                    "another process brings records in line with its declarations; waiting for it"
+                );
+                conn.batch_execute(RECONCILE_LOCK).await?;
+            }
             Ok(conn)
         };
         self.runtime.spawn(sql_state::unit(false, work)).await.map_err(stopping)?
@@ -288,7 +301,12 @@ async fn open_patient(config: Arc<Config>, counts: Arc<Counts>) -> Result<Postgr
     let mut conn = open(config, counts)
         .await
         .map_err(|e| StorageError::unavailable(Cause::by("connecting to the database", e)))?;
-    conn.batch_execute("SET statement_timeout = 0; SET lock_timeout = 0").await?;
+    // The last is not known to all versions.
+    conn.batch_execute(
+        "SET statement_timeout = 0; SET lock_timeout = 0; \
+         SELECT set_config(name, '0', false) FROM pg_settings WHERE name = 'idle_session_timeout'",
+    )
+    .await?;
     Ok(conn)
 }
 

@@ -34,7 +34,7 @@ use super::{
     sqlite_faults::Fault,
     write_ahead_log::{Bound, WriteAheadLog},
 };
-use crate::{Migrated, Result, SchemaState, StorageError, migrations};
+use crate::{Migrated, Result, SchemaState, StorageError, migrations, statistics};
 
 pub(crate) type SqliteConn = SyncConnectionWrapper<SqliteConnection, Inline>;
 
@@ -145,6 +145,21 @@ impl SqliteEngine {
             };
             migrations::run_sqlite(conn)?;
             Ok(Migrated { run: state.pending, copy })
+        })
+        .await
+    }
+
+    /// Looks again at how common values are, if the file is not larger.
+    pub(super) async fn refresh_statistics(&self, max_bytes: u64) -> Result<()> {
+        self.on_own_connection(Role::Writer, move |path, conn| match fs::metadata(path) {
+            Ok(file) if file.len() > max_bytes => {
+                tracing::info!(
+                    database.bytes = file.len(),
+                    "statistics of so large a database are looked at by `gatepost migrate` alone"
+                );
+                Ok(())
+            }
+            _ => statistics::refresh(conn),
         })
         .await
     }

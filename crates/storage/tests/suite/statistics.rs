@@ -1,7 +1,7 @@
 //! What the engines plan by.
 
 use diesel::{Connection, QueryableByName, RunQueryDsl, SqliteConnection, sql_types::Text};
-use gatepost_storage::{Engine, StorageError, Tx};
+use gatepost_storage::Engine;
 use gatepost_test_support::both_engines;
 
 use super::Db;
@@ -18,8 +18,7 @@ struct Step {
 
 async fn statistics_are_looked_at_again(db: Db) {
     let refresh = async || {
-        let refresh = async |mut tx: Tx<'_>| tx.statistics_refresh().await;
-        db.storage.transaction::<_, StorageError, _>(refresh).await.expect("new statistics");
+        db.storage.refresh_statistics(u64::MAX).await.expect("new statistics");
     };
     refresh().await;
     if db.storage.engine() != Engine::Sqlite {
@@ -53,6 +52,11 @@ async fn statistics_are_looked_at_again(db: Db) {
     db.execute("DELETE FROM spread").await;
     db.execute(&fill(40_000, "1, i")).await;
     refresh().await;
+    assert!(plan().contains("INDEX spread_right"), "{}", plan());
+    // A file that is larger is left alone.
+    db.execute("DELETE FROM spread").await;
+    db.execute(&fill(2_000, "i, 1")).await;
+    db.storage.refresh_statistics(1_000).await.expect("nothing to do");
     assert!(plan().contains("INDEX spread_right"), "{}", plan());
     // Nothing is left of it.
     let left: Vec<Step> =
