@@ -127,9 +127,14 @@ impl ListRequest {
         sql
     }
 
-    /// The order as an expression.
-    pub(crate) fn order_by(&self, id: &str) -> KeptSql<BigInt> {
-        KeptSql::new(self.order_sql(id), self.is_common(0))
+    /// The order as an expression, for a statement with so many conditions.
+    pub(crate) fn order_by(&self, id: &str, conditions: usize) -> KeptSql<BigInt> {
+        KeptSql::new(self.order_sql(id), self.is_common(conditions))
+    }
+
+    /// Whether the rows that match are found first and sorted then; `total` is how many those are, if they were counted.
+    pub(crate) fn finds_first(&self, total: Option<i64>, conditions: usize) -> bool {
+        total.is_some_and(|total| total <= FEW) && self.is_led_astray(conditions)
     }
 
     /// Whether so little was asked for that many will ask for the same: the statement is kept prepared then. One client could fill
@@ -400,7 +405,7 @@ impl<Q> OnPage<Q> {
         Narrowed { query, conditions }: Narrowed<M>,
         select: impl FnOnce(M, KeptSql<BigInt>) -> Q,
     ) -> Self {
-        let found_first = total.is_some_and(|total| total <= FEW) && request.is_led_astray(conditions);
+        let found_first = request.finds_first(total, conditions);
         let mut columns = vec![id];
         if found_first {
             columns.extend(request.columns().filter(|column| *column != id));
@@ -500,10 +505,23 @@ macro_rules! load_list {
                 concat!("CAST(octet_length(", stringify!($table), ".", $large, ") AS BIGINT)"),
             ),
         };
-        let chosen: Vec<(i64, i64)> = $crate::list::load_list!(
-            page of $c, $request, $table . $id, total, matching,
-            ($table::$id, $crate::list::KeptSql::<diesel::sql_types::BigInt>::new(size, true))
-        );
+        let size = $crate::list::KeptSql::<diesel::sql_types::BigInt>::new(size, true);
+        let $crate::list::Narrowed { query, conditions } = matching();
+        let chosen: Vec<(i64, i64)> = match $request.finds_first(total, conditions) {
+            true => $crate::list::load_list!(
+                page of $c, $request, $table . $id, total, matching, ($table::$id, size)
+            ),
+            // Read in the order of an index. What is sorted is carried along as a whole, so that measuring it would hold it all.
+            false => {
+                query
+                    .order($request.order_by(concat!(stringify!($table), ".", stringify!($id)), conditions))
+                    .limit($request.limit())
+                    .offset($request.offset())
+                    .select(($table::$id, size))
+                    .load($c)
+                    .await?
+            }
+        };
         let fitting = $crate::list::fitting($request.size, chosen.iter().map(|(_, size)| *size));
         let read = match fitting {
             None => chosen.len(),
@@ -517,7 +535,7 @@ macro_rules! load_list {
             _ => {
                 $table::table
                     .filter($table::$id.eq_any(chosen.map($crate::types::Bind).collect::<Vec<_>>()))
-                    .order($request.order_by(concat!(stringify!($table), ".", stringify!($id))))
+                    .order($request.order_by(concat!(stringify!($table), ".", stringify!($id)), 0))
                     .select(select($crate::list::KeptSql::<$sql>::new(content, true)))
                     .load($c)
                     .await?
@@ -553,7 +571,7 @@ macro_rules! load_list {
                 let page = $crate::list::OnPage::new(
                     $request, id, $total, $matching(), |query, columns| query.select(columns),
                 );
-                $table::table.filter(page).order($request.order_by(id)).select($select).load($c).await?
+                $table::table.filter(page).order($request.order_by(id, 0)).select($select).load($c).await?
             }
         }
     }};
