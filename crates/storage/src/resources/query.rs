@@ -195,6 +195,9 @@ fn marked(table: &str) -> String {
 
 /// What each engine says in its own way.
 trait Dialect: Backend + Sized {
+    /// How many bytes a record holds.
+    const SIZE: &'static str;
+
     /// Is one of these, which are there twice: as an array, and as JSON.
     fn any_of<'b>(out: &mut AstPass<'_, 'b, Self>, any: &'b [String], json: &'b str) -> QueryResult<()>;
 
@@ -207,6 +210,9 @@ trait Dialect: Backend + Sized {
 }
 
 impl Dialect for Sqlite {
+    // Of a column itself, and of nothing that is made of it, this is known without reading it.
+    const SIZE: &'static str = "octet_length(records.data)";
+
     fn any_of<'b>(out: &mut AstPass<'_, 'b, Self>, _: &'b [String], json: &'b str) -> QueryResult<()> {
         out.push_sql(" IN (SELECT j.value FROM json_each(");
         out.push_bind_param::<Text, _>(json)?;
@@ -228,6 +234,8 @@ impl Dialect for Sqlite {
 }
 
 impl Dialect for Pg {
+    const SIZE: &'static str = "CAST(octet_length(CAST(records.data AS TEXT)) AS BIGINT)";
+
     fn any_of<'b>(out: &mut AstPass<'_, 'b, Self>, any: &'b [String], _: &'b str) -> QueryResult<()> {
         out.push_sql(" = ANY(");
         out.push_bind_param::<Array<Text>, _>(any)?;
@@ -360,17 +368,16 @@ impl<DB: Dialect> QueryFragment<DB> for RecordQuery<'_> {
             out.push_sql("SELECT count(*), CAST(0 AS BIGINT)");
             return self.walk_matching(&mut out);
         };
-        // In the page's own statement, columns are those of what was found.
-        let order = self.order.replace("records.", "m.");
+        let columns: String = self.sorted.iter().map(|column| format!(", {column}")).collect();
         match found_first {
             true => {
-                let columns: String = self.sorted.iter().map(|column| format!(", {column}")).collect();
                 out.push_sql(&format!("WITH m AS MATERIALIZED (SELECT records.id{columns}"));
                 self.walk_matching(&mut out)?;
-                out.push_sql(&format!("), o AS (SELECT m.id FROM m ORDER BY {order} LIMIT "));
+                let order = self.order.replace("records.", "m.");
+                out.push_sql(&format!("), o AS (SELECT m.* FROM m ORDER BY {order} LIMIT "));
             }
             false => {
-                out.push_sql("WITH o AS (SELECT records.id");
+                out.push_sql(&format!("WITH o AS (SELECT records.id{columns}"));
                 self.walk_matching(&mut out)?;
                 out.push_sql(&format!(" ORDER BY {} LIMIT ", self.order));
             }
@@ -378,10 +385,11 @@ impl<DB: Dialect> QueryFragment<DB> for RecordQuery<'_> {
         DB::number(&mut out, &self.limit)?;
         out.push_sql(" OFFSET ");
         DB::number(&mut out, &self.offset)?;
+        // What is sorted is carried along as a whole, so each record is measured by itself.
         out.push_sql(&format!(
-            ") SELECT records.id, CAST(octet_length(CAST(records.data AS TEXT)) AS BIGINT) FROM records \
-             WHERE records.id IN (SELECT o.id FROM o) ORDER BY {}",
-            self.order
+            ") SELECT o.id, (SELECT {} FROM records WHERE records.id = o.id) FROM o ORDER BY {}",
+            DB::SIZE,
+            self.order.replace("records.", "o.")
         ));
         Ok(())
     }
