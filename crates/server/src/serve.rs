@@ -74,6 +74,7 @@ fn unusable(config: &Config, error: StorageError) -> Failure {
 pub async fn migrate(config: &Config, as_json: bool) -> Result<(), Failure> {
     let storage = Storage::open(&config.database_url).await.map_err(|e| unusable(config, e))?;
     let Migrated { run, copy } = storage.migrate().await.map_err(|e| unusable(config, e))?;
+    storage.refresh_statistics(u64::MAX).await.map_err(|e| unusable(config, e))?;
     let (database, copy) = (config.database_url.to_string(), copy.map(|copy| copy.display().to_string()));
     if as_json {
         let version = env!("CARGO_PKG_VERSION");
@@ -86,6 +87,9 @@ pub async fn migrate(config: &Config, as_json: bool) -> Result<(), Failure> {
     }
     Ok(())
 }
+
+/// A start looks at the statistics of a file that is not larger: that takes about a second.
+const MAX_BYTES_LOOKED_AT: u64 = 1 << 30;
 
 /// Brings the database to this version, or, with `--no-migrate`, sees that it is; answers how many migrations were run.
 async fn bring_up_to_date(config: &Config, storage: &Storage) -> Result<usize, Failure> {
@@ -111,6 +115,7 @@ async fn bring_up_to_date(config: &Config, storage: &Storage) -> Result<usize, F
     if let Some(copy) = copy {
         tracing::info!(database.copy = %copy.display(), "the database was copied before it was migrated");
     }
+    storage.refresh_statistics(MAX_BYTES_LOOKED_AT).await.map_err(|e| unusable(config, e))?;
     Ok(run.len())
 }
 
