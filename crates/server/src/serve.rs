@@ -115,7 +115,9 @@ async fn bring_up_to_date(config: &Config, storage: &Storage) -> Result<usize, F
     if let Some(copy) = copy {
         tracing::info!(database.copy = %copy.display(), "the database was copied before it was migrated");
     }
-    storage.refresh_statistics(MAX_BYTES_LOOKED_AT).await.map_err(|e| unusable(config, e))?;
+    if let Err(error) = storage.refresh_statistics(MAX_BYTES_LOOKED_AT).await {
+        tracing::warn!(error = %chain(&error), "the database's statistics could not be looked at; lists may be slow");
+    }
     Ok(run.len())
 }
 

@@ -44,18 +44,22 @@ async fn statistics_are_looked_at_again(db: Db) {
              INSERT INTO spread SELECT {values} FROM n"
         )
     };
-    db.execute(&fill(2_000, "i, 1")).await;
+    db.execute(&fill(10_000, "i, 1")).await;
     assert!(plan().contains("INDEX spread_right"), "a guess, and a bad one: {}", plan());
     refresh().await;
     assert!(plan().contains("INDEX spread_left"), "{}", plan());
     // The other way round, and more of it.
     db.execute("DELETE FROM spread").await;
-    db.execute(&fill(40_000, "1, i")).await;
+    db.execute(&fill(120_000, "1, i")).await;
+    refresh().await;
+    assert!(plan().contains("INDEX spread_right"), "{}", plan());
+    // A small table counts as one that nothing is known of.
+    db.execute("DELETE FROM spread").await;
+    db.execute(&fill(2_000, "i, 1")).await;
     refresh().await;
     assert!(plan().contains("INDEX spread_right"), "{}", plan());
     // A file that is larger is left alone.
-    db.execute("DELETE FROM spread").await;
-    db.execute(&fill(2_000, "i, 1")).await;
+    db.execute(&fill(20_000, "i, 1")).await;
     db.storage.refresh_statistics(1_000).await.expect("nothing to do");
     assert!(plan().contains("INDEX spread_right"), "{}", plan());
     // Nothing is left of it.
