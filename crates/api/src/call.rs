@@ -15,7 +15,8 @@ use actix_web::{
 };
 use futures_util::StreamExt;
 use gatepost_app::{
-    Admitted, Answer as Rendering, App, Caller, IfMatch, Op, Principal, Refused, Requirement, UnitOfWork,
+    Admitted, Answer as Rendering, App, Caller, Combinable, IfMatch, Op, Principal, Refused, Requirement,
+    UnitOfWork, entitlements,
     gate::limiter,
     lists::{ListRequest, MAX_PAGE_BYTES, Size},
 };
@@ -105,7 +106,7 @@ impl<S, Q: Query, B: Send + 'static> Call<S, Q, B> {
             .requiring(requirement)?;
         let mut caller = acting_as_asked(caller, &req, &state).await?;
 
-        state.app().meter_request(&caller, requirement.scope).await?;
+        entitlements::meter_request(state.app(), &caller, requirement.scope).await?;
         let mut parameters = Parameters::new(req.query_string()).paged_by(state.contract());
         let query = read_query(&mut parameters);
         let faults = parameters.into_errors();
@@ -349,11 +350,6 @@ impl<S, Q, B> Call<S, Q, B> {
         self.state.contract().clone()
     }
 
-    /// Answers with what a use-case that is no unit of work ended in.
-    pub fn done<K: IntoAnswer>(&self, answer: K) -> Answer<K> {
-        Ok(respond(answer.into_answer(self.state.contract())?).into())
-    }
-
     /// Runs a use-case in one transaction and answers with what it ends in; a repetition with the same idempotency
     /// key gets the first answer again.
     pub async fn mutate<F, R>(self, body: F) -> Answer<R>
@@ -366,15 +362,36 @@ impl<S, Q, B> Call<S, Q, B> {
     {
         let contract = self.contract();
         let work = async move |unit: &mut UnitOfWork<'_>| body(unit).await?.into_answer(&contract);
-        let answer = match self.state.app().answer(&self.caller, work).await {
+        let ended = self.state.app().answer(&self.caller, work).await;
+        self.conclude(ended).await
+    }
+
+    /// Runs a use-case together with those of other callers, where it can be, and answers with what `show` makes of what it
+    /// ends in; a repetition with the same idempotency key gets the first answer again.
+    pub async fn combine<W, R>(
+        mut self,
+        work: Result<W, Error>,
+        show: impl FnOnce(W::Output) -> Result<R, Error> + Send + 'static,
+    ) -> Answer<R>
+    where
+        W: Combinable,
+        R: IntoAnswer,
+    {
+        self.caller = self.caller.doing(&work);
+        let contract = self.contract();
+        let answer = move |output| show(output)?.into_answer(&contract);
+        let ended = self.state.app().answer_combined(&self.caller, work, answer).await;
+        self.conclude(ended).await
+    }
+
+    /// Answers with what a use-case ended in, and keeps a refusal for a repetition.
+    async fn conclude<K>(&self, ended: Result<Rendering, Error>) -> Answer<K> {
+        let answer = match ended.map_err(ApiError::from) {
             Ok(answer) => answer,
-            Err(error) => {
-                let error = ApiError::from(error);
-                if !(self.caller.can_repeat() && error.can_be_kept()) {
-                    return Err(error);
-                }
+            Err(error) if self.caller.can_repeat() && error.can_be_kept() => {
                 self.keep_refusal(&error).await?
             }
+            Err(error) => return Err(error),
         };
         Ok(respond(answer).into())
     }

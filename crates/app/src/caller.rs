@@ -6,7 +6,7 @@ use gatepost_kernel::{Environment, Error, Owner, RequestId, Result, Secret, Time
 use gatepost_keys::{Scope, ScopeSet};
 use gatepost_storage::{Actor, Tx};
 
-use crate::{App, IdempotencyRequest, Principal};
+use crate::{App, Combinable, IdempotencyRequest, Principal};
 
 /// By what right.
 #[derive(Debug, Clone)]
@@ -132,6 +132,14 @@ impl Caller {
             self.idempotency = Some(Arc::new(IdempotencyRequest::new(value, token, parts)?));
         }
         Ok(self)
+    }
+
+    /// The same caller, who does this work: where it has an idempotency key of its own, that of the request counts for nothing.
+    pub fn doing<W: Combinable>(mut self, work: &Result<W>) -> Self {
+        if work.as_ref().is_ok_and(Combinable::has_own_key) {
+            self.idempotency = None;
+        }
+        self
     }
 
     /// The same caller, who changes a resource only if it is what they think it is.

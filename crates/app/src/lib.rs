@@ -6,6 +6,7 @@
 
 pub mod audit_log;
 mod caller;
+mod combined;
 mod combiner;
 pub mod entitlements;
 pub mod gate;
@@ -25,15 +26,16 @@ use std::{
 };
 
 use gatepost_analytics::Slot;
-use gatepost_delivery::Dispatcher;
+use gatepost_delivery::{Dispatcher, Handovers};
 use gatepost_entitlements::Catalog;
 use gatepost_kernel::{ApiKeyId, Clock, Error, Result, Timestamp, WorkspaceId};
 use gatepost_keys::{ScopeOrder, TokenFormat};
 use gatepost_limits::day_of;
 use gatepost_mcp::McpServers;
-use gatepost_storage::{Storage, Tx};
+use gatepost_storage::{NewEvent, Storage, Tx};
 
 pub use caller::{Authority, Caller, IfMatch, Requirement};
+pub use combined::Combinable;
 pub use gate::{Admitted, Passed, PlanLimits, Principal, Refused};
 pub use gatepost_kernel::Workspace;
 pub use gatepost_limits::{Allowance, Refusal, Standing, Standings, Verdict};
@@ -190,6 +192,18 @@ impl App {
     pub fn wake_deliveries(&self) {
         if let Some(dispatcher) = self.0.dispatcher.get() {
             dispatcher.wake();
+        }
+    }
+
+    /// Stores events with their deliveries; which are new, and what is to be sent once the transaction is committed.
+    async fn store_events(&self, tx: &mut Tx<'_>, events: &[NewEvent]) -> Result<(Vec<bool>, Handovers)> {
+        Ok(gatepost_delivery::store(tx, events, self.0.dispatcher.get()).await?)
+    }
+
+    /// Lets what a transaction leaves be sent, once it is committed.
+    fn hand_over(&self, handovers: Handovers) {
+        if let Some(dispatcher) = self.0.dispatcher.get() {
+            dispatcher.hand_over(handovers);
         }
     }
 

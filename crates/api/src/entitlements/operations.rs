@@ -1,11 +1,8 @@
 //! `/entitlements`
 
-use gatepost_app::{
-    UnitOfWork,
-    entitlements::{self, UseFeature},
-};
+use gatepost_app::entitlements::{self, UseFeature};
 use gatepost_contract::Plain;
-use gatepost_entitlements::Operation as Count;
+use gatepost_entitlements::Operation;
 use gatepost_kernel::Error;
 use gatepost_macros::operation;
 
@@ -45,7 +42,7 @@ async fn check_entitlement(
 async fn record_usage(
     call: Call<EntitlementsWrite, NoQuery, UseEntitlementBody>,
 ) -> Answer<Plain<RecordedUsageView>> {
-    count(call, Count::Add).await
+    consume(call, Operation::Add).await
 }
 
 /// Check and record in one step
@@ -56,7 +53,7 @@ async fn record_usage(
 async fn consume_entitlement(
     call: Call<EntitlementsWrite, NoQuery, UseEntitlementBody>,
 ) -> Answer<Plain<RecordedUsageView>> {
-    count(call, Count::Add).await
+    consume(call, Operation::Add).await
 }
 
 /// Give back what is in use
@@ -67,7 +64,7 @@ async fn consume_entitlement(
 async fn release_entitlement(
     call: Call<EntitlementsWrite, NoQuery, UseEntitlementBody>,
 ) -> Answer<Plain<RecordedUsageView>> {
-    count(call, Count::Release).await
+    consume(call, Operation::Release).await
 }
 
 /// Set what is in use
@@ -80,28 +77,19 @@ async fn set_usage(call: Call<EntitlementsWrite, NoQuery, SetUsageBody>) -> Answ
     change(call, body.map(Into::into)).await
 }
 
-async fn count(
+async fn consume(
     call: Call<EntitlementsWrite, NoQuery, UseEntitlementBody>,
-    count: Count,
+    operation: Operation,
 ) -> Answer<Plain<RecordedUsageView>> {
     let (body, call) = call.into_body();
-    change(call, body.map(|body| body.into_use(count))).await
+    change(call, body.map(|body| body.into_use(operation))).await
 }
 
 async fn change(
     call: Call<EntitlementsWrite, NoQuery, ()>,
     used: Result<UseFeature, Error>,
 ) -> Answer<Plain<RecordedUsageView>> {
-    // A use with a key of its own is counted once by that; others are repeated like any request.
-    if call.caller().can_repeat() && !used.as_ref().is_ok_and(|used| used.idempotency_key.is_some()) {
-        let consume = async move |unit: &mut UnitOfWork<'_>| {
-            let standing = entitlements::consume_in(unit, used?).await?;
-            Ok(Plain(RecordedUsageView::from(refuse(standing)?)))
-        };
-        return call.mutate(consume).await;
-    }
-    let standing = entitlements::consume(call.app(), call.caller(), used?).await?;
-    call.plain(&RecordedUsageView::from(refuse(standing)?))
+    call.combine(used, |standing| Ok(Plain(RecordedUsageView::from(refuse(standing)?)))).await
 }
 
 /// Get the usage summary

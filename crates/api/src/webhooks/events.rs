@@ -1,6 +1,9 @@
 //! `/events`
 
-use gatepost_app::{UnitOfWork, webhooks::events};
+use gatepost_app::{
+    UnitOfWork,
+    webhooks::events::{self, PublishEvent},
+};
 use gatepost_contract::Accepted;
 use gatepost_macros::operation;
 
@@ -35,15 +38,8 @@ async fn create_event(
     call: Call<EventsWrite, NoQuery, CreateEventBody>,
 ) -> Answer<Accepted<AcceptedEventView>> {
     let (body, call) = call.into_body();
-    if call.caller().can_repeat() {
-        let publish = async move |unit: &mut UnitOfWork<'_>| {
-            let mut ids = events::publish_all(unit, vec![body?.into()]).await?;
-            Ok(Accepted(AcceptedEventView::from(ids.remove(0))))
-        };
-        return call.mutate(publish).await;
-    }
-    let id = events::publish(call.app(), call.caller(), body?.into()).await?;
-    call.done(Accepted(AcceptedEventView::from(id)))
+    let event = body.map(PublishEvent::from);
+    call.combine(event, |id| Ok(Accepted(AcceptedEventView::from(id)))).await
 }
 
 /// Create several events

@@ -20,7 +20,8 @@ use gatepost_storage::{EntitlementUse, NewEvent, StorageError, Tx};
 use super::standing::{ByCounter, FeatureStanding, Place, UseFeature, kept};
 use crate::{
     App, UnitOfWork,
-    combiner::{Combiner, Limits, MAX_WAITING, each_alone},
+    combined::{Attempt, GroupWork},
+    combiner::{Combiner, Limits, MAX_WAITING},
     tenants::with_time_zone_alone,
 };
 
@@ -45,13 +46,15 @@ pub(crate) struct Counters {
     hasher: RandomState,
 }
 
-#[derive(Clone)]
 struct Lane {
     combiner: Arc<Combiner<Request, FeatureStanding>>,
-    /// Where a counter stood when this process last counted on it. Others may have moved it since: what is decided by it is
-    /// written only if it still stands there.
-    last: Arc<Mutex<HashMap<Subject, LastCount>>>,
+    last: Arc<LastCounts>,
 }
+
+/// Where counters stood when this process last counted on them. Others may have moved them since: what is decided by it is
+/// written only if it still stands there.
+#[derive(Default)]
+struct LastCounts(Mutex<HashMap<Subject, LastCount>>);
 
 /// What is counted for whom.
 type Subject = (Owner, String);
@@ -64,13 +67,13 @@ struct LastCount {
     used: u64,
 }
 
-impl Lane {
-    fn last(&self, subject: &Subject) -> Option<LastCount> {
-        self.last.lock_anyway().get(subject).cloned()
+impl LastCounts {
+    fn get(&self, subject: &Subject) -> Option<LastCount> {
+        self.0.lock_anyway().get(subject).cloned()
     }
 
     fn remember(&self, counts: impl IntoIterator<Item = (Subject, LastCount)>) {
-        let mut last = self.last.lock_anyway();
+        let mut last = self.0.lock_anyway();
         if last.len() > MAX_REMEMBERED {
             last.clear();
         }
@@ -99,80 +102,82 @@ pub(crate) fn counters() -> Counters {
     Counters { lanes: (0..LANES).map(|_| lane()).collect(), hasher: RandomState::new() }
 }
 
-impl App {
-    /// Counts a use, or says why not.
-    pub(crate) async fn count(&self, owner: Owner, input: UseFeature) -> Result<FeatureStanding> {
-        let hash = self.counters().hasher.hash_one((owner, &input.feature));
-        let lane = self.counters().lanes[usize::try_from(hash % LANES as u64).unwrap_or(0)].clone();
-        let (app, combiner) = (self.clone(), lane.combiner.clone());
-        let work = move |requests| count_group(app.clone(), lane.clone(), requests);
-        let request = Request { owner, input };
-        combiner.submit(self.runtime(), request, work).await
-    }
+/// Counts a use together with those of others, or says why not.
+pub(crate) async fn consume(app: &App, owner: Owner, input: UseFeature) -> Result<FeatureStanding> {
+    let counters = app.counters();
+    let hash = counters.hasher.hash_one((owner, &input.feature));
+    let lane = &counters.lanes[usize::try_from(hash % LANES as u64).unwrap_or(0)];
+    let work = Consume { app: app.clone(), last: lane.last.clone() };
+    app.combine(&lane.combiner, Request { owner, input }, work).await
 }
 
-async fn count_group(app: App, lane: Lane, requests: Vec<Request>) -> Vec<Result<FeatureStanding>> {
-    each_alone(requests, |requests| try_group(app.clone(), lane.clone(), requests)).await
+/// Counts the uses of many callers.
+#[derive(Clone)]
+struct Consume {
+    app: App,
+    last: Arc<LastCounts>,
 }
 
-/// One transaction; what each request is told.
-async fn try_group(app: App, lane: Lane, requests: Vec<Request>) -> Result<Vec<Result<FeatureStanding>>> {
-    if let Some(answers) = try_by_last(&app, &lane, &requests).await? {
-        return Ok(answers);
-    }
-    let dispatcher = app.dispatcher().ok().cloned();
-    let work = {
-        let app = app.clone();
-        async move |mut tx: Tx<'_>| {
-            let mut group = Group::new(&app, &requests);
-            group.count(&mut tx).await?;
-            let Group { answers, uses, events, last, .. } = group;
-            tx.entitlement_use_insert(&uses).await?;
-            let (_, handovers) = gatepost_delivery::store(&mut tx, &events, dispatcher.as_ref()).await?;
-            Ok((answered(answers), handovers, last))
+impl GroupWork for Consume {
+    type Request = Request;
+    type Answer = FeatureStanding;
+    type Learned = Vec<(Subject, LastCount)>;
+
+    /// Decides uses of one counter by where it stood last, and writes them in one statement if it still does. None if it moved,
+    /// or if there is more to do than to count: a refusal, a threshold, an idempotency key.
+    async fn in_one_statement(&self, requests: &[Request]) -> Result<Option<Vec<Result<FeatureStanding>>>> {
+        let Self { app, last: lasts } = self;
+        let Some(first) = requests.first() else { return Ok(None) };
+        let subject = first.subject();
+        let simple = |request: &Request| {
+            let UseFeature { operation, idempotency_key, .. } = &request.input;
+            *operation == Operation::Add && idempotency_key.is_none() && request.subject() == subject
+        };
+        let Some(last) = lasts.get(&subject).filter(|_| requests.iter().all(simple)) else {
+            return Ok(None);
+        };
+        let mut group = Group::new(app, requests);
+        let place =
+            |_| Place::of(app, &last.workspace, first.owner.environment, &first.input.feature, group.now);
+        let places: Vec<(usize, Place<'_>)> =
+            (0..requests.len()).filter_map(|number| Some((number, place(number)?))).collect();
+        let Some((_, place)) = places.first() else { return Ok(None) };
+        if place.period.start != last.period_start {
+            return Ok(None);
         }
-    };
-    let (answers, handovers, last) = app.storage().transaction::<_, Error, _>(work).await?;
-    lane.remember(last);
-    app.hand_over(handovers);
-    Ok(answers)
-}
+        let added = group.decide(&places, last.used);
+        let used = last.used.saturating_add_signed(added);
+        if group.uses.len() < requests.len()
+            || !crossed(place.feature, place.grant, last.used, used).is_empty()
+        {
+            return Ok(None);
+        }
+        let Group { answers, uses, .. } = group;
+        let (held, as_of) = (last.used, last.workspace.updated_at);
+        let write = async move |mut tx: Tx<'_>| tx.entitlement_count(&uses, held, as_of).await;
+        if !app.storage().statement::<_, StorageError, _>(write).await? {
+            return Ok(None);
+        }
+        lasts.remember([(subject, LastCount { used, ..last })]);
+        Ok(Some(answered(answers)))
+    }
 
-/// Decides uses of one counter by where it stood last, and writes them in one statement if it still does. None if it moved, or if
-/// there is more to do than to count: a refusal, a threshold, an idempotency key.
-async fn try_by_last(
-    app: &App,
-    lane: &Lane,
-    requests: &[Request],
-) -> Result<Option<Vec<Result<FeatureStanding>>>> {
-    let Some(first) = requests.first() else { return Ok(None) };
-    let subject = first.subject();
-    let simple = |request: &Request| {
-        let UseFeature { operation, idempotency_key, .. } = &request.input;
-        *operation == Operation::Add && idempotency_key.is_none() && request.subject() == subject
-    };
-    let Some(last) = lane.last(&subject).filter(|_| requests.iter().all(simple)) else { return Ok(None) };
-    let mut group = Group::new(app, requests);
-    let place = |_| Place::of(app, &last.workspace, first.owner.environment, &first.input.feature, group.now);
-    let places: Vec<(usize, Place<'_>)> =
-        (0..requests.len()).filter_map(|number| Some((number, place(number)?))).collect();
-    let Some((_, place)) = places.first() else { return Ok(None) };
-    if place.period.start != last.period_start {
-        return Ok(None);
+    async fn attempt(
+        &self,
+        mut tx: Tx<'_>,
+        requests: &[Request],
+    ) -> Result<Attempt<FeatureStanding, Self::Learned>> {
+        let mut group = Group::new(&self.app, requests);
+        group.decide_all(&mut tx).await?;
+        let Group { answers, uses, events, last, .. } = group;
+        tx.entitlement_use_insert(&uses).await?;
+        let (_, handovers) = self.app.store_events(&mut tx, &events).await?;
+        Ok(Attempt { answers: answered(answers), handovers, learned: last })
     }
-    let added = group.decide(&places, last.used);
-    let used = last.used.saturating_add_signed(added);
-    if group.uses.len() < requests.len() || !crossed(place.feature, place.grant, last.used, used).is_empty() {
-        return Ok(None);
+
+    fn learn(&self, last: Self::Learned) {
+        self.last.remember(last);
     }
-    let Group { answers, uses, .. } = group;
-    let (held, as_of) = (last.used, last.workspace.updated_at);
-    let count = async move |mut tx: Tx<'_>| tx.entitlement_count(&uses, held, as_of).await;
-    if !app.storage().statement::<_, StorageError, _>(count).await? {
-        return Ok(None);
-    }
-    lane.remember([(subject, LastCount { used, ..last })]);
-    Ok(Some(answered(answers)))
 }
 
 fn answered(answers: Vec<Option<Result<FeatureStanding>>>) -> Vec<Result<FeatureStanding>> {
@@ -180,26 +185,25 @@ fn answered(answers: Vec<Option<Result<FeatureStanding>>>) -> Vec<Result<Feature
 }
 
 /// Counts a use in a unit of work.
-pub(super) async fn count_in(
+pub(super) async fn consume_in(
     unit: &mut UnitOfWork<'_>,
-    app: &App,
     owner: Owner,
     input: UseFeature,
 ) -> Result<FeatureStanding> {
-    let requests = [Request { owner, input }];
-    let (mut answers, events) = count_all(&mut unit.tx, app, &requests).await?;
+    let (app, requests) = (unit.app().clone(), [Request { owner, input }]);
+    let (mut answers, events) = consume_all(&mut unit.tx, &app, &requests).await?;
     events.into_iter().for_each(|event| unit.store_later(event));
     answers.pop().unwrap_or_else(unanswered)
 }
 
 /// Counts uses in a transaction; what each is told, and the events that are to be stored with them.
-pub(crate) async fn count_all(
+pub(crate) async fn consume_all(
     tx: &mut Tx<'_>,
     app: &App,
     requests: &[Request],
 ) -> Result<(Vec<Result<FeatureStanding>>, Vec<NewEvent>)> {
     let mut group = Group::new(app, requests);
-    group.count(tx).await?;
+    group.decide_all(tx).await?;
     let Group { answers, uses, events, .. } = group;
     tx.entitlement_use_insert(&uses).await?;
     Ok((answered(answers), events))
@@ -237,7 +241,7 @@ impl<'a> Group<'a> {
         }
     }
 
-    async fn count(&mut self, tx: &mut Tx<'_>) -> Result<()> {
+    async fn decide_all(&mut self, tx: &mut Tx<'_>) -> Result<()> {
         let mut workspaces = HashMap::new();
         for request in self.requests {
             if let Entry::Vacant(entry) = workspaces.entry(request.owner.workspace_id) {
@@ -261,7 +265,7 @@ impl<'a> Group<'a> {
             }
         }
         for requests in counters.values() {
-            let used = self.count_one(tx, requests).await?;
+            let used = self.decide_counter(tx, requests).await?;
             let Some((number, place)) = requests.first() else { continue };
             // What rolls depends on more than its counter.
             if place.cycle.rolling_since(place.feature, place.period).is_some() {
@@ -278,7 +282,7 @@ impl<'a> Group<'a> {
     }
 
     /// Decides all uses of one counter, and writes what the counter holds then, which is the answer.
-    async fn count_one(&mut self, tx: &mut Tx<'_>, requests: &[(usize, Place<'_>)]) -> Result<u64> {
+    async fn decide_counter(&mut self, tx: &mut Tx<'_>, requests: &[(usize, Place<'_>)]) -> Result<u64> {
         let Some((_, place)) = requests.first() else { return Ok(0) };
         let key = place.key();
         if place.cycle.rolling_since(place.feature, place.period).is_some() {

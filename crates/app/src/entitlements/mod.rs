@@ -13,10 +13,10 @@ use gatepost_kernel::{Error, Owner, Result, WorkspaceId};
 use gatepost_keys::Scope;
 
 use self::standing::{Place, unknown};
-use crate::{App, Caller, UnitOfWork};
+use crate::{App, Caller, Combinable, UnitOfWork};
 
-pub(crate) use counting::{Counters, Request, count_all, counters};
-pub(crate) use own::{act, count_records, grow};
+pub(crate) use counting::{Counters, Request, consume, consume_all, counters};
+pub(crate) use own::{act, grow, use_records};
 pub use standing::{FeatureStanding, UseFeature};
 
 /// The most that can be used at once: the largest whole number that every JSON reader keeps exact.
@@ -85,48 +85,49 @@ fn listed(catalog: &Catalog, tier: &str) -> Vec<String> {
     names
 }
 
-/// Changes what the caller's workspace uses of a feature, if its plan allows it; how it stands then, and whether it was refused. A
-/// repetition with the same idempotency key is counted once and gets the same decision.
+/// Changes what the caller's workspace uses of a feature, if its plan allows it; ends in how it stands then, and whether it was
+/// refused. A repetition with the same idempotency key is counted once and gets the same decision.
 ///
 /// # Errors
-/// [`Error::FeatureNotFound`] naming the known ones; [`Error::Validation`] for a feature that is not counted so, or that Gatepost
-/// counts itself; [`Error::IdempotencyKeyReused`]; [`Error::Unavailable`]: then nobody knows whether it was counted. Never a
-/// refusal, which is an answer here.
-pub async fn consume(app: &App, caller: &Caller, input: UseFeature) -> Result<FeatureStanding> {
-    check_countable(app, &input)?;
-    app.count(caller.owner(), input).await
+/// [`Error::FeatureNotFound`] naming the known features; [`Error::Validation`] for a
+/// feature that is not counted so, or that Gatepost counts itself; [`Error::IdempotencyKeyReused`]; [`Error::Unavailable`]: then
+/// nobody knows whether it was counted. Never a refusal, which is an answer here.
+impl Combinable for UseFeature {
+    type Output = FeatureStanding;
+
+    fn has_own_key(&self) -> bool {
+        self.idempotency_key.is_some()
+    }
+
+    async fn together(self, app: &App, caller: &Caller) -> Result<FeatureStanding> {
+        check_countable(app, &self)?;
+        consume(app, caller.owner(), self).await
+    }
+
+    async fn alone(self, unit: &mut UnitOfWork<'_>) -> Result<FeatureStanding> {
+        check_countable(unit.app(), &self)?;
+        let owner = unit.caller().owner();
+        counting::consume_in(unit, owner, self).await
+    }
 }
 
-/// The same inside a unit of work, whose request can be repeated by its own key: a refusal must leave nothing behind.
+/// Counts a request of the caller's own as a use of its workspace, if the operator wants that. What records uses itself,
+/// or decides about somebody else's requests, is not counted, and managing keys is never refused.
 ///
 /// # Errors
-/// As [`consume`].
-pub async fn consume_in(unit: &mut UnitOfWork<'_>, input: UseFeature) -> Result<FeatureStanding> {
-    let app = unit.app().clone();
-    check_countable(&app, &input)?;
-    let owner = unit.caller().owner();
-    counting::count_in(unit, &app, owner, input).await
-}
-
-impl App {
-    /// Counts a request of the caller's own as a use of its workspace, if the operator wants that. What records uses itself,
-    /// or decides about somebody else's requests, is not counted, and managing keys is never refused.
-    ///
-    /// # Errors
-    /// [`Error::FeatureLimitReached`], [`Error::Unavailable`].
-    pub async fn meter_request(&self, caller: &Caller, required: &Scope) -> Result<()> {
-        let Some(feature) = &self.settings().meter_requests else { return Ok(()) };
-        let required = required.as_str();
-        if matches!(required, "entitlements:write" | "api-keys:verify") {
-            return Ok(());
-        }
-        let standing =
-            self.count(Owner::new(caller.home(), caller.environment()), UseFeature::one(feature)).await?;
-        match standing.refused {
-            None | Some(Reason::NotInPlan | Reason::FeatureNotFound) => Ok(()),
-            Some(_) if required.starts_with("api-keys:") => Ok(()),
-            Some(_) => standing.into_result().map(|_| ()),
-        }
+/// [`Error::FeatureLimitReached`], [`Error::Unavailable`].
+pub async fn meter_request(app: &App, caller: &Caller, required: &Scope) -> Result<()> {
+    let Some(feature) = &app.settings().meter_requests else { return Ok(()) };
+    let required = required.as_str();
+    if matches!(required, "entitlements:write" | "api-keys:verify") {
+        return Ok(());
+    }
+    let owner = Owner::new(caller.home(), caller.environment());
+    let standing = consume(app, owner, UseFeature::one(feature)).await?;
+    match standing.refused {
+        None | Some(Reason::NotInPlan | Reason::FeatureNotFound) => Ok(()),
+        Some(_) if required.starts_with("api-keys:") => Ok(()),
+        Some(_) => standing.into_result().map(|_| ()),
     }
 }
 

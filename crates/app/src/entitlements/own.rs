@@ -7,8 +7,8 @@ use gatepost_entitlements::{FeatureKind, Grant, Operation, OwnFeature};
 use gatepost_kernel::{Error, Result, Workspace};
 
 use super::{
-    counting::{count_in, threshold_event},
-    standing::{Place, UseFeature, count_resource},
+    counting::{consume_in, threshold_event},
+    standing::{Place, UseFeature, existing},
 };
 use crate::UnitOfWork;
 
@@ -27,7 +27,7 @@ pub(crate) async fn grow(
     if place.grant == Grant::Unlimited {
         return Ok(());
     }
-    let used = count_resource(&mut unit.tx, workspace.id, feature, now).await?;
+    let used = existing(&mut unit.tx, workspace.id, feature, now).await?;
     if place.grant.decide(used, 1).is_err() {
         let (feature, upgrade_url) = (feature.as_str().to_owned(), unit.upgrade_url());
         return Err(Error::FeatureLimitReached { feature, upgrade_url, standing: None });
@@ -44,20 +44,20 @@ pub(crate) async fn grow(
 ///
 /// # Errors
 /// [`Error::FeatureLimitReached`].
-pub(crate) async fn count_records(
+pub(crate) async fn use_records(
     unit: &mut UnitOfWork<'_>,
     feature: &str,
     operation: Operation,
     quantity: u64,
 ) -> Result<()> {
-    let (app, owner) = (unit.app().clone(), unit.caller().owner());
-    let kind = app.catalog().feature(feature).map(|feature| feature.kind);
+    let owner = unit.caller().owner();
+    let kind = unit.catalog().feature(feature).map(|feature| feature.kind);
     // What was done in a period was done in it, whatever became of it.
     if operation == Operation::Release && kind == Some(FeatureKind::Metered) {
         return Ok(());
     }
     let input = UseFeature { operation, quantity, ..UseFeature::one(feature) };
-    count_in(unit, &app, owner, input).await?.into_result().map(|_| ())
+    consume_in(unit, owner, input).await?.into_result().map(|_| ())
 }
 
 /// Counts something that the caller's workspace does, in the unit that does it, if its plan lists the feature.
@@ -66,10 +66,9 @@ pub(crate) async fn count_records(
 /// [`Error::FeatureLimitReached`].
 pub(crate) async fn act(unit: &mut UnitOfWork<'_>, feature: OwnFeature) -> Result<()> {
     let owner = unit.caller().owner();
-    let app = unit.app().clone();
     let tier = unit.tx.workspace_get(owner.workspace_id).await?.ok_or(Error::NotFound)?.tier;
-    if !app.catalog().lists(&tier, feature.as_str()) {
+    if !unit.catalog().lists(&tier, feature.as_str()) {
         return Ok(());
     }
-    count_in(unit, &app, owner, UseFeature::one(feature.as_str())).await?.into_result().map(|_| ())
+    consume_in(unit, owner, UseFeature::one(feature.as_str())).await?.into_result().map(|_| ())
 }

@@ -98,7 +98,7 @@ impl FeatureStanding {
 }
 
 /// How many there are of a resource.
-pub(super) async fn count_resource(
+pub(super) async fn existing(
     tx: &mut Tx<'_>,
     workspace: WorkspaceId,
     feature: OwnFeature,
@@ -165,7 +165,7 @@ impl<'a> Place<'a> {
             return Ok(0);
         }
         if let Some(own) = OwnFeature::parse(self.name).filter(|own| own.is_resource()) {
-            return count_resource(tx, self.owner.workspace_id, own, now).await;
+            return existing(tx, self.owner.workspace_id, own, now).await;
         }
         let key = self.key();
         let before = self.before(tx, &key).await?;

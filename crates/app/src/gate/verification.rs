@@ -10,7 +10,7 @@ use gatepost_limits::Verdict;
 
 use crate::{
     App, Caller, Principal,
-    entitlements::{FeatureStanding, UseFeature, check_usable},
+    entitlements::{FeatureStanding, UseFeature, check_usable, consume},
 };
 
 /// What to decide on.
@@ -157,7 +157,7 @@ async fn decide(
         return Ok((Code::RateLimited, Some(verdict), None));
     }
     let Some(used) = input.feature else { return Ok((Code::Valid, Some(verdict), None)) };
-    let counted = app.count(principal.owner(), used).await;
+    let counted = consume(app, principal.owner(), used).await;
     if !counted.as_ref().is_ok_and(|standing| standing.refused.is_none()) {
         // Nothing is spent when any part refuses, or fails.
         app.give_back(principal, cost, admitted_at);

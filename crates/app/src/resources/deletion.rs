@@ -15,7 +15,7 @@ use super::{
     Resource, Resources,
     records::{RecordPath, keep, lock, note, tell},
 };
-use crate::{App, UnitOfWork, audit_log::changed_fields, entitlements::count_records};
+use crate::{App, UnitOfWork, audit_log::changed_fields, entitlements::use_records};
 
 /// How many records one request changes or deletes at most, beside the one that it names.
 const MAX_AFFECTED: u64 = 1_000;
@@ -64,7 +64,7 @@ pub async fn delete(unit: &mut UnitOfWork<'_>, resource: &Arc<Resource>, path: R
         }
     }
     for (feature, quantity) in counted {
-        count_records(unit, feature, Operation::Release, quantity).await?;
+        use_records(unit, feature, Operation::Release, quantity).await?;
     }
     for (id, (resource, public_id, fields)) in &plan.referring {
         if !plan.deletes(*id) {

@@ -14,7 +14,7 @@ use super::{Resource, Resources};
 use crate::{
     App, Caller, UnitOfWork,
     audit_log::changed_fields,
-    entitlements::count_records,
+    entitlements::use_records,
     lists::{ListRequest, MAX_PAGE_BYTES},
 };
 
@@ -129,7 +129,7 @@ pub async fn create(
     let Change { data, events } = resource.declared.create(given, now).map_err(Error::Validation)?;
     check_references(unit, &resources, resource, &data).await?;
     if let Some(feature) = resource.declared.count {
-        count_records(unit, feature, Operation::Add, 1).await?;
+        use_records(unit, feature, Operation::Add, 1).await?;
     }
     let new = NewRecord {
         set: resource.set(owner),

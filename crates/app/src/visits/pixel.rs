@@ -24,9 +24,11 @@ use url::Url;
 
 use crate::{
     App,
-    combiner::{Combiner, Limits, each_alone},
-    entitlements::{Request, UseFeature, count_all},
+    combined::{Attempt, GroupWork},
+    combiner::{Combiner, Limits},
+    entitlements::{Request, UseFeature, consume_all},
     tenants,
+    visits::pixel_values::LearnedValues,
 };
 
 /// The feature that counts events, where a plan lists it.
@@ -190,32 +192,35 @@ pub async fn track(
         },
         created_at: app.now(),
     };
-    let work = {
-        let app = app.clone();
-        move |tracked| store_group(app.clone(), tracked)
-    };
     let tracked = Arc::new(Tracked { event, metered: site.metered });
-    app.tracking().submit(app.runtime(), tracked, work).await
+    app.combine(app.tracking(), tracked, Track(app.clone())).await
 }
 
-async fn store_group(app: App, tracked: Vec<Arc<Tracked>>) -> Vec<Result<bool>> {
-    each_alone(tracked, |tracked| try_group(app.clone(), tracked)).await
-}
+/// Stores and counts the events of many visitors.
+#[derive(Clone)]
+struct Track(App);
 
-/// One transaction; what was kept.
-async fn try_group(app: App, tracked: Vec<Arc<Tracked>>) -> Result<Vec<Result<bool>>> {
-    let dispatcher = app.dispatcher().ok().cloned();
-    let own = app.clone();
-    let work = async move |mut tx: Tx<'_>| {
+impl GroupWork for Track {
+    type Request = Arc<Tracked>;
+    /// Whether it was kept.
+    type Answer = bool;
+    type Learned = LearnedValues;
+
+    async fn attempt(
+        &self,
+        mut tx: Tx<'_>,
+        tracked: &[Arc<Tracked>],
+    ) -> Result<Attempt<bool, LearnedValues>> {
+        let app = &self.0;
         let metered: Vec<Request> =
             tracked.iter().filter(|tracked| tracked.metered).map(|tracked| use_of(tracked)).collect();
         let (decisions, thresholds) = match metered.is_empty() {
             true => (Vec::new(), Vec::new()),
-            false => count_all(&mut tx, &own, &metered).await?,
+            false => consume_all(&mut tx, app, &metered).await?,
         };
         let mut decisions = decisions.into_iter();
         let (mut kept, mut answers) = (Vec::with_capacity(tracked.len()), Vec::with_capacity(tracked.len()));
-        for tracked in &tracked {
+        for tracked in tracked {
             let decision = if tracked.metered { decisions.next() } else { None };
             let allowed = match decision {
                 None => true,
@@ -229,16 +234,16 @@ async fn try_group(app: App, tracked: Vec<Arc<Tracked>>) -> Result<Vec<Result<bo
                 kept.push(Cow::Borrowed(&tracked.event));
             }
         }
-        let learned = own.pixel_values().bound(&mut tx, &mut kept).await?;
+        let learned = app.pixel_values().bound(&mut tx, &mut kept).await?;
         let kept: Vec<&NewPixelEvent> = kept.iter().map(AsRef::as_ref).collect();
         tx.pixel_event_insert(&kept).await?;
-        let (_, handovers) = gatepost_delivery::store(&mut tx, &thresholds, dispatcher.as_ref()).await?;
-        Ok((answers, handovers, learned))
-    };
-    let (answers, handovers, learned) = app.storage().transaction::<_, Error, _>(work).await?;
-    app.pixel_values().learn(learned);
-    app.hand_over(handovers);
-    Ok(answers)
+        let (_, handovers) = app.store_events(&mut tx, &thresholds).await?;
+        Ok(Attempt { answers, handovers, learned })
+    }
+
+    fn learn(&self, learned: LearnedValues) {
+        self.0.pixel_values().learn(learned);
+    }
 }
 
 fn use_of(tracked: &Tracked) -> Request {

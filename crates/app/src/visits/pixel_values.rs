@@ -33,7 +33,7 @@ struct Known {
 }
 
 /// What was learned in a transaction, and is true once it is committed.
-pub(crate) type Learned = BTreeMap<CountedValues, HashSet<u64>>;
+pub(crate) type LearnedValues = BTreeMap<CountedValues, HashSet<u64>>;
 
 impl PixelValues {
     fn hash(&self, value: &str) -> u64 {
@@ -45,7 +45,7 @@ impl PixelValues {
     }
 
     /// Remembers what was learned, and forgets the quarter hours before.
-    pub(crate) fn learn(&self, learned: Learned) {
+    pub(crate) fn learn(&self, learned: LearnedValues) {
         let Some(newest) = learned.keys().map(|place| place.slot).max() else { return };
         let mut known = self.lock();
         for (place, hashes) in learned {
@@ -69,9 +69,9 @@ impl PixelValues {
         &self,
         tx: &mut Tx<'_>,
         events: &mut [Cow<'_, NewPixelEvent>],
-    ) -> Result<Learned> {
+    ) -> Result<LearnedValues> {
         let unknown = self.look_through(events);
-        let mut learned = Learned::new();
+        let mut learned = LearnedValues::new();
         // In one order everywhere, so that two transactions do not wait for each other.
         for (place, new) in unknown {
             tx.pixel_values_lock(place.workspace_id).await?;

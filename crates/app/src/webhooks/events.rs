@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 
-use gatepost_delivery::Handovers;
 use gatepost_kernel::{Error, EventId, Json, Owner, Page, Result, Timestamp, random};
 use gatepost_storage::{NewEvent, StoredEvent, Tx};
 use gatepost_webhooks::{EventType, event_data};
 
 use crate::{
     App, Caller, UnitOfWork,
-    combiner::{Combiner, Limits, MAX_WAITING, each_alone},
+    combined::{Attempt, Combinable, GroupWork},
+    combiner::{Combiner, Limits, MAX_WAITING},
     lists::ListRequest,
 };
 
@@ -31,27 +31,31 @@ pub struct PublishEvent {
     pub data: Json,
 }
 
-/// Stores an event with its deliveries, together with the events of others who ask at the same time; its id. One that is
-/// there already, with the same id, type and bytes of data, is not stored again.
-///
-/// # Errors
-/// [`Error::Conflict`] if there is another event with its id; [`Error::Validation`] for a type that is sent for records;
-/// [`Error::Unavailable`].
-pub async fn publish(app: &App, caller: &Caller, input: PublishEvent) -> Result<EventId> {
-    check_type(app, "type", &input.event_type)?;
-    let event = input.prepare(caller, app.now());
-    let id = event.id.clone();
-    let work = {
-        let app = app.clone();
-        move |events| publish_group(app.clone(), events)
-    };
-    app.publications().submit(app.runtime(), event, work).await.map(|()| id)
+impl Combinable for PublishEvent {
+    /// The id of the event.
+    type Output = EventId;
+
+    /// Stores it with its deliveries. One that is there already, with the same id, type and bytes of data, is not stored again.
+    ///
+    /// # Errors
+    /// [`Error::Conflict`] if there is another event with its id; [`Error::Validation`] for a type that is sent for records;
+    /// [`Error::Unavailable`].
+    async fn together(self, app: &App, caller: &Caller) -> Result<EventId> {
+        check_type(app, "type", &self.event_type)?;
+        let event = self.prepare(caller, app.now());
+        let id = event.id.clone();
+        app.combine(app.publications(), event, Publish(app.clone())).await.map(|()| id)
+    }
+
+    async fn alone(self, unit: &mut UnitOfWork<'_>) -> Result<EventId> {
+        Ok(publish_all(unit, vec![self]).await?.remove(0))
+    }
 }
 
-/// Stores several events in one transaction, all or none; their ids. With several, each is treated as by [`publish`].
+/// Stores several events in one transaction, all or none; their ids. Each is treated as one that is published alone.
 ///
 /// # Errors
-/// As [`publish`].
+/// As for one.
 pub async fn publish_all(unit: &mut UnitOfWork<'_>, inputs: Vec<PublishEvent>) -> Result<Vec<EventId>> {
     for (place, input) in inputs.iter().enumerate() {
         check_type(unit.app(), &format!("events.{place}.type"), &input.event_type)?;
@@ -98,22 +102,24 @@ async fn check_same(tx: &mut Tx<'_>, event: &NewEvent) -> Result<()> {
 
 pub(crate) type Publications = Combiner<NewEvent, ()>;
 
-/// What goes into one transaction of [`publish`].
+/// What goes into one transaction.
 pub(crate) fn publications() -> Arc<Publications> {
     let weigh = |event: &NewEvent| event.payload.len();
     let (waiting, waiting_weight) = (MAX_WAITING, MAX_WAITING_BYTES);
     Combiner::new(Limits { waiting, waiting_weight, lanes: 2, requests: 128, weight: 4 << 20, weigh })
 }
 
-async fn publish_group(app: App, events: Vec<NewEvent>) -> Vec<Result<()>> {
-    each_alone(events, |events| try_group(app.clone(), events)).await
-}
+/// Stores the events of many callers.
+#[derive(Clone)]
+struct Publish(App);
 
-/// One transaction; what each request is told.
-async fn try_group(app: App, events: Vec<NewEvent>) -> Result<Vec<Result<()>>> {
-    let dispatcher = app.dispatcher().ok().cloned();
-    let work = async move |mut tx: Tx<'_>| {
-        let (is_new, handovers) = gatepost_delivery::store(&mut tx, &events, dispatcher.as_ref()).await?;
+impl GroupWork for Publish {
+    type Request = NewEvent;
+    type Answer = ();
+    type Learned = ();
+
+    async fn attempt(&self, mut tx: Tx<'_>, events: &[NewEvent]) -> Result<Attempt<(), ()>> {
+        let (is_new, handovers) = self.0.store_events(&mut tx, events).await?;
         let mut answers = Vec::with_capacity(events.len());
         for (event, is_new) in events.iter().zip(is_new) {
             answers.push(match is_new {
@@ -124,11 +130,10 @@ async fn try_group(app: App, events: Vec<NewEvent>) -> Result<Vec<Result<()>>> {
                 },
             });
         }
-        Ok((answers, handovers))
-    };
-    let (answers, handovers) = app.storage().transaction::<_, Error, _>(work).await?;
-    app.hand_over(handovers);
-    Ok(answers)
+        Ok(Attempt { answers, handovers, learned: () })
+    }
+
+    fn learn(&self, (): ()) {}
 }
 
 /// One page of the caller's events; all, or those of one type.
@@ -158,20 +163,11 @@ pub async fn get(app: &App, caller: &Caller, id: EventId) -> Result<StoredEvent>
     app.read(async move |mut tx| tx.event_get(owner, &id).await?.ok_or(Error::NotFound)).await
 }
 
-impl App {
-    /// Lets what a transaction leaves be sent, once it is committed.
-    pub(crate) fn hand_over(&self, handovers: Handovers) {
-        if let Ok(dispatcher) = self.dispatcher() {
-            dispatcher.hand_over(handovers);
-        }
-    }
-}
-
 impl UnitOfWork<'_> {
     /// Stores events with their deliveries; which are new.
     pub(crate) async fn store_events(&mut self, events: &[NewEvent]) -> Result<Vec<bool>> {
-        let dispatcher = self.app().dispatcher().ok().cloned();
-        let (is_new, handovers) = gatepost_delivery::store(&mut self.tx, events, dispatcher.as_ref()).await?;
+        let app = self.app().clone();
+        let (is_new, handovers) = app.store_events(&mut self.tx, events).await?;
         self.handovers.extend(handovers);
         Ok(is_new)
     }

@@ -3,12 +3,12 @@
 use std::{future::Future, pin::Pin, sync::Arc};
 
 use gatepost_app::{
-    App, Caller, Requirement, UnitOfWork, entitlements,
+    App, Caller, Combinable, Requirement, UnitOfWork, entitlements,
     keys::api_keys,
     lists::{API_KEY_SORTS, Direction, ListRequest, SortKey, WEBHOOK_DELIVERY_SORTS},
     webhooks::{
         endpoints::{self, ListDeliveries},
-        events,
+        events::PublishEvent,
     },
 };
 use gatepost_kernel::{
@@ -206,7 +206,7 @@ impl Tool {
     /// Does it, if the caller may.
     pub async fn call(&self, app: &App, caller: Caller, arguments: Members<'_>) -> Result<Value> {
         let caller = caller.requiring(Requirement { scope: self.scope(), or_tools: false })?;
-        app.meter_request(&caller, self.scope()).await?;
+        entitlements::meter_request(app, &caller, self.scope()).await?;
         (self.run)(app.clone(), caller, arguments).await
     }
 }
@@ -251,8 +251,8 @@ async fn retry_webhook_delivery(app: App, caller: Caller, arguments: Members<'_>
 }
 
 async fn create_event(app: App, caller: Caller, arguments: Members<'_>) -> Result<Value> {
-    let event = read_whole::<CreateEventBody>(arguments, app.scope_order())?;
-    written(&AcceptedEventView::from(events::publish(&app, &caller, event.into()).await?))
+    let event = PublishEvent::from(read_whole::<CreateEventBody>(arguments, app.scope_order())?);
+    written(&AcceptedEventView::from(event.together(&app, &caller).await?))
 }
 
 fn written<T: Serialize>(value: &T) -> Result<Value> {
