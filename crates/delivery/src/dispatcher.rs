@@ -9,6 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use bytestring::ByteString;
 use gatepost_egress::{Egress, header};
 use gatepost_entitlements::Catalog;
 use gatepost_kernel::{ClaimId, Clock, LockAnyway, Timestamp, WebhookEndpointId, WorkspaceId, chain, random};
@@ -244,7 +245,7 @@ impl Dispatcher {
 
     /// Sends a payload that is no event and no delivery: nothing is counted and nothing is tried again. None if too many of
     /// these are in flight.
-    pub async fn send_test(&self, endpoint: &WebhookEndpoint, id: &str, payload: &str) -> Option<Sent> {
+    pub async fn send_test(&self, endpoint: &WebhookEndpoint, id: &str, payload: ByteString) -> Option<Sent> {
         let _slot = self.0.tests.take(endpoint.workspace_id, endpoint.id)?;
         Some(self.send(endpoint, id, payload).await)
     }
@@ -450,7 +451,7 @@ impl Dispatcher {
         Ok(Claimed { handovers: claimed.into_iter().filter_map(handover).collect(), taken })
     }
 
-    async fn send(&self, endpoint: &WebhookEndpoint, id: &str, payload: &str) -> Sent {
+    async fn send(&self, endpoint: &WebhookEndpoint, id: &str, payload: ByteString) -> Sent {
         let Parts { egress, vault, settings, .. } = &*self.0;
         send(
             egress,
@@ -471,7 +472,7 @@ impl Dispatcher {
             return;
         }
         let started_at = self.now();
-        let sent = self.send(&endpoint, delivery.event_id.as_str(), &delivery.payload).await;
+        let sent = self.send(&endpoint, delivery.event_id.as_str(), delivery.payload).await;
         let (number, ended_at) = (delivery.attempts + 1, started_at.plus(sent.took));
         let chance = f64::from(random::rng().next_u32()) / f64::from(u32::MAX);
         let verdict = judge(sent.outcome, number, &self.0.settings.schedule, ended_at, chance);

@@ -49,7 +49,7 @@ impl Handovers {
 /// An event as it is stored, signed and sent.
 pub fn event(id: EventId, event_type: &str, created_at: Timestamp, owner: Owner, data: &Json) -> NewEvent {
     let Owner { workspace_id, environment } = owner;
-    let payload = event_payload(&id, event_type, created_at, owner, data);
+    let payload = event_payload(&id, event_type, created_at, owner, data).into();
     NewEvent { id, workspace_id, environment, event_type: event_type.to_owned(), payload, created_at }
 }
 

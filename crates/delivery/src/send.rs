@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
+use bytestring::ByteString;
 use gatepost_egress::{Egress, PostError, Reply, StatusCode, Target, header};
 use gatepost_kernel::Timestamp;
 use gatepost_sealing::{Place, Vault};
@@ -49,7 +49,7 @@ pub async fn send(
     egress: &Egress,
     vault: &Vault,
     endpoint: &WebhookEndpoint,
-    (id, payload): (&str, &str),
+    (id, payload): (&str, ByteString),
     now: Timestamp,
     timeout: Duration,
     signature_header: &header::HeaderName,
@@ -62,12 +62,12 @@ pub async fn send(
         error: Some(error),
         took: began.elapsed(),
     };
-    let request = match prepare(egress, vault, endpoint, (id, payload), now, signature_header) {
+    let request = match prepare(egress, vault, endpoint, (id, &payload), now, signature_header) {
         Ok(request) => request,
         Err(Unsendable { outcome, fault }) => return failed(outcome, fault),
     };
     let (target, headers) = request;
-    let body = Bytes::copy_from_slice(payload.as_bytes());
+    let body = payload.into_bytes();
     let exchange = async {
         let mut reply = egress.post(&target, endpoint.workspace_id, headers, body).await?;
         let (status, retry_after) = (reply.status, retry_after(&reply, now));

@@ -408,7 +408,7 @@ async fn send_test(app: &App, endpoint: &WebhookEndpoint) -> Result<Option<Teste
     let test = OwnEvent::WebhookTest(WebhookTestEventData { message: "This is a test." });
     let owner = Owner::new(endpoint.workspace_id, endpoint.environment);
     let payload = event_payload(&event_id, test.event_type(), app.now(), owner, &test.data());
-    let sent = app.dispatcher()?.send_test(endpoint, event_id.as_str(), &payload).await;
+    let sent = app.dispatcher()?.send_test(endpoint, event_id.as_str(), payload.into()).await;
     Ok(sent.map(|sent| TestedWebhook {
         success: sent.status.is_some_and(|status| (200..300).contains(&status)),
         status_code: sent.status,

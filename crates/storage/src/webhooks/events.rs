@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use bytestring::ByteString;
 use diesel::{
     BoolExpressionMethods, ExpressionMethods, OptionalExtension, QueryDsl, Queryable, Selectable,
     SelectableHelper, sql_types::Text,
@@ -31,8 +32,8 @@ pub struct NewEvent {
     pub environment: Environment,
     /// What happened, e.g. `api_key.created`.
     pub event_type: String,
-    /// The bytes that are signed and sent, a JSON object; never with a secret.
-    pub payload: String,
+    /// The bytes that are signed and sent, a JSON object; never with a secret. Clones share them.
+    pub payload: ByteString,
     /// When.
     pub created_at: Timestamp,
 }
@@ -92,7 +93,10 @@ impl Tx<'_> {
         macro_rules! insert {
             ($c:expr, $new:expr) => {
                 diesel::insert_into(events::table)
-                    .values(values!(events from $new => workspace_id, environment, id, event_type, payload, created_at))
+                    .values((
+                        values!(events from $new => workspace_id, environment, id, event_type, created_at),
+                        events::payload.eq(&*$new.payload),
+                    ))
                     .on_conflict((events::workspace_id, events::environment, events::id))
                     .do_nothing()
                     .returning(events::sequence)

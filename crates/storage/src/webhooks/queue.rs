@@ -6,6 +6,7 @@
 
 use std::collections::{HashMap, HashSet};
 
+use bytestring::ByteString;
 use diesel::{
     ExpressionMethods, JoinOnDsl, NullableExpressionMethods, OptionalExtension, QueryDsl,
     backend::Backend,
@@ -52,7 +53,7 @@ pub struct ClaimedDelivery {
     /// How often it was tried before.
     pub attempts: u32,
     /// The bytes to sign and to send.
-    pub payload: String,
+    pub payload: ByteString,
 }
 
 /// What a claim says of a delivery at the end of an attempt.
@@ -326,7 +327,7 @@ impl Tx<'_> {
             endpoint_id,
             event_id,
             attempts,
-            payload,
+            payload: payload.into(),
         };
         Ok(rows.into_iter().map(claimed).collect())
     }

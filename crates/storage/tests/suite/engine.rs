@@ -253,7 +253,7 @@ async fn the_write_ahead_log_is_bounded_whoever_reads() {
             workspace_id: WorkspaceId::ROOT,
             environment: Environment::Live,
             event_type: "large".to_owned(),
-            payload: "x".repeat(1 << 20),
+            payload: "x".repeat(1 << 20).into(),
             created_at: super::at(nth),
         };
         let insert = async move |mut tx: Tx<'_>| tx.event_insert(&[event]).await;

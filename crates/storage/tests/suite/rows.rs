@@ -240,7 +240,7 @@ async fn audit_entries_and_events_are_kept(db: Db) {
                 workspace_id: WorkspaceId::ROOT,
                 environment,
                 event_type: "api_key.created".into(),
-                payload: second.to_string(),
+                payload: second.to_string().into(),
                 created_at: at(second),
             }])
             .await?;
@@ -316,7 +316,7 @@ async fn large_pages_are_whole_unless_told_otherwise(db: Db) {
             workspace_id: WorkspaceId::ROOT,
             environment: Environment::Live,
             event_type: "large".to_owned(),
-            payload: "x".repeat(1_000_000),
+            payload: "x".repeat(1_000_000).into(),
             created_at: at(nth),
         })
         .collect();
