@@ -10,10 +10,10 @@ use crate::{Failure, circles, descriptions, files, say};
 const LAYERS: [&[&str]; 9] = [
     &["server"],
     &["api", "actix"],
-    &["contract"],
     &["app"],
-    &["delivery", "mcp"],
+    &["delivery", "mcp", "gate"],
     &["storage", "egress"],
+    &["contract"],
     &["keys", "limits", "entitlements", "webhooks", "seo", "pixel", "analytics", "resources", "sealing"],
     &["kernel", "threads"],
     &["macros"],

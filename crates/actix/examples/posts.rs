@@ -32,7 +32,7 @@ async fn create_post(key: VerifiedKey) -> String {
 async fn main() -> Result<(), Box<dyn Error>> {
     let gate = match (variable("GATEPOST_URL"), variable("GATEPOST_KEY")) {
         (Some(url), Some(key)) => Gate::remote(&url, Secret::new(key)).build()?,
-        _ => Gate::in_process(open().await?),
+        _ => Gate::in_process(open().await?.gate().clone()),
     };
     let (read, write) = (gate.require("posts:read")?, gate.require("posts:write")?);
     let listener = TcpListener::bind(variable("BIND").as_deref().unwrap_or("127.0.0.1:3000"))?;
@@ -55,13 +55,13 @@ async fn open() -> Result<gatepost_app::App, Box<dyn Error>> {
     if let Some(key) = first_start::with_first_key(&app).await.map_err(|e| e.to_string())? {
         println!("export GATEPOST_KEY={}", key.expose());
     }
-    tokio::spawn(app.clone().follow_changes());
-    tokio::spawn(app.clone().sweep());
+    tokio::spawn(app.gate().clone().follow_changes());
+    tokio::spawn(app.gate().clone().sweep());
     let counted = app.clone();
     tokio::spawn(async move {
         loop {
             tokio::time::sleep(Duration::from_secs(5)).await;
-            if let Err(error) = counted.write_usage().await {
+            if let Err(error) = counted.gate().write_usage().await {
                 eprintln!("usage was not written, trying later: {error}");
             }
         }

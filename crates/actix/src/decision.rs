@@ -3,9 +3,10 @@
 use std::{future::Ready, net::IpAddr, sync::Arc};
 
 use actix_web::{FromRequest, HttpMessage, HttpRequest, dev::Payload};
-use gatepost_app::{App, Principal, Verdict};
+use gatepost_gate::{Gate, Principal};
 use gatepost_kernel::{ApiKeyId, Environment, EnvironmentFilter, Error, Timestamp, WorkspaceId};
 use gatepost_keys::{Scope, Token};
+use gatepost_limits::Verdict;
 
 use crate::{refusal::Refusal, remote::Remote};
 
@@ -47,12 +48,12 @@ pub struct Admitted {
     /// How the key stands against its limits, where that is known.
     pub verdict: Option<Verdict>,
     /// Whom to count the answer on, where that is done here.
-    pub counted_on: Option<(App, Principal)>,
+    pub counted_on: Option<(Gate, Principal)>,
 }
 
 /// Who decides.
 pub enum Decider {
-    InProcess(App),
+    InProcess(Gate),
     Remote(Box<Remote>),
 }
 
@@ -60,7 +61,7 @@ impl Decider {
     /// The present instant, by the clock of who decides.
     pub fn now(&self) -> Timestamp {
         match self {
-            Self::InProcess(app) => app.now(),
+            Self::InProcess(gate) => gate.now(),
             Self::Remote(remote) => remote.now(),
         }
     }
@@ -72,7 +73,7 @@ impl Decider {
         address: Option<IpAddr>,
     ) -> Result<Admitted, Refusal> {
         match self {
-            Self::InProcess(app) => in_process(app, token, wanted, address).await,
+            Self::InProcess(gate) => in_process(gate, token, wanted, address).await,
             Self::Remote(remote) => match token {
                 Some(token) => remote.decide(&token, wanted, address).await,
                 None => Err(Refusal::from(Error::Unauthorized)),
@@ -82,7 +83,7 @@ impl Decider {
 }
 
 async fn in_process(
-    app: &App,
+    gate: &Gate,
     token: Option<Token>,
     wanted: &Wanted,
     address: Option<IpAddr>,
@@ -91,23 +92,23 @@ async fn in_process(
         principal.is_of(wanted.environment)?;
         wanted.scopes.iter().try_for_each(|scope| principal.may(scope))
     };
-    match app.gate(token.as_ref(), address, may).await {
+    match gate.admit(token, address, may).await {
         Ok(admitted) => {
             let principal = admitted.principal;
             let key = VerifiedKey {
                 key_id: principal.key_id(),
                 workspace_id: principal.workspace_id(),
                 environment: principal.environment(),
-                scopes: principal.scopes().texts(app.scope_order()),
+                scopes: principal.scopes().texts(gate.scope_order()),
             };
             let verdict = Some(admitted.verdict);
-            Ok(Admitted { key, verdict, counted_on: Some((app.clone(), principal)) })
+            Ok(Admitted { key, verdict, counted_on: Some((gate.clone(), principal)) })
         }
         Err(refused) => {
             let refused = *refused;
             let refusal = Refusal::from(refused.error);
             if let Some(principal) = &refused.principal {
-                app.record_use(principal, refusal.status());
+                gate.record_use(principal, refusal.status());
             }
             Err(refusal.with_verdict(refused.verdict))
         }

@@ -1,7 +1,7 @@
 //! Gatepost in front of another actix service.
 //!
 //! ```no_run
-//! # async fn f(app: gatepost_app::App) -> Result<(), Box<dyn std::error::Error>> {
+//! # async fn f(in_process: gatepost_gate::Gate) -> Result<(), Box<dyn std::error::Error>> {
 //! use actix_web::{App, HttpServer, web};
 //! use gatepost_actix::{Gate, VerifiedKey};
 //!
@@ -9,7 +9,7 @@
 //!     format!("posts of workspace {}", key.workspace_id)
 //! }
 //!
-//! let gate = Gate::in_process(app);
+//! let gate = Gate::in_process(in_process);
 //! // Or, with a Gatepost of its own: Gate::remote("https://gatepost.example.com", service_key).build()?
 //! let read = gate.require("posts:read")?;
 //! HttpServer::new(move || App::new().service(web::resource("/posts").wrap(read.clone()).get(posts)))
@@ -31,9 +31,8 @@ mod remote;
 
 use std::{net::IpAddr, sync::Arc};
 
-use gatepost_app::{App, gate::presented};
 use gatepost_kernel::Secret;
-use gatepost_keys::{Scope, ScopeRef};
+use gatepost_keys::{Scope, ScopeRef, presented};
 use ipnet::IpNet;
 
 pub use decision::VerifiedKey;
@@ -87,22 +86,21 @@ impl RemoteGate {
 }
 
 impl Gate {
-    /// Decides in this process. Somebody must run [`App::follow_changes`], [`App::sweep`] and, every few seconds,
-    /// [`App::write_usage`], as the server does.
-    pub fn in_process(app: App) -> Self {
-        let (tokens, scope_order) = (app.token_format().clone(), app.scope_order());
+    /// Decides in this process. Somebody must keep `gate` company, as [its crate](gatepost_gate) says.
+    pub fn in_process(gate: gatepost_gate::Gate) -> Self {
+        let (tokens, scope_order) = (gate.token_format().clone(), gate.scope_order());
         let contract = Contract { tokens, scope_order, ..Contract::core() };
-        Self::in_contract(app, contract)
+        Self::in_contract(gate, contract)
     }
 
     /// The same, with refusals by another contract than the core's.
     ///
     /// # Panics
-    /// If the application has tokens or scopes of another contract.
-    pub fn in_contract(app: App, contract: Contract) -> Self {
-        assert_eq!(app.token_format(), &contract.tokens, "the application has tokens of another contract");
-        assert_eq!(app.scope_order(), contract.scope_order, "the application has scopes of another contract");
-        let decider = Arc::new(Decider::InProcess(app));
+    /// If the gate has tokens or scopes of another contract.
+    pub fn in_contract(gate: gatepost_gate::Gate, contract: Contract) -> Self {
+        assert_eq!(gate.token_format(), &contract.tokens, "the gate has tokens of another contract");
+        assert_eq!(gate.scope_order(), contract.scope_order, "the gate has scopes of another contract");
+        let decider = Arc::new(Decider::InProcess(gate));
         Self { decider, contract: Arc::new(contract), trusted_proxies: Arc::default() }
     }
 

@@ -11,9 +11,9 @@ use std::{
     time::Duration,
 };
 
-use gatepost_app::gate::presented::network_of;
 use gatepost_kernel::{Clock, Error, LockAnyway, Timestamp};
 use gatepost_keys::TokenDigest;
+use gatepost_keys::presented::network_of;
 use gatepost_limits::MinuteWindow;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 

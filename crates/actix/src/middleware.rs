@@ -15,9 +15,9 @@ use actix_web::{
     dev::{Service, ServiceRequest, ServiceResponse, Transform},
     http::header,
 };
-use gatepost_app::gate::presented;
 use gatepost_contract::Contract;
 use gatepost_kernel::{EnvironmentFilter, Timestamp};
+use gatepost_keys::presented;
 use gatepost_keys::{Scope, Token};
 
 use crate::{Gate, decision::Wanted, refusal::Refusal};
@@ -93,12 +93,12 @@ where
             };
             req.extensions_mut().insert(admitted.key);
             let answered = behind.call(req).await;
-            if let Some((app, principal)) = &admitted.counted_on {
+            if let Some((gate, principal)) = &admitted.counted_on {
                 let status = match &answered {
                     Ok(response) => response.status(),
                     Err(error) => error.as_response_error().status_code(),
                 };
-                app.record_use(principal, status.as_u16());
+                gate.record_use(principal, status.as_u16());
             }
             let mut response = answered?.map_into_left_body();
             if let Some(verdict) = &admitted.verdict {

@@ -1,9 +1,9 @@
 //! The answers to requests that may not pass: those of Gatepost's own API, by the same contract.
 
 use actix_web::{HttpResponse, HttpResponseBuilder, ResponseError, dev::ServiceRequest, http::header};
-use gatepost_app::Verdict;
 use gatepost_contract::{ApiError, Contract, ErrorFormat, REQUEST_ID};
 use gatepost_kernel::{Error, RequestId, Timestamp, random};
+use gatepost_limits::Verdict;
 
 /// A request that may not pass, and why.
 #[derive(Debug, Clone)]

@@ -2,12 +2,12 @@
 
 use std::{net::IpAddr, sync::Arc, time::Duration};
 
-use gatepost_app::{Refusal as Limited, Standing, Standings, Verdict, gate::limiter};
 use gatepost_contract::Contract;
 use gatepost_kernel::{
     ApiKeyId, Cause, Clock, Environment, Error, Fate, Secret, SystemClock, Timestamp, WorkspaceId,
 };
 use gatepost_keys::{Scope, Token};
+use gatepost_limits::{Refusal as Limited, Standing, Standings, Verdict};
 use reqwest::{Client, Url};
 use serde::Deserialize;
 use serde_json::json;
@@ -243,7 +243,7 @@ impl Decision {
                 Error::MissingScope(scopes.iter().map(Scope::as_str).collect::<Vec<_>>().join(", "))
             }
             (_, "RATE_LIMITED", _) => {
-                let refused = verdict.as_ref().and_then(|verdict| limiter::refusal(verdict, now));
+                let refused = verdict.as_ref().and_then(|verdict| verdict.error(now));
                 // It is a refusal also where Gatepost, perhaps a newer one, names no limit that is used up.
                 refused.unwrap_or_else(|| {
                     let seconds = self.rate_limit.as_ref().and_then(|limits| limits.retry_after).unwrap_or(1);

@@ -30,7 +30,7 @@ async fn a_service_writes_scopes_as_its_contract_does() {
     let url = format!("http://{}", app.address);
     let contract = app.face.contract().clone();
     let remote = Gate::remote(&url, Secret::new(service)).contract(contract.clone()).build().expect("a gate");
-    for gate in [Gate::in_contract(app.app.clone(), contract), remote] {
+    for gate in [Gate::in_contract(app.app.gate().clone(), contract), remote] {
         assert!(gate.require("posts:read").is_err_and(|fault| fault.contains("action:resource")));
         let address = serve_with(&gate, "read:posts");
         let passed = get(address, &key).await;
@@ -78,7 +78,7 @@ async fn get_path(address: SocketAddr, path: &str, token: &str) -> Reply {
 }
 
 async fn in_process(app: TestApp) {
-    let address = serve(&Gate::in_process(app.app.clone()));
+    let address = serve(&Gate::in_process(app.app.gate().clone()));
     decides(&app, address).await;
     // Bad keys are counted by address, as before Gatepost's own operations.
     let mut limited = false;

@@ -15,13 +15,14 @@ use actix_web::{
 };
 use futures_util::StreamExt;
 use gatepost_app::{
-    Admitted, Answer as Rendering, App, Caller, Combinable, IfMatch, Op, Principal, Refused, Requirement,
-    UnitOfWork, entitlements,
-    gate::limiter,
+    App, Caller, Combinable, IfMatch, Op, Requirement, UnitOfWork, entitlements,
     lists::{ListRequest, MAX_PAGE_BYTES, Size},
 };
 use gatepost_contract::{ApiError, Contract, ErrorFormat, IntoAnswer, PageUrl, Paging, Plain};
-use gatepost_kernel::{Error, Page, RequestId, Result, Timestamp, Window, WorkspaceId, describe::Schemas};
+use gatepost_gate::{Admitted, Principal, Refused};
+use gatepost_kernel::{
+    Error, Page, RequestId, Result, Timestamp, Window, WireAnswer, WorkspaceId, describe::Schemas,
+};
 use gatepost_keys::{ScopeOrder, Token};
 use serde::{Serialize, de::IgnoredAny};
 
@@ -100,10 +101,8 @@ impl<S, Q: Query, B: Send + 'static> Call<S, Q, B> {
             req.extensions().get::<RequestId>().cloned().ok_or_else(|| missing("the middleware"))?;
 
         let address = client::address(&req, &state);
-        let (principal, token) =
-            authenticate_and_count(&req, &state, |principal| requirement.check(principal)).await?;
-        let caller = Caller::key(principal, token.into_secret(), request_id.clone(), address)
-            .requiring(requirement)?;
+        let admitted = authenticate_and_count(&req, &state, |principal| requirement.check(principal)).await?;
+        let caller = Caller::key(admitted, Some(requirement), request_id.clone(), address);
         let mut caller = acting_as_asked(caller, &req, &state).await?;
 
         entitlements::meter_request(state.app(), &caller, requirement.scope).await?;
@@ -385,7 +384,7 @@ impl<S, Q, B> Call<S, Q, B> {
     }
 
     /// Answers with what a use-case ended in, and keeps a refusal for a repetition.
-    async fn conclude<K>(&self, ended: Result<Rendering, Error>) -> Answer<K> {
+    async fn conclude<K>(&self, ended: Result<WireAnswer, Error>) -> Answer<K> {
         let answer = match ended.map_err(ApiError::from) {
             Ok(answer) => answer,
             Err(error) if self.caller.can_repeat() && error.can_be_kept() => {
@@ -397,18 +396,18 @@ impl<S, Q, B> Call<S, Q, B> {
     }
 
     /// A refusal is an answer too: its repetition must not find the world changed and succeed.
-    async fn keep_refusal(&self, error: &ApiError) -> Result<Rendering, ApiError> {
+    async fn keep_refusal(&self, error: &ApiError) -> Result<WireAnswer, ApiError> {
         let status = self.state.contract().status(error).as_u16();
         let format = ErrorFormat::of(self.req.headers());
         let (content_type, body) = self.state.contract().error(error, format, &self.request_id)?;
         let content_type = content_type.to_owned();
-        let answer = Rendering { status, content_type, body, holds_secret: false, replayed: false };
+        let answer = WireAnswer { status, content_type, body, holds_secret: false, replayed: false };
         Ok(self.state.app().keep_refusal(&self.caller, answer).await?)
     }
 }
 
 /// The answer over HTTP.
-pub fn respond(answer: Rendering) -> HttpResponse {
+pub fn respond(answer: WireAnswer) -> HttpResponse {
     let status = actix_web::http::StatusCode::from_u16(answer.status)
         .unwrap_or(actix_web::http::StatusCode::INTERNAL_SERVER_ERROR);
     let mut response = HttpResponse::build(status);
@@ -433,18 +432,14 @@ pub async fn authenticate_and_count(
     req: &HttpRequest,
     state: &State,
     may: impl FnOnce(&Principal) -> Result<()>,
-) -> Result<(Principal, Token), ApiError> {
-    let token = token(req.headers()).and_then(|token| Token::parse(state.app().token_format(), &token));
-    let gated = state.app().gate(token.as_ref(), client::address(req, state), may).await;
-    match (gated, token) {
-        (Ok(Admitted { principal, verdict }), Some(token)) => {
-            req.extensions_mut().insert(Authenticated(principal.clone()));
-            req.extensions_mut().insert(Limited(verdict));
-            Ok((principal, token))
-        }
-        (Ok(_), None) => Err(Error::internal("a request without a token was let in").into()),
-        (Err(refused), _) => Err(leave(req, *refused)),
-    }
+) -> Result<Admitted, ApiError> {
+    let gate = state.app().gate();
+    let token = token(req.headers()).and_then(|token| Token::parse(gate.token_format(), &token));
+    let admitted = gate.admit(token, client::address(req, state), may).await;
+    let admitted = admitted.map_err(|refused| leave(req, *refused))?;
+    req.extensions_mut().insert(Authenticated(admitted.principal.clone()));
+    req.extensions_mut().insert(Limited(admitted.verdict));
+    Ok(admitted)
 }
 
 /// The caller acting on the workspace that the request names, if it names one.
@@ -468,9 +463,9 @@ pub async fn acting_as_asked(caller: Caller, req: &HttpRequest, state: &State) -
 
 /// Counts a request that needs no key against its address.
 pub fn count_anonymous(req: &HttpRequest, state: &State) -> Result<(), ApiError> {
-    let verdict = state.app().admit_anonymous(client::address(req, state));
+    let verdict = state.app().gate().admit_anonymous(client::address(req, state));
     req.extensions_mut().insert(Limited(verdict));
-    limiter::refusal(&verdict, state.app().now()).map_or(Ok(()), |refusal| Err(refusal.into()))
+    verdict.error(state.app().now()).map_or(Ok(()), |refusal| Err(refusal.into()))
 }
 
 /// Leaves in the request what the answer's headers say about a refusal.

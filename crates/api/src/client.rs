@@ -13,7 +13,7 @@ use actix_web::{
         header::{self, HeaderMap, HeaderName},
     },
 };
-use gatepost_app::gate::presented;
+use gatepost_keys::presented;
 
 use crate::{State, server::Connection};
 

@@ -16,7 +16,7 @@ use actix_web::{
 };
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use flate2::Compression;
-use gatepost_app::{gate::limiter, resources::Resources};
+use gatepost_app::resources::Resources;
 use gatepost_contract::{ApiError, Brand, Contract};
 use gatepost_kernel::Error;
 use serde_json::Value;
@@ -181,9 +181,9 @@ impl Document {
 /// Sends the document of the request's path.
 async fn send(req: HttpRequest) -> Result<HttpResponse, ApiError> {
     let Some(state) = req.app_data::<State>() else { return Err(Error::NotFound.into()) };
-    let verdict = state.app().admit_reader(client::address(&req, state));
+    let verdict = state.app().gate().admit_reader(client::address(&req, state));
     req.extensions_mut().insert(Limited(verdict));
-    if let Some(refusal) = limiter::refusal(&verdict, state.app().now()) {
+    if let Some(refusal) = verdict.error(state.app().now()) {
         return Err(refusal.into());
     }
     let document = state.documents().0.get(req.path()).ok_or(Error::NotFound)?.clone();

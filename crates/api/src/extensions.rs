@@ -1,6 +1,7 @@
 //! What those who handle a request leave in it, or in its answer, for those who come after.
 
-use gatepost_app::{Principal, Verdict};
+use gatepost_gate::Principal;
+use gatepost_limits::Verdict;
 
 /// Left in a request by whoever authenticated it.
 #[derive(Debug, Clone)]

@@ -148,7 +148,8 @@ impl State {
             false => RouteTable::of_all(operations().chain(records.iter()), &contract, documents.paths()),
         };
         let mcp_endpoint = mcp::endpoint_of(app.clone(), contract.clone());
-        let plan_headers = app.plan_limits().iter().map(|plan| PlanHeaders::new(&plan.allowance)).collect();
+        let plan_headers =
+            app.gate().plan_limits().iter().map(|plan| PlanHeaders::new(&plan.allowance)).collect();
         Self(Arc::new(Parts {
             app,
             settings,

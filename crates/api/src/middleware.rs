@@ -85,7 +85,7 @@ pub async fn respond<B: MessageBody + 'static>(
     let route = route.unwrap_or_else(|| "unmatched".to_owned());
     let (method, status) = (response.request().method().as_str(), response.status().as_u16());
     if let Some(Authenticated(principal)) = response.request().extensions().get::<Authenticated>() {
-        state.app().record_use(principal, status);
+        state.app().gate().record_use(principal, status);
     }
     let took = started.elapsed();
     state.metrics().request_ended(method, &route, status, took);

@@ -2,11 +2,12 @@
 
 use std::{net::IpAddr, sync::Arc};
 
+use gatepost_gate::{Admitted, Principal};
 use gatepost_kernel::{Environment, Error, Owner, RequestId, Result, Secret, Timestamp, WorkspaceId};
 use gatepost_keys::{Scope, ScopeSet};
 use gatepost_storage::{Actor, Tx};
 
-use crate::{App, Combinable, IdempotencyRequest, Principal};
+use crate::{App, IdempotencyRequest};
 
 /// By what right.
 #[derive(Debug, Clone)]
@@ -74,15 +75,21 @@ impl Caller {
         }
     }
 
-    /// A key acting on its own workspace.
-    pub fn key(principal: Principal, token: Secret, request_id: RequestId, address: Option<IpAddr>) -> Self {
-        let workspace_id = principal.workspace_id();
+    /// A key acting on its own workspace, which was let in because it meets `required`, if anything is; when the transaction
+    /// begins it must meet that still.
+    pub fn key(
+        admitted: Admitted,
+        required: Option<Requirement>,
+        request_id: RequestId,
+        address: Option<IpAddr>,
+    ) -> Self {
+        let Admitted { principal, token, .. } = admitted;
         Self {
-            authority: Authority::Key(principal, token),
-            workspace_id,
+            workspace_id: principal.workspace_id(),
+            authority: Authority::Key(principal, token.into_secret()),
             request_id: Some(request_id),
             address,
-            required: None,
+            required,
             idempotency: None,
             if_match: None,
         }
@@ -134,12 +141,9 @@ impl Caller {
         Ok(self)
     }
 
-    /// The same caller, who does this work: where it has an idempotency key of its own, that of the request counts for nothing.
-    pub fn doing<W: Combinable>(mut self, work: &Result<W>) -> Self {
-        if work.as_ref().is_ok_and(Combinable::has_own_key) {
-            self.idempotency = None;
-        }
-        self
+    /// The same caller, whose request is repeated by no key.
+    pub(crate) fn without_idempotency(self) -> Self {
+        Self { idempotency: None, ..self }
     }
 
     /// The same caller, who changes a resource only if it is what they think it is.
@@ -215,8 +219,7 @@ impl Caller {
     /// What the key would be told if the request began now.
     pub async fn confirmed(mut self, app: &App) -> Result<Self> {
         if let Authority::Key(principal, token) = &self.authority {
-            let principal = app.principal(principal.digest()).await?.ok_or(Error::Unauthorized)?;
-            principal.usable(app.now(), self.address)?;
+            let principal = app.gate().confirm(principal, self.address).await?;
             self.authority = Authority::Key(principal, token.clone());
             self.check_required()?;
         }
@@ -229,7 +232,7 @@ impl Caller {
     /// What the key would be told if the request began now.
     pub(crate) async fn refreshed(mut self, app: &App, tx: &mut Tx<'_>, now: Timestamp) -> Result<Self> {
         if let Authority::Key(principal, token) = &self.authority {
-            let principal = principal.refreshed(app, tx, now, self.address).await?;
+            let principal = principal.refreshed(app.gate(), tx, now, self.address).await?;
             self.authority = Authority::Key(principal, token.clone());
             self.check_required()?;
         }

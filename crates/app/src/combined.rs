@@ -7,11 +7,11 @@
 use std::{future::ready, sync::Arc};
 
 use gatepost_delivery::Handovers;
-use gatepost_kernel::{Error, Result};
+use gatepost_kernel::{Error, Result, WireAnswer};
 use gatepost_storage::Tx;
 
 use crate::{
-    Answer, App, Caller, UnitOfWork,
+    App, Caller, UnitOfWork,
     combiner::{Combiner, each_alone},
 };
 
@@ -68,6 +68,13 @@ pub(crate) struct Attempt<A, L> {
     pub learned: L,
 }
 
+impl Caller {
+    /// The same caller, who does this work: where it has an idempotency key of its own, that of the request counts for nothing.
+    pub fn doing<W: Combinable>(self, work: &Result<W>) -> Self {
+        if work.as_ref().is_ok_and(W::has_own_key) { self.without_idempotency() } else { self }
+    }
+}
+
 impl App {
     /// Runs a use-case together with those of others, or, where the caller's request can be repeated, in a unit of work of
     /// its own; ends in what `answer` makes of it, as [`App::answer`] does.
@@ -78,8 +85,8 @@ impl App {
         &self,
         caller: &Caller,
         work: Result<W>,
-        answer: impl FnOnce(W::Output) -> Result<Answer> + Send + 'static,
-    ) -> Result<Answer> {
+        answer: impl FnOnce(W::Output) -> Result<WireAnswer> + Send + 'static,
+    ) -> Result<WireAnswer> {
         match caller.idempotency() {
             // Its faults are told inside, where a repetition gets the first answer.
             Some(_) => {

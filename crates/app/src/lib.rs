@@ -9,7 +9,6 @@ mod caller;
 mod combined;
 mod combiner;
 pub mod entitlements;
-pub mod gate;
 mod idempotency;
 pub mod keys;
 pub mod lists;
@@ -28,6 +27,7 @@ use std::{
 use gatepost_analytics::Slot;
 use gatepost_delivery::{Dispatcher, Handovers};
 use gatepost_entitlements::Catalog;
+use gatepost_gate::{Gate, GateSettings};
 use gatepost_kernel::{ApiKeyId, Clock, Error, Result, Timestamp, WorkspaceId};
 use gatepost_keys::{ScopeOrder, TokenFormat};
 use gatepost_limits::day_of;
@@ -36,21 +36,16 @@ use gatepost_storage::{NewEvent, Storage, Tx};
 
 pub use caller::{Authority, Caller, IfMatch, Requirement};
 pub use combined::Combinable;
-pub use gate::{Admitted, Passed, PlanLimits, Principal, Refused};
 pub use gatepost_kernel::Workspace;
-pub use gatepost_limits::{Allowance, Refusal, Standing, Standings, Verdict};
 pub use gatepost_storage::{
     Actor, AuditEntry, CountedBy, DayUsage, Op, SeoIssue, SeoReport, StoredEvent, TierUse,
 };
 pub use gatepost_webhooks::{WebhookAttempt, WebhookDelivery, WebhookEndpoint};
-pub use idempotency::Answer;
 pub(crate) use idempotency::IdempotencyRequest;
 pub use unit_of_work::UnitOfWork;
 
 use crate::{
     entitlements::Counters,
-    gate::{AuthCache, Limiter, Plans},
-    keys::usage::UsageRecorder,
     lists::Cursors,
     resources::Resources,
     visits::{
@@ -67,11 +62,8 @@ pub struct App(Arc<Parts>);
 struct Parts {
     storage: Storage,
     settings: Settings,
-    plans: Plans,
+    gate: Gate,
     clock: Arc<dyn Clock>,
-    usage: UsageRecorder,
-    limiter: Limiter,
-    auth_cache: AuthCache,
     dispatcher: OnceLock<Dispatcher>,
     mcp_servers: OnceLock<McpServers>,
     publications: Arc<Publications>,
@@ -88,14 +80,10 @@ struct Parts {
 pub struct Settings {
     /// The plans and features.
     pub catalog: Catalog,
-    /// How the tokens of API keys begin.
-    pub token_format: TokenFormat,
-    /// How scopes are written in events and headers.
-    pub scope_order: ScopeOrder,
+    /// Who is let in.
+    pub gate: GateSettings,
     /// Headers that say whose request it is, in lower case: no tenant's own may look like them.
     pub identity_headers: Vec<String>,
-    /// Requests per minute and address without a valid key.
-    pub anonymous_per_minute: u64,
     /// Where a refused caller is sent to buy more.
     pub upgrade_url: Option<String>,
     /// The feature that one's own API requests count as.
@@ -104,8 +92,6 @@ pub struct Settings {
     pub events_kept: Duration,
     /// How long deliveries are kept after their end.
     pub deliveries_kept: Duration,
-    /// Requests per minute and address of those whose visits are tracked.
-    pub pixel_per_minute: u64,
     /// How many pixel events may wait to be stored.
     pub pixel_queue: usize,
     /// How long pixel events are kept; their counts are kept longer.
@@ -127,15 +113,12 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             catalog: Catalog::built_in(),
-            token_format: TokenFormat::default(),
-            scope_order: ScopeOrder::default(),
+            gate: GateSettings::default(),
             identity_headers: Vec::new(),
-            anonymous_per_minute: 300,
             upgrade_url: None,
             meter_requests: None,
             events_kept: KEPT,
             deliveries_kept: KEPT,
-            pixel_per_minute: 300,
             pixel_queue: 10_000,
             pixel_events_kept: KEPT,
             counts_kept: KEPT_LONG,
@@ -148,18 +131,13 @@ impl Default for Settings {
 impl App {
     /// Puts an application together. Must be called on the runtime that outlives the requests.
     pub fn new(storage: Storage, settings: Settings, clock: Arc<dyn Clock>) -> Self {
-        let (usage, limiter) = (UsageRecorder::default(), Limiter::default());
-        let (auth_cache, runtime) = (AuthCache::new(), tokio::runtime::Handle::current());
-        let plans = Plans::new(&settings.catalog);
+        let gate = Gate::new(storage.clone(), &settings.catalog, settings.gate.clone(), clock.clone());
         let tracking = visits::pixel::tracking(settings.pixel_queue);
         Self(Arc::new(Parts {
             storage,
             settings,
-            plans,
+            gate,
             clock,
-            usage,
-            limiter,
-            auth_cache,
             dispatcher: OnceLock::new(),
             mcp_servers: OnceLock::new(),
             publications: webhooks::events::publications(),
@@ -168,7 +146,7 @@ impl App {
             pixel_values: PixelValues::default(),
             tracking,
             cursors: tokio::sync::OnceCell::new(),
-            runtime,
+            runtime: tokio::runtime::Handle::current(),
         }))
     }
 
@@ -216,14 +194,19 @@ impl App {
         self.0.clock.now()
     }
 
+    /// Who is let in.
+    pub fn gate(&self) -> &Gate {
+        &self.0.gate
+    }
+
     /// How the tokens of API keys begin.
     pub fn token_format(&self) -> &TokenFormat {
-        &self.0.settings.token_format
+        self.0.gate.token_format()
     }
 
     /// How scopes are written.
     pub fn scope_order(&self) -> ScopeOrder {
-        self.0.settings.scope_order
+        self.0.gate.scope_order()
     }
 
     /// Headers that no tenant's own may look like.
@@ -234,11 +217,6 @@ impl App {
     /// The plans and features.
     pub fn catalog(&self) -> &Catalog {
         &self.0.settings.catalog
-    }
-
-    /// The plans' limits, in the order of declaration.
-    pub fn plan_limits(&self) -> &[Arc<PlanLimits>] {
-        self.plans().in_order()
     }
 
     /// The declared resources.
@@ -253,14 +231,6 @@ impl App {
 
     fn settings(&self) -> &Settings {
         &self.0.settings
-    }
-
-    fn plans(&self) -> &Plans {
-        &self.0.plans
-    }
-
-    fn auth_cache(&self) -> &AuthCache {
-        &self.0.auth_cache
     }
 
     fn runtime(&self) -> &tokio::runtime::Handle {
@@ -289,14 +259,6 @@ impl App {
 
     fn tracking(&self) -> &Arc<Tracking> {
         &self.0.tracking
-    }
-
-    fn limiter(&self) -> &Limiter {
-        &self.0.limiter
-    }
-
-    fn usage(&self) -> &UsageRecorder {
-        &self.0.usage
     }
 
     /// Whether the application can do its work: whether the database answers.

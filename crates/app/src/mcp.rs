@@ -7,13 +7,13 @@
 use std::{sync::Arc, time::Instant};
 
 use gatepost_entitlements::OwnFeature;
-use gatepost_kernel::{Error, Result};
+use gatepost_kernel::{Error, Result, WireAnswer};
 use gatepost_keys::Scope;
 use gatepost_mcp::{CallContext, CheckedCall, McpError};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use crate::{Answer, App, Caller, IdempotencyRequest, UnitOfWork, entitlements::act, idempotency};
+use crate::{App, Caller, IdempotencyRequest, UnitOfWork, entitlements::act, idempotency};
 
 pub use gatepost_mcp::{
     Arguments, Envelope, Parameter, Problem, ResourceContent, Server, Status, Tool, ToolAnswer,
@@ -64,8 +64,8 @@ pub async fn call(
     app: &App,
     caller: &Caller,
     input: CallTool,
-    render: impl FnOnce(ToolAnswer) -> Result<Answer> + Send + 'static,
-) -> Result<Answer> {
+    render: impl FnOnce(ToolAnswer) -> Result<WireAnswer> + Send + 'static,
+) -> Result<WireAnswer> {
     let server = get(app, caller, &input.server)?;
     require_tool(caller, &input.server, &input.tool)?;
     let request = caller.idempotency().cloned();
@@ -99,7 +99,7 @@ async fn begin(
     server: &Server,
     call: &CheckedCall,
     request: Option<Arc<IdempotencyRequest>>,
-) -> Result<Option<Answer>> {
+) -> Result<Option<WireAnswer>> {
     let id = &server.config().id;
     let servers = app.mcp_servers().map(|servers| servers.all()).unwrap_or_default();
     let place = servers.iter().zip(1..).find(|(server, _)| &server.config().id == id);

@@ -156,7 +156,7 @@ impl App {
         let (value, others_must_forget, handovers) = self.storage().transaction::<_, Error, _>(work).await?;
         self.hand_over(handovers);
         if others_must_forget {
-            self.learn_own_change().await;
+            self.gate().learn_own_change().await;
         }
         Ok(value)
     }

@@ -27,17 +27,19 @@ fn letting_a_request_in_allocates_nothing() {
         let key = first_start::with_first_key(&app).await.expect("the first start").expect("a key");
         let address: Option<IpAddr> = Some("192.0.2.7".parse().expect("an address"));
         let scope = ScopeRef::parse("posts:read").expect("a scope");
-        app.catch_up().await.expect("the feed");
+        app.gate().catch_up().await.expect("the feed");
         let token = Token::parse(&TokenFormat::default(), key.expose()).expect("a token");
-        app.authenticate(&token, address).await.expect("the key");
+        app.gate().authenticate(&token, address).await.expect("the key");
         // The first use of a key puts it on the list of those to be written; so many outgrow the small counters.
         for _ in 0..600 {
-            app.pass(key.expose(), [Some(scope)], EnvironmentFilter::default(), address, app.now(), 204)
+            app.gate()
+                .pass(key.expose(), [Some(scope)], EnvironmentFilter::default(), address, app.now(), 204)
                 .expect("let in");
         }
         let region = Region::new(ALLOCATOR);
         for _ in 0..1_000 {
-            app.pass(key.expose(), [Some(scope)], EnvironmentFilter::default(), address, app.now(), 204)
+            app.gate()
+                .pass(key.expose(), [Some(scope)], EnvironmentFilter::default(), address, app.now(), 204)
                 .expect("let in");
         }
         assert_eq!(region.change().allocations, 0);

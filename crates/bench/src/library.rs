@@ -16,20 +16,21 @@ pub async fn decision(app: &App, token: &str, _dir: &Path, rounds: usize) -> Res
     let scope = ScopeRef::parse(SCOPE)?;
     let (mut means, mut allocations) = (Vec::new(), 0);
     for _ in 0..=rounds {
-        app.catch_up().await.map_err(|e| e.to_string())?;
+        app.gate().catch_up().await.map_err(|e| e.to_string())?;
         // The first call of a round may fetch the key, or more of its day.
         let parsed = gatepost_keys::Token::parse(&gatepost_keys::TokenFormat::default(), token)
             .ok_or("not a token")?;
-        let principal = app.authenticate(&parsed, address).await.map_err(|e| e.to_string())?;
-        app.admit(&principal, 1).await.map_err(|e| e.to_string())?;
+        let principal = app.gate().authenticate(&parsed, address).await.map_err(|e| e.to_string())?;
+        app.gate().take(&principal, 1).await.map_err(|e| e.to_string())?;
         let (region, began) = (Region::new(ALLOCATOR), Instant::now());
         for _ in 0..CALLS {
-            app.pass(token, [Some(scope)], EnvironmentFilter::default(), address, app.now(), 204)
+            app.gate()
+                .pass(token, [Some(scope)], EnvironmentFilter::default(), address, app.now(), 204)
                 .ok_or("a valid key was not let in")?;
         }
         means.push(began.elapsed().as_nanos() as f64 / f64::from(CALLS));
         allocations = region.change().allocations;
-        app.write_usage().await.map_err(|e| e.to_string())?;
+        app.gate().write_usage().await.map_err(|e| e.to_string())?;
     }
     means.sort_by(f64::total_cmp);
     let median = means[means.len() / 2];

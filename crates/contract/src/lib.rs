@@ -16,8 +16,7 @@ mod settings;
 use std::{borrow::Cow, collections::BTreeMap};
 
 use actix_web::http::StatusCode;
-use gatepost_app::Answer;
-use gatepost_kernel::{Error, PageRequest, Result, words};
+use gatepost_kernel::{Error, PageRequest, Result, WireAnswer, words};
 use gatepost_keys::{ScopeOrder, TokenFormat};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
@@ -205,17 +204,17 @@ impl Contract {
         StatusCode::from_u16(self.statuses.of(status.as_u16())).unwrap_or(status)
     }
 
-    fn answer(&self, status: u16, body: Vec<u8>, holds_secret: bool) -> Answer {
+    fn answer(&self, status: u16, body: Vec<u8>, holds_secret: bool) -> WireAnswer {
         let status = self.statuses.of(status);
         let content_type = if body.is_empty() { String::new() } else { JSON.to_owned() };
-        Answer { status, content_type, body, holds_secret, replayed: false }
+        WireAnswer { status, content_type, body, holds_secret, replayed: false }
     }
 }
 
 /// What a mutating operation can end in.
 pub trait IntoAnswer {
     /// The bytes of it.
-    fn into_answer(self, contract: &Contract) -> Result<Answer>;
+    fn into_answer(self, contract: &Contract) -> Result<WireAnswer>;
 }
 
 /// A sentence for people, and the thing that was made or changed.
@@ -244,7 +243,7 @@ impl<T> Message<T> {
 }
 
 impl<T: Serialize> IntoAnswer for Message<T> {
-    fn into_answer(self, contract: &Contract) -> Result<Answer> {
+    fn into_answer(self, contract: &Contract) -> Result<WireAnswer> {
         #[derive(Serialize)]
         struct Body<'a, T> {
             message: &'a str,
@@ -262,7 +261,7 @@ impl<T: Serialize> IntoAnswer for Message<T> {
 pub struct Accepted<T>(pub T);
 
 impl<T: Serialize> IntoAnswer for Accepted<T> {
-    fn into_answer(self, contract: &Contract) -> Result<Answer> {
+    fn into_answer(self, contract: &Contract) -> Result<WireAnswer> {
         Ok(contract.answer(202, contract.item(&self.0)?, false))
     }
 }
@@ -271,7 +270,7 @@ impl<T: Serialize> IntoAnswer for Accepted<T> {
 pub struct Plain<T>(pub T);
 
 impl<T: Serialize> IntoAnswer for Plain<T> {
-    fn into_answer(self, contract: &Contract) -> Result<Answer> {
+    fn into_answer(self, contract: &Contract) -> Result<WireAnswer> {
         Ok(contract.answer(200, contract.plain(&self.0)?, false))
     }
 }
@@ -280,7 +279,7 @@ impl<T: Serialize> IntoAnswer for Plain<T> {
 pub struct Deleted<I>(pub I);
 
 impl<I: Serialize> IntoAnswer for Deleted<I> {
-    fn into_answer(self, contract: &Contract) -> Result<Answer> {
+    fn into_answer(self, contract: &Contract) -> Result<WireAnswer> {
         #[derive(Serialize)]
         struct Gone<I> {
             id: I,

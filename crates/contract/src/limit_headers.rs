@@ -2,8 +2,8 @@
 //! `RateLimit` and `RateLimit-Policy` (draft-ietf-httpapi-ratelimit-headers).
 
 use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
-use gatepost_app::{Allowance, Refusal, Standing, Standings, Verdict};
 use gatepost_kernel::Timestamp;
+use gatepost_limits::{Allowance, Refusal, Standing, Standings, Verdict};
 
 use crate::Contract;
 
@@ -147,7 +147,7 @@ impl Contract {
 
 #[cfg(test)]
 mod tests {
-    use gatepost_app::Standing;
+    use gatepost_limits::Standing;
 
     use super::*;
 

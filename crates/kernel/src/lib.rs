@@ -21,6 +21,7 @@ mod secret;
 mod sync;
 pub mod text;
 mod time;
+mod wire_answer;
 mod words;
 mod workspace;
 
@@ -35,6 +36,7 @@ pub use owner::Owner;
 pub use secret::Secret;
 pub use sync::LockAnyway;
 pub use time::{AdjustedClock, CalendarTime, Clock, ManualClock, SystemClock, Timestamp};
+pub use wire_answer::WireAnswer;
 pub use workspace::Workspace;
 
 #[doc(hidden)]

@@ -6,6 +6,7 @@
 
 mod allowlist;
 mod key;
+pub mod presented;
 mod scope;
 mod token;
 

@@ -1,7 +1,7 @@
 //! One key's meter: the sliding minute and the day together, decided in one step, with those of all keys of its workspace where
 //! they have limits together.
 
-use gatepost_kernel::Timestamp;
+use gatepost_kernel::{Error, Timestamp};
 
 use crate::{Allowance, DayLease, MinuteWindow, Standing, day_end, day_of};
 
@@ -100,6 +100,19 @@ impl Verdict {
                 minute.or_else(|| tighter(self.day, self.workspace.day))
             }
         }
+    }
+
+    /// The refusal as the caller is told of it at `now`; none if the request may pass.
+    pub fn error(&self, now: Timestamp) -> Option<Error> {
+        self.refusal?;
+        let standing = self.shown()?;
+        let retry_at = self.retry_at.unwrap_or(standing.reset_at);
+        let wait = retry_at.since(now).as_micros().div_ceil(1_000_000);
+        Some(Error::RateLimited {
+            retry_after_seconds: u64::try_from(wait).unwrap_or(u64::MAX).max(1),
+            limit: standing.limit,
+            reset_at: retry_at.rounded_up(),
+        })
     }
 }
 

@@ -34,7 +34,7 @@ pub async fn run(app: App) {
 /// Writes the counts of requests down until the task is dropped; every process that answers requests does.
 pub async fn write_usage(app: App) {
     loop {
-        let wait = match app.write_usage().await {
+        let wait = match app.gate().write_usage().await {
             Ok(written) if written > MANY => WRITE_MANY_EVERY,
             Ok(_) => WRITE_USAGE_EVERY,
             Err(error) => {
@@ -52,7 +52,7 @@ pub async fn hear_notices(app: App) {
     while let Some(notice) = notices.recv().await {
         match notice {
             Notice::Due => app.wake_deliveries(),
-            Notice::Changes => app.wake_follower(),
+            Notice::Changes => app.gate().wake_follower(),
         }
     }
 }

@@ -274,10 +274,10 @@ pub async fn run(config: &Config) -> Result<(), Failure> {
     let jobs = config.roles.contains(&Role::Jobs).then(|| tokio::spawn(jobs::run(app.clone())));
     let deliveries = delivers.then(|| tokio::spawn(dispatcher.clone().run()));
     let usage = tokio::spawn(jobs::write_usage(app.clone()));
-    let follower = tokio::spawn(app.clone().follow_changes());
+    let follower = tokio::spawn(app.gate().clone().follow_changes());
     let listener = tokio::spawn(jobs::hear_notices(app.clone()));
     let timekeeper = tokio::spawn(jobs::follow_database_clock(app.storage().clone(), clock));
-    let sweeper = tokio::spawn(app.clone().sweep());
+    let sweeper = tokio::spawn(app.gate().clone().sweep());
     tracing::info!(
         server.address = %address, server.scheme = scheme, database = %config.database_url, engine = app.storage().engine().as_str(),
         migrations.run = migrations, files.limit = files, version = env!("CARGO_PKG_VERSION"), "ready"
@@ -312,13 +312,13 @@ pub async fn run(config: &Config) -> Result<(), Failure> {
         jobs.abort();
     }
     // What the last seconds counted; the database may be the reason for stopping, so this does not fail the stop.
-    if let Err(error) = app.write_usage().await {
+    if let Err(error) = app.gate().write_usage().await {
         tracing::warn!(
             error = %error.for_log(),
             "the last usage was not written"
         );
     }
-    if let Err(error) = app.release_leases().await {
+    if let Err(error) = app.gate().release_leases().await {
         tracing::warn!(
             error = %error.for_log(),
             "leases of daily quotas were not given back"

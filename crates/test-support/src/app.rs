@@ -10,6 +10,7 @@ use gatepost_api::{Contract, Settings, State, serve};
 use gatepost_app::{App, resources::reconcile, tenants::first_start};
 use gatepost_delivery::Dispatcher;
 use gatepost_egress::{Egress, Resolve, Rules};
+use gatepost_gate::GateSettings;
 use gatepost_kernel::{Environment, ManualClock, Timestamp};
 use gatepost_resources::{Declarations, ResourceSection, Taken};
 use gatepost_sealing::Vault;
@@ -189,8 +190,8 @@ impl TestApp {
         let face = Face::new(settings.contract.clone());
         let (token_format, scope_order) = (settings.contract.tokens.clone(), settings.contract.scope_order);
         let identity_headers = settings.contract.headers.all().map(|header| header.name.to_string()).to_vec();
-        let app_settings =
-            gatepost_app::Settings { token_format, scope_order, identity_headers, ..app_settings };
+        let gate = GateSettings { token_format, scope_order, ..app_settings.gate };
+        let app_settings = gatepost_app::Settings { gate, identity_headers, ..app_settings };
         let database = TestDatabase::create(engine);
         let storage = database.open().await;
         let resources = reconcile(&storage, declarations).await.expect("declarations that nothing breaks");
@@ -218,7 +219,7 @@ impl TestApp {
         let address = listener.local_addr().expect("its address");
         let (server, _) = serve(listener, State::new(app.clone(), settings), 1).expect("a server");
         tokio::spawn(server);
-        tokio::spawn(app.clone().follow_changes());
+        tokio::spawn(app.gate().clone().follow_changes());
         let client = crate::http_client(None);
         let root_key = key.expose().to_owned();
         Self { address, root_key, clock, storage, app, client, face, database }

@@ -24,9 +24,10 @@ use futures_util::{
     TryFutureExt,
     future::{Either, MapOk},
 };
-use gatepost_app::{Passed, gate::presented};
 use gatepost_contract::{REQUEST_ID, number};
+use gatepost_gate::Passed;
 use gatepost_kernel::{RequestId, Timestamp, random};
+use gatepost_keys::presented;
 
 use crate::{
     PlainHttp, State,
@@ -127,7 +128,8 @@ impl<S> GateService<S> {
         let (environment, scopes) =
             auth_query::plain(req.uri().query().unwrap_or_default(), self.state.contract().scope_order)?;
         let address = self.address(req.headers(), peer);
-        let passed = self.state.app().pass(&token, scopes, environment, address, now, PASS.as_u16())?;
+        let passed =
+            self.state.app().gate().pass(&token, scopes, environment, address, now, PASS.as_u16())?;
         let mut response = Response::with_body(PASS, NoBody::new());
         self.add_headers(response.headers_mut(), req.headers(), &passed, now);
         self.state.add_security_headers(response.headers_mut(), secure);

@@ -1,8 +1,9 @@
 //! `/api-keys/verify` and `/auth`: deciding about keys for somebody else's API.
 
 use actix_web::{HttpMessage, HttpRequest, HttpResponse, http::Method, web};
-use gatepost_app::{Principal, gate::verification};
+use gatepost_app::keys::verification;
 use gatepost_contract::{ApiError, Plain};
+use gatepost_gate::{Admitted, Principal};
 use gatepost_kernel::Error;
 use gatepost_macros::operation;
 
@@ -103,7 +104,7 @@ async fn decide(req: &HttpRequest, state: &State, query: &AuthQuery) -> Result<H
         principal.is_of(query.environment)?;
         query.scopes.iter().try_for_each(|scope| principal.may(scope))
     };
-    let (principal, _) = authenticate_and_count(req, state, may).await?;
+    let Admitted { principal, .. } = authenticate_and_count(req, state, may).await?;
     let mut response = HttpResponse::NoContent().finish();
     let (key, environment) = (principal.key_id(), principal.environment());
     state.contract().add_key(response.headers_mut(), key, environment, principal.scope_list());

@@ -3,13 +3,13 @@
 use std::net::IpAddr;
 
 use gatepost_app::{
-    Standing,
     entitlements::UseFeature,
-    gate::verification::{Code, Verification, Verified},
+    keys::verification::{Code, Verification, Verified},
 };
 use gatepost_entitlements::Operation;
 use gatepost_kernel::{ApiKeyId, CalendarTime, Environment, EnvironmentFilter, Secret, WorkspaceId};
 use gatepost_keys::ScopeSet;
+use gatepost_limits::Standing;
 use gatepost_macros::{body, view};
 
 use crate::{

@@ -44,8 +44,8 @@ async fn endpoint(req: HttpRequest, body: web::Payload) -> Result<HttpResponse, 
     let missing = || Error::internal("the state is not part of the application");
     let state = req.app_data::<State>().cloned().ok_or_else(missing)?;
     let request_id = req.extensions().get::<RequestId>().cloned().ok_or_else(missing)?;
-    let (principal, token) = authenticate_and_count(&req, &state, |_| Ok(())).await?;
-    let caller = Caller::key(principal, token.into_secret(), request_id, client::address(&req, &state));
+    let admitted = authenticate_and_count(&req, &state, |_| Ok(())).await?;
+    let caller = Caller::key(admitted, None, request_id, client::address(&req, &state));
     let caller = acting_as_asked(caller, &req, &state).await?;
     let body = take_in(&req, body.into_inner(), &state, MAX_BYTES).await?;
     let caller = caller.confirmed(state.app()).await?;

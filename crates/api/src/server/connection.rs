@@ -13,8 +13,8 @@ use std::{
 };
 
 use actix_web::rt::net::TcpStream;
-use gatepost_app::gate::presented::{self, network_of};
 use gatepost_kernel::LockAnyway;
+use gatepost_keys::presented::{self, network_of};
 use ipnet::IpNet;
 use socket2::SockRef;
 use tokio::{

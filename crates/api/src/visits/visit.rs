@@ -8,7 +8,7 @@ use actix_web::{
     dev::Payload,
     http::header::{self, HeaderName},
 };
-use gatepost_app::{App, gate::limiter};
+use gatepost_app::App;
 use gatepost_contract::{ApiError, Contract, Plain};
 use gatepost_kernel::{Error, Result, describe::Schemas};
 use gatepost_pixel::domain_of;
@@ -60,9 +60,9 @@ impl<Q: ReadQuery, B: ReadBody> Visit<Q, B> {
     async fn accept(req: HttpRequest, payload: Payload) -> Result<Self, ApiError> {
         let state = req.app_data::<State>().cloned();
         let state = state.ok_or_else(|| Error::internal("the state is not part of the application"))?;
-        let verdict = state.app().admit_visitor(client::address(&req, &state));
+        let verdict = state.app().gate().admit_visitor(client::address(&req, &state));
         req.extensions_mut().insert(Limited(verdict));
-        if let Some(refusal) = limiter::refusal(&verdict, state.app().now()) {
+        if let Some(refusal) = verdict.error(state.app().now()) {
             return Err(refusal.into());
         }
         let mut parameters = Parameters::new(req.query_string()).paged_by(state.contract());

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use gatepost_app::App;
 use gatepost_entitlements::{Access, Catalog, Plan};
+use gatepost_gate::GateSettings;
 use gatepost_keys::{Token, TokenFormat};
 use gatepost_test_support::{Engine, Reply, TestApp, both_engines};
 use reqwest::Method;
@@ -35,7 +36,7 @@ fn settings() -> gatepost_app::Settings {
     let catalog = Catalog::new(plans, []).expect("plans");
     gatepost_app::Settings {
         catalog,
-        anonymous_per_minute: 5,
+        gate: GateSettings { anonymous_per_minute: 5, ..GateSettings::default() },
         upgrade_url: Some("https://example.com/upgrade".into()),
         ..gatepost_app::Settings::default()
     }
@@ -146,16 +147,16 @@ async fn the_day_ends_at_midnight_and_survives_a_crash(small: Small) {
     let mut admitted = 1;
     for _ in 0..4 {
         let app = again(&small);
-        let principal = app.authenticate(&token(&key), None).await.expect("the key");
+        let principal = app.gate().authenticate(&token(&key), None).await.expect("the key");
         for _ in 0..7 {
-            let verdict = app.admit(&principal, 1).await.expect("a verdict");
+            let verdict = app.gate().take(&principal, 1).await.expect("a verdict");
             admitted += usize::from(verdict.refusal.is_none());
         }
     }
     assert!(admitted <= 25, "{admitted}");
     // One that stops in good order gives back what it did not use, so the rest can still be had.
     let app = again(&small);
-    app.release_leases().await.expect("nothing to give back");
+    app.gate().release_leases().await.expect("nothing to give back");
 }
 
 async fn a_day_is_shared_by_nodes(small: Small) {
@@ -163,10 +164,10 @@ async fn a_day_is_shared_by_nodes(small: Small) {
     let nodes: Vec<App> =
         (0..3).map(|_| App::new(small.0.storage.clone(), settings(), small.0.clock.clone())).collect();
     let spend = async |app: &App, tries: usize| {
-        let principal = app.authenticate(&token(&key), None).await.expect("the key");
+        let principal = app.gate().authenticate(&token(&key), None).await.expect("the key");
         let mut count = 0;
         for _ in 0..tries {
-            count += usize::from(app.admit(&principal, 1).await.expect("a verdict").refusal.is_none());
+            count += usize::from(app.gate().take(&principal, 1).await.expect("a verdict").refusal.is_none());
         }
         count
     };
@@ -174,7 +175,7 @@ async fn a_day_is_shared_by_nodes(small: Small) {
     let spent: usize = all.iter().sum();
     assert!(spent <= 25);
     for app in &nodes {
-        app.release_leases().await.expect("given back");
+        app.gate().release_leases().await.expect("given back");
     }
     // What was given back can be spent by another, to the last request and no further.
     let late = App::new(small.0.storage.clone(), settings(), small.0.clock.clone());
@@ -318,8 +319,8 @@ async fn rotating_wins_no_requests(small: Small) {
     // A process that knows nothing of it shares the day with this one.
     let app = App::new(small.0.storage.clone(), settings(), small.0.clock.clone());
     small.0.clock.advance(Duration::from_secs(61));
-    let principal = app.authenticate(&token(&keys[7]), None).await.expect("the key");
-    assert!(app.admit(&principal, 1).await.expect("a verdict").refusal.is_some());
+    let principal = app.gate().authenticate(&token(&keys[7]), None).await.expect("the key");
+    assert!(app.gate().take(&principal, 1).await.expect("a verdict").refusal.is_some());
 }
 
 async fn revoking_and_making_anew_wins_no_requests(small: Small) {
@@ -438,9 +439,9 @@ async fn what_is_spent_together_survives_a_restart(small: Small) {
     let spend = async |app: &App, tries: usize| {
         let mut admitted = 0;
         for key in &keys {
-            let principal = app.authenticate(&token(key), None).await.expect("the key");
+            let principal = app.gate().authenticate(&token(key), None).await.expect("the key");
             for _ in 0..tries {
-                let verdict = app.admit(&principal, 1).await.expect("a verdict");
+                let verdict = app.gate().take(&principal, 1).await.expect("a verdict");
                 admitted += usize::from(verdict.refusal.is_none());
             }
         }
@@ -456,7 +457,7 @@ async fn what_is_spent_together_survives_a_restart(small: Small) {
     for _ in 0..8 {
         let app = again(&small);
         left += spend(&app, 3).await;
-        app.release_leases().await.expect("given back");
+        app.gate().release_leases().await.expect("given back");
     }
     assert!(admitted + left <= 30, "{admitted} {left}");
     let late = again(&small);

@@ -9,13 +9,14 @@ mod request;
 
 use std::{sync::Arc, time::Duration};
 
-use gatepost_kernel::{Error, Result, Secret, random};
+use gatepost_gate::Principal;
+use gatepost_kernel::{Error, Result, Secret, WireAnswer, random};
 use gatepost_sealing::{ChaCha20Poly1305, Cipher};
 use gatepost_storage::{IdempotencyRecord, Op};
 use hkdf::Hkdf;
 use sha2::Sha256;
 
-use crate::{App, Caller, Principal, UnitOfWork};
+use crate::{App, Caller, UnitOfWork};
 
 pub(crate) use request::IdempotencyRequest;
 
@@ -23,26 +24,11 @@ const KEPT_FOR: Duration = Duration::from_secs(24 * 3600);
 /// The status of a request that is held and not answered yet.
 const UNANSWERED: u16 = 0;
 
-/// An answer as it goes over the wire.
-#[derive(Clone)]
-pub struct Answer {
-    /// The HTTP status.
-    pub status: u16,
-    /// The media type of the body; empty when there is none.
-    pub content_type: String,
-    /// The body.
-    pub body: Vec<u8>,
-    /// Whether the body holds a secret.
-    pub holds_secret: bool,
-    /// Whether this is a kept answer, given again.
-    pub replayed: bool,
-}
-
 pub(crate) enum Begun {
     /// The request is new, and no other with its key can run until this transaction ends.
     Fresh,
     /// It was answered before.
-    Replay(Answer),
+    Replay(WireAnswer),
 }
 
 pub(crate) async fn begin(unit: &mut UnitOfWork<'_>, request: &IdempotencyRequest) -> Result<Begun> {
@@ -64,7 +50,7 @@ pub(crate) async fn begin(unit: &mut UnitOfWork<'_>, request: &IdempotencyReques
         return Err(Error::IdempotencyInProgress);
     }
     let body = if record.sealed { open(&token, &request.key, &record.body)? } else { record.body };
-    Ok(Begun::Replay(Answer {
+    Ok(Begun::Replay(WireAnswer {
         status: record.status,
         content_type: record.content_type,
         body,
@@ -76,7 +62,7 @@ pub(crate) async fn begin(unit: &mut UnitOfWork<'_>, request: &IdempotencyReques
 pub(crate) async fn keep(
     unit: &mut UnitOfWork<'_>,
     request: &IdempotencyRequest,
-    answer: &Answer,
+    answer: &WireAnswer,
 ) -> Result<()> {
     let (Some(principal), Some(token)) = (unit.caller().principal(), unit.caller().token()) else {
         return Ok(());
@@ -104,7 +90,8 @@ pub(crate) async fn keep(
 /// between, nobody knows whether there was an effect, and there will be no second one.
 pub(crate) async fn hold(unit: &mut UnitOfWork<'_>, request: &IdempotencyRequest) -> Result<()> {
     let (content_type, body) = (String::new(), Vec::new());
-    let unanswered = Answer { status: UNANSWERED, content_type, body, holds_secret: false, replayed: false };
+    let unanswered =
+        WireAnswer { status: UNANSWERED, content_type, body, holds_secret: false, replayed: false };
     keep(unit, request, &unanswered).await
 }
 
@@ -112,7 +99,7 @@ pub(crate) async fn hold(unit: &mut UnitOfWork<'_>, request: &IdempotencyRequest
 pub(crate) async fn claim(
     unit: &mut UnitOfWork<'_>,
     request: Option<&IdempotencyRequest>,
-) -> Result<Option<Answer>> {
+) -> Result<Option<WireAnswer>> {
     let Some(request) = request else { return Ok(None) };
     match begin(unit, request).await? {
         Begun::Replay(answer) => Ok(Some(answer)),
@@ -125,7 +112,7 @@ pub(crate) async fn settle(
     app: &App,
     caller: &Caller,
     request: Option<Arc<IdempotencyRequest>>,
-    answer: Option<Answer>,
+    answer: Option<WireAnswer>,
     nothing_was_done: bool,
 ) {
     let Some(request) = request else { return };
@@ -155,10 +142,10 @@ impl App {
     /// # Errors
     /// As [`App::transact`]; [`gatepost_kernel::Error::IdempotencyInProgress`] and
     /// [`gatepost_kernel::Error::IdempotencyKeyReused`].
-    pub async fn answer<F>(&self, caller: &Caller, body: F) -> Result<Answer>
+    pub async fn answer<F>(&self, caller: &Caller, body: F) -> Result<WireAnswer>
     where
-        for<'u, 'c> F: AsyncFnOnce(&'u mut UnitOfWork<'c>) -> Result<Answer>
-            + Op<&'u mut UnitOfWork<'c>, Result<Answer>, Fut: Send>
+        for<'u, 'c> F: AsyncFnOnce(&'u mut UnitOfWork<'c>) -> Result<WireAnswer>
+            + Op<&'u mut UnitOfWork<'c>, Result<WireAnswer>, Fut: Send>
             + Send
             + 'static,
     {
@@ -182,7 +169,7 @@ impl App {
     ///
     /// # Errors
     /// [`gatepost_kernel::Error::Unavailable`]; also if the caller's key was revoked meanwhile.
-    pub async fn keep_refusal(&self, caller: &Caller, answer: Answer) -> Result<Answer> {
+    pub async fn keep_refusal(&self, caller: &Caller, answer: WireAnswer) -> Result<WireAnswer> {
         let Some(request) = caller.idempotency().cloned() else { return Ok(answer) };
         self.transact(caller, async move |unit: &mut UnitOfWork<'_>| match begin(unit, &request).await? {
             Begun::Replay(earlier) => Ok(earlier),

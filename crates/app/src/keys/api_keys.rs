@@ -8,6 +8,7 @@ use std::{sync::LazyLock, time::Duration};
 
 use gatepost_delivery::{ApiKeyEventData, OwnEvent, RotatedApiKeyEventData};
 use gatepost_entitlements::{Catalog, OwnFeature};
+use gatepost_gate::{AFTERMATH, Principal};
 use gatepost_kernel::{
     ApiKeyId, Environment, Error, FieldErrors, Owner, Page, Result, Secret, Timestamp, random,
 };
@@ -17,8 +18,7 @@ use gatepost_storage::{ApiKeyChanges, ApiKeyFilter, ChangeSubject, CountedKey, L
 use serde_json::{Map, Value, json};
 
 use crate::{
-    App, Caller, Principal, UnitOfWork, Workspace, audit_log::changed_fields, entitlements::grow,
-    gate::AFTERMATH, lists::ListRequest,
+    App, Caller, UnitOfWork, Workspace, audit_log::changed_fields, entitlements::grow, lists::ListRequest,
 };
 
 const TARGET: &str = "api_key";
@@ -199,7 +199,7 @@ pub(crate) async fn create_with(
     })
     .await?;
     let tier = new.key.rate_limit_tier.as_ref().unwrap_or(&workspace.tier);
-    if unit.app().plans().of(tier).limits.allowance.per_day.is_some() {
+    if unit.app().gate().allowance(tier).per_day.is_some() {
         begin_day(unit, &new.key).await?;
     }
     record(unit, &new.key, &OwnEvent::ApiKeyCreated(told_of(unit, &new.key)), Map::new());
@@ -216,7 +216,7 @@ async fn begin_day(unit: &mut UnitOfWork<'_>, new: &ApiKey) -> Result<()> {
     let mut most = 0;
     for key in ended {
         let leased = unit.tx.day_leased(LeaseHolder::Key(key.counts_as()), day).await?;
-        most = most.max(leased.saturating_sub(unit.app().unspent(&key, day)));
+        most = most.max(leased.saturating_sub(unit.app().gate().unspent(&key, day)));
     }
     if most > 0 {
         unit.tx.day_lease_set(LeaseHolder::Key(new.id), day, most).await?;

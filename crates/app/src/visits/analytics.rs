@@ -56,7 +56,7 @@ pub struct Series {
 pub async fn count(app: &App, caller: &Caller, query: CountByTime) -> Result<CountsByTime> {
     if matches!(query.what, CountedBy::Requests { .. }) {
         // What this process knows and has not written is part of the answer.
-        app.write_usage().await?;
+        app.gate().write_usage().await?;
     }
     let owner = caller.owner();
     let to = query.to.unwrap_or(Moment::At(app.now()));

@@ -8,10 +8,7 @@ use std::{
     borrow::Cow,
     collections::HashMap,
     net::IpAddr,
-    sync::{
-        Arc, Mutex,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::{Arc, Mutex},
     time::Duration,
 };
 
@@ -67,37 +64,31 @@ pub struct TrackEvent {
     pub properties: Json,
 }
 
-/// Whose a domain is, and until when that is believed.
-type Remembered = (Option<Arc<Site>>, Timestamp);
+/// Whose a domain is.
+struct Remembered {
+    site: Option<Arc<Site>>,
+    until: Timestamp,
+    /// [`gatepost_gate::Gate::workspace_changes`] before it was read; once it has grown, this is stale.
+    changes: u64,
+}
 
 /// Whose domains are whose, as far as this process remembers.
 #[derive(Default)]
-pub(crate) struct Sites {
-    known: Mutex<HashMap<String, Remembered>>,
-    /// Grows with each forgetting: what was read before is not put down after it.
-    version: AtomicU64,
-}
+pub(crate) struct Sites(Mutex<HashMap<String, Remembered>>);
 
 impl Sites {
-    pub(crate) fn forget(&self) {
-        self.version.fetch_add(1, Ordering::SeqCst);
-        self.known.lock_anyway().clear();
+    fn get(&self, domain: &str, now: Timestamp, changes: u64) -> Option<Option<Arc<Site>>> {
+        let known = self.0.lock_anyway();
+        let fresh = |known: &&Remembered| now < known.until && known.changes == changes;
+        known.get(domain).filter(fresh).map(|known| known.site.clone())
     }
 
-    fn get(&self, domain: &str, now: Timestamp) -> Option<Option<Arc<Site>>> {
-        let known = self.known.lock_anyway();
-        known.get(domain).filter(|(_, until)| now < *until).map(|(site, _)| site.clone())
-    }
-
-    fn put(&self, domain: String, site: Option<Arc<Site>>, now: Timestamp, version: u64) {
-        let mut known = self.known.lock_anyway();
-        if self.version.load(Ordering::SeqCst) != version {
-            return;
-        }
+    fn put(&self, domain: String, site: Option<Arc<Site>>, now: Timestamp, changes: u64) {
+        let mut known = self.0.lock_anyway();
         if known.len() >= MAX_REMEMBERED {
             known.clear();
         }
-        known.insert(domain, (site, now.plus(TRUST)));
+        known.insert(domain, Remembered { site, until: now.plus(TRUST), changes });
     }
 }
 
@@ -132,11 +123,10 @@ pub(crate) fn tracking(waiting: usize) -> Arc<Tracking> {
 /// [`Error::Unavailable`].
 pub async fn site(app: &App, domain: Option<String>) -> Result<Option<Arc<Site>>> {
     let Some(domain) = domain else { return Ok(None) };
-    let now = app.now();
-    if let Some(known) = app.sites().get(&domain, now) {
+    let (now, changes) = (app.now(), app.gate().workspace_changes());
+    if let Some(known) = app.sites().get(&domain, now, changes) {
         return Ok(known);
     }
-    let version = app.sites().version.load(Ordering::SeqCst);
     let names = names_of(&domain);
     let owner = app.read(async move |mut tx| Ok(tx.pixel_owner(&names).await?)).await?;
     let site = owner.map(|owner| {
@@ -147,7 +137,7 @@ pub async fn site(app: &App, domain: Option<String>) -> Result<Option<Arc<Site>>
             settings: settings.unwrap_or_default(),
         })
     });
-    app.sites().put(domain, site.clone(), now, version);
+    app.sites().put(domain, site.clone(), now, changes);
     Ok(site)
 }
 

@@ -7,7 +7,7 @@ use gatepost_egress::{Egress, TargetFault};
 use gatepost_entitlements::OwnFeature;
 use gatepost_kernel::{
     Error, EventId, FieldErrors, Owner, Page, Result, Secret, Timestamp, WebhookDeliveryId,
-    WebhookEndpointId, random, text::required,
+    WebhookEndpointId, WireAnswer, random, text::required,
 };
 use gatepost_sealing::Place;
 use gatepost_storage::{NewWebhookEndpoint, Tx, WebhookDeliveryFilter, WebhookEndpointChanges};
@@ -18,7 +18,7 @@ use gatepost_webhooks::{
 use serde_json::Map;
 
 use crate::{
-    Answer, App, Caller, UnitOfWork,
+    App, Caller, UnitOfWork,
     audit_log::changed_fields,
     entitlements::grow,
     idempotency,
@@ -379,8 +379,8 @@ pub async fn test(
     app: &App,
     caller: &Caller,
     id: WebhookEndpointId,
-    render: impl FnOnce(TestedWebhook) -> Result<Answer> + Send + 'static,
-) -> Result<Answer> {
+    render: impl FnOnce(TestedWebhook) -> Result<WireAnswer> + Send + 'static,
+) -> Result<WireAnswer> {
     let (endpoint, _) = get(app, caller, id, false).await?;
     let request = caller.idempotency().cloned();
     let (app, caller) = (app.clone(), caller.clone());

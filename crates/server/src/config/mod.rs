@@ -18,6 +18,7 @@ use base64::{Engine, prelude::BASE64_STANDARD};
 use gatepost_api::{Contract, PlainHttp, is_fixed_path};
 use gatepost_egress::Rules;
 use gatepost_entitlements::{Catalog, FeatureKind, OwnFeature};
+use gatepost_gate::GateSettings;
 use gatepost_kernel::{Environment, Secret, chain};
 use gatepost_keys::{Token, TokenFormat};
 use gatepost_resources::{Declarations, Taken};
@@ -231,15 +232,17 @@ impl Config {
         let default = gatepost_app::Settings::default();
         gatepost_app::Settings {
             catalog: self.catalog.clone(),
-            token_format: self.contract.tokens.clone(),
-            scope_order: self.contract.scope_order,
+            gate: GateSettings {
+                token_format: self.contract.tokens.clone(),
+                scope_order: self.contract.scope_order,
+                anonymous_per_minute: self.anonymous_per_minute.unwrap_or(default.gate.anonymous_per_minute),
+                visitors_per_minute: self.pixel_per_minute.unwrap_or(default.gate.visitors_per_minute),
+            },
             identity_headers: self.contract.headers.all().map(|header| header.name.to_string()).to_vec(),
-            anonymous_per_minute: self.anonymous_per_minute.unwrap_or(default.anonymous_per_minute),
             upgrade_url: self.upgrade_url.clone(),
             meter_requests: self.meter_requests.clone(),
             events_kept: self.events_kept.unwrap_or(default.events_kept),
             deliveries_kept: self.deliveries_kept.unwrap_or(default.deliveries_kept),
-            pixel_per_minute: self.pixel_per_minute.unwrap_or(default.pixel_per_minute),
             pixel_queue: self
                 .pixel_queue
                 .map_or(default.pixel_queue, |n| usize::try_from(n).unwrap_or(usize::MAX)),

@@ -10,8 +10,9 @@ use std::{
 };
 
 use base64::{Engine, prelude::BASE64_STANDARD};
-use gatepost_keys::normalize_address;
 use ipnet::IpNet;
+
+use crate::normalize_address;
 
 /// The token in the one `Authorization` header: `Bearer KEY`, or Basic with the key as user name.
 pub fn token<'a>(authorization: impl IntoIterator<Item = &'a [u8]>) -> Option<Cow<'a, str>> {

@@ -1,4 +1,4 @@
-//! Letting requests in: by the shortest way, from memory alone ([`App::pass`]), or by the long one ([`App::gate`]), which
+//! Letting requests in: by the shortest way, from memory alone ([`Gate::pass`]), or by the long one ([`Gate::admit`]), which
 //! can ask the database and says why it refuses.
 //!
 //! Whatever the short way does not let in at once, for whichever reason, is left untouched and counts nothing.
@@ -10,7 +10,7 @@ use gatepost_kernel::{ApiKeyId, Environment, EnvironmentFilter, Error, Result, T
 use gatepost_keys::{KeyStatus, ScopeRef, Token, TokenDigest};
 use gatepost_limits::Verdict;
 
-use crate::{App, Principal, gate::limiter};
+use crate::{Gate, Principal};
 
 /// A request that was let in, and counted.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,11 +30,13 @@ pub struct Passed {
 }
 
 /// A request that may pass, and was counted against the key's limits. The answer is still to be counted, by
-/// [`App::record_use`].
+/// [`Gate::record_use`].
 #[derive(Debug, Clone)]
 pub struct Admitted {
     /// Whose it is.
     pub principal: Principal,
+    /// The token that was presented.
+    pub token: Token,
     /// How the key stands now.
     pub verdict: Verdict,
 }
@@ -56,20 +58,20 @@ impl From<Error> for Refused {
     }
 }
 
-impl App {
+impl Gate {
     /// Finds out whose request it is, whether they may, and counts it against their limits; a refused one counts
     /// nothing. Who shows no valid key is counted by address, which bounds floods of bad ones.
     ///
     /// # Errors
     /// The refusal, with what the answer's headers say about it.
-    pub async fn gate(
+    pub async fn admit(
         &self,
-        token: Option<&Token>,
+        token: Option<Token>,
         address: Option<IpAddr>,
         may: impl FnOnce(&Principal) -> Result<()>,
     ) -> Result<Admitted, Box<Refused>> {
         let Some(token) = token else { return Err(self.anonymous(address, Error::Unauthorized)) };
-        let principal = match self.authenticate(token, address).await {
+        let principal = match self.authenticate(&token, address).await {
             Ok(principal) => principal,
             // A failure of ours is nothing to hold against the address.
             Err(error) if error.cause().is_some() => return Err(Box::new(error.into())),
@@ -81,10 +83,10 @@ impl App {
             let standing = self.standing(&principal);
             return refused(error, principal, Some(standing));
         }
-        match self.admit(&principal, 1).await {
-            Ok(verdict) => match limiter::refusal(&verdict, self.now()) {
+        match self.take(&principal, 1).await {
+            Ok(verdict) => match verdict.error(self.now()) {
                 Some(error) => refused(error, principal, Some(verdict)),
-                None => Ok(Admitted { principal, verdict }),
+                None => Ok(Admitted { principal, token, verdict }),
             },
             Err(error) => refused(error, principal, None),
         }
@@ -93,7 +95,7 @@ impl App {
     /// Counts a request without a valid key: `error`, or that there are too many of them.
     pub fn anonymous(&self, address: Option<IpAddr>, error: Error) -> Box<Refused> {
         let verdict = self.admit_anonymous(address);
-        let error = limiter::refusal(&verdict, self.now()).unwrap_or(error);
+        let error = verdict.error(self.now()).unwrap_or(error);
         Box::new(Refused { error, principal: None, verdict: Some(verdict) })
     }
 
@@ -109,8 +111,8 @@ impl App {
         now: Timestamp,
         status: u16,
     ) -> Option<Passed> {
-        let digest = TokenDigest::of(self.token_format(), token)?;
-        let decision = self.auth_cache().with(&digest, now, |state, facts, meter, unwritten| {
+        let digest = TokenDigest::of(&self.0.settings.token_format, token)?;
+        let decision = self.0.keys.with(&digest, now, |state, facts, meter, unwritten| {
             let may = environment.admits(state.environment)
                 && facts.status(now) == KeyStatus::Active
                 && facts.allows_address(address)
@@ -118,12 +120,12 @@ impl App {
             if !may {
                 return None;
             }
-            let verdict = self.limiter().take(meter, state.workspace_id, facts, now, 1);
+            let verdict = self.0.limiter.take(meter, state.workspace_id, facts, now, 1);
             if verdict.refusal.is_some() {
                 return None;
             }
             self.lease_ahead(state, meter.chain(), &verdict, facts);
-            self.usage().count(state, unwritten, now, status);
+            self.0.usage.count(state, unwritten, now, status);
             Some(Passed {
                 key_id: state.key_id,
                 workspace_id: state.workspace_id,

@@ -4,12 +4,13 @@
 
 use std::net::IpAddr;
 
+use gatepost_gate::Principal;
 use gatepost_kernel::{EnvironmentFilter, Error, Result, Secret};
 use gatepost_keys::{KeyStatus, ScopeSet, Token};
 use gatepost_limits::Verdict;
 
 use crate::{
-    App, Caller, Principal,
+    App, Caller,
     entitlements::{FeatureStanding, UseFeature, check_usable, consume},
 };
 
@@ -110,7 +111,7 @@ pub async fn verify(app: &App, caller: &Caller, input: Verification) -> Result<V
     }
     let none = Verified { code: Code::NotFound, principal: None, limits: None, entitlement: None };
     let Some(token) = Token::parse(app.token_format(), input.token.expose()) else { return Ok(none) };
-    let Some(principal) = app.principal(token.digest()).await? else { return Ok(none) };
+    let Some(principal) = app.gate().principal(token.digest()).await? else { return Ok(none) };
     // The platform sees every tenant's keys, unless it acts on one of them.
     let acts_on_all = caller.is_root() && caller.workspace_id().is_root();
     let sees = (acts_on_all || principal.workspace_id() == caller.workspace_id())
@@ -121,7 +122,7 @@ pub async fn verify(app: &App, caller: &Caller, input: Verification) -> Result<V
     let environment = input.environment.unwrap_or(EnvironmentFilter::Only(caller.environment()));
     let (code, limits, entitlement) = decide(app, &principal, environment, input).await?;
     let status = if code == Code::Valid { 200 } else { 403 };
-    app.record_use(&principal, status);
+    app.gate().record_use(&principal, status);
     Ok(Verified { code, principal: Some(principal), limits, entitlement })
 }
 
@@ -152,7 +153,7 @@ async fn decide(
         return Ok((Code::InsufficientScope, None, None));
     }
     let cost = input.cost;
-    let (verdict, admitted_at) = app.admit_at(principal, cost).await?;
+    let (verdict, admitted_at) = app.gate().take_at(principal, cost).await?;
     if verdict.refusal.is_some() {
         return Ok((Code::RateLimited, Some(verdict), None));
     }
@@ -160,13 +161,13 @@ async fn decide(
     let counted = consume(app, principal.owner(), used).await;
     if !counted.as_ref().is_ok_and(|standing| standing.refused.is_none()) {
         // Nothing is spent when any part refuses, or fails.
-        app.give_back(principal, cost, admitted_at);
+        app.gate().give_back(principal, cost, admitted_at);
     }
     let standing = counted?;
     match standing.refused {
         None => Ok((Code::Valid, Some(verdict), Some(standing))),
         Some(_) => {
-            let limits = app.standing(principal);
+            let limits = app.gate().standing(principal);
             Ok((Code::FeatureLimitReached, Some(limits), Some(standing)))
         }
     }

@@ -1,7 +1,7 @@
 //! What is known about tokens, so that a request needs no database.
 //!
 //! An entry is a key as it was read; whether it has expired, and from where it may be used, is judged at every
-//! request. What others change is learnt from the change feed ([`App::follow_changes`]); what this process changes, from
+//! request. What others change is learnt from the change feed ([`Gate::follow_changes`]); what this process changes, from
 //! the same feed, right after the commit and before the change is answered. A process that has not read the feed for
 //! [`TRUST`] believes nothing that it remembers, and asks the database each time.
 //!
@@ -28,14 +28,12 @@ use gatepost_storage::{ApiKeyOwner, ChangeSubject, CountedKey, Tx};
 use tokio::sync::{Notify, oneshot};
 
 use crate::{
-    App, Principal,
-    gate::{
-        key_state::{
-            ByDigest, DigestHasher, Facts, KeyMeter, KeyState, Known, Memory, NEVER as NO_END, UnwrittenUse,
-            scope_list,
-        },
-        limiter::AFTERMATH,
+    Gate, Principal,
+    key_state::{
+        ByDigest, DigestHasher, Facts, KeyMeter, KeyState, Known, Memory, NEVER as NO_END, UnwrittenUse,
+        scope_list,
     },
+    limiter::AFTERMATH,
 };
 
 /// For how long after the beginning of the last good look at the feed an entry is believed.
@@ -54,7 +52,7 @@ const MAX_SHARED: usize = 10_000;
 
 type Answer = Result<Option<Principal>>;
 
-pub(crate) struct AuthCache {
+pub(crate) struct KeyStates {
     entries: papaya::HashMap<ByDigest, (), BuildHasherDefault<DigestHasher>>,
     /// Most keys of a tenant differ in nothing that is remembered here.
     shared: Mutex<HashSet<Arc<Facts>>>,
@@ -65,6 +63,8 @@ pub(crate) struct AuthCache {
     /// The last entry of the feed that was seen; none before the first look.
     seen: tokio::sync::Mutex<Option<ChangeId>>,
     looks: AtomicU64,
+    /// Grows when any workspace may have changed.
+    workspace_changes: AtomicU64,
     /// Told when another process says that the feed has grown.
     announced: Notify,
     waiting: Mutex<Waiting>,
@@ -102,7 +102,7 @@ impl Trust {
     }
 }
 
-impl AuthCache {
+impl KeyStates {
     pub(crate) fn new() -> Self {
         Self {
             entries: papaya::HashMap::default(),
@@ -116,6 +116,7 @@ impl AuthCache {
             },
             seen: tokio::sync::Mutex::new(None),
             looks: AtomicU64::new(0),
+            workspace_changes: AtomicU64::new(0),
             announced: Notify::new(),
             waiting: Mutex::default(),
         }
@@ -239,6 +240,9 @@ impl AuthCache {
         joins: impl Fn(&mut KeyMeter, ApiKeyId),
     ) {
         self.version.fetch_add(1, Ordering::SeqCst);
+        if !workspaces.is_empty() {
+            self.workspace_changes.fetch_add(1, Ordering::SeqCst);
+        }
         for id in workspaces {
             self.workspace(*id).fetch_add(1, Ordering::SeqCst);
         }
@@ -255,6 +259,7 @@ impl AuthCache {
 
     fn forget_all(&self) {
         self.version.fetch_add(1, Ordering::SeqCst);
+        self.workspace_changes.fetch_add(1, Ordering::SeqCst);
         for ByDigest(state) in self.entries.pin().keys() {
             state.lock().known = None;
         }
@@ -281,14 +286,14 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock_anyway()
 }
 
-impl App {
+impl Gate {
     /// The key that a token belongs to, whatever its state.
-    pub(crate) async fn principal(&self, digest: TokenDigest) -> Answer {
+    pub async fn principal(&self, digest: TokenDigest) -> Answer {
         let remembered =
             |state: &Arc<KeyState>, facts: &Arc<Facts>, _: &mut KeyMeter, _: &mut UnwrittenUse| {
                 Principal::new(facts.clone(), state.clone())
             };
-        match self.auth_cache().with(&digest, self.now(), remembered) {
+        match self.0.keys.with(&digest, self.now(), remembered) {
             Some(principal) => Ok(Some(principal)),
             None => self.load(digest).await,
         }
@@ -298,12 +303,12 @@ impl App {
     pub(crate) fn facts(&self, owner: &ApiKeyOwner) -> Facts {
         let key = &owner.key;
         let tier = key.rate_limit_tier.as_ref().unwrap_or(&owner.workspace_tier);
-        let plan = self.plans().of(&owner.workspace_tier);
+        let plan = self.0.plans.of(&owner.workspace_tier);
         Facts {
             scopes: key.scopes.clone(),
-            scope_list: scope_list(&key.scopes, self.scope_order()),
+            scope_list: scope_list(&key.scopes, self.0.settings.scope_order),
             allowed_ips: key.allowed_ips.clone(),
-            limits: self.plans().of(tier).limits.clone(),
+            limits: self.0.plans.of(tier).limits.clone(),
             together: plan.together.clone(),
             ends_at: key.ends_at().unwrap_or(NO_END),
             access: plan.access,
@@ -319,7 +324,7 @@ impl App {
         loop {
             tokio::select! {
                 _ = ticks.tick() => {}
-                () = self.auth_cache().announced.notified() => {}
+                () = self.0.keys.announced.notified() => {}
             }
             match self.catch_up().await {
                 Ok(()) if failing => tracing::info!("the change feed is read again"),
@@ -331,17 +336,14 @@ impl App {
                 }
                 _ => {}
             }
-            failing = self
-                .auth_cache()
-                .trust
-                .since_last_look(self.now())
-                .is_none_or(|since| since > LOOK_EVERY * 2);
+            failing =
+                self.0.keys.trust.since_last_look(self.now()).is_none_or(|since| since > LOOK_EVERY * 2);
         }
     }
 
     /// Says that another process has changed something: the feed is read at once.
     pub fn wake_follower(&self) {
-        self.auth_cache().announced.notify_one();
+        self.0.keys.announced.notify_one();
     }
 
     /// Reads the feed to its end and forgets what has changed.
@@ -349,33 +351,32 @@ impl App {
     /// # Errors
     /// [`Error::Unavailable`]; what was remembered is then believed for a few seconds more, and no longer.
     pub async fn catch_up(&self) -> Result<()> {
-        let cache = self.auth_cache();
-        let mut seen = cache.seen.lock().await;
-        let (began, wall) = (cache.trust.elapsed(), self.now());
-        if cache.trust.since_last_look(wall).is_some_and(|since| since > FORGET_AFTER) {
+        let keys = &self.0.keys;
+        let mut seen = keys.seen.lock().await;
+        let (began, wall) = (keys.trust.elapsed(), self.now());
+        if keys.trust.since_last_look(wall).is_some_and(|since| since > FORGET_AFTER) {
             *seen = None;
         }
         loop {
-            cache.looks.fetch_add(1, Ordering::Relaxed);
+            keys.looks.fetch_add(1, Ordering::Relaxed);
             let Some(last) = *seen else {
-                let end = self.read(async |mut tx| Ok(tx.change_last_id().await?)).await?;
-                cache.forget_all();
-                self.sites().forget();
+                let end = self.0.read(async |mut tx| Ok(tx.change_last_id().await?)).await?;
+                keys.forget_all();
                 *seen = Some(end);
                 break;
             };
             let look = async move |mut tx: Tx<'_>| {
                 let changes = tx.change_list_after(last, FEED_BATCH).await?;
-                let keys: Vec<ApiKeyId> = changes
+                let ids: Vec<ApiKeyId> = changes
                     .iter()
                     .filter_map(
                         |change| if let ChangeSubject::ApiKey(id) = change.subject { Some(id) } else { None },
                     )
                     .collect();
-                let keys = if keys.is_empty() { Vec::new() } else { tx.api_keys_counted(&keys).await? };
-                Ok((changes, keys))
+                let counted = if ids.is_empty() { Vec::new() } else { tx.api_keys_counted(&ids).await? };
+                Ok((changes, counted))
             };
-            let (changes, keys) = self.read(look).await?;
+            let (changes, counted) = self.0.read(look).await?;
             let Some(end) = changes.last().map(|change| change.id) else { break };
             let workspaces: Vec<WorkspaceId> = changes
                 .iter()
@@ -384,38 +385,40 @@ impl App {
                 )
                 .collect();
             // The successor of a key counts with it from its very first use.
-            let joins = |meter: &mut KeyMeter, chain| self.limiter().join(meter, chain, wall);
-            cache.forget(&keys, &workspaces, joins);
-            if !workspaces.is_empty() {
-                self.sites().forget();
-            }
+            let joins = |meter: &mut KeyMeter, chain| self.0.limiter.join(meter, chain, wall);
+            keys.forget(&counted, &workspaces, joins);
             *seen = Some(end);
             if changes.len() < FEED_BATCH as usize {
                 break;
             }
         }
-        cache.trust.wall.store(wall.as_micros(), Ordering::Release);
-        cache.trust.micros.store(began, Ordering::Release);
+        keys.trust.wall.store(wall.as_micros(), Ordering::Release);
+        keys.trust.micros.store(began, Ordering::Release);
         Ok(())
     }
 
     /// After a change of this process's own was committed: nobody is told of it before this process knows itself.
-    pub(crate) async fn learn_own_change(&self) {
+    pub async fn learn_own_change(&self) {
         // Should the feed be out of reach just now, whatever is remembered counts for nothing.
         if self.catch_up().await.is_err() {
-            self.auth_cache().distrust();
+            self.0.keys.distrust();
         }
+    }
+
+    /// A number that grows before a change of any workspace is answered: what was read of workspaces at a smaller one is stale.
+    pub fn workspace_changes(&self) -> u64 {
+        self.0.keys.workspace_changes.load(Ordering::SeqCst)
     }
 
     /// How often the feed was looked at.
     pub fn feed_looks(&self) -> u64 {
-        self.auth_cache().looks.load(Ordering::Relaxed)
+        self.0.keys.looks.load(Ordering::Relaxed)
     }
 
     async fn load(&self, digest: TokenDigest) -> Answer {
         let (caller, answer) = oneshot::channel();
         let start = {
-            let mut waiting = lock(&self.auth_cache().waiting);
+            let mut waiting = lock(&self.0.keys.waiting);
             if waiting.callers.len() >= MAX_WAITING {
                 return Err(Error::unavailable("too many keys are waiting to be looked up"));
             }
@@ -424,17 +427,17 @@ impl App {
         };
         if start {
             // On the main runtime: the request that began it may go away, and others wait for the same answer.
-            let app = self.clone();
-            self.runtime().spawn(async move { app.load_waiting().await });
+            let gate = self.clone();
+            self.0.runtime.spawn(async move { gate.load_waiting().await });
         }
         answer.await.map_err(|_| Error::unavailable("the look-up of a key was given up"))?
     }
 
     async fn load_waiting(&self) {
-        let cache = self.auth_cache();
+        let keys = &self.0.keys;
         loop {
             let batch: Vec<(TokenDigest, Vec<oneshot::Sender<Answer>>)> = {
-                let mut waiting = lock(&cache.waiting);
+                let mut waiting = lock(&keys.waiting);
                 let some: Vec<TokenDigest> = waiting.callers.keys().take(LOAD_BATCH).copied().collect();
                 if some.is_empty() {
                     waiting.loading = false;
@@ -443,7 +446,7 @@ impl App {
                 some.into_iter().filter_map(|digest| waiting.callers.remove_entry(&digest)).collect()
             };
             let digests: Vec<TokenDigest> = batch.iter().map(|(digest, _)| *digest).collect();
-            let version = cache.version.load(Ordering::SeqCst);
+            let version = keys.version.load(Ordering::SeqCst);
             let now = self.now();
             let query = async move |mut tx: Tx<'_>| {
                 let mut found = Vec::new();
@@ -453,12 +456,12 @@ impl App {
                 }
                 Ok(found)
             };
-            let found = self.read(query).await.map(|owners| {
+            let found = self.0.read(query).await.map(|owners| {
                 let principals = owners.into_iter().map(|(digest, owner, ended)| {
                     let key = &owner.key;
                     let fresh = KeyState::new(digest, key.id, key.workspace_id, key.environment);
                     let begin = |principal: &Principal| self.begin_counting(principal, owner.chain, &ended);
-                    (digest, cache.fill(fresh, self.facts(&owner), version, begin))
+                    (digest, keys.fill(fresh, self.facts(&owner), version, begin))
                 });
                 principals.collect::<HashMap<TokenDigest, Principal>>()
             });
@@ -488,12 +491,12 @@ mod tests {
     use gatepost_limits::Allowance;
 
     use super::*;
-    use crate::gate::plans::PlanLimits;
+    use crate::plans::PlanLimits;
 
     /// However often idle keys are dropped: whoever counts, counts on the state that stays.
     #[test]
     fn sweeping_forgets_no_request() {
-        let (cache, cap) = (AuthCache::new(), 20);
+        let (states, cap) = (KeyStates::new(), 20);
         let allowance = Allowance { per_minute: Some(cap), minute_cap: Some(cap), per_day: None };
         let now = Timestamp::from_micros(1_800_000_000_000_000);
         for id in 0..300u16 {
@@ -511,18 +514,18 @@ mod tests {
                 access: gatepost_entitlements::Access::Write,
                 revoked: false,
             };
-            let principal = cache.fill(fresh(), facts, 0, |_| {});
+            let principal = states.fill(fresh(), facts, 0, |_| {});
             let admitted = std::thread::scope(|scope| {
                 let takers = [(); 3].map(|()| {
-                    let (cache, principal) = (&cache, &principal);
+                    let (states, principal) = (&states, &principal);
                     scope.spawn(move || {
                         let take = |_: &Arc<KeyState>, memory: &mut Memory| {
                             memory.meter.own.take(now, &allowance, 1)
                         };
-                        (0..20).filter(|_| cache.with_state(principal, take).refusal.is_none()).count()
+                        (0..20).filter(|_| states.with_state(principal, take).refusal.is_none()).count()
                     })
                 });
-                let sweeper = scope.spawn(|| (0..20).for_each(|_| cache.sweep_above(now, 0)));
+                let sweeper = scope.spawn(|| (0..20).for_each(|_| states.sweep_above(now, 0)));
                 sweeper.join().expect("a sweeper");
                 takers.map(|taker| taker.join().expect("a taker")).iter().sum::<usize>()
             });
@@ -530,8 +533,8 @@ mod tests {
         }
         // The first look only takes the mark of use away.
         let later = now.plus(Duration::from_secs(61));
-        cache.sweep_above(later, 0);
-        cache.sweep_above(later, 0);
-        assert_eq!(cache.entries.len(), 0, "what is idle is gone");
+        states.sweep_above(later, 0);
+        states.sweep_above(later, 0);
+        assert_eq!(states.entries.len(), 0, "what is idle is gone");
     }
 }

@@ -12,11 +12,9 @@ use gatepost_limits::Allowance;
 use gatepost_storage::Tx;
 
 use crate::{
-    App,
-    gate::{
-        key_state::{Facts, KeyState},
-        plans::PlanLimits,
-    },
+    Gate,
+    key_state::{Facts, KeyState},
+    plans::PlanLimits,
 };
 
 /// A key as it was when it was looked up; whether it can be used is judged each time. Cloning is cheap.
@@ -115,12 +113,12 @@ impl Principal {
     }
 
     /// Whether the key may be used from `address`.
-    pub(crate) fn allows_address(&self, address: Option<IpAddr>) -> bool {
+    pub fn allows_address(&self, address: Option<IpAddr>) -> bool {
         self.facts.allows_address(address)
     }
 
     /// Whether the key can be used at `now`.
-    pub(crate) fn status(&self, now: Timestamp) -> KeyStatus {
+    pub fn status(&self, now: Timestamp) -> KeyStatus {
         self.facts.status(now)
     }
 
@@ -134,28 +132,43 @@ impl Principal {
     }
 
     /// The key as it is now, inside a transaction: what was true when the request began may not be any more.
-    pub(crate) async fn refreshed(
+    ///
+    /// # Errors
+    /// What the key would be told if the request began now.
+    pub async fn refreshed(
         &self,
-        app: &App,
+        gate: &Gate,
         tx: &mut Tx<'_>,
         now: Timestamp,
         address: Option<IpAddr>,
     ) -> Result<Self> {
         let owner = tx.api_key_by_digest(&self.digest()).await?.ok_or(Error::Unauthorized)?;
-        let fresh = Self { facts: Arc::new(app.facts(&owner)), state: self.state.clone() };
+        let fresh = Self { facts: Arc::new(gate.facts(&owner)), state: self.state.clone() };
         fresh.usable(now, address)?;
         Ok(fresh)
     }
 }
 
-impl App {
+impl Gate {
     /// Finds the key that `token` belongs to and checks that it can be used now, from `address`.
     ///
     /// # Errors
     /// [`Error::Unauthorized`] if no key belongs to it, [`Error::KeyRevoked`], [`Error::KeyExpired`],
     /// [`Error::IpNotAllowed`], [`Error::Unavailable`].
     pub async fn authenticate(&self, token: &Token, address: Option<IpAddr>) -> Result<Principal> {
-        let principal = self.principal(token.digest()).await?.ok_or(Error::Unauthorized)?;
+        self.usable(token.digest(), address).await
+    }
+
+    /// The same key with the rights that it has now, as far as this process knows.
+    ///
+    /// # Errors
+    /// What the key would be told if the request began now.
+    pub async fn confirm(&self, principal: &Principal, address: Option<IpAddr>) -> Result<Principal> {
+        self.usable(principal.digest(), address).await
+    }
+
+    async fn usable(&self, digest: TokenDigest, address: Option<IpAddr>) -> Result<Principal> {
+        let principal = self.principal(digest).await?.ok_or(Error::Unauthorized)?;
         principal.usable(self.now(), address)?;
         Ok(principal)
     }

@@ -11,15 +11,13 @@ use std::{
 };
 
 use gatepost_kernel::{ApiKeyId, Error, LockAnyway, Result, Timestamp, WorkspaceId};
+use gatepost_keys::presented::network_of;
 use gatepost_limits::{Allowance, DayLease, Meter, Refusal, Verdict, Whole, day_of};
 use gatepost_storage::{CountedKey, LeaseHolder, Tx};
 
 use crate::{
-    App, Principal,
-    gate::{
-        key_state::{Facts, KeyMeter, KeyState, Memory},
-        presented::network_of,
-    },
+    Gate, Principal,
+    key_state::{Facts, KeyMeter, KeyState, Memory},
 };
 
 /// How many meters are kept before those that hold nothing are dropped.
@@ -27,7 +25,7 @@ const SWEEP_ABOVE: usize = 100_000;
 /// How often an address may ask for the fixed documents. A page of `/docs` takes ten of them.
 const READS_PER_MINUTE: u64 = 300;
 /// For how long a key that has ended counts on in one that is made after it.
-pub(crate) const AFTERMATH: Duration = Duration::from_secs(60);
+pub const AFTERMATH: Duration = Duration::from_secs(60);
 
 /// The meters of whatever is not one key, and whether days are still being leased. That of a key is part of its state.
 #[derive(Default)]
@@ -197,37 +195,24 @@ impl Limiter {
     }
 }
 
-/// The refusal of a verdict as the caller hears it; `None` if it was let in.
-pub fn refusal(verdict: &Verdict, now: Timestamp) -> Option<Error> {
-    verdict.refusal?;
-    let standing = verdict.shown()?;
-    let retry_at = verdict.retry_at.unwrap_or(standing.reset_at);
-    let wait = retry_at.since(now).as_micros().div_ceil(1_000_000);
-    Some(Error::RateLimited {
-        retry_after_seconds: u64::try_from(wait).unwrap_or(u64::MAX).max(1),
-        limit: standing.limit,
-        reset_at: retry_at.rounded_up(),
-    })
-}
-
-impl App {
+impl Gate {
     /// Counts a request of `principal`, or refuses it and counts nothing. Only when this process holds too little of
     /// the key's day is the database asked.
     ///
     /// # Errors
     /// [`Error::Unavailable`] if it had to be asked and does not answer.
-    pub async fn admit(&self, principal: &Principal, cost: u64) -> Result<Verdict> {
-        self.admit_at(principal, cost).await.map(|(verdict, _)| verdict)
+    pub async fn take(&self, principal: &Principal, cost: u64) -> Result<Verdict> {
+        self.take_at(principal, cost).await.map(|(verdict, _)| verdict)
     }
 
     /// The same, with the instant that it was counted at.
-    pub(crate) async fn admit_at(&self, principal: &Principal, cost: u64) -> Result<(Verdict, Timestamp)> {
+    pub async fn take_at(&self, principal: &Principal, cost: u64) -> Result<(Verdict, Timestamp)> {
         let facts = principal.facts();
         let mut turn = None;
         loop {
             let now = self.now();
-            let verdict = self.auth_cache().with_state(principal, |state, memory| {
-                let verdict = self.limiter().take(&mut memory.meter, state.workspace_id, facts, now, cost);
+            let verdict = self.0.keys.with_state(principal, |state, memory| {
+                let verdict = self.0.limiter.take(&mut memory.meter, state.workspace_id, facts, now, cost);
                 self.lease_ahead(state, memory.meter.chain(), &verdict, facts);
                 verdict
             });
@@ -235,7 +220,7 @@ impl App {
             match (verdict.refusal, facts.limits.allowance.per_day, together) {
                 // Who comes at the same time finds what the first has leased, and leases nothing more.
                 (Some(Refusal::NeedsLease | Refusal::WorkspaceNeedsLease), ..) if turn.is_none() => {
-                    turn = Some(self.limiter().lease_turn(principal.workspace_id()).await);
+                    turn = Some(self.0.limiter.lease_turn(principal.workspace_id()).await);
                 }
                 (Some(Refusal::NeedsLease), Some(limit), _) => self.lease(principal, limit, cost).await?,
                 (Some(Refusal::WorkspaceNeedsLease), _, Some(limit)) => {
@@ -247,10 +232,10 @@ impl App {
     }
 
     /// Takes back what a request of `principal` that was let in at `then` has spent: what it was for did not happen.
-    pub(crate) fn give_back(&self, principal: &Principal, cost: u64, then: Timestamp) {
+    pub fn give_back(&self, principal: &Principal, cost: u64, then: Timestamp) {
         let (now, facts) = (self.now(), principal.facts());
-        self.auth_cache().with_state(principal, |state, memory| {
-            self.limiter().with_all(&mut memory.meter, state.workspace_id, facts, |meter, whole| {
+        self.0.keys.with_state(principal, |state, memory| {
+            self.0.limiter.with_all(&mut memory.meter, state.workspace_id, facts, |meter, whole| {
                 meter.give_back(then, now, &facts.limits.allowance, cost);
                 if let Some(Whole { meter, allowance }) = whole {
                     meter.give_back(then, now, allowance, cost);
@@ -279,26 +264,26 @@ impl App {
         if let Some(limit) = own
             && !state.leasing.swap(true, Ordering::AcqRel)
         {
-            let (app, state) = (self.clone(), state.clone());
+            let (gate, state) = (self.clone(), state.clone());
             let holder = LeaseHolder::Key(chain.unwrap_or(state.key_id));
-            self.runtime().spawn(async move {
+            self.0.runtime.spawn(async move {
                 let keep = |day, granted, leased| {
                     let grant = |meter: &mut Meter| meter.day_mut().grant(day, granted, leased);
-                    app.limiter().with_own(&mut state.lock().meter, grant);
+                    gate.0.limiter.with_own(&mut state.lock().meter, grant);
                 };
-                let _ = app.day_block(holder, limit, 1, keep).await;
+                let _ = gate.day_block(holder, limit, 1, keep).await;
                 state.leasing.store(false, Ordering::Release);
             });
         }
         let together = facts.together.as_ref().and_then(|together| together.per_day);
         let workspace = state.workspace_id;
         if let Some(limit) = together.filter(|_| verdict.lease_workspace_soon)
-            && self.limiter().leasing.pin().insert(workspace)
+            && self.0.limiter.leasing.pin().insert(workspace)
         {
-            let app = self.clone();
-            self.runtime().spawn(async move {
-                let _ = app.lease_workspace(workspace, limit, 1).await;
-                app.limiter().leasing.pin().remove(&workspace);
+            let gate = self.clone();
+            self.0.runtime.spawn(async move {
+                let _ = gate.lease_workspace(workspace, limit, 1).await;
+                gate.0.limiter.leasing.pin().remove(&workspace);
             });
         }
     }
@@ -314,49 +299,49 @@ impl App {
         let now = self.now();
         // One after the other: whoever holds the meter of a key waits for no other key's.
         let of_ended = ended.iter().filter_map(|key| {
-            self.auth_cache()
-                .with_meter(&key.digest, |meter| self.limiter().with_own(meter, |own| own.clone()))
+            self.0.keys.with_meter(&key.digest, |meter| self.0.limiter.with_own(meter, |own| own.clone()))
         });
         let of_ended: Vec<Meter> = of_ended.collect();
-        self.auth_cache().with_state(principal, |_, memory| {
+        self.0.keys.with_state(principal, |_, memory| {
             if let Some(chain) = chain {
-                self.limiter().join(&mut memory.meter, chain, now);
+                self.0.limiter.join(&mut memory.meter, chain, now);
             }
-            self.limiter().with_own(&mut memory.meter, |own| {
+            self.0.limiter.with_own(&mut memory.meter, |own| {
                 of_ended.into_iter().for_each(|mut ended| own.begin_with(&mut ended, now));
             });
         });
     }
 
     /// What this process holds of a key's day and has not spent.
-    pub(crate) fn unspent(&self, key: &CountedKey, day: i64) -> u64 {
+    pub fn unspent(&self, key: &CountedKey, day: i64) -> u64 {
         let held = self
-            .auth_cache()
-            .with_meter(&key.digest, |meter| self.limiter().with_own(meter, |own| own.day_mut().held(day)));
+            .0
+            .keys
+            .with_meter(&key.digest, |meter| self.0.limiter.with_own(meter, |own| own.day_mut().held(day)));
         held.unwrap_or_default()
     }
 
     /// How `principal` stands, without counting anything.
     pub fn standing(&self, principal: &Principal) -> Verdict {
         let now = self.now();
-        self.auth_cache().with_state(principal, |state, memory| {
-            self.limiter().check(&mut memory.meter, state.workspace_id, principal.facts(), now)
+        self.0.keys.with_state(principal, |state, memory| {
+            self.0.limiter.check(&mut memory.meter, state.workspace_id, principal.facts(), now)
         })
     }
 
     /// Counts a request without a valid key from `address`, or refuses it.
     pub fn admit_anonymous(&self, address: Option<IpAddr>) -> Verdict {
-        self.admit_address(&self.limiter().addresses, address, self.settings().anonymous_per_minute)
+        self.admit_address(&self.0.limiter.addresses, address, self.0.settings.anonymous_per_minute)
     }
 
     /// Counts a request of a page's visitor from `address`, or refuses it.
     pub fn admit_visitor(&self, address: Option<IpAddr>) -> Verdict {
-        self.admit_address(&self.limiter().visitors, address, self.settings().pixel_per_minute)
+        self.admit_address(&self.0.limiter.visitors, address, self.0.settings.visitors_per_minute)
     }
 
     /// Counts a request for a fixed document from `address`, or refuses it.
     pub fn admit_reader(&self, address: Option<IpAddr>) -> Verdict {
-        self.admit_address(&self.limiter().readers, address, READS_PER_MINUTE)
+        self.admit_address(&self.0.limiter.readers, address, READS_PER_MINUTE)
     }
 
     fn admit_address(&self, meters: &Meters<IpAddr>, address: Option<IpAddr>, per_minute: u64) -> Verdict {
@@ -373,12 +358,12 @@ impl App {
         loop {
             ticks.tick().await;
             let now = self.now();
-            self.limiter().addresses.sweep(now, SWEEP_ABOVE);
-            self.limiter().visitors.sweep(now, SWEEP_ABOVE);
-            self.limiter().readers.sweep(now, SWEEP_ABOVE);
-            self.limiter().chains.sweep(now, SWEEP_ABOVE);
-            self.limiter().workspaces.sweep(now, SWEEP_ABOVE);
-            self.auth_cache().sweep(now);
+            self.0.limiter.addresses.sweep(now, SWEEP_ABOVE);
+            self.0.limiter.visitors.sweep(now, SWEEP_ABOVE);
+            self.0.limiter.readers.sweep(now, SWEEP_ABOVE);
+            self.0.limiter.chains.sweep(now, SWEEP_ABOVE);
+            self.0.limiter.workspaces.sweep(now, SWEEP_ABOVE);
+            self.0.keys.sweep(now);
         }
     }
 
@@ -389,16 +374,16 @@ impl App {
     pub async fn release_leases(&self) -> Result<()> {
         let day = day_of(self.now());
         // One that is on its way here must arrive before it can be given back.
-        *self.limiter().closed.write().await = true;
+        *self.0.limiter.closed.write().await = true;
         let mut held: Vec<(LeaseHolder, u64)> = Vec::new();
-        for state in self.auth_cache().states() {
+        for state in self.0.keys.states() {
             let unspent = state.lock().meter.own.day_mut().release(day);
             held.push((LeaseHolder::Key(state.key_id), unspent));
         }
         let release = |meter: &mut Meter| meter.day_mut().release(day);
-        let of_chains = self.limiter().chains.with_each(release).into_iter();
+        let of_chains = self.0.limiter.chains.with_each(release).into_iter();
         held.extend(of_chains.map(|(first, unspent)| (LeaseHolder::Key(first), unspent)));
-        let of_workspaces = self.limiter().workspaces.with_each(release).into_iter();
+        let of_workspaces = self.0.limiter.workspaces.with_each(release).into_iter();
         held.extend(of_workspaces.map(|(id, unspent)| (LeaseHolder::Workspace(id), unspent)));
         held.retain(|(_, unspent)| *unspent > 0);
         // In one order everywhere, so that two processes that stop at once cannot wait for each other.
@@ -411,7 +396,7 @@ impl App {
                 }
                 Ok::<_, Error>(())
             };
-            self.storage().transaction(give_back).await?;
+            self.0.storage.transaction(give_back).await?;
         }
         Ok(())
     }
@@ -419,11 +404,11 @@ impl App {
     async fn lease(&self, principal: &Principal, limit: u64, cost: u64) -> Result<()> {
         let counts_as =
             |state: &Arc<KeyState>, memory: &mut Memory| memory.meter.chain().unwrap_or(state.key_id);
-        let holder = LeaseHolder::Key(self.auth_cache().with_state(principal, counts_as));
+        let holder = LeaseHolder::Key(self.0.keys.with_state(principal, counts_as));
         let keep = |day, granted, leased| {
-            self.auth_cache().with_state(principal, |_, memory| {
+            self.0.keys.with_state(principal, |_, memory| {
                 let grant = |meter: &mut Meter| meter.day_mut().grant(day, granted, leased);
-                self.limiter().with_own(&mut memory.meter, grant);
+                self.0.limiter.with_own(&mut memory.meter, grant);
             });
         };
         self.day_block(holder, limit, cost, keep).await
@@ -431,7 +416,7 @@ impl App {
 
     async fn lease_workspace(&self, id: WorkspaceId, limit: u64, cost: u64) -> Result<()> {
         let keep = |day, granted, leased| {
-            self.limiter().workspaces.with(id, |meter| meter.day_mut().grant(day, granted, leased));
+            self.0.limiter.workspaces.with(id, |meter| meter.day_mut().grant(day, granted, leased));
         };
         self.day_block(LeaseHolder::Workspace(id), limit, cost, keep).await
     }
@@ -445,7 +430,7 @@ impl App {
         cost: u64,
         keep: impl FnOnce(i64, u64, u64),
     ) -> Result<()> {
-        let closed = self.limiter().closed.read().await;
+        let closed = self.0.limiter.closed.read().await;
         if *closed {
             return Err(Error::unavailable("this process is stopping and leases no more"));
         }
@@ -453,7 +438,7 @@ impl App {
         let block = DayLease::block(limit).max(cost);
         let lease =
             async move |mut tx: Tx<'_>| Ok::<_, Error>(tx.day_lease(holder, day, block, limit).await?);
-        let (granted, leased) = self.storage().transaction(lease).await?;
+        let (granted, leased) = self.0.storage.transaction(lease).await?;
         keep(day, granted, leased);
         Ok(())
     }

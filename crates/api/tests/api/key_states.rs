@@ -49,15 +49,15 @@ async fn the_hot_path_asks_no_database(app: TestApp) {
         let request = app.request(Method::GET, "/api/v1/auth?scope=posts:read").bearer_auth(&app.root_key);
         app.send(request).await.expect(204);
     };
-    app.app.catch_up().await.expect("the feed");
+    app.app.gate().catch_up().await.expect("the feed");
     ask().await;
     // Looking at the feed is not the request's doing; one look may be under way at either count.
-    let asked = || app.storage.times_asked() as i64 - app.app.feed_looks() as i64;
+    let asked = || app.storage.times_asked() as i64 - app.app.gate().feed_looks() as i64;
     let before = asked();
     for round in 0..300 {
         if round % 50 == 0 {
             // What the follower does, were it ever late on a busy machine.
-            app.app.catch_up().await.expect("the feed");
+            app.app.gate().catch_up().await.expect("the feed");
         }
         ask().await;
     }
@@ -93,18 +93,18 @@ async fn without_the_feed_nothing_is_believed(app: TestApp) {
     // A process that does not follow the feed, as when it is out of reach.
     let (deaf, other) = (other_node(&app), other_node(&app));
     let (first, token) = make(&other, "first").await;
-    deaf.authenticate(&token, None).await.expect("the key");
+    deaf.gate().authenticate(&token, None).await.expect("the key");
     revoke(&other, first).await;
-    let refused = deaf.authenticate(&token, None).await;
+    let refused = deaf.gate().authenticate(&token, None).await;
     assert!(matches!(refused, Err(Error::KeyRevoked)), "it never looked, so it asks each time");
 
     let (second, token) = make(&other, "second").await;
-    deaf.catch_up().await.expect("the feed");
-    deaf.authenticate(&token, None).await.expect("the key");
+    deaf.gate().catch_up().await.expect("the feed");
+    deaf.gate().authenticate(&token, None).await.expect("the key");
     revoke(&other, second).await;
     // It looked a moment ago, so it may still believe; four seconds later it may not.
     app.clock.advance(Duration::from_secs(4));
-    assert!(matches!(deaf.authenticate(&token, None).await, Err(Error::KeyRevoked)));
+    assert!(matches!(deaf.gate().authenticate(&token, None).await, Err(Error::KeyRevoked)));
 }
 
 async fn revoking_races_with_remembering(app: TestApp) {
@@ -121,17 +121,17 @@ async fn revoking_races_with_remembering(app: TestApp) {
                     // Reads and puts down what it read, just while the key is being revoked.
                     let reading = tokio::spawn(async move {
                         for _ in 0..3 {
-                            let _ = reader.authenticate(&read_token, None).await;
+                            let _ = reader.gate().authenticate(&read_token, None).await;
                         }
                     });
                     if round % 2 == lane % 2 {
                         tokio::task::yield_now().await;
                     }
                     revoke(&app, id).await;
-                    let refused = app.authenticate(&token, None).await;
+                    let refused = app.gate().authenticate(&token, None).await;
                     assert!(matches!(refused, Err(Error::KeyRevoked)), "lane {lane}, round {round}");
                     reading.await.expect("a reader");
-                    let refused = app.authenticate(&token, None).await;
+                    let refused = app.gate().authenticate(&token, None).await;
                     assert!(matches!(refused, Err(Error::KeyRevoked)), "lane {lane}, round {round}, later");
                 }
             })
@@ -148,14 +148,14 @@ async fn a_flood_of_unknown_tokens_costs_few_queries(app: TestApp) {
     for number in 0..50 {
         known.push(make(&other, &format!("known {number}")).await.1);
     }
-    app.app.catch_up().await.expect("the feed");
+    app.app.gate().catch_up().await.expect("the feed");
     let before = app.storage.times_asked();
     let mut rng = gatepost_kernel::random::rng();
     let unknown: Vec<Token> =
         (0..5_000).map(|_| Token::generate(&TokenFormat::default(), Environment::Live, &mut rng)).collect();
     let ask = |token: &Token| {
         let (app, token) = (app.app.clone(), token.clone());
-        tokio::spawn(async move { app.authenticate(&token, None).await.map(|_| ()) })
+        tokio::spawn(async move { app.gate().authenticate(&token, None).await.map(|_| ()) })
     };
     // Keys that nobody has asked for yet, in the midst of the flood.
     let mut answers = Vec::new();

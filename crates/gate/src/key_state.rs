@@ -22,7 +22,7 @@ use gatepost_keys::{IpAllowlist, KeyStatus, Scope, ScopeOrder, ScopeRef, ScopeSe
 use gatepost_limits::{Allowance, Meter};
 use gatepost_storage::{RequestCounts, UsageDelta};
 
-use crate::gate::plans::PlanLimits;
+use crate::plans::PlanLimits;
 
 /// One key. What never changes about it stands outside of the lock.
 pub(crate) struct KeyState {
@@ -57,7 +57,7 @@ pub(crate) struct KeyMeter {
 }
 
 impl KeyMeter {
-    /// The first of those, by which [`Limiter`](crate::gate::limiter::Limiter) keeps their meter.
+    /// The first of those, by which [`Limiter`](crate::limiter::Limiter) keeps their meter.
     pub fn chain(&self) -> Option<ApiKeyId> {
         self.first.map(|first| ApiKeyId(first.get()))
     }
