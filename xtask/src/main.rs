@@ -2,6 +2,7 @@
 
 mod bench;
 mod cargo;
+mod check;
 mod circles;
 mod clients;
 mod descriptions;
@@ -22,6 +23,8 @@ type Failure = Box<dyn std::error::Error>;
 #[derive(Parser)]
 #[command(name = "cargo xtask")]
 enum Command {
+    /// Check what is quick: format, invariants, lints, documents, and the tests of rules, storage and API on SQLite
+    Check,
     /// Run all tests, on SQLite and PostgreSQL
     Test {
         /// Install what is missing by `sudo -n`, when not root
@@ -68,6 +71,7 @@ enum Command {
 
 fn main() -> ExitCode {
     let done = match Command::parse() {
+        Command::Check => check::run(),
         Command::Test { install, full, filter } => test::run(install, full, filter.as_deref()),
         Command::Bench { rows, seconds, rounds } => bench::run(&rows, seconds, rounds),
         Command::Tidy => tidy::run(),
