@@ -36,3 +36,14 @@ pub fn webhooks(contract: &Contract, schemas: &mut Schemas, resources: &Resource
     webhooks.insert("published".to_owned(), contract.webhook("published", about, "PublishedEvent"));
     Value::Object(webhooks)
 }
+
+/// Takes the types of events that are sent for records out of those that callers may publish.
+pub fn take_out_sent(schemas: &mut Map<String, Value>, resources: &Resources) {
+    let sent = resources.declarations().iter().flat_map(|declared| declared.event_types());
+    let sent: Vec<String> = sent.map(|event_type| event_type.replace('.', "\\.")).collect();
+    let published =
+        schemas.get_mut("CreateEventBody").and_then(|body| body.pointer_mut("/properties/type/pattern"));
+    if let Some(Value::String(pattern)) = published.filter(|_| !sent.is_empty()) {
+        *pattern = format!("^(?!({})$){}", sent.join("|"), pattern.trim_start_matches('^'));
+    }
+}

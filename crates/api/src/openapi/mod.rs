@@ -51,6 +51,7 @@ fn collect(contract: &Contract, resources: &Resources, outcomes: &Value) -> Valu
     let webhooks = events::webhooks(contract, &mut schemas, resources);
     let mut components = contract.schemas();
     components.extend(schemas.into_map());
+    events::take_out_sent(&mut components, resources);
     let components = Value::Object(components);
 
     let mut document = serde_json::to_value(Skeleton::openapi()).unwrap_or_default();
