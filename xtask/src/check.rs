@@ -7,8 +7,30 @@ use crate::{Failure, cargo::cargo, docs, events, files, openapi, say, tidy};
 /// The tests that show most in the least time: rules, storage and the API.
 const TESTS: [&[&str]; 3] = [
     &["test", "--locked", "--workspace", "--lib", "--quiet"],
-    &["test", "--locked", "--package", "gatepost-storage", "--test", "suite", "--quiet", "--", "--skip", "postgres"],
-    &["test", "--locked", "--package", "gatepost-api", "--test", "api", "--quiet", "--", "--skip", "postgres"],
+    &[
+        "test",
+        "--locked",
+        "--package",
+        "gatepost-storage",
+        "--test",
+        "suite",
+        "--quiet",
+        "--",
+        "--skip",
+        "postgres",
+    ],
+    &[
+        "test",
+        "--locked",
+        "--package",
+        "gatepost-api",
+        "--test",
+        "api",
+        "--quiet",
+        "--",
+        "--skip",
+        "postgres",
+    ],
 ];
 
 /// Runs them, the quickest first, and stops at the first that fails.

@@ -16,7 +16,7 @@ use std::{env, error::Error, net::TcpListener, sync::Arc, time::Duration};
 
 use actix_web::{App, HttpServer, web};
 use gatepost_actix::{Gate, VerifiedKey};
-use gatepost_app::{Settings, tenants::first_start};
+use gatepost_app::{AppSettings, tenants::first_start};
 use gatepost_kernel::{Secret, SystemClock};
 use gatepost_storage::Storage;
 
@@ -51,7 +51,7 @@ async fn open() -> Result<gatepost_app::App, Box<dyn Error>> {
     let url = variable("DATABASE_URL").unwrap_or_else(|| "sqlite://posts.db".to_owned());
     let storage = Storage::open(&url.parse()?).await?;
     storage.migrate().await?;
-    let app = gatepost_app::App::new(storage, Settings::default(), Arc::new(SystemClock));
+    let app = gatepost_app::App::new(storage, AppSettings::default(), Arc::new(SystemClock));
     if let Some(key) = first_start::with_first_key(&app).await.map_err(|e| e.to_string())? {
         println!("export GATEPOST_KEY={}", key.expose());
     }

@@ -7,9 +7,9 @@ const SLOTS_PER_DAY: i64 = 96;
 
 /// A quarter of an hour, counted from 1970-01-01T00:00:00Z.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Slot(pub i64);
+pub struct QuarterHour(pub i64);
 
-impl Slot {
+impl QuarterHour {
     /// The one that an instant lies in.
     pub fn of(at: Timestamp) -> Self {
         Self(at.as_micros().div_euclid(SLOT_MICROS))

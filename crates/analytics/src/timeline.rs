@@ -13,7 +13,7 @@ use jiff::{
     tz::{Disambiguation, Offset, TimeZone},
 };
 
-use crate::Slot;
+use crate::QuarterHour;
 
 /// Slots of an hour.
 const HOUR: i64 = 4;
@@ -117,7 +117,7 @@ impl Moment {
     fn last(self, zone: &TimeZone) -> Timestamp {
         match self {
             Self::At(at) => at,
-            Self::On(date) => Slot(midnight(date.saturating_add(1.day()), zone).0 - 1).start(),
+            Self::On(date) => QuarterHour(midnight(date.saturating_add(1.day()), zone).0 - 1).start(),
         }
     }
 
@@ -139,9 +139,9 @@ impl Moment {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Segment {
     /// The first slot.
-    pub first: Slot,
+    pub first: QuarterHour,
     /// The first slot behind it.
-    pub end: Slot,
+    pub end: QuarterHour,
     /// How many slots the clocks are ahead of UTC.
     pub shift: i64,
     /// How many slots make an hour or a day.
@@ -150,7 +150,7 @@ pub struct Segment {
 
 impl Segment {
     /// The number of the hour or the day of a slot.
-    pub fn number(&self, slot: Slot) -> i64 {
+    pub fn number(&self, slot: QuarterHour) -> i64 {
         (slot.0 + self.shift).div_euclid(self.slots_together)
     }
 }
@@ -199,20 +199,20 @@ impl Timeline {
         }
     }
 
-    fn add(&mut self, interval: Interval, first: Slot, end: Slot, shift: i64) {
+    fn add(&mut self, interval: Interval, first: QuarterHour, end: QuarterHour, shift: i64) {
         let segment = Segment { first, end, shift, slots_together: interval.slots_together() };
         let continues = self.segments.last().is_some_and(|last| last.shift == shift);
         // A day goes on while its date does, whatever the clocks do; an hour does not.
         let goes_on = continues || interval != Interval::Hour;
         let last = self.segments.last().filter(|_| goes_on);
-        let mut last_period = last.map(|last| interval.period(last.number(Slot(first.0 - 1))));
+        let mut last_period = last.map(|last| interval.period(last.number(QuarterHour(first.0 - 1))));
         let place = self.segments.len();
         self.segments.push(segment);
-        for number in segment.number(first)..=segment.number(Slot(end.0 - 1)) {
+        for number in segment.number(first)..=segment.number(QuarterHour(end.0 - 1)) {
             let period = Some(interval.period(number));
             if period != last_period {
                 let start = (number * segment.slots_together - shift).max(first.0);
-                self.starts.push(Slot(start).start());
+                self.starts.push(QuarterHour(start).start());
                 last_period = period;
             }
             self.places.insert((place, number), self.starts.len() - 1);
@@ -235,8 +235,8 @@ impl Timeline {
     }
 
     /// The first slot, and the first behind the last.
-    pub fn slots(&self) -> (Slot, Slot) {
-        let first = self.segments.first().map_or(Slot(0), |segment| segment.first);
+    pub fn slots(&self) -> (QuarterHour, QuarterHour) {
+        let first = self.segments.first().map_or(QuarterHour(0), |segment| segment.first);
         (first, self.segments.last().map_or(first, |segment| segment.end))
     }
 }
@@ -245,15 +245,15 @@ fn instant(at: Timestamp) -> jiff::Timestamp {
     jiff::Timestamp::from_microsecond(at.as_micros()).unwrap_or_default()
 }
 
-fn slot(at: jiff::Timestamp) -> Slot {
-    Slot::of(Timestamp::from_micros(at.as_microsecond()))
+fn slot(at: jiff::Timestamp) -> QuarterHour {
+    QuarterHour::of(Timestamp::from_micros(at.as_microsecond()))
 }
 
 fn shift(offset: Offset) -> i64 {
     i64::from(offset.seconds()).div_euclid(900)
 }
 
-fn start_of(interval: Interval, at: Timestamp, zone: &TimeZone) -> Slot {
+fn start_of(interval: Interval, at: Timestamp, zone: &TimeZone) -> QuarterHour {
     let date = zone.to_datetime(instant(at)).date();
     match interval {
         Interval::Month => midnight(date.first_of_month(), zone),
@@ -261,21 +261,21 @@ fn start_of(interval: Interval, at: Timestamp, zone: &TimeZone) -> Slot {
         Interval::Day => midnight(date, zone),
         Interval::Hour => {
             let shift = shift(zone.to_offset(instant(at)));
-            Slot((Slot::of(at).0 + shift).div_euclid(HOUR) * HOUR - shift)
+            QuarterHour((QuarterHour::of(at).0 + shift).div_euclid(HOUR) * HOUR - shift)
         }
     }
 }
 
 /// The first slot behind the period.
-fn end_of(interval: Interval, at: Timestamp, zone: &TimeZone) -> Slot {
+fn end_of(interval: Interval, at: Timestamp, zone: &TimeZone) -> QuarterHour {
     let date = zone.to_datetime(instant(at)).date();
     let next = match interval {
         Interval::Month => date.last_of_month().tomorrow(),
         Interval::Week => monday(date).checked_add(1.week()),
         Interval::Day => date.tomorrow(),
-        Interval::Hour => return Slot(start_of(interval, at, zone).0 + HOUR),
+        Interval::Hour => return QuarterHour(start_of(interval, at, zone).0 + HOUR),
     };
-    next.map_or(Slot::of(at), |next| midnight(next, zone))
+    next.map_or(QuarterHour::of(at), |next| midnight(next, zone))
 }
 
 fn monday(of: Date) -> Date {
@@ -283,9 +283,9 @@ fn monday(of: Date) -> Date {
 }
 
 /// The first slot of a day: where the clocks skip midnight, where they go on.
-fn midnight(of: Date, zone: &TimeZone) -> Slot {
+fn midnight(of: Date, zone: &TimeZone) -> QuarterHour {
     let at = zone.to_ambiguous_timestamp(of.at(0, 0, 0, 0)).disambiguate(Disambiguation::Compatible);
-    at.map_or(Slot(0), slot)
+    at.map_or(QuarterHour(0), slot)
 }
 
 #[cfg(test)]
@@ -308,7 +308,7 @@ mod tests {
         Timeline::new(interval, Some(moment(from)), moment(to), Some(zone)).expect("not too long")
     }
 
-    fn place_of(timeline: &Timeline, slot: Slot) -> Option<usize> {
+    fn place_of(timeline: &Timeline, slot: QuarterHour) -> Option<usize> {
         let segment = timeline.segments().iter().position(|s| s.first <= slot && slot < s.end)?;
         timeline.place(segment, timeline.segments()[segment].number(slot))
     }
@@ -319,8 +319,11 @@ mod tests {
         let starts = ["2026-03-28T00:00:00Z", "2026-03-29T00:00:00Z", "2026-03-29T23:00:00Z"];
         assert_eq!(days.starts(), starts.map(at));
         assert_eq!(days.segments().len(), 2, "one before the change of the clocks, one behind it");
-        assert_eq!(days.slots(), (Slot::of(at("2026-03-28")), Slot::of(at("2026-03-30T23:00:00Z"))));
-        let last_of_the_short_day = Slot::of(at("2026-03-29T22:59:59Z"));
+        assert_eq!(
+            days.slots(),
+            (QuarterHour::of(at("2026-03-28")), QuarterHour::of(at("2026-03-30T23:00:00Z")))
+        );
+        let last_of_the_short_day = QuarterHour::of(at("2026-03-29T22:59:59Z"));
         assert_eq!(place_of(&days, last_of_the_short_day), Some(1));
     }
 
@@ -356,14 +359,14 @@ mod tests {
         let weeks = timeline(Interval::Week, "2026-03-25", "2026-04-06", "Europe/London");
         let starts = ["2026-03-23T00:00:00Z", "2026-03-29T23:00:00Z", "2026-04-05T23:00:00Z"];
         assert_eq!(weeks.starts(), starts.map(at));
-        assert_eq!(weeks.slots().1, Slot::of(at("2026-04-12T23:00:00Z")));
+        assert_eq!(weeks.slots().1, QuarterHour::of(at("2026-04-12T23:00:00Z")));
         let months = timeline(Interval::Month, "2025-12-31", "2026-02-01", "America/New_York");
         let starts = ["2025-12-01T05:00:00Z", "2026-01-01T05:00:00Z", "2026-02-01T05:00:00Z"];
         assert_eq!(months.starts(), starts.map(at));
         // The clocks change within this one.
         let march = timeline(Interval::Month, "2026-03-10", "2026-03-10", "Europe/London");
         assert_eq!((march.starts().len(), march.segments().len()), (1, 2));
-        assert_eq!(place_of(&march, Slot::of(at("2026-03-31T22:59:59Z"))), Some(0));
+        assert_eq!(place_of(&march, QuarterHour::of(at("2026-03-31T22:59:59Z"))), Some(0));
     }
 
     #[test]
@@ -425,7 +428,7 @@ mod tests {
             let (first, end) = timeline.slots();
             prop_assert!(first.start() <= from && to < end.start());
             prop_assert_eq!(starts[0], first.start());
-            for slot in (first.0..end.0).map(Slot) {
+            for slot in (first.0..end.0).map(QuarterHour) {
                 let expected = starts.partition_point(|start| *start <= slot.start()) - 1;
                 prop_assert_eq!(place_of(&timeline, slot), Some(expected));
             }

@@ -395,7 +395,7 @@ impl<S, Q, B> Call<S, Q, B> {
         Ok(respond(answer).into())
     }
 
-    /// A refusal is an answer too: its repetition must not find the world changed and succeed.
+    /// A refusal is an answer too: its repetition must not find things changed and succeed.
     async fn keep_refusal(&self, error: &ApiError) -> Result<WireAnswer, ApiError> {
         let status = self.state.contract().status(error).as_u16();
         let format = ErrorFormat::of(self.req.headers());

@@ -75,7 +75,7 @@ use crate::{
 
 /// What the operator decides about the HTTP side.
 #[derive(Debug, Clone)]
-pub struct Settings {
+pub struct ApiSettings {
     /// How everything looks on the wire.
     pub contract: Contract,
     /// The address that links begin with, e.g. `https://api.example.com`; the request's own when there is none.
@@ -95,7 +95,7 @@ pub struct Settings {
     pub probes_only: bool,
 }
 
-impl Default for Settings {
+impl Default for ApiSettings {
     fn default() -> Self {
         Self {
             contract: Contract::core(),
@@ -115,11 +115,11 @@ const READINESS: Duration = Duration::from_secs(1);
 
 /// What every request can reach. Cloning is cheap.
 #[derive(Clone)]
-pub struct State(Arc<Parts>);
+pub struct State(Arc<Inner>);
 
-struct Parts {
+struct Inner {
     app: App,
-    settings: Settings,
+    settings: ApiSettings,
     contract: Arc<Contract>,
     metrics: Metrics,
     routes: RouteTable,
@@ -136,7 +136,7 @@ struct Parts {
 
 impl State {
     /// Puts the HTTP side of `app` together.
-    pub fn new(app: App, settings: Settings) -> Self {
+    pub fn new(app: App, settings: ApiSettings) -> Self {
         let contract = Arc::new(settings.contract.clone());
         // Keys would be made that nobody could show.
         assert_eq!(app.token_format(), &contract.tokens, "the application has tokens of another contract");
@@ -150,7 +150,7 @@ impl State {
         let mcp_endpoint = mcp::endpoint_of(app.clone(), contract.clone());
         let plan_headers =
             app.gate().plan_limits().iter().map(|plan| PlanHeaders::new(&plan.allowance)).collect();
-        Self(Arc::new(Parts {
+        Self(Arc::new(Inner {
             app,
             settings,
             metrics: Metrics::new(&format!("{}{FORWARD_AUTH}", contract.base_path)),
@@ -228,7 +228,7 @@ impl State {
         &self.0.app
     }
 
-    fn settings(&self) -> &Settings {
+    fn settings(&self) -> &ApiSettings {
         &self.0.settings
     }
 

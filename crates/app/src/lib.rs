@@ -24,7 +24,7 @@ use std::{
     time::Duration,
 };
 
-use gatepost_analytics::Slot;
+use gatepost_analytics::QuarterHour;
 use gatepost_delivery::{Dispatcher, Handovers};
 use gatepost_entitlements::Catalog;
 use gatepost_gate::{Gate, GateSettings};
@@ -57,11 +57,11 @@ use crate::{
 
 /// The application: the database, the plans and the clock. Cloning is cheap.
 #[derive(Clone)]
-pub struct App(Arc<Parts>);
+pub struct App(Arc<Inner>);
 
-struct Parts {
+struct Inner {
     storage: Storage,
-    settings: Settings,
+    settings: AppSettings,
     gate: Gate,
     clock: Arc<dyn Clock>,
     dispatcher: OnceLock<Dispatcher>,
@@ -77,7 +77,7 @@ struct Parts {
 
 /// What the operator decides about the application.
 #[derive(Debug, Clone)]
-pub struct Settings {
+pub struct AppSettings {
     /// The plans and features.
     pub catalog: Catalog,
     /// Who is let in.
@@ -109,7 +109,7 @@ const KEPT: Duration = Duration::from_secs(30 * 86_400);
 /// How long what is compared with last year is kept.
 const KEPT_LONG: Duration = Duration::from_secs(400 * 86_400);
 
-impl Default for Settings {
+impl Default for AppSettings {
     fn default() -> Self {
         Self {
             catalog: Catalog::built_in(),
@@ -130,10 +130,10 @@ impl Default for Settings {
 
 impl App {
     /// Puts an application together. Must be called on the runtime that outlives the requests.
-    pub fn new(storage: Storage, settings: Settings, clock: Arc<dyn Clock>) -> Self {
+    pub fn new(storage: Storage, settings: AppSettings, clock: Arc<dyn Clock>) -> Self {
         let gate = Gate::new(storage.clone(), &settings.catalog, settings.gate.clone(), clock.clone());
         let tracking = visits::pixel::tracking(settings.pixel_queue);
-        Self(Arc::new(Parts {
+        Self(Arc::new(Inner {
             storage,
             settings,
             gate,
@@ -229,7 +229,7 @@ impl App {
         &self.0.storage
     }
 
-    fn settings(&self) -> &Settings {
+    fn settings(&self) -> &AppSettings {
         &self.0.settings
     }
 
@@ -294,7 +294,7 @@ impl App {
             let deliveries_before = now.minus(self.settings().deliveries_kept);
             let settings = self.settings();
             let pixel_before = now.minus(settings.pixel_events_kept);
-            let counts_before = Slot::of(now.minus(settings.counts_kept));
+            let counts_before = QuarterHour::of(now.minus(settings.counts_kept));
             let reports_before = now.minus(settings.seo_reports_kept);
             let clean = async move |mut tx: Tx<'_>| {
                 let records = tx.idempotency_delete_expired(now, BATCH).await?;

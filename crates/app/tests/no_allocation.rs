@@ -2,7 +2,7 @@
 
 use std::{net::IpAddr, sync::Arc};
 
-use gatepost_app::{App, Settings, tenants::first_start};
+use gatepost_app::{App, AppSettings, tenants::first_start};
 use gatepost_kernel::{EnvironmentFilter, SystemClock};
 use gatepost_keys::{ScopeRef, Token, TokenFormat};
 use gatepost_storage::Storage;
@@ -23,7 +23,7 @@ fn letting_a_request_in_allocates_nothing() {
         let url = format!("sqlite://{}", dir.path().join("gatepost.db").display());
         let storage = Storage::open(&url.parse().expect("a URL")).await.expect("a database");
         storage.migrate().await.expect("tables");
-        let app = App::new(storage, Settings::default(), Arc::new(SystemClock));
+        let app = App::new(storage, AppSettings::default(), Arc::new(SystemClock));
         let key = first_start::with_first_key(&app).await.expect("the first start").expect("a key");
         let address: Option<IpAddr> = Some("192.0.2.7".parse().expect("an address"));
         let scope = ScopeRef::parse("posts:read").expect("a scope");

@@ -10,7 +10,7 @@ use std::{
 };
 
 use gatepost_app::{
-    App, Settings,
+    App, AppSettings,
     visits::pixel::{self, TrackEvent},
 };
 use gatepost_kernel::{Json, SystemClock};
@@ -131,7 +131,7 @@ fn in_process(database: &Database, length: Duration) -> Result<f64, Failure> {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
         runtime.block_on(async {
             let storage = Storage::open(&url).await?;
-            let app = App::new(storage, Settings::default(), Arc::new(SystemClock));
+            let app = App::new(storage, AppSettings::default(), Arc::new(SystemClock));
             let (began, count) = (Instant::now(), Arc::new(AtomicU64::new(0)));
             let tasks = (0..CALLERS).map(|number| {
                 let (app, count) = (app.clone(), count.clone());

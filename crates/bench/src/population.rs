@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use gatepost_app::{App, Settings, tenants::first_start};
+use gatepost_app::{App, AppSettings, tenants::first_start};
 use gatepost_entitlements::{Access, Catalog, Plan};
 use gatepost_kernel::{Clock, Environment, SystemClock, WorkspaceId, random};
 use gatepost_keys::{IpAllowlist, ScopeSet, Token, TokenFormat};
@@ -32,7 +32,7 @@ pub async fn open(dir: &Path) -> Result<(Storage, App), Failure> {
         ..Plan::unlimited("measured")
     };
     let catalog = Catalog::new([plan], []).map_err(|e| e.to_string())?;
-    let settings = Settings { catalog, ..Settings::default() };
+    let settings = AppSettings { catalog, ..AppSettings::default() };
     let app = App::new(storage.clone(), settings, std::sync::Arc::new(SystemClock));
     first_start::without_key(&app).await.map_err(|e| e.to_string())?;
     Ok((storage, app))

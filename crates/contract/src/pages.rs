@@ -112,12 +112,12 @@ struct Body<'a, T> {
     success: Option<bool>,
     data: &'a [T],
     #[serde(flatten)]
-    position: Place,
+    position: PageMembers,
 }
 
 #[derive(Serialize)]
 #[serde(untagged)]
-enum Place {
+enum PageMembers {
     Pages { meta: Meta, links: Links },
     ShortPages { meta: ShortMeta },
     Offset { pagination: Pagination },
@@ -154,17 +154,17 @@ impl Contract {
                     total,
                     next_cursor,
                 };
-                Place::Pages { meta, links }
+                PageMembers::Pages { meta, links }
             }
             Paging::ShortPages => {
                 let page = asked.map(PageRequest::page);
-                Place::ShortPages { meta: ShortMeta { page, per_page, total, next_cursor } }
+                PageMembers::ShortPages { meta: ShortMeta { page, per_page, total, next_cursor } }
             }
             Paging::Offset => {
                 let offset = asked.map(|asked| asked.offset);
                 let has_more = links.next.is_some();
                 let pagination = Pagination { total, limit: per_page, offset, has_more, next_cursor };
-                Place::Offset { pagination }
+                PageMembers::Offset { pagination }
             }
         };
         let success = (self.envelope == EnvelopeStyle::Success).then_some(true);

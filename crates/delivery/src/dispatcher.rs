@@ -15,7 +15,9 @@ use gatepost_entitlements::Catalog;
 use gatepost_kernel::{ClaimId, Clock, LockAnyway, Timestamp, WebhookEndpointId, WorkspaceId, chain, random};
 use gatepost_sealing::Vault;
 use gatepost_storage::{DeliveryResult, PostponedDelivery, Storage, StorageError, Tx};
-use gatepost_webhooks::{NOT_SENT_WAIT, RetrySchedule, Verdict, WebhookAttempt, WebhookEndpoint, judge};
+use gatepost_webhooks::{
+    AttemptVerdict, NOT_SENT_WAIT, RetrySchedule, WebhookAttempt, WebhookEndpoint, judge,
+};
 use rand::Rng;
 use tokio::sync::{Notify, mpsc};
 
@@ -41,7 +43,7 @@ const LEASE_MARGIN: Duration = Duration::from_secs(5);
 
 /// What the operator decides about deliveries.
 #[derive(Debug, Clone)]
-pub struct Settings {
+pub struct DeliverySettings {
     /// When a failed delivery is tried again.
     pub schedule: RetrySchedule,
     /// How long a whole attempt may take, body included.
@@ -56,7 +58,7 @@ pub struct Settings {
     pub catalog: Arc<Catalog>,
 }
 
-impl Default for Settings {
+impl Default for DeliverySettings {
     fn default() -> Self {
         Self {
             schedule: RetrySchedule::default(),
@@ -71,13 +73,13 @@ impl Default for Settings {
 
 /// Sends deliveries. Cloning is cheap.
 #[derive(Clone)]
-pub struct Dispatcher(Arc<Parts>);
+pub struct Dispatcher(Arc<Inner>);
 
-struct Parts {
+struct Inner {
     storage: Storage,
     egress: Egress,
     vault: Vault,
-    settings: Settings,
+    settings: DeliverySettings,
     clock: Arc<dyn Clock>,
     slots: Arc<Slots>,
     throttle: Throttle,
@@ -155,14 +157,14 @@ impl Dispatcher {
         storage: Storage,
         egress: Egress,
         vault: Vault,
-        settings: Settings,
+        settings: DeliverySettings,
         clock: Arc<dyn Clock>,
     ) -> Self {
         let wake = Arc::new(Notify::new());
         let slots = Slots::new(settings.in_flight, settings.in_flight_per_endpoint, wake.clone());
         let (results, recorded) = mpsc::unbounded_channel();
         let runtime = tokio::runtime::Handle::current();
-        let parts = Parts {
+        let parts = Inner {
             storage,
             egress,
             vault,
@@ -452,7 +454,7 @@ impl Dispatcher {
     }
 
     async fn send(&self, endpoint: &WebhookEndpoint, id: &str, payload: ByteString) -> Sent {
-        let Parts { egress, vault, settings, .. } = &*self.0;
+        let Inner { egress, vault, settings, .. } = &*self.0;
         send(
             egress,
             vault,
@@ -522,7 +524,7 @@ impl Dispatcher {
     }
 
     /// Says once that nothing can be sent to an endpoint, and once that something can again.
-    fn tell_the_log(&self, endpoint: &WebhookEndpoint, verdict: Verdict, sent: &Sent) {
+    fn tell_the_log(&self, endpoint: &WebhookEndpoint, verdict: AttemptVerdict, sent: &Sent) {
         let mut unsendable = self.0.unsendable.lock_anyway();
         if verdict.status.is_none() {
             if unsendable.insert(endpoint.id) {

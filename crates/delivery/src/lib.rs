@@ -17,7 +17,7 @@ mod send;
 mod slots;
 mod throttle;
 
-pub use dispatcher::{Dispatcher, Settings};
+pub use dispatcher::{DeliverySettings, Dispatcher};
 pub use fan_out::{Handovers, event, own_event, store};
 pub use own_events::*;
 pub use send::Sent;

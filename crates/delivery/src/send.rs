@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use bytestring::ByteString;
 use gatepost_egress::{Egress, PostError, Reply, StatusCode, Target, header};
 use gatepost_kernel::Timestamp;
-use gatepost_sealing::{Place, Vault};
+use gatepost_sealing::{SealedColumn, Vault};
 use gatepost_webhooks::{AttemptOutcome, CustomHeader, EndpointSecret, WebhookEndpoint, sign};
 
 /// How much of an answer is kept; no more is read.
@@ -108,7 +108,7 @@ fn prepare(
         .map_err(|fault| Unsendable { outcome: AttemptOutcome::Undeliverable, fault: fault.to_string() })?;
     let unreadable = |what| move |_| Unsendable::ours(what);
     let in_force = endpoint.previous_secrets.iter().filter(|secret| secret.until > now).map(|s| &s.sealed);
-    let (mut secrets, place) = (Vec::new(), Place::secret(endpoint.workspace_id, endpoint.id));
+    let (mut secrets, place) = (Vec::new(), SealedColumn::secret(endpoint.workspace_id, endpoint.id));
     for sealed in std::iter::once(&endpoint.sealed_secret).chain(in_force) {
         let secret = vault.open(sealed, place).map_err(unreadable(UNREADABLE_SECRET))?;
         secrets.push(EndpointSecret::from_stored(secret));
@@ -118,7 +118,7 @@ fn prepare(
     let value = |text: &str| {
         header::HeaderValue::from_str(text).map_err(|_| Unsendable::ours("A header cannot be sent."))
     };
-    let place = Place::headers(endpoint.workspace_id, endpoint.id);
+    let place = SealedColumn::headers(endpoint.workspace_id, endpoint.id);
     let own = vault.open(&endpoint.sealed_headers, place).map_err(unreadable(UNREADABLE_HEADERS))?;
     for (name, text) in CustomHeader::read_all(own.expose()) {
         let name = header::HeaderName::from_bytes(name.as_bytes());

@@ -15,7 +15,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use gatepost_analytics::Slot;
+use gatepost_analytics::QuarterHour;
 use gatepost_entitlements::Access;
 use gatepost_kernel::{ApiKeyId, Environment, Error, LockAnyway, Result, Timestamp, WorkspaceId};
 use gatepost_keys::{IpAllowlist, KeyStatus, Scope, ScopeOrder, ScopeRef, ScopeSet, TokenDigest};
@@ -209,8 +209,8 @@ impl UnwrittenUse {
     }
 
     /// The quarter hour of what is counted here.
-    pub fn slot(&self) -> Slot {
-        Slot::of(Timestamp::from_micros(self.last_used_at))
+    pub fn slot(&self) -> QuarterHour {
+        QuarterHour::of(Timestamp::from_micros(self.last_used_at))
     }
 
     pub fn add(&mut self, now: Timestamp, status: u16) {

@@ -50,7 +50,7 @@ const MAX_ENTRIES: usize = 1 << 20;
 /// How many different facts are shared; beyond, each key has its own.
 const MAX_SHARED: usize = 10_000;
 
-type Answer = Result<Option<Principal>>;
+type Lookup = Result<Option<Principal>>;
 
 pub(crate) struct KeyStates {
     entries: papaya::HashMap<ByDigest, (), BuildHasherDefault<DigestHasher>>,
@@ -72,7 +72,7 @@ pub(crate) struct KeyStates {
 
 #[derive(Default)]
 struct Waiting {
-    callers: HashMap<TokenDigest, Vec<oneshot::Sender<Answer>>>,
+    callers: HashMap<TokenDigest, Vec<oneshot::Sender<Lookup>>>,
     loading: bool,
 }
 
@@ -288,7 +288,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 impl Gate {
     /// The key that a token belongs to, whatever its state.
-    pub async fn principal(&self, digest: TokenDigest) -> Answer {
+    pub async fn principal(&self, digest: TokenDigest) -> Lookup {
         let remembered =
             |state: &Arc<KeyState>, facts: &Arc<Facts>, _: &mut KeyMeter, _: &mut UnwrittenUse| {
                 Principal::new(facts.clone(), state.clone())
@@ -415,7 +415,7 @@ impl Gate {
         self.0.keys.looks.load(Ordering::Relaxed)
     }
 
-    async fn load(&self, digest: TokenDigest) -> Answer {
+    async fn load(&self, digest: TokenDigest) -> Lookup {
         let (caller, answer) = oneshot::channel();
         let start = {
             let mut waiting = lock(&self.0.keys.waiting);
@@ -436,7 +436,7 @@ impl Gate {
     async fn load_waiting(&self) {
         let keys = &self.0.keys;
         loop {
-            let batch: Vec<(TokenDigest, Vec<oneshot::Sender<Answer>>)> = {
+            let batch: Vec<(TokenDigest, Vec<oneshot::Sender<Lookup>>)> = {
                 let mut waiting = lock(&keys.waiting);
                 let some: Vec<TokenDigest> = waiting.callers.keys().take(LOAD_BATCH).copied().collect();
                 if some.is_empty() {

@@ -69,10 +69,10 @@ impl Limiter {
 }
 
 /// Meters by what they measure. One that holds nothing can be dropped; whoever finds it while it goes takes another.
-struct Meters<K>(papaya::HashMap<K, Arc<Slot>>);
+struct Meters<K>(papaya::HashMap<K, Arc<SharedMeter>>);
 
 /// None once it is dropped.
-struct Slot(Mutex<Option<Meter>>);
+struct SharedMeter(Mutex<Option<Meter>>);
 
 impl<K: Hash + Eq> Default for Meters<K> {
     fn default() -> Self {
@@ -80,13 +80,13 @@ impl<K: Hash + Eq> Default for Meters<K> {
     }
 }
 
-impl Default for Slot {
+impl Default for SharedMeter {
     fn default() -> Self {
         Self(Mutex::new(Some(Meter::new())))
     }
 }
 
-impl Slot {
+impl SharedMeter {
     fn lock(&self) -> MutexGuard<'_, Option<Meter>> {
         self.0.lock_anyway()
     }
@@ -110,7 +110,8 @@ impl<K: Hash + Eq + Copy> Meters<K> {
     /// Lets `body` use every meter, one after the other.
     fn with_each<R>(&self, body: impl Fn(&mut Meter) -> R) -> Vec<(K, R)> {
         let meters = self.0.pin();
-        let with = |(key, slot): (&K, &Arc<Slot>)| slot.lock().as_mut().map(|meter| (*key, body(meter)));
+        let with =
+            |(key, slot): (&K, &Arc<SharedMeter>)| slot.lock().as_mut().map(|meter| (*key, body(meter)));
         meters.iter().filter_map(with).collect()
     }
 

@@ -7,7 +7,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard},
 };
 
-use gatepost_analytics::Slot;
+use gatepost_analytics::QuarterHour;
 use gatepost_kernel::{ApiKeyId, Error, LockAnyway, Result, Timestamp};
 use gatepost_storage::{RequestCounts, Tx, UsageDelta};
 
@@ -25,7 +25,7 @@ pub(crate) struct UsageRecorder {
     /// Keys whose state holds some.
     counted: Mutex<Vec<Arc<KeyState>>>,
     /// Those of a quarter hour that is over, and those that could not be written.
-    rest: Mutex<HashMap<(ApiKeyId, Slot), UsageDelta>>,
+    rest: Mutex<HashMap<(ApiKeyId, QuarterHour), UsageDelta>>,
 }
 
 impl UsageRecorder {
@@ -39,7 +39,7 @@ impl UsageRecorder {
     ) {
         if unwritten.is_empty() {
             lock(&self.counted).push(state.clone());
-        } else if unwritten.slot() != Slot::of(now)
+        } else if unwritten.slot() != QuarterHour::of(now)
             && let Some(delta) = state.take_unwritten(unwritten)
         {
             // It stays on the list.

@@ -13,9 +13,9 @@ use crate::{Server, ServerConfig, supervisor::supervise};
 
 /// All servers. Cloning is cheap.
 #[derive(Clone)]
-pub struct McpServers(Arc<Parts>);
+pub struct McpServers(Arc<Inner>);
 
-struct Parts {
+struct Inner {
     servers: Vec<Arc<Server>>,
     supervisors: Mutex<Vec<JoinHandle<()>>>,
     stop: watch::Sender<bool>,
@@ -31,7 +31,7 @@ impl McpServers {
         let supervise =
             |server: &Arc<Server>| tokio::spawn(supervise(server.clone(), egress.clone(), stopped.clone()));
         let supervisors = Mutex::new(servers.iter().map(supervise).collect());
-        Self(Arc::new(Parts { servers, supervisors, stop }))
+        Self(Arc::new(Inner { servers, supervisors, stop }))
     }
 
     /// Every server.

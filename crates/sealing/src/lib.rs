@@ -8,4 +8,4 @@ mod vault;
 
 pub use chacha20poly1305::{ChaCha20Poly1305, XChaCha20Poly1305};
 pub use cipher::{Cipher, SealingError};
-pub use vault::{Kept, Place, Vault, VaultError};
+pub use vault::{Kept, SealedColumn, Vault, VaultError};

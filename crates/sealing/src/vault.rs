@@ -1,7 +1,7 @@
 //! Secrets at rest: sealed with the operator's key, where there is one.
 //!
 //! A stored text says by its beginning what it is: `plain:` and the text, or `bound:`, eight hexadecimal characters that name
-//! the key, and base64 of nonce and XChaCha20-Poly1305 ciphertext, which opens only in the [`Place`] that it was sealed for; `sealed:`
+//! the key, and base64 of nonce and XChaCha20-Poly1305 ciphertext, which opens only in the [`SealedColumn`] that it was sealed for; `sealed:`
 //! is the same from before texts were bound to their places. With several keys the first seals and all open, so a key is replaced by
 //! putting the new one before it.
 
@@ -19,13 +19,13 @@ const NAME_LEN: usize = 8;
 
 /// Where a stored text belongs. One that somebody moves to another row or column of the database does not open there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Place {
+pub struct SealedColumn {
     column: &'static str,
     workspace_id: WorkspaceId,
     endpoint_id: WebhookEndpointId,
 }
 
-impl Place {
+impl SealedColumn {
     /// That of the secrets which sign an endpoint's deliveries, the newest and those before it.
     pub fn secret(workspace_id: WorkspaceId, endpoint_id: WebhookEndpointId) -> Self {
         Self { column: "webhook_endpoints.secret", workspace_id, endpoint_id }
@@ -119,7 +119,7 @@ impl Vault {
     }
 
     /// The text as it is to be stored in `place`.
-    pub fn seal(&self, rng: &mut impl CryptoRng, text: &str, place: Place) -> Secret {
+    pub fn seal(&self, rng: &mut impl CryptoRng, text: &str, place: SealedColumn) -> Secret {
         let Some(key) = self.keys.first() else { return Secret::new(format!("{PLAIN}{text}")) };
         match key.cipher.seal(rng, text.as_bytes(), place.text().as_bytes()) {
             Ok(sealed) => Secret::new(format!("{BOUND}{}{}", key.name, BASE64_STANDARD.encode(sealed))),
@@ -132,7 +132,7 @@ impl Vault {
     ///
     /// # Errors
     /// [`VaultError`], also if it was stored for another place.
-    pub fn open(&self, stored: &Secret, place: Place) -> Result<Secret, VaultError> {
+    pub fn open(&self, stored: &Secret, place: SealedColumn) -> Result<Secret, VaultError> {
         let place = place.text();
         let (name, aad) = match Kept::of(stored) {
             Kept::Plain => return Ok(Secret::new(stored.expose()[PLAIN.len()..].to_owned())),
@@ -162,8 +162,8 @@ mod tests {
         vault.seal(&mut StdRng::seed_from_u64(seed), text, here())
     }
 
-    fn here() -> Place {
-        Place::secret(WorkspaceId(7), WebhookEndpointId(11))
+    fn here() -> SealedColumn {
+        SealedColumn::secret(WorkspaceId(7), WebhookEndpointId(11))
     }
 
     #[test]
@@ -228,10 +228,10 @@ mod tests {
         let vault = Vault::new(&[[1; 32]]);
         let stored = seal(&vault, "whsec_secret");
         for other in [
-            Place::headers(WorkspaceId(7), WebhookEndpointId(11)),
-            Place::secret(WorkspaceId(8), WebhookEndpointId(11)),
-            Place::secret(WorkspaceId(7), WebhookEndpointId(12)),
-            Place::secret(WorkspaceId(71), WebhookEndpointId(1)),
+            SealedColumn::headers(WorkspaceId(7), WebhookEndpointId(11)),
+            SealedColumn::secret(WorkspaceId(8), WebhookEndpointId(11)),
+            SealedColumn::secret(WorkspaceId(7), WebhookEndpointId(12)),
+            SealedColumn::secret(WorkspaceId(71), WebhookEndpointId(1)),
         ] {
             assert_eq!(vault.open(&stored, other).map(|_| ()), Err(VaultError), "{other:?}");
         }

@@ -2,7 +2,7 @@
 
 use std::{net::TcpListener, sync::Arc, thread, time::Duration};
 
-use gatepost_api::{Listeners, PlainHttp, Settings, State, serve};
+use gatepost_api::{ApiSettings, Listeners, PlainHttp, State, serve};
 use gatepost_app::resources::reconcile;
 use gatepost_app::{
     App, TierUse,
@@ -227,13 +227,13 @@ pub async fn run(config: &Config) -> Result<(), Failure> {
     let clock = Arc::new(AdjustedClock::default());
     jobs::read_database_clock(&storage, &clock).await?;
     let resources = reconcile(&storage, config.declarations.clone()).await?;
-    let app_settings = gatepost_app::Settings { resources: Arc::new(resources), ..config.app_settings() };
+    let app_settings = gatepost_app::AppSettings { resources: Arc::new(resources), ..config.app_settings() };
     let app = App::new(storage, app_settings, clock.clone());
     check_stored(&app).await?;
 
     let delivers = config.roles.contains(&Role::Delivery);
     let in_flight = if delivers { config.delivery.in_flight } else { 0 };
-    let delivery = gatepost_delivery::Settings { in_flight, ..config.delivery.clone() };
+    let delivery = gatepost_delivery::DeliverySettings { in_flight, ..config.delivery.clone() };
     let egress = Egress::new(config.egress.clone())?;
     let dispatcher =
         Dispatcher::new(app.storage().clone(), egress, config.vault.clone(), delivery, clock.clone());
@@ -249,7 +249,7 @@ pub async fn run(config: &Config) -> Result<(), Failure> {
     }
 
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
-    let settings = Settings {
+    let settings = ApiSettings {
         contract: config.contract.clone(),
         public_url: config.public_url.clone(),
         cors_origins: config.cors_origins.clone(),

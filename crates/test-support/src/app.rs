@@ -6,7 +6,7 @@ use std::{
     sync::Arc,
 };
 
-use gatepost_api::{Contract, Settings, State, serve};
+use gatepost_api::{ApiSettings, Contract, State, serve};
 use gatepost_app::{App, resources::reconcile, tenants::first_start};
 use gatepost_delivery::Dispatcher;
 use gatepost_egress::{Egress, Resolve, Rules};
@@ -118,7 +118,7 @@ impl TestApp {
     /// # Panics
     /// If anything of it does not start.
     pub async fn start(engine: Engine) -> Self {
-        Self::start_with(engine, Settings::default(), gatepost_app::Settings::default()).await
+        Self::start_with(engine, ApiSettings::default(), gatepost_app::AppSettings::default()).await
     }
 
     /// The same in the contract that is the core's mirror.
@@ -134,8 +134,8 @@ impl TestApp {
     /// # Panics
     /// If anything of it does not start.
     pub async fn start_as(engine: Engine, contract: Contract) -> Self {
-        let settings = Settings { contract, ..Settings::default() };
-        Self::start_with(engine, settings, gatepost_app::Settings::default()).await
+        let settings = ApiSettings { contract, ..ApiSettings::default() };
+        Self::start_with(engine, settings, gatepost_app::AppSettings::default()).await
     }
 
     /// The same with settings and plans.
@@ -144,8 +144,8 @@ impl TestApp {
     /// If anything of it does not start.
     pub async fn start_with(
         engine: Engine,
-        settings: Settings,
-        app_settings: gatepost_app::Settings,
+        settings: ApiSettings,
+        app_settings: gatepost_app::AppSettings,
     ) -> Self {
         Self::start_delivering(engine, settings, app_settings, Default::default()).await
     }
@@ -156,8 +156,8 @@ impl TestApp {
     /// If they cannot be declared, or anything of it does not start.
     pub async fn start_declaring(
         engine: Engine,
-        settings: Settings,
-        app_settings: gatepost_app::Settings,
+        settings: ApiSettings,
+        app_settings: gatepost_app::AppSettings,
         toml: &str,
     ) -> Self {
         let plans = app_settings.catalog.plans();
@@ -172,18 +172,18 @@ impl TestApp {
     /// If anything of it does not start.
     pub async fn start_delivering(
         engine: Engine,
-        settings: Settings,
-        app_settings: gatepost_app::Settings,
-        delivery: gatepost_delivery::Settings,
+        settings: ApiSettings,
+        app_settings: gatepost_app::AppSettings,
+        delivery: gatepost_delivery::DeliverySettings,
     ) -> Self {
         Self::start_all(engine, settings, app_settings, delivery, Declarations::default()).await
     }
 
     async fn start_all(
         engine: Engine,
-        settings: Settings,
-        app_settings: gatepost_app::Settings,
-        delivery: gatepost_delivery::Settings,
+        settings: ApiSettings,
+        app_settings: gatepost_app::AppSettings,
+        delivery: gatepost_delivery::DeliverySettings,
         declarations: Declarations,
     ) -> Self {
         crate::watch::start();
@@ -191,11 +191,11 @@ impl TestApp {
         let (token_format, scope_order) = (settings.contract.tokens.clone(), settings.contract.scope_order);
         let identity_headers = settings.contract.headers.all().map(|header| header.name.to_string()).to_vec();
         let gate = GateSettings { token_format, scope_order, ..app_settings.gate };
-        let app_settings = gatepost_app::Settings { gate, identity_headers, ..app_settings };
+        let app_settings = gatepost_app::AppSettings { gate, identity_headers, ..app_settings };
         let database = TestDatabase::create(engine);
         let storage = database.open().await;
         let resources = reconcile(&storage, declarations).await.expect("declarations that nothing breaks");
-        let app_settings = gatepost_app::Settings { resources: Arc::new(resources), ..app_settings };
+        let app_settings = gatepost_app::AppSettings { resources: Arc::new(resources), ..app_settings };
         let clock = Arc::new(ManualClock::at(Timestamp::parse(BEGINNING).expect("an instant")));
         let catalog = Arc::new(app_settings.catalog.clone());
         let app = App::new(storage.clone(), app_settings, clock.clone());
@@ -210,7 +210,7 @@ impl TestApp {
             ..Rules::default()
         };
         let egress = Egress::new(rules).expect("an HTTP client");
-        let delivery = gatepost_delivery::Settings { catalog, ..delivery };
+        let delivery = gatepost_delivery::DeliverySettings { catalog, ..delivery };
         let dispatcher = Dispatcher::new(storage.clone(), egress, Vault::default(), delivery, clock.clone());
         app.deliver_by(dispatcher.clone());
         tokio::spawn(dispatcher.run());

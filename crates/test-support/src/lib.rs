@@ -13,7 +13,7 @@ mod watch;
 pub use app::{Reply, TestApp, declarations};
 pub use database::TestDatabase;
 pub use face::{Face, mirror, preset};
-pub use gatepost_delivery::Settings as DeliverySettings;
+pub use gatepost_delivery::DeliverySettings;
 
 /// What tokens begin with in the presets and the mirror, beside the core contract's.
 const OTHER_PREFIXES: [&str; 4] =

@@ -101,7 +101,7 @@ pub const NOT_SENT_WAIT: Duration = Duration::from_secs(300);
 
 /// What becomes of the delivery.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Verdict {
+pub struct AttemptVerdict {
     /// Where it stands now; none if it stands where it stood, and the attempt is not counted.
     pub status: Option<DeliveryStatus>,
     /// When it is tried again.
@@ -118,22 +118,28 @@ pub fn judge(
     schedule: &RetrySchedule,
     now: Timestamp,
     random: f64,
-) -> Verdict {
-    let ended = |status, disables| Verdict { status: Some(status), next_attempt_at: None, disables };
+) -> AttemptVerdict {
+    let ended = |status, disables| AttemptVerdict { status: Some(status), next_attempt_at: None, disables };
     let retry_after = match outcome {
         AttemptOutcome::Answered { status: 200..=299, .. } => return ended(DeliveryStatus::Success, false),
         AttemptOutcome::Answered { status: 410, .. } => return ended(DeliveryStatus::Failed, true),
         AttemptOutcome::Undeliverable => return ended(DeliveryStatus::Failed, false),
         AttemptOutcome::NotSent => {
-            return Verdict { status: None, next_attempt_at: Some(now.plus(NOT_SENT_WAIT)), disables: false };
+            return AttemptVerdict {
+                status: None,
+                next_attempt_at: Some(now.plus(NOT_SENT_WAIT)),
+                disables: false,
+            };
         }
         AttemptOutcome::Answered { status: 429 | 503, retry_after } => retry_after,
         AttemptOutcome::Answered { .. } | AttemptOutcome::NoAnswer => None,
     };
     match schedule.next(attempts, now, random, retry_after) {
-        Some(at) => {
-            Verdict { status: Some(DeliveryStatus::Retrying), next_attempt_at: Some(at), disables: false }
-        }
+        Some(at) => AttemptVerdict {
+            status: Some(DeliveryStatus::Retrying),
+            next_attempt_at: Some(at),
+            disables: false,
+        },
         None => ended(DeliveryStatus::Failed, false),
     }
 }

@@ -28,7 +28,7 @@ mod signature;
 mod verifier;
 
 pub use delivery::{
-    AttemptOutcome, DeliveryStatus, NOT_SENT_WAIT, Verdict, WebhookAttempt, WebhookDelivery, judge,
+    AttemptOutcome, AttemptVerdict, DeliveryStatus, NOT_SENT_WAIT, WebhookAttempt, WebhookDelivery, judge,
 };
 pub use endpoint::{PreviousSecret, WebhookEndpoint};
 pub use event_type::{EventType, RESERVED as RESERVED_EVENT_TYPES, Subscription};

@@ -32,7 +32,7 @@ text_parameters! {
 
 members! {
     /// The settings of a workspace.
-    Settings(JsonObject) = (any_object()), |fields, name, value| {
+    ApiSettings(JsonObject) = (any_object()), |fields, name, value| {
         let settings = fields.json_members(name, value)?;
         if let Err(faults) = WorkspaceSettings::read(settings.clone()) {
             fields.faults("", &faults);
@@ -74,7 +74,7 @@ pub struct CreateWorkspaceBody {
     #[member(like = AnyText)]
     tier: Option<String>,
     /// Settings of the workspace; `timezone` must be an IANA time zone
-    #[member(like = Settings, default)]
+    #[member(like = ApiSettings, default)]
     settings: JsonObject,
 }
 
@@ -93,6 +93,6 @@ pub struct UpdateWorkspaceBody {
     #[member(like = AnyText)]
     tier: Option<String>,
     /// Settings to merge; `null` removes one
-    #[member(like = Settings)]
+    #[member(like = ApiSettings)]
     settings: Option<JsonObject>,
 }

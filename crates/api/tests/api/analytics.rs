@@ -75,7 +75,7 @@ async fn pixel_events_by_time_and_kind(app: TestApp) {
     assert_eq!((groups(&largest).len(), &largest["total"]), (1, &json!(4)), "the total is of all");
     assert_eq!(by("event=nothing").await, [(Value::Null, 0)]);
     assert_eq!(by("event=nothing&group_by=url").await, []);
-    // The other world, and other tenants, see nothing of it.
+    // The other environment, and other tenants, see nothing of it.
     let (_, test) = app.create_key(&app.root_key, 0, json!({ "environment": "test", "scopes": ["*"] })).await;
     assert_eq!(app.get(&test, "/analytics/pixel").await.expect(200)["data"]["total"], 0);
     let (_, _, tenant) = app.create_tenant("Other").await;

@@ -53,7 +53,7 @@ async fn every_change_is_logged(app: TestApp) {
 async fn each_world_and_tenant_has_its_own(app: TestApp) {
     let (tenant, _, key) = app.create_tenant("Tenant").await;
     let (_, test) = app.create_key(&key, 0, json!({ "scopes": ["*"], "environment": "test" })).await;
-    app.post(&test, "/api-keys", &json!({ "name": "in the test world" })).await.expect(201);
+    app.post(&test, "/api-keys", &json!({ "name": "in the test environment" })).await.expect(201);
     let count = |log: Value| log["meta"]["total"].as_u64();
     // The root made the first key, the tenant the second; its test key made the third.
     assert_eq!(count(app.get(&key, "/audit-log").await.expect(200)), Some(2));

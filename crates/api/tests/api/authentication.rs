@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use gatepost_api::Settings;
+use gatepost_api::ApiSettings;
 use gatepost_test_support::{Engine, TestApp, both_engines};
 use reqwest::{Method, header::AUTHORIZATION};
 use serde_json::json;
@@ -130,12 +130,12 @@ async fn addresses_are_checked(app: TestApp) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_trusted_proxy_is_believed() {
     let trusted_proxies = vec!["127.0.0.1/32".parse().expect("a network")];
-    let settings = Settings {
+    let settings = ApiSettings {
         public_url: Some("https://api.example.com/".into()),
         trusted_proxies,
-        ..Settings::default()
+        ..ApiSettings::default()
     };
-    let app = TestApp::start_with(Engine::Sqlite, settings, gatepost_app::Settings::default()).await;
+    let app = TestApp::start_with(Engine::Sqlite, settings, gatepost_app::AppSettings::default()).await;
     let (_, key) =
         app.create_key(&app.root_key, 0, json!({ "scopes": ["*"], "allowed_ips": ["192.0.2.1"] })).await;
     for (forwarded, status) in

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 /// An application with a plan of every kind of feature.
 struct Sold(TestApp);
 
-fn settings() -> gatepost_app::Settings {
+fn settings() -> gatepost_app::AppSettings {
     let mut small = Plan { max_keys: Some(3), ..Plan::unlimited("small") };
     let mut large = Plan::unlimited("large");
     for (plan, seats, calls) in [(&mut small, 100, 1_000), (&mut large, 1_000, 50_000)] {
@@ -38,16 +38,16 @@ fn settings() -> gatepost_app::Settings {
         ("free", Feature::new(FeatureKind::Limit)),
     ];
     let features = features.map(|(name, feature)| (name.to_owned(), feature));
-    gatepost_app::Settings {
+    gatepost_app::AppSettings {
         catalog: Catalog::new([small, large], features).expect("plans"),
         upgrade_url: Some("https://example.com/upgrade".into()),
-        ..gatepost_app::Settings::default()
+        ..gatepost_app::AppSettings::default()
     }
 }
 
 impl Sold {
     async fn start(engine: Engine) -> Self {
-        Self(TestApp::start_with(engine, gatepost_api::Settings::default(), settings()).await)
+        Self(TestApp::start_with(engine, gatepost_api::ApiSettings::default(), settings()).await)
     }
 
     /// Makes a workspace on a plan and a key of it.
@@ -480,12 +480,12 @@ impl Metered {
     async fn start(engine: Engine) -> Self {
         let mut plan = Plan::unlimited("five");
         plan.features.insert("api_calls".to_owned(), FeatureValue::Limit(5));
-        let app_settings = gatepost_app::Settings {
+        let app_settings = gatepost_app::AppSettings {
             catalog: Catalog::new([plan], []).expect("plans"),
             meter_requests: Some("api_calls".to_owned()),
-            ..gatepost_app::Settings::default()
+            ..gatepost_app::AppSettings::default()
         };
-        Self(TestApp::start_with(engine, gatepost_api::Settings::default(), app_settings).await)
+        Self(TestApp::start_with(engine, gatepost_api::ApiSettings::default(), app_settings).await)
     }
 }
 

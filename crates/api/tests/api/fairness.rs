@@ -27,7 +27,7 @@ impl Few {
             Plan::unlimited("unlisted"),
         ];
         let catalog = Catalog::new(plans, []).expect("plans");
-        let settings = gatepost_app::Settings { catalog, ..gatepost_app::Settings::default() };
+        let settings = gatepost_app::AppSettings { catalog, ..gatepost_app::AppSettings::default() };
         let delivery = DeliverySettings {
             in_flight: 8,
             attempt_timeout: Duration::from_secs(3_600),

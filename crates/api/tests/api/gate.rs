@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use gatepost_api::{PlainHttp, Settings};
+use gatepost_api::{ApiSettings, PlainHttp};
 use gatepost_entitlements::{Catalog, Plan};
 use gatepost_test_support::{Engine, Receiver, Reply, TestApp, both_engines, http_client};
 use reqwest::{Method, RequestBuilder};
@@ -184,9 +184,9 @@ async fn preflights_pass_where_the_route_says_so(app: TestApp) {
     }
 }
 
-fn small() -> gatepost_app::Settings {
+fn small() -> gatepost_app::AppSettings {
     let plan = Plan { requests_per_minute: Some(3), ..Plan::unlimited("small") };
-    gatepost_app::Settings { catalog: Catalog::new([plan], []).expect("a catalog"), ..Default::default() }
+    gatepost_app::AppSettings { catalog: Catalog::new([plan], []).expect("a catalog"), ..Default::default() }
 }
 
 async fn small_key(app: &TestApp) -> String {
@@ -197,7 +197,7 @@ async fn small_key(app: &TestApp) -> String {
 }
 
 async fn unknown_routes_spend_the_keys_own_limits(app: TestApp) {
-    let app = TestApp::start_with(app.storage.engine(), Settings::default(), small()).await;
+    let app = TestApp::start_with(app.storage.engine(), ApiSettings::default(), small()).await;
     let key = small_key(&app).await;
     let send = |method: Method, path: &str, key: &str| app.send(app.request(method, path).bearer_auth(key));
     for (method, path, status, code, remaining) in [
@@ -224,7 +224,7 @@ async fn unknown_routes_spend_the_keys_own_limits(app: TestApp) {
 }
 
 async fn whoever_waits_as_told_passes(app: TestApp) {
-    let app = TestApp::start_with(app.storage.engine(), Settings::default(), small()).await;
+    let app = TestApp::start_with(app.storage.engine(), ApiSettings::default(), small()).await;
     let key = small_key(&app).await;
     // All within one second, and not at its beginning.
     app.clock.advance(Duration::from_millis(20));
@@ -351,12 +351,12 @@ async fn answers_come_in_the_form_that_is_wanted_most(app: TestApp) {
 /// `plain_http = "redirect"` behind two proxies, of which the outer ends TLS.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_hop_of_the_client_says_whether_it_came_with_tls() {
-    let settings = Settings {
+    let settings = ApiSettings {
         plain_http: PlainHttp::Redirect,
         trusted_proxies: vec!["127.0.0.1/32".parse().expect("a network")],
-        ..Settings::default()
+        ..ApiSettings::default()
     };
-    let app = TestApp::start_with(Engine::Sqlite, settings, gatepost_app::Settings::default()).await;
+    let app = TestApp::start_with(Engine::Sqlite, settings, gatepost_app::AppSettings::default()).await;
     for (protocols, addresses, status) in [
         (&["https,http"][..], &["203.0.113.7, 127.0.0.1"][..], 200),
         (&["https", "http"], &["203.0.113.7", "127.0.0.1"], 200),

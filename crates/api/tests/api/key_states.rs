@@ -22,7 +22,7 @@ const PROMISE: Duration = Duration::from_secs(5);
 
 /// Another process on the same database.
 fn other_node(app: &TestApp) -> App {
-    App::new(app.storage.clone(), gatepost_app::Settings::default(), app.clock.clone())
+    App::new(app.storage.clone(), gatepost_app::AppSettings::default(), app.clock.clone())
 }
 
 async fn make(app: &App, name: &str) -> (ApiKeyId, Token) {

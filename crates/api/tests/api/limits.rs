@@ -13,7 +13,7 @@ use serde_json::json;
 /// An application with small plans.
 struct Small(TestApp);
 
-fn settings() -> gatepost_app::Settings {
+fn settings() -> gatepost_app::AppSettings {
     let plans = [
         Plan { requests_per_minute: Some(3), burst_percent: 100, ..Plan::unlimited("minute") },
         Plan { requests_per_day: Some(25), ..Plan::unlimited("day") },
@@ -34,17 +34,17 @@ fn settings() -> gatepost_app::Settings {
         Plan::unlimited("boundless"),
     ];
     let catalog = Catalog::new(plans, []).expect("plans");
-    gatepost_app::Settings {
+    gatepost_app::AppSettings {
         catalog,
         gate: GateSettings { anonymous_per_minute: 5, ..GateSettings::default() },
         upgrade_url: Some("https://example.com/upgrade".into()),
-        ..gatepost_app::Settings::default()
+        ..gatepost_app::AppSettings::default()
     }
 }
 
 impl Small {
     async fn start(engine: Engine) -> Self {
-        Self(TestApp::start_with(engine, gatepost_api::Settings::default(), settings()).await)
+        Self(TestApp::start_with(engine, gatepost_api::ApiSettings::default(), settings()).await)
     }
 
     /// Makes a workspace on a plan and a key of it.

@@ -24,12 +24,12 @@ impl Outcomes {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_example_is_an_answer() {
     let slow = Plan { requests_per_minute: Some(2), ..Plan::unlimited("slow") };
-    let settings = gatepost_app::Settings {
+    let settings = gatepost_app::AppSettings {
         catalog: Catalog::new([slow], []).expect("plans"),
         upgrade_url: Some("https://example.com/upgrade".to_owned()),
-        ..gatepost_app::Settings::default()
+        ..gatepost_app::AppSettings::default()
     };
-    let app = TestApp::start_with(Engine::Sqlite, gatepost_api::Settings::default(), settings).await;
+    let app = TestApp::start_with(Engine::Sqlite, gatepost_api::ApiSettings::default(), settings).await;
     let mut outcomes = Outcomes(json!({}));
     let root = &app.root_key;
     let (workspace, _, tenant) = app.create_tenant("Acme").await;

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use gatepost_analytics::Slot;
+use gatepost_analytics::QuarterHour;
 use gatepost_app::{
-    App, Settings,
+    App, AppSettings,
     visits::pixel::{self, TrackEvent},
 };
 use gatepost_entitlements::{Catalog, FeatureValue, Plan};
@@ -391,8 +391,9 @@ async fn samples_and_switches(app: TestApp) {
 async fn limited(engine: Engine) {
     let mut small = Plan::unlimited("small");
     small.features.insert("pixel_events".to_owned(), FeatureValue::Limit(10));
-    let settings = Settings { catalog: Catalog::new([small], []).expect("a catalog"), ..Settings::default() };
-    let app = TestApp::start_with(engine, gatepost_api::Settings::default(), settings).await;
+    let settings =
+        AppSettings { catalog: Catalog::new([small], []).expect("a catalog"), ..AppSettings::default() };
+    let app = TestApp::start_with(engine, gatepost_api::ApiSettings::default(), settings).await;
     let (workspace, _, key) = app.create_tenant("Small").await;
     app.patch(&app.root_key, &format!("/workspaces/{workspace}"), &json!({ "tier": "small" }))
         .await
@@ -425,8 +426,8 @@ async fn events_are_limited_by_plan_on_postgres() {
 /// While the database stands still, so many wait, and the others are sent away at once and counted.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_full_queue_is_503() {
-    let settings = Settings { pixel_queue: 4, ..Settings::default() };
-    let app = TestApp::start_with(Engine::Postgres, gatepost_api::Settings::default(), settings).await;
+    let settings = AppSettings { pixel_queue: 4, ..AppSettings::default() };
+    let app = TestApp::start_with(Engine::Postgres, gatepost_api::ApiSettings::default(), settings).await;
     own(&app, 1, json!({ "domains": ["example.com"] })).await.expect(200);
     // Once, so that it is known whose the domain is.
     assert!(is_tracked(&app, "https://example.com", &event()).await);
@@ -503,14 +504,14 @@ async fn a_quarter_hour_counts_a_thousand_pages_and_referrers_apart(app: TestApp
     // Of all that come at once no more are counted apart than may be, whoever comes first.
     futures_util::future::join_all((0..1_300).map(|number| visit(&app.app, number))).await;
     // Nor by another process, which counts on what is known as before.
-    let other = App::new(app.storage.clone(), Settings::default(), app.clock.clone());
+    let other = App::new(app.storage.clone(), AppSettings::default(), app.clock.clone());
     visit(&other, 5_000).await;
     let counted = async |dimension: PixelDimension| {
         let of = CountedValues {
             workspace_id: WorkspaceId::ROOT,
             environment: Environment::Live,
             dimension,
-            slot: Slot::of(app.clock.now()),
+            slot: QuarterHour::of(app.clock.now()),
         };
         let read = async move |mut tx: Tx<'_>| tx.pixel_values(&of).await;
         app.storage.read::<_, StorageError, _>(read).await.expect("the values")

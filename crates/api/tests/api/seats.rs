@@ -28,12 +28,12 @@ impl Seats {
             ("other", Feature::new(FeatureKind::Limit)),
         ];
         let features = features.map(|(name, feature)| (name.to_owned(), feature));
-        let settings = gatepost_app::Settings {
+        let settings = gatepost_app::AppSettings {
             catalog: Catalog::new([plan], features).expect("plans"),
             upgrade_url: Some("https://example.com/upgrade".into()),
-            ..gatepost_app::Settings::default()
+            ..gatepost_app::AppSettings::default()
         };
-        let app = TestApp::start_with(engine, gatepost_api::Settings::default(), settings).await;
+        let app = TestApp::start_with(engine, gatepost_api::ApiSettings::default(), settings).await;
         let made =
             app.post(&app.root_key, "/workspaces", &json!({ "name": "t", "tier": "team" })).await.expect(201);
         let workspace = made["data"]["id"].as_i64().expect("an id");

@@ -1,6 +1,6 @@
 //! `/seo`
 
-use gatepost_app::Settings;
+use gatepost_app::AppSettings;
 use gatepost_entitlements::{Catalog, FeatureValue, Plan};
 use gatepost_test_support::{Engine, TestApp, both_engines};
 use serde_json::{Value, json};
@@ -122,7 +122,7 @@ async fn scores_over_time_and_drops(app: TestApp) {
         app.clock.advance(std::time::Duration::from_secs(60));
         app.post(root, "/seo/report", &scored(performance, seo)).await.expect(201);
     }
-    // Another page, and the other world, are held against their own.
+    // Another page, and the other environment, are held against their own.
     let mut other = scored(10, 10);
     other["url"] = json!("https://example.com/other");
     app.post(root, "/seo/report", &other).await.expect(201);
@@ -278,8 +278,8 @@ async fn limited(engine: Engine) {
     let mut small = Plan::unlimited("small");
     small.features.insert("seo_reports".to_owned(), FeatureValue::Limit(2));
     let catalog = Catalog::new([small], []).expect("a catalog");
-    let settings = Settings { catalog, ..Settings::default() };
-    let app = TestApp::start_with(engine, gatepost_api::Settings::default(), settings).await;
+    let settings = AppSettings { catalog, ..AppSettings::default() };
+    let app = TestApp::start_with(engine, gatepost_api::ApiSettings::default(), settings).await;
     let (workspace, _, key) = app.create_tenant("Small").await;
     app.patch(&app.root_key, &format!("/workspaces/{workspace}"), &json!({ "tier": "small" }))
         .await

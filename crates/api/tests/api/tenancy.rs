@@ -270,7 +270,7 @@ async fn no_operation_reaches_the_live_world_from_the_test_world(app: TestApp) {
     let (_, test) = app.create_key(&live, 0, json!({ "scopes": ["*"], "environment": "test" })).await;
     let webhook = make_webhook(&app, &live).await;
     let rows = |mut seen: Vec<Value>| {
-        // The test world's own keys are seen, and may have changed, from the live one.
+        // The test environment's own keys are seen, and may have changed, from the live one.
         for list in &mut seen {
             if let Some(rows) = list.as_array_mut() {
                 rows.retain(|row| row["environment"] != "test");
@@ -320,7 +320,7 @@ async fn no_operation_reaches_the_live_world_from_the_test_world(app: TestApp) {
             assert_eq!(environment, "test", "{}", operation.id);
         }
     }
-    assert!(before == rows(snapshot(&app, &live).await), "rows of the live world have changed");
+    assert!(before == rows(snapshot(&app, &live).await), "rows of the live environment have changed");
 }
 
 /// An operation on records, as the document tells of it. Nothing is written here for any of them.

@@ -17,8 +17,8 @@ impl Small {
             Plan { access: Access::Read, ..Plan::unlimited("reader") },
         ];
         let catalog = Catalog::new(plans, []).expect("plans");
-        let settings = gatepost_app::Settings { catalog, ..Default::default() };
-        Self(TestApp::start_with(engine, gatepost_api::Settings::default(), settings).await)
+        let settings = gatepost_app::AppSettings { catalog, ..Default::default() };
+        Self(TestApp::start_with(engine, gatepost_api::ApiSettings::default(), settings).await)
     }
 
     async fn verify(&self, with: &str, body: Value) -> Value {

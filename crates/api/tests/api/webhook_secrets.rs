@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use gatepost_kernel::{Clock, WebhookEndpointId, WorkspaceId, random};
-use gatepost_sealing::{Place, Vault};
+use gatepost_sealing::{SealedColumn, Vault};
 use gatepost_storage::{StorageError, Tx, WebhookEndpointChanges};
 use gatepost_test_support::{Receiver, TestApp, every_face};
 use gatepost_webhooks::WebhookEndpoint;
@@ -103,7 +103,7 @@ async fn headers_do_not_follow_a_url_to_another_place(app: TestApp) {
     let sealed_headers = Some(Vault::new(&[[9; 32]]).seal(
         &mut random::rng(),
         "{}",
-        Place::headers(WorkspaceId::ROOT, WebhookEndpointId(with)),
+        SealedColumn::headers(WorkspaceId::ROOT, WebhookEndpointId(with)),
     ));
     change(&app, with, WebhookEndpointChanges { sealed_headers, ..Default::default() }).await;
     let read = app.get(&app.root_key, &path).await.expect(200)["data"].take();
@@ -195,7 +195,7 @@ async fn a_secret_that_cannot_be_read_costs_no_attempt(app: TestApp) {
     let receiver = Receiver::start().await;
     let id = make(&app, json!({ "url": receiver.url("/") })).await;
     let before = stored(&app, id).await;
-    let place = Place::secret(before.workspace_id, before.id);
+    let place = SealedColumn::secret(before.workspace_id, before.id);
     let sealed = Vault::new(&[[9; 32]]).seal(&mut random::rng(), "whsec_somebody's", place);
     let secrets = Some((sealed, Vec::new()));
     change(&app, id, WebhookEndpointChanges { secrets, ..Default::default() }).await;

@@ -17,7 +17,7 @@ use gatepost_kernel::{
 };
 use gatepost_storage::{EntitlementUse, NewEvent, StorageError, Tx};
 
-use super::standing::{ByCounter, FeatureStanding, Place, UseFeature, kept};
+use super::standing::{ByCounter, FeatureStanding, FeatureUsage, UseFeature, kept};
 use crate::{
     App, UnitOfWork,
     combined::{Attempt, GroupWork},
@@ -137,9 +137,10 @@ impl GroupWork for Consume {
             return Ok(None);
         };
         let mut group = Group::new(app, requests);
-        let place =
-            |_| Place::of(app, &last.workspace, first.owner.environment, &first.input.feature, group.now);
-        let places: Vec<(usize, Place<'_>)> =
+        let place = |_| {
+            FeatureUsage::of(app, &last.workspace, first.owner.environment, &first.input.feature, group.now)
+        };
+        let places: Vec<(usize, FeatureUsage<'_>)> =
             (0..requests.len()).filter_map(|number| Some((number, place(number)?))).collect();
         let Some((_, place)) = places.first() else { return Ok(None) };
         if place.period.start != last.period_start {
@@ -253,7 +254,7 @@ impl<'a> Group<'a> {
             let workspace = workspaces.get(&request.owner.workspace_id).and_then(Option::as_ref);
             let feature = &request.input.feature;
             match workspace.and_then(|workspace| {
-                Place::of(self.app, workspace, request.owner.environment, feature, self.now)
+                FeatureUsage::of(self.app, workspace, request.owner.environment, feature, self.now)
             }) {
                 // On or off: there is nothing to count.
                 Some(place) if place.feature.kind == FeatureKind::Boolean => {
@@ -282,7 +283,11 @@ impl<'a> Group<'a> {
     }
 
     /// Decides all uses of one counter, and writes what the counter holds then, which is the answer.
-    async fn decide_counter(&mut self, tx: &mut Tx<'_>, requests: &[(usize, Place<'_>)]) -> Result<u64> {
+    async fn decide_counter(
+        &mut self,
+        tx: &mut Tx<'_>,
+        requests: &[(usize, FeatureUsage<'_>)],
+    ) -> Result<u64> {
         let Some((_, place)) = requests.first() else { return Ok(0) };
         let key = place.key();
         if place.cycle.rolling_since(place.feature, place.period).is_some() {
@@ -317,7 +322,7 @@ impl<'a> Group<'a> {
     }
 
     /// Decides uses of one feature of which `from` are used, one after the other; how many are used more then, or fewer.
-    fn decide(&mut self, requests: &[(usize, Place<'_>)], from: u64) -> i64 {
+    fn decide(&mut self, requests: &[(usize, FeatureUsage<'_>)], from: u64) -> i64 {
         let mut added = 0i64;
         for (number, place) in requests {
             let Request { owner, input } = &self.requests[*number];
@@ -369,7 +374,7 @@ impl<'a> Group<'a> {
     }
 
     /// Looks up what was decided under the idempotency keys of these requests.
-    async fn learn_kept(&mut self, tx: &mut Tx<'_>, requests: &[(usize, Place<'_>)]) -> Result<()> {
+    async fn learn_kept(&mut self, tx: &mut Tx<'_>, requests: &[(usize, FeatureUsage<'_>)]) -> Result<()> {
         let keys: Vec<String> = requests
             .iter()
             .filter_map(|(number, _)| self.requests[*number].input.idempotency_key.clone())
@@ -389,7 +394,7 @@ impl<'a> Group<'a> {
 
 /// Tells that a threshold of a limit was passed, upwards or downwards.
 pub(super) fn threshold_event(
-    place: &Place<'_>,
+    place: &FeatureUsage<'_>,
     event: impl FnOnce(ThresholdEventData) -> OwnEvent,
     threshold: u32,
     used: u64,

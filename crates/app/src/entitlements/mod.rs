@@ -12,7 +12,7 @@ use gatepost_entitlements::{Catalog, FeatureKind, Operation, OwnFeature, Reason}
 use gatepost_kernel::{Error, Owner, Result, WorkspaceId};
 use gatepost_keys::Scope;
 
-use self::standing::{Place, unknown};
+use self::standing::{FeatureUsage, unknown};
 use crate::{App, Caller, Combinable, UnitOfWork};
 
 pub(crate) use counting::{Counters, Request, consume, consume_all, counters};
@@ -43,7 +43,7 @@ pub async fn check(app: &App, caller: &Caller, feature: String, quantity: u64) -
     app.read_snapshot(async move |mut tx| {
         let app = own;
         let workspace = tx.workspace_get(workspace_id).await?.ok_or(Error::NotFound)?;
-        let Some(place) = Place::of(&app, &workspace, environment, &feature, now) else {
+        let Some(place) = FeatureUsage::of(&app, &workspace, environment, &feature, now) else {
             return Ok(unknown(&workspace.tier, feature));
         };
         let used = place.used(&mut tx, now).await?;
@@ -65,7 +65,7 @@ pub async fn summary(app: &App, caller: &Caller) -> Result<Summary> {
         let workspace = tx.workspace_get(workspace_id).await?.ok_or(Error::NotFound)?;
         let mut features = Vec::new();
         for name in listed(app.catalog(), &workspace.tier) {
-            if let Some(place) = Place::of(&app, &workspace, environment, &name, now) {
+            if let Some(place) = FeatureUsage::of(&app, &workspace, environment, &name, now) {
                 let used = place.used(&mut tx, now).await?;
                 features.push(place.standing(&app, used, None, 0));
             }

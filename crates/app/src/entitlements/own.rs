@@ -8,7 +8,7 @@ use gatepost_kernel::{Error, Result, Workspace};
 
 use super::{
     counting::{consume_in, threshold_event},
-    standing::{Place, UseFeature, existing},
+    standing::{FeatureUsage, UseFeature, existing},
 };
 use crate::UnitOfWork;
 
@@ -22,7 +22,7 @@ pub(crate) async fn grow(
     feature: OwnFeature,
 ) -> Result<()> {
     let (app, now, environment) = (unit.app().clone(), unit.now, unit.caller().environment());
-    let place = Place::of(&app, workspace, environment, feature.as_str(), now)
+    let place = FeatureUsage::of(&app, workspace, environment, feature.as_str(), now)
         .ok_or_else(|| Error::internal(format!("the feature {} is not declared", feature.as_str())))?;
     if place.grant == Grant::Unlimited {
         return Ok(());

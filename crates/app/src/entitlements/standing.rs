@@ -114,7 +114,7 @@ pub(super) async fn existing(
 }
 
 /// A feature of a workspace in one environment, at one instant.
-pub(super) struct Place<'a> {
+pub(super) struct FeatureUsage<'a> {
     pub(super) owner: Owner,
     pub(super) name: &'a str,
     pub(super) feature: &'a Feature,
@@ -124,7 +124,7 @@ pub(super) struct Place<'a> {
     pub(super) period: Period,
 }
 
-impl<'a> Place<'a> {
+impl<'a> FeatureUsage<'a> {
     /// None if there is no such feature.
     pub(super) fn of(
         app: &'a App,
@@ -254,4 +254,4 @@ pub(super) fn kept(app: &App, one: EntitlementUse) -> FeatureStanding {
 }
 
 /// Requests by what they have in common, in a fixed order, so that two transactions never wait for each other's locks.
-pub(super) type ByCounter<'a> = BTreeMap<CounterKey, Vec<(usize, Place<'a>)>>;
+pub(super) type ByCounter<'a> = BTreeMap<CounterKey, Vec<(usize, FeatureUsage<'a>)>>;

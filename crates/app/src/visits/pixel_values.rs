@@ -8,7 +8,7 @@ use std::{
     sync::{Mutex, MutexGuard},
 };
 
-use gatepost_analytics::Slot;
+use gatepost_analytics::QuarterHour;
 use gatepost_kernel::{LockAnyway, Result};
 use gatepost_storage::{CountedValues, NewPixelEvent, PixelDimension, Tx};
 
@@ -114,7 +114,7 @@ impl PixelValues {
 
 fn place_of(event: &NewPixelEvent, dimension: PixelDimension) -> CountedValues {
     let NewPixelEvent { workspace_id, environment, .. } = *event;
-    CountedValues { workspace_id, environment, dimension, slot: Slot::of(event.created_at) }
+    CountedValues { workspace_id, environment, dimension, slot: QuarterHour::of(event.created_at) }
 }
 
 /// What an event is counted by, if it is.

@@ -9,7 +9,7 @@ use gatepost_kernel::{
     Error, EventId, FieldErrors, Owner, Page, Result, Secret, Timestamp, WebhookDeliveryId,
     WebhookEndpointId, WireAnswer, random, text::required,
 };
-use gatepost_sealing::Place;
+use gatepost_sealing::SealedColumn;
 use gatepost_storage::{NewWebhookEndpoint, Tx, WebhookDeliveryFilter, WebhookEndpointChanges};
 use gatepost_webhooks::{
     CustomHeader, DeliveryStatus, EndpointSecret, HeaderFault, PreviousSecret, Subscription, WebhookAttempt,
@@ -181,7 +181,7 @@ pub async fn get(
 /// # Errors
 /// [`Error::Internal`] where nothing delivers.
 pub fn header_names(app: &App, endpoint: &WebhookEndpoint) -> Result<Option<Vec<String>>> {
-    let place = Place::headers(endpoint.workspace_id, endpoint.id);
+    let place = SealedColumn::headers(endpoint.workspace_id, endpoint.id);
     let text = app.dispatcher()?.vault().open(&endpoint.sealed_headers, place).ok();
     Ok(text.map(|text| CustomHeader::read_names(text.expose())))
 }
@@ -234,10 +234,10 @@ pub async fn create(unit: &mut UnitOfWork<'_>, input: CreateWebhook) -> Result<(
         sealed_headers: Some(vault.seal(
             &mut random::rng(),
             &headers,
-            Place::headers(workspace_id, endpoint.id),
+            SealedColumn::headers(workspace_id, endpoint.id),
         )),
         secrets: Some((
-            vault.seal(&mut random::rng(), secret.expose(), Place::secret(workspace_id, endpoint.id)),
+            vault.seal(&mut random::rng(), secret.expose(), SealedColumn::secret(workspace_id, endpoint.id)),
             Vec::new(),
         )),
         ..Default::default()
@@ -275,7 +275,7 @@ pub async fn update(
         description: input.description,
         events: input.events.as_deref().map(texts),
         sealed_headers: input.headers.map(|all| {
-            let place = Place::headers(before.workspace_id, id);
+            let place = SealedColumn::headers(before.workspace_id, id);
             dispatcher.vault().seal(&mut random::rng(), &CustomHeader::write_all(&all), place)
         }),
         secrets: None,
@@ -362,7 +362,7 @@ pub async fn rotate_secret(
         return Err(Error::Conflict(text.to_owned()));
     }
     let secret = EndpointSecret::generate(&mut random::rng());
-    let place = Place::secret(before.workspace_id, id);
+    let place = SealedColumn::secret(before.workspace_id, id);
     let sealed = dispatcher.vault().seal(&mut random::rng(), secret.expose(), place);
     let changes = WebhookEndpointChanges { secrets: Some((sealed, previous)), ..Default::default() };
     let endpoint = unit.tx.webhook_endpoint_update(id, changes, changed_at).await?;

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use gatepost_kernel::{Result, Secret, Timestamp, WebhookEndpointId, random};
-use gatepost_sealing::{Kept, Place, Vault};
+use gatepost_sealing::{Kept, SealedColumn, Vault};
 use gatepost_storage::{Storage, StorageError, Tx, WebhookEndpointChanges};
 use gatepost_webhooks::{CustomHeader, EndpointSecret, PreviousSecret, WebhookEndpoint};
 
@@ -132,7 +132,7 @@ fn sealed_anew(vault: &Vault, endpoint: &WebhookEndpoint, now: Timestamp) -> Fou
         return Found::Current;
     }
     let (own_secret, own_headers) = places(endpoint);
-    let anew = |text: &Secret, place: Place| {
+    let anew = |text: &Secret, place: SealedColumn| {
         vault.open(text, place).map(|text| vault.seal(&mut random::rng(), text.expose(), place))
     };
     let in_force = endpoint.previous_secrets.iter().filter(|secret| secret.until > now);
@@ -150,9 +150,9 @@ fn sealed_anew(vault: &Vault, endpoint: &WebhookEndpoint, now: Timestamp) -> Fou
 }
 
 /// Where the texts of an endpoint belong: its secrets and its headers.
-fn places(endpoint: &WebhookEndpoint) -> (Place, Place) {
+fn places(endpoint: &WebhookEndpoint) -> (SealedColumn, SealedColumn) {
     let (workspace, id) = (endpoint.workspace_id, endpoint.id);
-    (Place::secret(workspace, id), Place::headers(workspace, id))
+    (SealedColumn::secret(workspace, id), SealedColumn::headers(workspace, id))
 }
 
 fn fresh(vault: &Vault, endpoint: &WebhookEndpoint) -> WebhookEndpointChanges {

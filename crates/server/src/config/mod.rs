@@ -76,7 +76,7 @@ pub struct Config {
     /// The MCP servers.
     pub mcp_servers: Vec<gatepost_mcp::ServerConfig>,
     /// How deliveries are sent.
-    pub delivery: gatepost_delivery::Settings,
+    pub delivery: gatepost_delivery::DeliverySettings,
     /// The address that links begin with.
     pub public_url: Option<String>,
     /// The origins whose pages may call the API from a browser.
@@ -139,7 +139,7 @@ impl Config {
         let secret_keys = environment::secret("GATEPOST_SECRET_KEY")?;
         let secret_keys = secret_keys.as_ref().map(read_secret_keys).transpose()?.unwrap_or_default();
         let bootstrap_key = environment::secret("GATEPOST_BOOTSTRAP_KEY")?;
-        let defaults = gatepost_delivery::Settings::default();
+        let defaults = gatepost_delivery::DeliverySettings::default();
         let schedule = file.webhooks.retry_schedule.as_ref();
         let schedule = schedule.map(|waits| waits.iter().map(|wait| wait.0).collect::<Vec<_>>());
         let from_file = file.database.url.as_ref().map(|url| &url.0);
@@ -174,7 +174,7 @@ impl Config {
                 resolve: None,
             },
             mcp_servers,
-            delivery: gatepost_delivery::Settings {
+            delivery: gatepost_delivery::DeliverySettings {
                 schedule: schedule.map_or(defaults.schedule, RetrySchedule::new),
                 attempt_timeout: file.webhooks.timeout.map_or(defaults.attempt_timeout, |timeout| timeout.0),
                 catalog: Arc::new(catalog.clone()),
@@ -228,9 +228,9 @@ impl Config {
     }
 
     /// What the application is told, but for the resources: where their records are, the database says.
-    pub fn app_settings(&self) -> gatepost_app::Settings {
-        let default = gatepost_app::Settings::default();
-        gatepost_app::Settings {
+    pub fn app_settings(&self) -> gatepost_app::AppSettings {
+        let default = gatepost_app::AppSettings::default();
+        gatepost_app::AppSettings {
             catalog: self.catalog.clone(),
             gate: GateSettings {
                 token_format: self.contract.tokens.clone(),

@@ -11,9 +11,9 @@ use tokio::{
     net::TcpStream,
 };
 
-use crate::running::{Place, Running};
+use crate::running::{Installation, Running};
 
-both_engines! { Place:
+both_engines! { Installation:
     memory_is_bounded_by_bytes_in_flight,
     lists_of_large_records_are_measured_one_by_one,
     large_work_waits_for_small_requests,
@@ -39,7 +39,7 @@ async fn ask_and_stall(server: &Running, key: &str, path: &str) -> TcpStream {
     stream
 }
 
-async fn memory_is_bounded_by_bytes_in_flight(place: Place) {
+async fn memory_is_bounded_by_bytes_in_flight(place: Installation) {
     let server = place.serve().await;
     let root = server.first_key().await;
     place.json(&["workspaces", "create", "--name", "Hostile", "--tier", "enterprise", "--json"]).await;
@@ -89,7 +89,7 @@ async fn memory_is_bounded_by_bytes_in_flight(place: Place) {
     server.stop().await;
 }
 
-async fn lists_of_large_records_are_measured_one_by_one(place: Place) {
+async fn lists_of_large_records_are_measured_one_by_one(place: Installation) {
     let texts: String = (0..10)
         .map(|number| format!("fields.text{number} = {{ type = \"text\", max = 100_000 }}\n"))
         .collect();
@@ -143,7 +143,7 @@ fn turns_can_be_asked_for() -> bool {
     (numbers.next(), numbers.next()) >= (Some(6), Some(12))
 }
 
-async fn large_work_waits_for_small_requests(place: Place) {
+async fn large_work_waits_for_small_requests(place: Installation) {
     let server = place.serve().await;
     let root = server.first_key().await;
     let event = json!({ "type": "large", "data": "x".repeat((1 << 20) - 2) });

@@ -3,9 +3,9 @@
 use gatepost_test_support::{Engine, both_engines};
 use serde_json::json;
 
-use crate::running::Place;
+use crate::running::Installation;
 
-both_engines! { Place:
+both_engines! { Installation:
     keys_are_made_listed_and_revoked,
     workspaces_are_made_and_listed,
     the_doctor_looks,
@@ -14,7 +14,7 @@ both_engines! { Place:
     roles_are_kept_to,
 }
 
-async fn keys_are_made_listed_and_revoked(place: Place) {
+async fn keys_are_made_listed_and_revoked(place: Installation) {
     place.migrated().await;
     // On an empty database: the root workspace is made along the way, and the server then makes no first key.
     let made = place
@@ -78,7 +78,7 @@ async fn keys_are_made_listed_and_revoked(place: Place) {
     server.stop().await;
 }
 
-async fn workspaces_are_made_and_listed(place: Place) {
+async fn workspaces_are_made_and_listed(place: Installation) {
     place.migrated().await;
     let made = place.json(&["workspaces", "create", "--name", "Acme Corp", "--tier", "pro", "--json"]).await;
     assert_eq!((&made["id"], &made["slug"], &made["tier"]), (&json!(2), &json!("acme-corp"), &json!("pro")));
@@ -93,7 +93,7 @@ async fn workspaces_are_made_and_listed(place: Place) {
     );
 }
 
-async fn the_doctor_looks(place: Place) {
+async fn the_doctor_looks(place: Installation) {
     let before = place.json(&["doctor", "--json"]).await;
     assert_eq!(before["healthy"], true);
     assert_eq!(place.run(&["migrate"]).await.status.code(), Some(0));
@@ -114,7 +114,7 @@ async fn the_doctor_looks(place: Place) {
     assert_eq!(report["healthy"], false);
 }
 
-async fn bad_arguments_are_explained(place: Place) {
+async fn bad_arguments_are_explained(place: Installation) {
     place.migrated().await;
     for (args, expected) in [
         (&["keys", "create", "--name", " "][..], "name field is required"),
@@ -140,7 +140,7 @@ async fn bad_arguments_are_explained(place: Place) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_document_is_printed_without_a_database() {
-    let place = Place::start(Engine::Sqlite).await;
+    let place = Installation::start(Engine::Sqlite).await;
     let output = place.run(&["openapi", "--format", "3.1"]).await;
     let document: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
     assert_eq!(document["openapi"], "3.1.0");
@@ -148,7 +148,7 @@ async fn the_document_is_printed_without_a_database() {
     assert!(String::from_utf8_lossy(&version.stdout).starts_with("gatepost "));
 }
 
-async fn looking_first_costs_no_first_key(place: Place) {
+async fn looking_first_costs_no_first_key(place: Installation) {
     place.migrated().await;
     assert_eq!(place.json(&["workspaces", "list", "--json"]).await, json!({ "data": [] }));
     assert_eq!(place.json(&["keys", "list", "--json"]).await, json!({ "data": [] }));
@@ -158,7 +158,7 @@ async fn looking_first_costs_no_first_key(place: Place) {
     server.stop().await;
 }
 
-async fn roles_are_kept_to(place: Place) {
+async fn roles_are_kept_to(place: Installation) {
     let worker = place.command(&["serve", "--bind", "127.0.0.1:0", "--roles", "jobs,delivery"]);
     let worker = crate::running::Running::start(worker).await;
     assert_eq!(worker.get("/healthz", "").await.status(), 200);

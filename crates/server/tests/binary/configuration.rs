@@ -5,11 +5,11 @@ use std::fs;
 use gatepost_test_support::{Engine, certificate, http_client};
 use serde_json::json;
 
-use crate::running::{Place, Running};
+use crate::running::{Installation, Running};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_flag_beats_the_environment_and_the_environment_the_file() {
-    let place = Place::start(Engine::Sqlite).await;
+    let place = Installation::start(Engine::Sqlite).await;
     let config = place.dir.path().join("gatepost.toml");
     let text = "[server]\nbind = \"127.0.0.1:1\"\n[database]\nurl = \"sqlite://from-file.db\"\n";
     fs::write(&config, text).expect("the file");
@@ -28,7 +28,7 @@ async fn a_flag_beats_the_environment_and_the_environment_the_file() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn plans_come_from_the_file() {
-    let place = Place::start(Engine::Sqlite).await;
+    let place = Installation::start(Engine::Sqlite).await;
     let config = place.dir.path().join("gatepost.toml");
     fs::write(&config, "[plans.gold]\nrequests_per_minute = 9\n").expect("the file");
     place.migrated().await;
@@ -53,7 +53,7 @@ async fn plans_come_from_the_file() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_file_that_is_wrong_stops_the_start() {
-    let place = Place::start(Engine::Sqlite).await;
+    let place = Installation::start(Engine::Sqlite).await;
     for (text, expected) in [
         ("[server]\nbind = 8080\n", "line 2"),
         ("[server]\nplain_http = \"redirect\"\n", "TLS"),
@@ -74,7 +74,7 @@ async fn a_file_that_is_wrong_stops_the_start() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_certificate_makes_it_https_and_the_plain_port_sends_there() {
-    let place = Place::start(Engine::Sqlite).await;
+    let place = Installation::start(Engine::Sqlite).await;
     let (cert, key) = certificate();
     fs::write(place.dir.path().join("cert.pem"), &cert).expect("the certificate");
     fs::write(place.dir.path().join("key.pem"), key).expect("its key");

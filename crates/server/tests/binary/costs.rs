@@ -12,7 +12,7 @@ use tokio::{
 
 use crate::{
     mcp::{root, wait_for},
-    running::{Place, Running, released},
+    running::{Installation, Running, released},
 };
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -132,7 +132,7 @@ fn scopes() -> Vec<String> {
 }
 
 impl World {
-    async fn new(place: &Place, server: Running) -> Self {
+    async fn new(place: &Installation, server: Running) -> Self {
         let root_key = server.first_key().await;
         let receiver = Receiver::start().await;
         receiver.always(Reply::status(200, "", &"y".repeat(16 << 10)));
@@ -567,7 +567,7 @@ async fn until_memory_is_back(pid: i32) {
 }
 
 async fn try_all(engine: Engine) {
-    let place = Place::start(engine).await;
+    let place = Installation::start(engine).await;
     let stub = root().join("clients/mcp/stub.py").display().to_string();
     let tools: Vec<Value> = (0..100)
         .map(|number| json!({ "name": format!("tool{number}"), "description": "d".repeat(500), "inputSchema": { "type": "object" } }))

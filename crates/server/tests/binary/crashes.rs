@@ -12,19 +12,19 @@ use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 use tokio::io::AsyncWriteExt;
 
-use crate::running::{Place, Running, command};
+use crate::running::{Installation, Running, command};
 
 /// What the caller of the API is promised; a generous bound, not a measurement.
 const PROMISE: Duration = Duration::from_secs(5);
 
-both_engines! { Place:
+both_engines! { Installation:
     what_was_answered_survives_kill_9,
     what_was_not_answered_is_done_once,
     an_effect_whose_answer_was_lost_is_answered_again,
     a_day_is_never_over_admitted,
 }
 
-async fn what_was_answered_survives_kill_9(place: Place) {
+async fn what_was_answered_survives_kill_9(place: Installation) {
     let mut key = String::new();
     let mut answered = Vec::new();
     for round in 0..4 {
@@ -78,7 +78,7 @@ async fn what_was_answered_survives_kill_9(place: Place) {
 
 /// Requests whose answer was cut off by `kill -9`, before their effect or after it, are sent again with the same idempotency key:
 /// each has one effect, and gets the answer of it from then on.
-async fn what_was_not_answered_is_done_once(place: Place) {
+async fn what_was_not_answered_is_done_once(place: Installation) {
     let client = gatepost_test_support::http_client(None);
     let send = async |server: &Running, key: &str, number: usize| {
         let request = client.post(server.url("/api/v1/api-keys")).bearer_auth(key);
@@ -131,7 +131,7 @@ async fn what_was_not_answered_is_done_once(place: Place) {
 }
 
 /// Killed surely between effect and answer: the caller never reads, and the server dies once another process sees the effect.
-async fn an_effect_whose_answer_was_lost_is_answered_again(place: Place) {
+async fn an_effect_whose_answer_was_lost_is_answered_again(place: Installation) {
     const BODY: &str = r#"{"name":"Lost"}"#;
     let mut server = place.serve().await;
     let key = server.first_key().await;
@@ -170,7 +170,7 @@ async fn an_effect_whose_answer_was_lost_is_answered_again(place: Place) {
 
 /// A quota of 300 a day, spent through a server that is killed and stopped again and again: never more than 300 pass, and a
 /// kill costs no more than the blocks that were in hand.
-async fn a_day_is_never_over_admitted(place: Place) {
+async fn a_day_is_never_over_admitted(place: Installation) {
     let plan = "[plans.daily]\nrequests_per_minute = 5000\nrequests_per_day = 300\naccess = \"admin\"\n";
     fs::write(place.dir.path().join("gatepost.toml"), plan).expect("the file");
     let serve = ["serve", "--config", "gatepost.toml", "--bind", "127.0.0.1:0"];

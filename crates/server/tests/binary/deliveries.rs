@@ -12,9 +12,9 @@ use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 use tokio::sync::{mpsc, watch};
 
-use crate::running::{Place, Running, command};
+use crate::running::{Installation, Running, command};
 
-both_engines! { Place: no_event_is_lost_by_kill_9, one_silent_endpoint_keeps_nobody_waiting }
+both_engines! { Installation: no_event_is_lost_by_kill_9, one_silent_endpoint_keeps_nobody_waiting }
 
 const CLIENTS: usize = 8;
 /// Leases are short, so that what a dead server had is sent again soon.
@@ -80,7 +80,7 @@ async fn make_endpoint(server: &Running, key: &str, receiver: &Receiver) -> i64 
     made["data"]["id"].as_i64().expect("an id")
 }
 
-async fn no_event_is_lost_by_kill_9(place: Place) {
+async fn no_event_is_lost_by_kill_9(place: Installation) {
     fs::write(place.dir.path().join("gatepost.toml"), CONFIG).expect("the file");
     let (receiver, count) = (Receiver::start().await, events());
     let mut server = Running::start(place.command(&SERVE)).await;
@@ -146,7 +146,7 @@ async fn no_event_is_lost_when_the_database_dies() {
 /// Two servers on one database share the work, and one takes over what the other leaves.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_servers_share_the_queue() {
-    let place = Place::start(gatepost_test_support::Engine::Postgres).await;
+    let place = Installation::start(gatepost_test_support::Engine::Postgres).await;
     fs::write(place.dir.path().join("gatepost.toml"), CONFIG).expect("the file");
     let (receiver, count) = (Receiver::start().await, 400);
     let mut first = Running::start(place.command(&SERVE)).await;
@@ -170,7 +170,7 @@ async fn two_servers_share_the_queue() {
 }
 
 /// One endpoint takes requests and never answers; 99 others have everything before the first of those is given up.
-async fn one_silent_endpoint_keeps_nobody_waiting(place: Place) {
+async fn one_silent_endpoint_keeps_nobody_waiting(place: Installation) {
     const FAST: usize = 99;
     const EVENTS: usize = 20;
     let config = CONFIG.replace("1s", "30s");

@@ -7,9 +7,9 @@ use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 use tokio::sync::{mpsc, watch};
 
-use crate::running::{Place, Running};
+use crate::running::{Installation, Running};
 
-both_engines! { Place: a_limit_holds_across_kill_9 }
+both_engines! { Installation: a_limit_holds_across_kill_9 }
 
 const CLIENTS: usize = 16;
 const USES: usize = 1_600;
@@ -49,7 +49,7 @@ async fn used(server: &Running, key: &str) -> Value {
     answer["current_usage"].clone()
 }
 
-async fn a_limit_holds_across_kill_9(place: Place) {
+async fn a_limit_holds_across_kill_9(place: Installation) {
     fs::write(place.dir.path().join("gatepost.toml"), CONFIG).expect("the file");
     let mut server = Running::start(place.command(&SERVE)).await;
     let key = server.first_key().await;
@@ -76,7 +76,7 @@ async fn a_limit_holds_across_kill_9(place: Place) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_servers_share_a_limit() {
-    let place = Place::start(Engine::Postgres).await;
+    let place = Installation::start(Engine::Postgres).await;
     fs::write(place.dir.path().join("gatepost.toml"), CONFIG).expect("the file");
     let first = Running::start(place.command(&SERVE)).await;
     let key = first.first_key().await;

@@ -9,10 +9,10 @@ use serde_json::{Value, json};
 
 use crate::{
     faces::Face,
-    running::{Place, Running},
+    running::{Installation, Running},
 };
 
-both_engines! { Place:
+both_engines! { Installation:
     anvil_has_leads_collections_and_conversations,
     anthyx_has_posts_and_brands,
     workspace_api_has_projects_and_tasks,
@@ -23,7 +23,7 @@ fn id(made: &Value) -> String {
     made["data"]["id"].as_str().expect("an id").to_owned()
 }
 
-async fn anvil_has_leads_collections_and_conversations(place: Place) {
+async fn anvil_has_leads_collections_and_conversations(place: Installation) {
     let face = Face::start(&place, "anvil", "/v1").await;
     let (workspace, tenant) = face.tenant("enterprise").await;
     let made =
@@ -105,7 +105,7 @@ async fn anvil_has_leads_collections_and_conversations(place: Place) {
     face.server.stop().await;
 }
 
-async fn anthyx_has_posts_and_brands(place: Place) {
+async fn anthyx_has_posts_and_brands(place: Installation) {
     let face = Face::start(&place, "anthyx", "/v1").await;
     let (_, tenant) = face.tenant("growth").await;
     let brand =
@@ -139,7 +139,7 @@ async fn anthyx_has_posts_and_brands(place: Place) {
     face.server.stop().await;
 }
 
-async fn workspace_api_has_projects_and_tasks(place: Place) {
+async fn workspace_api_has_projects_and_tasks(place: Installation) {
     let face = Face::start(&place, "workspace-api", "/v1").await;
     let (_, tenant) = face.tenant("enterprise").await;
     let project = json!({ "name": "My Project", "description": "A new project" });
@@ -198,12 +198,12 @@ async fn workspace_api_has_projects_and_tasks(place: Place) {
 }
 
 /// Starts a server with these resources.
-async fn start(place: &Place, resources: &str) -> Running {
+async fn start(place: &Installation, resources: &str) -> Running {
     fs::write(place.dir.path().join("gatepost.toml"), resources).expect("the file");
     Running::start(place.command(&["serve", "--config", "gatepost.toml", "--bind", "127.0.0.1:0"])).await
 }
 
-async fn records_stay_what_they_were_when_a_declaration_changes(place: Place) {
+async fn records_stay_what_they_were_when_a_declaration_changes(place: Installation) {
     const NARROW: &str =
         "[resources.note]\nids = \"note_\"\nfields.text = { type = \"text\", max = 20, required = true }\n";
     const WIDE: &str = "[resources.note]\nids = \"note_\"\nsearch = [\"text\"]\n\

@@ -7,9 +7,9 @@ use gatepost_test_support::{Engine, Receiver, both_engines, http_client};
 use reqwest::{Client, Method, Response, StatusCode, header::HeaderMap};
 use serde_json::{Value, json};
 
-use crate::running::{Place, Running};
+use crate::running::{Installation, Running};
 
-both_engines! { Place:
+both_engines! { Installation:
     anvil_answers_as_its_reference_says,
     anvil_bounds_keys_by_their_plans,
     anthyx_answers_as_its_reference_says,
@@ -59,7 +59,7 @@ impl Answer {
 }
 
 impl Face {
-    pub async fn start(place: &Place, preset: &str, base: &'static str) -> Self {
+    pub async fn start(place: &Installation, preset: &str, base: &'static str) -> Self {
         fs::write(place.dir.path().join("gatepost.toml"), BEHIND_TLS).expect("the file");
         let args = ["serve", "--preset", preset, "--config", "gatepost.toml", "--bind", "127.0.0.1:0"];
         let server = Running::start(place.command(&args)).await;
@@ -116,7 +116,7 @@ impl Face {
 
     /// That a plan allows so many requests a minute and a day, and no more. The day's counter is set in the database, to two
     /// below what is allowed.
-    async fn allows(&self, place: &Place, tier: &str, minute: u32, day: Option<u32>) {
+    async fn allows(&self, place: &Installation, tier: &str, minute: u32, day: Option<u32>) {
         let policy = match day {
             Some(day) => format!("\"minute\";q={minute};w=60, \"day\";q={day};w=86400"),
             None => format!("\"minute\";q={minute};w=60"),
@@ -161,7 +161,7 @@ fn now_in_days() -> i64 {
     gatepost_kernel::SystemClock.now().as_seconds() / 86_400
 }
 
-async fn anvil_answers_as_its_reference_says(place: Place) {
+async fn anvil_answers_as_its_reference_says(place: Installation) {
     let face = Face::start(&place, "anvil", "/v1").await;
     let (workspace, tenant) = face.tenant("enterprise").await;
     // Keys: `anv_live_sk_…` in production, `anv_test_sk_…` in the sandbox.
@@ -251,7 +251,7 @@ async fn anvil_answers_as_its_reference_says(place: Place) {
     face.server.stop().await;
 }
 
-async fn anvil_bounds_keys_by_their_plans(place: Place) {
+async fn anvil_bounds_keys_by_their_plans(place: Installation) {
     let face = Face::start(&place, "anvil", "/v1").await;
     face.allows(&place, "starter", 60, Some(10_000)).await;
     face.allows(&place, "pro", 300, Some(100_000)).await;
@@ -281,7 +281,7 @@ async fn anvil_bounds_keys_by_their_plans(place: Place) {
     face.server.stop().await;
 }
 
-async fn anthyx_answers_as_its_reference_says(place: Place) {
+async fn anthyx_answers_as_its_reference_says(place: Installation) {
     let face = Face::start(&place, "anthyx", "/v1").await;
     let (_, tenant) = face.tenant("growth").await;
     assert!(tenant.starts_with("anthyx_live_"));
@@ -317,7 +317,7 @@ async fn anthyx_answers_as_its_reference_says(place: Place) {
     face.server.stop().await;
 }
 
-async fn anthyx_bounds_keys_by_their_plans(place: Place) {
+async fn anthyx_bounds_keys_by_their_plans(place: Installation) {
     let face = Face::start(&place, "anthyx", "/v1").await;
     face.allows(&place, "free", 60, Some(5_000)).await;
     face.allows(&place, "starter", 60, Some(5_000)).await;
@@ -334,7 +334,7 @@ async fn anthyx_bounds_keys_by_their_plans(place: Place) {
     face.server.stop().await;
 }
 
-async fn workspace_api_answers_as_its_reference_says(place: Place) {
+async fn workspace_api_answers_as_its_reference_says(place: Installation) {
     let face = Face::start(&place, "workspace-api", "/v1").await;
     let (_, tenant) = face.tenant("pro").await;
     assert!(tenant.starts_with("wsp_live_"));
@@ -375,7 +375,7 @@ async fn workspace_api_answers_as_its_reference_says(place: Place) {
     face.server.stop().await;
 }
 
-async fn workspace_api_bounds_keys_by_their_plans(place: Place) {
+async fn workspace_api_bounds_keys_by_their_plans(place: Installation) {
     let face = Face::start(&place, "workspace-api", "/v1").await;
     face.allows(&place, "free", 60, Some(1_000)).await;
     face.allows(&place, "pro", 300, Some(50_000)).await;
@@ -383,7 +383,7 @@ async fn workspace_api_bounds_keys_by_their_plans(place: Place) {
     face.server.stop().await;
 }
 
-async fn a_plan_without_a_definition_stops_the_start_and_can_be_replaced(place: Place) {
+async fn a_plan_without_a_definition_stops_the_start_and_can_be_replaced(place: Installation) {
     let server = place.serve().await;
     let root = server.first_key().await;
     let body = json!({ "name": "Acme", "tier": "business" });
@@ -426,7 +426,7 @@ async fn a_plan_without_a_definition_stops_the_start_and_can_be_replaced(place: 
     assert_eq!(tier_of_root(&["--preset", "anthyx"]).await, "agency");
 }
 
-async fn records_that_a_preset_would_refuse_or_hide_are_told_of(place: Place) {
+async fn records_that_a_preset_would_refuse_or_hide_are_told_of(place: Installation) {
     let declared = "[resources.brand]\nids = \"brand_\"\nfields.score = { type = \"integer\", required = true }\n\
                     [resources.robot]\nids = \"robot_\"\nfields.name = { type = \"text\" }\n";
     fs::write(place.dir.path().join("gatepost.toml"), declared).expect("the file");
@@ -445,7 +445,7 @@ async fn records_that_a_preset_would_refuse_or_hide_are_told_of(place: Place) {
     assert_eq!(told[1..], ["resources.robot: not declared any more; its 2 records are kept, unseen."]);
 }
 
-async fn keys_of_another_prefix_are_told_of_and_can_be_accepted(place: Place) {
+async fn keys_of_another_prefix_are_told_of_and_can_be_accepted(place: Installation) {
     let server = place.serve().await;
     let old = server.first_key().await;
     server.stop().await;
@@ -473,7 +473,7 @@ async fn keys_of_another_prefix_are_told_of_and_can_be_accepted(place: Place) {
 /// A preset that refuses plain HTTP starts by itself on this machine, with a certificate that it makes and keeps.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_preset_alone_starts_with_a_certificate_of_its_own() {
-    let place = Place::start(Engine::Sqlite).await;
+    let place = Installation::start(Engine::Sqlite).await;
     let serve = || {
         let mut command = place.command(&["serve", "--preset", "anvil", "--bind", "127.0.0.1:0"]);
         command.env("DATABASE_URL", "sqlite://gatepost.db");
@@ -509,7 +509,7 @@ async fn a_preset_alone_starts_with_a_certificate_of_its_own() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn presets_are_listed_and_shown() {
-    let place = Place::start(Engine::Sqlite).await;
+    let place = Installation::start(Engine::Sqlite).await;
     let list = place.run(&["presets", "list"]).await;
     let list = String::from_utf8(list.stdout).expect("text");
     let names: Vec<&str> = list.lines().filter_map(|line| line.split('\t').next()).collect();

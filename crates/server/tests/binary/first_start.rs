@@ -10,9 +10,9 @@ use nix::{
 use serde_json::{Value, json};
 use tokio::io::AsyncReadExt;
 
-use crate::running::{Place, Running};
+use crate::running::{Installation, Running};
 
-both_engines! { Place:
+both_engines! { Installation:
     the_first_start_keeps_a_key_in_a_file_and_the_second_makes_none,
     a_terminal_sees_the_key_and_no_file_has_it,
     an_older_file_is_moved_aside,
@@ -22,7 +22,7 @@ both_engines! { Place:
 
 const SERVE: [&str; 3] = ["serve", "--bind", "127.0.0.1:0"];
 
-async fn the_first_start_keeps_a_key_in_a_file_and_the_second_makes_none(place: Place) {
+async fn the_first_start_keeps_a_key_in_a_file_and_the_second_makes_none(place: Installation) {
     let data = place.dir.path().join("data");
     fs::create_dir(&data).expect("a directory");
     let serve = [&SERVE[..], &["--data-dir", "data"]].concat();
@@ -47,7 +47,7 @@ async fn the_first_start_keeps_a_key_in_a_file_and_the_second_makes_none(place: 
     server.stop().await;
 }
 
-async fn a_terminal_sees_the_key_and_no_file_has_it(place: Place) {
+async fn a_terminal_sees_the_key_and_no_file_has_it(place: Installation) {
     // `script` runs it on a terminal of its own and hands on what that shows.
     let gatepost = place.command(&[]);
     let program = gatepost.as_std().get_program().to_str().expect("a path").to_owned();
@@ -89,7 +89,7 @@ async fn a_terminal_sees_the_key_and_no_file_has_it(place: Place) {
     assert!(terminal.wait().await.expect("its end").success());
 }
 
-async fn an_older_file_is_moved_aside(place: Place) {
+async fn an_older_file_is_moved_aside(place: Installation) {
     let path = place.dir.path().join("gatepost.first-key");
     for (name, text) in [("gatepost.first-key", "another's\n"), ("gatepost.first-key.1", "an older one's\n")]
     {
@@ -104,7 +104,7 @@ async fn an_older_file_is_moved_aside(place: Place) {
     server.stop().await;
 }
 
-async fn a_file_that_cannot_be_written_costs_no_key(place: Place) {
+async fn a_file_that_cannot_be_written_costs_no_key(place: Installation) {
     let error = place.refused(place.command(&[&SERVE[..], &["--data-dir", "missing"]].concat())).await;
     let path = place.dir.path().join("missing/gatepost.first-key");
     assert!(error.contains(&format!("cannot be kept in {}", path.display())), "{error}");
@@ -114,7 +114,7 @@ async fn a_file_that_cannot_be_written_costs_no_key(place: Place) {
     server.stop().await;
 }
 
-async fn a_chosen_key_is_the_first(place: Place) {
+async fn a_chosen_key_is_the_first(place: Installation) {
     // Without a database, which a command that used one would complain of.
     let mut generate = place.command(&["keys", "generate"]);
     let output = generate.env("DATABASE_URL", "mysql://nowhere").output().await.expect("a key");

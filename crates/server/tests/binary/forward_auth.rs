@@ -10,7 +10,7 @@ use tokio::{
     process::{Child, Command},
 };
 
-use crate::running::{Place, Running};
+use crate::running::{Installation, Running};
 
 /// Around the server block of the documentation: everything in one directory and in one process, which ends with the
 /// test.
@@ -77,7 +77,7 @@ async fn start(mut program: Command, front: &str) -> Child {
 }
 
 /// Starts nginx with the documentation's lines; answers it with its address.
-async fn nginx(place: &Place, gatepost: &Running) -> (Child, String) {
+async fn nginx(place: &Installation, gatepost: &Running) -> (Child, String) {
     let (server, front) = documented("nginx", "listen 8000", gatepost).await;
     let dir = place.dir.path();
     let config = dir.join("nginx.conf");
@@ -88,7 +88,7 @@ async fn nginx(place: &Place, gatepost: &Running) -> (Child, String) {
 }
 
 /// Starts Caddy with the documentation's lines; answers it with its address.
-async fn caddy(place: &Place, gatepost: &Running) -> (Child, String) {
+async fn caddy(place: &Installation, gatepost: &Running) -> (Child, String) {
     let (site, front) = documented("caddy", "api.example.com", gatepost).await;
     let dir = place.dir.path();
     let config = dir.join("Caddyfile");
@@ -106,7 +106,7 @@ async fn send(request: RequestBuilder) -> Response {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nginx_asks_as_documented() {
-    let place = Place::start(Engine::Sqlite).await;
+    let place = Installation::start(Engine::Sqlite).await;
     let config = "[server]\ntrusted_proxies = [\"127.0.0.1/32\"]\n[plans.small]\nrequests_per_minute = 2\n";
     fs::write(place.dir.path().join("gatepost.toml"), config).expect("the configuration");
     let gatepost = place.command(&["serve", "--bind", "127.0.0.1:0", "--config", "gatepost.toml"]);
@@ -183,7 +183,7 @@ async fn nginx_asks_as_documented() {
 /// What reads and what writes, as documented for both.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_writes_needs_a_key_that_may_write() {
-    let place = Place::start(Engine::Sqlite).await;
+    let place = Installation::start(Engine::Sqlite).await;
     let config = "[server]\ntrusted_proxies = [\"127.0.0.1/32\"]\n";
     fs::write(place.dir.path().join("gatepost.toml"), config).expect("the configuration");
     let gatepost = place.command(&["serve", "--bind", "127.0.0.1:0", "--config", "gatepost.toml"]);

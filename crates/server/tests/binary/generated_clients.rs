@@ -7,9 +7,9 @@ use gatepost_test_support::{Receiver, both_engines, http_client};
 use serde_json::{Map, Value, json};
 use tokio::process::Command;
 
-use crate::running::{Place, Running};
+use crate::running::{Installation, Running};
 
-both_engines! { Place:
+both_engines! { Installation:
     clients_are_made_of_what_is_served,
     generated_clients_do_what_people_do,
     nothing_that_the_document_allows_breaks_the_server,
@@ -32,7 +32,7 @@ fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../..")
 }
 
-async fn start(place: &Place) -> (Running, String) {
+async fn start(place: &Installation) -> (Running, String) {
     fs::write(place.dir.path().join("gatepost.toml"), CONFIG).expect("the configuration");
     let server = Running::start(place.command(&SERVE)).await;
     let key = server.first_key().await;
@@ -40,7 +40,7 @@ async fn start(place: &Place) -> (Running, String) {
 }
 
 /// The documents that clients are generated from are those that the server serves.
-async fn clients_are_made_of_what_is_served(place: Place) {
+async fn clients_are_made_of_what_is_served(place: Installation) {
     let (server, _) = start(&place).await;
     for name in ["openapi.json", "openapi-3.0.json"] {
         let served: Value = server.get(&format!("/{name}"), "").await.json().await.expect("JSON");
@@ -50,7 +50,7 @@ async fn clients_are_made_of_what_is_served(place: Place) {
     server.stop().await;
 }
 
-async fn generated_clients_do_what_people_do(place: Place) {
+async fn generated_clients_do_what_people_do(place: Installation) {
     if !is_full() {
         return;
     }
@@ -74,7 +74,7 @@ async fn generated_clients_do_what_people_do(place: Place) {
     server.stop().await;
 }
 
-async fn nothing_that_the_document_allows_breaks_the_server(place: Place) {
+async fn nothing_that_the_document_allows_breaks_the_server(place: Installation) {
     if !is_full() {
         return;
     }
@@ -84,7 +84,7 @@ async fn nothing_that_the_document_allows_breaks_the_server(place: Place) {
 }
 
 /// Sends what the server's document allows, and much that it does not. `records` are some that there are, by what their ids begin with.
-async fn fuzz(place: &Place, server: &Running, key: &str, base: &str, records: &Value) {
+async fn fuzz(place: &Installation, server: &Running, key: &str, base: &str, records: &Value) {
     let tools = root().join("target/clients/python-tools/bin");
     let mut fuzzer = Command::new(tools.join("schemathesis"));
     fuzzer.args(["--config-file", "schemathesis.toml", "run", &server.url("/openapi.json")]);
@@ -121,7 +121,7 @@ fn config_of_face(preset: &str) -> String {
     )
 }
 
-async fn start_face(place: &Place, preset: &str) -> (Running, String) {
+async fn start_face(place: &Installation, preset: &str) -> (Running, String) {
     fs::write(place.dir.path().join("gatepost.toml"), config_of_face(preset)).expect("the configuration");
     let args = [&["serve", "--preset", preset], &SERVE[1..]].concat();
     let server = Running::start(place.command(&args)).await;
@@ -129,7 +129,7 @@ async fn start_face(place: &Place, preset: &str) -> (Running, String) {
     (server, key)
 }
 
-async fn generated_clients_work_with_the_records_of_faces(place: Place) {
+async fn generated_clients_work_with_the_records_of_faces(place: Installation) {
     if !is_full() {
         return;
     }
@@ -156,7 +156,7 @@ async fn generated_clients_work_with_the_records_of_faces(place: Place) {
     }
 }
 
-async fn nothing_that_the_documents_of_faces_allow_breaks_the_server(place: Place) {
+async fn nothing_that_the_documents_of_faces_allow_breaks_the_server(place: Installation) {
     if !is_full() {
         return;
     }

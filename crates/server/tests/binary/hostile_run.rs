@@ -26,10 +26,10 @@ use tokio::{
 
 use crate::{
     mcp::{root, wait_for},
-    running::{Place, Running, released},
+    running::{Installation, Running, released},
 };
 
-both_engines! { Place: a_tenant_notices_nothing_of_hostile_clients }
+both_engines! { Installation: a_tenant_notices_nothing_of_hostile_clients }
 
 const MEBIBYTE: usize = 1 << 20;
 /// How late a delivery may be.
@@ -323,7 +323,7 @@ async fn behave(server: &Running, key: &str, receiver: &Receiver, until: Instant
     rounds
 }
 
-async fn tenant(place: &Place, name: &str, tier: &str) -> String {
+async fn tenant(place: &Installation, name: &str, tier: &str) -> String {
     let config = ["--config", "gatepost.toml", "--json"];
     let make = ["workspaces", "create", "--name", name, "--tier", tier];
     let of = place.json(&[&make[..], &config].concat()).await["id"].to_string();
@@ -331,7 +331,7 @@ async fn tenant(place: &Place, name: &str, tier: &str) -> String {
     place.json(&[&make[..], &config].concat()).await["key"].as_str().expect("a key").to_owned()
 }
 
-async fn a_tenant_notices_nothing_of_hostile_clients(place: Place) {
+async fn a_tenant_notices_nothing_of_hostile_clients(place: Installation) {
     if std::env::var_os("GATEPOST_TEST_FULL").is_none() {
         return;
     }

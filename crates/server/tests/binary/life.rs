@@ -4,15 +4,15 @@ use gatepost_test_support::{Engine, both_engines};
 use reqwest::Method;
 use serde_json::json;
 
-use crate::running::{Place, Running};
+use crate::running::{Installation, Running};
 
-both_engines! { Place:
+both_engines! { Installation:
     a_port_that_is_taken_costs_no_key,
     it_stops_when_told_and_finishes_what_it_answers,
     no_key_is_ever_logged,
 }
 
-async fn a_port_that_is_taken_costs_no_key(place: Place) {
+async fn a_port_that_is_taken_costs_no_key(place: Installation) {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
     let address = taken.local_addr().expect("its address").to_string();
     let output = place.run(&["serve", "--bind", &address]).await;
@@ -24,7 +24,7 @@ async fn a_port_that_is_taken_costs_no_key(place: Place) {
     server.stop().await;
 }
 
-async fn it_stops_when_told_and_finishes_what_it_answers(place: Place) {
+async fn it_stops_when_told_and_finishes_what_it_answers(place: Installation) {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     let mut server = place.serve().await;
     let key = server.first_key().await;
@@ -49,7 +49,7 @@ async fn it_stops_when_told_and_finishes_what_it_answers(place: Place) {
     assert!(status.expect("its end").success(), "{}", server.log());
 }
 
-async fn no_key_is_ever_logged(place: Place) {
+async fn no_key_is_ever_logged(place: Installation) {
     let mut command = place.command(&["serve", "--bind", "127.0.0.1:0"]);
     command.env("GATEPOST_LOG", "trace");
     let server = Running::start(command).await;
@@ -76,7 +76,7 @@ async fn no_key_is_ever_logged(place: Place) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_second_server_on_one_file_is_refused() {
-    let place = Place::start(Engine::Sqlite).await;
+    let place = Installation::start(Engine::Sqlite).await;
     let server = place.serve().await;
     let second = place.run(&["serve", "--bind", "127.0.0.1:0"]).await;
     assert_eq!(second.status.code(), Some(1));

@@ -17,9 +17,9 @@ use rmcp::{
 use serde_json::{Value, json};
 use tokio::process::{Child, Command};
 
-use crate::running::{Place, Running};
+use crate::running::{Installation, Running};
 
-both_engines! { Place:
+both_engines! { Installation:
     tools_and_resources_of_programs,
     a_server_over_http,
     one_gatepost_behind_another,
@@ -40,7 +40,7 @@ fn program(name: &str) -> String {
 }
 
 /// A server with this configuration, and its first key.
-pub async fn start(place: &Place, config: &str) -> (Running, String) {
+pub async fn start(place: &Installation, config: &str) -> (Running, String) {
     fs::write(place.dir.path().join("gatepost.toml"), config).expect("the configuration");
     let server = Running::start(place.command(&SERVE)).await;
     let key = server.first_key().await;
@@ -106,7 +106,7 @@ fn descendants(of: i32, part: &str) -> Vec<i32> {
     found
 }
 
-async fn tools_and_resources_of_programs(place: Place) {
+async fn tools_and_resources_of_programs(place: Installation) {
     let files = place.dir.path().join("files");
     fs::create_dir(&files).expect("a directory");
     fs::write(files.join("note.txt"), "Buy milk\n").expect("a file");
@@ -307,7 +307,7 @@ fn is_zombie(pid: i32) -> bool {
 /// costs the others anything.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn broken_servers_cost_the_others_nothing() {
-    let place = Place::start(Engine::Sqlite).await;
+    let place = Installation::start(Engine::Sqlite).await;
     let everything = program("mcp-server-everything");
     let flood = root().join("clients/mcp/flood.py");
     let config = format!(
@@ -395,7 +395,7 @@ impl Remote {
     }
 }
 
-async fn a_server_over_http(place: Place) {
+async fn a_server_over_http(place: Installation) {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
     let port = listener.local_addr().expect("its address").port();
     drop(listener);
@@ -440,8 +440,8 @@ async fn a_server_over_http(place: Place) {
 }
 
 /// Gatepost speaks the newer generation of the protocol: one bridges to another, with a key of the operator's.
-async fn one_gatepost_behind_another(place: Place) {
-    let inner_place = Place::start(Engine::Sqlite).await;
+async fn one_gatepost_behind_another(place: Installation) {
+    let inner_place = Installation::start(Engine::Sqlite).await;
     let (inner, inner_key) = start(&inner_place, "").await;
     let operators = make_key(&inner, &inner_key, json!(["entitlements:read", "api-keys:read"])).await;
     let config = format!(
@@ -471,7 +471,7 @@ async fn one_gatepost_behind_another(place: Place) {
     inner.stop().await;
 }
 
-async fn a_call_with_an_idempotency_key_is_made_once(place: Place) {
+async fn a_call_with_an_idempotency_key_is_made_once(place: Installation) {
     let files = place.dir.path().join("files");
     fs::create_dir(&files).expect("a directory");
     let config = format!(
@@ -511,7 +511,7 @@ async fn a_call_with_an_idempotency_key_is_made_once(place: Place) {
     server.stop().await;
 }
 
-async fn the_official_client_uses_gatepost(place: Place) {
+async fn the_official_client_uses_gatepost(place: Installation) {
     let (server, key) = start(&place, "").await;
     let hook = json!({ "url": "https://example.com/", "events": ["*"] });
     let hook: Value = server.post("/api/v1/webhooks", &key, hook).await.json().await.expect("JSON");

@@ -4,13 +4,13 @@ use gatepost_test_support::Engine;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::{mcp::start, running::Place};
+use crate::{mcp::start, running::Installation};
 
 const BOTH: &str = "application/json, text/event-stream";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn whoever_accepts_json_is_answered() {
-    let place = Place::start(Engine::Sqlite).await;
+    let place = Installation::start(Engine::Sqlite).await;
     let (server, key) = start(&place, "").await;
     let client = gatepost_test_support::http_client(None);
     let send = async |accept: Option<&str>, kind: &str, body: &str| {
@@ -112,7 +112,7 @@ async fn whoever_accepts_json_is_answered() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn numbers_keep_their_digits_on_the_way_to_a_tool() {
-    let place = Place::start(Engine::Sqlite).await;
+    let place = Installation::start(Engine::Sqlite).await;
     let (server, key) = start(&place, "").await;
     let client = gatepost_test_support::http_client(None);
     let data = r#"{"price":19.90,"big":184467440737095516150,"a":{"z":1.0,"y":2}}"#;

@@ -11,7 +11,7 @@ use tokio::{
 
 use crate::{
     mcp::{call, make_key, root, start, wait_for},
-    running::{Place, Running},
+    running::{Installation, Running},
 };
 
 /// How a server is reached: by its lines, by answers over HTTP, by events over HTTP. Its id is the same word.
@@ -22,7 +22,7 @@ const UNREADABLE: &str = "The answer of the MCP server could not be read.";
 struct Stubs {
     server: Running,
     key: String,
-    _place: Place,
+    _place: Installation,
     _programs: Vec<Child>,
 }
 
@@ -53,7 +53,7 @@ impl Stubs {
             // What is only answered in time by a call that times out fails the test by its words.
             write!(config, "[mcp.servers.{id}]\ncall_timeout = \"20s\"\n{settings}\n").expect("text");
         }
-        let place = Place::start(Engine::Sqlite).await;
+        let place = Installation::start(Engine::Sqlite).await;
         let (server, key) = start(&place, &config).await;
         let stubs_are_up = stubs.iter().map(async |(id, _)| wait_for(&server, &key, id, "up").await);
         futures_util::future::join_all(stubs_are_up).await;

@@ -6,16 +6,16 @@ use gatepost_test_support::{NameServer, Receiver, both_engines};
 use serde_json::{Value, json};
 use tokio::process::Command;
 
-use crate::running::{Place, Running};
+use crate::running::{Installation, Running};
 
-both_engines! { Place: a_name_that_turns_inwards_does_not_get_a_request_through }
+both_engines! { Installation: a_name_that_turns_inwards_does_not_get_a_request_through }
 
 const CONFIG: &str = "[webhooks]\nallow_http = true\nretry_schedule = [\"1s\"]\n";
 const SERVE: &str = "mount --bind \"$1\" /etc/resolv.conf && shift && exec \"$@\"";
 const PUBLIC: Ipv4Addr = Ipv4Addr::new(93, 184, 215, 14);
 
 /// Starts the server with a name server of its own.
-async fn serve(place: &Place, names: &NameServer) -> Running {
+async fn serve(place: &Installation, names: &NameServer) -> Running {
     let dir = place.dir.path();
     fs::write(dir.join("gatepost.toml"), CONFIG).expect("the configuration");
     let resolv = dir.join("resolv.conf");
@@ -28,7 +28,7 @@ async fn serve(place: &Place, names: &NameServer) -> Running {
     Running::start(command).await
 }
 
-async fn a_name_that_turns_inwards_does_not_get_a_request_through(place: Place) {
+async fn a_name_that_turns_inwards_does_not_get_a_request_through(place: Installation) {
     let (receiver, inside) = (Receiver::start().await, Ipv4Addr::LOCALHOST);
     let names = NameServer::start([
         ("turns.example", vec![vec![PUBLIC], vec![inside]]),

@@ -15,11 +15,11 @@ use tokio::{
     sync::mpsc,
 };
 
-use crate::running::{Place, Running};
+use crate::running::{Installation, Running};
 
-both_engines! { Place: the_script_tells_of_visits_in_a_browser }
+both_engines! { Installation: the_script_tells_of_visits_in_a_browser }
 
-/// What keeps the browser from asking the rest of the world for anything.
+/// What keeps the browser from asking anybody else for anything.
 const FLAGS: [&str; 9] = [
     "--headless",
     "--no-sandbox",
@@ -86,7 +86,7 @@ async fn pages(script: String) -> (String, mpsc::UnboundedReceiver<String>) {
 struct Browser(Child);
 
 impl Browser {
-    fn show(place: &Place, profile: &str, url: &str) -> Self {
+    fn show(place: &Installation, profile: &str, url: &str) -> Self {
         let mut browser = Command::new("chromium");
         browser.args(FLAGS).arg(format!("--user-data-dir={}", place.dir.path().join(profile).display()));
         browser.arg("--remote-debugging-port=0").arg(url).process_group(0).kill_on_drop(true);
@@ -116,7 +116,7 @@ async fn counted(server: &Running, key: &str, group_by: &str) -> Vec<(String, u6
     groups
 }
 
-async fn the_script_tells_of_visits_in_a_browser(place: Place) {
+async fn the_script_tells_of_visits_in_a_browser(place: Installation) {
     let server = place.serve().await;
     let key = server.first_key().await;
     let body = json!({ "settings": { "pixel": { "domains": ["127.0.0.1"] } } });

@@ -8,12 +8,12 @@ use gatepost_webhooks::{EndpointSecret, Verifier};
 use serde_json::Value;
 use tokio::io::{AsyncBufReadExt, BufReader};
 
-use crate::running::{Place, Running};
+use crate::running::{Installation, Running};
 
-both_engines! { Place: every_line_of_the_quick_start_works }
+both_engines! { Installation: every_line_of_the_quick_start_works }
 
 /// Runs a block of the quick start and keeps what every curl answers in a file.
-async fn paste(place: &Place, key: &str, block: &str) -> String {
+async fn paste(place: &Installation, key: &str, block: &str) -> String {
     let script = format!(
         "set -eu\nexport GATEPOST_KEY={key}\n\
          curl() {{ command curl --silent --show-error \"$@\" | tee -a answers; echo >> answers; }}\n{block}"
@@ -24,7 +24,7 @@ async fn paste(place: &Place, key: &str, block: &str) -> String {
     std::fs::read_to_string(place.dir.path().join("answers")).unwrap_or_default()
 }
 
-async fn every_line_of_the_quick_start_works(place: Place) {
+async fn every_line_of_the_quick_start_works(place: Installation) {
     let readme = include_str!("../../../../README.md");
     let quick_start = readme.split("## Quick start").nth(1).and_then(|rest| rest.split("\n## ").next());
     let blocks: Vec<&str> = quick_start

@@ -24,12 +24,12 @@ use tokio::{
 pub const PROGRAM: &str = env!("CARGO_BIN_EXE_gatepost");
 
 /// A database and a directory to run in.
-pub struct Place {
+pub struct Installation {
     pub dir: TempDir,
     pub database: TestDatabase,
 }
 
-impl Place {
+impl Installation {
     pub async fn start(engine: Engine) -> Self {
         Self { dir: tempfile::tempdir().expect("a directory"), database: TestDatabase::create(engine) }
     }

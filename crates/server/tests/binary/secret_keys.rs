@@ -13,9 +13,9 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use tokio::process::Command;
 
-use crate::running::{PROGRAM, Place, Running};
+use crate::running::{Installation, PROGRAM, Running};
 
-both_engines! { Place:
+both_engines! { Installation:
     the_key_must_fit_what_is_stored,
     a_lost_key_can_be_given_up,
     a_secret_that_cannot_be_read_makes_its_deliveries_wait,
@@ -24,7 +24,7 @@ both_engines! { Place:
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn other_processes_of_its_user_cannot_read_what_is_in_its_memory() {
-    let place = Place::start(Engine::Postgres).await;
+    let place = Installation::start(Engine::Postgres).await;
     let program = place.dir.path().join("gatepost");
     let mut command = place.command(&["serve", "--bind", "127.0.0.1:0"]);
     if geteuid().is_root() {
@@ -50,7 +50,7 @@ const CONFIG: &str = "[webhooks]\nallow_http = true\n[egress]\nallow = [\"127.0.
 const SERVE: [&str; 5] = ["serve", "--config", "gatepost.toml", "--bind", "127.0.0.1:0"];
 
 /// A command with the keys, if any.
-fn with(place: &Place, keys: &str, args: &[&str]) -> Command {
+fn with(place: &Installation, keys: &str, args: &[&str]) -> Command {
     let mut command = place.command(args);
     if !keys.is_empty() {
         command.env("GATEPOST_SECRET_KEY", keys);
@@ -58,7 +58,7 @@ fn with(place: &Place, keys: &str, args: &[&str]) -> Command {
     command
 }
 
-async fn serve(place: &Place, keys: &str) -> Running {
+async fn serve(place: &Installation, keys: &str) -> Running {
     fs::write(place.dir.path().join("gatepost.toml"), CONFIG).expect("the file");
     Running::start(with(place, keys, &SERVE)).await
 }
@@ -87,7 +87,7 @@ async fn a_test_arrives(server: &Running, key: &str, receiver: &Receiver, secret
     assert_eq!(received.header("x-team"), "orders");
 }
 
-async fn the_key_must_fit_what_is_stored(place: Place) {
+async fn the_key_must_fit_what_is_stored(place: Installation) {
     let receiver = Receiver::start().await;
     let server = serve(&place, "").await;
     let key = server.first_key().await;
@@ -148,7 +148,7 @@ async fn the_key_must_fit_what_is_stored(place: Place) {
     serve(&place, FIRST).await.stop().await;
 }
 
-async fn a_lost_key_can_be_given_up(place: Place) {
+async fn a_lost_key_can_be_given_up(place: Installation) {
     let receiver = Receiver::start().await;
     let server = serve(&place, FIRST).await;
     let key = server.first_key().await;
@@ -168,7 +168,7 @@ async fn a_lost_key_can_be_given_up(place: Place) {
     server.stop().await;
 }
 
-async fn a_secret_that_cannot_be_read_makes_its_deliveries_wait(place: Place) {
+async fn a_secret_that_cannot_be_read_makes_its_deliveries_wait(place: Installation) {
     let receiver = Receiver::start().await;
     let server = serve(&place, FIRST).await;
     let key = server.first_key().await;
@@ -217,7 +217,7 @@ async fn a_secret_that_cannot_be_read_makes_its_deliveries_wait(place: Place) {
     server.stop().await;
 }
 
-async fn what_is_moved_to_another_endpoint_is_not_decrypted_there(place: Place) {
+async fn what_is_moved_to_another_endpoint_is_not_decrypted_there(place: Installation) {
     let (receiver, other) = (Receiver::start().await, Receiver::start().await);
     let server = serve(&place, FIRST).await;
     let key = server.first_key().await;

@@ -5,11 +5,11 @@ use std::fs;
 use gatepost_test_support::{Engine, http_client};
 use tokio::process::Command;
 
-use crate::running::{Place, Running};
+use crate::running::{Installation, Running};
 
 const SERVE: [&str; 3] = ["serve", "--bind", "127.0.0.1:0"];
 
-fn with(place: &Place, variables: &[(&str, &str)], args: &[&str]) -> Command {
+fn with(place: &Installation, variables: &[(&str, &str)], args: &[&str]) -> Command {
     let mut command = place.command(args);
     command.envs(variables.iter().copied());
     command
@@ -17,7 +17,7 @@ fn with(place: &Place, variables: &[(&str, &str)], args: &[&str]) -> Command {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_setting_without_effect_stops_the_start() {
-    let place = Place::start(Engine::Sqlite).await;
+    let place = Installation::start(Engine::Sqlite).await;
     for text in
         ["[limits]\nmode = \"exact\"\n", "[limits]\nmode = \"leased\"\n", "[redis]\nurl = \"redis://r\"\n"]
     {
@@ -40,7 +40,7 @@ async fn a_setting_without_effect_stops_the_start() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_origin_that_would_never_match_stops_the_start() {
-    let place = Place::start(Engine::Sqlite).await;
+    let place = Installation::start(Engine::Sqlite).await;
     let text = "[server]\ncors_origins = [\"https://app.example.com:443\"]\n";
     fs::write(place.dir.path().join("gatepost.toml"), text).expect("the file");
     let error = place.refused(place.command(&[&SERVE[..], &["--config", "gatepost.toml"]].concat())).await;
@@ -49,7 +49,7 @@ async fn an_origin_that_would_never_match_stops_the_start() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn secrets_come_from_files() {
-    let place = Place::start(Engine::Sqlite).await;
+    let place = Installation::start(Engine::Sqlite).await;
     let path = |name: &str| place.dir.path().join(name);
     let secret_key = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
     fs::write(path("url"), "sqlite://from-file.db\r\n").expect("a file");
@@ -90,7 +90,7 @@ async fn secrets_come_from_files() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn parameters_of_an_address_are_passed_over_or_named() {
-    let place = Place::start(Engine::Postgres).await;
+    let place = Installation::start(Engine::Postgres).await;
     let foreign = format!("{}?schema=public&pgbouncer=true&supa=base-pooler.x", place.database.url);
     let server = Running::start(with(&place, &[("DATABASE_URL", &foreign)], &SERVE)).await;
     let key = server.first_key().await;
@@ -108,7 +108,7 @@ async fn parameters_of_an_address_are_passed_over_or_named() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_database_beyond_this_machine_is_worth_a_warning() {
-    let place = Place::start(Engine::Postgres).await;
+    let place = Installation::start(Engine::Postgres).await;
     let warns = async |url: &str| {
         let output = with(&place, &[("DATABASE_URL", url)], &["doctor"]).output().await.expect("the doctor");
         String::from_utf8_lossy(&output.stdout).contains("crosses a network without TLS")

@@ -6,9 +6,9 @@ use gatepost_test_support::{Receiver, both_engines, receiver::Received};
 use serde_json::{Value, json};
 use tokio::{io::AsyncWriteExt, process::Command};
 
-use crate::running::{Place, Running};
+use crate::running::{Installation, Running};
 
-both_engines! { Place: the_packages_of_other_languages_verify_what_is_received }
+both_engines! { Installation: the_packages_of_other_languages_verify_what_is_received }
 
 const CONFIG: &str = "[webhooks]\nallow_http = true\n[egress]\nallow = [\"127.0.0.1/32\"]\n";
 const SERVE: [&str; 5] = ["serve", "--config", "gatepost.toml", "--bind", "127.0.0.1:0"];
@@ -48,7 +48,7 @@ async fn verify(mut verifier: Command, secret: &str, received: &Received) -> Opt
     None
 }
 
-async fn the_packages_of_other_languages_verify_what_is_received(place: Place) {
+async fn the_packages_of_other_languages_verify_what_is_received(place: Installation) {
     fs::write(place.dir.path().join("gatepost.toml"), CONFIG).expect("the configuration");
     let (receiver, server) = (Receiver::start().await, Running::start(place.command(&SERVE)).await);
     let key = server.first_key().await;

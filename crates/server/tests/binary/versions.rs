@@ -7,10 +7,10 @@ use serde_json::{Value, json};
 
 use crate::{
     mcp::root,
-    running::{Place, Running},
+    running::{Installation, Running},
 };
 
-both_engines! { Place:
+both_engines! { Installation:
     a_newer_database_is_refused_by_every_command,
     what_is_only_more_is_no_obstacle,
     only_serve_and_migrate_migrate,
@@ -23,7 +23,7 @@ const OWN: &str = env!("CARGO_PKG_VERSION");
 const PENDING: &str = "2026-11-27-000010_compatibility";
 
 /// Takes the migrations from [`PENDING`] on back; how many they are.
-async fn take_back(place: &Place) -> usize {
+async fn take_back(place: &Installation) -> usize {
     let engine = if place.database.url.starts_with("sqlite") { "sqlite" } else { "postgres" };
     let all = fs::read_dir(root().join("migrations").join(engine)).expect("the migrations").flatten();
     let mut last: Vec<_> = all
@@ -39,14 +39,14 @@ async fn take_back(place: &Place) -> usize {
 }
 
 /// As a newer version would: a migration that this one does not know, and the oldest version that can live with it.
-async fn migrated_by(place: &Place, oldest: &str) {
+async fn migrated_by(place: &Installation, oldest: &str) {
     place.migrated().await;
     let applied = "INSERT INTO __diesel_schema_migrations (version) VALUES ('29990101000001')";
     let noted = "INSERT INTO schema_compatibility (migration, oldest_version)";
     place.sql(&format!("{applied}; {noted} VALUES ('2999-01-01-000001_more', '{oldest}');")).await;
 }
 
-async fn a_newer_database_is_refused_by_every_command(place: Place) {
+async fn a_newer_database_is_refused_by_every_command(place: Installation) {
     migrated_by(&place, "9.10.0").await;
     for args in [
         &SERVE[..],
@@ -70,7 +70,7 @@ async fn a_newer_database_is_refused_by_every_command(place: Place) {
     assert!(report.status.code() == Some(1) && text.contains("9.10.0") && text.contains(OWN), "{text}");
 }
 
-async fn what_is_only_more_is_no_obstacle(place: Place) {
+async fn what_is_only_more_is_no_obstacle(place: Installation) {
     migrated_by(&place, "0.1.0").await;
     let server = place.serve().await;
     let log = server.log();
@@ -83,7 +83,7 @@ async fn what_is_only_more_is_no_obstacle(place: Place) {
     assert!(report["healthy"] == true && report.to_string().contains("29990101000001"), "{report}");
 }
 
-async fn only_serve_and_migrate_migrate(place: Place) {
+async fn only_serve_and_migrate_migrate(place: Installation) {
     place.migrated().await;
     take_back(&place).await;
     let pending = PENDING;
@@ -108,7 +108,7 @@ async fn only_serve_and_migrate_migrate(place: Place) {
     server.stop().await;
 }
 
-async fn looking_leaves_an_empty_database_empty(place: Place) {
+async fn looking_leaves_an_empty_database_empty(place: Installation) {
     for args in [&["keys", "list"][..], &["workspaces", "create", "--name", "x"]] {
         let error = place.refused(place.command(args)).await;
         assert!(error.contains("gatepost migrate"), "{error}");
@@ -125,7 +125,7 @@ async fn looking_leaves_an_empty_database_empty(place: Place) {
 }
 
 /// The files beside the database whose names say that they are copies.
-fn copies(place: &Place) -> Vec<String> {
+fn copies(place: &Installation) -> Vec<String> {
     let path = place.database.url.strip_prefix("sqlite://").expect("a file");
     let dir = std::path::Path::new(path).parent().expect("a directory");
     let names = fs::read_dir(dir).expect("the directory").map(|entry| entry.expect("an entry").file_name());
@@ -139,7 +139,7 @@ fn copies(place: &Place) -> Vec<String> {
 async fn a_file_is_copied_before_it_is_migrated() {
     use std::os::unix::fs::PermissionsExt;
 
-    let place = Place::start(Engine::Sqlite).await;
+    let place = Installation::start(Engine::Sqlite).await;
     let server = place.serve().await;
     let key = server.first_key().await;
     let named = json!({ "name": "Checkout worker (EU)" });
@@ -187,7 +187,7 @@ async fn a_file_is_copied_before_it_is_migrated() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn messages_say_where_the_file_is() {
-    let place = Place::start(Engine::Sqlite).await;
+    let place = Installation::start(Engine::Sqlite).await;
     let at = |args: &[&str]| {
         let mut command = place.command(args);
         command.env("DATABASE_URL", "sqlite://here.db");

@@ -64,7 +64,7 @@ impl SpawnBlocking for Inline {
 
 #[derive(Clone)]
 pub(super) struct SqliteEngine {
-    place: Place,
+    place: DatabaseFile,
     writes: Sender<Box<dyn Job>>,
     reads: Sender<Box<dyn Job>>,
     // The checkpoint thread ends when the last sender is gone.
@@ -73,7 +73,7 @@ pub(super) struct SqliteEngine {
 
 /// The file, and what its statements are counted in.
 #[derive(Clone)]
-struct Place {
+struct DatabaseFile {
     path: Arc<Path>,
     counts: Arc<Counts>,
 }
@@ -86,7 +86,7 @@ pub struct ServeLock {
 
 impl SqliteEngine {
     pub(super) fn open(path: &Path, counts: &Arc<Counts>) -> Result<Self> {
-        let place = Place { path: path.into(), counts: counts.clone() };
+        let place = DatabaseFile { path: path.into(), counts: counts.clone() };
         disable_memory_statistics();
         create_private(path)?;
         let writer = connect(&place, Role::Writer)?;
@@ -282,7 +282,12 @@ where
     }
 }
 
-fn write_loop(place: &Place, conn: SqliteConnection, queue: &Receiver<Box<dyn Job>>, mut bound: Bound) {
+fn write_loop(
+    place: &DatabaseFile,
+    conn: SqliteConnection,
+    queue: &Receiver<Box<dyn Job>>,
+    mut bound: Bound,
+) {
     let mut conn = SqliteConn::new(conn);
     while let Ok(first) = queue.recv() {
         let mut group = Vec::new();
@@ -362,7 +367,12 @@ fn run_in_savepoint(conn: &mut SqliteConn, job: &mut dyn Job) -> Result<Done> {
     Ok(done)
 }
 
-fn read_loop(place: &Place, conn: SqliteConnection, queue: &Receiver<Box<dyn Job>>, log: &WriteAheadLog) {
+fn read_loop(
+    place: &DatabaseFile,
+    conn: SqliteConnection,
+    queue: &Receiver<Box<dyn Job>>,
+    log: &WriteAheadLog,
+) {
     // A page of one client may be large; who reads a row or two still gets it at once.
     gatepost_threads::yield_to_others();
     gatepost_threads::wake_at_once();
@@ -403,7 +413,7 @@ fn execute(conn: &mut SqliteConn, sql: &'static str) -> Result<(), DieselError> 
     done.unwrap_or(Err(DieselError::BrokenTransactionManager))
 }
 
-fn reconnect(conn: &mut SqliteConn, place: &Place, role: Role) {
+fn reconnect(conn: &mut SqliteConn, place: &DatabaseFile, role: Role) {
     match connect(place, role) {
         Ok(fresh) => *conn = SqliteConn::new(fresh),
         Err(error) => tracing::error!(error = %chain(&error), "the database could not be opened again"),
@@ -417,7 +427,7 @@ enum Role {
     Checkpointer,
 }
 
-fn connect(Place { path, counts }: &Place, role: Role) -> Result<SqliteConnection> {
+fn connect(DatabaseFile { path, counts }: &DatabaseFile, role: Role) -> Result<SqliteConnection> {
     let unusable = |e: Box<dyn std::error::Error + Send + Sync>| {
         StorageError::unavailable(Cause::by(path.display().to_string(), e))
     };

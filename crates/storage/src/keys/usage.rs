@@ -2,7 +2,7 @@
 
 use diesel::{ExpressionMethods, QueryDsl, Queryable, Selectable, SelectableHelper, upsert::excluded};
 use diesel_async::RunQueryDsl;
-use gatepost_analytics::Slot;
+use gatepost_analytics::QuarterHour;
 use gatepost_kernel::{ApiKeyId, Environment, Timestamp, WorkspaceId};
 
 use crate::{
@@ -35,7 +35,7 @@ pub struct UsageDelta {
     /// Environment: `live` or `test`.
     pub environment: Environment,
     /// The quarter hour.
-    pub slot: Slot,
+    pub slot: QuarterHour,
     /// How many requests.
     pub counts: RequestCounts,
     /// The last of them.

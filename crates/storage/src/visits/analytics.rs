@@ -10,7 +10,7 @@ use diesel::{
     sqlite::Sqlite,
 };
 use diesel_async::RunQueryDsl;
-use gatepost_analytics::{Segment, Slot};
+use gatepost_analytics::{QuarterHour, Segment};
 use gatepost_kernel::{ApiKeyId, Owner, ResourceTypeId};
 
 use crate::{Result, Tx, resources::text_or_empty};
@@ -83,8 +83,8 @@ struct Sums<'a> {
     what: &'a CountedBy,
     workspace: i64,
     environment: &'static str,
-    first: Slot,
-    end: Slot,
+    first: QuarterHour,
+    end: QuarterHour,
     /// What tells the period of a slot; everything is one without it.
     segment: Option<&'a Segment>,
     /// Of these groups only.
@@ -95,7 +95,7 @@ struct Sums<'a> {
 }
 
 impl<'a> Sums<'a> {
-    fn new(what: &'a CountedBy, owner: Owner, slots: (Slot, Slot)) -> Self {
+    fn new(what: &'a CountedBy, owner: Owner, slots: (QuarterHour, QuarterHour)) -> Self {
         let Owner { workspace_id: workspace, environment } = owner;
         let (api_key, status_class) = match what {
             CountedBy::Requests { api_key, status_class, .. } => {
@@ -246,7 +246,7 @@ impl Tx<'_> {
         &mut self,
         what: &CountedBy,
         owner: Owner,
-        slots: (Slot, Slot),
+        slots: (QuarterHour, QuarterHour),
         limit: u32,
     ) -> Result<Vec<GroupCount>> {
         let sums = Sums { limit: Some(i64::from(limit)), ..Sums::new(what, owner, slots) };
@@ -269,7 +269,7 @@ impl Tx<'_> {
     }
 
     /// Deletes counts from before a slot, at most `limit` of each kind; how many of the one that there were more of.
-    pub async fn count_delete_before(&mut self, before: Slot, limit: u32) -> Result<usize> {
+    pub async fn count_delete_before(&mut self, before: QuarterHour, limit: u32) -> Result<usize> {
         const OF_PIXEL: &str = "workspace_id, environment, dimension, slot, event, value";
         const OF_REQUESTS: &str = "workspace_id, environment, slot, api_key_id, status_class";
         let mut most = 0;

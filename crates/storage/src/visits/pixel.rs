@@ -8,7 +8,7 @@ use diesel::{
     upsert::excluded,
 };
 use diesel_async::RunQueryDsl;
-use gatepost_analytics::Slot;
+use gatepost_analytics::QuarterHour;
 use gatepost_kernel::{Environment, JsonObject, Timestamp, WorkspaceId};
 use gatepost_pixel::Visit;
 
@@ -67,7 +67,7 @@ pub struct CountedValues {
     /// Of which kind.
     pub dimension: PixelDimension,
     /// In which quarter hour.
-    pub slot: Slot,
+    pub slot: QuarterHour,
 }
 
 /// Who owns a domain.
@@ -155,14 +155,14 @@ bulk_statement! {
     }
 }
 
-/// What is counted together: workspace, world, dimension, slot, event and value.
+/// What is counted together: workspace, environment, dimension, slot, event and value.
 type CountKey<'a> = (i64, &'a str, &'static str, i64, &'a str, &'a str);
 
 /// Adds up what new events add to the counts, in the order of the table's key: so two processes never wait for each other.
 fn counts<'a>(new: &[&'a NewPixelEvent]) -> BTreeMap<CountKey<'a>, u64> {
     let mut counts = BTreeMap::new();
     for one in new {
-        let slot = Slot::of(one.created_at).0;
+        let slot = QuarterHour::of(one.created_at).0;
         let referrer = one.referring_site.as_deref().unwrap_or_default();
         let (page, site) = (PixelDimension::Page.as_str(), PixelDimension::Referrer.as_str());
         for (dimension, value) in [("event", ""), (page, one.page.as_str()), (site, referrer)] {

@@ -268,7 +268,7 @@ async fn audit_entries_and_events_are_kept(db: Db) {
         assert_eq!(kept.map(|event| event.payload).as_deref(), Some("first"));
         event.environment = Environment::Test;
         let elsewhere = tx.event_insert(&[event]).await?;
-        assert!(elsewhere[0].is_some(), "another world is another place");
+        assert!(elsewhere[0].is_some(), "another environment is another place");
         Ok::<_, StorageError>(())
     };
     db.storage.transaction(check).await.expect("the checks");

@@ -1,6 +1,6 @@
 //! What a declaration says beside the form of records: as what they count, and what it may become.
 
-use gatepost_api::Settings;
+use gatepost_api::ApiSettings;
 use gatepost_app::resources::reconcile;
 use gatepost_entitlements::{Catalog, Feature, FeatureKind, FeatureValue, Plan};
 use gatepost_resources::Taken;
@@ -31,9 +31,10 @@ impl Counted {
             "free",
             "enterprise",
         );
-        let app_settings = gatepost_app::Settings { catalog: catalog.expect("plans"), ..Default::default() };
+        let app_settings =
+            gatepost_app::AppSettings { catalog: catalog.expect("plans"), ..Default::default() };
         let declared = DECLARED.replacen("ids = \"lead_\"", "ids = \"lead_\"\ncount = \"leads\"", 1);
-        TestApp::start_declaring(engine, Settings::default(), app_settings, &declared).await
+        TestApp::start_declaring(engine, ApiSettings::default(), app_settings, &declared).await
     }
 }
 

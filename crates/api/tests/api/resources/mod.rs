@@ -4,7 +4,7 @@ mod declarations;
 mod records;
 mod relations;
 
-use gatepost_api::Settings;
+use gatepost_api::ApiSettings;
 use gatepost_test_support::{Engine, TestApp};
 use serde_json::Value;
 
@@ -16,8 +16,8 @@ pub struct WithResources;
 
 impl WithResources {
     pub async fn start(engine: Engine) -> TestApp {
-        let settings = gatepost_app::Settings::default();
-        TestApp::start_declaring(engine, Settings::default(), settings, DECLARED).await
+        let settings = gatepost_app::AppSettings::default();
+        TestApp::start_declaring(engine, ApiSettings::default(), settings, DECLARED).await
     }
 }
 
