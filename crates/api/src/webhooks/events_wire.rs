@@ -103,7 +103,7 @@ impl Member for EventData {
 
 /// An event to publish.
 #[body(into = PublishEvent, limit_bytes = MAX_DATA_BYTES + ENVELOPE_BYTES, example = {
-    "id": "evt_order-1234-paid", "type": "post.created", "data": {"id": 7, "title": "Hello"},
+    "id": "evt_order-1234-paid", "type": "order.paid", "data": {"id": 1234, "total": "49.00"},
 })]
 pub struct CreateEventBody {
     /// Id of the event: `evt_` and 1 to 60 of `A-Za-z0-9_-`; an id that was used already means the same event. Generated if not
