@@ -3,12 +3,15 @@
 use std::{future::Ready, net::IpAddr, sync::Arc};
 
 use actix_web::{FromRequest, HttpMessage, HttpRequest, dev::Payload};
-use gatepost_gate::{Gate, Principal};
-use gatepost_kernel::{ApiKeyId, Environment, EnvironmentFilter, Error, Timestamp, WorkspaceId};
+use gatepost_kernel::{ApiKeyId, Environment, EnvironmentFilter, Timestamp, WorkspaceId};
 use gatepost_keys::{Scope, Token};
 use gatepost_limits::Verdict;
 
-use crate::{refusal::Refusal, remote::Remote};
+#[cfg(feature = "in-process")]
+use crate::in_process::{self, UseOf};
+use crate::refusal::Refusal;
+#[cfg(feature = "remote")]
+use crate::remote::Remote;
 
 /// The key of a request that was let in; an extractor for handlers behind the middleware.
 #[derive(Debug, Clone)]
@@ -47,13 +50,16 @@ pub struct Admitted {
     pub key: VerifiedKey,
     /// How the key stands against its limits, where that is known.
     pub verdict: Option<Verdict>,
-    /// Whom to count the answer on, where that is done here.
-    pub counted_on: Option<(Gate, Principal)>,
+    /// What the answer is counted as a use of, where that is done here.
+    #[cfg(feature = "in-process")]
+    pub use_of: Option<UseOf>,
 }
 
 /// Who decides.
 pub enum Decider {
-    InProcess(Gate),
+    #[cfg(feature = "in-process")]
+    InProcess(gatepost_gate::Gate),
+    #[cfg(feature = "remote")]
     Remote(Box<Remote>),
 }
 
@@ -61,7 +67,9 @@ impl Decider {
     /// The present instant, by the clock of who decides.
     pub fn now(&self) -> Timestamp {
         match self {
+            #[cfg(feature = "in-process")]
             Self::InProcess(gate) => gate.now(),
+            #[cfg(feature = "remote")]
             Self::Remote(remote) => remote.now(),
         }
     }
@@ -73,44 +81,13 @@ impl Decider {
         address: Option<IpAddr>,
     ) -> Result<Admitted, Refusal> {
         match self {
-            Self::InProcess(gate) => in_process(gate, token, wanted, address).await,
+            #[cfg(feature = "in-process")]
+            Self::InProcess(gate) => in_process::decide(gate, token, wanted, address).await,
+            #[cfg(feature = "remote")]
             Self::Remote(remote) => match token {
                 Some(token) => remote.decide(&token, wanted, address).await,
-                None => Err(Refusal::from(Error::Unauthorized)),
+                None => Err(Refusal::from(gatepost_kernel::Error::Unauthorized)),
             },
-        }
-    }
-}
-
-async fn in_process(
-    gate: &Gate,
-    token: Option<Token>,
-    wanted: &Wanted,
-    address: Option<IpAddr>,
-) -> Result<Admitted, Refusal> {
-    let may = |principal: &Principal| {
-        principal.is_of(wanted.environment)?;
-        wanted.scopes.iter().try_for_each(|scope| principal.may(scope))
-    };
-    match gate.admit(token, address, may).await {
-        Ok(admitted) => {
-            let principal = admitted.principal;
-            let key = VerifiedKey {
-                key_id: principal.key_id(),
-                workspace_id: principal.workspace_id(),
-                environment: principal.environment(),
-                scopes: principal.scopes().texts(gate.scope_order()),
-            };
-            let verdict = Some(admitted.verdict);
-            Ok(Admitted { key, verdict, counted_on: Some((gate.clone(), principal)) })
-        }
-        Err(refused) => {
-            let refused = *refused;
-            let refusal = Refusal::from(refused.error);
-            if let Some(principal) = &refused.principal {
-                gate.record_use(principal, refusal.status());
-            }
-            Err(refusal.with_verdict(refused.verdict))
         }
     }
 }

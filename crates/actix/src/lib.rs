@@ -23,14 +23,22 @@
 //! A request that may not pass is answered with the errors and the limit headers of Gatepost's own API; the handler
 //! behind does not run. Without an answer from Gatepost a request is refused with 503: never let in.
 
+#[cfg(not(any(feature = "in-process", feature = "remote")))]
+compile_error!("gatepost-actix needs the feature `in-process`, `remote`, or both");
+
 mod decision;
+#[cfg(feature = "in-process")]
+mod in_process;
+#[cfg(feature = "remote")]
 mod memory;
 mod middleware;
 mod refusal;
+#[cfg(feature = "remote")]
 mod remote;
 
 use std::{net::IpAddr, sync::Arc};
 
+#[cfg(feature = "remote")]
 use gatepost_kernel::Secret;
 use gatepost_keys::{Scope, ScopeRef, presented};
 use ipnet::IpNet;
@@ -38,11 +46,14 @@ use ipnet::IpNet;
 pub use decision::VerifiedKey;
 pub use gatepost_kernel::EnvironmentFilter;
 pub use middleware::{Guarded, Require};
+#[cfg(feature = "remote")]
 pub use remote::RemoteError;
 
 pub use gatepost_contract::Contract;
 
-use crate::{decision::Decider, remote::Remote};
+use crate::decision::Decider;
+#[cfg(feature = "remote")]
+use crate::remote::Remote;
 
 /// Who decides, and how client addresses are found. Cloning is cheap.
 #[derive(Clone)]
@@ -53,6 +64,7 @@ pub struct Gate {
 }
 
 /// A gate that asks a Gatepost elsewhere, before it is built.
+#[cfg(feature = "remote")]
 pub struct RemoteGate {
     url: String,
     service_key: Secret,
@@ -60,6 +72,7 @@ pub struct RemoteGate {
     contract: Contract,
 }
 
+#[cfg(feature = "remote")]
 impl RemoteGate {
     /// Whether an `http://` address may lead beyond this machine: then whoever is on the way reads the keys. Default: no.
     #[must_use]
@@ -86,7 +99,8 @@ impl RemoteGate {
 }
 
 impl Gate {
-    /// Decides in this process. Somebody must keep `gate` company, as [its crate](gatepost_gate) says.
+    /// Decides in this process. Somebody must keep `gate` company, as the crate `gatepost-gate` says.
+    #[cfg(feature = "in-process")]
     pub fn in_process(gate: gatepost_gate::Gate) -> Self {
         let (tokens, scope_order) = (gate.token_format().clone(), gate.scope_order());
         let contract = Contract { tokens, scope_order, ..Contract::core() };
@@ -97,6 +111,7 @@ impl Gate {
     ///
     /// # Panics
     /// If the gate has tokens or scopes of another contract.
+    #[cfg(feature = "in-process")]
     pub fn in_contract(gate: gatepost_gate::Gate, contract: Contract) -> Self {
         assert_eq!(gate.token_format(), &contract.tokens, "the gate has tokens of another contract");
         assert_eq!(gate.scope_order(), contract.scope_order, "the gate has scopes of another contract");
@@ -110,6 +125,7 @@ impl Gate {
     /// A refusal holds for a second, and an address has 60 calls a minute for tokens that were not let in within the last; then it is
     /// refused with 429 without asking. Behind a proxy all its clients are one address, unless [`Gate::trusting`] names it. Proxies that
     /// the environment names are not used.
+    #[cfg(feature = "remote")]
     pub fn remote(url: &str, service_key: Secret) -> RemoteGate {
         RemoteGate { url: url.to_owned(), service_key, allow_plain_http: false, contract: Contract::core() }
     }

@@ -93,12 +93,13 @@ where
             };
             req.extensions_mut().insert(admitted.key);
             let answered = behind.call(req).await;
-            if let Some((gate, principal)) = &admitted.counted_on {
+            #[cfg(feature = "in-process")]
+            if let Some(use_of) = &admitted.use_of {
                 let status = match &answered {
                     Ok(response) => response.status(),
                     Err(error) => error.as_response_error().status_code(),
                 };
-                gate.record_use(principal, status.as_u16());
+                use_of.record(status.as_u16());
             }
             let mut response = answered?.map_into_left_body();
             if let Some(verdict) = &admitted.verdict {

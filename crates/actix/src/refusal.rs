@@ -23,6 +23,7 @@ impl Refusal {
         Self { verdict: verdict.map(Box::new), ..self }
     }
 
+    #[cfg(feature = "in-process")]
     pub fn status(&self) -> u16 {
         self.error.status_code().as_u16()
     }

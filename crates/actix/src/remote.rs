@@ -229,7 +229,12 @@ impl Decision {
                     environment,
                     scopes: self.scopes.unwrap_or_default(),
                 };
-                return Ok(Admitted { key, verdict, counted_on: None });
+                return Ok(Admitted {
+                    key,
+                    verdict,
+                    #[cfg(feature = "in-process")]
+                    use_of: None,
+                });
             }
             (_, "NOT_FOUND", _) => Error::Unauthorized,
             (_, "REVOKED", _) => Error::KeyRevoked,

@@ -1,0 +1,58 @@
+//! Decisions in this process.
+
+use std::net::IpAddr;
+
+use gatepost_gate::{Gate, Principal};
+use gatepost_keys::Token;
+
+use crate::{
+    decision::{Admitted, VerifiedKey, Wanted},
+    refusal::Refusal,
+};
+
+/// The key that an answer is a use of.
+pub struct UseOf {
+    gate: Gate,
+    principal: Principal,
+}
+
+impl UseOf {
+    /// Counts the answer.
+    pub fn record(&self, status: u16) {
+        self.gate.record_use(&self.principal, status);
+    }
+}
+
+/// Decides by what the gate knows.
+pub async fn decide(
+    gate: &Gate,
+    token: Option<Token>,
+    wanted: &Wanted,
+    address: Option<IpAddr>,
+) -> Result<Admitted, Refusal> {
+    let may = |principal: &Principal| {
+        principal.is_of(wanted.environment)?;
+        wanted.scopes.iter().try_for_each(|scope| principal.may(scope))
+    };
+    match gate.admit(token, address, may).await {
+        Ok(admitted) => {
+            let principal = admitted.principal;
+            let key = VerifiedKey {
+                key_id: principal.key_id(),
+                workspace_id: principal.workspace_id(),
+                environment: principal.environment(),
+                scopes: principal.scopes().texts(gate.scope_order()),
+            };
+            let (verdict, use_of) = (Some(admitted.verdict), Some(UseOf { gate: gate.clone(), principal }));
+            Ok(Admitted { key, verdict, use_of })
+        }
+        Err(refused) => {
+            let refused = *refused;
+            let refusal = Refusal::from(refused.error);
+            if let Some(principal) = &refused.principal {
+                gate.record_use(principal, refusal.status());
+            }
+            Err(refusal.with_verdict(refused.verdict))
+        }
+    }
+}
