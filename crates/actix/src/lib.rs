@@ -1,27 +1,4 @@
-//! Gatepost in front of another actix service.
-//!
-//! ```no_run
-//! # async fn f(in_process: gatepost_gate::Gate) -> Result<(), Box<dyn std::error::Error>> {
-//! use actix_web::{App, HttpServer, web};
-//! use gatepost_actix::{Gate, VerifiedKey};
-//!
-//! async fn posts(key: VerifiedKey) -> String {
-//!     format!("posts of workspace {}", key.workspace_id)
-//! }
-//!
-//! let gate = Gate::in_process(in_process);
-//! // Or, with a Gatepost of its own: Gate::remote("https://gatepost.example.com", service_key).build()?
-//! let read = gate.require("posts:read")?;
-//! HttpServer::new(move || App::new().service(web::resource("/posts").wrap(read.clone()).get(posts)))
-//!     .bind("127.0.0.1:3000")?
-//!     .run()
-//!     .await?;
-//! # Ok(())
-//! # }
-//! ```
-//!
-//! A request that may not pass is answered with the errors and the limit headers of Gatepost's own API; the handler
-//! behind does not run. Without an answer from Gatepost a request is refused with 503: never let in.
+#![doc = include_str!("../README.md")]
 
 #[cfg(not(any(feature = "in-process", feature = "remote")))]
 compile_error!("gatepost-actix needs the feature `in-process`, `remote`, or both");
@@ -38,13 +15,12 @@ mod remote;
 
 use std::{net::IpAddr, sync::Arc};
 
-#[cfg(feature = "remote")]
-use gatepost_kernel::Secret;
 use gatepost_keys::{Scope, ScopeRef, presented};
 use ipnet::IpNet;
 
 pub use decision::VerifiedKey;
-pub use gatepost_kernel::EnvironmentFilter;
+pub use gatepost_kernel::{ApiKeyId, Environment, EnvironmentFilter, Secret, WorkspaceId};
+pub use gatepost_keys::ScopeError;
 pub use middleware::{Guarded, Require};
 #[cfg(feature = "remote")]
 pub use remote::RemoteError;
@@ -139,19 +115,19 @@ impl Gate {
     /// The middleware for routes that need `scope`, and a live key unless [`Require::environment`] says otherwise.
     ///
     /// # Errors
-    /// A sentence, if it is not a scope.
-    pub fn require(&self, scope: &str) -> Result<Require, String> {
+    /// [`ScopeError`].
+    pub fn require(&self, scope: &str) -> Result<Require, ScopeError> {
         self.require_all(&[scope])
     }
 
     /// The middleware for routes that need all of `scopes`; none for any valid key.
     ///
     /// # Errors
-    /// A sentence about the first that is not a scope.
-    pub fn require_all(&self, scopes: &[&str]) -> Result<Require, String> {
+    /// [`ScopeError`] about the first that is not one.
+    pub fn require_all(&self, scopes: &[&str]) -> Result<Require, ScopeError> {
         let order = self.contract.scope_order;
         let scopes = scopes.iter().map(|scope| ScopeRef::parse_in(order, scope).map(Scope::from));
-        let scopes = scopes.collect::<Result<Vec<Scope>, String>>()?;
+        let scopes = scopes.collect::<Result<Vec<Scope>, ScopeError>>()?;
         Ok(Require::new(self.clone(), scopes))
     }
 

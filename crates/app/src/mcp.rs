@@ -88,7 +88,9 @@ pub async fn call(
 /// Refuses a caller that may not call this tool.
 fn require_tool(caller: &Caller, server: &str, tool: &str) -> Result<()> {
     // A name that fits no scope, since it is too long, can only be called by those who may call all.
-    let scope = Scope::for_tool(server, tool).or_else(|_| "mcp:write".parse()).map_err(Error::internal)?;
+    let scope = Scope::for_tool(server, tool)
+        .or_else(|_| "mcp:write".parse())
+        .map_err(Error::failed("naming a scope"))?;
     caller.require(&scope)
 }
 

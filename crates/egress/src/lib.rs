@@ -1,8 +1,4 @@
-//! Every outgoing request passes here: webhooks, test sends, and whatever comes later.
-//!
-//! A tenant chooses where webhooks go, so the addresses are a hostile tenant's. An [`Egress`] refuses private, local and
-//! reserved addresses in every spelling, at two places by one rule: when an address is entered, and each time that a
-//! connection is made, on the very addresses that are then connected to. There is no other way to get an HTTP client.
+#![doc = include_str!("../README.md")]
 
 mod addresses;
 mod post;
@@ -12,12 +8,12 @@ mod target;
 use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use gatepost_kernel::WorkspaceId;
 use http::HeaderMap;
 use ipnet::IpNet;
 use reqwest::redirect::Policy;
 
 pub use addresses::is_public;
+pub use gatepost_kernel::WorkspaceId;
 pub use post::{PostError, Reply};
 pub use reqwest::{Client, Error as RequestError, Response, StatusCode, header};
 pub use target::{Target, TargetFault};

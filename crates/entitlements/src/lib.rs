@@ -1,10 +1,4 @@
-//! Plans and features: what the operator sells, and what a tenant of a plan may use.
-//!
-//! Whether a plan allows so much of a feature is decided by [`Grant::decide`], and when its count begins anew by
-//! [`Cycle::period`]; both know nothing but their arguments.
-//!
-//! The seeds call a plan a tier. A [`Catalog`] holds the built-in plans of the core contract, overlaid with
-//! those of the configuration file, in the order of declaration.
+#![doc = include_str!("../README.md")]
 
 mod catalog;
 mod evaluation;
@@ -21,3 +15,5 @@ pub use own_feature::OwnFeature;
 pub use period::{Anchor, Cycle, Period};
 pub use plan::{Access, Plan};
 pub use time_zone::is_time_zone;
+
+pub use gatepost_kernel::Timestamp;

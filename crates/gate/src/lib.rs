@@ -1,8 +1,4 @@
-//! Who is let in: whose key it is, what it may do, and how often.
-//!
-//! A [`Gate`] answers from memory what it can ([`Gate::pass`]), and from the database what it must ([`Gate::admit`]). It needs
-//! company: somebody runs [`Gate::follow_changes`] and [`Gate::sweep`] as tasks, calls [`Gate::write_usage`] every few seconds,
-//! and, before the process ends, [`Gate::release_leases`].
+#![doc = include_str!("../README.md")]
 
 mod admission;
 mod key_state;

@@ -2,14 +2,14 @@
 
 use std::fmt;
 
+#[cfg(feature = "random")]
 use rand::CryptoRng;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::{
-    describe::{Described, Schemas},
-    random,
-};
+use crate::describe::{Described, Schemas};
+#[cfg(feature = "random")]
+use crate::random;
 
 /// A numeric id.
 pub trait NumericId: Copy {
@@ -97,6 +97,7 @@ impl Described for EventId {
 
 impl EventId {
     /// A fresh id with 142 random bits.
+    #[cfg(feature = "random")]
     pub fn generate(rng: &mut impl CryptoRng) -> Self {
         Self(format!("evt_{}", random::base62(rng, 24)))
     }
@@ -127,11 +128,13 @@ pub struct RequestId(String);
 
 impl RequestId {
     /// A fresh id with 132 random bits.
+    #[cfg(feature = "random")]
     pub fn generate(rng: &mut impl CryptoRng) -> Self {
         Self(String::from_utf8_lossy(&Self::generate_bytes(rng)).into_owned())
     }
 
     /// The bytes of a fresh id, for whoever needs no more.
+    #[cfg(feature = "random")]
     pub fn generate_bytes(rng: &mut impl CryptoRng) -> [u8; 26] {
         let mut id = *b"req_0123456789012345678901";
         id[4..].copy_from_slice(&random::base64url::<22>(rng));

@@ -16,6 +16,7 @@ mod intern;
 mod json;
 mod list;
 mod owner;
+#[cfg(feature = "random")]
 pub mod random;
 mod secret;
 mod sync;

@@ -2,7 +2,9 @@
 
 use std::borrow::Cow;
 
+#[cfg(feature = "text")]
 use unicode_normalization::UnicodeNormalization;
+#[cfg(feature = "text")]
 use url::Url;
 
 /// The longest name, in characters.
@@ -27,6 +29,7 @@ pub fn brief(text: &str) -> Cow<'_, str> {
 }
 
 /// A text in its one spelling of Unicode (NFC): file names and some keyboards write `é` as an `e` and an accent.
+#[cfg(feature = "text")]
 pub fn composed(text: &str) -> String {
     text.nfc().collect()
 }
@@ -42,6 +45,7 @@ pub fn words(text: &str) -> impl Iterator<Item = String> {
 ///
 /// # Errors
 /// The fault as a sentence about the field `field`.
+#[cfg(feature = "text")]
 pub fn name(field: &str, text: &str) -> Result<String, String> {
     let name = composed(text.trim_matches(' '));
     if name.chars().all(char::is_whitespace) {
@@ -61,6 +65,7 @@ pub fn name(field: &str, text: &str) -> Result<String, String> {
 ///
 /// # Errors
 /// The fault as a sentence about the field `field`.
+#[cfg(feature = "text")]
 pub fn web_url(field: &str, text: &str) -> Result<Url, String> {
     let url = long_web_url(field, text)?;
     if url.as_str().len() > MAX_URL_BYTES {
@@ -73,6 +78,7 @@ pub fn web_url(field: &str, text: &str) -> Result<Url, String> {
 ///
 /// # Errors
 /// The fault as a sentence about the field `field`.
+#[cfg(feature = "text")]
 pub fn long_web_url(field: &str, text: &str) -> Result<Url, String> {
     let clean = !text.chars().any(|c| c.is_control() || c.is_whitespace());
     let url = Url::parse(text).ok().filter(|url| clean && matches!(url.scheme(), "http" | "https"));
@@ -85,6 +91,7 @@ pub fn long_web_url(field: &str, text: &str) -> Result<Url, String> {
 }
 
 /// `%e8` is `%E8` (RFC 3986, 6.2.2.1).
+#[cfg(feature = "text")]
 fn with_capital_escapes(url: Url) -> Option<Url> {
     let mut text = url.as_str().as_bytes().to_vec();
     let mut changed = false;
@@ -102,11 +109,12 @@ fn with_capital_escapes(url: Url) -> Option<Url> {
 }
 
 /// Characters that print nothing, or turn the direction of what follows. Joiners are not among them: scripts need them.
+#[cfg(feature = "text")]
 fn is_invisible(c: char) -> bool {
     matches!(c, '\u{200B}' | '\u{200E}' | '\u{200F}' | '\u{202A}'..='\u{202E}' | '\u{2060}'..='\u{2069}' | '\u{FEFF}')
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "text"))]
 mod tests {
     use super::*;
 

@@ -159,6 +159,15 @@ pub trait Clock: Send + Sync {
     fn now(&self) -> Timestamp;
 }
 
+impl From<SystemTime> for Timestamp {
+    /// To the microsecond, at most [`Timestamp::MAX`]. What is before 1970 becomes the epoch: a clock that says so is not set, and
+    /// any other instant is as wrong.
+    fn from(time: SystemTime) -> Self {
+        let since = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        Self::from_micros(i64::try_from(since.as_micros()).unwrap_or(i64::MAX)).min(Self::MAX)
+    }
+}
+
 /// The machine's clock.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct SystemClock;
@@ -166,11 +175,7 @@ pub struct SystemClock;
 impl Clock for SystemClock {
     #[expect(clippy::disallowed_methods, reason = "this is the one place that the ban points to")]
     fn now(&self) -> Timestamp {
-        // A clock before 1970 is not set; the epoch is as wrong as any other instant.
-        let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-        Timestamp(i64::try_from(since.as_secs()).map_or(Timestamp::MAX.0, |seconds| {
-            seconds.saturating_mul(1_000_000).saturating_add(i64::from(since.subsec_micros()))
-        }))
+        SystemTime::now().into()
     }
 }
 

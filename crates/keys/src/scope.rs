@@ -63,6 +63,24 @@ impl ScopeOrder {
     }
 }
 
+/// Why a text is not a scope: a sentence that says which forms there are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ScopeError(&'static str);
+
+impl fmt::Display for ScopeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0)
+    }
+}
+
+impl std::error::Error for ScopeError {}
+
+impl From<ScopeError> for String {
+    fn from(error: ScopeError) -> Self {
+        error.0.to_owned()
+    }
+}
+
 /// One permission, as it was written, its resource first.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Scope(String);
@@ -78,8 +96,8 @@ impl<'a> ScopeRef<'a> {
     /// Reads a scope where it stands.
     ///
     /// # Errors
-    /// A sentence that says which forms there are.
-    pub fn parse(text: &'a str) -> Result<Self, String> {
+    /// [`ScopeError`].
+    pub fn parse(text: &'a str) -> Result<Self, ScopeError> {
         Self::parse_in(ScopeOrder::ResourceFirst, text)
     }
 
@@ -87,8 +105,8 @@ impl<'a> ScopeRef<'a> {
     /// would mean a resource of that name, and allow nothing that its writer thinks of.
     ///
     /// # Errors
-    /// A sentence that says which forms there are.
-    pub fn parse_in(order: ScopeOrder, text: &'a str) -> Result<Self, String> {
+    /// [`ScopeError`].
+    pub fn parse_in(order: ScopeOrder, text: &'a str) -> Result<Self, ScopeError> {
         let word = |s: &str| {
             s.starts_with(|c: char| c.is_ascii_lowercase())
                 && s.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'-' | b'_'))
@@ -109,10 +127,11 @@ impl<'a> ScopeRef<'a> {
         if sound && !other_order && text.len() <= longest {
             Ok(scope)
         } else if text.starts_with("mcp:") {
-            Err("A scope for tools must be mcp:server:tool or mcp:server:*, the tool's name percent-encoded."
-                .to_owned())
+            Err(ScopeError(
+                "A scope for tools must be mcp:server:tool or mcp:server:*, the tool's name percent-encoded.",
+            ))
         } else {
-            Err(order.forms().to_owned())
+            Err(ScopeError(order.forms()))
         }
     }
 
@@ -210,7 +229,7 @@ impl Scope {
     ///
     /// # Errors
     /// If the server's id cannot be part of a scope, or the name is empty or too long.
-    pub fn for_tool(server: &str, tool: &str) -> Result<Self, String> {
+    pub fn for_tool(server: &str, tool: &str) -> Result<Self, ScopeError> {
         let mut text = format!("{MCP}:{server}:");
         for byte in tool.bytes() {
             match is_plain(byte) {
@@ -233,11 +252,9 @@ impl Scope {
 }
 
 impl FromStr for Scope {
-    type Err = String;
+    type Err = ScopeError;
 
-    /// # Errors
-    /// A sentence that says which forms there are.
-    fn from_str(text: &str) -> Result<Self, String> {
+    fn from_str(text: &str) -> Result<Self, ScopeError> {
         ScopeRef::parse(text).map(Self::from)
     }
 }
@@ -261,7 +278,36 @@ impl Described for ScopeSet {
     }
 }
 
+impl FromStr for ScopeSet {
+    type Err = ScopeError;
+
+    /// Reads scopes with blanks between them, as OAuth writes them; none for a text of blanks alone.
+    fn from_str(text: &str) -> Result<Self, ScopeError> {
+        text.split_whitespace().map(str::parse).collect()
+    }
+}
+
+impl FromIterator<Scope> for ScopeSet {
+    fn from_iter<I: IntoIterator<Item = Scope>>(scopes: I) -> Self {
+        let mut set = Vec::new();
+        for scope in scopes {
+            if !set.contains(&scope) {
+                set.push(scope);
+            }
+        }
+        Self(set)
+    }
+}
+
 impl ScopeSet {
+    /// Whether one of these scopes covers the one that is written in `required`.
+    ///
+    /// # Errors
+    /// [`ScopeError`] if it is not a scope.
+    pub fn allows_written(&self, required: &str) -> Result<bool, ScopeError> {
+        ScopeRef::parse(required).map(|required| self.allows(required))
+    }
+
     /// Reads a list of scopes.
     ///
     /// # Errors
@@ -283,7 +329,7 @@ impl ScopeSet {
             match ScopeRef::parse_in(order, text).map(Scope::from) {
                 Ok(scope) if scopes.contains(&scope) => {}
                 Ok(scope) => scopes.push(scope),
-                Err(fault) => faults.push((Some(place), fault)),
+                Err(error) => faults.push((Some(place), error.into())),
             }
         }
         if faults.is_empty() { Ok(Self(scopes)) } else { Err(faults) }
@@ -452,7 +498,7 @@ mod tests {
             assert!(ScopeRef::parse_in(order, other).is_err(), "{other}");
         }
         let fault = ScopeRef::parse_in(order, "leads:read").expect_err("the other order");
-        assert!(fault.contains("action:resource"), "{fault}");
+        assert!(fault.to_string().contains("action:resource"), "{fault}");
     }
 
     #[test]

@@ -191,6 +191,27 @@ impl Token {
     }
 }
 
+/// A text that is no token: another form, another head, or a letter mistyped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TokenError;
+
+impl std::fmt::Display for TokenError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("not an API key: its form or its checksum is wrong")
+    }
+}
+
+impl std::error::Error for TokenError {}
+
+impl std::str::FromStr for Token {
+    type Err = TokenError;
+
+    /// Reads a token of the usual format, `sk_live_…` or `sk_test_…`.
+    fn from_str(text: &str) -> Result<Self, TokenError> {
+        Self::parse(&TokenFormat::default(), text).ok_or(TokenError)
+    }
+}
+
 /// The SHA-256 of a token: what the database holds. Compared in constant time; `Debug` does not show it.
 #[derive(Clone, Copy)]
 pub struct TokenDigest([u8; 32]);

@@ -36,6 +36,13 @@ impl Headers for HashMap<String, String> {
     }
 }
 
+#[cfg(feature = "http")]
+impl Headers for http::HeaderMap {
+    fn header(&self, name: &str) -> Option<&str> {
+        self.get(name)?.to_str().ok()
+    }
+}
+
 /// Why a request must not be believed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum VerifyError {
@@ -90,7 +97,7 @@ impl Verifier {
     }
 
     /// Checks a request: its headers `webhook-id`, `webhook-timestamp` and `webhook-signature`, and its body as it was
-    /// received, byte for byte.
+    /// received, byte for byte. `now` is [`SystemTime::now`](std::time::SystemTime::now) but in tests.
     ///
     /// # Errors
     /// [`VerifyError`]; then nothing of the request may be believed.
@@ -98,14 +105,14 @@ impl Verifier {
         &self,
         headers: &H,
         body: &[u8],
-        now: Timestamp,
+        now: impl Into<Timestamp>,
     ) -> Result<(), VerifyError> {
         let header = |name| headers.header(name).ok_or(VerifyError::Missing(name));
         let (id, timestamp) = (header("webhook-id")?, header("webhook-timestamp")?);
         let signatures = header("webhook-signature")?;
         let digits = !timestamp.is_empty() && timestamp.bytes().all(|b| b.is_ascii_digit());
         let seconds: i64 = timestamp.parse().ok().filter(|_| digits).ok_or(VerifyError::Timestamp)?;
-        let away = seconds.abs_diff(now.as_seconds());
+        let away = seconds.abs_diff(now.into().as_seconds());
         if away > TOLERANCE.as_secs() {
             return Err(VerifyError::Tolerance(away));
         }
