@@ -10,19 +10,6 @@ use crate::{
     refusal::Refusal,
 };
 
-/// The key that an answer is a use of.
-pub struct UseOf {
-    gate: Gate,
-    principal: Principal,
-}
-
-impl UseOf {
-    /// Counts the answer.
-    pub fn record(&self, status: u16) {
-        self.gate.record_use(&self.principal, status);
-    }
-}
-
 /// Decides by what the gate knows.
 pub async fn decide(
     gate: &Gate,
@@ -43,8 +30,9 @@ pub async fn decide(
                 environment: principal.environment(),
                 scopes: principal.scopes().texts(gate.scope_order()),
             };
-            let (verdict, use_of) = (Some(admitted.verdict), Some(UseOf { gate: gate.clone(), principal }));
-            Ok(Admitted { key, verdict, use_of })
+            let (verdict, gate) = (Some(admitted.verdict), gate.clone());
+            let count = move |status| gate.record_use(&principal, status);
+            Ok(Admitted { key, verdict, count: Some(Box::new(count)) })
         }
         Err(refused) => {
             let refused = *refused;

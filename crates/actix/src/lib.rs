@@ -3,6 +3,7 @@
 #[cfg(not(any(feature = "in-process", feature = "remote")))]
 compile_error!("gatepost-actix needs the feature `in-process`, `remote`, or both");
 
+mod decider;
 mod decision;
 #[cfg(feature = "in-process")]
 mod in_process;
@@ -27,7 +28,7 @@ pub use remote::RemoteError;
 
 pub use gatepost_contract::Contract;
 
-use crate::decision::Decider;
+use crate::decider::Decider;
 #[cfg(feature = "remote")]
 use crate::remote::Remote;
 

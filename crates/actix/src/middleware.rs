@@ -93,13 +93,12 @@ where
             };
             req.extensions_mut().insert(admitted.key);
             let answered = behind.call(req).await;
-            #[cfg(feature = "in-process")]
-            if let Some(use_of) = &admitted.use_of {
+            if let Some(count) = &admitted.count {
                 let status = match &answered {
                     Ok(response) => response.status(),
                     Err(error) => error.as_response_error().status_code(),
                 };
-                use_of.record(status.as_u16());
+                count(status.as_u16());
             }
             let mut response = answered?.map_into_left_body();
             if let Some(verdict) = &admitted.verdict {

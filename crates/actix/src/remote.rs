@@ -229,12 +229,7 @@ impl Decision {
                     environment,
                     scopes: self.scopes.unwrap_or_default(),
                 };
-                return Ok(Admitted {
-                    key,
-                    verdict,
-                    #[cfg(feature = "in-process")]
-                    use_of: None,
-                });
+                return Ok(Admitted { key, verdict, count: None });
             }
             (_, "NOT_FOUND", _) => Error::Unauthorized,
             (_, "REVOKED", _) => Error::KeyRevoked,
