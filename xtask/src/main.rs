@@ -10,6 +10,7 @@ mod docs;
 mod events;
 mod files;
 mod openapi;
+mod packages;
 mod test;
 mod tidy;
 
@@ -61,6 +62,8 @@ enum Command {
     },
     /// Check the documents with linters, and generate and compile the clients of clients/examples
     Clients,
+    /// Package the crates that others take, and count what each brings along
+    Packages,
     /// Write docs/CONFIGURATION.md and docs/EVENTS.md
     Docs {
         /// Only say whether it is up to date
@@ -78,6 +81,7 @@ fn main() -> ExitCode {
         Command::Openapi { breaking: true, .. } => openapi::breaking(),
         Command::Openapi { check, .. } => openapi::run(check),
         Command::Clients => clients::generate(),
+        Command::Packages => packages::run(),
         Command::Docs { check } => docs::run(check).and_then(|()| events::run(check)),
     };
     match done {
