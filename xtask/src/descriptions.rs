@@ -61,7 +61,7 @@ mod tests {
         let document = json!({
             "description": "Its number.",
             "properties": {
-                "description": { "description": "The world." },
+                "description": { "description": "The place." },
                 "fine": { "description": "Numeric id of the endpoint.", "example": { "description": "x" } },
                 "when": [{ "description": "When: never, or always." }],
             },

@@ -14,14 +14,27 @@ pub fn root() -> PathBuf {
 
 /// Every Rust file below the folders that hold our code.
 pub fn rust_files() -> Result<Vec<PathBuf>, Failure> {
+    below(["crates", "xtask"].map(|folder| root().join(folder)).into(), "rs")
+}
+
+/// Every document that people read.
+pub fn documents() -> Result<Vec<PathBuf>, Failure> {
+    let mut found = below(["docs", "crates", "migrations"].map(|folder| root().join(folder)).into(), "md")?;
+    found.extend(
+        ["README.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md"].map(|name| root().join(name)),
+    );
+    Ok(found)
+}
+
+/// Every file with this extension below these folders.
+fn below(mut folders: Vec<PathBuf>, extension: &str) -> Result<Vec<PathBuf>, Failure> {
     let mut found = Vec::new();
-    let mut folders = vec![root().join("crates"), root().join("xtask")];
     while let Some(folder) = folders.pop() {
         for entry in fs::read_dir(&folder)? {
             let path = entry?.path();
             if path.is_dir() {
                 folders.push(path);
-            } else if path.extension().is_some_and(|extension| extension == "rs") {
+            } else if path.extension().is_some_and(|given| given == extension) {
                 found.push(path);
             }
         }

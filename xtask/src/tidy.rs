@@ -72,6 +72,7 @@ pub fn run() -> Result<(), Failure> {
     let mut faults = Vec::new();
     dependencies(&mut faults)?;
     sources(&mut faults)?;
+    words(&mut faults)?;
     operations(&mut faults)?;
     migrations(&mut faults)?;
     circles::check(&mut faults)?;
@@ -145,7 +146,7 @@ fn sources(faults: &mut Vec<String>) -> Result<(), Failure> {
     for path in files::rust_files()? {
         let text = fs::read_to_string(&path)?;
         let name = path.strip_prefix(files::root()).unwrap_or(&path).display().to_string();
-        if !text.starts_with("//!") {
+        if !text.starts_with("//!") && !text.starts_with("#![doc = include_str!(") {
             faults.push(format!("{name}: begins without a `//!` that says what it is for"));
         }
         let code =
@@ -160,6 +161,31 @@ fn sources(faults: &mut Vec<String>) -> Result<(), Failure> {
                 if line.contains(word.as_str()) {
                     faults.push(format!("{name}:{}: {word}: {advice}", number + 1));
                 }
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Words that the glossary does not use, in what people read.
+fn words(faults: &mut Vec<String>) -> Result<(), Failure> {
+    const GLOSSARY: &str = "docs/GLOSSARY.md";
+    let glossary = fs::read_to_string(files::root().join(GLOSSARY))?;
+    let table =
+        glossary.split("## Words that are not used").nth(1).ok_or("the glossary has no list of words")?;
+    let rows = table.lines().filter(|row| row.starts_with("| `")).filter_map(|row| row.split('|').nth(1));
+    let banned: BTreeSet<&str> = rows.flat_map(|cell| cell.split('`').skip(1).step_by(2)).collect();
+    if banned.is_empty() {
+        return Err("the glossary's list of words cannot be read".into());
+    }
+    let documents = files::documents()?.into_iter().filter(|path| !path.ends_with(GLOSSARY));
+    for path in files::rust_files()?.into_iter().chain(documents) {
+        let text = fs::read_to_string(&path)?;
+        for (number, line) in text.lines().enumerate() {
+            let words = line.split(|c: char| !c.is_alphanumeric());
+            for word in words.filter(|word| banned.contains(word)) {
+                let name = path.strip_prefix(files::root()).unwrap_or(&path).display();
+                faults.push(format!("{name}:{}: {word}: the glossary says another word", number + 1));
             }
         }
     }

@@ -25,7 +25,7 @@ pub use error_answers::ErrorFormat;
 pub use headers::{Header, Headers, REQUEST_ID};
 pub use limit_headers::{PlanHeaders, number};
 pub use pages::{PageUrl, Paging};
-pub use settings::{BrandSection, ContractSection, SettingFault};
+pub use settings::{BrandSection, ContractSection, SettingError};
 
 const JSON: &str = "application/json";
 

@@ -3,7 +3,7 @@
 use std::{borrow::Cow, collections::BTreeMap};
 
 use gatepost_kernel::{ErrorCode, PageRequest};
-use gatepost_keys::{PrefixFault, ScopeOrder, TokenFormat};
+use gatepost_keys::{PrefixError, ScopeOrder, TokenFormat};
 use indexmap::IndexMap;
 use serde::{Deserialize, Deserializer, de::Error};
 use serde_spanned::Spanned;
@@ -156,7 +156,7 @@ const MAX_MESSAGE: usize = 500;
 const MAX_NAME: usize = 64;
 
 /// Where in the file something is wrong, and what is accepted there.
-pub type SettingFault = (usize, String);
+pub type SettingError = (usize, String);
 
 impl Contract {
     /// The contract that these settings describe; `is_taken` says where the server has pages of its own.
@@ -167,7 +167,7 @@ impl Contract {
         section: &ContractSection,
         brand: &BrandSection,
         is_taken: impl Fn(&str) -> bool,
-    ) -> Result<Self, SettingFault> {
+    ) -> Result<Self, SettingError> {
         read(section, brand, &is_taken)
     }
 }
@@ -176,7 +176,7 @@ fn read(
     section: &ContractSection,
     brand: &BrandSection,
     is_taken: &dyn Fn(&str) -> bool,
-) -> Result<Contract, SettingFault> {
+) -> Result<Contract, SettingError> {
     let core = Contract::core();
     let envelope = section.envelope.map_or(core.envelope, |setting| setting.0);
     if let Some(names) = section.names_first_field.as_ref().filter(|names| *names.get_ref())
@@ -221,7 +221,7 @@ fn read(
 }
 
 /// The kind of error that a setting names.
-fn code_of(code: &Spanned<String>, others: &[&str]) -> Result<&'static str, SettingFault> {
+fn code_of(code: &Spanned<String>, others: &[&str]) -> Result<&'static str, SettingError> {
     ErrorCode::parse(code.get_ref()).map(ErrorCode::as_str).ok_or_else(|| {
         let known = [ErrorCode::NAMES.as_slice(), others].concat().join(", ");
         (code.span().start, format!("unknown error; known are: {known}"))
@@ -231,7 +231,7 @@ fn code_of(code: &Spanned<String>, others: &[&str]) -> Result<&'static str, Sett
 fn error_names(
     given: &IndexMap<Spanned<String>, Spanned<String>>,
     case: LetterCase,
-) -> Result<BTreeMap<&'static str, Cow<'static, str>>, SettingFault> {
+) -> Result<BTreeMap<&'static str, Cow<'static, str>>, SettingError> {
     let mut names = BTreeMap::new();
     for (code, name) in given {
         let text = name.get_ref();
@@ -264,7 +264,7 @@ fn error_names(
 fn base_path(
     path: &Spanned<String>,
     is_taken: &dyn Fn(&str) -> bool,
-) -> Result<Cow<'static, str>, SettingFault> {
+) -> Result<Cow<'static, str>, SettingError> {
     let text = path.get_ref();
     let is_word = |word: &str| {
         !word.is_empty()
@@ -283,7 +283,7 @@ fn base_path(
     Ok(Cow::Owned(text.clone()))
 }
 
-fn headers(section: &ContractSection) -> Result<Headers, SettingFault> {
+fn headers(section: &ContractSection) -> Result<Headers, SettingError> {
     let name = |given: &Option<Spanned<String>>, usual: String| {
         given.as_ref().map_or(usual, |given| given.get_ref().clone())
     };
@@ -330,7 +330,7 @@ fn headers(section: &ContractSection) -> Result<Headers, SettingFault> {
     Ok(headers)
 }
 
-fn per_page(number: &Spanned<u32>) -> Result<u32, SettingFault> {
+fn per_page(number: &Spanned<u32>) -> Result<u32, SettingError> {
     match *number.get_ref() {
         size @ 1..=PageRequest::MAX_PER_PAGE => Ok(size),
         _ => {
@@ -340,7 +340,7 @@ fn per_page(number: &Spanned<u32>) -> Result<u32, SettingFault> {
     }
 }
 
-fn tokens(section: &ContractSection) -> Result<TokenFormat, SettingFault> {
+fn tokens(section: &ContractSection) -> Result<TokenFormat, SettingError> {
     let usual = Spanned::new(0..0, TokenFormat::CORE.to_owned());
     let prefix = section.key_prefix.as_ref().unwrap_or(&usual);
     let accepted = section.accepted_key_prefixes.iter();
@@ -360,18 +360,18 @@ fn tokens(section: &ContractSection) -> Result<TokenFormat, SettingFault> {
     }
 }
 
-fn told(fault: PrefixFault) -> String {
+fn told(fault: PrefixError) -> String {
     match fault {
-        PrefixFault::NoEnvironment => "expected {environment} in it, for live or test".to_owned(),
-        PrefixFault::Malformed => {
+        PrefixError::NoEnvironment => "expected {environment} in it, for live or test".to_owned(),
+        PrefixError::Malformed => {
             "expected at most 24 lower-case letters, digits and underscores, {environment} as live or test"
                 .to_owned()
         }
-        PrefixFault::Ambiguous => "one prefix is the beginning of another".to_owned(),
+        PrefixError::Ambiguous => "one prefix is the beginning of another".to_owned(),
     }
 }
 
-fn url(url: &Spanned<String>) -> Result<String, SettingFault> {
+fn url(url: &Spanned<String>) -> Result<String, SettingError> {
     let text = url.get_ref();
     let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
     match rest.is_some_and(|rest| !rest.is_empty() && rest.bytes().all(|b| b.is_ascii_graphic())) {
@@ -380,7 +380,7 @@ fn url(url: &Spanned<String>) -> Result<String, SettingFault> {
     }
 }
 
-fn brand(section: &BrandSection) -> Result<Brand, SettingFault> {
+fn brand(section: &BrandSection) -> Result<Brand, SettingError> {
     let usual = Brand::gatepost();
     let is_sound = |text: &str, most: usize| {
         (1..=most).contains(&text.chars().count())

@@ -16,7 +16,7 @@ pub use addresses::is_public;
 pub use gatepost_kernel::WorkspaceId;
 pub use post::{PostError, Reply};
 pub use reqwest::{Client, Error as RequestError, Response, StatusCode, header};
-pub use target::{Target, TargetFault};
+pub use target::{Target, TargetError};
 
 use crate::{
     post::Poster,
@@ -102,8 +102,8 @@ impl Egress {
     /// Checks an address as it is written, without looking any name up.
     ///
     /// # Errors
-    /// [`TargetFault`].
-    pub fn check(&self, url: &str) -> Result<Target, TargetFault> {
+    /// [`TargetError`].
+    pub fn check(&self, url: &str) -> Result<Target, TargetError> {
         Target::parse(url, &self.rules)
     }
 
@@ -111,16 +111,16 @@ impl Egress {
     /// resolve is accepted: it may tomorrow. Whether it does is said too.
     ///
     /// # Errors
-    /// [`TargetFault`].
+    /// [`TargetError`].
     pub async fn check_resolved(
         &self,
         url: &str,
         owner: Option<WorkspaceId>,
-    ) -> Result<(Target, bool), TargetFault> {
+    ) -> Result<(Target, bool), TargetError> {
         let target = self.check(url)?;
         let Some(name) = target.name() else { return Ok((target, true)) };
         match self.resolver.look_up(name, owner).await {
-            Ok(addresses) if !resolver::all_allowed(&addresses, &self.rules) => Err(TargetFault::Private),
+            Ok(addresses) if !resolver::all_allowed(&addresses, &self.rules) => Err(TargetError::Private),
             Ok(addresses) => Ok((target, !addresses.is_empty())),
             Err(_) => Ok((target, false)),
         }

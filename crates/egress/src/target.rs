@@ -24,7 +24,7 @@ pub struct Target {
 
 /// Why an address may not be asked. `Display` is a sentence about "the url".
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum TargetFault {
+pub enum TargetError {
     /// It is not a URL, or longer than 2,048.
     #[error("The url must be a valid URL.")]
     Malformed,
@@ -46,38 +46,38 @@ pub enum TargetFault {
 }
 
 impl Target {
-    pub(crate) fn parse(text: &str, rules: &Rules) -> Result<Self, TargetFault> {
+    pub(crate) fn parse(text: &str, rules: &Rules) -> Result<Self, TargetError> {
         // Whoever parses a URL removes these without a word; what is stored should be what is used.
         if text.len() > MAX_LEN || text.bytes().any(|b| b <= b' ' || b == 0x7f) {
-            return Err(TargetFault::Malformed);
+            return Err(TargetError::Malformed);
         }
-        let url = Url::parse(text).map_err(|_| TargetFault::Malformed)?;
+        let url = Url::parse(text).map_err(|_| TargetError::Malformed)?;
         match url.scheme() {
             "https" => {}
             "http" if rules.allow_http => {}
-            _ => return Err(TargetFault::Scheme),
+            _ => return Err(TargetError::Scheme),
         }
         // Whoever parses a URL takes the first part of a path for a host that is missing.
         if text.split_once("://").is_none_or(|(_, rest)| rest.starts_with(['/', '\\'])) {
-            return Err(TargetFault::Malformed);
+            return Err(TargetError::Malformed);
         }
         if !url.username().is_empty() || url.password().is_some() {
-            return Err(TargetFault::Userinfo);
+            return Err(TargetError::Userinfo);
         }
         if url.fragment().is_some() {
-            return Err(TargetFault::Fragment);
+            return Err(TargetError::Fragment);
         }
         let target = Self { url };
         match (target.literal(), target.name()) {
             // Decimal, octal and hexadecimal spellings are addresses by now.
             (Some(address), _) if is_allowed(address, rules) => Ok(target),
-            (Some(address), _) if !may_reach(address, rules) => Err(TargetFault::Private),
+            (Some(address), _) if !may_reach(address, rules) => Err(TargetError::Private),
             (None, Some(name)) if is_local_name(name) && !loopback_is_allowed(rules) => {
-                Err(TargetFault::Private)
+                Err(TargetError::Private)
             }
             (None, Some(name)) if is_local_name(name) => Ok(target),
-            (None, None) => Err(TargetFault::Malformed),
-            _ if !is_port_allowed(target.url.port_or_known_default(), rules) => Err(TargetFault::Port),
+            (None, None) => Err(TargetError::Malformed),
+            _ if !is_port_allowed(target.url.port_or_known_default(), rules) => Err(TargetError::Port),
             _ => Ok(target),
         }
     }
@@ -121,14 +121,14 @@ fn loopback_is_allowed(rules: &Rules) -> bool {
 mod tests {
     use super::*;
 
-    fn parse(text: &str, allow: &[&str]) -> Result<String, TargetFault> {
+    fn parse(text: &str, allow: &[&str]) -> Result<String, TargetError> {
         let allow = allow.iter().map(|network| network.parse().expect("a network")).collect();
         Target::parse(text, &Rules { allow, ..Rules::default() }).map(|target| target.url.to_string())
     }
 
     #[test]
     fn addresses_are_judged_by_their_spelling() {
-        use TargetFault::{Fragment, Malformed, Port, Private, Scheme, Userinfo};
+        use TargetError::{Fragment, Malformed, Port, Private, Scheme, Userinfo};
         for (text, fault) in [
             ("https://example.com/hooks?x=1", None),
             ("https://8.8.8.8/", None),

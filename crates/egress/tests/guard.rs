@@ -10,7 +10,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use gatepost_egress::{Egress, PostError, Resolve, Rules, TargetFault, header::HeaderMap};
+use gatepost_egress::{Egress, PostError, Resolve, Rules, TargetError, header::HeaderMap};
 use gatepost_kernel::WorkspaceId;
 use tokio::{net::TcpListener, sync::Semaphore, task::JoinSet};
 
@@ -65,7 +65,7 @@ async fn an_answer_that_mixes_is_refused_as_a_whole() {
     for answers in MIXED {
         let (egress, _) = egress(answers);
         let refused = egress.check_resolved("http://hostile.example/", None).await;
-        assert_eq!(refused.map(|_| ()), Err(TargetFault::Private));
+        assert_eq!(refused.map(|_| ()), Err(TargetError::Private));
         assert!(!reaches(&egress, false).await);
     }
 }

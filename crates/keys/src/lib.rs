@@ -9,6 +9,6 @@ mod token;
 pub use allowlist::{IpAllowlist, normalize_address};
 pub use key::{ApiKey, KeyStatus, grace_end};
 pub use scope::{SCOPE_PATTERN, Scope, ScopeError, ScopeOrder, ScopeRef, ScopeSet};
-pub use token::{PrefixFault, Token, TokenDigest, TokenError, TokenFormat};
+pub use token::{PrefixError, Token, TokenDigest, TokenError, TokenFormat};
 
 pub use gatepost_kernel::{ApiKeyId, Environment, Error, Secret, Timestamp, WorkspaceId, random};

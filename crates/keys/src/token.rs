@@ -30,7 +30,7 @@ struct Heads {
 
 /// A prefix that no token can have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum PrefixFault {
+pub enum PrefixError {
     /// It does not say where the environment stands.
     NoEnvironment,
     /// It has no character, more than 24, or one that is not a lower-case letter, a digit or an underscore.
@@ -53,16 +53,16 @@ impl TokenFormat {
     pub fn new<'p>(
         prefix: &'p str,
         accepted: impl IntoIterator<Item = &'p str>,
-    ) -> Result<Self, PrefixFault> {
+    ) -> Result<Self, PrefixError> {
         let heads = |prefix: &str| {
             let head = |environment: Environment| {
                 let head = prefix.replacen(Self::ENVIRONMENT, environment.as_str(), 1);
                 let is_sound = (1..=Self::MAX_HEAD_LEN).contains(&head.len())
                     && head.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_');
-                is_sound.then_some(head).ok_or(PrefixFault::Malformed)
+                is_sound.then_some(head).ok_or(PrefixError::Malformed)
             };
             if !prefix.contains(Self::ENVIRONMENT) {
-                return Err(PrefixFault::NoEnvironment);
+                return Err(PrefixError::NoEnvironment);
             }
             Ok(Heads { live: head(Environment::Live)?, test: head(Environment::Test)? })
         };
@@ -73,7 +73,7 @@ impl TokenFormat {
             all.iter().enumerate().any(|(other, begun)| other != place && begun.starts_with(head.as_str()))
         };
         if all.iter().enumerate().any(clash) {
-            return Err(PrefixFault::Ambiguous);
+            return Err(PrefixError::Ambiguous);
         }
         Ok(Self { heads })
     }

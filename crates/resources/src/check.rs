@@ -8,7 +8,7 @@ use serde_spanned::Spanned;
 
 use crate::{
     Action, ActionSection, Conditions, Declarations, Enter, EnterSection, Field, FieldSection, Kind, Layout,
-    NUMBERS, OnDelete, ResourceSection, ResourceType, Scalar, Setting, SettingFault, TEXTS, Taken,
+    NUMBERS, OnDelete, ResourceSection, ResourceType, Scalar, Setting, SettingError, TEXTS, Taken,
     settings::{Words, WordsByField},
 };
 
@@ -69,7 +69,7 @@ impl Declarations {
     pub fn of(
         sections: &IndexMap<Spanned<String>, ResourceSection>,
         taken: &Taken,
-    ) -> Result<Self, SettingFault> {
+    ) -> Result<Self, SettingError> {
         let all = Sections(sections);
         let mut types = Vec::with_capacity(sections.len());
         for (name, section) in sections {
@@ -98,7 +98,7 @@ impl Sections<'_> {
         name: &Spanned<String>,
         section: &ResourceSection,
         taken: &Taken,
-    ) -> Result<ResourceType, SettingFault> {
+    ) -> Result<ResourceType, SettingError> {
         let own = word(name)?;
         let plural = match &section.plural {
             Some(plural) => word(plural)?,
@@ -154,7 +154,7 @@ impl Sections<'_> {
         mut declared: ResourceType,
         section: &ResourceSection,
         taken: &Taken,
-    ) -> Result<ResourceType, SettingFault> {
+    ) -> Result<ResourceType, SettingError> {
         for name in &section.search {
             let is_text = |field: &&Field| matches!(field.kind, Kind::Text { .. } | Kind::Email | Kind::Url);
             let field = field_of(&declared, name)?;
@@ -205,7 +205,7 @@ impl Sections<'_> {
     }
 
     /// The type that records belong to one of.
-    fn parent(&self, own: &str, parent: &Spanned<String>) -> Result<&'static str, SettingFault> {
+    fn parent(&self, own: &str, parent: &Spanned<String>) -> Result<&'static str, SettingError> {
         let fault = |fault: String| Err((parent.span().start, fault));
         let Some(section) = self.get(parent.get_ref()) else {
             return fault(format!("unknown resource; known are: {}", self.names()));
@@ -224,7 +224,7 @@ impl Sections<'_> {
         self.get(name).map_or("", |section| intern(section.ids.get_ref()))
     }
 
-    fn field(&self, name: &Spanned<String>, section: &FieldSection) -> Result<Field, SettingFault> {
+    fn field(&self, name: &Spanned<String>, section: &FieldSection) -> Result<Field, SettingError> {
         let own = word(name)?;
         if RESERVED_FIELDS.contains(&own) {
             let fault = format!("{own} is a member or a parameter that every resource has");
@@ -263,7 +263,7 @@ impl Sections<'_> {
         Ok(field)
     }
 
-    fn kind(&self, section: &FieldSection) -> Result<Kind, SettingFault> {
+    fn kind(&self, section: &FieldSection) -> Result<Kind, SettingError> {
         let at = section.r#type.span().start;
         let bounded = |number: &Option<Spanned<i64>>, default: i64, most: i64| match number {
             Some(number) if !(1..=most).contains(number.get_ref()) => {
@@ -354,7 +354,7 @@ impl Sections<'_> {
     }
 
     /// Names that may not be twice, or that the platform has already.
-    fn check_names(&self, declared: &Declarations, taken: &Taken) -> Result<(), SettingFault> {
+    fn check_names(&self, declared: &Declarations, taken: &Taken) -> Result<(), SettingError> {
         let mut taken = taken.clone();
         let mut prefixes = BTreeSet::new();
         let mut paths = BTreeSet::new();
@@ -398,7 +398,7 @@ impl Sections<'_> {
 }
 
 /// A name: `a-z`, then `a-z`, `0-9` and `_`.
-fn word(word: &Spanned<String>) -> Result<&'static str, SettingFault> {
+fn word(word: &Spanned<String>) -> Result<&'static str, SettingError> {
     let text = word.get_ref();
     let sound = text.len() <= MAX_NAME
         && text.starts_with(|c: char| c.is_ascii_lowercase())
@@ -408,7 +408,7 @@ fn word(word: &Spanned<String>) -> Result<&'static str, SettingFault> {
     sound.then(|| intern(text)).ok_or_else(|| (word.span().start, fault()))
 }
 
-fn id_prefix(ids: &Spanned<String>) -> Result<&'static str, SettingFault> {
+fn id_prefix(ids: &Spanned<String>) -> Result<&'static str, SettingError> {
     let text = ids.get_ref();
     let fault = |fault: &str| Err((ids.span().start, fault.to_owned()));
     let letters = text.strip_suffix('_').unwrap_or_default();
@@ -423,7 +423,7 @@ fn id_prefix(ids: &Spanned<String>) -> Result<&'static str, SettingFault> {
 }
 
 /// Refuses options that a kind of field does not have.
-fn check_options(kind: &Kind, section: &FieldSection) -> Result<(), SettingFault> {
+fn check_options(kind: &Kind, section: &FieldSection) -> Result<(), SettingError> {
     let name = kind.name();
     let start = |option: Option<usize>, of: &'static str, takes: &[&str]| match option {
         Some(at) if !takes.contains(&name) => {
@@ -447,7 +447,7 @@ fn check_options(kind: &Kind, section: &FieldSection) -> Result<(), SettingFault
 }
 
 /// Refuses to find records by what has no index.
-fn check_found(field: &Field, section: &FieldSection) -> Result<(), SettingFault> {
+fn check_found(field: &Field, section: &FieldSection) -> Result<(), SettingError> {
     let options = [
         ("filter", field.filter, &section.filter),
         ("sort", field.sort, &section.sort),
@@ -472,7 +472,7 @@ fn check_found(field: &Field, section: &FieldSection) -> Result<(), SettingFault
 }
 
 /// Refuses two fields that would give one parameter.
-fn check_parameters(name: &Spanned<String>, declared: &ResourceType) -> Result<(), SettingFault> {
+fn check_parameters(name: &Spanned<String>, declared: &ResourceType) -> Result<(), SettingError> {
     let mut seen = BTreeSet::new();
     for parameter in declared.parameters() {
         if !seen.insert(parameter.clone()) {
@@ -482,7 +482,7 @@ fn check_parameters(name: &Spanned<String>, declared: &ResourceType) -> Result<(
     Ok(())
 }
 
-fn field_of<'d>(declared: &'d ResourceType, name: &Spanned<String>) -> Result<&'d Field, SettingFault> {
+fn field_of<'d>(declared: &'d ResourceType, name: &Spanned<String>) -> Result<&'d Field, SettingError> {
     declared.field(name.get_ref()).ok_or_else(|| {
         let known: Vec<_> = declared.fields.iter().map(|field| field.name).collect();
         (name.span().start, format!("unknown field; known are: {}", known.join(", ")))
@@ -490,7 +490,7 @@ fn field_of<'d>(declared: &'d ResourceType, name: &Spanned<String>) -> Result<&'
 }
 
 /// A word of an enumeration.
-fn value_of(field: &Field, value: &Spanned<String>) -> Result<&'static str, SettingFault> {
+fn value_of(field: &Field, value: &Spanned<String>) -> Result<&'static str, SettingError> {
     let fault = |fault: String| (value.span().start, fault);
     let Kind::Enum { values } = &field.kind else { return Err(fault(format!("{} is no enum", field.name))) };
     let known = values.iter().find(|known| *known == value.get_ref());
@@ -498,7 +498,7 @@ fn value_of(field: &Field, value: &Spanned<String>) -> Result<&'static str, Sett
 }
 
 /// A value of a field.
-fn value(field: &Field, given: &Spanned<Scalar>) -> Result<Json, SettingFault> {
+fn value(field: &Field, given: &Spanned<Scalar>) -> Result<Json, SettingError> {
     let fault = |fault: String| (given.span().start, fault);
     let json = match (given.get_ref(), &field.kind) {
         (Scalar::Boolean(value), Kind::Boolean) => Json::written(value),
@@ -513,7 +513,7 @@ fn value(field: &Field, given: &Spanned<Scalar>) -> Result<Json, SettingFault> {
     field.kind.fault(field.name, &json).map_or(Ok(json), |wrong| Err(fault(wrong)))
 }
 
-fn conditions(given: &WordsByField, fields: &[Field]) -> Result<Conditions, SettingFault> {
+fn conditions(given: &WordsByField, fields: &[Field]) -> Result<Conditions, SettingError> {
     let mut conditions = Vec::new();
     for (name, values) in given {
         let Some(field) = fields.iter().find(|field| field.name == name.get_ref()) else {
@@ -531,7 +531,7 @@ type Set = Vec<(&'static str, Setting)>;
 fn set(
     declared: &ResourceType,
     given: &IndexMap<Spanned<String>, Spanned<Scalar>>,
-) -> Result<Set, SettingFault> {
+) -> Result<Set, SettingError> {
     let mut set = Vec::new();
     for (name, given) in given {
         let field = field_of(declared, name)?;
@@ -544,11 +544,11 @@ fn set(
     Ok(set)
 }
 
-fn names(declared: &ResourceType, given: &Words) -> Result<Vec<&'static str>, SettingFault> {
+fn names(declared: &ResourceType, given: &Words) -> Result<Vec<&'static str>, SettingError> {
     given.iter().map(|name| field_of(declared, name).map(|field| field.name)).collect()
 }
 
-fn event(declared: &ResourceType, event: &Spanned<String>) -> Result<&'static str, SettingFault> {
+fn event(declared: &ResourceType, event: &Spanned<String>) -> Result<&'static str, SettingError> {
     let what = event.get_ref().strip_prefix(declared.name).and_then(|rest| rest.strip_prefix('.'));
     let sound = what.is_some_and(|what| {
         !what.is_empty()
@@ -563,7 +563,7 @@ fn action(
     declared: &ResourceType,
     name: &Spanned<String>,
     section: &ActionSection,
-) -> Result<Action, SettingFault> {
+) -> Result<Action, SettingError> {
     let own = word(name)?;
     let action = Action {
         name: own,
@@ -602,7 +602,7 @@ fn enter(
     declared: &ResourceType,
     value: &Spanned<String>,
     section: &EnterSection,
-) -> Result<Enter, SettingFault> {
+) -> Result<Enter, SettingError> {
     let field = field_of(declared, &section.field)?;
     let value = value_of(field, value)?;
     let enter = Enter {

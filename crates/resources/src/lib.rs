@@ -18,4 +18,4 @@ pub use declaration::{Action, Conditions, Declarations, Enter, Field, ResourceTy
 pub use index::{FieldPlace, Layout, Marks, NO_TEXT, SEARCH_FIELD, Slots, search_words};
 pub use kind::{Kind, OnDelete, is_id, new_id};
 pub use record::{Change, Record, Refusal};
-pub use settings::{ActionSection, EnterSection, FieldSection, ResourceSection, Scalar, SettingFault, Taken};
+pub use settings::{ActionSection, EnterSection, FieldSection, ResourceSection, Scalar, SettingError, Taken};

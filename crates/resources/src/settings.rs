@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde_spanned::Spanned;
 
 /// Where in the file something is wrong, and what is accepted there.
-pub type SettingFault = (usize, String);
+pub type SettingError = (usize, String);
 
 /// Words, each with where it stands.
 pub(crate) type Words = Vec<Spanned<String>>;

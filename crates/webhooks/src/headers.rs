@@ -13,7 +13,7 @@ pub struct CustomHeader {
 
 /// Why a header is not taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum HeaderFault {
+pub enum HeaderError {
     /// The name has a character that no header has.
     #[error("is not the name of a header")]
     Name,
@@ -72,21 +72,21 @@ impl CustomHeader {
     /// Checks a header.
     ///
     /// # Errors
-    /// [`HeaderFault`].
-    pub fn new(name: &str, value: &str) -> Result<Self, HeaderFault> {
+    /// [`HeaderError`].
+    pub fn new(name: &str, value: &str) -> Result<Self, HeaderError> {
         let in_name = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b);
         if name.is_empty() || name.len() > 100 || !name.bytes().all(in_name) {
-            return Err(HeaderFault::Name);
+            return Err(HeaderError::Name);
         }
         let canonical = Self::canonical_name(name);
         if RESERVED.contains(&canonical.as_str())
             || RESERVED_PREFIXES.iter().any(|prefix| canonical.starts_with(prefix))
         {
-            return Err(HeaderFault::Reserved);
+            return Err(HeaderError::Reserved);
         }
         let printable = value.bytes().all(|b| b == b'\t' || (b' '..=b'~').contains(&b));
         if value.len() > MAX_VALUE || !printable || value.trim() != value {
-            return Err(HeaderFault::Value);
+            return Err(HeaderError::Value);
         }
         Ok(Self { name: name.to_owned(), value: value.to_owned() })
     }
@@ -137,26 +137,26 @@ mod tests {
         for (name, value, expected) in [
             ("Authorization", "Bearer abc", Ok(())),
             ("X-Team", "", Ok(())),
-            ("Host", "x", Err(HeaderFault::Reserved)),
-            ("Content-Length", "0", Err(HeaderFault::Reserved)),
-            ("WEBHOOK-Signature", "v1,x", Err(HeaderFault::Reserved)),
-            ("x-webhook-id", "x", Err(HeaderFault::Reserved)),
-            ("Transfer-Encoding", "chunked", Err(HeaderFault::Reserved)),
-            ("Content_Type", "text/plain", Err(HeaderFault::Reserved)),
-            ("X_Webhook-Signature", "x", Err(HeaderFault::Reserved)),
-            ("X-Real-IP", "127.0.0.1", Err(HeaderFault::Reserved)),
-            ("x_forwarded_for", "127.0.0.1", Err(HeaderFault::Reserved)),
-            ("X-HTTP-Method-Override", "DELETE", Err(HeaderFault::Reserved)),
-            ("X-Original-URL", "/admin", Err(HeaderFault::Reserved)),
+            ("Host", "x", Err(HeaderError::Reserved)),
+            ("Content-Length", "0", Err(HeaderError::Reserved)),
+            ("WEBHOOK-Signature", "v1,x", Err(HeaderError::Reserved)),
+            ("x-webhook-id", "x", Err(HeaderError::Reserved)),
+            ("Transfer-Encoding", "chunked", Err(HeaderError::Reserved)),
+            ("Content_Type", "text/plain", Err(HeaderError::Reserved)),
+            ("X_Webhook-Signature", "x", Err(HeaderError::Reserved)),
+            ("X-Real-IP", "127.0.0.1", Err(HeaderError::Reserved)),
+            ("x_forwarded_for", "127.0.0.1", Err(HeaderError::Reserved)),
+            ("X-HTTP-Method-Override", "DELETE", Err(HeaderError::Reserved)),
+            ("X-Original-URL", "/admin", Err(HeaderError::Reserved)),
             ("X_Team", "", Ok(())),
-            ("", "x", Err(HeaderFault::Name)),
-            ("a b", "x", Err(HeaderFault::Name)),
-            ("a:", "x", Err(HeaderFault::Name)),
-            ("é", "x", Err(HeaderFault::Name)),
-            ("X-A", "a\r\nHost: b", Err(HeaderFault::Value)),
-            ("X-A", "a\0", Err(HeaderFault::Value)),
-            ("X-A", " a", Err(HeaderFault::Value)),
-            ("X-A", &"a".repeat(4_097), Err(HeaderFault::Value)),
+            ("", "x", Err(HeaderError::Name)),
+            ("a b", "x", Err(HeaderError::Name)),
+            ("a:", "x", Err(HeaderError::Name)),
+            ("é", "x", Err(HeaderError::Name)),
+            ("X-A", "a\r\nHost: b", Err(HeaderError::Value)),
+            ("X-A", "a\0", Err(HeaderError::Value)),
+            ("X-A", " a", Err(HeaderError::Value)),
+            ("X-A", &"a".repeat(4_097), Err(HeaderError::Value)),
         ] {
             assert_eq!(CustomHeader::new(name, value).map(|_| ()), expected, "{name}: {value:?}");
         }

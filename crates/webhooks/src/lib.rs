@@ -15,10 +15,10 @@ pub use delivery::{
 };
 pub use endpoint::{PreviousSecret, WebhookEndpoint};
 pub use event_type::{EventType, RESERVED as RESERVED_EVENT_TYPES, Subscription};
-pub use headers::{CustomHeader, HeaderFault};
+pub use headers::{CustomHeader, HeaderError};
 pub use payload::{event_data, event_payload};
 pub use retry::RetrySchedule;
-pub use secret::{EndpointSecret, SecretFault};
+pub use secret::{EndpointSecret, SecretError};
 pub use signature::{Signatures, sign};
 pub use verifier::{Headers, Verifier, VerifyError};
 

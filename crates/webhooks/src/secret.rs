@@ -30,7 +30,7 @@ pub struct EndpointSecret(Secret);
 
 /// Why a text cannot be a secret. `Display` does not repeat the text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum SecretFault {
+pub enum SecretError {
     /// It is too short, too long, or holds something that is not printable ASCII.
     #[error("must be 16 to 256 printable ASCII characters without spaces")]
     Characters,
@@ -56,10 +56,10 @@ impl EndpointSecret {
     /// Takes a secret that was chosen by somebody else. What sender and receiver could read differently is refused.
     ///
     /// # Errors
-    /// [`SecretFault`].
-    pub fn parse(text: &str) -> Result<Self, SecretFault> {
+    /// [`SecretError`].
+    pub fn parse(text: &str) -> Result<Self, SecretError> {
         if !LENGTHS.contains(&text.len()) || !text.bytes().all(|b| b.is_ascii_graphic()) {
-            return Err(SecretFault::Characters);
+            return Err(SecretError::Characters);
         }
         decoded(text)?;
         Ok(Self(Secret::new(text.to_owned())))
@@ -84,9 +84,9 @@ impl EndpointSecret {
 }
 
 /// The bytes of a Standard Webhooks secret; none if it is a text.
-fn decoded(text: &str) -> Result<Option<Vec<u8>>, SecretFault> {
+fn decoded(text: &str) -> Result<Option<Vec<u8>>, SecretError> {
     if FOREIGN_PREFIXES.iter().any(|prefix| text.starts_with(prefix)) {
-        return Err(SecretFault::Prefix);
+        return Err(SecretError::Prefix);
     }
     let (encoded, is_prefixed) = match text.strip_prefix(PREFIX) {
         Some(rest) => (rest, true),
@@ -98,9 +98,9 @@ fn decoded(text: &str) -> Result<Option<Vec<u8>>, SecretFault> {
     match (within(b"+/"), is_prefixed) {
         (true, _) => {
             let bytes = FORGIVING.decode(encoded).ok().filter(|bytes| STANDARD_BYTES.contains(&bytes.len()));
-            if bytes.is_none() && is_prefixed { Err(SecretFault::Length) } else { Ok(bytes) }
+            if bytes.is_none() && is_prefixed { Err(SecretError::Length) } else { Ok(bytes) }
         }
-        (false, true) if within(b"-_") => Err(SecretFault::UrlSafe),
+        (false, true) if within(b"-_") => Err(SecretError::UrlSafe),
         (false, _) => Ok(None),
     }
 }
@@ -140,7 +140,7 @@ mod tests {
         enum Read {
             Bytes(usize),
             Text,
-            Fault(SecretFault),
+            Fault(SecretError),
         }
         let read = |text: &str| match EndpointSecret::parse(text) {
             Err(fault) => Read::Fault(fault),
@@ -157,14 +157,14 @@ mod tests {
             (format!("whsec_{}x", &b25[..33]), Read::Bytes(25)),
             (B24.to_owned(), Read::Bytes(24)),
             (b64.trim_end_matches('=').to_owned(), Read::Bytes(64)),
-            (format!("whsec_{B23}"), Read::Fault(SecretFault::Length)),
-            (format!("whsec_{b65}"), Read::Fault(SecretFault::Length)),
-            (format!("whsec_{B24}="), Read::Fault(SecretFault::Length)),
-            ("whsec_c2hvcnQgc2VjcmV0".to_owned(), Read::Fault(SecretFault::Length)),
-            (format!("whsec_{}", b25.replace('+', "-").replace('/', "_")), Read::Fault(SecretFault::UrlSafe)),
-            ("whsec_my-own_secret-words".to_owned(), Read::Fault(SecretFault::UrlSafe)),
-            (format!("whsk_{B24}"), Read::Fault(SecretFault::Prefix)),
-            (format!("hwsec_{B24}"), Read::Fault(SecretFault::Prefix)),
+            (format!("whsec_{B23}"), Read::Fault(SecretError::Length)),
+            (format!("whsec_{b65}"), Read::Fault(SecretError::Length)),
+            (format!("whsec_{B24}="), Read::Fault(SecretError::Length)),
+            ("whsec_c2hvcnQgc2VjcmV0".to_owned(), Read::Fault(SecretError::Length)),
+            (format!("whsec_{}", b25.replace('+', "-").replace('/', "_")), Read::Fault(SecretError::UrlSafe)),
+            ("whsec_my-own_secret-words".to_owned(), Read::Fault(SecretError::UrlSafe)),
+            (format!("whsk_{B24}"), Read::Fault(SecretError::Prefix)),
+            (format!("hwsec_{B24}"), Read::Fault(SecretError::Prefix)),
             // The core contract's example.
             ("whsec_abc123def456...".to_owned(), Read::Text),
             (format!("whsec_{}=Sw", &B24[..28]), Read::Text),

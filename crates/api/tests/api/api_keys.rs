@@ -16,7 +16,7 @@ every_face! { TestApp:
     rotated_only_once,
     nobody_widens_his_own_rights,
     tiers_stay_below_the_workspaces,
-    test_keys_see_the_test_world,
+    test_keys_see_the_test_environment,
     events_are_written_with_the_change,
     use_is_counted,
 }
@@ -242,7 +242,7 @@ async fn tiers_stay_below_the_workspaces(app: TestApp) {
     }
 }
 
-async fn test_keys_see_the_test_world(app: TestApp) {
+async fn test_keys_see_the_test_environment(app: TestApp) {
     let (live_id, _) = app.create_key(&app.root_key, 0, json!({ "scopes": ["*"] })).await;
     let (test_id, test) =
         app.create_key(&app.root_key, 0, json!({ "scopes": ["*"], "environment": "test" })).await;

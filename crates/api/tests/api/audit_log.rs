@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 every_face! { TestApp:
     every_change_is_logged,
-    each_world_and_tenant_has_its_own,
+    each_environment_and_tenant_has_its_own,
     a_tenant_reads_of_the_platform_only_that_it_acted,
 }
 
@@ -50,7 +50,7 @@ async fn every_change_is_logged(app: TestApp) {
     assert_eq!(app.get(root, "/audit-log?per_page=3&page=3").await.expect(200)["meta"]["to"], 9);
 }
 
-async fn each_world_and_tenant_has_its_own(app: TestApp) {
+async fn each_environment_and_tenant_has_its_own(app: TestApp) {
     let (tenant, _, key) = app.create_tenant("Tenant").await;
     let (_, test) = app.create_key(&key, 0, json!({ "scopes": ["*"], "environment": "test" })).await;
     app.post(&test, "/api-keys", &json!({ "name": "in the test environment" })).await.expect(201);

@@ -14,7 +14,7 @@ use crate::{
 both_engines! { TestApp:
     every_operation_needs_a_key_and_its_scope,
     no_operation_reaches_another_tenant,
-    no_operation_reaches_the_live_world_from_the_test_world,
+    no_operation_reaches_the_live_environment_from_the_test_environment,
 }
 
 both_engines! { WithResources:
@@ -263,7 +263,7 @@ async fn no_operation_reaches_another_tenant(app: TestApp) {
     assert!(before == snapshot(&app, &victim_key).await, "the victim's rows have changed");
 }
 
-async fn no_operation_reaches_the_live_world_from_the_test_world(app: TestApp) {
+async fn no_operation_reaches_the_live_environment_from_the_test_environment(app: TestApp) {
     let (own, _, live) = app.create_tenant("Tenant").await;
     let (target, _) =
         app.create_key(&live, 0, json!({ "name": "Live only", "scopes": ["posts:read"] })).await;

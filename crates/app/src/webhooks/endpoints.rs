@@ -3,7 +3,7 @@
 use std::{collections::HashMap, time::Duration};
 
 use gatepost_delivery::{OwnEvent, WebhookTestEventData};
-use gatepost_egress::{Egress, TargetFault};
+use gatepost_egress::{Egress, TargetError};
 use gatepost_entitlements::OwnFeature;
 use gatepost_kernel::{
     Error, EventId, FieldErrors, Owner, Page, Result, Secret, Timestamp, WebhookDeliveryId,
@@ -12,7 +12,7 @@ use gatepost_kernel::{
 use gatepost_sealing::SealedColumn;
 use gatepost_storage::{NewWebhookEndpoint, Tx, WebhookDeliveryFilter, WebhookEndpointChanges};
 use gatepost_webhooks::{
-    CustomHeader, DeliveryStatus, EndpointSecret, HeaderFault, PreviousSecret, Subscription, WebhookAttempt,
+    CustomHeader, DeliveryStatus, EndpointSecret, HeaderError, PreviousSecret, Subscription, WebhookAttempt,
     WebhookDelivery, WebhookEndpoint, event_payload,
 };
 use serde_json::Map;
@@ -96,7 +96,7 @@ pub async fn check_url(app: &App, caller: &Caller, url: Option<&str>) -> Result<
     checked.map(|(_, is_resolved)| is_resolved).map_err(url_fault)
 }
 
-fn url_fault(fault: TargetFault) -> Error {
+fn url_fault(fault: TargetError) -> Error {
     Error::invalid("url", fault.to_string())
 }
 
@@ -562,7 +562,7 @@ fn refuse_identity(app: &App, headers: &[CustomHeader]) -> Result<()> {
         let canonical = CustomHeader::canonical_name(header.name());
         if app.identity_headers().iter().any(|taken| CustomHeader::canonical_name(taken) == canonical) {
             faults
-                .add(format!("headers.{}", header.name()), format!("The header {}.", HeaderFault::Reserved));
+                .add(format!("headers.{}", header.name()), format!("The header {}.", HeaderError::Reserved));
         }
     }
     if faults.is_empty() { Ok(()) } else { Err(Error::Validation(faults)) }

@@ -5,7 +5,7 @@ mod index;
 mod records;
 
 use gatepost_kernel::{JsonObject, Timestamp};
-use gatepost_resources::{Declarations, ResourceSection, ResourceType, SettingFault, Taken};
+use gatepost_resources::{Declarations, ResourceSection, ResourceType, SettingError, Taken};
 use indexmap::IndexMap;
 use serde::Deserialize;
 use serde_spanned::Spanned;
@@ -28,7 +28,7 @@ fn taken() -> Taken {
     }
 }
 
-fn declared(text: &str) -> Result<Declarations, SettingFault> {
+fn declared(text: &str) -> Result<Declarations, SettingError> {
     let file: File = toml::from_str(text)
         .map_err(|error| (error.span().map_or(0, |span| span.start), error.message().to_owned()))?;
     Declarations::of(&file.resources, &taken())

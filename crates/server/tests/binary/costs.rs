@@ -112,7 +112,7 @@ impl Largest {
 }
 
 /// What is there for the requests to find.
-struct World {
+struct Scenario {
     server: Running,
     root_key: String,
     key: String,
@@ -131,7 +131,7 @@ fn scopes() -> Vec<String> {
     (0..100).map(|number| format!("posts{number:090}:read")).collect()
 }
 
-impl World {
+impl Scenario {
     async fn new(place: &Installation, server: Running) -> Self {
         let root_key = server.first_key().await;
         let receiver = Receiver::start().await;
@@ -142,7 +142,7 @@ impl World {
         let of = workspace.to_string();
         let key = ["keys", "create", "--name", "large", "--scope", "*", "--workspace", &of, "--json"];
         let key = place.json(&key).await["key"].as_str().expect("a key").to_owned();
-        let mut world = Self {
+        let mut scenario = Self {
             server,
             root_key,
             key,
@@ -152,8 +152,8 @@ impl World {
             event: String::new(),
             folder: String::new(),
         };
-        world.fill().await;
-        world
+        scenario.fill().await;
+        scenario
     }
 
     /// Pages that hold more than one page may.
@@ -271,8 +271,8 @@ fn seo_report() -> Value {
 }
 
 /// The largest lawful request of an operation. Ids that are used up are of things made for it.
-async fn case(world: &World, operation: &str) -> Option<Largest> {
-    let World { workspace, delivery, event, folder: of, key, .. } = world;
+async fn case(scenario: &Scenario, operation: &str) -> Option<Largest> {
+    let Scenario { workspace, delivery, event, folder: of, key, .. } = scenario;
     let api = |path: &str| format!("/api/v1{path}");
     let usage = || json!({ "feature": "posts", "quantity": 1, "metadata": { "more": words(150, 100) } });
     match operation {
@@ -287,12 +287,12 @@ async fn case(world: &World, operation: &str) -> Option<Largest> {
             json!({ "name": "n".repeat(255), "settings": with_domain() }),
         ),
         "delete_workspace" => {
-            let made = post(&world.server, &world.root_key, "/workspaces", json!({ "name": "Once" })).await;
+            let made = post(&scenario.server, &scenario.root_key, "/workspaces", json!({ "name": "Once" })).await;
             Largest::get(api(&format!("/workspaces/{}", made["data"]["id"])))?.once()
         }
         "list_api_keys" => Largest::get(api("/api-keys?per_page=50&include=workspace")),
-        "get_api_key" => Largest::get(api(&format!("/api-keys/{}?include=workspace", world.api_key().await))),
-        "get_api_key_usage" => Largest::get(api(&format!("/api-keys/{}/usage?days=90", world.api_key().await))),
+        "get_api_key" => Largest::get(api(&format!("/api-keys/{}?include=workspace", scenario.api_key().await))),
+        "get_api_key_usage" => Largest::get(api(&format!("/api-keys/{}/usage?days=90", scenario.api_key().await))),
         "create_api_key" => Largest::send(
             api("/api-keys"),
             json!({
@@ -301,15 +301,15 @@ async fn case(world: &World, operation: &str) -> Option<Largest> {
             }),
         ),
         "update_api_key" => Largest::send(
-            api(&format!("/api-keys/{}", world.api_key().await)),
+            api(&format!("/api-keys/{}", scenario.api_key().await)),
             json!({ "name": "n".repeat(255), "scopes": scopes() }),
         ),
         "rotate_api_key" => Largest::send(
-            api(&format!("/api-keys/{}/rotate", world.api_key().await)),
+            api(&format!("/api-keys/{}/rotate", scenario.api_key().await)),
             json!({ "grace_period_hours": 168 }),
         )?
         .once(),
-        "revoke_api_key" => Largest::get(api(&format!("/api-keys/{}", world.api_key().await)))?.once(),
+        "revoke_api_key" => Largest::get(api(&format!("/api-keys/{}", scenario.api_key().await)))?.once(),
         "verify_api_key" => Largest::send(
             api("/api-keys/verify"),
             json!({ "key": key, "scopes": scopes(), "client_ip": "10.0.0.1" }),
@@ -334,9 +334,9 @@ async fn case(world: &World, operation: &str) -> Option<Largest> {
         }
         "list_webhooks" => Largest::get(api("/webhooks?per_page=20&include=deliveries")),
         "get_webhook" => Largest::get(api("/webhooks/1?include=deliveries")),
-        "create_webhook" => Largest::send(api("/webhooks"), world.webhook_body()),
-        "update_webhook" => Largest::send(api("/webhooks/1"), world.webhook_body()),
-        "delete_webhook" => Largest::get(api(&format!("/webhooks/{}", world.webhook().await)))?.once(),
+        "create_webhook" => Largest::send(api("/webhooks"), scenario.webhook_body()),
+        "update_webhook" => Largest::send(api("/webhooks/1"), scenario.webhook_body()),
+        "delete_webhook" => Largest::get(api(&format!("/webhooks/{}", scenario.webhook().await)))?.once(),
         "test_webhook" => Largest::send(api("/webhooks/1/test"), json!({})),
         "rotate_webhook_secret" => Largest::send(
             api("/webhooks/1/rotate-secret"),
@@ -378,9 +378,9 @@ async fn case(world: &World, operation: &str) -> Option<Largest> {
         "get_folder" => Largest::get(api(&format!("/folders/{of}"))),
         "update_folder" | "put_folder" => Largest::send(api(&format!("/folders/{of}")), folder()),
         "delete_folder" => {
-            let folder = world.record("/folders", folder()).await;
+            let folder = scenario.record("/folders", folder()).await;
             for _ in 0..CASCADED {
-                world.record(&format!("/folders/{folder}/sheets"), json!({ "body": "b".repeat(3_800) })).await;
+                scenario.record(&format!("/folders/{folder}/sheets"), json!({ "body": "b".repeat(3_800) })).await;
             }
             Largest::get(api(&format!("/folders/{folder}")))?.once()
         }
@@ -393,7 +393,7 @@ async fn case(world: &World, operation: &str) -> Option<Largest> {
         "list_folder_sheets" => Largest::get(api(&format!("/folders/{of}/sheets?per_page=40"))),
         "get_folder_sheet" | "update_folder_sheet" | "put_folder_sheet" => {
             let sheets = format!("/folders/{of}/sheets");
-            let sheet = world.record(&sheets, json!({ "body": "b".repeat(100_000) })).await;
+            let sheet = scenario.record(&sheets, json!({ "body": "b".repeat(100_000) })).await;
             let path = api(&format!("{sheets}/{sheet}"));
             match operation {
                 "get_folder_sheet" => Largest::get(path),
@@ -402,7 +402,7 @@ async fn case(world: &World, operation: &str) -> Option<Largest> {
         }
         "delete_folder_sheet" => {
             let sheets = format!("/folders/{of}/sheets");
-            let sheet = world.record(&sheets, json!({ "body": "b".repeat(100_000) })).await;
+            let sheet = scenario.record(&sheets, json!({ "body": "b".repeat(100_000) })).await;
             Largest::get(api(&format!("{sheets}/{sheet}")))?.once()
         }
         "create_folder_sheet" => {
@@ -441,10 +441,10 @@ fn others() -> Vec<(&'static str, &'static str, Largest)> {
 }
 
 /// Sends a request and answers the connection, on which little arrives unless somebody reads.
-async fn send(world: &World, bytes: &[u8]) -> TcpStream {
+async fn send(scenario: &Scenario, bytes: &[u8]) -> TcpStream {
     let socket = TcpSocket::new_v4().expect("a socket");
     socket.set_recv_buffer_size(8 << 10).expect("a small buffer");
-    let address = world.server.address.parse().expect("an address");
+    let address = scenario.server.address.parse().expect("an address");
     let mut stream = socket.connect(address).await.expect("a connection");
     // Whoever is refused early is not listened to until the end.
     let _ = stream.write_all(bytes).await;
@@ -506,12 +506,12 @@ struct Tried {
 }
 
 /// Lets three clients send a request four times at once, one after the other.
-async fn try_one(world: &World, what: &str, method: &str, largest: &Largest, key: &str) -> Tried {
-    let pid = world.server.pid();
+async fn try_one(scenario: &Scenario, what: &str, method: &str, largest: &Largest, key: &str) -> Tried {
+    let pid = scenario.server.pid();
     let (before, mut moved) = (spent(pid), 0);
     for key in ["", key] {
         let bytes = largest.bytes(method, key);
-        let all = (0..AT_ONCE).map(async |_| read_all(send(world, &bytes).await).await);
+        let all = (0..AT_ONCE).map(async |_| read_all(send(scenario, &bytes).await).await);
         let (statuses, answers): (Vec<_>, Vec<_>) =
             futures_util::future::join_all(all).await.into_iter().unzip();
         moved += answers.iter().sum::<u64>() + (AT_ONCE * bytes.len()) as u64;
@@ -524,7 +524,7 @@ async fn try_one(world: &World, what: &str, method: &str, largest: &Largest, key
     }
     let bytes = largest.bytes(method, key);
     let mut stalled: Vec<TcpStream> =
-        futures_util::future::join_all((0..AT_ONCE).map(|_| send(world, &bytes))).await;
+        futures_util::future::join_all((0..AT_ONCE).map(|_| send(scenario, &bytes))).await;
     for stream in &mut stalled {
         status(stream).await;
     }
@@ -585,37 +585,37 @@ async fn try_all(engine: Engine) {
     fs::write(place.dir.path().join("gatepost.toml"), config).expect("the configuration");
     let serve = ["serve", "--config", "gatepost.toml", "--bind", "127.0.0.1:0"];
     let server = Running::start(released(place.dir.path(), &place.database.url, &serve)).await;
-    let world = World::new(&place, server).await;
-    wait_for(&world.server, &world.key, "stub", "up").await;
+    let scenario = Scenario::new(&place, server).await;
+    wait_for(&scenario.server, &scenario.key, "stub", "up").await;
 
-    let document: Value = world.server.get("/openapi.json", "").await.json().await.expect("the document");
+    let document: Value = scenario.server.get("/openapi.json", "").await.json().await.expect("the document");
     let mut tried = Vec::new();
-    let _ = peak_megabytes(world.server.pid());
+    let _ = peak_megabytes(scenario.server.pid());
     for (path, item) in document["paths"].as_object().expect("paths") {
         for (method, operation) in item.as_object().expect("operations") {
             let Some(id) = operation["operationId"].as_str() else { continue };
-            let Some(largest) = case(&world, id).await else { panic!("{id} ({path}): {HOW_TO_ADD}") };
+            let Some(largest) = case(&scenario, id).await else { panic!("{id} ({path}): {HOW_TO_ADD}") };
             // Only the root workspace reaches all workspaces.
             let key = if id.ends_with("workspaces") || id.ends_with("_workspace") {
-                &world.root_key
+                &scenario.root_key
             } else {
-                &world.key
+                &scenario.key
             };
             let method = method.to_uppercase();
-            let mut one = try_one(&world, id, &method, &largest, key).await;
+            let mut one = try_one(&scenario, id, &method, &largest, key).await;
             // Beside the load of other tests more is held at once now and then; what is a fault shows again.
             if one.fault().is_some() && !largest.is_once {
-                until_memory_is_back(world.server.pid()).await;
-                one = try_one(&world, id, &method, &largest, key).await;
+                until_memory_is_back(scenario.server.pid()).await;
+                one = try_one(&scenario, id, &method, &largest, key).await;
             }
             tried.push(one);
         }
     }
     for (method, path, largest) in others() {
-        let mut one = try_one(&world, path, method, &largest, &world.key).await;
+        let mut one = try_one(&scenario, path, method, &largest, &scenario.key).await;
         if one.fault().is_some() {
-            until_memory_is_back(world.server.pid()).await;
-            one = try_one(&world, path, method, &largest, &world.key).await;
+            until_memory_is_back(scenario.server.pid()).await;
+            one = try_one(&scenario, path, method, &largest, &scenario.key).await;
         }
         tried.push(one);
     }
@@ -629,5 +629,5 @@ async fn try_all(engine: Engine) {
         }
     }
     assert!(faults.is_empty(), "{faults}\n{table}");
-    world.server.stop().await;
+    scenario.server.stop().await;
 }
