@@ -139,7 +139,7 @@ impl Contract {
         view: &str,
         data: &Value,
     ) -> (String, Value) {
-        let list = json!({ "type": "array", "items": data });
+        let list = |about: &str| json!({ "type": "array", "items": data, "description": about });
         let (suffix, about) = match envelope {
             Envelope::Item => ("Item", format!("Response with one `{view}`.")),
             Envelope::Several => ("List", format!("Response with several `{view}`s.")),
@@ -149,23 +149,26 @@ impl Contract {
         };
         let mut members = match envelope {
             Envelope::Item | Envelope::Message => vec![("data", data.clone())],
-            Envelope::Several => vec![("data", list)],
+            Envelope::Several => vec![("data", list("All of them."))],
             Envelope::Page | Envelope::Log => {
                 let of = if envelope == Envelope::Log { "Log" } else { "Page" };
                 let named = |part: &str| reference("schemas", &format!("{of}{part}"));
+                let page = || list("Items of this page.");
                 match self.paging {
                     Paging::Pages => {
-                        vec![("data", list), ("meta", named("Meta")), ("links", named("Links"))]
+                        vec![("data", page()), ("meta", named("Meta")), ("links", named("Links"))]
                     }
-                    Paging::ShortPages => vec![("data", list), ("meta", named("Meta"))],
-                    Paging::Offset => vec![("data", list), ("pagination", named("Pagination"))],
+                    Paging::ShortPages => vec![("data", page()), ("meta", named("Meta"))],
+                    Paging::Offset => vec![("data", page()), ("pagination", named("Pagination"))],
                 }
             }
         };
         match self.envelope {
             EnvelopeStyle::Success => members.insert(0, ("success", SUCCESS(true))),
             EnvelopeStyle::Data if envelope == Envelope::Message => {
-                members.insert(0, ("message", json!({ "type": "string", "example": "Done successfully." })));
+                members.insert(0, ("message", json!({
+                    "type": "string", "description": "Sentence for people that says what was done.", "example": "Done successfully.",
+                })));
             }
             EnvelopeStyle::Data => {}
         }
@@ -209,7 +212,7 @@ impl Contract {
                     "from": nullable(ordinal("Position of the first item of this page in the list, starting at 1; null if the page is empty.")),
                     "last_page": integer("Number of the last page.", "int64", 1, json!(1)),
                     "per_page": size,
-                    "to": nullable(ordinal("Position of the last item of this page in the list; null if the page is empty.")),
+                    "to": nullable(ordinal("Position of the last item of this page in the list, starting at 1; null if the page is empty.")),
                     "total": total(),
                 });
                 let log_meta = logged(meta.clone(), &["current_page", "last_page", "total"]);

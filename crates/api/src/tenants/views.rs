@@ -41,9 +41,9 @@ pub struct ApiKeyView {
     /// Time at which the key expires; null if it never does.
     #[member(from = source.0.expires_at.map(CalendarTime))]
     expires_at: Option<CalendarTime>,
-    /// Id of the API key this one replaced.
+    /// Id of the API key this one replaced; null if it replaced none.
     rotated_from_id: Option<ApiKeyId>,
-    /// Id of the API key that replaced this one.
+    /// Id of the API key that replaced this one; null if none has.
     rotated_to_id: Option<ApiKeyId>,
     /// End of the grace period in which the key still works after its rotation.
     grace_period_ends_at: Option<Timestamp>,

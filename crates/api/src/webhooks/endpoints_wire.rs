@@ -167,7 +167,8 @@ pub struct CreateWebhookBody {
     /// HTTPS URL that deliveries are posted to; it must resolve to a public address
     #[member(like = EndpointUrl)]
     pub url: String,
-    /// Event types to subscribe to: exact types, `post.*` for everything below, or `*` for all
+    /// Event types to subscribe to: exact types such as `post.created`, `post.*` for all that begin with `post.`,
+    /// or `*` for all
     #[member(like = Subscriptions)]
     events: Vec<Subscription>,
     /// Secret to sign deliveries with; generated if not given. Base64 of 24 to 64 bytes, with or without `whsec_` in front, is
@@ -191,7 +192,8 @@ pub struct UpdateWebhookBody {
     /// HTTPS URL that deliveries are posted to; it must resolve to a public address
     #[member(like = EndpointUrl)]
     pub url: Option<String>,
-    /// Event types to subscribe to: exact types, `post.*` for everything below, or `*` for all
+    /// Event types to subscribe to: exact types such as `post.created`, `post.*` for all that begin with `post.`,
+    /// or `*` for all
     #[member(like = Subscriptions)]
     events: Option<Vec<Subscription>>,
     /// Human-readable description of the endpoint; null removes it
