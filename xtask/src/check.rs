@@ -45,6 +45,8 @@ pub fn run() -> Result<(), Failure> {
     openapi::run(true)?;
     say("cargo xtask docs --check");
     docs::run(true).and_then(|()| events::run(true))?;
+    let doc = ["doc", "--workspace", "--no-deps", "--locked", "--quiet"];
+    step(&format!("cargo {}", doc.join(" ")), cargo().args(doc).env("RUSTDOCFLAGS", "-D warnings"))?;
     for tests in TESTS {
         step(&format!("cargo {}", tests.join(" ")), cargo().args(tests))?;
     }
