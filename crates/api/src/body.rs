@@ -7,7 +7,7 @@
 use std::{borrow::Cow, fmt, ops::RangeInclusive};
 
 use gatepost_kernel::{
-    FieldErrors, Json, JsonObject,
+    FieldErrors, ItemError, Json, JsonObject, ListErrors,
     describe::{Described, DescribedObject, Object, Schemas},
     text::{brief, required},
 };
@@ -296,7 +296,7 @@ impl<'b> Fields<'b> {
         &mut self,
         name: &'static str,
         value: &'b RawValue,
-        rule: impl FnOnce(&[&str]) -> Result<T, Vec<(Option<usize>, String)>>,
+        rule: impl FnOnce(&[&str]) -> Result<T, ListErrors>,
     ) -> Option<T> {
         let Some(items) = read::<Vec<&RawValue>>(value) else {
             self.errors.add(name, format!("The {} must be an array.", label(name)));
@@ -319,9 +319,9 @@ impl<'b> Fields<'b> {
         let texts: Vec<&str> = texts.iter().map(AsRef::as_ref).collect();
         match rule(&texts) {
             Ok(value) => Some(value),
-            Err(faults) => {
-                for (place, fault) in faults {
-                    self.errors.add(place.map_or(name.to_owned(), |place| format!("{name}.{place}")), fault);
+            Err(errors) => {
+                for ItemError { index, text } in errors {
+                    self.errors.add(index.map_or(name.to_owned(), |index| format!("{name}.{index}")), text);
                 }
                 None
             }

@@ -15,6 +15,7 @@ mod ids;
 mod intern;
 mod json;
 mod list;
+mod list_errors;
 mod owner;
 #[cfg(feature = "random")]
 pub mod random;
@@ -33,6 +34,7 @@ pub use ids::*;
 pub use intern::intern;
 pub use json::{Json, JsonObject};
 pub use list::{Page, PageRequest, Position, TimeRange, Window};
+pub use list_errors::{ItemError, ListErrors};
 pub use owner::Owner;
 pub use secret::Secret;
 pub use sync::LockAnyway;

@@ -1,6 +1,9 @@
 //! From which addresses a key may be used.
 
-use gatepost_kernel::describe::{Described, Schemas};
+use gatepost_kernel::{
+    ListErrors,
+    describe::{Described, Schemas},
+};
 use serde_json::{Value, json};
 use std::net::{IpAddr, Ipv6Addr};
 
@@ -23,23 +26,22 @@ impl IpAllowlist {
     /// (`::ffff:10.0.0.0/104`) become IPv4.
     ///
     /// # Errors
-    /// For each malformed entry its place and a sentence; place `None` if there are more than 50.
-    pub fn parse(texts: &[&str]) -> Result<Self, Vec<(Option<usize>, String)>> {
+    /// What is wrong with which entry, or that there are more than 50.
+    pub fn parse(texts: &[&str]) -> Result<Self, ListErrors> {
         if texts.len() > MAX_ENTRIES {
-            return Err(vec![(None, format!("The allowed ips may not have more than {MAX_ENTRIES} items."))]);
+            return Err(ListErrors::of_list(format!(
+                "The allowed ips may not have more than {MAX_ENTRIES} items."
+            )));
         }
-        let (mut networks, mut faults) = (Vec::new(), Vec::new());
-        for (place, text) in texts.iter().enumerate() {
+        let (mut networks, mut errors) = (Vec::new(), ListErrors::default());
+        for (index, text) in texts.iter().enumerate() {
             match network(text) {
                 Some(network) if networks.contains(&network) => {}
                 Some(network) => networks.push(network),
-                None => faults.push((
-                    Some(place),
-                    "An allowed IP must be an IPv4 or IPv6 address or CIDR range.".into(),
-                )),
+                None => errors.add(index, "An allowed IP must be an IPv4 or IPv6 address or CIDR range."),
             }
         }
-        if faults.is_empty() { Ok(Self(networks)) } else { Err(faults) }
+        errors.none_or(Self(networks))
     }
 
     /// Whether a caller from `address` may use the key. An unknown address is refused when there is a list.

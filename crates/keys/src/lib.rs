@@ -11,4 +11,6 @@ pub use key::{ApiKey, KeyStatus, grace_end};
 pub use scope::{SCOPE_PATTERN, Scope, ScopeError, ScopeOrder, ScopeRef, ScopeSet};
 pub use token::{PrefixError, Token, TokenDigest, TokenError, TokenFormat};
 
-pub use gatepost_kernel::{ApiKeyId, Environment, Error, Secret, Timestamp, WorkspaceId, random};
+pub use gatepost_kernel::{
+    ApiKeyId, Environment, Error, ItemError, ListErrors, Secret, Timestamp, WorkspaceId, random,
+};

@@ -9,7 +9,10 @@
 
 use std::{borrow::Cow, fmt, str::FromStr};
 
-use gatepost_kernel::describe::{Described, Schemas};
+use gatepost_kernel::{
+    ListErrors,
+    describe::{Described, Schemas},
+};
 
 use serde_json::{Value, json};
 
@@ -311,8 +314,8 @@ impl ScopeSet {
     /// Reads a list of scopes.
     ///
     /// # Errors
-    /// For each malformed scope its place and a sentence; place `None` if there are more than 100.
-    pub fn parse(texts: &[&str]) -> Result<Self, Vec<(Option<usize>, String)>> {
+    /// What is wrong with which scope, or that there are more than 100.
+    pub fn parse(texts: &[&str]) -> Result<Self, ListErrors> {
         Self::parse_in(ScopeOrder::ResourceFirst, texts)
     }
 
@@ -320,19 +323,21 @@ impl ScopeSet {
     ///
     /// # Errors
     /// As [`parse`](Self::parse).
-    pub fn parse_in(order: ScopeOrder, texts: &[&str]) -> Result<Self, Vec<(Option<usize>, String)>> {
+    pub fn parse_in(order: ScopeOrder, texts: &[&str]) -> Result<Self, ListErrors> {
         if texts.len() > MAX_SCOPES {
-            return Err(vec![(None, format!("The scopes may not have more than {MAX_SCOPES} items."))]);
+            return Err(ListErrors::of_list(format!(
+                "The scopes may not have more than {MAX_SCOPES} items."
+            )));
         }
-        let (mut scopes, mut faults) = (Vec::<Scope>::new(), Vec::new());
-        for (place, text) in texts.iter().enumerate() {
+        let (mut scopes, mut errors) = (Vec::<Scope>::new(), ListErrors::default());
+        for (index, text) in texts.iter().enumerate() {
             match ScopeRef::parse_in(order, text).map(Scope::from) {
                 Ok(scope) if scopes.contains(&scope) => {}
                 Ok(scope) => scopes.push(scope),
-                Err(error) => faults.push((Some(place), error.into())),
+                Err(error) => errors.add(index, error),
             }
         }
-        if faults.is_empty() { Ok(Self(scopes)) } else { Err(faults) }
+        errors.none_or(Self(scopes))
     }
 
     /// `read` and `write`: what a key gets when its maker names no scopes.
@@ -463,13 +468,13 @@ mod tests {
             assert!(bad.parse::<Scope>().is_err(), "{bad:?}");
         }
         assert!(format!("{}:read", "x".repeat(96)).parse::<Scope>().is_err());
-        let faults = ScopeSet::parse(&["posts:read", "bad", "x:"]).expect_err("two faults");
-        assert_eq!(faults.iter().map(|f| f.0).collect::<Vec<_>>(), [Some(1), Some(2)]);
+        let errors = ScopeSet::parse(&["posts:read", "bad", "x:"]).expect_err("two errors");
+        assert_eq!(errors.iter().map(|error| error.index).collect::<Vec<_>>(), [Some(1), Some(2)]);
+        assert!(errors.to_string().starts_with("Item 1: "), "{errors}");
         let many: Vec<_> = (0..101).map(|n| format!("r{n}:read")).collect();
-        assert_eq!(
-            ScopeSet::parse(&many.iter().map(String::as_str).collect::<Vec<_>>()).expect_err("too many")[0].0,
-            None
-        );
+        let many: Vec<&str> = many.iter().map(String::as_str).collect();
+        let errors = ScopeSet::parse(&many).expect_err("too many");
+        assert_eq!(errors.iter().map(|error| error.index).collect::<Vec<_>>(), [None]);
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use gatepost_app::{App, Caller, UnitOfWork, keys::api_keys};
 use gatepost_kernel::{
-    ApiKeyId, CalendarTime, Clock, Environment, SystemClock, WorkspaceId, chain, random, text,
+    ApiKeyId, CalendarTime, Clock, Environment, ItemError, SystemClock, WorkspaceId, chain, random, text,
 };
 use gatepost_keys::{ApiKey, ScopeOrder, ScopeSet, Token, TokenFormat};
 use serde_json::{Value, json};
@@ -74,15 +74,12 @@ fn create_input(
     expires_in: Option<std::time::Duration>,
 ) -> Result<api_keys::CreateApiKey, Failure> {
     let texts: Vec<&str> = scopes.iter().map(String::as_str).collect();
-    let scopes = ScopeSet::parse_in(order, &texts).map_err(|faults| {
-        let faults: Vec<String> = faults
-            .into_iter()
-            .map(|(place, fault)| match place.and_then(|place| texts.get(place)) {
-                Some(text) => format!("--scope {text:?}: {fault}"),
-                None => fault,
-            })
-            .collect();
-        faults.join("\n")
+    let scopes = ScopeSet::parse_in(order, &texts).map_err(|errors| {
+        let of_item = |error: ItemError| match error.index.and_then(|index| texts.get(index)) {
+            Some(text) => format!("--scope {text:?}: {}", error.text),
+            None => error.text,
+        };
+        errors.into_iter().map(of_item).collect::<Vec<_>>().join("\n")
     })?;
     let now = SystemClock.now();
     let expires_at = expires_in.map(|lifetime| now.plus(lifetime));

@@ -16,7 +16,7 @@ use gatepost_app::{
     visits::analytics,
 };
 use gatepost_contract::{ApiError, Deleted, Message};
-use gatepost_kernel::{Error, Json, JsonObject};
+use gatepost_kernel::{Error, Json, JsonObject, ListErrors};
 use gatepost_resources::{Field, Kind};
 use serde_json::value::RawValue;
 
@@ -245,17 +245,17 @@ fn read_value<'b>(fields: &mut Fields<'b>, field: &Field, value: &'b RawValue) -
         Kind::Texts { max_items, .. } => fields.texts(name, value, |texts| {
             if texts.len() > *max_items {
                 let fault = format!("The {} may not have more than {max_items} items.", field.label());
-                return Err(vec![(None, fault)]);
+                return Err(ListErrors::of_list(fault));
             }
-            let (mut items, mut faults) = (Vec::with_capacity(texts.len()), Vec::new());
-            for (place, text) in texts.iter().enumerate() {
+            let (mut items, mut errors) = (Vec::with_capacity(texts.len()), ListErrors::default());
+            for (index, text) in texts.iter().enumerate() {
                 match field.kind.text(name, text) {
                     Ok(item) if items.contains(&item) => {}
                     Ok(item) => items.push(item),
-                    Err(fault) => faults.push((Some(place), fault)),
+                    Err(error) => errors.add(index, error),
                 }
             }
-            if faults.is_empty() { Ok(Json::written(&items)) } else { Err(faults) }
+            errors.none_or(Json::written(&items))
         }),
         kind => fields.text(name, value, |text| kind.text(name, text).map(|text| Json::written(&text))),
     }

@@ -6,7 +6,7 @@ use gatepost_delivery::{OwnEvent, WebhookTestEventData};
 use gatepost_egress::{Egress, TargetError};
 use gatepost_entitlements::OwnFeature;
 use gatepost_kernel::{
-    Error, EventId, FieldErrors, Owner, Page, Result, Secret, Timestamp, WebhookDeliveryId,
+    Error, EventId, FieldErrors, ListErrors, Owner, Page, Result, Secret, Timestamp, WebhookDeliveryId,
     WebhookEndpointId, WireAnswer, random, text::required,
 };
 use gatepost_sealing::SealedColumn;
@@ -532,27 +532,25 @@ fn record(
 /// Checks a list of event types or patterns.
 ///
 /// # Errors
-/// For each malformed entry its place and a sentence.
-pub fn subscriptions(texts: &[&str]) -> Result<Vec<Subscription>, Vec<(Option<usize>, String)>> {
+/// What is wrong with which.
+pub fn subscriptions(texts: &[&str]) -> Result<Vec<Subscription>, ListErrors> {
     const MAX: usize = 100;
     if texts.is_empty() {
-        return Err(vec![(None, required("events"))]);
+        return Err(ListErrors::of_list(required("events")));
     }
     if texts.len() > MAX {
-        return Err(vec![(None, format!("The events may not have more than {MAX} items."))]);
+        return Err(ListErrors::of_list(format!("The events may not have more than {MAX} items.")));
     }
-    let (mut events, mut faults) = (Vec::new(), Vec::new());
-    for (place, text) in texts.iter().enumerate() {
+    let (mut events, mut errors) = (Vec::new(), ListErrors::default());
+    for (index, text) in texts.iter().enumerate() {
         match Subscription::parse(text) {
             Some(event) if events.contains(&event) => {}
             Some(event) => events.push(event),
-            None => faults.push((
-                Some(place),
-                "An event must be a type such as post.created, a pattern such as post.*, or *.".to_owned(),
-            )),
+            None => errors
+                .add(index, "An event must be a type such as post.created, a pattern such as post.*, or *."),
         }
     }
-    if faults.is_empty() { Ok(events) } else { Err(faults) }
+    errors.none_or(events)
 }
 
 /// Refuses headers by which services behind the platform are told whose request it is.
