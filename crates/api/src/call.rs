@@ -188,15 +188,13 @@ impl<S, Q: AsksList, B> Call<S, Q, B> {
         format!("{workspace} {environment} {} {}", self.req.path(), pairs.join("&"))
     }
 
-    /// Answers with a page of the list, whose rows are shown as `show` says. `known_bytes` is how large they are, where that does not
-    /// follow from what is asked for: 0 elsewhere.
+    /// Answers with a page of the list, whose rows are shown as `show` says.
     ///
     /// # Errors
     /// [`Error::Validation`] where not all that is asked for fits in an answer.
     pub async fn rows<T: Send + 'static, V: Serialize>(
         &self,
         page: Page<T>,
-        known_bytes: u64,
         show: impl Fn(T) -> Result<V, Error> + Send + 'static,
     ) -> Result<HttpResponse, ApiError> {
         let list = *self.query.asked().list();
@@ -211,8 +209,7 @@ impl<S, Q: AsksList, B> Call<S, Q, B> {
         let url = PageUrl { base, query: self.req.query_string().to_owned() };
         let cursors = list.is_log.then_some(next_cursor);
         let (contract, shape) = (self.contract(), self.query.asked().shape().clone());
-        let most_bytes = shape.most_bytes(page.items.len() as u64).max(known_bytes);
-        let is_large = most_bytes > MOST_BYTES_ON_A_WORKER as u64;
+        let is_large = shape.most_bytes(page.items.len() as u64) > MOST_BYTES_ON_A_WORKER as u64;
         let render = move || {
             let (mut rows, mut bytes) = (0, 0);
             let page = page.try_map(|row| {
@@ -248,7 +245,7 @@ impl<S, R: Listed, B> Call<S, ListQuery<R>, B> {
         page: Page<T>,
         show: impl Fn(T) -> Result<R, Error> + Send + 'static,
     ) -> Answer<PageOf<R>> {
-        Ok(self.rows(page, 0, show).await?.into())
+        Ok(self.rows(page, show).await?.into())
     }
 }
 

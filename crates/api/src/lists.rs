@@ -39,6 +39,8 @@ pub struct Description {
     pub searched: Option<&'static str>,
     /// The member that can be large.
     pub content: Option<Content>,
+    /// The most bytes of what else is large in a row, which is read whatever is asked for.
+    pub row_bytes: u64,
     /// Whether rows are only ever added: then the list can be followed by cursor.
     pub is_log: bool,
 }
@@ -47,7 +49,15 @@ impl Description {
     /// A list of what can be changed, the oldest first.
     pub const fn of_changing(sorts: &'static [SortKey]) -> Self {
         let (searched, content) = (None, None);
-        Self { sorts, default_sort: "created_at", has_updated_at: true, searched, content, is_log: false }
+        Self {
+            sorts,
+            default_sort: "created_at",
+            has_updated_at: true,
+            searched,
+            content,
+            row_bytes: 0,
+            is_log: false,
+        }
     }
 
     /// A list to which rows are only ever added, the newest first.
@@ -185,6 +195,11 @@ impl PageQuery {
 /// What is taken to be included with a row: a workspace's settings, or the answers to ten deliveries, have seldom more.
 const INCLUDED_BYTES: u64 = 256 << 10;
 
+/// How often a page is held on its way: as it is read, and as it is sent …
+const TIMES_HELD: u64 = 2;
+/// … and one of records three times in between: apart as members, as they are shown, and as their rows are written.
+const TIMES_RECORDS_ARE_HELD: u64 = 5;
+
 /// What is shown of a row.
 #[derive(Clone)]
 pub struct Shape {
@@ -194,6 +209,7 @@ pub struct Shape {
     scopes: Vec<&'static Scope>,
     /// The member that can be large.
     content: Option<Content>,
+    row_bytes: u64,
 }
 
 impl Shape {
@@ -217,7 +233,8 @@ impl Shape {
         let includes = includes.unwrap_or_default();
         let included = options.includes.iter().filter(|include| includes.contains(&include.name));
         let scopes = included.map(|include| include.scope).collect();
-        Self { fields, includes, scopes, content: options.list.content }
+        let Description { content, row_bytes, .. } = options.list;
+        Self { fields, includes, scopes, content, row_bytes }
     }
 
     /// What is to be shown beside a row.
@@ -233,12 +250,13 @@ impl Shape {
         self.fields.as_ref().is_none_or(|fields| fields.contains(&member))
     }
 
-    /// How many bytes so many rows may take: as they are read, and once more as they are sent.
+    /// How many bytes so many rows may take while they are read, rendered and sent.
     pub fn most_bytes(&self, rows: u64) -> u64 {
         let content = self.content.as_ref().filter(|content| self.shows(content.name));
-        let own = content.map_or(0, |content| content.most_bytes);
+        let own = content.map_or(0, |content| content.most_bytes) + self.row_bytes;
         let included = if self.includes_any() { INCLUDED_BYTES } else { 0 };
-        2 * (rows * (own + included)).min(MAX_PAGE_BYTES)
+        let times = if self.row_bytes > 0 { TIMES_RECORDS_ARE_HELD } else { TIMES_HELD };
+        times * (rows * (own + included)).min(MAX_PAGE_BYTES)
     }
 
     /// Whether anything is shown beside the rows.

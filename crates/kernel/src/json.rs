@@ -100,11 +100,6 @@ impl Serialize for Json {
 pub struct JsonObject(IndexMap<String, Json>);
 
 impl JsonObject {
-    /// How many bytes the values have as they are written.
-    pub fn text_bytes(&self) -> u64 {
-        self.0.values().map(|value| value.as_str().len() as u64).sum()
-    }
-
     /// Takes a text apart that holds one JSON object.
     ///
     /// # Errors

@@ -87,6 +87,21 @@ impl Kind {
     pub const NAMES: [&str; 10] =
         ["text", "email", "url", "enum", "integer", "boolean", "time", "ref", "text[]", "json"];
 
+    /// The most bytes that a value has as JSON, where it has no fixed size; 0 where it has.
+    pub fn most_bytes(&self) -> u64 {
+        // `\u0001` is one character.
+        const OF_A_CHARACTER: usize = 6;
+        let bytes = match *self {
+            Self::Text { max } => max * OF_A_CHARACTER,
+            Self::Texts { max, max_items } => max_items * max * OF_A_CHARACTER,
+            Self::Json { max_bytes } => max_bytes,
+            Self::Email => Self::MAX_EMAIL,
+            Self::Url => text::MAX_URL_BYTES,
+            Self::Enum { .. } | Self::Integer { .. } | Self::Boolean | Self::Time | Self::Ref { .. } => 0,
+        };
+        bytes as u64
+    }
+
     /// The word that the configuration has for it.
     pub fn name(&self) -> &'static str {
         let place = match self {

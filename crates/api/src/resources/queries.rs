@@ -16,6 +16,8 @@ use crate::{
     values::whole,
 };
 
+/// A field with more than this may be large; texts of the usual length and addresses are not.
+const LARGE_BYTES: u64 = 2_048;
 /// How many values of one field can be asked for.
 const MAX_VALUES: usize = 50;
 
@@ -31,12 +33,15 @@ pub fn options(resources: &Resources, resource: &Resource) -> Options {
         let about = format!("the {}, which takes `{{scope {}}}`", referred.declared.label(), scope.as_str());
         Some(Include { name, scope, about: intern(&about) })
     };
+    let most_bytes = declared.fields.iter().map(|field| field.kind.most_bytes());
+    let row_bytes = most_bytes.filter(|bytes| *bytes > LARGE_BYTES).sum();
     let list = Description {
         sorts: Vec::leak(resource.sorts()),
         default_sort: "created_at",
         has_updated_at: true,
         searched: (!searched.is_empty()).then(|| intern(&listed(&searched, "and"))),
         content: None,
+        row_bytes,
         is_log: declared.is_log,
     };
     let includes = declared.includes().filter_map(include).collect();

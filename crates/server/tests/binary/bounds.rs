@@ -16,6 +16,7 @@ use crate::running::{Installation, Running};
 both_engines! { Installation:
     memory_is_bounded_by_bytes_in_flight,
     lists_of_large_records_are_measured_one_by_one,
+    pages_of_large_records_count_as_bytes_in_flight,
     large_work_waits_for_small_requests,
 }
 
@@ -89,7 +90,8 @@ async fn memory_is_bounded_by_bytes_in_flight(place: Installation) {
     server.stop().await;
 }
 
-async fn lists_of_large_records_are_measured_one_by_one(place: Installation) {
+/// A server with so many leads of a megabyte each, and its first key.
+async fn with_large_records(place: &Installation, count: usize) -> (Running, String) {
     let texts: String = (0..10)
         .map(|number| format!("fields.text{number} = {{ type = \"text\", max = 100_000 }}\n"))
         .collect();
@@ -100,9 +102,37 @@ async fn lists_of_large_records_are_measured_one_by_one(place: Installation) {
     let server = Running::start(place.command(&args)).await;
     let root = server.first_key().await;
     let lead: Value = (0..10).map(|number| (format!("text{number}"), json!("x".repeat(100_000)))).collect();
-    for _ in 0..100 {
+    for _ in 0..count {
         assert_eq!(server.post("/api/v1/leads", &root, lead.clone()).await.status(), StatusCode::CREATED);
     }
+    (server, root)
+}
+
+async fn pages_of_large_records_count_as_bytes_in_flight(place: Installation) {
+    let (server, root) = with_large_records(&place, 4).await;
+    // The largest lawful pages, which nobody reads.
+    let mut stalled = Vec::new();
+    for _ in 0..64 {
+        stalled.push(ask_and_stall(&server, &root, "/api/v1/leads?per_page=4").await);
+    }
+    // All are answered: with the page, or that there was no room for it in time.
+    let mut served = 0;
+    for stream in &mut stalled {
+        let mut first = [0; 12];
+        let answered = tokio::time::timeout(PATIENCE, stream.read_exact(&mut first)).await;
+        answered.expect("in time").expect("an answer");
+        assert!(matches!(&first, b"HTTP/1.1 200" | b"HTTP/1.1 503"), "{first:?}");
+        served += usize::from(&first == b"HTTP/1.1 200");
+    }
+    assert!(served > 0, "nobody was served");
+    let peak = peak_megabytes(&server);
+    assert!(peak <= MOST_MEGABYTES, "{peak} MB, {served} served");
+    drop(stalled);
+    server.stop().await;
+}
+
+async fn lists_of_large_records_are_measured_one_by_one(place: Installation) {
+    let (server, root) = with_large_records(&place, 100).await;
     // More than a page may hold; to find that out, all of it is measured.
     for query in ["", "&sort=status", "&status=new&sort=-status"] {
         let path = format!("/api/v1/leads?per_page=100{query}");
