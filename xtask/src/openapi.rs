@@ -9,16 +9,18 @@ use crate::{Failure, cargo::cargo, files, say};
 /// The document of the core contract.
 const CORE: &str = "openapi/openapi.json";
 
+/// What the binary prints when it is called with `args`.
+pub fn gatepost(args: &[&str]) -> Result<String, Failure> {
+    let run = ["run", "--quiet", "--locked", "--package", "gatepost-server", "--"];
+    let output = cargo().args(run).args(args).current_dir(files::root()).output()?;
+    match output.status.success() {
+        true => Ok(String::from_utf8(output.stdout)?),
+        false => Err(String::from_utf8_lossy(&output.stderr).into()),
+    }
+}
+
 /// Writes or checks the documents.
 pub fn run(check: bool) -> Result<(), Failure> {
-    let gatepost = |args: &[&str]| -> Result<String, Failure> {
-        let run = ["run", "--quiet", "--locked", "--package", "gatepost-server", "--"];
-        let output = cargo().args(run).args(args).current_dir(files::root()).output()?;
-        match output.status.success() {
-            true => Ok(String::from_utf8(output.stdout)?),
-            false => Err(String::from_utf8_lossy(&output.stderr).into()),
-        }
-    };
     let core = gatepost(&["openapi"])?;
     files::write_or_check(CORE, &core, check, "openapi")?;
     let older = gatepost(&["openapi", "--format", "3.0"])?;

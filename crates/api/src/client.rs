@@ -26,12 +26,12 @@ pub fn token(headers: &HeaderMap) -> Option<Cow<'_, str>> {
 pub fn address(req: &HttpRequest, state: &State) -> Option<IpAddr> {
     let forwarded = req.headers().get_all("x-forwarded-for").map(|value| value.to_str().unwrap_or("?"));
     let peer = req.peer_addr().map(|peer| peer.ip());
-    presented::client_address(peer, forwarded, &state.settings().trusted_proxies)
+    presented::client_address(peer, forwarded, &state.settings().server.trusted_proxies)
 }
 
 /// `https://host`, as links begin: from the settings, else as the client reached us.
 pub fn base_url(req: &HttpRequest, state: &State) -> String {
-    if let Some(url) = &state.settings().public_url {
+    if let Some(url) = &state.settings().server.public_url {
         return url.trim_end_matches('/').to_owned();
     }
     format!("{}://{}", if came_with_tls(req, state) { "https" } else { "http" }, host(req))
@@ -46,7 +46,7 @@ pub fn came_with_tls(req: &HttpRequest, state: &State) -> bool {
 
 /// The same, of a request that the framework has not taken yet.
 pub fn is_secure(headers: &HeaderMap, peer: Option<IpAddr>, socket: bool, state: &State) -> bool {
-    let proxies = &state.settings().trusted_proxies;
+    let proxies = &state.settings().server.trusted_proxies;
     if proxies.is_empty() {
         return socket;
     }

@@ -32,6 +32,7 @@ mod resources;
 mod scopes;
 mod sending;
 mod server;
+mod settings;
 mod shown;
 mod tenants;
 mod tls;
@@ -57,7 +58,6 @@ use actix_web::{
 use gatepost_app::App;
 use gatepost_contract::PlanHeaders;
 use gatepost_kernel::Result;
-use ipnet::IpNet;
 use tokio::{sync::Mutex, time::Instant};
 
 pub use gatepost_contract::Contract;
@@ -65,6 +65,7 @@ pub use openapi::{document, document_3_0};
 pub use paths::is_fixed_path;
 pub use resources::taken;
 pub use server::{Listeners, Stopper, serve};
+pub use settings::ServerSettings;
 pub use tls::{PlainHttp, TlsIdentity};
 
 use crate::{
@@ -78,19 +79,11 @@ use crate::{
 pub struct ApiSettings {
     /// How everything looks on the wire.
     pub contract: Contract,
-    /// The address that links begin with, e.g. `https://api.example.com`; the request's own when there is none.
-    pub public_url: Option<String>,
-    /// Proxies whose `X-Forwarded-For` and `X-Forwarded-Proto` are believed.
-    pub trusted_proxies: Vec<IpNet>,
-    /// What becomes of requests that come without TLS.
-    pub plain_http: PlainHttp,
+    /// The section of the configuration file.
+    pub server: ServerSettings,
     /// Whether browsers are told to come with TLS only from now on: where the server has a certificate, or takes nothing
     /// else.
     pub strict_transport: bool,
-    /// The origins whose pages may call the API from a browser, or `*` for all.
-    pub cors_origins: Vec<String>,
-    /// Whether to show the API's documentation, at `/docs`.
-    pub docs: bool,
     /// Whether to serve the probes alone, as a process does that does not answer the API.
     pub probes_only: bool,
 }
@@ -99,12 +92,8 @@ impl Default for ApiSettings {
     fn default() -> Self {
         Self {
             contract: Contract::core(),
-            public_url: None,
-            trusted_proxies: Vec::new(),
-            plain_http: PlainHttp::default(),
+            server: ServerSettings::default(),
             strict_transport: false,
-            cors_origins: Vec::new(),
-            docs: true,
             probes_only: false,
         }
     }
@@ -141,7 +130,7 @@ impl State {
         // Keys would be made that nobody could show.
         assert_eq!(app.token_format(), &contract.tokens, "the application has tokens of another contract");
         assert_eq!(app.scope_order(), contract.scope_order, "the application has scopes of another contract");
-        let documents = Documents::new(&contract, app.resources(), settings.docs);
+        let documents = Documents::new(&contract, app.resources(), settings.server.docs);
         let records = RecordOperations::of(app.resources());
         let routes = match settings.probes_only {
             true => RouteTable::of_probes(),

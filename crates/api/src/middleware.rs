@@ -95,7 +95,7 @@ pub async fn respond<B: MessageBody + 'static>(
 
 /// What a request is told that comes without TLS where that is not allowed. Its key is not looked at, except to warn the operator.
 fn wrong_way(req: &ServiceRequest, state: &State) -> Option<HttpResponse> {
-    let allowed = state.settings().plain_http == PlainHttp::Allow
+    let allowed = state.settings().server.plain_http == PlainHttp::Allow
         || PROBES.contains(&req.path())
         || client::came_with_tls(req.request(), state);
     if allowed {
@@ -104,9 +104,9 @@ fn wrong_way(req: &ServiceRequest, state: &State) -> Option<HttpResponse> {
     if let Some(token) = token(req.headers()) {
         state.exposed_keys().tell(state.app().token_format(), &token);
     }
-    if state.settings().plain_http == PlainHttp::Redirect {
+    if state.settings().server.plain_http == PlainHttp::Redirect {
         let path = req.uri().path_and_query().map_or("/", |path| path.as_str());
-        let location = match &state.settings().public_url {
+        let location = match &state.settings().server.public_url {
             Some(url) if url.starts_with("https://") => format!("{}{path}", url.trim_end_matches('/')),
             _ => format!("https://{}{path}", client::host(req.request())),
         };

@@ -44,14 +44,17 @@ impl TlsIdentity {
 /// What is spoken, as a handshake names it.
 const HTTP_1_1: &[u8] = b"http/1.1";
 
-/// What becomes of requests that come without TLS, the probes' excepted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum PlainHttp {
-    /// They are answered like any other.
-    #[default]
-    Allow,
-    /// 403; their keys are not looked at.
-    Reject,
-    /// 301 to the same address with `https`.
-    Redirect,
+gatepost_kernel::words! {
+    /// What becomes of requests that come without TLS, the probes' excepted.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+    pub enum PlainHttp {
+        /// They are answered like any other.
+        #[default]
+        Allow = "allow",
+        /// 403; their keys are not looked at.
+        Reject = "reject",
+        /// 301 to the same address with `https`.
+        Redirect = "redirect",
+    }
 }
+gatepost_kernel::read_as_word!(PlainHttp);

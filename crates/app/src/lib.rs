@@ -14,6 +14,7 @@ pub mod keys;
 pub mod lists;
 pub mod mcp;
 pub mod resources;
+mod settings;
 pub mod tenants;
 mod unit_of_work;
 pub mod visits;
@@ -42,6 +43,7 @@ pub use gatepost_storage::{
 };
 pub use gatepost_webhooks::{WebhookAttempt, WebhookDelivery, WebhookEndpoint};
 pub(crate) use idempotency::IdempotencyRequest;
+pub use settings::{EntitlementSettings, PixelSettings, RetentionSettings};
 pub use unit_of_work::UnitOfWork;
 
 use crate::{
@@ -84,30 +86,15 @@ pub struct AppSettings {
     pub gate: GateSettings,
     /// Headers that say whose request it is, in lower case: no tenant's own may look like them.
     pub identity_headers: Vec<String>,
-    /// Where a refused caller is sent to buy more.
-    pub upgrade_url: Option<String>,
-    /// The feature that one's own API requests count as.
-    pub meter_requests: Option<String>,
-    /// How long events are kept, those on their way excepted.
-    pub events_kept: Duration,
-    /// How long deliveries are kept after their end.
-    pub deliveries_kept: Duration,
-    /// How many pixel events may wait to be stored.
-    pub pixel_queue: usize,
-    /// How long pixel events are kept; their counts are kept longer.
-    pub pixel_events_kept: Duration,
-    /// How long the counts of pixel events and requests are kept.
-    pub counts_kept: Duration,
-    /// How long SEO reports are kept.
-    pub seo_reports_kept: Duration,
+    /// What entitlements are told and count.
+    pub entitlements: EntitlementSettings,
+    /// How visits of pages are taken.
+    pub pixel: PixelSettings,
+    /// How long what was stored is kept.
+    pub retention: RetentionSettings,
     /// The declared resources.
     pub resources: Arc<Resources>,
 }
-
-/// How long events and deliveries are kept, unless the operator says otherwise.
-const KEPT: Duration = Duration::from_secs(30 * 86_400);
-/// How long what is compared with last year is kept.
-const KEPT_LONG: Duration = Duration::from_secs(400 * 86_400);
 
 impl Default for AppSettings {
     fn default() -> Self {
@@ -115,14 +102,9 @@ impl Default for AppSettings {
             catalog: Catalog::built_in(),
             gate: GateSettings::default(),
             identity_headers: Vec::new(),
-            upgrade_url: None,
-            meter_requests: None,
-            events_kept: KEPT,
-            deliveries_kept: KEPT,
-            pixel_queue: 10_000,
-            pixel_events_kept: KEPT,
-            counts_kept: KEPT_LONG,
-            seo_reports_kept: KEPT_LONG,
+            entitlements: EntitlementSettings::default(),
+            pixel: PixelSettings::default(),
+            retention: RetentionSettings::default(),
             resources: Arc::default(),
         }
     }
@@ -132,7 +114,7 @@ impl App {
     /// Puts an application together. Must be called on the runtime that outlives the requests.
     pub fn new(storage: Storage, settings: AppSettings, clock: Arc<dyn Clock>) -> Self {
         let gate = Gate::new(storage.clone(), &settings.catalog, settings.gate.clone(), clock.clone());
-        let tracking = visits::pixel::tracking(settings.pixel_queue);
+        let tracking = visits::pixel::tracking(settings.pixel.queue);
         Self(Arc::new(Inner {
             storage,
             settings,
@@ -229,6 +211,11 @@ impl App {
         &self.0.storage
     }
 
+    /// How visits of pages are taken.
+    pub fn pixel_settings(&self) -> &PixelSettings {
+        &self.0.settings.pixel
+    }
+
     fn settings(&self) -> &AppSettings {
         &self.0.settings
     }
@@ -290,12 +277,12 @@ impl App {
         let mut total = 0;
         loop {
             let now = self.now();
-            let events_before = now.minus(self.settings().events_kept);
-            let deliveries_before = now.minus(self.settings().deliveries_kept);
+            let events_before = now.minus(self.settings().retention.events);
+            let deliveries_before = now.minus(self.settings().retention.deliveries);
             let settings = self.settings();
-            let pixel_before = now.minus(settings.pixel_events_kept);
-            let counts_before = QuarterHour::of(now.minus(settings.counts_kept));
-            let reports_before = now.minus(settings.seo_reports_kept);
+            let pixel_before = now.minus(settings.retention.pixel_events);
+            let counts_before = QuarterHour::of(now.minus(settings.retention.analytics));
+            let reports_before = now.minus(settings.retention.seo_reports);
             let clean = async move |mut tx: Tx<'_>| {
                 let records = tx.idempotency_delete_expired(now, BATCH).await?;
                 // Yesterday's, because clocks of nodes differ.

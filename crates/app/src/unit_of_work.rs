@@ -65,7 +65,7 @@ impl<'c> UnitOfWork<'c> {
 
     /// Where a refused caller is sent to buy more.
     pub(crate) fn upgrade_url(&self) -> Option<String> {
-        self.app.settings().upgrade_url.clone()
+        self.app.settings().entitlements.upgrade_url.clone()
     }
 
     /// The plans and features.

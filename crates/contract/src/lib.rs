@@ -25,7 +25,7 @@ pub use error_answers::ErrorFormat;
 pub use headers::{Header, Headers, REQUEST_ID};
 pub use limit_headers::{PlanHeaders, number};
 pub use pages::{PageUrl, Paging};
-pub use settings::{BrandSection, ContractSection, SettingError};
+pub use settings::{BrandSettings, ContractSettings, SettingError};
 
 const JSON: &str = "application/json";
 
@@ -72,6 +72,7 @@ words! {
         Success = "success",
     }
 }
+gatepost_kernel::read_as_word!(EnvelopeStyle);
 
 words! {
     /// How a word is written.
@@ -83,6 +84,7 @@ words! {
         Upper = "upper",
     }
 }
+gatepost_kernel::read_as_word!(LetterCase);
 
 words! {
     /// Which statuses there are.
@@ -94,6 +96,7 @@ words! {
         Plain = "plain",
     }
 }
+gatepost_kernel::read_as_word!(Statuses);
 
 /// Whose platform it is.
 #[derive(Debug, Clone, PartialEq, Eq)]

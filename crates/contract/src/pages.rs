@@ -17,6 +17,7 @@ words! {
         Offset = "offset",
     }
 }
+gatepost_kernel::read_as_word!(Paging);
 
 impl Paging {
     /// The parameter that says which page.

@@ -2,98 +2,114 @@
 
 use std::{borrow::Cow, collections::BTreeMap};
 
-use gatepost_kernel::{ErrorCode, PageRequest};
+use gatepost_kernel::{ErrorCode, PageRequest, settings};
 use gatepost_keys::{PrefixError, ScopeOrder, TokenFormat};
 use indexmap::IndexMap;
-use serde::{Deserialize, Deserializer, de::Error};
+use serde::{Deserialize, Serialize};
 use serde_spanned::Spanned;
 
 use crate::{Brand, Contract, EnvelopeStyle, Header, Headers, LetterCase, Paging, Statuses};
 
-/// `[contract]`
-#[derive(Debug, Default, Deserialize)]
+/// `[contract]`: How everything looks on the wire.
+#[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub struct ContractSection {
-    /// Where the operations live. Default `"/api/v1"`.
-    pub base_path: Option<Spanned<String>>,
-    /// What API keys begin with; `{environment}` is `live` or `test`. Default `"sk_{environment}_"`.
-    pub key_prefix: Option<Spanned<String>>,
-    /// What keys may begin with that were made under another `key_prefix`. Default `[]`.
+pub struct ContractSettings {
+    /// Where the operations live.
+    pub base_path: Spanned<String>,
+    /// What API keys begin with; `{environment}` is `live` or `test`.
+    pub key_prefix: Spanned<String>,
+    /// What keys may begin with that were made under another `key_prefix`.
     pub accepted_key_prefixes: Vec<Spanned<String>>,
-    /// What the names of headers begin with that say whose key it is, as forward auth does. Default `"X-Gatepost-"`.
-    pub header_prefix: Option<Spanned<String>>,
+    /// What the names of headers begin with that say whose key it is, as forward auth does.
+    pub header_prefix: Spanned<String>,
     /// The header of answers that names the workspace of the key. Default: `Workspace` behind `header_prefix`.
     pub workspace_header: Option<Spanned<String>>,
-    /// The header of requests that names the workspace to act on. Default `"X-Workspace-ID"`.
-    pub acting_workspace_header: Option<Spanned<String>>,
-    /// The header of deliveries that holds `sha256=` and the HMAC of the body. Default `"X-Webhook-Signature"`.
-    pub signature_header: Option<Spanned<String>>,
-    /// In what answers are wrapped: `"data"`, or `"success"`, which is around all of them. Default `"data"`.
-    pub envelope: Option<EnvelopeSetting>,
-    /// How the codes of errors are written: `"lower"` or `"upper"`. Default `"lower"`.
-    pub error_codes: Option<LetterCaseSetting>,
-    /// Codes of errors that are called something else, e.g. `{ validation_failed = "VALIDATION_ERROR" }`. Default `{}`.
+    /// The header of requests that names the workspace to act on.
+    pub acting_workspace_header: Spanned<String>,
+    /// The header of deliveries that holds `sha256=` and the HMAC of the body.
+    pub signature_header: Spanned<String>,
+    /// In what answers are wrapped: `"data"`, or `"success"`, which is around all of them.
+    pub envelope: EnvelopeStyle,
+    /// How the codes of errors are written: `"lower"` or `"upper"`.
+    pub error_codes: LetterCase,
+    /// Codes of errors that are called something else, e.g. `{ validation_failed = "VALIDATION_ERROR" }`.
     pub error_names: IndexMap<Spanned<String>, Spanned<String>>,
     /// What errors say, by their codes; `{seconds}` is how long to wait. `required` is what is said of a field that is missing, which
-    /// is called `{field}`, or `{Field}` with a capital. Default `{}`.
+    /// is called `{field}`, or `{Field}` with a capital.
     pub messages: IndexMap<Spanned<String>, Spanned<String>>,
     /// Whether an error about input says what is wrong with the first field, and names it in `details.field`; it takes the envelope
-    /// `"success"`. Default `false`.
-    pub names_first_field: Option<Spanned<bool>>,
-    /// Which statuses there are: `"full"`, or `"plain"`: 400 for 409, 412, 422 and 428, and 200 for 202, 204 and 207. Default `"full"`.
-    pub statuses: Option<StatusesSetting>,
-    /// How lists are cut into pages: `"pages"`, `"short_pages"` or `"offset"`. Default `"pages"`.
-    pub paging: Option<PagingSetting>,
-    /// How many items a page has if nothing is asked, 1 to 100. Default `25`.
-    pub default_per_page: Option<Spanned<u32>>,
-    /// Which part of a scope comes first: `"resource_first"`, as in `leads:read`, or `"action_first"`. Default `"resource_first"`.
-    pub scope_order: Option<ScopeOrderSetting>,
+    /// `"success"`.
+    pub names_first_field: Spanned<bool>,
+    /// Which statuses there are: `"full"`, or `"plain"`: 400 for 409, 412, 422 and 428, and 200 for 202, 204 and 207.
+    pub statuses: Statuses,
+    /// How lists are cut into pages: `"pages"`, `"short_pages"` or `"offset"`.
+    pub paging: Paging,
+    /// How many items a page has if nothing is asked, 1 to 100.
+    pub default_per_page: Spanned<u32>,
+    /// Which part of a scope comes first: `"resource_first"`, as in `leads:read`, or `"action_first"`.
+    pub scope_order: ScopeOrder,
 }
 
-/// `[brand]`
-#[derive(Debug, Default, Deserialize)]
+impl Default for ContractSettings {
+    /// Those of [`Contract::core`].
+    fn default() -> Self {
+        let core = Contract::core();
+        Self {
+            base_path: in_code(core.base_path.into_owned()),
+            key_prefix: in_code(TokenFormat::CORE.to_owned()),
+            accepted_key_prefixes: Vec::new(),
+            header_prefix: in_code(Headers::PREFIX.to_owned()),
+            workspace_header: None,
+            acting_workspace_header: in_code(core.headers.acting_workspace.shown.into_owned()),
+            signature_header: in_code(core.headers.signature.shown.into_owned()),
+            envelope: core.envelope,
+            error_codes: core.error_codes,
+            error_names: IndexMap::new(),
+            messages: IndexMap::new(),
+            names_first_field: in_code(core.names_first_field),
+            statuses: core.statuses,
+            paging: core.paging,
+            default_per_page: in_code(core.default_per_page),
+            scope_order: core.scope_order,
+        }
+    }
+}
+
+/// `[brand]`: Whose platform it is.
+#[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub struct BrandSection {
+pub struct BrandSettings {
     /// Name of the platform, 1 to 64 characters: for the documentation, the realm of challenges and the `User-Agent` of deliveries.
-    /// Default `"Gatepost"`.
-    pub name: Option<Spanned<String>>,
-    /// URL of the logo, which the documentation shows. Default: none.
+    pub name: Spanned<String>,
+    /// URL of the logo, which the documentation shows.
     pub logo: Option<Spanned<String>>,
-    /// Where people get help: a URL, or an address of email. Default: none.
+    /// Where people get help: a URL, or an address of email.
     pub support: Option<Spanned<String>>,
-    /// URL of the documentation for people. Default: none.
+    /// URL of the documentation for people.
     pub docs_url: Option<Spanned<String>>,
 }
 
-/// Declares settings that are a word of a closed set, which the set itself reads.
-macro_rules! word_settings {
-    ($($(#[$about:meta])* $name:ident($words:ty);)*) => {$(
-        $(#[$about])*
-        #[derive(Debug, Clone, Copy)]
-        pub struct $name($words);
-
-        impl<'de> Deserialize<'de> for $name {
-            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                let word = String::deserialize(deserializer)?;
-                <$words>::parse(&word).map(Self).ok_or_else(|| {
-                    D::Error::custom(format!("expected one of: {}", <$words>::NAMES.join(", ")))
-                })
-            }
+impl Default for BrandSettings {
+    /// Those of [`Brand::gatepost`].
+    fn default() -> Self {
+        let Brand { name, logo, support, docs_url } = Brand::gatepost();
+        Self {
+            name: in_code(name),
+            logo: logo.map(in_code),
+            support: support.map(in_code),
+            docs_url: docs_url.map(in_code),
         }
-    )*};
+    }
 }
 
-word_settings! {
-    /// In what answers are wrapped.
-    EnvelopeSetting(EnvelopeStyle);
-    /// How codes of errors are written.
-    LetterCaseSetting(LetterCase);
-    /// Which statuses there are.
-    StatusesSetting(Statuses);
-    /// How lists are cut into pages.
-    PagingSetting(Paging);
-    /// Which part of a scope comes first.
-    ScopeOrderSetting(ScopeOrder);
+/// A setting that stands in no file.
+fn in_code<T>(value: T) -> Spanned<T> {
+    Spanned::new(0..0, value)
+}
+
+/// Whether a setting stands in a file.
+fn is_given<T>(setting: &Spanned<T>) -> bool {
+    !setting.span().is_empty()
 }
 
 /// Headers that a contract cannot call its own: those of connections, those that HTTP or this program gives a meaning, and those of proxies.
@@ -164,8 +180,8 @@ impl Contract {
     /// # Errors
     /// The first fault.
     pub fn of(
-        section: &ContractSection,
-        brand: &BrandSection,
+        section: &ContractSettings,
+        brand: &BrandSettings,
         is_taken: impl Fn(&str) -> bool,
     ) -> Result<Self, SettingError> {
         read(section, brand, &is_taken)
@@ -173,16 +189,14 @@ impl Contract {
 }
 
 fn read(
-    section: &ContractSection,
-    brand: &BrandSection,
+    section: &ContractSettings,
+    brand: &BrandSettings,
     is_taken: &dyn Fn(&str) -> bool,
 ) -> Result<Contract, SettingError> {
-    let core = Contract::core();
-    let envelope = section.envelope.map_or(core.envelope, |setting| setting.0);
-    if let Some(names) = section.names_first_field.as_ref().filter(|names| *names.get_ref())
-        && envelope != EnvelopeStyle::Success
-    {
-        return Err((names.span().start, "takes envelope = \"success\", which has details".to_owned()));
+    let names_first_field = *section.names_first_field.get_ref();
+    if names_first_field && section.envelope != EnvelopeStyle::Success {
+        let fault = "takes envelope = \"success\", which has details";
+        return Err((section.names_first_field.span().start, fault.to_owned()));
     }
     let mut messages = IndexMap::new();
     let mut missing_field = None;
@@ -197,25 +211,19 @@ fn read(
         }
     }
     Ok(Contract {
-        base_path: match &section.base_path {
-            Some(path) => base_path(path, is_taken)?,
-            None => core.base_path,
-        },
+        base_path: base_path(&section.base_path, is_taken)?,
         headers: headers(section)?,
-        envelope,
-        error_codes: section.error_codes.map_or(core.error_codes, |setting| setting.0),
-        error_names: error_names(
-            &section.error_names,
-            section.error_codes.map_or(core.error_codes, |setting| setting.0),
-        )?,
+        envelope: section.envelope,
+        error_codes: section.error_codes,
+        error_names: error_names(&section.error_names, section.error_codes)?,
         messages: messages.into_iter().collect(),
         missing_field,
-        names_first_field: section.names_first_field.as_ref().is_some_and(|names| *names.get_ref()),
-        statuses: section.statuses.map_or(core.statuses, |setting| setting.0),
-        paging: section.paging.map_or(core.paging, |setting| setting.0),
-        default_per_page: section.default_per_page.as_ref().map_or(Ok(core.default_per_page), per_page)?,
+        names_first_field,
+        statuses: section.statuses,
+        paging: section.paging,
+        default_per_page: per_page(&section.default_per_page)?,
         tokens: tokens(section)?,
-        scope_order: section.scope_order.map_or(core.scope_order, |setting| setting.0),
+        scope_order: section.scope_order,
         brand: self::brand(brand)?,
     })
 }
@@ -283,40 +291,27 @@ fn base_path(
     Ok(Cow::Owned(text.clone()))
 }
 
-fn headers(section: &ContractSection) -> Result<Headers, SettingError> {
-    let name = |given: &Option<Spanned<String>>, usual: String| {
-        given.as_ref().map_or(usual, |given| given.get_ref().clone())
-    };
-    let core = Headers::core();
-    let prefix = name(&section.header_prefix, Headers::PREFIX.to_owned());
-    let workspace = name(&section.workspace_header, format!("{prefix}Workspace"));
-    let acting = name(&section.acting_workspace_header, core.acting_workspace.shown.into_owned());
-    let signature = name(&section.signature_header, core.signature.shown.into_owned());
-    for given in [
-        &section.header_prefix,
-        &section.workspace_header,
-        &section.acting_workspace_header,
-        &section.signature_header,
-    ] {
-        // Each by itself, so that the fault is told of the one that has it.
-        if let Some(name) = given.as_ref().filter(|name| !Headers::is_name(name.get_ref())) {
-            let fault = "expected a name of a header, of letters, digits and -".to_owned();
-            return Err((name.span().start, fault));
-        }
+fn headers(section: &ContractSettings) -> Result<Headers, SettingError> {
+    let prefix = section.header_prefix.get_ref();
+    let workspace = section.workspace_header.clone().unwrap_or_else(|| in_code(format!("{prefix}Workspace")));
+    let settings =
+        [&section.header_prefix, &workspace, &section.acting_workspace_header, &section.signature_header];
+    let no_name = "expected a name of a header, of letters, digits and -";
+    // Each by itself, so that the fault is told of the one that has it.
+    if let Some(name) = settings.into_iter().find(|name| !Headers::is_name(name.get_ref())) {
+        return Err((name.span().start, no_name.to_owned()));
     }
-    let settings = [
-        &section.header_prefix,
-        &section.workspace_header,
-        &section.acting_workspace_header,
-        &section.signature_header,
-    ];
-    let place = settings.into_iter().flatten().map(|setting| setting.span().start).next().unwrap_or_default();
-    let headers = Headers::new(&acting, &workspace, &prefix, &signature)
-        .map_err(|_| (place, "expected a name of a header, of letters, digits and -".to_owned()))?;
+    let place = settings.into_iter().find(|setting| is_given(setting)).map_or(0, |given| given.span().start);
+    let [_, workspace, acting, signature] = settings.map(Spanned::get_ref);
+    let headers =
+        Headers::new(acting, workspace, prefix, signature).map_err(|_| (place, no_name.to_owned()))?;
     let all = headers.all();
     let place_of = |header: &Header| {
-        let own = settings.into_iter().skip(1).flatten().find(|one| one.get_ref() == header.shown.as_ref());
-        own.map_or(place, |setting| setting.span().start)
+        let given = settings.into_iter().skip(1).filter(|one| is_given(one));
+        given
+            .into_iter()
+            .find(|one| one.get_ref() == header.shown.as_ref())
+            .map_or(place, |setting| setting.span().start)
     };
     for (number, header) in all.iter().enumerate() {
         let name = header.name.as_str();
@@ -340,9 +335,8 @@ fn per_page(number: &Spanned<u32>) -> Result<u32, SettingError> {
     }
 }
 
-fn tokens(section: &ContractSection) -> Result<TokenFormat, SettingError> {
-    let usual = Spanned::new(0..0, TokenFormat::CORE.to_owned());
-    let prefix = section.key_prefix.as_ref().unwrap_or(&usual);
+fn tokens(section: &ContractSettings) -> Result<TokenFormat, SettingError> {
+    let prefix = &section.key_prefix;
     let accepted = section.accepted_key_prefixes.iter();
     // One after the other, so that the fault is told of the one that has it.
     let mut format =
@@ -372,23 +366,20 @@ fn told(fault: PrefixError) -> String {
 }
 
 fn url(url: &Spanned<String>) -> Result<String, SettingError> {
-    let text = url.get_ref();
-    let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
-    match rest.is_some_and(|rest| !rest.is_empty() && rest.bytes().all(|b| b.is_ascii_graphic())) {
-        true => Ok(text.clone()),
-        false => Err((url.span().start, "expected a URL that begins with https:// or http://".to_owned())),
+    match settings::is_url(url.get_ref()) {
+        true => Ok(url.get_ref().clone()),
+        false => Err((url.span().start, settings::NO_URL.to_owned())),
     }
 }
 
-fn brand(section: &BrandSection) -> Result<Brand, SettingError> {
-    let usual = Brand::gatepost();
+fn brand(section: &BrandSettings) -> Result<Brand, SettingError> {
     let is_sound = |text: &str, most: usize| {
         (1..=most).contains(&text.chars().count())
             && !text.chars().any(char::is_control)
             && !text.trim().is_empty()
     };
-    if let Some(name) = section.name.as_ref().filter(|name| !is_sound(name.get_ref(), 64)) {
-        return Err((name.span().start, "expected a name of 1 to 64 characters".to_owned()));
+    if !is_sound(section.name.get_ref(), 64) {
+        return Err((section.name.span().start, "expected a name of 1 to 64 characters".to_owned()));
     }
     if let Some(support) = &section.support {
         let text = support.get_ref();
@@ -400,7 +391,7 @@ fn brand(section: &BrandSection) -> Result<Brand, SettingError> {
         }
     }
     Ok(Brand {
-        name: section.name.as_ref().map_or(usual.name, |name| name.get_ref().clone()),
+        name: section.name.get_ref().clone(),
         logo: section.logo.as_ref().map(url).transpose()?,
         support: section.support.as_ref().map(|support| support.get_ref().clone()),
         docs_url: section.docs_url.as_ref().map(url).transpose()?,

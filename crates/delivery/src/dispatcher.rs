@@ -15,9 +15,7 @@ use gatepost_entitlements::Catalog;
 use gatepost_kernel::{ClaimId, Clock, LockAnyway, Timestamp, WebhookEndpointId, WorkspaceId, chain, random};
 use gatepost_sealing::Vault;
 use gatepost_storage::{DeliveryResult, PostponedDelivery, Storage, StorageError, Tx};
-use gatepost_webhooks::{
-    AttemptVerdict, NOT_SENT_WAIT, RetrySchedule, WebhookAttempt, WebhookEndpoint, judge,
-};
+use gatepost_webhooks::{AttemptVerdict, NOT_SENT_WAIT, WebhookAttempt, WebhookEndpoint, judge};
 use rand::Rng;
 use tokio::sync::{Notify, mpsc};
 
@@ -25,6 +23,7 @@ use crate::{
     fan_out::{Handover, Handovers},
     record::{Ended, Outcome},
     send::{Sent, send},
+    settings::WebhookSettings,
     slots::{Slot, Slots},
     throttle::Throttle,
 };
@@ -44,10 +43,8 @@ const LEASE_MARGIN: Duration = Duration::from_secs(5);
 /// What the operator decides about deliveries.
 #[derive(Debug, Clone)]
 pub struct DeliverySettings {
-    /// When a failed delivery is tried again.
-    pub schedule: RetrySchedule,
-    /// How long a whole attempt may take, body included.
-    pub attempt_timeout: Duration,
+    /// The section of the configuration file.
+    pub webhooks: WebhookSettings,
     /// How many requests may be in flight over all, half of them for one workspace while another waits …
     pub in_flight: usize,
     /// … and to one endpoint.
@@ -61,8 +58,7 @@ pub struct DeliverySettings {
 impl Default for DeliverySettings {
     fn default() -> Self {
         Self {
-            schedule: RetrySchedule::default(),
-            attempt_timeout: Duration::from_secs(15),
+            webhooks: WebhookSettings::default(),
             in_flight: 1024,
             in_flight_per_endpoint: 64,
             signature_header: header::HeaderName::from_static("x-webhook-signature"),
@@ -320,7 +316,7 @@ impl Dispatcher {
 
     /// When a lease that begins now ends.
     pub(crate) fn lease_end(&self) -> Timestamp {
-        self.now().plus(self.0.settings.attempt_timeout + LEASE_MARGIN)
+        self.now().plus(self.0.settings.webhooks.timeout + LEASE_MARGIN)
     }
 
     fn agenda(&self) -> MutexGuard<'_, Agenda> {
@@ -461,7 +457,7 @@ impl Dispatcher {
             endpoint,
             (id, payload),
             self.now(),
-            settings.attempt_timeout,
+            settings.webhooks.timeout,
             &settings.signature_header,
         )
         .await
@@ -477,7 +473,7 @@ impl Dispatcher {
         let sent = self.send(&endpoint, delivery.event_id.as_str(), delivery.payload).await;
         let (number, ended_at) = (delivery.attempts + 1, started_at.plus(sent.took));
         let chance = f64::from(random::rng().next_u32()) / f64::from(u32::MAX);
-        let verdict = judge(sent.outcome, number, &self.0.settings.schedule, ended_at, chance);
+        let verdict = judge(sent.outcome, number, &self.0.settings.webhooks.retry_schedule, ended_at, chance);
         self.tell_the_log(&endpoint, verdict, &sent);
         let Some(status) = verdict.status else {
             let result = Outcome::Postponed(PostponedDelivery {

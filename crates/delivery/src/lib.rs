@@ -14,6 +14,7 @@ mod fan_out;
 mod own_events;
 mod record;
 mod send;
+mod settings;
 mod slots;
 mod throttle;
 
@@ -21,3 +22,4 @@ pub use dispatcher::{DeliverySettings, Dispatcher};
 pub use fan_out::{Handovers, event, own_event, store};
 pub use own_events::*;
 pub use send::Sent;
+pub use settings::WebhookSettings;

@@ -11,6 +11,7 @@ use bytes::Bytes;
 use http::HeaderMap;
 use ipnet::IpNet;
 use reqwest::redirect::Policy;
+use serde::{Deserialize, Serialize};
 
 pub use addresses::is_public;
 pub use gatepost_kernel::WorkspaceId;
@@ -39,20 +40,24 @@ pub struct Egress {
     client: Client,
 }
 
-/// What the operator decides.
-#[derive(Debug, Clone, Default)]
+/// `[egress]`: What outgoing requests may reach.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
 pub struct Rules {
-    /// Targets that may be reached whatever the other rules say, private ones included.
+    /// Targets that outgoing requests may reach whatever the other rules say, private ones included, by CIDR.
     pub allow: Vec<IpNet>,
-    /// Public targets that may not be reached.
+    /// Public targets that they may not reach, by CIDR.
     pub deny: Vec<IpNet>,
-    /// The ports that may be reached; by default 80, 443 and those above 1023 that are not another protocol's.
+    /// The ports that they may reach. Default: 80, 443, and those above 1023 that browsers send HTTP to.
     pub allow_ports: Option<Vec<u16>>,
     /// Whether `http://` may be used.
+    #[serde(skip)]
     pub allow_http: bool,
     /// Who asks, as the `User-Agent` says before the version; by default Gatepost.
+    #[serde(skip)]
     pub agent: Option<String>,
     /// Name servers to ask instead of the system's, for tests that need a hostile one.
+    #[serde(skip)]
     pub resolve: Option<Resolve>,
 }
 

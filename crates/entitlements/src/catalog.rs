@@ -1,6 +1,7 @@
 //! All plans and features that there are.
 
 use indexmap::IndexMap;
+use serde::{Deserialize, Serialize};
 
 use crate::{Access, Feature, FeatureKind, FeatureValue, OwnFeature, Plan, Reset};
 
@@ -9,8 +10,23 @@ use crate::{Access, Feature, FeatureKind, FeatureValue, OwnFeature, Plan, Reset}
 pub struct Catalog {
     plans: IndexMap<String, Plan>,
     features: IndexMap<String, Feature>,
-    default_plan: String,
-    root_plan: String,
+    workspaces: WorkspaceSettings,
+}
+
+/// `[workspaces]`: The plans that workspaces have.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct WorkspaceSettings {
+    /// Plan of a new workspace that names none.
+    pub default_plan: String,
+    /// Plan of the root workspace.
+    pub root_plan: String,
+}
+
+impl Default for WorkspaceSettings {
+    fn default() -> Self {
+        Self { default_plan: "free".to_owned(), root_plan: "enterprise".to_owned() }
+    }
 }
 
 /// Plans and features that do not fit together.
@@ -29,6 +45,8 @@ pub enum CatalogError {
     /// There is no plan of this name, which new workspaces or the root are to have.
     #[error("unknown plan {name:?}; known are: {known}")]
     UnknownPlan {
+        /// The setting that names it: `default_plan` or `root_plan`.
+        setting: &'static str,
         /// The name.
         name: String,
         /// The names that there are.
@@ -36,12 +54,17 @@ pub enum CatalogError {
     },
 }
 
-impl Catalog {
-    /// The plan of a new workspace that names none, if nothing else is said.
-    pub const DEFAULT_PLAN: &str = "free";
-    /// The plan of the root workspace, if nothing else is said.
-    pub const ROOT_PLAN: &str = "enterprise";
+impl CatalogError {
+    /// Path of the setting that is wrong.
+    pub fn path(&self) -> Vec<&str> {
+        match self {
+            Self::Feature { plan, feature, .. } => vec!["plans", plan, "features", feature],
+            Self::UnknownPlan { setting, .. } => vec!["workspaces", setting],
+        }
+    }
+}
 
+impl Catalog {
     /// The built-in plans and features, overlaid with the operator's: one of the same name replaces.
     ///
     /// # Errors
@@ -63,8 +86,7 @@ impl Catalog {
     pub fn of(
         plans: impl IntoIterator<Item = Plan>,
         features: impl IntoIterator<Item = (String, Feature)>,
-        default_plan: &str,
-        root_plan: &str,
+        workspaces: WorkspaceSettings,
     ) -> Result<Self, CatalogError> {
         let mut features: IndexMap<String, Feature> = features.into_iter().collect();
         for own in OwnFeature::ALL {
@@ -73,16 +95,17 @@ impl Catalog {
         let catalog = Self {
             plans: plans.into_iter().map(|plan| (plan.name.clone(), plan)).collect(),
             features,
-            default_plan: default_plan.to_owned(),
-            root_plan: root_plan.to_owned(),
+            workspaces,
         };
         catalog.checked()
     }
 
     fn checked(self) -> Result<Self, CatalogError> {
-        for name in [&self.default_plan, &self.root_plan] {
+        let WorkspaceSettings { default_plan, root_plan } = &self.workspaces;
+        for (setting, name) in [("default_plan", default_plan), ("root_plan", root_plan)] {
             if !self.plans.contains_key(name) {
-                return Err(CatalogError::UnknownPlan { name: name.clone(), known: self.names_of_plans() });
+                let (name, known) = (name.clone(), self.names_of_plans());
+                return Err(CatalogError::UnknownPlan { setting, name, known });
             }
         }
         for plan in self.plans.values() {
@@ -142,19 +165,18 @@ impl Catalog {
         Self {
             plans: plans.into_iter().map(|plan| (plan.name.clone(), plan)).collect(),
             features: features.chain(own).collect(),
-            default_plan: Self::DEFAULT_PLAN.to_owned(),
-            root_plan: Self::ROOT_PLAN.to_owned(),
+            workspaces: WorkspaceSettings::default(),
         }
     }
 
     /// The name of the plan of a new workspace that names none.
     pub fn default_plan(&self) -> &str {
-        &self.default_plan
+        &self.workspaces.default_plan
     }
 
     /// The name of the plan of the root workspace.
     pub fn root_plan(&self) -> &str {
-        &self.root_plan
+        &self.workspaces.root_plan
     }
 
     fn names_of_plans(&self) -> String {
@@ -168,7 +190,7 @@ impl Catalog {
 
     /// The plan of this name; if it left the configuration, the default's, so that nobody gets more than that.
     pub fn plan_or_default(&self, name: &str) -> Option<&Plan> {
-        self.plan(name).or_else(|| self.plan(&self.default_plan))
+        self.plan(name).or_else(|| self.plan(&self.workspaces.default_plan))
     }
 
     /// Every plan.
@@ -209,7 +231,7 @@ impl Catalog {
     pub fn check_key_tier(&self, tier: &str, workspace_tier: &str) -> Result<(), String> {
         self.check_tier("rate limit tier", tier)?;
         // A workspace whose plan left the configuration keeps working, but its keys get nothing above the default.
-        let ceiling = self.plan(workspace_tier).or_else(|| self.plan(&self.default_plan));
+        let ceiling = self.plan(workspace_tier).or_else(|| self.plan(&self.workspaces.default_plan));
         match (self.plan(tier), ceiling) {
             (Some(plan), Some(ceiling)) if plan.name == ceiling.name || plan.rates_within(ceiling) => Ok(()),
             _ => {

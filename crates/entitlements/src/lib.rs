@@ -8,9 +8,9 @@ mod period;
 mod plan;
 mod time_zone;
 
-pub use catalog::{Catalog, CatalogError};
+pub use catalog::{Catalog, CatalogError, WorkspaceSettings};
 pub use evaluation::{Grant, Operation, Reason, crossed};
-pub use feature::{DEFAULT_THRESHOLDS, Feature, FeatureKind, FeatureValue, Reset};
+pub use feature::{Feature, FeatureKind, FeatureValue, Reset};
 pub use own_feature::OwnFeature;
 pub use period::{Anchor, Cycle, Period};
 pub use plan::{Access, Plan};

@@ -22,15 +22,18 @@ pub struct Period {
     pub end: Option<Timestamp>,
 }
 
-/// What the periods of a feature are counted from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Anchor {
-    /// The calendar: the first of the month, the first of January, days since 1970-01-01.
-    #[default]
-    Calendar,
-    /// The instant in which the workspace was made, to the second.
-    Workspace,
+gatepost_kernel::words! {
+    /// What the periods of a feature are counted from.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+    pub enum Anchor {
+        /// The calendar: the first of the month, the first of January, days since 1970-01-01.
+        #[default]
+        Calendar = "calendar",
+        /// The instant in which the workspace was made, to the second.
+        Workspace = "workspace",
+    }
 }
+gatepost_kernel::read_as_word!(Anchor);
 
 /// What a workspace says about its periods.
 #[derive(Debug, Clone)]

@@ -1,9 +1,10 @@
 //! A plan: rates, number of keys, the widest access, and the features with their values.
 
+use gatepost_kernel::settings;
 use indexmap::IndexMap;
+use serde::{Deserialize, Serialize};
 
-use crate::FeatureValue;
-use crate::OwnFeature;
+use crate::{FeatureValue, OwnFeature};
 
 gatepost_kernel::words! {
     /// The widest access that a plan's keys can use; each includes those before it.
@@ -17,6 +18,7 @@ gatepost_kernel::words! {
         Admin = "admin",
     }
 }
+gatepost_kernel::read_as_word!(Access);
 
 impl Access {
     /// The least access that an action of a scope needs: `read` reads, `admin` and `*` administer, all else writes.
@@ -29,29 +31,44 @@ impl Access {
     }
 }
 
-/// What a tier means. Where there is no figure there is no limit.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// `[plans.NAME]`: What a tier means. Where there is no figure there is no limit.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
 pub struct Plan {
     /// The name in `tier` and `rate_limit_tier`.
+    #[serde(skip)]
     pub name: String,
-    /// Requests per minute and key, without the burst.
+    /// Requests per minute and key. Default: unlimited.
+    #[serde(deserialize_with = "settings::positive_or_none")]
     pub requests_per_minute: Option<u64>,
-    /// How far above the figure per minute a key may go, in percent of it.
+    /// How far above `requests_per_minute` a key may go, in percent of it, 0 to 1000.
+    #[serde(deserialize_with = "settings::whole::<_, _, 0, 1000>")]
     pub burst_percent: u32,
-    /// Requests per UTC day and key.
+    /// Requests per UTC day and key. Default: unlimited.
+    #[serde(deserialize_with = "settings::positive_or_none")]
     pub requests_per_day: Option<u64>,
-    /// Requests per minute of all keys of a workspace together; no burst lies above it.
+    /// Requests per minute of all keys of a workspace together, without a burst. Default: unlimited.
+    #[serde(deserialize_with = "settings::positive_or_none")]
     pub requests_per_minute_workspace: Option<u64>,
-    /// Requests per UTC day of all keys of a workspace together.
+    /// Requests per UTC day of all keys of a workspace together. Default: unlimited.
+    #[serde(deserialize_with = "settings::positive_or_none")]
     pub requests_per_day_workspace: Option<u64>,
-    /// MiB per minute that the deliveries of a workspace may send; what is above waits.
+    /// MiB per minute that a workspace's deliveries may send; above it they wait. Default: unlimited.
+    #[serde(deserialize_with = "settings::positive_or_none")]
     pub egress_mib_per_minute: Option<u64>,
-    /// How many keys a workspace can have.
+    /// How many keys a workspace can have. Default: unlimited.
     pub max_keys: Option<u64>,
-    /// The widest access that its keys can use.
+    /// The widest access of its keys: `"read"`, `"write"` or `"admin"`.
     pub access: Access,
-    /// The features it holds, by name.
+    /// Features with `true`, `false`, a number or `"unlimited"`. What is not listed is not in the plan.
     pub features: IndexMap<String, FeatureValue>,
+}
+
+impl Default for Plan {
+    /// [`Plan::unlimited`] without a name.
+    fn default() -> Self {
+        Self::unlimited("")
+    }
 }
 
 impl Plan {

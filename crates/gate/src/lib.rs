@@ -6,6 +6,7 @@ mod key_states;
 mod limiter;
 mod plans;
 mod principal;
+mod settings;
 mod usage;
 
 use std::sync::Arc;
@@ -20,6 +21,7 @@ pub use admission::{Admitted, Passed, Refused};
 pub use limiter::AFTERMATH;
 pub use plans::PlanLimits;
 pub use principal::Principal;
+pub use settings::{LimitMode, LimitSettings};
 
 use crate::{key_states::KeyStates, limiter::Limiter, plans::Plans, usage::UsageRecorder};
 
@@ -39,27 +41,14 @@ struct Inner {
 }
 
 /// What the operator decides about the gate.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct GateSettings {
     /// How the tokens of API keys begin.
     pub token_format: TokenFormat,
     /// How scopes are written in headers.
     pub scope_order: ScopeOrder,
-    /// Requests per minute and address without a valid key.
-    pub anonymous_per_minute: u64,
-    /// Requests per minute and address of those whose visits are tracked.
-    pub visitors_per_minute: u64,
-}
-
-impl Default for GateSettings {
-    fn default() -> Self {
-        Self {
-            token_format: TokenFormat::default(),
-            scope_order: ScopeOrder::default(),
-            anonymous_per_minute: 300,
-            visitors_per_minute: 300,
-        }
-    }
+    /// The section of the configuration file.
+    pub limits: LimitSettings,
 }
 
 impl Gate {

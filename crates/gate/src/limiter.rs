@@ -332,12 +332,12 @@ impl Gate {
 
     /// Counts a request without a valid key from `address`, or refuses it.
     pub fn admit_anonymous(&self, address: Option<IpAddr>) -> Verdict {
-        self.admit_address(&self.0.limiter.addresses, address, self.0.settings.anonymous_per_minute)
+        self.admit_address(&self.0.limiter.addresses, address, self.0.settings.limits.anonymous_per_minute)
     }
 
-    /// Counts a request of a page's visitor from `address`, or refuses it.
-    pub fn admit_visitor(&self, address: Option<IpAddr>) -> Verdict {
-        self.admit_address(&self.0.limiter.visitors, address, self.0.settings.visitors_per_minute)
+    /// Counts a request of a page's visitor from `address`, or refuses what goes beyond `per_minute`.
+    pub fn admit_visitor(&self, address: Option<IpAddr>, per_minute: u64) -> Verdict {
+        self.admit_address(&self.0.limiter.visitors, address, per_minute)
     }
 
     /// Counts a request for a fixed document from `address`, or refuses it.

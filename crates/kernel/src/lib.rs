@@ -20,6 +20,8 @@ mod owner;
 #[cfg(feature = "random")]
 pub mod random;
 mod secret;
+#[cfg(feature = "settings")]
+pub mod settings;
 mod sync;
 pub mod text;
 mod time;

@@ -59,6 +59,24 @@ macro_rules! words {
     };
 }
 
+/// Lets an enumeration that [`words!`](crate::words) declares be read from its word, where a configuration names it.
+#[macro_export]
+macro_rules! read_as_word {
+    ($name:ident) => {
+        impl<'de> $crate::serde::Deserialize<'de> for $name {
+            fn deserialize<D: $crate::serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                let word = <String as $crate::serde::Deserialize>::deserialize(deserializer)?;
+                Self::parse(&word).ok_or_else(|| {
+                    <D::Error as $crate::serde::de::Error>::custom(format!(
+                        "expected one of: {}",
+                        Self::NAMES.join(", ")
+                    ))
+                })
+            }
+        }
+    };
+}
+
 /// Lets an enumeration be written as its word, which its `as_str` gives.
 #[macro_export]
 macro_rules! written_as_word {

@@ -40,6 +40,7 @@ gatepost_kernel::words! {
         ActionFirst = "action_first",
     }
 }
+gatepost_kernel::read_as_word!(ScopeOrder);
 
 impl ScopeOrder {
     /// The accepted forms, as a sentence.

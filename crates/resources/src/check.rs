@@ -7,8 +7,8 @@ use indexmap::IndexMap;
 use serde_spanned::Spanned;
 
 use crate::{
-    Action, ActionSection, Conditions, Declarations, Enter, EnterSection, Field, FieldSection, Kind, Layout,
-    NUMBERS, OnDelete, ResourceSection, ResourceType, Scalar, Setting, SettingError, TEXTS, Taken,
+    Action, ActionSettings, Conditions, Declarations, Enter, EnterSettings, Field, FieldSettings, Kind,
+    Layout, NUMBERS, OnDelete, ResourceSettings, ResourceType, Scalar, Setting, SettingError, TEXTS, Taken,
     settings::{Words, WordsByField},
 };
 
@@ -67,7 +67,7 @@ impl Declarations {
     /// # Errors
     /// The first fault.
     pub fn of(
-        sections: &IndexMap<Spanned<String>, ResourceSection>,
+        sections: &IndexMap<Spanned<String>, ResourceSettings>,
         taken: &Taken,
     ) -> Result<Self, SettingError> {
         let all = Sections(sections);
@@ -82,10 +82,10 @@ impl Declarations {
 }
 
 /// All sections, which refer to each other.
-struct Sections<'s>(&'s IndexMap<Spanned<String>, ResourceSection>);
+struct Sections<'s>(&'s IndexMap<Spanned<String>, ResourceSettings>);
 
 impl Sections<'_> {
-    fn get(&self, name: &str) -> Option<&ResourceSection> {
+    fn get(&self, name: &str) -> Option<&ResourceSettings> {
         self.0.iter().find(|(known, _)| known.get_ref() == name).map(|(_, section)| section)
     }
 
@@ -96,7 +96,7 @@ impl Sections<'_> {
     fn resource(
         &self,
         name: &Spanned<String>,
-        section: &ResourceSection,
+        section: &ResourceSettings,
         taken: &Taken,
     ) -> Result<ResourceType, SettingError> {
         let own = word(name)?;
@@ -105,7 +105,7 @@ impl Sections<'_> {
             None => intern(&format!("{own}s")),
         };
         let parent = section.parent.as_ref().map(|parent| self.parent(own, parent)).transpose()?;
-        let is_log = section.log.as_ref().is_some_and(|log| *log.get_ref());
+        let is_log = *section.log.get_ref();
         let mut fields = Vec::with_capacity(section.fields.len() + 1);
         if let Some(parent) = parent {
             let (to, id_prefix) = (parent, self.id_prefix(parent));
@@ -115,7 +115,7 @@ impl Sections<'_> {
             fields.push(field);
         }
         for (name, field) in &section.fields {
-            if let Some(sort) = field.sort.as_ref().filter(|sort| is_log && *sort.get_ref()) {
+            if let Some(sort) = Some(&field.sort).filter(|sort| is_log && *sort.get_ref()) {
                 let fault = "records of a log come in the order in which they were added, and in no other";
                 return Err((sort.span().start, fault.to_owned()));
             }
@@ -152,7 +152,7 @@ impl Sections<'_> {
     fn rest(
         &self,
         mut declared: ResourceType,
-        section: &ResourceSection,
+        section: &ResourceSettings,
         taken: &Taken,
     ) -> Result<ResourceType, SettingError> {
         for name in &section.search {
@@ -213,9 +213,7 @@ impl Sections<'_> {
         match &section.parent {
             _ if parent.get_ref() == own => fault("a resource cannot be its own parent".to_owned()),
             Some(_) => fault("the parent belongs to another resource itself".to_owned()),
-            None if section.log.as_ref().is_some_and(|log| *log.get_ref()) => {
-                fault("records of a log have no children".to_owned())
-            }
+            None if *section.log.get_ref() => fault("records of a log have no children".to_owned()),
             None => Ok(intern(parent.get_ref())),
         }
     }
@@ -224,7 +222,7 @@ impl Sections<'_> {
         self.get(name).map_or("", |section| intern(section.ids.get_ref()))
     }
 
-    fn field(&self, name: &Spanned<String>, section: &FieldSection) -> Result<Field, SettingError> {
+    fn field(&self, name: &Spanned<String>, section: &FieldSettings) -> Result<Field, SettingError> {
         let own = word(name)?;
         if RESERVED_FIELDS.contains(&own) {
             let fault = format!("{own} is a member or a parameter that every resource has");
@@ -232,7 +230,7 @@ impl Sections<'_> {
         }
         let kind = self.kind(section)?;
         check_options(&kind, section)?;
-        let is = |option: &Option<Spanned<bool>>| option.as_ref().is_some_and(|option| *option.get_ref());
+        let is = |option: &Spanned<bool>| *option.get_ref();
         let mut field = Field::new(own, kind);
         if let Some(description) = &section.description {
             let text = description.get_ref();
@@ -263,7 +261,7 @@ impl Sections<'_> {
         Ok(field)
     }
 
-    fn kind(&self, section: &FieldSection) -> Result<Kind, SettingError> {
+    fn kind(&self, section: &FieldSettings) -> Result<Kind, SettingError> {
         let at = section.r#type.span().start;
         let bounded = |number: &Option<Spanned<i64>>, default: i64, most: i64| match number {
             Some(number) if !(1..=most).contains(number.get_ref()) => {
@@ -423,7 +421,7 @@ fn id_prefix(ids: &Spanned<String>) -> Result<&'static str, SettingError> {
 }
 
 /// Refuses options that a kind of field does not have.
-fn check_options(kind: &Kind, section: &FieldSection) -> Result<(), SettingError> {
+fn check_options(kind: &Kind, section: &FieldSettings) -> Result<(), SettingError> {
     let name = kind.name();
     let start = |option: Option<usize>, of: &'static str, takes: &[&str]| match option {
         Some(at) if !takes.contains(&name) => {
@@ -447,14 +445,16 @@ fn check_options(kind: &Kind, section: &FieldSection) -> Result<(), SettingError
 }
 
 /// Refuses to find records by what has no index.
-fn check_found(field: &Field, section: &FieldSection) -> Result<(), SettingError> {
+fn check_found(field: &Field, section: &FieldSettings) -> Result<(), SettingError> {
     let options = [
         ("filter", field.filter, &section.filter),
         ("sort", field.sort, &section.sort),
         ("unique", field.unique, &section.unique),
     ];
     for (name, is, option) in options {
-        let Some(option) = option.as_ref().filter(|_| is) else { continue };
+        if !is {
+            continue;
+        }
         let fault = |fault: String| Err((option.span().start, fault));
         let possible = match name {
             "filter" => field.kind.column().is_some() || matches!(field.kind, Kind::Texts { .. }),
@@ -562,7 +562,7 @@ fn event(declared: &ResourceType, event: &Spanned<String>) -> Result<&'static st
 fn action(
     declared: &ResourceType,
     name: &Spanned<String>,
-    section: &ActionSection,
+    section: &ActionSettings,
 ) -> Result<Action, SettingError> {
     let own = word(name)?;
     let action = Action {
@@ -601,7 +601,7 @@ fn name_start(words: &Words, name: &str) -> usize {
 fn enter(
     declared: &ResourceType,
     value: &Spanned<String>,
-    section: &EnterSection,
+    section: &EnterSettings,
 ) -> Result<Enter, SettingError> {
     let field = field_of(declared, &section.field)?;
     let value = value_of(field, value)?;

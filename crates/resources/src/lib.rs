@@ -1,6 +1,6 @@
 //! Resources that an operator declares: what a type of them is, what a record can hold, and what becomes of a record.
 //!
-//! A [`ResourceSection`] is what stands in the configuration; [`Declarations`] are all of them, checked against each other and against
+//! A [`ResourceSettings`] is what stands in the configuration; [`Declarations`] are all of them, checked against each other and against
 //! what the platform has already. A record is a [`JsonObject`](gatepost_kernel::JsonObject) of its fields. [`ResourceType::create`],
 //! [`ResourceType::update`] and [`ResourceType::act`] say what a record holds then and which events happened; [`Layout`] says under what
 //! it is found again. Nothing here knows HTTP or SQL.
@@ -18,4 +18,6 @@ pub use declaration::{Action, Conditions, Declarations, Enter, Field, ResourceTy
 pub use index::{FieldPlace, Layout, Marks, NO_TEXT, SEARCH_FIELD, Slots, search_words};
 pub use kind::{Kind, OnDelete, is_id, new_id};
 pub use record::{Change, Record, Refusal};
-pub use settings::{ActionSection, EnterSection, FieldSection, ResourceSection, Scalar, SettingError, Taken};
+pub use settings::{
+    ActionSettings, EnterSettings, FieldSettings, ResourceSettings, Scalar, SettingError, Taken,
+};

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use indexmap::IndexMap;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_spanned::Spanned;
 
 /// Where in the file something is wrong, and what is accepted there.
@@ -14,54 +14,58 @@ pub(crate) type Words = Vec<Spanned<String>>;
 /// Words by the field that they are values of.
 pub(crate) type WordsByField = IndexMap<Spanned<String>, Words>;
 
-/// `[resources.NAME]`
-#[derive(Debug, Deserialize)]
+/// `[resources.NAME]`: A type of record, kept by Gatepost; see [RESOURCES.md](RESOURCES.md).
+#[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct ResourceSection {
+pub struct ResourceSettings {
     /// What ids begin with, such as `lead_`.
     pub ids: Spanned<String>,
     /// Name of several, as in paths and scopes. Default: the name with an `s`.
     pub plural: Option<Spanned<String>>,
-    /// Fields whose words are searched. Default `[]`.
+    /// Fields whose words are searched.
     #[serde(default)]
     pub search: Words,
-    /// Feature that each record counts as. Default: none.
+    /// Feature that each record counts as.
     pub count: Option<Spanned<String>>,
-    /// Type that a record belongs to one of. Default: none.
+    /// Type that a record belongs to one of.
     pub parent: Option<Spanned<String>>,
-    /// Whether records are only ever added. Default `false`.
-    pub log: Option<Spanned<bool>>,
-    /// What the parent must be for a record to be added. Default `{}`.
+    /// Whether records are only ever added.
+    #[serde(default = "off")]
+    pub log: Spanned<bool>,
+    /// What the parent must be for a record to be added.
     #[serde(default)]
     pub when: WordsByField,
     /// The fields.
     #[serde(default)]
-    pub fields: IndexMap<Spanned<String>, FieldSection>,
-    /// What can be done to a record beside changing its fields. Default: nothing.
+    pub fields: IndexMap<Spanned<String>, FieldSettings>,
+    /// What can be done to a record beside changing its fields.
     #[serde(default)]
-    pub actions: IndexMap<Spanned<String>, ActionSection>,
-    /// What happens when a field becomes a value, by that value. Default: nothing.
+    pub actions: IndexMap<Spanned<String>, ActionSettings>,
+    /// What happens when a field becomes a value, by that value.
     #[serde(default)]
-    pub enter: IndexMap<Spanned<String>, EnterSection>,
+    pub enter: IndexMap<Spanned<String>, EnterSettings>,
 }
 
-/// `[resources.NAME.fields.NAME]`
-#[derive(Debug, Deserialize)]
+/// `[resources.NAME.fields.NAME]`: A field of a record.
+#[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct FieldSection {
+pub struct FieldSettings {
     /// What it holds: `"text"`, `"email"`, `"url"`, `"enum"`, `"integer"`, `"boolean"`, `"time"`, `"ref"`, `"text[]"` or `"json"`.
     pub r#type: Spanned<String>,
     /// What it is, as a sentence for the document. Default: made of the names.
     pub description: Option<Spanned<String>>,
-    /// Whether every record has it. Default `false`.
+    /// Whether every record has it.
     #[serde(default)]
     pub required: bool,
-    /// Whether no two records have the same value in it. Default `false`.
-    pub unique: Option<Spanned<bool>>,
-    /// Whether lists can be filtered by it. Default `false`.
-    pub filter: Option<Spanned<bool>>,
-    /// Whether lists can be sorted by it. Default `false`.
-    pub sort: Option<Spanned<bool>>,
+    /// Whether no two records have the same value in it.
+    #[serde(default = "off")]
+    pub unique: Spanned<bool>,
+    /// Whether lists can be filtered by it.
+    #[serde(default = "off")]
+    pub filter: Spanned<bool>,
+    /// Whether lists can be sorted by it.
+    #[serde(default = "off")]
+    pub sort: Spanned<bool>,
     /// The greatest number, or the most characters.
     pub max: Option<Spanned<i64>>,
     /// The least number.
@@ -85,53 +89,57 @@ pub struct FieldSection {
     pub moves: WordsByField,
 }
 
-/// `[resources.NAME.actions.NAME]`
-#[derive(Debug, Deserialize)]
+/// `[resources.NAME.actions.NAME]`: What can be done to a record, beside changing its fields.
+#[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct ActionSection {
-    /// What a record must be for it. Default `{}`.
+pub struct ActionSettings {
+    /// What a record must be for it.
     #[serde(default)]
     pub from: WordsByField,
-    /// The fields that its body must hold. Default `[]`.
+    /// The fields that its body must hold.
     #[serde(default)]
     pub input: Words,
-    /// The fields that its body may hold beside them. Default `[]`.
+    /// The fields that its body may hold beside them.
     #[serde(default)]
     pub optional: Words,
-    /// What it sets beside them; `"now"` is the time. Default `{}`.
+    /// What it sets beside them; `"now"` is the time.
     #[serde(default)]
     pub set: IndexMap<Spanned<String>, Spanned<Scalar>>,
-    /// What it takes away. Default `[]`.
+    /// What it takes away.
     #[serde(default)]
     pub unset: Words,
-    /// The fields of its input whose items are added. Default `[]`.
+    /// The fields of its input whose items are added.
     #[serde(default)]
     pub add: Words,
-    /// The fields of its input whose items are taken away. Default `[]`.
+    /// The fields of its input whose items are taken away.
     #[serde(default)]
     pub remove: Words,
     /// Type of its event. Default: that of a change.
     pub event: Option<Spanned<String>>,
 }
 
-/// `[resources.NAME.enter.VALUE]`
-#[derive(Debug, Deserialize)]
+/// `[resources.NAME.enter.VALUE]`: What happens when a field becomes a value.
+#[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct EnterSection {
+pub struct EnterSettings {
     /// The field that becomes the value.
     pub field: Spanned<String>,
-    /// What is set then; `"now"` is the time. Default `{}`.
+    /// What is set then; `"now"` is the time.
     #[serde(default)]
     pub set: IndexMap<Spanned<String>, Spanned<Scalar>>,
-    /// What is taken away then. Default `[]`.
+    /// What is taken away then.
     #[serde(default)]
     pub unset: Words,
-    /// Type of the event that is sent. Default: none.
+    /// Type of the event that is sent.
     pub event: Option<Spanned<String>>,
 }
 
+fn off() -> Spanned<bool> {
+    Spanned::new(0..0, false)
+}
+
 /// A value in the configuration.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum Scalar {
     /// `true` or `false`.

@@ -1,12 +1,12 @@
 //! The command line. The names are fixed: other programs rely on them.
 
-use std::{net::SocketAddr, path::PathBuf};
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use clap::{
     Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum, error::ErrorKind,
     parser::ValueSource,
 };
-use gatepost_kernel::Secret;
+use gatepost_kernel::{Secret, settings::read_duration};
 
 /// API keys, scopes, rate limits, entitlements and signed webhooks in one binary.
 #[derive(Debug, Parser)]
@@ -112,6 +112,9 @@ pub enum Command {
         #[arg(long, default_value = "3.1")]
         format: OpenapiFormat,
     },
+    /// Show what can be configured
+    #[command(subcommand)]
+    Config(ConfigCommand),
     /// Show the presets, each of which gives the platform another face
     #[command(subcommand)]
     Presets(PresetsCommand),
@@ -124,6 +127,12 @@ pub enum Command {
     /// Manage stored secrets
     #[command(subcommand)]
     Secrets(SecretsCommand),
+}
+
+#[derive(Debug, Subcommand)]
+pub enum ConfigCommand {
+    /// Print the default of every setting as JSON, by section
+    Defaults,
 }
 
 #[derive(Debug, Subcommand)]
@@ -186,8 +195,8 @@ pub enum KeysCommand {
         #[arg(long)]
         tier: Option<String>,
         /// How long it works, e.g. 90d [default: for ever]
-        #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
-        expires_in: Option<std::time::Duration>,
+        #[arg(long, value_name = "DURATION", value_parser = duration)]
+        expires_in: Option<Duration>,
         /// One JSON object instead of lines
         #[arg(long)]
         json: bool,
@@ -250,4 +259,9 @@ pub enum WorkspacesCommand {
         #[arg(long)]
         json: bool,
     },
+}
+
+/// Reads a duration such as `90d`.
+fn duration(text: &str) -> Result<Duration, &'static str> {
+    read_duration(text).ok_or("expected a duration such as 12h or 90d")
 }

@@ -93,16 +93,18 @@ fn configuration(config: &Config, findings: &mut Vec<Finding>) {
         );
         say(Grade::Warn, "database", text);
     }
-    if config.public_url.is_none() {
+    if config.server.public_url.is_none() {
         let text =
             "[server] public_url is not set; links in answers begin with the Host that the client sent";
         say(Grade::Warn, "public url", text.to_owned());
     }
-    if matches!(config.tls, Tls::None) && !config.bind.ip().is_loopback() && config.trusted_proxies.is_empty()
+    if matches!(config.tls, Tls::None)
+        && !config.server.bind.ip().is_loopback()
+        && config.server.trusted_proxies.is_empty()
     {
         let text = format!(
             "listening on {} without TLS and without [server] trusted_proxies; keys cross the network in the clear",
-            config.bind
+            config.server.bind
         );
         say(Grade::Warn, "network", text);
     }

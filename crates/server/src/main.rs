@@ -21,7 +21,7 @@ use std::process::ExitCode;
 use gatepost_app::resources::Resources;
 
 use crate::{
-    cli::{Cli, Command, KeysCommand, OpenapiFormat, PresetsCommand},
+    cli::{Cli, Command, ConfigCommand, KeysCommand, OpenapiFormat, PresetsCommand},
     config::Config,
 };
 
@@ -51,6 +51,10 @@ async fn run(cli: Cli) -> Result<ExitCode, Failure> {
         return Ok(ExitCode::SUCCESS);
     }
     match cli.command {
+        Some(Command::Config(ConfigCommand::Defaults)) => {
+            output::json_pretty(&config::defaults()?)?;
+            return Ok(ExitCode::SUCCESS);
+        }
         Some(Command::Openapi { format }) => {
             let (contract, declarations) = Config::face(&cli.global)?;
             let resources = Resources::unstored(declarations);
@@ -80,7 +84,7 @@ async fn run(cli: Cli) -> Result<ExitCode, Failure> {
         Some(Command::Presets(PresetsCommand::Check { name, json })) => {
             presets::check(&config, (&cli.global, &cli.serve), &name, json).await.map(|()| ExitCode::SUCCESS)
         }
-        Some(Command::Presets(_) | Command::Openapi { .. }) => Ok(ExitCode::SUCCESS),
+        Some(Command::Presets(_) | Command::Config(_) | Command::Openapi { .. }) => Ok(ExitCode::SUCCESS),
     }
 }
 

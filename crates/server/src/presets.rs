@@ -41,9 +41,10 @@ pub async fn check(
     let becomes = |(what, now, then): (String, String, String)| format!("{what}: {now} becomes {then}");
     let mut clients: Vec<String> =
         differences(&config.contract, &next.contract).into_iter().map(becomes).collect();
-    if config.plain_http != next.plain_http {
+    if config.server.plain_http != next.server.plain_http {
         clients.push(
-            format!("plain HTTP: {:?} becomes {:?}", config.plain_http, next.plain_http).to_lowercase(),
+            format!("plain HTTP: {:?} becomes {:?}", config.server.plain_http, next.server.plain_http)
+                .to_lowercase(),
         );
     }
     let (mut keys, mut tiers, mut records) = (Vec::new(), Vec::new(), Vec::new());

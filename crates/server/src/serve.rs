@@ -199,11 +199,11 @@ fn raise_limit_of_files() -> Result<u64, Failure> {
 pub async fn run(config: &Config) -> Result<(), Failure> {
     let files = raise_limit_of_files()?;
     // The port first: a key must not be made by a process that then cannot serve.
-    let listener =
-        TcpListener::bind(config.bind).map_err(|e| format!("cannot listen on {}: {e}", config.bind))?;
+    let listener = TcpListener::bind(config.server.bind)
+        .map_err(|e| format!("cannot listen on {}: {e}", config.server.bind))?;
     let address = listener.local_addr()?;
     let bind_plain = |at| TcpListener::bind(at).map_err(|e| format!("cannot listen on {at}: {e}"));
-    let plain_listener = config.plain_bind.map(bind_plain).transpose()?;
+    let plain_listener = config.server.plain_bind.map(bind_plain).transpose()?;
     let (identity, made) = match &config.tls {
         Tls::None => (None, None),
         Tls::Given(identity) => (Some(identity.as_ref().clone()), None),
@@ -251,14 +251,10 @@ pub async fn run(config: &Config) -> Result<(), Failure> {
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     let settings = ApiSettings {
         contract: config.contract.clone(),
-        public_url: config.public_url.clone(),
-        cors_origins: config.cors_origins.clone(),
-        docs: config.docs,
-        trusted_proxies: config.trusted_proxies.clone(),
-        plain_http: config.plain_http,
+        server: config.server.clone(),
         // Browsers would ask nothing of `localhost` without TLS any more, whatever else listens there.
         strict_transport: matches!(config.tls, Tls::Given(_))
-            || (config.plain_http != PlainHttp::Allow && made.is_none()),
+            || (config.server.plain_http != PlainHttp::Allow && made.is_none()),
         probes_only: !answers_the_api,
     };
     let state = State::new(app.clone(), settings);

@@ -34,7 +34,7 @@ mod webhooks;
 
 pub use audit_log::{AUDIT_SORTS, Actor, AuditEntry, AuditFilter, NewAuditEntry};
 pub use changes::{Change, ChangeSubject};
-pub use engine::{DatabaseUrl, Engine, Notice, Op, ReconcileLock, ServeLock, Storage, Tx};
+pub use engine::{DatabaseSettings, DatabaseUrl, Engine, Notice, Op, ReconcileLock, ServeLock, Storage, Tx};
 pub use entitlements::{CounterKey, EntitlementUse};
 pub use error::{Result, StorageError};
 pub use gate::LeaseHolder;

@@ -12,7 +12,7 @@ use gatepost_delivery::Dispatcher;
 use gatepost_egress::{Egress, Resolve, Rules};
 use gatepost_gate::GateSettings;
 use gatepost_kernel::{Environment, ManualClock, Timestamp};
-use gatepost_resources::{Declarations, ResourceSection, Taken};
+use gatepost_resources::{Declarations, ResourceSettings, Taken};
 use gatepost_sealing::Vault;
 use gatepost_storage::{Engine, Storage};
 use indexmap::IndexMap;
@@ -36,7 +36,7 @@ const BEGINNING: &str = "2026-01-15T10:30:00Z";
 pub fn declarations(toml: &str, taken: Taken) -> Declarations {
     #[derive(Deserialize)]
     struct File {
-        resources: IndexMap<Spanned<String>, ResourceSection>,
+        resources: IndexMap<Spanned<String>, ResourceSettings>,
     }
     let File { resources } = toml::from_str(toml).expect("resources");
     Declarations::of(&resources, &taken).expect("sound declarations")

@@ -10,7 +10,7 @@ use std::{
 use gatepost_api::Contract;
 use gatepost_app::resources::Resources;
 use gatepost_contract::{
-    Brand, BrandSection, ContractSection, EnvelopeStyle, Headers, LetterCase, Paging, Statuses,
+    Brand, BrandSettings, ContractSettings, EnvelopeStyle, Headers, LetterCase, Paging, Statuses,
 };
 use gatepost_kernel::text::required;
 use gatepost_keys::{Scope, ScopeOrder, ScopeRef, TokenFormat};
@@ -60,9 +60,9 @@ pub fn mirror() -> Contract {
 pub fn preset(name: &str) -> Contract {
     #[derive(Deserialize)]
     struct File {
-        contract: ContractSection,
+        contract: ContractSettings,
         #[serde(default)]
-        brand: BrandSection,
+        brand: BrandSettings,
     }
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("../../presets/{name}.toml"));
     let text = fs::read_to_string(file).expect("a preset");

@@ -120,7 +120,7 @@ impl<S> GateService<S> {
         }
         let peer = req.peer_addr().map(|peer| peer.ip());
         let secure = || client::is_secure(req.headers(), peer, self.secure, &self.state);
-        if settings.plain_http != PlainHttp::Allow && !secure() {
+        if settings.server.plain_http != PlainHttp::Allow && !secure() {
             return None;
         }
         let now = self.state.app().now();
@@ -139,7 +139,7 @@ impl<S> GateService<S> {
     }
 
     fn address(&self, headers: &HeaderMap, peer: Option<IpAddr>) -> Option<IpAddr> {
-        let proxies = &self.state.settings().trusted_proxies;
+        let proxies = &self.state.settings().server.trusted_proxies;
         if proxies.is_empty() {
             return peer;
         }

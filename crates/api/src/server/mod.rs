@@ -78,7 +78,7 @@ pub fn serve(
     workers: usize,
 ) -> io::Result<(impl Future<Output = io::Result<()>> + Send, Stopper)> {
     let Listeners { plain, tls } = listeners.into();
-    let seats = Seats::new(state.settings().trusted_proxies.clone());
+    let seats = Seats::new(state.settings().server.trusted_proxies.clone());
     let mut builder =
         Server::build().workers(workers.max(1)).shutdown_timeout(SHUTDOWN_SECONDS).disable_signals();
     if let Some(listener) = plain {
@@ -150,7 +150,7 @@ fn http<T: AsyncRead + AsyncWrite + Unpin + 'static>(
 > + use<T> {
     // Each worker makes its own, on its own thread.
     gatepost_threads::wake_at_once();
-    let origins = &state.settings().cors_origins;
+    let origins = &state.settings().server.cors_origins;
     let app = App::new()
         .wrap(Condition::new(!origins.is_empty(), cors(origins, state.operations(), state.contract())))
         .wrap(from_fn(send))

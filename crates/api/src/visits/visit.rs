@@ -60,7 +60,8 @@ impl<Q: ReadQuery, B: ReadBody> Visit<Q, B> {
     async fn accept(req: HttpRequest, payload: Payload) -> Result<Self, ApiError> {
         let state = req.app_data::<State>().cloned();
         let state = state.ok_or_else(|| Error::internal("the state is not part of the application"))?;
-        let verdict = state.app().gate().admit_visitor(client::address(&req, &state));
+        let per_minute = state.app().pixel_settings().requests_per_minute;
+        let verdict = state.app().gate().admit_visitor(client::address(&req, &state), per_minute);
         req.extensions_mut().insert(Limited(verdict));
         if let Some(refusal) = verdict.error(state.app().now()) {
             return Err(refusal.into());

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use gatepost_api::ApiSettings;
+use gatepost_api::{ApiSettings, ServerSettings};
 use gatepost_test_support::{Engine, TestApp, both_engines};
 use reqwest::{Method, header::AUTHORIZATION};
 use serde_json::json;
@@ -131,8 +131,11 @@ async fn addresses_are_checked(app: TestApp) {
 async fn a_trusted_proxy_is_believed() {
     let trusted_proxies = vec!["127.0.0.1/32".parse().expect("a network")];
     let settings = ApiSettings {
-        public_url: Some("https://api.example.com/".into()),
-        trusted_proxies,
+        server: ServerSettings {
+            public_url: Some("https://api.example.com/".into()),
+            trusted_proxies,
+            ..ServerSettings::default()
+        },
         ..ApiSettings::default()
     };
     let app = TestApp::start_with(Engine::Sqlite, settings, gatepost_app::AppSettings::default()).await;

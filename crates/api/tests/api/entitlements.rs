@@ -2,6 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use gatepost_app::EntitlementSettings;
 use gatepost_entitlements::{Anchor, Catalog, Feature, FeatureKind, FeatureValue, Plan, Reset};
 use gatepost_kernel::{Environment, Owner, WorkspaceId};
 use gatepost_test_support::{Engine, Receiver, TestApp, both_engines};
@@ -40,7 +41,10 @@ fn settings() -> gatepost_app::AppSettings {
     let features = features.map(|(name, feature)| (name.to_owned(), feature));
     gatepost_app::AppSettings {
         catalog: Catalog::new([small, large], features).expect("plans"),
-        upgrade_url: Some("https://example.com/upgrade".into()),
+        entitlements: EntitlementSettings {
+            upgrade_url: Some("https://example.com/upgrade".to_owned()),
+            ..EntitlementSettings::default()
+        },
         ..gatepost_app::AppSettings::default()
     }
 }
@@ -482,7 +486,10 @@ impl Metered {
         plan.features.insert("api_calls".to_owned(), FeatureValue::Limit(5));
         let app_settings = gatepost_app::AppSettings {
             catalog: Catalog::new([plan], []).expect("plans"),
-            meter_requests: Some("api_calls".to_owned()),
+            entitlements: EntitlementSettings {
+                meter_requests: Some("api_calls".to_owned()),
+                ..EntitlementSettings::default()
+            },
             ..gatepost_app::AppSettings::default()
         };
         Self(TestApp::start_with(engine, gatepost_api::ApiSettings::default(), app_settings).await)

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use gatepost_delivery::WebhookSettings;
 use gatepost_entitlements::{Catalog, FeatureValue, Plan};
 use gatepost_test_support::{
     DeliverySettings, Engine, Receiver, TestApp, both_engines, receiver::Reply::Silence,
@@ -30,7 +31,7 @@ impl Few {
         let settings = gatepost_app::AppSettings { catalog, ..gatepost_app::AppSettings::default() };
         let delivery = DeliverySettings {
             in_flight: 8,
-            attempt_timeout: Duration::from_secs(3_600),
+            webhooks: WebhookSettings { timeout: Duration::from_secs(3_600), ..WebhookSettings::default() },
             ..Default::default()
         };
         Self(TestApp::start_delivering(engine, Default::default(), settings, delivery).await)

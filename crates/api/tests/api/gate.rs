@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use gatepost_api::{ApiSettings, PlainHttp};
+use gatepost_api::{ApiSettings, PlainHttp, ServerSettings};
 use gatepost_entitlements::{Catalog, Plan};
 use gatepost_test_support::{Engine, Receiver, Reply, TestApp, both_engines, http_client};
 use reqwest::{Method, RequestBuilder};
@@ -352,8 +352,11 @@ async fn answers_come_in_the_form_that_is_wanted_most(app: TestApp) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_hop_of_the_client_says_whether_it_came_with_tls() {
     let settings = ApiSettings {
-        plain_http: PlainHttp::Redirect,
-        trusted_proxies: vec!["127.0.0.1/32".parse().expect("a network")],
+        server: ServerSettings {
+            plain_http: PlainHttp::Redirect,
+            trusted_proxies: vec!["127.0.0.1/32".parse().expect("a network")],
+            ..ServerSettings::default()
+        },
         ..ApiSettings::default()
     };
     let app = TestApp::start_with(Engine::Sqlite, settings, gatepost_app::AppSettings::default()).await;

@@ -1,6 +1,6 @@
 //! What HTTP itself offers: versions of resources, `HEAD`, `OPTIONS`, compression, and pages of other origins.
 
-use gatepost_api::ApiSettings;
+use gatepost_api::{ApiSettings, ServerSettings};
 use gatepost_app::resources::Resources;
 use gatepost_test_support::{Engine, Reply, TestApp, both_engines};
 use reqwest::Method;
@@ -147,8 +147,13 @@ async fn a_callers_request_id_is_kept_unless_it_begins_as_a_secret_does() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn pages_of_named_origins_may_call() {
-    let settings =
-        ApiSettings { cors_origins: vec!["https://app.example.com".into()], ..ApiSettings::default() };
+    let settings = ApiSettings {
+        server: ServerSettings {
+            cors_origins: vec!["https://app.example.com".into()],
+            ..ServerSettings::default()
+        },
+        ..ApiSettings::default()
+    };
     let app = TestApp::start_with(Engine::Sqlite, settings, gatepost_app::AppSettings::default()).await;
     let preflight = async |origin: &str| {
         let request = app.request(Method::OPTIONS, "/api/v1/api-keys").header("Origin", origin);

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use gatepost_app::App;
+use gatepost_app::{App, EntitlementSettings};
 use gatepost_entitlements::{Access, Catalog, Plan};
-use gatepost_gate::GateSettings;
+use gatepost_gate::{GateSettings, LimitSettings};
 use gatepost_keys::{Token, TokenFormat};
 use gatepost_test_support::{Engine, Reply, TestApp, both_engines};
 use reqwest::Method;
@@ -36,8 +36,14 @@ fn settings() -> gatepost_app::AppSettings {
     let catalog = Catalog::new(plans, []).expect("plans");
     gatepost_app::AppSettings {
         catalog,
-        gate: GateSettings { anonymous_per_minute: 5, ..GateSettings::default() },
-        upgrade_url: Some("https://example.com/upgrade".into()),
+        gate: GateSettings {
+            limits: LimitSettings { anonymous_per_minute: 5, ..LimitSettings::default() },
+            ..GateSettings::default()
+        },
+        entitlements: EntitlementSettings {
+            upgrade_url: Some("https://example.com/upgrade".to_owned()),
+            ..EntitlementSettings::default()
+        },
         ..gatepost_app::AppSettings::default()
     }
 }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use gatepost_app::EntitlementSettings;
 use gatepost_app::resources::Resources;
 use gatepost_entitlements::{Catalog, Plan};
 use gatepost_test_support::{Engine, Reply, TestApp};
@@ -26,7 +27,10 @@ async fn every_example_is_an_answer() {
     let slow = Plan { requests_per_minute: Some(2), ..Plan::unlimited("slow") };
     let settings = gatepost_app::AppSettings {
         catalog: Catalog::new([slow], []).expect("plans"),
-        upgrade_url: Some("https://example.com/upgrade".to_owned()),
+        entitlements: EntitlementSettings {
+            upgrade_url: Some("https://example.com/upgrade".to_owned()),
+            ..EntitlementSettings::default()
+        },
         ..gatepost_app::AppSettings::default()
     };
     let app = TestApp::start_with(Engine::Sqlite, gatepost_api::ApiSettings::default(), settings).await;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use gatepost_analytics::QuarterHour;
 use gatepost_app::{
-    App, AppSettings,
+    App, AppSettings, PixelSettings,
     visits::pixel::{self, TrackEvent},
 };
 use gatepost_entitlements::{Catalog, FeatureValue, Plan};
@@ -426,7 +426,10 @@ async fn events_are_limited_by_plan_on_postgres() {
 /// While the database stands still, so many wait, and the others are sent away at once and counted.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_full_queue_is_503() {
-    let settings = AppSettings { pixel_queue: 4, ..AppSettings::default() };
+    let settings = AppSettings {
+        pixel: PixelSettings { queue: 4, ..PixelSettings::default() },
+        ..AppSettings::default()
+    };
     let app = TestApp::start_with(Engine::Postgres, gatepost_api::ApiSettings::default(), settings).await;
     own(&app, 1, json!({ "domains": ["example.com"] })).await.expect(200);
     // Once, so that it is known whose the domain is.

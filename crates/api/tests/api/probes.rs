@@ -2,7 +2,7 @@
 
 use std::net::TcpListener;
 
-use gatepost_api::{ApiSettings, State, serve};
+use gatepost_api::{ApiSettings, ServerSettings, State, serve};
 use gatepost_app::resources::Resources;
 use gatepost_test_support::{Engine, TestApp, both_engines};
 use reqwest::Method;
@@ -74,7 +74,10 @@ async fn the_page_can_be_left_out() {
     let app = TestApp::start(Engine::Sqlite).await;
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
     let address = listener.local_addr().expect("its address");
-    let settings = ApiSettings { docs: false, ..ApiSettings::default() };
+    let settings = ApiSettings {
+        server: ServerSettings { docs: false, ..ServerSettings::default() },
+        ..ApiSettings::default()
+    };
     let (server, _) = serve(listener, State::new(app.app.clone(), settings), 1).expect("a server");
     tokio::spawn(server);
     for (path, status) in [("/docs", 404), ("/docs/", 404), ("/docs/index.html", 404), ("/openapi.json", 200)]

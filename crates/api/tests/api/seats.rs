@@ -1,5 +1,6 @@
 //! What is in use at a time: given back, set, and looked at.
 
+use gatepost_app::EntitlementSettings;
 use gatepost_entitlements::{Catalog, Feature, FeatureKind, FeatureValue, Plan, Reset};
 use gatepost_test_support::{Engine, Reply, TestApp, both_engines};
 use reqwest::Method;
@@ -30,7 +31,10 @@ impl Seats {
         let features = features.map(|(name, feature)| (name.to_owned(), feature));
         let settings = gatepost_app::AppSettings {
             catalog: Catalog::new([plan], features).expect("plans"),
-            upgrade_url: Some("https://example.com/upgrade".into()),
+            entitlements: EntitlementSettings {
+                upgrade_url: Some("https://example.com/upgrade".to_owned()),
+                ..EntitlementSettings::default()
+            },
             ..gatepost_app::AppSettings::default()
         };
         let app = TestApp::start_with(engine, gatepost_api::ApiSettings::default(), settings).await;

@@ -2,7 +2,7 @@
 
 use std::net::{SocketAddr, TcpListener};
 
-use gatepost_api::{ApiSettings, Listeners, PlainHttp, State, TlsIdentity, serve};
+use gatepost_api::{ApiSettings, Listeners, PlainHttp, ServerSettings, State, TlsIdentity, serve};
 use gatepost_test_support::{Engine, TestApp, certificate, http_client};
 use reqwest::{StatusCode, Version};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -18,7 +18,11 @@ fn serve_both(app: &TestApp, plain_http: PlainHttp) -> (SocketAddr, SocketAddr, 
     let (cert, key) = certificate();
     let identity = TlsIdentity::from_pem(cert.as_bytes(), key.as_bytes()).expect("an identity");
     let ((plain, plain_address), (tls, tls_address)) = (listen(), listen());
-    let settings = ApiSettings { plain_http, strict_transport: true, ..ApiSettings::default() };
+    let settings = ApiSettings {
+        server: ServerSettings { plain_http, ..ServerSettings::default() },
+        strict_transport: true,
+        ..ApiSettings::default()
+    };
     let listeners = Listeners { plain: Some(plain), tls: Some((tls, identity)) };
     let (server, _) = serve(listeners, State::new(app.app.clone(), settings), 1).expect("a server");
     tokio::spawn(server);
@@ -86,8 +90,11 @@ async fn without_tls_requests_are_sent_to_where_it_is() {
 async fn a_trusted_proxy_says_how_the_client_came() {
     for (trusted, expected) in [("127.0.0.1/32", 204), ("10.0.0.0/8", 403)] {
         let settings = ApiSettings {
-            plain_http: PlainHttp::Reject,
-            trusted_proxies: vec![trusted.parse().expect("a network")],
+            server: ServerSettings {
+                plain_http: PlainHttp::Reject,
+                trusted_proxies: vec![trusted.parse().expect("a network")],
+                ..ServerSettings::default()
+            },
             ..ApiSettings::default()
         };
         let app = TestApp::start_with(Engine::Sqlite, settings, gatepost_app::AppSettings::default()).await;

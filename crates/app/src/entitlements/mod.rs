@@ -117,7 +117,7 @@ impl Combinable for UseFeature {
 /// # Errors
 /// [`Error::FeatureLimitReached`], [`Error::Unavailable`].
 pub async fn meter_request(app: &App, caller: &Caller, required: &Scope) -> Result<()> {
-    let Some(feature) = &app.settings().meter_requests else { return Ok(()) };
+    let Some(feature) = &app.settings().entitlements.meter_requests else { return Ok(()) };
     let required = required.as_str();
     if matches!(required, "entitlements:write" | "api-keys:verify") {
         return Ok(());

@@ -200,7 +200,7 @@ impl<'a> FeatureUsage<'a> {
             used,
             period_start: self.period.end.map(|_| self.period.start),
             reset_at: self.period.end,
-            upgrade_url: refused.and_then(|_| app.settings().upgrade_url.clone()),
+            upgrade_url: refused.and_then(|_| app.settings().entitlements.upgrade_url.clone()),
             refused,
             upgrade_plan,
         }
@@ -246,7 +246,7 @@ pub(super) fn kept(app: &App, one: EntitlementUse) -> FeatureStanding {
         upgrade_plan: refused
             .and_then(|_| app.catalog().upgrade(&one.plan, &name, one.used, one.requested))
             .map(str::to_owned),
-        upgrade_url: refused.and_then(|_| app.settings().upgrade_url.clone()),
+        upgrade_url: refused.and_then(|_| app.settings().entitlements.upgrade_url.clone()),
         plan: one.plan,
         refused,
         feature: name,

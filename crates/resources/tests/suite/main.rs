@@ -5,7 +5,7 @@ mod index;
 mod records;
 
 use gatepost_kernel::{JsonObject, Timestamp};
-use gatepost_resources::{Declarations, ResourceSection, ResourceType, SettingError, Taken};
+use gatepost_resources::{Declarations, ResourceSettings, ResourceType, SettingError, Taken};
 use indexmap::IndexMap;
 use serde::Deserialize;
 use serde_spanned::Spanned;
@@ -14,7 +14,7 @@ const EXAMPLE: &str = include_str!("example.toml");
 
 #[derive(Deserialize)]
 struct File {
-    resources: IndexMap<Spanned<String>, ResourceSection>,
+    resources: IndexMap<Spanned<String>, ResourceSettings>,
 }
 
 fn taken() -> Taken {

@@ -1,43 +1,39 @@
 //! The settings that are in force: flag before environment before file before default.
 
 mod contract;
+mod defaults;
 mod environment;
 mod file;
 pub mod presets;
 mod sources;
-mod values;
+mod tls;
 
 use std::{
-    net::{Ipv4Addr, SocketAddr},
     path::{Path, PathBuf},
     sync::Arc,
-    time::Duration,
 };
 
 use base64::{Engine, prelude::BASE64_STANDARD};
-use gatepost_api::{Contract, PlainHttp, is_fixed_path};
+use gatepost_api::{Contract, ServerSettings, is_fixed_path};
+use gatepost_app::{AppSettings, EntitlementSettings, PixelSettings, RetentionSettings};
+use gatepost_delivery::DeliverySettings;
 use gatepost_egress::Rules;
 use gatepost_entitlements::{Catalog, FeatureKind, OwnFeature};
-use gatepost_gate::GateSettings;
+use gatepost_gate::{GateSettings, LimitSettings};
 use gatepost_kernel::{Environment, Secret, chain};
 use gatepost_keys::{Token, TokenFormat};
 use gatepost_resources::{Declarations, Taken};
 use gatepost_sealing::Vault;
 use gatepost_storage::DatabaseUrl;
-use gatepost_webhooks::RetrySchedule;
-use ipnet::IpNet;
-use toml::Spanned;
 
 use crate::{
     Failure,
     cli::{GlobalArgs, Role, ServeArgs},
 };
 
-pub use self::{contract::differences, file::Tls};
+pub use self::{contract::differences, defaults::defaults, tls::Tls};
 use self::{file::ConfigFile, sources::Sources};
 
-const DEFAULT_BIND: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 8080);
-const DEFAULT_DATABASE_URL: &str = "sqlite://gatepost.db";
 const SECRET_KEY_LEN: usize = 32;
 
 /// The settings that are in force.
@@ -47,14 +43,10 @@ pub struct Config {
     pub file: Option<PathBuf>,
     /// The preset that lies below it.
     pub preset: Option<String>,
-    /// Where to listen.
-    pub bind: SocketAddr,
+    /// Where requests come in, and how.
+    pub server: ServerSettings,
     /// How connections are encrypted there.
     pub tls: Tls,
-    /// Where to listen without a certificate beside that.
-    pub plain_bind: Option<SocketAddr>,
-    /// What becomes of requests without TLS.
-    pub plain_http: PlainHttp,
     /// The database.
     pub database_url: DatabaseUrl,
     /// Whether the database may be migrated.
@@ -76,41 +68,21 @@ pub struct Config {
     /// The MCP servers.
     pub mcp_servers: Vec<gatepost_mcp::ServerConfig>,
     /// How deliveries are sent.
-    pub delivery: gatepost_delivery::DeliverySettings,
-    /// The address that links begin with.
-    pub public_url: Option<String>,
-    /// The origins whose pages may call the API from a browser.
-    pub cors_origins: Vec<String>,
-    /// Whether to show the documentation.
-    pub docs: bool,
-    /// Proxies whose word on the client's address is believed.
-    pub trusted_proxies: Vec<IpNet>,
+    pub delivery: DeliverySettings,
     /// The face that the platform wears.
     pub contract: Contract,
     /// The plans and features.
     pub catalog: Catalog,
     /// The declared resources.
     pub declarations: Declarations,
-    /// Requests per minute and address without a valid key.
-    pub anonymous_per_minute: Option<u64>,
-    /// Where a refused caller is sent to buy more.
-    pub upgrade_url: Option<String>,
-    /// The feature that one's own API requests count as.
-    pub meter_requests: Option<String>,
-    /// How long events are kept.
-    pub events_kept: Option<Duration>,
-    /// How long deliveries are kept.
-    pub deliveries_kept: Option<Duration>,
-    /// Requests per minute and address of visitors.
-    pub pixel_per_minute: Option<u64>,
-    /// How many pixel events may wait to be stored.
-    pub pixel_queue: Option<u64>,
-    /// How long pixel events are kept.
-    pub pixel_events_kept: Option<Duration>,
-    /// How long counts are kept.
-    pub counts_kept: Option<Duration>,
-    /// How long SEO reports are kept.
-    pub seo_reports_kept: Option<Duration>,
+    /// How requests without a key are limited.
+    pub limits: LimitSettings,
+    /// What entitlements are told and count.
+    pub entitlements: EntitlementSettings,
+    /// How visits of pages are taken.
+    pub pixel: PixelSettings,
+    /// How long what was stored is kept.
+    pub retention: RetentionSettings,
 }
 
 impl Config {
@@ -121,17 +93,18 @@ impl Config {
     pub fn load(global: &GlobalArgs, serve: &ServeArgs) -> Result<Self, Failure> {
         let sources = Sources::read(global.config.as_deref(), global.preset.as_deref())?;
         let file: ConfigFile = sources.settings()?;
-        let bind = serve.bind.or(file.server.bind).unwrap_or(DEFAULT_BIND);
         // Of a name alone, the parent is an empty path, which is no directory.
         let directory = global.config.as_deref().and_then(Path::parent);
         let directory = directory.filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
         let contract = read_contract(&file, &sources)?;
         let catalog = file.catalog(&sources)?;
         let declarations = read_declarations(&file, &sources, &contract, &catalog)?;
-        let tls = file.server.tls(&sources, directory, bind)?;
+        let server = ServerSettings { bind: serve.bind.unwrap_or(file.server.bind), ..file.server };
+        let tls = Tls::read(&server, &sources, directory)?;
         let search_path = std::env::var_os("PATH").and_then(|path| path.into_string().ok());
+        let mcp_servers = file.mcp.servers(directory, search_path.as_deref(), contract.scope_order);
         let mcp_servers =
-            file.mcp.servers(&sources, directory, search_path.as_deref(), contract.scope_order)?;
+            mcp_servers.map_err(|(setting, fault)| format!("{}: {fault}", sources.at_setting(&setting)))?;
         if serve.redis_url.is_some() {
             return Err("--redis-url has no effect, since this version uses no Redis; leave it out".into());
         }
@@ -139,18 +112,12 @@ impl Config {
         let secret_keys = environment::secret("GATEPOST_SECRET_KEY")?;
         let secret_keys = secret_keys.as_ref().map(read_secret_keys).transpose()?.unwrap_or_default();
         let bootstrap_key = environment::secret("GATEPOST_BOOTSTRAP_KEY")?;
-        let defaults = gatepost_delivery::DeliverySettings::default();
-        let schedule = file.webhooks.retry_schedule.as_ref();
-        let schedule = schedule.map(|waits| waits.iter().map(|wait| wait.0).collect::<Vec<_>>());
-        let from_file = file.database.url.as_ref().map(|url| &url.0);
         let from_environment = environment::secret("DATABASE_URL")?;
-        let database_url = global.database_url.as_ref().or(from_environment.as_ref()).or(from_file);
-        let database_url = database_url.map_or(DEFAULT_DATABASE_URL, Secret::expose);
+        let database_url = global.database_url.as_ref().or(from_environment.as_ref());
+        let database_url = database_url.unwrap_or(&file.database.url).expose();
         Ok(Self {
-            bind,
+            server,
             tls,
-            plain_bind: file.server.plain_bind.map(Spanned::into_inner),
-            plain_http: file.server.plain_http.map(Spanned::into_inner).unwrap_or_default().into(),
             database_url: database_url
                 .parse()
                 .map_err(|e| format!("DATABASE_URL (or --database-url): {}", chain(&e)))?,
@@ -166,38 +133,24 @@ impl Config {
             secret_key_is_set: !secret_keys.is_empty(),
             vault: Vault::new(&secret_keys),
             egress: Rules {
-                allow: file.egress.allow,
-                deny: file.egress.deny,
-                allow_ports: file.egress.allow_ports,
                 allow_http: file.webhooks.allow_http,
                 agent: Some(contract.brand.token()),
-                resolve: None,
+                ..file.egress
             },
             mcp_servers,
-            delivery: gatepost_delivery::DeliverySettings {
-                schedule: schedule.map_or(defaults.schedule, RetrySchedule::new),
-                attempt_timeout: file.webhooks.timeout.map_or(defaults.attempt_timeout, |timeout| timeout.0),
+            delivery: DeliverySettings {
+                webhooks: file.webhooks,
                 catalog: Arc::new(catalog.clone()),
                 signature_header: contract.headers.signature.shown.parse()?,
-                ..defaults
+                ..DeliverySettings::default()
             },
-            public_url: file.server.public_url.map(|url| url.0),
-            docs: file.server.docs.unwrap_or(true),
-            cors_origins: file.server.cors_origins.into_iter().map(|origin| origin.0).collect(),
-            trusted_proxies: file.server.trusted_proxies,
             contract,
             catalog,
             declarations,
-            anonymous_per_minute: file.limits.anonymous_per_minute.map(|n| n.0),
-            events_kept: file.retention.events.map(|kept| kept.0),
-            deliveries_kept: file.retention.deliveries.map(|kept| kept.0),
-            pixel_per_minute: file.pixel.requests_per_minute.map(|n| n.0),
-            pixel_queue: file.pixel.queue.map(|n| n.0),
-            pixel_events_kept: file.retention.pixel_events.map(|kept| kept.0),
-            counts_kept: file.retention.analytics.map(|kept| kept.0),
-            seo_reports_kept: file.retention.seo_reports.map(|kept| kept.0),
-            upgrade_url: file.entitlements.upgrade_url.map(|url| url.0),
-            meter_requests: file.entitlements.meter_requests.map(|name| name.into_inner()),
+            limits: file.limits,
+            entitlements: file.entitlements,
+            pixel: file.pixel,
+            retention: file.retention,
             file: global.config.clone(),
             preset: sources.preset().map(str::to_owned),
         })
@@ -228,28 +181,19 @@ impl Config {
     }
 
     /// What the application is told, but for the resources: where their records are, the database says.
-    pub fn app_settings(&self) -> gatepost_app::AppSettings {
-        let default = gatepost_app::AppSettings::default();
-        gatepost_app::AppSettings {
+    pub fn app_settings(&self) -> AppSettings {
+        AppSettings {
             catalog: self.catalog.clone(),
             gate: GateSettings {
                 token_format: self.contract.tokens.clone(),
                 scope_order: self.contract.scope_order,
-                anonymous_per_minute: self.anonymous_per_minute.unwrap_or(default.gate.anonymous_per_minute),
-                visitors_per_minute: self.pixel_per_minute.unwrap_or(default.gate.visitors_per_minute),
+                limits: self.limits.clone(),
             },
             identity_headers: self.contract.headers.all().map(|header| header.name.to_string()).to_vec(),
-            upgrade_url: self.upgrade_url.clone(),
-            meter_requests: self.meter_requests.clone(),
-            events_kept: self.events_kept.unwrap_or(default.events_kept),
-            deliveries_kept: self.deliveries_kept.unwrap_or(default.deliveries_kept),
-            pixel_queue: self
-                .pixel_queue
-                .map_or(default.pixel_queue, |n| usize::try_from(n).unwrap_or(usize::MAX)),
-            pixel_events_kept: self.pixel_events_kept.unwrap_or(default.pixel_events_kept),
-            counts_kept: self.counts_kept.unwrap_or(default.counts_kept),
-            seo_reports_kept: self.seo_reports_kept.unwrap_or(default.seo_reports_kept),
-            resources: default.resources,
+            entitlements: self.entitlements.clone(),
+            pixel: self.pixel.clone(),
+            retention: self.retention.clone(),
+            ..AppSettings::default()
         }
     }
 }
@@ -301,6 +245,8 @@ pub fn read_bootstrap_key(text: &Secret, format: &TokenFormat) -> Result<Token, 
 #[cfg(test)]
 mod tests {
     use std::fs;
+
+    use gatepost_api::PlainHttp;
 
     use super::*;
 
@@ -401,14 +347,14 @@ mod tests {
         for (name, about) in presets::list() {
             let config = load_over(Some(name), "").expect(name);
             assert!(about.len() > 20 && about.ends_with('.'), "{name}: {about}");
-            assert!(!matches!(config.tls, Tls::Given(_)) && config.public_url.is_none(), "{name}");
+            assert!(!matches!(config.tls, Tls::Given(_)) && config.server.public_url.is_none(), "{name}");
             assert_eq!(
                 matches!(config.tls, Tls::SelfSigned),
-                config.plain_http != PlainHttp::Allow,
+                config.server.plain_http != PlainHttp::Allow,
                 "{name}"
             );
             let elsewhere = load_over(Some(name), "[server]\nbind = \"192.0.2.1:80\"");
-            assert_eq!(elsewhere.is_ok(), config.plain_http == PlainHttp::Allow, "{name}");
+            assert_eq!(elsewhere.is_ok(), config.server.plain_http == PlainHttp::Allow, "{name}");
             let behind_a_proxy = "[server]\ntrusted_proxies = [\"10.0.0.1/32\"]";
             let config = load_over(Some(name), behind_a_proxy).expect(name);
             assert!(matches!(config.tls, Tls::None), "{name}: a proxy's word decides");
@@ -504,7 +450,7 @@ mod tests {
             "*",
         ] {
             let config = load(&format!("[server]\ncors_origins = [\"{origin}\"]")).expect(origin);
-            assert_eq!(config.cors_origins, [origin]);
+            assert_eq!(config.server.cors_origins, [origin]);
         }
     }
 

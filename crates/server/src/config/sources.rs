@@ -71,10 +71,35 @@ impl Sources {
         self.0.iter().find_map(|source| source.preset.as_deref())
     }
 
-    /// Whether something stands in the preset.
-    pub fn is_of_preset(&self, offset: usize) -> bool {
+    /// Whether a setting stands in the preset.
+    pub fn is_of_preset(&self, setting: &[&str]) -> bool {
+        let offset = self.offset(setting);
         let source = self.0.iter().rev().find(|source| source.offset <= offset);
         source.is_some_and(|source| source.preset.is_some())
+    }
+
+    /// The file and the line where a setting is, by the names that lead to it; an item of a list by its index.
+    pub fn at_setting<T: AsRef<str>>(&self, setting: &[T]) -> String {
+        self.at(self.offset(setting))
+    }
+
+    /// Where a setting begins, or else the last of the tables that lead to it.
+    fn offset<T: AsRef<str>>(&self, setting: &[T]) -> usize {
+        let texts = self.texts();
+        let Ok(Some(whole)) = overlaid(&texts) else { return 0 };
+        let (mut offset, mut table) = (whole.span().start, Some(whole.get_ref()));
+        let mut value: Option<&Spanned<DeValue<'_>>> = None;
+        for name in setting {
+            let name = name.as_ref();
+            value = match (value.map(Spanned::get_ref), table.take()) {
+                (None, Some(table)) | (Some(DeValue::Table(table)), _) => table.get(name),
+                (Some(DeValue::Array(items)), _) => name.parse::<usize>().ok().and_then(|i| items.get(i)),
+                _ => None,
+            };
+            let Some(value) = value else { break };
+            offset = value.span().start;
+        }
+        offset
     }
 
     fn add(&mut self, name: String, preset: Option<String>, text: String) {
@@ -90,6 +115,11 @@ impl Sources {
         format!("{}: {}", source.name, position(&source.text, offset - source.offset))
     }
 
+    /// Each text behind as much space as all texts before it take, so that a place is one of all of them.
+    fn texts(&self) -> Vec<String> {
+        self.0.iter().map(|source| " ".repeat(source.offset) + &source.text).collect()
+    }
+
     /// The settings in them.
     ///
     /// # Errors
@@ -99,22 +129,26 @@ impl Sources {
         let fault = |error: toml::de::Error| {
             format!("{}: {}", self.at(error.span().map_or(0, |span| span.start)), error.message())
         };
-        // What stands before a text is as long as all texts before it, so that a place is one of all of them.
-        let texts: Vec<String> =
-            self.0.iter().map(|source| " ".repeat(source.offset) + &source.text).collect();
-        let mut whole: Option<Spanned<DeTable<'_>>> = None;
-        for text in &texts {
-            let table = DeTable::parse(text).map_err(fault)?;
-            match &mut whole {
-                None => whole = Some(table),
-                Some(whole) => overlay(whole.get_mut(), table.into_inner(), &mut Vec::new()),
-            }
-        }
+        let texts = self.texts();
+        let whole = overlaid(&texts).map_err(fault)?;
         match whole {
             None => Ok(T::default()),
             Some(whole) => Ok(T::deserialize(toml::Deserializer::from(whole)).map_err(fault)?),
         }
     }
+}
+
+/// All texts as one table.
+fn overlaid(texts: &[String]) -> Result<Option<Spanned<DeTable<'_>>>, toml::de::Error> {
+    let mut whole: Option<Spanned<DeTable<'_>>> = None;
+    for text in texts {
+        let table = DeTable::parse(text)?;
+        match &mut whole {
+            None => whole = Some(table),
+            Some(whole) => overlay(whole.get_mut(), table.into_inner(), &mut Vec::new()),
+        }
+    }
+    Ok(whole)
 }
 
 /// Puts a table over another.

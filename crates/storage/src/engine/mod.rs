@@ -31,7 +31,7 @@ pub use sqlite::ServeLock;
 pub(crate) use sqlite::SqliteConn;
 pub(crate) use sqlite_faults::Fault;
 use tokio::sync::mpsc;
-pub use url::DatabaseUrl;
+pub use url::{DatabaseSettings, DatabaseUrl};
 
 use self::{postgres::PostgresEngine, sqlite::SqliteEngine};
 use crate::{Migrated, Result, SchemaState, StorageError};

@@ -2,7 +2,8 @@
 
 use std::{fmt, net::IpAddr, path::PathBuf, str::FromStr};
 
-use gatepost_kernel::{Cause, Secret};
+use gatepost_kernel::{Cause, Secret, chain};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
 use tokio_postgres::{Config, config::Host};
 
 use crate::StorageError;
@@ -48,6 +49,37 @@ pub enum DatabaseUrl {
     Sqlite(PathBuf),
     /// A server's URL, with its password.
     Postgres(Secret),
+}
+
+/// `[database]`: Where everything is stored.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct DatabaseSettings {
+    /// The database: `sqlite://PATH` or `postgres://USER:PASSWORD@HOST/NAME`.
+    #[serde(serialize_with = "without_password", deserialize_with = "url")]
+    pub url: Secret,
+}
+
+impl Default for DatabaseSettings {
+    fn default() -> Self {
+        Self { url: Secret::new("sqlite://gatepost.db".to_owned()) }
+    }
+}
+
+fn url<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Secret, D::Error> {
+    let url = Secret::new(String::deserialize(deserializer)?);
+    match url.expose().parse::<DatabaseUrl>() {
+        Ok(_) => Ok(url),
+        Err(error) => Err(D::Error::custom(chain(&error))),
+    }
+}
+
+fn without_password<S: Serializer>(url: &Secret, serializer: S) -> Result<S::Ok, S::Error> {
+    match url.expose().parse::<DatabaseUrl>() {
+        Ok(url @ DatabaseUrl::Postgres(_)) => serializer.collect_str(&url),
+        // As it was written: a path may begin where the server runs.
+        _ => serializer.serialize_str(url.expose()),
+    }
 }
 
 impl FromStr for DatabaseUrl {

@@ -2,7 +2,7 @@
 
 use gatepost_api::ApiSettings;
 use gatepost_app::resources::reconcile;
-use gatepost_entitlements::{Catalog, Feature, FeatureKind, FeatureValue, Plan};
+use gatepost_entitlements::{Catalog, Feature, FeatureKind, FeatureValue, Plan, WorkspaceSettings};
 use gatepost_resources::Taken;
 use gatepost_test_support::{Engine, TestApp, both_engines, declarations};
 use serde_json::json;
@@ -28,8 +28,7 @@ impl Counted {
         let catalog = Catalog::of(
             [plan("free", 100), plan("enterprise", 100)],
             [("leads".to_owned(), feature)],
-            "free",
-            "enterprise",
+            WorkspaceSettings::default(),
         );
         let app_settings =
             gatepost_app::AppSettings { catalog: catalog.expect("plans"), ..Default::default() };

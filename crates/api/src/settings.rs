@@ -1,0 +1,90 @@
+//! `[server]` of a configuration file.
+
+use std::{
+    net::{Ipv4Addr, SocketAddr},
+    path::PathBuf,
+};
+
+use gatepost_kernel::settings;
+use ipnet::IpNet;
+use serde::{Deserialize, Deserializer, Serialize, de::Error};
+
+use crate::PlainHttp;
+
+/// `[server]`: Where requests come in, and how.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ServerSettings {
+    /// Where to listen.
+    pub bind: SocketAddr,
+    /// The address that links in answers begin with, e.g. `"https://api.example.com"`. Default: what the client used.
+    #[serde(deserialize_with = "settings::url_or_none")]
+    pub public_url: Option<String>,
+    /// CIDRs of proxies whose `X-Forwarded-For` and `X-Forwarded-Proto` are believed.
+    pub trusted_proxies: Vec<IpNet>,
+    /// The origins whose pages may call the API from a browser, as browsers write them, e.g. `["https://app.example.com"]`, or
+    /// `["*"]` for all.
+    #[serde(deserialize_with = "origins")]
+    pub cors_origins: Vec<String>,
+    /// Whether `/docs` shows the documentation of the API.
+    pub docs: bool,
+    /// What happens to requests without TLS, the probes' excepted: `"allow"`, `"reject"` (403) or `"redirect"` (301). The
+    /// last two need `tls_cert`, or a TLS proxy in `trusted_proxies` that sends `X-Forwarded-Proto`.
+    pub plain_http: PlainHttp,
+    /// The certificate chain in PEM, the server's own first; `bind` then takes HTTPS. `"self-signed"` makes one for `localhost`,
+    /// which is kept beside the database. Default: none; a preset that refuses plain HTTP makes one on a loopback address.
+    pub tls_cert: Option<PathBuf>,
+    /// The certificate's private key in PEM.
+    pub tls_key: Option<PathBuf>,
+    /// With a certificate: a second address that takes requests without TLS, to which `plain_http` applies.
+    pub plain_bind: Option<SocketAddr>,
+}
+
+impl Default for ServerSettings {
+    fn default() -> Self {
+        Self {
+            bind: SocketAddr::from((Ipv4Addr::LOCALHOST, 8080)),
+            public_url: None,
+            trusted_proxies: Vec::new(),
+            cors_origins: Vec::new(),
+            docs: true,
+            plain_http: PlainHttp::default(),
+            tls_cert: None,
+            tls_key: None,
+            plain_bind: None,
+        }
+    }
+}
+
+fn origins<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+    #[derive(Deserialize)]
+    struct Origin(#[serde(deserialize_with = "origin")] String);
+    let origins = Vec::<Origin>::deserialize(deserializer)?;
+    Ok(origins.into_iter().map(|Origin(origin)| origin).collect())
+}
+
+/// `scheme://host`, perhaps with a port, as browsers write an origin; or `*`.
+fn origin<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    if text == "*" {
+        return Ok(text);
+    }
+    let (scheme, rest) = text.split_once("://").unwrap_or_default();
+    let in_host = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b"-.:[]".contains(&b);
+    if !matches!(scheme, "http" | "https") || rest.is_empty() || !rest.bytes().all(in_host) {
+        return Err(D::Error::custom("expected an origin such as https://app.example.com, or *"));
+    }
+    // Colons in brackets are part of an address.
+    if let Some((host, port)) = rest.rsplit_once(':').filter(|(_, port)| !port.ends_with(']')) {
+        let default = if scheme == "https" { "443" } else { "80" };
+        if port == default {
+            return Err(D::Error::custom(format!(
+                "browsers leave out the default port, so this would match nothing; write {scheme}://{host}"
+            )));
+        }
+        if port.starts_with('0') || port.parse::<u16>().is_err() {
+            return Err(D::Error::custom("expected a port of 1 to 65535, as browsers write it"));
+        }
+    }
+    Ok(text)
+}
