@@ -10,8 +10,9 @@ use serde_json::json;
 use crate::{
     Failure,
     config::{Config, Tls, read_bootstrap_key},
+    database,
     keys::explain,
-    output, secrets, serve,
+    output, secrets, stored,
 };
 
 /// A clock that differs by more than this from the database's is worth a word.
@@ -118,7 +119,7 @@ async fn database(config: &Config, findings: &mut Vec<Finding>) {
         say(Grade::Warn, format!("{} does not exist yet; `gatepost serve` makes it", path.display()));
         return;
     }
-    let storage = match serve::open_storage(config).await {
+    let storage = match database::open_storage(config).await {
         Ok(storage) => storage,
         Err(error) => return say(Grade::Fail, chain(error.as_ref()).to_string()),
     };
@@ -159,10 +160,10 @@ async fn database(config: &Config, findings: &mut Vec<Finding>) {
     let mut say = |grade, text: String| findings.push(Finding { grade, subject: "database", text });
     let app = App::new(storage, config.app_settings(), std::sync::Arc::new(SystemClock));
     match tiers::unknown(&app).await {
-        Ok(unknown) => serve::unknown_tiers(&unknown).into_iter().for_each(|text| say(Grade::Fail, text)),
+        Ok(unknown) => stored::unknown_tiers(&unknown).into_iter().for_each(|text| say(Grade::Fail, text)),
         Err(error) => say(Grade::Fail, chain(&error).to_string()),
     }
-    match serve::unaccepted_keys(&app).await {
+    match stored::unaccepted_keys(&app).await {
         Ok(text) => text.into_iter().for_each(|text| say(Grade::Warn, text)),
         Err(error) => say(Grade::Fail, chain(error.as_ref()).to_string()),
     }

@@ -5,6 +5,7 @@ use std::{sync::Arc, time::Duration};
 use gatepost_app::App;
 use gatepost_kernel::{AdjustedClock, SystemClock};
 use gatepost_storage::{Notice, Storage, StorageError};
+use tokio::sync::mpsc::UnboundedReceiver;
 
 /// How far the counts of requests may lag behind …
 const WRITE_USAGE_EVERY: Duration = Duration::from_secs(5);
@@ -47,8 +48,7 @@ pub async fn write_usage(app: App) {
 }
 
 /// Looks at once when another process announces something, until the task is dropped.
-pub async fn hear_notices(app: App) {
-    let Some(mut notices) = app.storage().notices() else { return };
+pub async fn hear_notices(app: App, mut notices: UnboundedReceiver<Notice>) {
     while let Some(notice) = notices.recv().await {
         match notice {
             Notice::Due => app.wake_deliveries(),

@@ -7,13 +7,13 @@ use gatepost_kernel::{
 use gatepost_keys::{ApiKey, ScopeOrder, ScopeSet, Token, TokenFormat};
 use serde_json::{Value, json};
 
-use crate::{Failure, cli::KeysCommand, config::Config, output, paging, serve};
+use crate::{Failure, cli::KeysCommand, config::Config, database, output, paging};
 
 /// Runs a command.
 pub async fn run(config: &Config, command: KeysCommand) -> Result<(), Failure> {
     let app = match command {
-        KeysCommand::Create { .. } => serve::open_with_root(config).await?,
-        KeysCommand::List { .. } | KeysCommand::Revoke { .. } => serve::open(config).await?,
+        KeysCommand::Create { .. } => database::open_with_root(config).await?,
+        KeysCommand::List { .. } | KeysCommand::Revoke { .. } => database::open(config).await?,
         KeysCommand::Generate { environment, json } => {
             return generate(&config.contract.tokens, environment, json);
         }

@@ -2,6 +2,7 @@
 
 mod cli;
 mod config;
+mod database;
 mod doctor;
 mod first_key;
 mod jobs;
@@ -13,6 +14,7 @@ mod presets;
 mod secrets;
 mod self_signed;
 mod serve;
+mod stored;
 mod telemetry;
 mod workspaces;
 
@@ -74,7 +76,7 @@ async fn run(cli: Cli) -> Result<ExitCode, Failure> {
     let config = Config::load(&cli.global, serve_args)?;
     match cli.command {
         None | Some(Command::Serve(_)) => serve::run(&config).await.map(|()| ExitCode::SUCCESS),
-        Some(Command::Migrate { json }) => serve::migrate(&config, json).await.map(|()| ExitCode::SUCCESS),
+        Some(Command::Migrate { json }) => database::migrate(&config, json).await.map(|()| ExitCode::SUCCESS),
         Some(Command::Doctor { json }) => doctor::run(&config, json).await,
         Some(Command::Keys(command)) => keys::run(&config, command).await.map(|()| ExitCode::SUCCESS),
         Some(Command::Workspaces(command)) => {

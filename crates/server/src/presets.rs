@@ -12,7 +12,7 @@ use crate::{
     Failure,
     cli::{GlobalArgs, PresetsCommand, ServeArgs},
     config::{Config, differences, presets},
-    output, serve,
+    database, output, stored,
 };
 
 /// `gatepost presets list` and `show`; the other command needs a configuration.
@@ -49,13 +49,13 @@ pub async fn check(
     }
     let (mut keys, mut tiers, mut records) = (Vec::new(), Vec::new(), Vec::new());
     if !matches!(&config.database_url, DatabaseUrl::Sqlite(path) if !path.exists()) {
-        let storage = serve::open_current(&next).await?;
+        let storage = database::open_current(&next).await?;
         records.extend(foresee(&storage, &next.declarations).await?);
         let app = App::new(storage, next.app_settings(), Arc::new(SystemClock));
-        keys.extend(serve::unaccepted_keys(&app).await?);
+        keys.extend(stored::unaccepted_keys(&app).await?);
         let mut used = tiers::in_use(&app).await?;
         used.retain(|used| next.catalog.plan(&used.tier).is_some());
-        tiers.extend(serve::unknown_tiers(&tiers::unknown(&app).await?));
+        tiers.extend(stored::unknown_tiers(&tiers::unknown(&app).await?));
         tiers.extend(used.iter().flat_map(|used| changed_plan(&config.catalog, &next.catalog, &used.tier)));
     }
     if as_json {

@@ -4,7 +4,7 @@ use gatepost_app::webhooks::stored_secrets::{self, StoredSecrets};
 use gatepost_kernel::{Clock, SystemClock};
 use serde_json::json;
 
-use crate::{Failure, cli::SecretsCommand, config::Config, keys::explain, output, serve};
+use crate::{Failure, cli::SecretsCommand, config::Config, database, keys::explain, output};
 
 /// Runs a command.
 pub async fn run(config: &Config, command: SecretsCommand) -> Result<(), Failure> {
@@ -12,7 +12,7 @@ pub async fn run(config: &Config, command: SecretsCommand) -> Result<(), Failure
     if !config.secret_key_is_set {
         return Err("GATEPOST_SECRET_KEY is not set, so there is nothing to encrypt with".into());
     }
-    let storage = serve::open_current(config).await?;
+    let storage = database::open_current(config).await?;
     let now = SystemClock.now();
     let done = stored_secrets::reseal(&storage, &config.vault, now, replace_lost).await;
     let done = done.map_err(|e| explain(&e, "webhook endpoint", 0))?;

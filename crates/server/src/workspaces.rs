@@ -7,13 +7,15 @@ use gatepost_app::{
 use gatepost_kernel::{JsonObject, WorkspaceId, text};
 use serde_json::{Value, json};
 
-use crate::{Failure, cli::WorkspacesCommand, config::Config, keys::explain, output, paging, serve};
+use crate::{Failure, cli::WorkspacesCommand, config::Config, database, keys::explain, output, paging};
 
 /// Runs a command.
 pub async fn run(config: &Config, command: WorkspacesCommand) -> Result<(), Failure> {
     let app = match command {
-        WorkspacesCommand::Create { .. } => serve::open_with_root(config).await?,
-        WorkspacesCommand::List { .. } | WorkspacesCommand::ReplaceTier { .. } => serve::open(config).await?,
+        WorkspacesCommand::Create { .. } => database::open_with_root(config).await?,
+        WorkspacesCommand::List { .. } | WorkspacesCommand::ReplaceTier { .. } => {
+            database::open(config).await?
+        }
     };
     let caller = Caller::command_line(WorkspaceId::ROOT);
     match command {
