@@ -87,7 +87,7 @@ struct More<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     upgrade_url: Option<&'a str>,
     #[serde(flatten)]
-    standing: Option<&'a JsonObject>,
+    standing: Option<JsonObject>,
     #[serde(skip_serializing_if = "Option::is_none")]
     retry_after: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -104,7 +104,8 @@ impl<'a> More<'a> {
             ApiError::UseCase(Error::FeatureLimitReached { feature, upgrade_url, standing }) => Self {
                 feature: Some(feature),
                 upgrade_url: upgrade_url.as_deref(),
-                standing: standing.as_deref(),
+                // Ours, so it is an object.
+                standing: standing.as_deref().and_then(|text| JsonObject::from_text(text).ok()),
                 ..Self::default()
             },
             ApiError::UseCase(Error::RateLimited { retry_after_seconds, limit, reset_at }) => Self {

@@ -4,10 +4,8 @@
 
 use std::{borrow::Cow, fmt, sync::Arc};
 
-use indexmap::IndexMap;
-
 use crate::{
-    Environment, JsonObject, Timestamp,
+    Environment, Timestamp,
     text::{brief, required},
 };
 
@@ -67,7 +65,7 @@ crate::words! {
 
 /// Faults of an input by field, each a sentence for people, in the order in which they were found.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct FieldErrors(IndexMap<String, Faults>);
+pub struct FieldErrors(Vec<(String, Faults)>);
 
 /// What is wrong with a field.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -94,7 +92,15 @@ impl FieldErrors {
     }
 
     fn faults_of(&mut self, field: String) -> Option<&mut Faults> {
-        (self.0.len() < Self::MAX_FIELDS).then(|| self.0.entry(shown(field)).or_default())
+        if self.0.len() >= Self::MAX_FIELDS {
+            return None;
+        }
+        let field = shown(field);
+        let index = self.0.iter().position(|(known, _)| *known == field).unwrap_or_else(|| {
+            self.0.push((field, Faults::default()));
+            self.0.len() - 1
+        });
+        self.0.get_mut(index).map(|(_, faults)| faults)
     }
 
     /// Adds faults that were found of fields below `prefix`.
@@ -109,7 +115,7 @@ impl FieldErrors {
 
     /// What a field is called, if its fault is that it is missing.
     pub fn missing(&self, field: &str) -> Option<&str> {
-        self.0.get(field)?.missing.as_deref()
+        self.0.iter().find(|(known, _)| known == field)?.1.missing.as_deref()
     }
 
     /// Whether no fault was found.
@@ -242,8 +248,8 @@ pub enum Error {
         feature: String,
         /// Where to get more.
         upgrade_url: Option<String>,
-        /// How the workspace stands with it, where somebody asked for it by name.
-        standing: Option<Box<JsonObject>>,
+        /// How the workspace stands with it, as an object of JSON, where somebody asked for it by name.
+        standing: Option<Box<str>>,
     },
     /// Too many requests: nothing was done, and nothing was counted.
     #[error("Too many requests. Please retry after {retry_after_seconds} seconds.")]

@@ -5,8 +5,10 @@ use std::fmt;
 #[cfg(feature = "random")]
 use rand::CryptoRng;
 use serde::{Deserialize, Serialize};
+#[cfg(feature = "json")]
 use serde_json::Value;
 
+#[cfg(feature = "json")]
 use crate::describe::{Described, Schemas};
 #[cfg(feature = "random")]
 use crate::random;
@@ -41,6 +43,7 @@ macro_rules! integer_ids {
             }
         }
 
+        #[cfg(feature = "json")]
         impl Described for $name {
             fn schema(schemas: &mut Schemas) -> Value {
                 i64::schema(schemas)
@@ -89,6 +92,7 @@ impl WorkspaceId {
 #[serde(transparent)]
 pub struct EventId(String);
 
+#[cfg(feature = "json")]
 impl Described for EventId {
     fn schema(schemas: &mut Schemas) -> Value {
         String::schema(schemas)

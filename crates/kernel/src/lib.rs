@@ -7,12 +7,15 @@
 // The derived code names this crate.
 extern crate self as gatepost_kernel;
 
+#[cfg(feature = "json")]
 pub mod describe;
 mod environment;
 mod error;
+#[cfg(feature = "json")]
 mod fields;
 mod ids;
 mod intern;
+#[cfg(feature = "json")]
 mod json;
 mod list;
 mod list_errors;
@@ -27,24 +30,31 @@ pub mod text;
 mod time;
 mod wire_answer;
 mod words;
+#[cfg(feature = "json")]
 mod workspace;
 
 pub use environment::{Environment, EnvironmentFilter};
 pub use error::{Cause, Error, ErrorCode, Fate, FieldErrors, Result, chain};
+#[cfg(feature = "json")]
 pub use fields::Fields;
 pub use ids::*;
 pub use intern::intern;
+#[cfg(feature = "json")]
 pub use json::{Json, JsonObject};
 pub use list::{Page, PageRequest, Position, TimeRange, Window};
 pub use list_errors::{ItemError, ListErrors};
 pub use owner::Owner;
 pub use secret::Secret;
 pub use sync::LockAnyway;
-pub use time::{AdjustedClock, CalendarTime, Clock, ManualClock, SystemClock, Timestamp};
+#[cfg(feature = "rfc3339")]
+pub use time::CalendarTime;
+pub use time::{AdjustedClock, Clock, ManualClock, SystemClock, Timestamp};
 pub use wire_answer::WireAnswer;
+#[cfg(feature = "json")]
 pub use workspace::Workspace;
 
 #[doc(hidden)]
 pub use serde;
+#[cfg(feature = "json")]
 #[doc(hidden)]
 pub use serde_json;

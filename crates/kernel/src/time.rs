@@ -9,9 +9,11 @@ use std::{
     time::{Duration, SystemTime},
 };
 
+#[cfg(feature = "rfc3339")]
 use ::time::{
     OffsetDateTime, PrimitiveDateTime, format_description::well_known::Rfc3339, macros::format_description,
 };
+#[cfg(feature = "rfc3339")]
 use serde::{Serialize, Serializer};
 
 /// Microseconds since 1970-01-01T00:00:00Z; on the wire RFC 3339 in UTC with `Z` and always six digits behind the second, so that
@@ -61,6 +63,7 @@ impl Timestamp {
 
     /// Reads an RFC 3339 date-time with any offset, an ISO 8601 one without (UTC is meant), or a date alone
     /// (midnight UTC). Years 1–9999.
+    #[cfg(feature = "rfc3339")]
     pub fn parse(text: &str) -> Option<Self> {
         let local =
             format_description!("[year]-[month]-[day]T[hour]:[minute]:[second][optional [.[subsecond]]]");
@@ -77,6 +80,7 @@ impl Timestamp {
     }
 }
 
+#[cfg(feature = "rfc3339")]
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut text = *b"0000-00-00T00:00:00.000000Z";
@@ -88,6 +92,7 @@ impl fmt::Display for Timestamp {
 
 /// The date and the time of day down to the second, into a text that has everything but the digits: the formatting machinery would
 /// be most of the cost.
+#[cfg(feature = "rfc3339")]
 fn write_seconds(text: &mut [u8], instant: Timestamp) -> fmt::Result {
     let instant = OffsetDateTime::from_unix_timestamp(instant.as_seconds()).map_err(|_| fmt::Error)?;
     let ((year, month, day), (hour, minute, second)) = (instant.to_calendar_date(), instant.to_hms());
@@ -100,6 +105,7 @@ fn write_seconds(text: &mut [u8], instant: Timestamp) -> fmt::Result {
 }
 
 /// A number that is not below zero, with as many digits as there is room for.
+#[cfg(feature = "rfc3339")]
 fn write_digits(room: &mut [u8], mut number: i64) {
     for digit in room.iter_mut().rev() {
         *digit = b'0' + (number % 10).unsigned_abs() as u8;
@@ -109,15 +115,18 @@ fn write_digits(room: &mut [u8], mut number: i64) {
 
 /// An instant that somebody chose or a calendar sets, such as the end of a key or of a month: without a fraction on the wire where
 /// it is whole.
+#[cfg(feature = "rfc3339")]
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct CalendarTime(pub Timestamp);
 
+#[cfg(feature = "rfc3339")]
 impl From<Timestamp> for CalendarTime {
     fn from(timestamp: Timestamp) -> Self {
         Self(timestamp)
     }
 }
 
+#[cfg(feature = "rfc3339")]
 impl fmt::Display for CalendarTime {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.0.0.rem_euclid(1_000_000) > 0 {
@@ -129,24 +138,35 @@ impl fmt::Display for CalendarTime {
     }
 }
 
+#[cfg(feature = "rfc3339")]
 impl fmt::Debug for CalendarTime {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)
     }
 }
 
+#[cfg(feature = "rfc3339")]
 impl Serialize for CalendarTime {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(self)
     }
 }
 
+#[cfg(feature = "rfc3339")]
 impl fmt::Debug for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)
     }
 }
 
+#[cfg(not(feature = "rfc3339"))]
+impl fmt::Debug for Timestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} µs since 1970", self.0)
+    }
+}
+
+#[cfg(feature = "rfc3339")]
 impl Serialize for Timestamp {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(self)

@@ -18,7 +18,7 @@
 /// assert_eq!(Size::NAMES, ["small", "large"]);
 /// assert_eq!(Size::parse("large"), Some(Size::Large));
 /// assert_eq!(Size::parse("huge"), None);
-/// assert_eq!(serde_json::to_string(&Size::Small).unwrap(), "\"small\"");
+/// assert_eq!(Size::Small.as_str(), "small");
 /// ```
 #[macro_export]
 macro_rules! words {
@@ -57,6 +57,14 @@ macro_rules! words {
         $crate::written_as_word!($name);
         $($crate::described_words!($name, $schema, $told, $name::NAMES);)?
     };
+}
+
+/// Nothing is described without JSON.
+#[cfg(not(feature = "json"))]
+#[doc(hidden)]
+#[macro_export]
+macro_rules! described_words {
+    ($type:ty, $name:literal, $about:literal, $words:expr) => {};
 }
 
 /// Lets an enumeration that [`words!`](crate::words) declares be read from its word, where a configuration names it.

@@ -1,9 +1,9 @@
 //! From which addresses a key may be used.
 
-use gatepost_kernel::{
-    ListErrors,
-    describe::{Described, Schemas},
-};
+use gatepost_kernel::ListErrors;
+#[cfg(feature = "json")]
+use gatepost_kernel::describe::{Described, Schemas};
+#[cfg(feature = "json")]
 use serde_json::{Value, json};
 use std::net::{IpAddr, Ipv6Addr};
 
@@ -15,6 +15,7 @@ const MAX_ENTRIES: usize = 50;
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub struct IpAllowlist(Vec<IpNet>);
 
+#[cfg(feature = "json")]
 impl Described for IpAllowlist {
     fn schema(_: &mut Schemas) -> Value {
         json!({ "type": "array", "maxItems": MAX_ENTRIES, "items": { "type": "string" } })

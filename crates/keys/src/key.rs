@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use gatepost_kernel::{ApiKeyId, Environment, Error, Timestamp, WorkspaceId};
-use gatepost_macros::Fields;
 
 use crate::{IpAllowlist, ScopeSet};
 
 /// An API key without its secret.
-#[derive(Debug, Clone, PartialEq, Eq, Fields)]
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[cfg_attr(feature = "json", derive(gatepost_macros::Fields))]
 pub struct ApiKey {
     /// Numeric id of the API key.
     pub id: ApiKeyId,

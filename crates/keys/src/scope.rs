@@ -9,11 +9,10 @@
 
 use std::{borrow::Cow, fmt, str::FromStr};
 
-use gatepost_kernel::{
-    ListErrors,
-    describe::{Described, Schemas},
-};
-
+use gatepost_kernel::ListErrors;
+#[cfg(feature = "json")]
+use gatepost_kernel::describe::{Described, Schemas};
+#[cfg(feature = "json")]
 use serde_json::{Value, json};
 
 /// What a scope looks like, as a regular expression.
@@ -273,6 +272,7 @@ impl fmt::Display for Scope {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub struct ScopeSet(Vec<Scope>);
 
+#[cfg(feature = "json")]
 impl Described for ScopeSet {
     fn schema(_: &mut Schemas) -> Value {
         let scope = json!({

@@ -4,14 +4,15 @@ use base64::{
     Engine,
     alphabet::STANDARD,
     engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig},
-    prelude::BASE64_STANDARD,
 };
 use gatepost_kernel::Secret;
+#[cfg(feature = "send")]
 use rand::CryptoRng;
 
 const PREFIX: &str = "whsec_";
 /// What begins like this is another kind of key, or a misspelt prefix.
 const FOREIGN_PREFIXES: [&str; 2] = ["whsk_", "hwsec_"];
+#[cfg(feature = "send")]
 const GENERATED_BYTES: usize = 32;
 /// How many decoded bytes make a Standard Webhooks secret.
 const STANDARD_BYTES: std::ops::RangeInclusive<usize> = 24..=64;
@@ -47,10 +48,11 @@ pub enum SecretError {
 
 impl EndpointSecret {
     /// A fresh secret.
+    #[cfg(feature = "send")]
     pub fn generate(rng: &mut impl CryptoRng) -> Self {
         let mut bytes = [0u8; GENERATED_BYTES];
         rng.fill_bytes(&mut bytes);
-        Self(Secret::new(format!("{PREFIX}{}", BASE64_STANDARD.encode(bytes))))
+        Self(Secret::new(format!("{PREFIX}{}", base64::prelude::BASE64_STANDARD.encode(bytes))))
     }
 
     /// Takes a secret that was chosen by somebody else. What sender and receiver could read differently is refused.
@@ -107,6 +109,7 @@ fn decoded(text: &str) -> Result<Option<Vec<u8>>, SecretError> {
 
 #[cfg(test)]
 mod tests {
+    use base64::prelude::BASE64_STANDARD;
     use rand::{SeedableRng, rngs::StdRng};
 
     use super::*;

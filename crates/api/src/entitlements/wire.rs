@@ -287,7 +287,8 @@ pub fn refuse(standing: FeatureStanding) -> Result<FeatureStanding, Error> {
     let text = serde_json::to_string(&check).map_err(Error::failed("rendering a refusal"))?;
     let mut members = JsonObject::from_text(&text).map_err(Error::failed("rendering a refusal"))?;
     members.remove("feature");
-    Err(Error::FeatureLimitReached { feature, upgrade_url, standing: Some(Box::new(members)) })
+    let standing = serde_json::to_string(&members).map_err(Error::failed("rendering a refusal"))?;
+    Err(Error::FeatureLimitReached { feature, upgrade_url, standing: Some(standing.into()) })
 }
 
 /// Standing of a workspace for one feature.
