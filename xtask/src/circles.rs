@@ -24,7 +24,7 @@ const KNOWN: [(&str, usize); 5] =
 type Module = Vec<String>;
 
 /// Names every circle that is not known.
-pub fn check(faults: &mut Vec<String>) -> Result<(), Failure> {
+pub fn check(errors: &mut Vec<String>) -> Result<(), Failure> {
     let mut crates: Vec<_> =
         fs::read_dir(files::root().join("crates"))?.flatten().map(|e| e.path()).collect();
     crates.sort();
@@ -36,10 +36,10 @@ pub fn check(faults: &mut Vec<String>) -> Result<(), Failure> {
         let found: usize = circles.iter().map(Vec::len).sum();
         if found > known {
             for circle in circles {
-                faults.push(format!("{name}: these files use each other in a circle: {}", circle.join(", ")));
+                errors.push(format!("{name}: these files use each other in a circle: {}", circle.join(", ")));
             }
         } else if found < known {
-            faults.push(format!(
+            errors.push(format!(
                 "xtask/src/circles.rs: only {found} files of {name} are in circles now; say so"
             ));
         }

@@ -14,32 +14,32 @@ const POINTING: [&str; 14] =
 const NOT_TOLD: [&str; 3] = ["example", "examples", "enum"];
 
 /// Names each description that does not.
-pub fn check(faults: &mut Vec<String>) -> Result<(), Failure> {
+pub fn check(errors: &mut Vec<String>) -> Result<(), Failure> {
     let text = fs::read_to_string(files::root().join("openapi/openapi.json"))?;
-    look(&serde_json::from_str(&text)?, "", faults);
+    look(&serde_json::from_str(&text)?, "", errors);
     Ok(())
 }
 
-fn look(value: &Value, place: &str, faults: &mut Vec<String>) {
+fn look(value: &Value, place: &str, errors: &mut Vec<String>) {
     match value {
         Value::Object(members) => {
             for (name, member) in members.iter().filter(|(name, _)| !NOT_TOLD.contains(&name.as_str())) {
                 match member {
                     Value::String(text) if name == "description" => {
-                        faults.extend(
-                            fault(text).map(|fault| format!("openapi.json{place}: {text:?} {fault}")),
+                        errors.extend(
+                            error(text).map(|error| format!("openapi.json{place}: {text:?} {error}")),
                         );
                     }
-                    member => look(member, &format!("{place}/{name}"), faults),
+                    member => look(member, &format!("{place}/{name}"), errors),
                 }
             }
         }
-        Value::Array(items) => items.iter().for_each(|item| look(item, place, faults)),
+        Value::Array(items) => items.iter().for_each(|item| look(item, place, errors)),
         _ => {}
     }
 }
 
-fn fault(text: &str) -> Option<&'static str> {
+fn error(text: &str) -> Option<&'static str> {
     let mut words = text.split_whitespace();
     match words.next() {
         Some(first) if POINTING.contains(&first.trim_end_matches([':', ',', '.'])) => {
@@ -66,11 +66,11 @@ mod tests {
                 "when": [{ "description": "When: never, or always." }],
             },
         });
-        let mut faults = Vec::new();
-        look(&document, "", &mut faults);
-        let places: Vec<_> = faults.iter().map(|fault| fault.split(':').next().unwrap_or_default()).collect();
+        let mut errors = Vec::new();
+        look(&document, "", &mut errors);
+        let places: Vec<_> = errors.iter().map(|error| error.split(':').next().unwrap_or_default()).collect();
         let expected =
             ["openapi.json", "openapi.json/properties/description", "openapi.json/properties/when"];
-        assert_eq!(places, expected, "{faults:?}");
+        assert_eq!(places, expected, "{errors:?}");
     }
 }

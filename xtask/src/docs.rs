@@ -41,7 +41,7 @@ pub fn run(check: bool) -> Result<(), Failure> {
             defaults.ok_or_else(|| format!("`gatepost config defaults` does not print [{name}]"))?;
         writeln!(page, "\n## `[{name}]`\n\n{about}\n\n| key | meaning | default |\n|---|---|---|")?;
         let of_all = has(&section.attrs, "serde", "default");
-        table(&mut page, &fields.named, of_all, defaults).map_err(|fault| format!("[{name}] {fault}"))?;
+        table(&mut page, &fields.named, of_all, defaults).map_err(|error| format!("[{name}] {error}"))?;
         told += 1;
     }
     if told != defaults.len() {

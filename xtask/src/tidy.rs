@@ -67,38 +67,38 @@ const IMPURE: [&str; 3] = ["tokio", "futures-util", "tracing"];
 
 const MAX_LINES_OF_CODE: usize = 600;
 
-/// Checks everything and names each fault.
+/// Checks everything and names each error.
 pub fn run() -> Result<(), Failure> {
-    let mut faults = Vec::new();
-    dependencies(&mut faults)?;
-    sources(&mut faults)?;
-    words(&mut faults)?;
-    operations(&mut faults)?;
-    migrations(&mut faults)?;
-    circles::check(&mut faults)?;
-    descriptions::check(&mut faults)?;
-    if faults.is_empty() {
+    let mut errors = Vec::new();
+    dependencies(&mut errors)?;
+    sources(&mut errors)?;
+    words(&mut errors)?;
+    operations(&mut errors)?;
+    migrations(&mut errors)?;
+    circles::check(&mut errors)?;
+    descriptions::check(&mut errors)?;
+    if errors.is_empty() {
         say("tidy");
         return Ok(());
     }
-    for fault in &faults {
-        say(fault);
+    for error in &errors {
+        say(error);
     }
-    Err(format!("{} faults", faults.len()).into())
+    Err(format!("{} errors", errors.len()).into())
 }
 
 fn layer(name: &str) -> Option<usize> {
     LAYERS.iter().position(|names| names.contains(&name))
 }
 
-fn dependencies(faults: &mut Vec<String>) -> Result<(), Failure> {
+fn dependencies(errors: &mut Vec<String>) -> Result<(), Failure> {
     let metadata = MetadataCommand::new().current_dir(files::root()).no_deps().exec()?;
     for package in metadata.workspace_packages() {
         let full_name = package.name.as_str();
         let is_tool = TOOLS.contains(&full_name);
         let name = full_name.strip_prefix("gatepost-").unwrap_or(full_name);
         let Some(own) = layer(name).or(is_tool.then_some(0)) else {
-            faults.push(format!("{full_name}: not in the layers of the architecture"));
+            errors.push(format!("{full_name}: not in the layers of the architecture"));
             continue;
         };
         for dependency in &package.dependencies {
@@ -110,31 +110,31 @@ fn dependencies(faults: &mut Vec<String>) -> Result<(), Failure> {
                     (None, tool) => tool && (is_tool || in_tests),
                 };
                 if !allowed {
-                    faults.push(format!("{full_name} may not depend on {used}"));
+                    errors.push(format!("{full_name} may not depend on {used}"));
                 }
             }
             let framework = FRAMEWORKS.iter().find(|(framework, _)| *framework == used);
             if let Some((_, users)) = framework
                 && !(users.contains(&name) || is_tool || in_tests)
             {
-                faults.push(format!("{full_name} may not name {used}; only {} may", users.join(", ")));
+                errors.push(format!("{full_name} may not name {used}; only {} may", users.join(", ")));
             }
             for (needing, feature, otherwise) in NEEDED_FEATURES {
                 if used == needing && !dependency.features.iter().any(|given| given == feature) {
-                    faults.push(format!(
+                    errors.push(format!(
                         "{full_name} must use {used} with `{feature}`: without it {otherwise}"
                     ));
                 }
             }
             if PURE.contains(&name) && IMPURE.contains(&used) && !in_tests {
-                faults.push(format!("{full_name} holds rules only and may not use {used}"));
+                errors.push(format!("{full_name} holds rules only and may not use {used}"));
             }
         }
     }
     Ok(())
 }
 
-fn sources(faults: &mut Vec<String>) -> Result<(), Failure> {
+fn sources(errors: &mut Vec<String>) -> Result<(), Failure> {
     // Put together, so that this file does not find itself.
     let banned = [
         (["TO", "DO"].concat(), "finish it, or write it into an issue"),
@@ -147,19 +147,19 @@ fn sources(faults: &mut Vec<String>) -> Result<(), Failure> {
         let text = fs::read_to_string(&path)?;
         let name = path.strip_prefix(files::root()).unwrap_or(&path).display().to_string();
         if !text.starts_with("//!") && !text.starts_with("#![doc = include_str!(") {
-            faults.push(format!("{name}: begins without a `//!` that says what it is for"));
+            errors.push(format!("{name}: begins without a `//!` that says what it is for"));
         }
         let code =
             text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with("//")).count();
         if code > MAX_LINES_OF_CODE {
-            faults.push(format!(
+            errors.push(format!(
                 "{name}: {code} lines of code; more than {MAX_LINES_OF_CODE} are several files"
             ));
         }
-        for (number, line) in text.lines().enumerate() {
+        for (index, line) in text.lines().enumerate() {
             for (word, advice) in &banned {
                 if line.contains(word.as_str()) {
-                    faults.push(format!("{name}:{}: {word}: {advice}", number + 1));
+                    errors.push(format!("{name}:{}: {word}: {advice}", index + 1));
                 }
             }
         }
@@ -168,7 +168,7 @@ fn sources(faults: &mut Vec<String>) -> Result<(), Failure> {
 }
 
 /// Words that the glossary does not use, in what people read.
-fn words(faults: &mut Vec<String>) -> Result<(), Failure> {
+fn words(errors: &mut Vec<String>) -> Result<(), Failure> {
     const GLOSSARY: &str = "docs/GLOSSARY.md";
     let glossary = fs::read_to_string(files::root().join(GLOSSARY))?;
     let table =
@@ -181,11 +181,11 @@ fn words(faults: &mut Vec<String>) -> Result<(), Failure> {
     let documents = files::documents()?.into_iter().filter(|path| !path.ends_with(GLOSSARY));
     for path in files::rust_files()?.into_iter().chain(documents) {
         let text = fs::read_to_string(&path)?;
-        for (number, line) in text.lines().enumerate() {
+        for (index, line) in text.lines().enumerate() {
             let words = line.split(|c: char| !c.is_alphanumeric());
             for word in words.filter(|word| banned.contains(word)) {
                 let name = path.strip_prefix(files::root()).unwrap_or(&path).display();
-                faults.push(format!("{name}:{}: {word}: the glossary says another word", number + 1));
+                errors.push(format!("{name}:{}: {word}: the glossary says another word", index + 1));
             }
         }
     }
@@ -193,7 +193,7 @@ fn words(faults: &mut Vec<String>) -> Result<(), Failure> {
 }
 
 /// Every handler is an operation, which is in the OpenAPI document, and no two schemas share a name: the second would be lost.
-fn operations(faults: &mut Vec<String>) -> Result<(), Failure> {
+fn operations(errors: &mut Vec<String>) -> Result<(), Failure> {
     const HANDLERS: [&str; 5] = ["\n#[get(", "\n#[post(", "\n#[put(", "\n#[patch(", "\n#[delete("];
     const SCHEMAS: [&str; 3] = ["\n#[view", "\n#[body", "\n#[described"];
     let mut schemas = BTreeSet::new();
@@ -201,21 +201,21 @@ fn operations(faults: &mut Vec<String>) -> Result<(), Failure> {
         let name = path.strip_prefix(files::root()).unwrap_or(&path).display().to_string();
         let text = fs::read_to_string(&path)?;
         if name.starts_with("crates/api/src/") && HANDLERS.iter().any(|handler| text.contains(handler)) {
-            faults.push(format!("{name}: a handler without #[operation] is served but not documented"));
+            errors.push(format!("{name}: a handler without #[operation] is served but not documented"));
         }
         let described = SCHEMAS.iter().flat_map(|attribute| text.split(attribute).skip(1));
         let names = described
             .filter_map(|rest| rest.split("\npub struct ").nth(1)?.split([' ', '(', '{', '<']).next());
         for schema in names {
             if !schemas.insert(schema.to_owned()) {
-                faults.push(format!("{name}: there are two schemas with the name {schema}"));
+                errors.push(format!("{name}: there are two schemas with the name {schema}"));
             }
         }
     }
     Ok(())
 }
 
-fn migrations(faults: &mut Vec<String>) -> Result<(), Failure> {
+fn migrations(errors: &mut Vec<String>) -> Result<(), Failure> {
     let names = |engine: &str| -> Result<BTreeSet<_>, Failure> {
         let tree = files::root().join("migrations").join(engine);
         let names = fs::read_dir(tree)?.map(|entry| entry.map(|entry| entry.file_name()));
@@ -223,7 +223,7 @@ fn migrations(faults: &mut Vec<String>) -> Result<(), Failure> {
     };
     let (sqlite, postgres) = (names("sqlite")?, names("postgres")?);
     for name in sqlite.symmetric_difference(&postgres) {
-        faults.push(format!("migration {} is in one tree only", Path::new(name).display()));
+        errors.push(format!("migration {} is in one tree only", Path::new(name).display()));
     }
     for (engine, name) in
         sqlite.iter().map(|name| ("sqlite", name)).chain(postgres.iter().map(|name| ("postgres", name)))
@@ -231,7 +231,7 @@ fn migrations(faults: &mut Vec<String>) -> Result<(), Failure> {
         let path = files::root().join("migrations").join(engine).join(name).join("up.sql");
         let text = fs::read_to_string(&path)?;
         if let Some(statement) = contracts(&text).filter(|_| !text.starts_with("-- contract: ")) {
-            faults.push(format!(
+            errors.push(format!(
                 "migrations/{engine}/{}: `{statement}` takes something away; begin with `-- contract: ` and why the previous \
                  release can live with it (migrations/README.md)",
                 Path::new(name).display()

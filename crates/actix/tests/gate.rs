@@ -31,7 +31,7 @@ async fn a_service_writes_scopes_as_its_contract_does() {
     let contract = app.face.contract().clone();
     let remote = Gate::remote(&url, Secret::new(service)).contract(contract.clone()).build().expect("a gate");
     for gate in [Gate::in_contract(app.app.gate().clone(), contract), remote] {
-        assert!(gate.require("posts:read").is_err_and(|fault| fault.to_string().contains("action:resource")));
+        assert!(gate.require("posts:read").is_err_and(|error| error.to_string().contains("action:resource")));
         let address = serve_with(&gate, "read:posts");
         let passed = get(address, &key).await;
         assert_eq!((passed.status.as_u16(), passed.text.as_str()), (200, "1 live read:posts"));

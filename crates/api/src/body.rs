@@ -1,6 +1,6 @@
-//! Reading JSON bodies so that a caller hears of every fault at once, each under the name of its member.
+//! Reading JSON bodies so that a caller hears of every error at once, each under the name of its member.
 //!
-//! `serde` stops at the first fault, so a body is taken apart into its members, each still the text that came, and each is read
+//! `serde` stops at the first error, so a body is taken apart into its members, each still the text that came, and each is read
 //! by itself. What belongs to the caller alone, such as the data of an event, is never read at all: it stays that text. A body is declared by
 //! `#[body]`, as a struct whose members are [`Member`]s.
 
@@ -33,7 +33,7 @@ pub trait ReadBody: DescribedObject + Sized + Send + 'static {
     /// What the body may call itself; it is JSON all the same.
     const MEDIA_TYPES: &'static [&'static str] = &["application/json"];
 
-    /// Reads the members; faults go to `fields`. The answer counts only if there was none.
+    /// Reads the members; errors go to `fields`. The answer counts only if there was none.
     fn read(fields: &mut Fields<'_>) -> Option<Self>;
 }
 
@@ -72,7 +72,7 @@ pub trait Member: Described {
     /// Whether `null` is a value like any other.
     const TAKES_NULL: bool = false;
 
-    /// Reads what is there; faults go to `fields`, under `name`.
+    /// Reads what is there; errors go to `fields`, under `name`.
     fn read<'b>(fields: &mut Fields<'b>, name: &'static str, value: &'b RawValue) -> Option<Self::Value>;
 }
 
@@ -104,7 +104,7 @@ impl ReadBody for NoBody {
 pub enum Null {
     /// The same as leaving it out.
     IsAbsent,
-    /// A fault.
+    /// An error.
     IsWrong,
 }
 
@@ -180,8 +180,8 @@ impl<'b> Fields<'b> {
         self.scope_order
     }
 
-    /// Notes a fault.
-    pub fn fault(&mut self, name: &str, message: impl Into<String>) {
+    /// Notes an error.
+    pub fn error(&mut self, name: &str, message: impl Into<String>) {
         self.errors.add(name, message);
     }
 
@@ -234,9 +234,9 @@ impl<'b> Fields<'b> {
         json
     }
 
-    /// Notes faults that were found elsewhere, of members below `prefix`.
-    pub fn faults(&mut self, prefix: &str, faults: &FieldErrors) {
-        self.errors.add_below(prefix, faults);
+    /// Notes errors that were found elsewhere, of members below `prefix`.
+    pub fn errors(&mut self, prefix: &str, errors: &FieldErrors) {
+        self.errors.add_below(prefix, errors);
     }
 
     /// Notes that a member is missing, unless something was said about it already.
@@ -248,7 +248,7 @@ impl<'b> Fields<'b> {
         }
     }
 
-    /// All faults, those of members that nobody asked for included.
+    /// All errors, those of members that nobody asked for included.
     pub fn into_errors(mut self) -> FieldErrors {
         for (name, _) in self.members.0.iter().take(FieldErrors::MAX_FIELDS) {
             let known = self.known.join(", ");
@@ -267,9 +267,9 @@ impl<'b> Fields<'b> {
     fn take(&mut self, name: &'static str) -> Option<&'b RawValue> {
         self.known.push(name);
         let members = &mut self.members.0;
-        let place = members.iter().position(|(member, _)| member == name)?;
-        let (_, value) = members.remove(place);
-        if members[place..].iter().any(|(member, _)| member == name) {
+        let index = members.iter().position(|(member, _)| member == name)?;
+        let (_, value) = members.remove(index);
+        if members[index..].iter().any(|(member, _)| member == name) {
             members.retain(|(member, _)| member != name);
             self.errors.add(name, format!("The {} may be given only once.", label(name)));
             return None;
@@ -277,7 +277,7 @@ impl<'b> Fields<'b> {
         Some(value)
     }
 
-    /// What `rule` makes of a text, or its fault.
+    /// What `rule` makes of a text, or its error.
     pub fn text<T>(
         &mut self,
         name: &'static str,
@@ -288,10 +288,10 @@ impl<'b> Fields<'b> {
             self.errors.add(name, not_a_text(&label(name), value));
             return None;
         };
-        rule(&text).map_err(|fault| self.errors.add(name, fault)).ok()
+        rule(&text).map_err(|error| self.errors.add(name, error)).ok()
     }
 
-    /// What `rule` makes of a list of texts. It says of each fault which item it is in, if in one.
+    /// What `rule` makes of a list of texts. It says of each error which item it is in, if in one.
     pub fn texts<T>(
         &mut self,
         name: &'static str,
@@ -303,13 +303,13 @@ impl<'b> Fields<'b> {
             return None;
         };
         let mut texts = Vec::with_capacity(items.len());
-        for (place, item) in items.iter().enumerate() {
+        for (index, item) in items.iter().enumerate() {
             match text(item) {
                 Some(text) => texts.push(text),
                 None => {
-                    let field = format!("{name}.{place}");
-                    let fault = not_a_text(&format!("{}.{place}", label(name)), item);
-                    self.errors.add(field, fault);
+                    let field = format!("{name}.{index}");
+                    let error = not_a_text(&format!("{}.{index}", label(name)), item);
+                    self.errors.add(field, error);
                 }
             }
         }
@@ -424,7 +424,7 @@ impl<'b> Fields<'b> {
     pub fn nested<B: ReadBody>(&mut self, name: &'static str, value: &'b RawValue) -> Option<B> {
         let Some(members) = read(value) else { return self.not_an_object(name) };
         let inner = read_whole(members, self.scope_order);
-        inner.map_err(|faults| self.faults(&format!("{name}."), &faults)).ok()
+        inner.map_err(|errors| self.errors(&format!("{name}."), &errors)).ok()
     }
 
     /// A list of bodies.
@@ -444,13 +444,13 @@ impl<'b> Fields<'b> {
             return None;
         }
         let mut bodies = Vec::with_capacity(items.len());
-        for (place, item) in items.into_iter().enumerate() {
+        for (index, item) in items.into_iter().enumerate() {
             match read(item).map(|members| read_whole(members, self.scope_order)) {
                 Some(Ok(body)) => bodies.push(body),
-                Some(Err(faults)) => self.faults(&format!("{name}.{place}."), &faults),
+                Some(Err(errors)) => self.errors(&format!("{name}.{index}."), &errors),
                 None => {
-                    let fault = format!("The {}.{place} must be an object.", label(name));
-                    self.errors.add(format!("{name}.{place}"), fault);
+                    let error = format!("The {}.{index} must be an object.", label(name));
+                    self.errors.add(format!("{name}.{index}"), error);
                 }
             }
         }
@@ -463,10 +463,10 @@ impl<'b> Fields<'b> {
     }
 }
 
-/// Reads a body of these members, or all its faults; scopes in it are written in this order.
+/// Reads a body of these members, or all its errors; scopes in it are written in this order.
 ///
 /// # Errors
-/// The faults by the names of members.
+/// The errors by the names of members.
 pub fn read_whole<B: ReadBody>(members: Members<'_>, scope_order: ScopeOrder) -> Result<B, FieldErrors> {
     read_by(members, scope_order, B::read)
 }
@@ -474,7 +474,7 @@ pub fn read_whole<B: ReadBody>(members: Members<'_>, scope_order: ScopeOrder) ->
 /// The same, as `read` makes it of the members.
 ///
 /// # Errors
-/// The faults by the names of members.
+/// The errors by the names of members.
 pub fn read_by<B>(
     members: Members<'_>,
     scope_order: ScopeOrder,
@@ -482,8 +482,8 @@ pub fn read_by<B>(
 ) -> Result<B, FieldErrors> {
     let mut fields = Fields::new(members, scope_order);
     let body = read(&mut fields);
-    let faults = fields.into_errors();
-    body.filter(|_| faults.is_empty()).ok_or(faults)
+    let errors = fields.into_errors();
+    body.filter(|_| errors.is_empty()).ok_or(errors)
 }
 
 /// A text, where it stands if it holds no escapes, which a text on its way here seldom does.

@@ -80,18 +80,18 @@ impl Budget {
         let mut shares = Vec::new();
         let mut book = self.lock();
         book.waiting.retain(|waiter| !waiter.granted.is_closed());
-        let mut place = 0;
-        while let Some(waiter) = book.waiting.get(place) {
+        let mut index = 0;
+        while let Some(waiter) = book.waiting.get(index) {
             let (owner, bytes) = (waiter.owner, waiter.bytes);
             if !book.has_room_for_waiting(owner, bytes) {
-                place += 1;
+                index += 1;
                 continue;
             }
             book.grant(owner, bytes);
-            if let Some(waiter) = book.waiting.remove(place) {
+            if let Some(waiter) = book.waiting.remove(index) {
                 shares.push((waiter.granted, Share { budget: self.clone(), owner, bytes }));
             }
-            place = 0;
+            index = 0;
         }
         drop(book);
         for (granted, share) in shares {

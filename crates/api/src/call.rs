@@ -1,6 +1,6 @@
 //! The extractor that every operation of the contract goes through, in this order: who is it (401), may they
 //! (403), for which workspace, is the query sound, is the body sound. Nothing later is read before what comes
-//! earlier has passed, so a stranger cannot make us read a body, and learns nothing from its faults.
+//! earlier has passed, so a stranger cannot make us read a body, and learns nothing from its errors.
 
 use std::{future::Future, pin::Pin, sync::Arc, time::Duration};
 
@@ -108,8 +108,8 @@ impl<S, Q: Query, B: Send + 'static> Call<S, Q, B> {
         entitlements::meter_request(state.app(), &caller, requirement.scope).await?;
         let mut parameters = Parameters::new(req.query_string()).paged_by(state.contract());
         let query = read_query(&mut parameters);
-        let faults = parameters.into_errors();
-        let query = query.filter(|_| faults.is_empty()).ok_or(Error::Validation(faults))?;
+        let errors = parameters.into_errors();
+        let query = query.filter(|_| errors.is_empty()).ok_or(Error::Validation(errors))?;
         query.check(&caller)?;
         reserve(&req, &state, query.most_bytes()).await?;
 
@@ -146,7 +146,7 @@ impl<S, Q: Query, B: Send + 'static> Call<S, Q, B> {
         &self.query
     }
 
-    /// Takes the body out, or its faults. They are for the use-case to return, inside its transaction, so that a
+    /// Takes the body out, or its errors. They are for the use-case to return, inside its transaction, so that a
     /// repetition with the same idempotency key gets the first answer even where the rules have changed meanwhile.
     pub fn into_body(self) -> (Result<B, Error>, Call<S, Q, ()>) {
         let Self { req, state, request_id, caller, query, body, scope } = self;
@@ -272,9 +272,12 @@ impl<S, R: Listed, B> Call<S, ItemQuery<R>, B> {
 
 /// What is told who asks by number for more than an answer can hold.
 fn too_large(list: &Description, paging: Paging, fitting: u32) -> Error {
-    let (place, size) = (paging.place_name(), paging.size_name());
-    let cursor =
-        if list.is_log { format!(", follow the list by cursor instead of {place}") } else { String::new() };
+    let (position, size) = (paging.position_name(), paging.size_name());
+    let cursor = if list.is_log {
+        format!(", follow the list by cursor instead of {position}")
+    } else {
+        String::new()
+    };
     let fields = list.content.map(|content| format!(", or for fields without {}", content.name));
     Error::invalid(
         size,
@@ -457,8 +460,8 @@ pub async fn acting_as_asked(caller: Caller, req: &HttpRequest, state: &State) -
         return caller.acting_on(state.app(), WorkspaceId(id)).await;
     }
     let name = header.shown.as_ref();
-    let fault = format!("The {name} must be the numeric id of one workspace.");
-    Err(if caller.is_root() { Error::invalid(name, fault) } else { Error::AccessDenied(fault) })
+    let error = format!("The {name} must be the numeric id of one workspace.");
+    Err(if caller.is_root() { Error::invalid(name, error) } else { Error::AccessDenied(error) })
 }
 
 /// Counts a request that needs no key against its address.
@@ -479,7 +482,7 @@ fn leave(req: &HttpRequest, refused: Refused) -> ApiError {
     refused.error.into()
 }
 
-/// Reads the body, or its faults, and answers its bytes too.
+/// Reads the body, or its errors, and answers its bytes too.
 pub async fn read_body<B: ReadBody>(
     req: &HttpRequest,
     payload: Payload,
@@ -516,7 +519,7 @@ where
     off_the_workers("reading a body", read).await?
 }
 
-/// Takes a body apart, which says of itself that it is of this type, and answers what it is or its faults.
+/// Takes a body apart, which says of itself that it is of this type, and answers what it is or its errors.
 fn parse<B, F: FnOnce(&mut Fields<'_>) -> Option<B>>(
     media_type: &str,
     bytes: &Bytes,
@@ -650,6 +653,6 @@ fn members<'b, F>(given: &str, bytes: &'b [u8], form: &BodyForm<F>) -> Result<Me
         },
         Err(error) => error,
     };
-    let place = format!("line {}, column {}", error.line(), error.column());
-    Err(ApiError::BadRequest(format!("The request body is not valid JSON ({place}).")))
+    let position = format!("line {}, column {}", error.line(), error.column());
+    Err(ApiError::BadRequest(format!("The request body is not valid JSON ({position}).")))
 }

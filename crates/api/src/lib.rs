@@ -230,8 +230,8 @@ impl State {
     }
 
     /// The prepared headers of the plan at `place`.
-    fn plan_headers(&self, place: usize) -> Option<&PlanHeaders> {
-        self.0.plan_headers.get(place)
+    fn plan_headers(&self, index: usize) -> Option<&PlanHeaders> {
+        self.0.plan_headers.get(index)
     }
 
     fn mcp_endpoint(&self) -> &McpEndpoint {

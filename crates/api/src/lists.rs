@@ -1,5 +1,5 @@
 //! What can be asked of a list, declared once for each resource. From it come the reading of the query, the words of its
-//! faults, and the parameters in the OpenAPI document.
+//! errors, and the parameters in the OpenAPI document.
 
 use std::marker::PhantomData;
 
@@ -142,7 +142,7 @@ impl Query for PageQuery {}
 impl ReadQuery for PageQuery {
     fn parameters(contract: &Contract) -> Vec<Parameter> {
         let number = |low: u32, high: u32, default: u32| json!({ "type": "integer", "format": "int32", "minimum": low, "maximum": high, "default": default });
-        let (about, place) = match contract.paging {
+        let (about, position) = match contract.paging {
             Paging::Pages | Paging::ShortPages => {
                 ("Number of the page to return", number(1, PageRequest::MAX_PAGE, 1))
             }
@@ -152,7 +152,7 @@ impl ReadQuery for PageQuery {
         };
         let size = number(1, PageRequest::MAX_PER_PAGE, contract.default_per_page);
         vec![
-            parameter(contract.paging.place_name(), about, place, false),
+            parameter(contract.paging.position_name(), about, position, false),
             parameter(contract.paging.size_name(), "Number of items per page", size, false),
         ]
     }
@@ -162,15 +162,17 @@ impl ReadQuery for PageQuery {
         let (paging, default) = (parameters.paging, parameters.default_per_page);
         let request = match paging {
             Paging::Pages | Paging::ShortPages => {
-                let page =
-                    Whole::<u32, 1, { PageRequest::MAX_PAGE as i64 }>::read(parameters, paging.place_name());
+                let page = Whole::<u32, 1, { PageRequest::MAX_PAGE as i64 }>::read(
+                    parameters,
+                    paging.position_name(),
+                );
                 let per_page = <Size as Param>::read(parameters, paging.size_name()).unwrap_or(default);
                 PageRequest::of_page(page.unwrap_or(1), per_page)
             }
             Paging::Offset => {
                 let offset = Whole::<u64, 0, { PageRequest::MAX_OFFSET as i64 }>::read(
                     parameters,
-                    paging.place_name(),
+                    paging.position_name(),
                 );
                 let per_page = <Size as Param>::read(parameters, paging.size_name()).unwrap_or(default);
                 PageRequest { offset: offset.unwrap_or(0), per_page }
@@ -324,10 +326,10 @@ impl Asked {
         let list = &options.list;
         let mut parameters = PageQuery::parameters(contract);
         if list.is_log {
-            let place = contract.paging.place_name();
+            let position = contract.paging.position_name();
             let about = format!(
                 "Cursor of the page to return: `next_cursor` of the page before. No item is returned twice or left out, however many are \
-                 added meanwhile. Not together with `{place}`"
+                 added meanwhile. Not together with `{position}`"
             );
             parameters.push(parameter(
                 "cursor",
@@ -385,12 +387,12 @@ impl Asked {
         filters: impl FnOnce(&mut Parameters) -> Option<F>,
     ) -> Option<(F, Self)> {
         let list = options.list;
-        let place = parameters.paging.place_name();
-        let pages = parameters.has(place);
+        let position = parameters.paging.position_name();
+        let pages = parameters.has(position);
         let page = PageQuery::read(parameters).map(|query| query.0).unwrap_or_default();
         let cursor = list.is_log.then(|| parameters.any_text("cursor")).flatten();
         if cursor.is_some() && pages {
-            parameters.fault("cursor", format!("The cursor cannot be combined with {place}."));
+            parameters.error("cursor", format!("The cursor cannot be combined with {position}."));
         }
         let sort = parameters.words(
             "sort",

@@ -115,7 +115,7 @@ impl Metrics {
     /// take a part of the time that there is to measure.
     pub fn forward_auth_passed(&self, method: &Method) {
         // The most common first, as they stand in the list.
-        let place = match *method {
+        let index = match *method {
             Method::GET => 0,
             Method::POST => 1,
             _ => METHODS
@@ -123,7 +123,7 @@ impl Metrics {
                 .position(|known| *known == known_method(method.as_str()))
                 .unwrap_or(METHODS.len() - 1),
         };
-        self.forward_auth[place].inc();
+        self.forward_auth[index].inc();
     }
 
     /// A request whose client went away before it was answered.

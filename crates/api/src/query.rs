@@ -19,7 +19,7 @@ pub trait Param {
     /// JSON schema of the parameter.
     fn schema() -> Value;
 
-    /// Takes it, if it is there; a fault goes to `parameters`.
+    /// Takes it, if it is there; an error goes to `parameters`.
     fn read(parameters: &mut Parameters, name: &'static str) -> Option<Self::Value>;
 }
 
@@ -41,7 +41,7 @@ pub trait ReadQuery: Query + Sized {
     /// How the document describes the parameters.
     fn parameters(contract: &Contract) -> Vec<Parameter>;
 
-    /// Reads the parameters; faults go to `parameters`. The answer counts only if there was none.
+    /// Reads the parameters; errors go to `parameters`. The answer counts only if there was none.
     fn read(parameters: &mut Parameters) -> Option<Self>;
 }
 
@@ -162,8 +162,8 @@ impl Parameters {
         Vec::into_iter(given).map(|(_, value)| value).collect()
     }
 
-    /// Notes a fault.
-    pub fn fault(&mut self, name: &str, message: impl Into<String>) {
+    /// Notes an error.
+    pub fn error(&mut self, name: &str, message: impl Into<String>) {
         self.errors.add(name, message);
     }
 
@@ -184,7 +184,7 @@ impl Parameters {
         }
     }
 
-    /// All faults, those of parameters that nobody asked for included.
+    /// All errors, those of parameters that nobody asked for included.
     pub fn into_errors(mut self) -> FieldErrors {
         for (name, _) in self.pairs.iter().take(FieldErrors::MAX_FIELDS) {
             let message = if self.known.is_empty() {
@@ -199,8 +199,8 @@ impl Parameters {
 
     fn take(&mut self, name: &'static str) -> Option<String> {
         self.known.push(name);
-        let place = self.pairs.iter().position(|(key, _)| key == name)?;
-        let (_, value) = self.pairs.remove(place);
+        let index = self.pairs.iter().position(|(key, _)| key == name)?;
+        let (_, value) = self.pairs.remove(index);
         if self.pairs.iter().any(|(key, _)| key == name) {
             self.pairs.retain(|(key, _)| key != name);
             self.errors.add(name, format!("The {name} may be given only once."));

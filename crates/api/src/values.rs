@@ -69,7 +69,7 @@ pub fn any_object() -> Value {
     json!({ "type": "object", "propertyNames": { "type": "string" }, "additionalProperties": {} })
 }
 
-/// Declares texts that come in as parameters: what is made of one, its schema, what a fault calls it, and how it is read.
+/// Declares texts that come in as parameters: what is made of one, its schema, what an error calls it, and how it is read.
 macro_rules! text_parameters {
     ($($(#[$about:meta])* $name:ident($value:ty) = $schema:tt, $form:expr, $read:expr;)*) => {$(
         $(#[$about])*

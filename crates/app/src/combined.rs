@@ -88,7 +88,7 @@ impl App {
         answer: impl FnOnce(W::Output) -> Result<WireAnswer> + Send + 'static,
     ) -> Result<WireAnswer> {
         match caller.idempotency() {
-            // Its faults are told inside, where a repetition gets the first answer.
+            // Its errors are told inside, where a repetition gets the first answer.
             Some(_) => {
                 let alone = async move |unit: &mut UnitOfWork<'_>| answer(work?.alone(unit).await?);
                 self.answer(caller, alone).await

@@ -76,10 +76,10 @@ mod tests {
         assert_eq!(cursors.open(&cursor, "events of 1"), Some(position));
         assert_eq!(cursors.open(&cursor, "events of 2"), None);
         assert_ne!(cursors.seal(position, "events of 1").ok(), Some(cursor.clone()), "it tells nothing");
-        for (place, _) in cursor.char_indices() {
+        for (index, _) in cursor.char_indices() {
             let mut changed = cursor.clone();
-            changed.replace_range(place..=place, if &cursor[place..=place] == "A" { "B" } else { "A" });
-            assert_eq!(cursors.open(&changed, "events of 1"), None, "changed at {place}");
+            changed.replace_range(index..=index, if &cursor[index..=index] == "A" { "B" } else { "A" });
+            assert_eq!(cursors.open(&changed, "events of 1"), None, "changed at {index}");
         }
         for nonsense in ["", "!", "AAAA", &cursor[1..]] {
             assert_eq!(cursors.open(nonsense, "events of 1"), None);

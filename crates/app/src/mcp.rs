@@ -104,8 +104,8 @@ async fn begin(
 ) -> Result<Option<WireAnswer>> {
     let id = &server.config().id;
     let servers = app.mcp_servers().map(|servers| servers.all()).unwrap_or_default();
-    let place = servers.iter().zip(1..).find(|(server, _)| &server.config().id == id);
-    let place = place.map_or(0, |(_, place)| place);
+    let position = servers.iter().zip(1..).find(|(server, _)| &server.config().id == id);
+    let position = position.map_or(0, |(_, position)| position);
     let hash = Sha256::digest(call.arguments().to_string());
     let hash: String = hash.iter().map(|byte| format!("{byte:02x}")).collect();
     let details = json!({ "server": id, "tool": call.tool(), "arguments_sha256": hash });
@@ -118,7 +118,7 @@ async fn begin(
         }
         act(unit, OwnFeature::McpCalls).await?;
         let Value::Object(details) = details else { return Ok(None) };
-        unit.audit(unit.caller().workspace_id(), "mcp_tool.called", (TARGET, place), details);
+        unit.audit(unit.caller().workspace_id(), "mcp_tool.called", (TARGET, position), details);
         Ok(None)
     })
     .await

@@ -107,7 +107,7 @@ const SHARED_ERRORS: [SharedError; 12] = [
     SharedError {
         name: "ServerError",
         status: 500,
-        about: "A fault of the server",
+        about: "An error of the server",
         code: "server_error",
         message: "An unexpected error occurred.",
     },
@@ -267,7 +267,7 @@ impl Contract {
             "type": "object",
             "propertyNames": { "type": "string" },
             "additionalProperties": { "type": "array", "items": { "type": "string" } },
-            "description": "Every fault, by field.",
+            "description": "Every error, by field.",
             "example": { "name": [self.example_of_missing()] },
         });
         let count = |about: &str, example: u64| integer(about, "int64", 0, json!(example));
@@ -426,8 +426,8 @@ impl Contract {
         let text = |description: &str, example: &str| json!({ "description": description, "schema": { "type": "string" }, "example": example });
         let mut retry_after = number("Seconds to wait before trying again.", 5);
         retry_after["schema"] = json!({ "type": "integer" });
-        let place = self.paging.place_name();
-        let link = format!("<https://api.example.com{}/api-keys?{place}=2>; rel=\"next\"", self.base_path);
+        let position = self.paging.position_name();
+        let link = format!("<https://api.example.com{}/api-keys?{position}=2>; rel=\"next\"", self.base_path);
         json!({
             "RequestId": text("Id of the request, for support.", "req_abc123def456"),
             "Workspace": number("Numeric id of the workspace the API key belongs to.", 1),
@@ -528,7 +528,7 @@ impl Contract {
         match self.envelope {
             EnvelopeStyle::Data => format!(
                 "An error has a stable code in `error`, a sentence for people in `message`, and a `request_id` to quote when you ask \
-                 for help. Invalid\ninput is {status} with every fault in `errors`, by field."
+                 for help. Invalid\ninput is {status} with every error in `errors`, by field."
             ),
             EnvelopeStyle::Success => {
                 let first =
@@ -536,7 +536,7 @@ impl Contract {
                 format!(
                     "What succeeds has `success` true, and its content in `data`. An error has `success` false, and in `error` a stable \
                      `code`, a sentence for people in `message`, and `details`, with a `request_id` to quote when you ask for help. \
-                     Invalid input is {status} with {first}every fault in `details.errors`, by field."
+                     Invalid input is {status} with {first}every error in `details.errors`, by field."
                 )
             }
         }

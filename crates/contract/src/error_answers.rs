@@ -206,7 +206,7 @@ impl Contract {
                 Ok((JSON, to_json(&CoreError { error: &code, message: &message, errors, more, request_id })?))
             }
             (ErrorFormat::Contract, EnvelopeStyle::Success) => {
-                let field = self.first_fault(error).map(|(field, _)| field);
+                let field = self.first_error(error).map(|(field, _)| field);
                 let details = Details { field, errors, more, request_id };
                 let error = CodedError { code: &code, message: &message, details };
                 Ok((JSON, to_json(&FailedAnswer { success: false, error })?))
@@ -233,14 +233,14 @@ impl Contract {
     }
 
     /// The first field that an error is about, and what is wrong with it, where that is what errors name.
-    fn first_fault<'e>(&self, error: &'e ApiError) -> Option<(&'e str, String)> {
+    fn first_error<'e>(&self, error: &'e ApiError) -> Option<(&'e str, String)> {
         let ApiError::UseCase(Error::Validation(errors)) = error.inner() else { return None };
         let (field, messages) = errors.iter().next().filter(|_| self.names_first_field)?;
         Some((field, self.missing(errors, field).or_else(|| messages.first().cloned())?))
     }
 
-    /// All faults by field, as the contract says them.
-    pub fn faults(&self, errors: &FieldErrors) -> serde_json::Value {
+    /// All errors by field, as the contract says them.
+    pub fn errors(&self, errors: &FieldErrors) -> serde_json::Value {
         serde_json::to_value(ByField(self, errors)).unwrap_or_default()
     }
 
@@ -262,8 +262,8 @@ impl Contract {
 
     /// What an error says.
     pub fn message(&self, error: &ApiError) -> String {
-        if let Some((_, fault)) = self.first_fault(error) {
-            return fault;
+        if let Some((_, message)) = self.first_error(error) {
+            return message;
         }
         let Some(text) = self.messages.get(error.code()) else {
             return match error.inner() {

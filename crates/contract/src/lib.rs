@@ -46,7 +46,7 @@ pub struct Contract {
     pub messages: BTreeMap<&'static str, Cow<'static, str>>,
     /// What is said of a field that is missing, where it is something else. `{field}` is what it is called, `{Field}` with a capital.
     pub missing_field: Option<Cow<'static, str>>,
-    /// Whether an error about input says of the first field what is wrong, and names it in `details.field`, beside all faults.
+    /// Whether an error about input says of the first field what is wrong, and names it in `details.field`, beside all errors.
     pub names_first_field: bool,
     /// Which statuses there are.
     pub statuses: Statuses,

@@ -21,7 +21,7 @@ gatepost_kernel::read_as_word!(Paging);
 
 impl Paging {
     /// The parameter that says which page.
-    pub fn place_name(self) -> &'static str {
+    pub fn position_name(self) -> &'static str {
         match self {
             Self::Pages | Self::ShortPages => "page",
             Self::Offset => "offset",
@@ -47,11 +47,11 @@ pub struct PageUrl {
 
 impl PageUrl {
     fn of_offset(&self, paging: Paging, offset: u64, per_page: u32) -> String {
-        let place = match paging {
+        let position = match paging {
             Paging::Pages | Paging::ShortPages => PageRequest { offset, per_page }.page(),
             Paging::Offset => offset,
         };
-        self.with(paging.place_name(), &place.to_string())
+        self.with(paging.position_name(), &position.to_string())
     }
 
     fn of_cursor(&self, cursor: &str) -> String {

@@ -178,7 +178,7 @@ impl Contract {
     /// The contract that these settings describe; `is_taken` says where the server has pages of its own.
     ///
     /// # Errors
-    /// The first fault.
+    /// The first error.
     pub fn of(
         section: &ContractSettings,
         brand: &BrandSettings,
@@ -195,15 +195,15 @@ fn read(
 ) -> Result<Contract, SettingError> {
     let names_first_field = *section.names_first_field.get_ref();
     if names_first_field && section.envelope != EnvelopeStyle::Success {
-        let fault = "takes envelope = \"success\", which has details";
-        return Err((section.names_first_field.span().start, fault.to_owned()));
+        let error = "takes envelope = \"success\", which has details";
+        return Err((section.names_first_field.span().start, error.to_owned()));
     }
     let mut messages = IndexMap::new();
     let mut missing_field = None;
     for (code, text) in &section.messages {
-        let place = text.span().start;
+        let offset = text.span().start;
         if !(1..=MAX_MESSAGE).contains(&text.get_ref().chars().count()) {
-            return Err((place, format!("expected a text of 1 to {MAX_MESSAGE} characters")));
+            return Err((offset, format!("expected a text of 1 to {MAX_MESSAGE} characters")));
         }
         match code.get_ref().as_str() {
             REQUIRED => missing_field = Some(Cow::Owned(text.get_ref().clone())),
@@ -246,8 +246,8 @@ fn error_names(
         let sound = (1..=MAX_NAME).contains(&text.len())
             && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.'));
         if !sound {
-            let fault = format!("expected 1 to {MAX_NAME} letters, digits, _, - or .");
-            return Err((name.span().start, fault));
+            let error = format!("expected 1 to {MAX_NAME} letters, digits, _, - or .");
+            return Err((name.span().start, error));
         }
         if names.values().any(|taken| taken == text) {
             return Err((name.span().start, "another error has this name".to_owned()));
@@ -262,8 +262,8 @@ fn error_names(
     for (code, name) in given {
         let kept = |other: &&&str| !names.contains_key(**other) && of(other) == *name.get_ref();
         if let Some(other) = ErrorCode::NAMES.iter().find(kept) {
-            let fault = format!("{other} has this name, unlike {}", code.get_ref());
-            return Err((name.span().start, fault));
+            let error = format!("{other} has this name, unlike {}", code.get_ref());
+            return Err((name.span().start, error));
         }
     }
     Ok(names)
@@ -281,9 +281,9 @@ fn base_path(
     };
     let words = text.strip_prefix('/');
     if text.len() > 100 || !words.is_some_and(|words| words.split('/').all(is_word)) {
-        let fault =
+        let error =
             "expected a path such as \"/v1\": a slash before each word of letters, digits, -, _ and .";
-        return Err((path.span().start, fault.to_owned()));
+        return Err((path.span().start, error.to_owned()));
     }
     if is_taken(text) {
         return Err((path.span().start, "the server has another page there".to_owned()));
@@ -297,29 +297,29 @@ fn headers(section: &ContractSettings) -> Result<Headers, SettingError> {
     let settings =
         [&section.header_prefix, &workspace, &section.acting_workspace_header, &section.signature_header];
     let no_name = "expected a name of a header, of letters, digits and -";
-    // Each by itself, so that the fault is told of the one that has it.
+    // Each by itself, so that the error is told of the one that has it.
     if let Some(name) = settings.into_iter().find(|name| !Headers::is_name(name.get_ref())) {
         return Err((name.span().start, no_name.to_owned()));
     }
-    let place = settings.into_iter().find(|setting| is_given(setting)).map_or(0, |given| given.span().start);
+    let offset = settings.into_iter().find(|setting| is_given(setting)).map_or(0, |given| given.span().start);
     let [_, workspace, acting, signature] = settings.map(Spanned::get_ref);
     let headers =
-        Headers::new(acting, workspace, prefix, signature).map_err(|_| (place, no_name.to_owned()))?;
+        Headers::new(acting, workspace, prefix, signature).map_err(|_| (offset, no_name.to_owned()))?;
     let all = headers.all();
-    let place_of = |header: &Header| {
+    let offset_of = |header: &Header| {
         let given = settings.into_iter().skip(1).filter(|one| is_given(one));
         given
             .into_iter()
             .find(|one| one.get_ref() == header.shown.as_ref())
-            .map_or(place, |setting| setting.span().start)
+            .map_or(offset, |setting| setting.span().start)
     };
-    for (number, header) in all.iter().enumerate() {
+    for (index, header) in all.iter().enumerate() {
         let name = header.name.as_str();
         if TAKEN.contains(&name) || TAKEN_PREFIXES.iter().any(|taken| name.starts_with(taken)) {
-            return Err((place_of(header), format!("{} has another meaning", header.shown)));
+            return Err((offset_of(header), format!("{} has another meaning", header.shown)));
         }
-        if all[..number].iter().any(|other| other.name == header.name) {
-            return Err((place_of(header), format!("{} is the name of another header too", header.shown)));
+        if all[..index].iter().any(|other| other.name == header.name) {
+            return Err((offset_of(header), format!("{} is the name of another header too", header.shown)));
         }
     }
     Ok(headers)
@@ -329,8 +329,8 @@ fn per_page(number: &Spanned<u32>) -> Result<u32, SettingError> {
     match *number.get_ref() {
         size @ 1..=PageRequest::MAX_PER_PAGE => Ok(size),
         _ => {
-            let fault = format!("expected a whole number from 1 to {}", PageRequest::MAX_PER_PAGE);
-            Err((number.span().start, fault))
+            let error = format!("expected a whole number from 1 to {}", PageRequest::MAX_PER_PAGE);
+            Err((number.span().start, error))
         }
     }
 }
@@ -338,13 +338,13 @@ fn per_page(number: &Spanned<u32>) -> Result<u32, SettingError> {
 fn tokens(section: &ContractSettings) -> Result<TokenFormat, SettingError> {
     let prefix = &section.key_prefix;
     let accepted = section.accepted_key_prefixes.iter();
-    // One after the other, so that the fault is told of the one that has it.
+    // One after the other, so that the error is told of the one that has it.
     let mut format =
-        TokenFormat::new(prefix.get_ref(), []).map_err(|fault| (prefix.span().start, told(fault)))?;
+        TokenFormat::new(prefix.get_ref(), []).map_err(|error| (prefix.span().start, told(error)))?;
     for number in 1..=section.accepted_key_prefixes.len() {
         let some = accepted.clone().take(number).map(|prefix| prefix.get_ref().as_str());
-        let place = section.accepted_key_prefixes[number - 1].span().start;
-        format = TokenFormat::new(prefix.get_ref(), some).map_err(|fault| (place, told(fault)))?;
+        let offset = section.accepted_key_prefixes[number - 1].span().start;
+        format = TokenFormat::new(prefix.get_ref(), some).map_err(|error| (offset, told(error)))?;
     }
     let clash =
         format.heads().any(|head| head.starts_with(WEBHOOK_SECRET) || WEBHOOK_SECRET.starts_with(head));
@@ -354,8 +354,8 @@ fn tokens(section: &ContractSettings) -> Result<TokenFormat, SettingError> {
     }
 }
 
-fn told(fault: PrefixError) -> String {
-    match fault {
+fn told(error: PrefixError) -> String {
+    match error {
         PrefixError::NoEnvironment => "expected {environment} in it, for live or test".to_owned(),
         PrefixError::Malformed => {
             "expected at most 24 lower-case letters, digits and underscores, {environment} as live or test"

@@ -81,7 +81,7 @@ struct Inner {
     throttle: Throttle,
     tests: Arc<Slots>,
     agenda: Mutex<Agenda>,
-    /// Endpoints that nothing can be sent to, for faults of our own; the log knows.
+    /// Endpoints that nothing can be sent to, for errors of our own; the log knows.
     unsendable: Mutex<BTreeSet<WebhookEndpointId>>,
     wake: Arc<Notify>,
     results: mpsc::UnboundedSender<Ended>,
@@ -527,7 +527,7 @@ impl Dispatcher {
                 tracing::error!(
                     endpoint.id = endpoint.id.0,
                     error = sent.error.as_deref(),
-                    "deliveries cannot be sent for a fault of this server's; they are tried every five minutes"
+                    "deliveries cannot be sent because of an error of this server's own; they are tried every five minutes"
                 );
             }
         } else if unsendable.remove(&endpoint.id) {

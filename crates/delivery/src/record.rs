@@ -34,7 +34,7 @@ pub struct Ended {
 pub enum Outcome {
     /// An attempt, and whether it ends its endpoint.
     Attempted { result: DeliveryResult, disables: bool },
-    /// None, for a fault of our own.
+    /// None, for an error of our own.
     Postponed(PostponedDelivery),
 }
 

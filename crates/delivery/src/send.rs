@@ -34,13 +34,13 @@ pub struct Sent {
 /// Why a request could not even be tried.
 struct Unsendable {
     outcome: AttemptOutcome,
-    fault: String,
+    error: String,
 }
 
 impl Unsendable {
     /// Of our own side.
-    fn ours(fault: &str) -> Self {
-        Self { outcome: AttemptOutcome::NotSent, fault: fault.to_owned() }
+    fn ours(error: &str) -> Self {
+        Self { outcome: AttemptOutcome::NotSent, error: error.to_owned() }
     }
 }
 
@@ -64,7 +64,7 @@ pub async fn send(
     };
     let request = match prepare(egress, vault, endpoint, (id, &payload), now, signature_header) {
         Ok(request) => request,
-        Err(Unsendable { outcome, fault }) => return failed(outcome, fault),
+        Err(Unsendable { outcome, error }) => return failed(outcome, error),
     };
     let (target, headers) = request;
     let body = payload.into_bytes();
@@ -79,7 +79,7 @@ pub async fn send(
             failed(AttemptOutcome::NoAnswer, format!("No complete answer within {seconds} s."))
         }
         Ok(Err(error)) => failed(outcome_of(error), error.to_string()),
-        Ok(Ok((status, retry_after, (body, fault)))) => {
+        Ok(Ok((status, retry_after, (body, message)))) => {
             let outcome = AttemptOutcome::Answered { status: status.as_u16(), retry_after };
             let error =
                 (!status.is_success()).then(|| format!("The endpoint answered {}.", status_words(status)));
@@ -88,7 +88,7 @@ pub async fn send(
                 outcome,
                 status: Some(status.as_u16()),
                 body: Some(body),
-                error: error.or(fault),
+                error: error.or(message),
                 took: began.elapsed(),
             }
         }
@@ -105,12 +105,12 @@ fn prepare(
 ) -> Result<(Target, header::HeaderMap), Unsendable> {
     let target = egress
         .check(&endpoint.url)
-        .map_err(|fault| Unsendable { outcome: AttemptOutcome::Undeliverable, fault: fault.to_string() })?;
+        .map_err(|error| Unsendable { outcome: AttemptOutcome::Undeliverable, error: error.to_string() })?;
     let unreadable = |what| move |_| Unsendable::ours(what);
     let in_force = endpoint.previous_secrets.iter().filter(|secret| secret.until > now).map(|s| &s.sealed);
-    let (mut secrets, place) = (Vec::new(), SealedColumn::secret(endpoint.workspace_id, endpoint.id));
+    let (mut secrets, column) = (Vec::new(), SealedColumn::secret(endpoint.workspace_id, endpoint.id));
     for sealed in std::iter::once(&endpoint.sealed_secret).chain(in_force) {
-        let secret = vault.open(sealed, place).map_err(unreadable(UNREADABLE_SECRET))?;
+        let secret = vault.open(sealed, column).map_err(unreadable(UNREADABLE_SECRET))?;
         secrets.push(EndpointSecret::from_stored(secret));
     }
     let signatures = sign(&secrets, id, now, payload.as_bytes());
@@ -118,8 +118,8 @@ fn prepare(
     let value = |text: &str| {
         header::HeaderValue::from_str(text).map_err(|_| Unsendable::ours("A header cannot be sent."))
     };
-    let place = SealedColumn::headers(endpoint.workspace_id, endpoint.id);
-    let own = vault.open(&endpoint.sealed_headers, place).map_err(unreadable(UNREADABLE_HEADERS))?;
+    let column = SealedColumn::headers(endpoint.workspace_id, endpoint.id);
+    let own = vault.open(&endpoint.sealed_headers, column).map_err(unreadable(UNREADABLE_HEADERS))?;
     for (name, text) in CustomHeader::read_all(own.expose()) {
         let name = header::HeaderName::from_bytes(name.as_bytes());
         let name = name.map_err(|_| Unsendable::ours("A header of the endpoint is malformed."))?;
@@ -144,19 +144,19 @@ fn prepare(
 /// How the answer begins, and what went wrong while it was read. What lies behind that is not read, and the connection that it
 /// would come over is closed.
 async fn beginning(reply: &mut Reply) -> (String, Option<String>) {
-    let (mut bytes, mut fault) = (Vec::new(), None);
+    let (mut bytes, mut error) = (Vec::new(), None);
     while bytes.len() < KEPT_BYTES {
         match reply.chunk().await {
             Ok(Some(chunk)) => bytes.extend_from_slice(&chunk[..chunk.len().min(KEPT_BYTES - bytes.len())]),
             Ok(None) => break,
             Err(_) => {
-                fault = Some("The answer broke off.".to_owned());
+                error = Some("The answer broke off.".to_owned());
                 break;
             }
         }
     }
     // PostgreSQL keeps no NUL in a text.
-    (String::from_utf8_lossy(&bytes).replace('\0', "\u{fffd}"), fault)
+    (String::from_utf8_lossy(&bytes).replace('\0', "\u{fffd}"), error)
 }
 
 /// `Retry-After` in seconds or as a date; anything else is as good as none.

@@ -396,7 +396,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_this_machine_lacks_is_not_the_receivers_fault() {
+    fn what_this_machine_lacks_is_not_the_receivers_error() {
         for (code, ours) in [(24, true), (23, true), (12, true), (111, false), (104, false)] {
             let error = io::Error::from_raw_os_error(code);
             assert_eq!(is_ours(error.kind(), error.raw_os_error()), ours, "{error}");

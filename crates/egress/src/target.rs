@@ -129,7 +129,7 @@ mod tests {
     #[test]
     fn addresses_are_judged_by_their_spelling() {
         use TargetError::{Fragment, Malformed, Port, Private, Scheme, Userinfo};
-        for (text, fault) in [
+        for (text, error) in [
             ("https://example.com/hooks?x=1", None),
             ("https://8.8.8.8/", None),
             ("https://[2606:4700:4700::1111]:8443/", None),
@@ -168,7 +168,7 @@ mod tests {
             ("https://LOCALHOST./", Some(Private)),
             ("https://a.localhost/", Some(Private)),
         ] {
-            assert_eq!(parse(text, &[]).err(), fault, "{text}");
+            assert_eq!(parse(text, &[]).err(), error, "{text}");
         }
         assert!(parse("https://localhost:1/", &["127.0.0.0/8"]).is_ok());
         assert!(parse("https://127.0.0.1:1/", &["127.0.0.0/8"]).is_ok());
@@ -178,9 +178,9 @@ mod tests {
         );
         assert_eq!(parse("https://10.0.0.1/", &["127.0.0.0/8"]), Err(Private));
         let rules = Rules { allow_ports: Some(vec![443, 22]), ..Rules::default() };
-        for (port, fault) in [(443, None), (22, None), (8443, Some(Port)), (80, Some(Port))] {
+        for (port, error) in [(443, None), (22, None), (8443, Some(Port)), (80, Some(Port))] {
             let parsed = Target::parse(&format!("https://example.com:{port}/"), &rules);
-            assert_eq!(parsed.err(), fault, "{port}");
+            assert_eq!(parsed.err(), error, "{port}");
         }
     }
 }

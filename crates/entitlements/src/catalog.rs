@@ -33,14 +33,14 @@ impl Default for WorkspaceSettings {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum CatalogError {
     /// A plan names a feature that there is not, or gives it a value that it does not have.
-    #[error("plans.{plan}.features.{feature}: {fault}")]
+    #[error("plans.{plan}.features.{feature}: {error}")]
     Feature {
         /// The plan.
         plan: String,
         /// The feature that it names.
         feature: String,
         /// What is wrong, naming what is accepted.
-        fault: String,
+        error: String,
     },
     /// There is no plan of this name, which new workspaces or the root are to have.
     #[error("unknown plan {name:?}; known are: {known}")]
@@ -110,10 +110,10 @@ impl Catalog {
         }
         for plan in self.plans.values() {
             for (name, value) in &plan.features {
-                self.check_value(name, *value).map_err(|fault| CatalogError::Feature {
+                self.check_value(name, *value).map_err(|error| CatalogError::Feature {
                     plan: plan.name.clone(),
                     feature: name.clone(),
-                    fault,
+                    error,
                 })?;
             }
         }
@@ -124,12 +124,12 @@ impl Catalog {
     pub fn built_in() -> Self {
         const GIB: u64 = 1 << 30;
         let plan = |name: &str, requests_per_minute, burst_percent, access, figures: Option<[u64; 4]>| {
-            let value = |place: usize| match figures {
-                Some(figures) => FeatureValue::Limit(figures[place]),
+            let value = |index: usize| match figures {
+                Some(figures) => FeatureValue::Limit(figures[index]),
                 None => FeatureValue::Unlimited,
             };
             let features = ["posts", "api_calls", "storage"].into_iter().enumerate();
-            let features = features.map(|(place, name)| (name.to_owned(), value(place)));
+            let features = features.map(|(index, name)| (name.to_owned(), value(index)));
             // Where nothing else is limited, neither are endpoints.
             let webhooks = figures
                 .is_none()

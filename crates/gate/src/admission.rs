@@ -131,7 +131,7 @@ impl Gate {
                 workspace_id: state.workspace_id,
                 environment: state.environment,
                 scope_list: facts.scope_list.clone(),
-                plan: facts.limits.place,
+                plan: facts.limits.index,
                 verdict,
             })
         });

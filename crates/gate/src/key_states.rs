@@ -508,7 +508,7 @@ mod tests {
                 scopes: gatepost_keys::ScopeSet::default(),
                 scope_list: bytes::Bytes::new(),
                 allowed_ips: gatepost_keys::IpAllowlist::default(),
-                limits: Arc::new(PlanLimits { place: 0, allowance }),
+                limits: Arc::new(PlanLimits { index: 0, allowance }),
                 together: None,
                 ends_at: NO_END,
                 access: gatepost_entitlements::Access::Write,

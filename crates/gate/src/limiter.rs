@@ -62,8 +62,8 @@ impl Limiter {
     async fn lease_turn(&self, id: WorkspaceId) -> Option<tokio::sync::MutexGuard<'_, ()>> {
         const PATIENCE: Duration = Duration::from_millis(500);
         let turns = &self.lease_turns.0;
-        let place = id.0.unsigned_abs() % turns.len() as u64;
-        let turn = turns[usize::try_from(place).unwrap_or(0)].lock();
+        let index = id.0.unsigned_abs() % turns.len() as u64;
+        let turn = turns[usize::try_from(index).unwrap_or(0)].lock();
         tokio::time::timeout(PATIENCE, turn).await.ok()
     }
 }

@@ -50,7 +50,7 @@ crate::words! {
         RateLimitExceeded = "rate_limit_exceeded",
         /// The database, or another server, does not answer.
         ServiceUnavailable = "service_unavailable",
-        /// A fault of the server.
+        /// An error of the server.
         ServerError = "server_error",
         /// The request cannot be read.
         BadRequest = "bad_request",
@@ -63,7 +63,7 @@ crate::words! {
     }
 }
 
-/// Faults of an input by field, each a sentence for people, in the order in which they were found.
+/// Errors of an input by field, each a sentence for people, in the order in which they were found.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct FieldErrors(Vec<(String, Faults)>);
 
@@ -79,15 +79,15 @@ impl FieldErrors {
     /// How many fields are named at most: an answer must not grow far beyond its request.
     pub const MAX_FIELDS: usize = 100;
 
-    /// Adds one fault of `field`, unless [`FieldErrors::MAX_FIELDS`] are named already. Names that a caller made up are cut.
+    /// Adds one error of `field`, unless [`FieldErrors::MAX_FIELDS`] are named already. Names that a caller made up are cut.
     pub fn add(&mut self, field: impl Into<String>, message: impl Into<String>) {
         let (field, message) = (field.into(), message.into());
         let name = field.rsplit('.').next().unwrap_or_default();
         let missing =
             [name.to_owned(), name.replace('_', " ")].into_iter().find(|label| message == required(label));
-        if let Some(faults) = self.faults_of(field) {
-            faults.missing = missing.or(faults.missing.take());
-            faults.messages.push(message);
+        if let Some(errors) = self.faults_of(field) {
+            errors.missing = missing.or(errors.missing.take());
+            errors.messages.push(message);
         }
     }
 
@@ -100,32 +100,32 @@ impl FieldErrors {
             self.0.push((field, Faults::default()));
             self.0.len() - 1
         });
-        self.0.get_mut(index).map(|(_, faults)| faults)
+        self.0.get_mut(index).map(|(_, errors)| errors)
     }
 
-    /// Adds faults that were found of fields below `prefix`.
+    /// Adds errors that were found of fields below `prefix`.
     pub fn add_below(&mut self, prefix: &str, inner: &Self) {
         for (field, inner) in &inner.0 {
-            if let Some(faults) = self.faults_of(format!("{prefix}{field}")) {
-                faults.messages.extend(inner.messages.iter().cloned());
-                faults.missing = faults.missing.take().or_else(|| inner.missing.clone());
+            if let Some(errors) = self.faults_of(format!("{prefix}{field}")) {
+                errors.messages.extend(inner.messages.iter().cloned());
+                errors.missing = errors.missing.take().or_else(|| inner.missing.clone());
             }
         }
     }
 
-    /// What a field is called, if its fault is that it is missing.
+    /// What a field is called, if its error is that it is missing.
     pub fn missing(&self, field: &str) -> Option<&str> {
         self.0.iter().find(|(known, _)| known == field)?.1.missing.as_deref()
     }
 
-    /// Whether no fault was found.
+    /// Whether no error was found.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// Every field with its faults.
+    /// Every field with its errors.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &[String])> {
-        self.0.iter().map(|(field, faults)| (field.as_str(), faults.messages.as_slice()))
+        self.0.iter().map(|(field, errors)| (field.as_str(), errors.messages.as_slice()))
     }
 }
 
@@ -238,7 +238,7 @@ pub enum Error {
     /// The idempotency key was used for another request.
     #[error("This Idempotency-Key was already used for a different request.")]
     IdempotencyKeyReused,
-    /// The input breaks a rule; every fault, by field.
+    /// The input breaks a rule; every error, by field.
     #[error("The given data was invalid.")]
     Validation(FieldErrors),
     /// The plan allows no more of a feature.
@@ -281,7 +281,7 @@ pub enum Error {
         #[source]
         cause: Cause,
     },
-    /// A fault of ours.
+    /// An error of our own.
     #[error("An unexpected error occurred.")]
     Internal(#[source] Cause),
 }
@@ -330,12 +330,12 @@ impl Error {
         chain(error)
     }
 
-    /// A fault of ours that no other error says.
+    /// An internal error that no other error says.
     pub fn internal(what: impl Into<Cow<'static, str>>) -> Self {
         Self::Internal(Cause::new(what))
     }
 
-    /// Makes of any error a fault of ours: `.map_err(Error::failed("rendering an answer"))`.
+    /// Makes any error an internal one: `.map_err(Error::failed("rendering an answer"))`.
     pub fn failed<E>(what: impl Into<Cow<'static, str>>) -> impl FnOnce(E) -> Self
     where
         E: Into<Box<dyn std::error::Error + Send + Sync>>,
@@ -349,7 +349,7 @@ impl Error {
         Self::Unavailable { fate: Fate::Undone, cause: Cause::new(what) }
     }
 
-    /// One fault of one field.
+    /// One error of one field.
     pub fn invalid(field: impl Into<String>, message: impl Into<String>) -> Self {
         let mut errors = FieldErrors::default();
         errors.add(field, message);

@@ -44,7 +44,7 @@ pub fn words(text: &str) -> impl Iterator<Item = String> {
 /// that would let one name pass for another.
 ///
 /// # Errors
-/// The fault as a sentence about the field `field`.
+/// The error as a sentence about the field `field`.
 #[cfg(feature = "text")]
 pub fn name(field: &str, text: &str) -> Result<String, String> {
     let name = composed(text.trim_matches(' '));
@@ -64,7 +64,7 @@ pub fn name(field: &str, text: &str) -> Result<String, String> {
 /// At most [`MAX_URL_BYTES`], and without a user name or password, which are not for storing.
 ///
 /// # Errors
-/// The fault as a sentence about the field `field`.
+/// The error as a sentence about the field `field`.
 #[cfg(feature = "text")]
 pub fn web_url(field: &str, text: &str) -> Result<Url, String> {
     let url = long_web_url(field, text)?;
@@ -77,7 +77,7 @@ pub fn web_url(field: &str, text: &str) -> Result<Url, String> {
 /// The same, of any length.
 ///
 /// # Errors
-/// The fault as a sentence about the field `field`.
+/// The error as a sentence about the field `field`.
 #[cfg(feature = "text")]
 pub fn long_web_url(field: &str, text: &str) -> Result<Url, String> {
     let clean = !text.chars().any(|c| c.is_control() || c.is_whitespace());
@@ -95,10 +95,10 @@ pub fn long_web_url(field: &str, text: &str) -> Result<Url, String> {
 fn with_capital_escapes(url: Url) -> Option<Url> {
     let mut text = url.as_str().as_bytes().to_vec();
     let mut changed = false;
-    for place in 0..text.len().saturating_sub(2) {
-        let is_escape = text[place] == b'%' && text[place + 1..place + 3].iter().all(u8::is_ascii_hexdigit);
-        if is_escape && text[place + 1..place + 3].iter().any(u8::is_ascii_lowercase) {
-            text[place + 1..place + 3].make_ascii_uppercase();
+    for index in 0..text.len().saturating_sub(2) {
+        let is_escape = text[index] == b'%' && text[index + 1..index + 3].iter().all(u8::is_ascii_hexdigit);
+        if is_escape && text[index + 1..index + 3].iter().any(u8::is_ascii_lowercase) {
+            text[index + 1..index + 3].make_ascii_uppercase();
             changed = true;
         }
     }

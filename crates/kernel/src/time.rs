@@ -98,8 +98,8 @@ fn write_seconds(text: &mut [u8], instant: Timestamp) -> fmt::Result {
     let ((year, month, day), (hour, minute, second)) = (instant.to_calendar_date(), instant.to_hms());
     let parts = [(5, u8::from(month)), (8, day), (11, hour), (14, minute), (17, second)];
     write_digits(&mut text[..4], year.into());
-    for (place, number) in parts {
-        write_digits(&mut text[place..place + 2], number.into());
+    for (index, number) in parts {
+        write_digits(&mut text[index..index + 2], number.into());
     }
     Ok(())
 }

@@ -503,8 +503,8 @@ mod tests {
         for other in ["leads:read", "leads:delete", "settings:admin", "*:write", "leads", "mcp:", ""] {
             assert!(ScopeRef::parse_in(order, other).is_err(), "{other}");
         }
-        let fault = ScopeRef::parse_in(order, "leads:read").expect_err("the other order");
-        assert!(fault.to_string().contains("action:resource"), "{fault}");
+        let error = ScopeRef::parse_in(order, "leads:read").expect_err("the other order");
+        assert!(error.to_string().contains("action:resource"), "{error}");
     }
 
     #[test]

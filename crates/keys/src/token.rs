@@ -49,7 +49,7 @@ impl TokenFormat {
     /// Tokens begin with `prefix`, in which `{environment}` stands for `live` or `test`; those with one of `accepted` are still good.
     ///
     /// # Errors
-    /// The first fault.
+    /// The first error.
     pub fn new<'p>(
         prefix: &'p str,
         accepted: impl IntoIterator<Item = &'p str>,

@@ -37,29 +37,29 @@ enum Slots {
 impl Slots {
     fn get(&self, second: u32) -> u64 {
         match self {
-            Self::Small(slots) => slots[place(second)].into(),
-            Self::Large(slots) => slots[place(second)],
+            Self::Small(slots) => slots[slot_of(second)].into(),
+            Self::Large(slots) => slots[slot_of(second)],
         }
     }
 
     fn clear(&mut self, second: u32) {
         match self {
-            Self::Small(slots) => slots[place(second)] = 0,
-            Self::Large(slots) => slots[place(second)] = 0,
+            Self::Small(slots) => slots[slot_of(second)] = 0,
+            Self::Large(slots) => slots[slot_of(second)] = 0,
         }
     }
 
     fn take(&mut self, second: u32, count: u64) {
         match self {
             // What is taken was counted, so it fits.
-            Self::Small(slots) => slots[place(second)] -= u8::try_from(count).unwrap_or(0),
-            Self::Large(slots) => slots[place(second)] -= count,
+            Self::Small(slots) => slots[slot_of(second)] -= u8::try_from(count).unwrap_or(0),
+            Self::Large(slots) => slots[slot_of(second)] -= count,
         }
     }
 
     fn add(&mut self, second: u32, count: u64) {
         if let Self::Small(slots) = self {
-            let slot = &mut slots[place(second)];
+            let slot = &mut slots[slot_of(second)];
             if let Some(sum) = u8::try_from(count).ok().and_then(|count| slot.checked_add(count)) {
                 *slot = sum;
                 return;
@@ -67,12 +67,12 @@ impl Slots {
             *self = Self::Large(Box::new(slots.map(u64::from)));
         }
         if let Self::Large(slots) = self {
-            slots[place(second)] += count;
+            slots[slot_of(second)] += count;
         }
     }
 }
 
-fn place(second: u32) -> usize {
+fn slot_of(second: u32) -> usize {
     (second % SLOTS) as usize
 }
 

@@ -149,8 +149,8 @@ mod tests {
     fn what_is_not_known_does_not_compile() {
         let misspelt: ItemStruct = parse_quote! { struct B { #[member(liek = Name)] name: String } };
         let unknown = "this setting is not known here";
-        let fault = |item| expand(quote!(changes), item).err().map(|fault| fault.to_string());
-        assert_eq!(fault(misspelt).as_deref(), Some(unknown));
-        assert_eq!(fault(parse_quote! { struct B { #[member(like = Name)] name: String } }), None);
+        let error = |item| expand(quote!(changes), item).err().map(|error| error.to_string());
+        assert_eq!(error(misspelt).as_deref(), Some(unknown));
+        assert_eq!(error(parse_quote! { struct B { #[member(like = Name)] name: String } }), None);
     }
 }

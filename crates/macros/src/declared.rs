@@ -63,8 +63,8 @@ impl Settings {
 
     /// The value of a setting.
     pub fn take(&mut self, name: &str) -> Option<TokenStream> {
-        let place = self.0.iter().position(|setting| setting.name == name && setting.value.is_some())?;
-        self.0.remove(place).value
+        let index = self.0.iter().position(|setting| setting.name == name && setting.value.is_some())?;
+        self.0.remove(index).value
     }
 
     /// Refuses what nobody has asked for.

@@ -56,7 +56,7 @@ pub fn fields(item: TokenStream) -> TokenStream {
     fields::expand(&item).into()
 }
 
-/// Something that comes in as JSON: how it is read, with all its faults at once, and its schema.
+/// Something that comes in as JSON: how it is read, with all its errors at once, and its schema.
 ///
 /// ```text
 /// /// Changes to a webhook endpoint; members that are left out stay as they are.
@@ -71,8 +71,8 @@ pub fn fields(item: TokenStream) -> TokenStream {
 /// ```
 ///
 /// A member is required, unless it is an `Option`, or `#[member(default)]`. `null` is the same as leaving it out; where a body says
-/// what `changes`, it is a fault, unless the member is an `Option` of an `Option`. `like` names the type that reads and describes a member,
-/// if that is not its own; `requires` another member that has to be there too. A body is closed: what it does not name is a fault. An
+/// what `changes`, it is an error, unless the member is an `Option` of an `Option`. `like` names the type that reads and describes a member,
+/// if that is not its own; `requires` another member that has to be there too. A body is closed: what it does not name is an error. An
 /// `open` one keeps it in the member that is `rest`, with what is `kept`. With `into`, the members go to those of the same name or
 /// of the one that is said with `to`, or as `#[member(into = EXPRESSION)]` says. `check` names a function that looks at the whole.
 #[proc_macro_attribute]

@@ -141,14 +141,14 @@ mod tests {
 
     use super::*;
 
-    fn fault(attribute: TokenStream, item: ItemFn) -> Option<String> {
-        expand(attribute, item).err().map(|fault| fault.to_string())
+    fn error(attribute: TokenStream, item: ItemFn) -> Option<String> {
+        expand(attribute, item).err().map(|error| error.to_string())
     }
 
     #[test]
     fn what_does_not_fit_the_path_does_not_compile() {
         let takes = |item: ItemFn| {
-            fault(quote!(get "/things/{id}/parts/{part_id:.+}", tag = "Things", ok = "A part"), item)
+            error(quote!(get "/things/{id}/parts/{part_id:.+}", tag = "Things", ok = "A part"), item)
         };
         let fitting = parse_quote! {
             async fn get_part(call: Call<Read>, id: ThingId, part_id: PartId) -> Answer<Item<PartView>> {}
@@ -168,11 +168,11 @@ mod tests {
         let item: ItemFn =
             parse_quote! { async fn list_things(call: Call<Read>) -> Answer<PageOf<ThingView>> {} };
         let untold = "an operation says what its answer is: `ok`, `created`, `accepted` or `no_content`";
-        assert_eq!(fault(quote!(get "/things", tag = "Things"), item.clone()).as_deref(), Some(untold));
+        assert_eq!(error(quote!(get "/things", tag = "Things"), item.clone()).as_deref(), Some(untold));
         let untagged = "an operation says in which `tag` it stands";
-        assert_eq!(fault(quote!(get "/things", ok = "Things"), item.clone()).as_deref(), Some(untagged));
+        assert_eq!(error(quote!(get "/things", ok = "Things"), item.clone()).as_deref(), Some(untagged));
         let unknown = "this setting is not known here";
         let misspelt = quote!(get "/things", tag = "Things", ok = "Things", if_mtach);
-        assert_eq!(fault(misspelt, item).as_deref(), Some(unknown));
+        assert_eq!(error(misspelt, item).as_deref(), Some(unknown));
     }
 }

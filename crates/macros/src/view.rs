@@ -145,8 +145,8 @@ mod tests {
 
     use super::*;
 
-    fn fault(attribute: TokenStream, item: ItemStruct) -> Option<String> {
-        expand(attribute, item, Kind::View).err().map(|fault| fault.to_string())
+    fn error(attribute: TokenStream, item: ItemStruct) -> Option<String> {
+        expand(attribute, item, Kind::View).err().map(|error| error.to_string())
     }
 
     #[test]
@@ -158,12 +158,12 @@ mod tests {
                 id: i64,
             }
         };
-        assert_eq!(fault(quote!(example = { "id": 1 }), known.clone()), None);
+        assert_eq!(error(quote!(example = { "id": 1 }), known.clone()), None);
         let unknown = "this setting is not known here";
-        assert_eq!(fault(quote!(exampel = { "id": 1 }), known).as_deref(), Some(unknown));
+        assert_eq!(error(quote!(exampel = { "id": 1 }), known).as_deref(), Some(unknown));
         let misspelt: ItemStruct = parse_quote! { struct V { #[member(maximun = 7)] id: i64 } };
-        assert_eq!(fault(quote!(), misspelt).as_deref(), Some(unknown));
+        assert_eq!(error(quote!(), misspelt).as_deref(), Some(unknown));
         let nameless: ItemStruct = parse_quote! { struct V(i64); };
-        assert_eq!(fault(quote!(), nameless).as_deref(), Some("members have names"));
+        assert_eq!(error(quote!(), nameless).as_deref(), Some("members have names"));
     }
 }

@@ -17,7 +17,7 @@ use crate::{
 
 /// How many schemas are tried for one call, at most: a second or two of one processor.
 const MAX_STEPS: u64 = 20_000_000;
-/// Up to how many every fault is named; each that is tried in vain is kept until then.
+/// Up to how many every error is named; each that is tried in vain is kept until then.
 const MAX_NAMED_STEPS: u64 = 100_000;
 
 /// What a tool is called with.
@@ -69,11 +69,11 @@ impl std::fmt::Display for Arguments {
 }
 
 fn too_deep() -> FieldErrors {
-    fault(format!("The arguments field must not be nested more than {} levels deep.", paths::MAX_DEPTH))
+    error(format!("The arguments field must not be nested more than {} levels deep.", paths::MAX_DEPTH))
 }
 
-/// A fault of the arguments as a whole.
-fn fault(message: String) -> FieldErrors {
+/// An error of the arguments as a whole.
+fn error(message: String) -> FieldErrors {
     let mut errors = FieldErrors::default();
     errors.add("arguments", message);
     errors
@@ -132,14 +132,14 @@ impl Checker {
         Self(None)
     }
 
-    /// Names every fault, by the argument that it is in. Takes as long as the schema and the arguments make it take, within
+    /// Names every error, by the argument that it is in. Takes as long as the schema and the arguments make it take, within
     /// bounds: not for a thread that others wait for.
     pub fn check(&self, arguments: &Map<String, Value>) -> Result<(), FieldErrors> {
         let levels = paths::levels(arguments).ok_or_else(too_deep)?;
         let Some(prepared) = &self.0 else { return Ok(()) };
         let steps = prepared.paths.steps(&levels);
         if steps > MAX_STEPS {
-            return Err(fault(
+            return Err(error(
                 "The arguments field is too large to be checked by the schema of this tool.".to_owned(),
             ));
         }
@@ -147,7 +147,7 @@ impl Checker {
         let arguments = Value::Object(arguments.clone());
         if steps > MAX_NAMED_STEPS {
             let fits = validator.is_valid(&arguments);
-            let no_fit = || fault("The arguments field does not fit the schema of this tool.".to_owned());
+            let no_fit = || error("The arguments field does not fit the schema of this tool.".to_owned());
             return if fits { Ok(()) } else { Err(no_fit()) };
         }
         let mut errors = FieldErrors::default();
@@ -211,7 +211,7 @@ mod tests {
         value.as_object().expect("an object").clone()
     }
 
-    fn faults(schema: Value, arguments: Value) -> Vec<String> {
+    fn errors(schema: Value, arguments: Value) -> Vec<String> {
         match Checker::new(&object(schema)).0.check(&object(arguments)) {
             Ok(()) => Vec::new(),
             Err(errors) => errors.iter().map(|(field, _)| field.to_owned()).collect(),
@@ -219,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn every_fault_is_named() {
+    fn every_error_is_named() {
         let schema = json!({
             "type": "object", "required": ["path", "mode"], "additionalProperties": false,
             "properties": {
@@ -228,12 +228,12 @@ mod tests {
                 "lines": { "type": "array", "items": { "type": "integer" } },
             },
         });
-        assert!(faults(schema.clone(), json!({ "path": "x", "mode": "a", "lines": [1, 2] })).is_empty());
-        let mut found = faults(schema.clone(), json!({ "path": "", "lines": [1, "x"], "depth": 3 }));
+        assert!(errors(schema.clone(), json!({ "path": "x", "mode": "a", "lines": [1, 2] })).is_empty());
+        let mut found = errors(schema.clone(), json!({ "path": "", "lines": [1, "x"], "depth": 3 }));
         found.sort();
         assert_eq!(found, ["arguments.depth", "arguments.lines.1", "arguments.mode", "arguments.path"]);
         let secret = json!({ "path": "x", "mode": "hunter2" });
-        let Err(errors) = Checker::new(&object(schema)).0.check(&object(secret)) else { panic!("a fault") };
+        let Err(errors) = Checker::new(&object(schema)).0.check(&object(secret)) else { panic!("an error") };
         assert!(errors.iter().all(|(_, texts)| !texts[0].contains("hunter2")), "{errors:?}");
     }
 
@@ -244,11 +244,11 @@ mod tests {
             "properties": { "n": { "items": { "$ref": "#/$defs/n" } } } });
         let nested = |innermost: Value| (0..10).fold(innermost, |value, _| json!({ "a": value }));
         let many = |count: usize, innermost: Value| json!({ "n": vec![nested(innermost); count] });
-        let named = faults(schema.clone(), many(1, json!(7)));
+        let named = errors(schema.clone(), many(1, json!(7)));
         assert_eq!(named, ["arguments.n.0"]);
-        assert!(faults(schema.clone(), many(100, json!({}))).is_empty());
-        assert_eq!(faults(schema.clone(), many(100, json!(7))), ["arguments"]);
-        assert_eq!(faults(schema, many(10_000, json!({}))), ["arguments"]);
+        assert!(errors(schema.clone(), many(100, json!({}))).is_empty());
+        assert_eq!(errors(schema.clone(), many(100, json!(7))), ["arguments"]);
+        assert_eq!(errors(schema, many(10_000, json!({}))), ["arguments"]);
     }
 
     #[test]

@@ -107,7 +107,7 @@ pub(crate) async fn connect(
     let (bridge, lifecycle) = (Bridge { changed }, generation.lifecycle());
     let late = |_| format!("no handshake within {} s", HANDSHAKE.as_secs());
     if let Transport::Http { url, headers } = &config.transport {
-        let (target, _) = egress.check_resolved(url, None).await.map_err(|fault| fault.to_string())?;
+        let (target, _) = egress.check_resolved(url, None).await.map_err(|message| message.to_string())?;
         let mut settings = StreamableHttpClientTransportConfig::with_uri(target.url().as_str());
         settings.max_sse_event_size = MAX_MESSAGE_BYTES;
         settings.max_json_response_size = MAX_MESSAGE_BYTES;
@@ -128,14 +128,14 @@ pub(crate) async fn connect(
 
 fn read_headers(headers: &[(String, Secret)]) -> Result<HashMap<HeaderName, HeaderValue>, String> {
     let read = |(name, value): &(String, Secret)| {
-        let fault = || format!("the header {name} cannot be sent");
-        let mut value = HeaderValue::from_str(value.expose()).map_err(|_| fault())?;
+        let error = || format!("the header {name} cannot be sent");
+        let mut value = HeaderValue::from_str(value.expose()).map_err(|_| error())?;
         value.set_sensitive(true);
-        let name = name.parse::<HeaderName>().map_err(|_| fault())?;
+        let name = name.parse::<HeaderName>().map_err(|_| error())?;
         // These are the protocol's own.
         let reserved = ["accept", HEADER_SESSION_ID, HEADER_LAST_EVENT_ID];
         match reserved.iter().any(|reserved| name.as_str().eq_ignore_ascii_case(reserved)) {
-            true => Err(fault()),
+            true => Err(error()),
             false => Ok((name, value)),
         }
     };

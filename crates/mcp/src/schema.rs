@@ -12,7 +12,7 @@ use crate::paths::{self, Paths};
 const MAX_BYTES: usize = 256 << 10;
 /// How often keywords are taken out of a schema and the rest is tried.
 const MAX_ROUNDS: usize = 6;
-/// How many keywords are taken out; a schema with more faults is none.
+/// How many keywords are taken out; a schema with more errors is none.
 const MAX_UNCHECKED: usize = 50;
 /// How many references and how many patterns of a malformed schema are looked at; one that is beyond them is not mended.
 const MAX_LOOKED_AT: usize = 500;
@@ -53,18 +53,18 @@ pub(crate) fn compile(schema: &Map<String, Value>) -> (Option<Prepared>, Vec<Unc
     let says_nothing = schema.get("$schema").is_none();
     let dialects = DIALECTS.into_iter().filter(|dialect| *dialect == named && !says_nothing);
     let dialects: Vec<Draft> = dialects.chain(DIALECTS).collect();
-    // Of those in which it has the fewest faults, the first.
+    // Of those in which it has the fewest errors, the first.
     let mut best: Option<(usize, Draft)> = None;
     for dialect in dialects {
-        let faults = faults(dialect, &schema).len();
-        if faults == 0
+        let errors = errors(dialect, &schema).len();
+        if errors == 0
             && let Ok(prepared) = prepare(dialect, &schema)
             && unchecked.len() <= MAX_UNCHECKED
         {
             return (Some(prepared), unchecked);
         }
-        if best.is_none_or(|(fewest, _)| faults < fewest) {
-            best = Some((faults, dialect));
+        if best.is_none_or(|(fewest, _)| errors < fewest) {
+            best = Some((errors, dialect));
         }
     }
     let dialect = best.map_or(Draft::Draft202012, |(_, dialect)| dialect);
@@ -81,7 +81,7 @@ fn reduce(
         if unchecked.len() > MAX_UNCHECKED {
             return (None, vec![whole(format!("More than {MAX_UNCHECKED} keywords are not checked."))]);
         }
-        let mut found = faults(dialect, &schema);
+        let mut found = errors(dialect, &schema);
         found.extend(references(&mut schema));
         found.extend(patterns(&schema));
         let before = unchecked.len();
@@ -97,7 +97,7 @@ fn reduce(
             false => String::new(),
         };
         for Unchecked { keyword, reason } in found {
-            // One fault may have taken out what another is in.
+            // One error may have taken out what another is in.
             if let Some(keyword) = take(&mut schema, &keyword) {
                 unchecked.push(Unchecked { keyword, reason });
             }
@@ -126,7 +126,7 @@ fn build(dialect: Draft, schema: &Value) -> Result<Validator, String> {
 }
 
 /// What is wrong with a schema by the rules of a dialect.
-fn faults(dialect: Draft, schema: &Value) -> Vec<Unchecked> {
+fn errors(dialect: Draft, schema: &Value) -> Vec<Unchecked> {
     let validator = match dialect {
         Draft::Draft4 => draft4::meta::validator(),
         Draft::Draft6 => draft6::meta::validator(),
@@ -134,12 +134,12 @@ fn faults(dialect: Draft, schema: &Value) -> Vec<Unchecked> {
         Draft::Draft201909 => draft201909::meta::validator(),
         _ => draft202012::meta::validator(),
     };
-    let faults = validator.iter_errors(schema).take(MAX_UNCHECKED + 1);
-    let fault = |error: ValidationError<'_>| Unchecked {
+    let errors = validator.iter_errors(schema).take(MAX_UNCHECKED + 1);
+    let message = |error: ValidationError<'_>| Unchecked {
         keyword: error.instance_path().as_str().to_owned(),
         reason: reason(&error),
     };
-    faults.map(fault).collect()
+    errors.map(message).collect()
 }
 
 fn reason(error: &ValidationError<'_>) -> String {

@@ -113,13 +113,13 @@ impl McpSettings {
             let at = ["mcp", "servers", id].map(str::to_owned).to_vec();
             let scopes = server.scopes.iter().enumerate().map(|(index, scope)| {
                 let read = ScopeRef::parse_in(scope_order, scope).map(Scope::from);
-                read.map_err(|fault| {
-                    ([at.as_slice(), &["scopes".to_owned(), index.to_string()]].concat(), fault.to_string())
+                read.map_err(|error| {
+                    ([at.as_slice(), &["scopes".to_owned(), index.to_string()]].concat(), error.to_string())
                 })
             });
             let scopes = scopes.collect::<Result<Vec<_>, _>>()?;
             let read = server.read(id, directory, path, self.call_timeout, scopes);
-            read.map_err(|fault| (at, format!("mcp.servers.{id}: {fault}")))
+            read.map_err(|error| (at, format!("mcp.servers.{id}: {error}")))
         };
         self.servers.iter().map(server).collect()
     }

@@ -9,18 +9,18 @@ const MAX_DOMAIN_LEN: usize = 253;
 /// Lower-case, in its ASCII spelling, without scheme and port.
 ///
 /// # Errors
-/// The fault as a sentence about the field `field`.
+/// The error as a sentence about the field `field`.
 pub fn domain(field: &str, text: &str) -> Result<String, String> {
-    let fault = || format!("The {field} must be a domain such as example.com or *.example.com.");
+    let error = || format!("The {field} must be a domain such as example.com or *.example.com.");
     let (wildcard, name) = match text.strip_prefix("*.") {
         Some(name) => ("*.", name),
         None => ("", text),
     };
-    let host = host(name).ok_or_else(fault)?;
+    let host = host(name).ok_or_else(error)?;
     // A whole top-level domain is nobody's, and an address has nothing below it.
     let has_subdomains = matches!(Host::parse(&host), Ok(Host::Domain(name)) if name.contains('.'));
     if !wildcard.is_empty() && !has_subdomains {
-        return Err(fault());
+        return Err(error());
     }
     Ok(format!("{wildcard}{host}"))
 }

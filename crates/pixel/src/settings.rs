@@ -43,37 +43,37 @@ impl PixelSettings {
     /// Reads `settings.pixel`.
     ///
     /// # Errors
-    /// Each fault with the field that it is about, `pixel.…`.
+    /// Each error with the field that it is about, `pixel.…`.
     pub fn read(value: &Value) -> Result<Self, Vec<(String, String)>> {
         let Value::Object(members) = value else {
             return Err(vec![("pixel".into(), "The settings.pixel must be an object.".into())]);
         };
-        let (mut settings, mut faults) = (Self::default(), Vec::new());
-        known(members, "pixel", &["enabled", "domains", "features", "sample_rate"], &mut faults);
-        switch(members, "pixel", "enabled", &mut settings.enabled, &mut faults);
+        let (mut settings, mut errors) = (Self::default(), Vec::new());
+        known(members, "pixel", &["enabled", "domains", "features", "sample_rate"], &mut errors);
+        switch(members, "pixel", "enabled", &mut settings.enabled, &mut errors);
         match members.get("features") {
             None | Some(Value::Null) => {}
             Some(Value::Object(features)) => {
                 let place = "pixel.features";
-                known(features, place, &["pageviews", "events", "sessions"], &mut faults);
+                known(features, place, &["pageviews", "events", "sessions"], &mut errors);
                 let Features { pageviews, events, sessions } = &mut settings.features;
                 for (name, on) in [("pageviews", pageviews), ("events", events), ("sessions", sessions)] {
-                    switch(features, place, name, on, &mut faults);
+                    switch(features, place, name, on, &mut errors);
                 }
             }
-            Some(_) => fault(&mut faults, "pixel.features", "must be an object."),
+            Some(_) => error(&mut errors, "pixel.features", "must be an object."),
         }
         match members.get("sample_rate") {
             None | Some(Value::Null) => {}
             Some(rate) => match rate.as_f64().filter(|rate| (0.0..=1.0).contains(rate)) {
                 Some(rate) => settings.sample_rate = rate,
-                None => fault(&mut faults, "pixel.sample_rate", "must be a number from 0 to 1."),
+                None => error(&mut errors, "pixel.sample_rate", "must be a number from 0 to 1."),
             },
         }
         match members.get("domains") {
             None | Some(Value::Null) => {}
             Some(Value::Array(domains)) if domains.len() > MAX_DOMAINS => {
-                fault(&mut faults, "pixel.domains", &format!("may not have more than {MAX_DOMAINS} items."));
+                error(&mut errors, "pixel.domains", &format!("may not have more than {MAX_DOMAINS} items."));
             }
             Some(Value::Array(domains)) => {
                 for (place, text) in domains.iter().enumerate() {
@@ -81,13 +81,13 @@ impl PixelSettings {
                     match domain(&format!("settings.{name}"), text.as_str().unwrap_or_default()) {
                         Ok(domain) if settings.domains.contains(&domain) => {}
                         Ok(domain) => settings.domains.push(domain),
-                        Err(fault) => faults.push((name, fault)),
+                        Err(error) => errors.push((name, error)),
                     }
                 }
             }
-            Some(_) => fault(&mut faults, "pixel.domains", "must be an array."),
+            Some(_) => error(&mut errors, "pixel.domains", "must be an array."),
         }
-        if faults.is_empty() { Ok(settings) } else { Err(faults) }
+        if errors.is_empty() { Ok(settings) } else { Err(errors) }
     }
 
     /// Whether an event of this name is tracked.
@@ -102,11 +102,11 @@ impl PixelSettings {
     }
 }
 
-fn known(members: &Map<String, Value>, place: &str, names: &[&str], faults: &mut Vec<(String, String)>) {
+fn known(members: &Map<String, Value>, place: &str, names: &[&str], errors: &mut Vec<(String, String)>) {
     for name in members.keys().filter(|name| !names.contains(&name.as_str())) {
         let (shown, names) = (brief(name), names.join(", "));
         let text = format!("The settings.{place}.{shown} field is not known. Known fields: {names}.");
-        faults.push((format!("{place}.{name}"), text));
+        errors.push((format!("{place}.{name}"), text));
     }
 }
 
@@ -115,17 +115,17 @@ fn switch(
     place: &str,
     name: &str,
     on: &mut bool,
-    faults: &mut Vec<(String, String)>,
+    errors: &mut Vec<(String, String)>,
 ) {
     match members.get(name) {
         None | Some(Value::Null) => {}
         Some(Value::Bool(value)) => *on = *value,
-        Some(_) => fault(faults, &format!("{place}.{name}"), "must be true or false."),
+        Some(_) => error(errors, &format!("{place}.{name}"), "must be true or false."),
     }
 }
 
-fn fault(faults: &mut Vec<(String, String)>, field: &str, rest: &str) {
-    faults.push((field.to_owned(), format!("The settings.{field} {rest}")));
+fn error(errors: &mut Vec<(String, String)>, field: &str, rest: &str) {
+    errors.push((field.to_owned(), format!("The settings.{field} {rest}")));
 }
 
 #[cfg(test)]
@@ -156,13 +156,13 @@ mod tests {
     }
 
     #[test]
-    fn every_fault_is_named() {
+    fn every_error_is_named() {
         let value = json!({
             "enabled": 1, "domains": ["example.com", "https://x.test", 3], "sample_rate": 1.5, "color": "red",
             "features": { "pageviews": "yes", "clicks": true },
         });
         let mut fields: Vec<String> =
-            PixelSettings::read(&value).expect_err("faults").into_iter().map(|(field, _)| field).collect();
+            PixelSettings::read(&value).expect_err("errors").into_iter().map(|(field, _)| field).collect();
         fields.sort();
         let expected = [
             "pixel.color",

@@ -45,7 +45,7 @@ pub fn event_name(text: &str) -> Option<String> {
 /// query, then the end of the path is left out: the visitor cannot help the address.
 ///
 /// # Errors
-/// The fault as a sentence about the field `field`.
+/// The error as a sentence about the field `field`.
 pub fn visited_url(field: &str, text: &str) -> Result<Url, String> {
     let mut url = text::long_web_url(field, text)?;
     let excess = |url: &Url| url.as_str().len().saturating_sub(MAX_URL_BYTES);

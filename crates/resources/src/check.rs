@@ -65,7 +65,7 @@ impl Declarations {
     /// The types that these sections declare.
     ///
     /// # Errors
-    /// The first fault.
+    /// The first error.
     pub fn of(
         sections: &IndexMap<Spanned<String>, ResourceSettings>,
         taken: &Taken,
@@ -116,8 +116,8 @@ impl Sections<'_> {
         }
         for (name, field) in &section.fields {
             if let Some(sort) = Some(&field.sort).filter(|sort| is_log && *sort.get_ref()) {
-                let fault = "records of a log come in the order in which they were added, and in no other";
-                return Err((sort.span().start, fault.to_owned()));
+                let error = "records of a log come in the order in which they were added, and in no other";
+                return Err((sort.span().start, error.to_owned()));
             }
             let field = self.field(name, field)?;
             if fields.iter().any(|other: &Field| other.name == field.name) {
@@ -141,9 +141,9 @@ impl Sections<'_> {
         check_parameters(name, &declared)?;
         if let Err(field) = Layout::assign(&declared, &[]) {
             let at = section.fields.keys().find(|name| name.get_ref() == field).unwrap_or(name);
-            let fault =
+            let error =
                 format!("no more than {TEXTS} texts and {NUMBERS} numbers can be filtered or sorted by");
-            return Err((at.span().start, fault));
+            return Err((at.span().start, error));
         }
         self.rest(declared, section, taken)
     }
@@ -198,22 +198,22 @@ impl Sections<'_> {
         };
         if let Some(field) = declared.fields.iter().find(blocked) {
             let at = section.fields.keys().find(|name| name.get_ref() == field.name);
-            let fault = "takes a default: no record could be made, since actions alone set it".to_owned();
-            return Err((at.map_or(0, |name| name.span().start), fault));
+            let error = "takes a default: no record could be made, since actions alone set it".to_owned();
+            return Err((at.map_or(0, |name| name.span().start), error));
         }
         Ok(declared)
     }
 
     /// The type that records belong to one of.
     fn parent(&self, own: &str, parent: &Spanned<String>) -> Result<&'static str, SettingError> {
-        let fault = |fault: String| Err((parent.span().start, fault));
+        let error = |error: String| Err((parent.span().start, error));
         let Some(section) = self.get(parent.get_ref()) else {
-            return fault(format!("unknown resource; known are: {}", self.names()));
+            return error(format!("unknown resource; known are: {}", self.names()));
         };
         match &section.parent {
-            _ if parent.get_ref() == own => fault("a resource cannot be its own parent".to_owned()),
-            Some(_) => fault("the parent belongs to another resource itself".to_owned()),
-            None if *section.log.get_ref() => fault("records of a log have no children".to_owned()),
+            _ if parent.get_ref() == own => error("a resource cannot be its own parent".to_owned()),
+            Some(_) => error("the parent belongs to another resource itself".to_owned()),
+            None if *section.log.get_ref() => error("records of a log have no children".to_owned()),
             None => Ok(intern(parent.get_ref())),
         }
     }
@@ -225,8 +225,8 @@ impl Sections<'_> {
     fn field(&self, name: &Spanned<String>, section: &FieldSettings) -> Result<Field, SettingError> {
         let own = word(name)?;
         if RESERVED_FIELDS.contains(&own) {
-            let fault = format!("{own} is a member or a parameter that every resource has");
-            return Err((name.span().start, fault));
+            let error = format!("{own} is a member or a parameter that every resource has");
+            return Err((name.span().start, error));
         }
         let kind = self.kind(section)?;
         check_options(&kind, section)?;
@@ -235,8 +235,8 @@ impl Sections<'_> {
         if let Some(description) = &section.description {
             let text = description.get_ref();
             if text.is_empty() || text.len() > MAX_DESCRIPTION || text.contains(char::is_control) {
-                let fault = format!("expected one line of 1 to {MAX_DESCRIPTION} characters");
-                return Err((description.span().start, fault));
+                let error = format!("expected one line of 1 to {MAX_DESCRIPTION} characters");
+                return Err((description.span().start, error));
             }
             field.description = Some(intern(text));
         }
@@ -302,9 +302,9 @@ impl Sections<'_> {
                     let sound = (1..=MAX_NAME).contains(&text.len())
                         && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-'));
                     if !sound || values.contains(&text.as_str()) {
-                        let fault =
+                        let error =
                             format!("expected words of 1 to {MAX_NAME} letters, digits, _ and -, each once");
-                        return Err((value.span().start, fault));
+                        return Err((value.span().start, error));
                     }
                     values.push(intern(text));
                 }
@@ -337,7 +337,7 @@ impl Sections<'_> {
                     return Err((at, format!("takes on_delete, one of: {words}")));
                 };
                 let then: OnDelete =
-                    on_delete.get_ref().parse().map_err(|fault| (on_delete.span().start, fault))?;
+                    on_delete.get_ref().parse().map_err(|error| (on_delete.span().start, error))?;
                 if then == OnDelete::Unset && section.required {
                     return Err((on_delete.span().start, "the field is required".to_owned()));
                 }
@@ -402,20 +402,20 @@ fn word(word: &Spanned<String>) -> Result<&'static str, SettingError> {
         && text.starts_with(|c: char| c.is_ascii_lowercase())
         && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_')
         && !text.ends_with('_');
-    let fault = || format!("expected a name of 1 to {MAX_NAME} of a-z, 0-9 and _, with a letter first");
-    sound.then(|| intern(text)).ok_or_else(|| (word.span().start, fault()))
+    let error = || format!("expected a name of 1 to {MAX_NAME} of a-z, 0-9 and _, with a letter first");
+    sound.then(|| intern(text)).ok_or_else(|| (word.span().start, error()))
 }
 
 fn id_prefix(ids: &Spanned<String>) -> Result<&'static str, SettingError> {
     let text = ids.get_ref();
-    let fault = |fault: &str| Err((ids.span().start, fault.to_owned()));
+    let error = |error: &str| Err((ids.span().start, error.to_owned()));
     let letters = text.strip_suffix('_').unwrap_or_default();
     let sound = (1..=10).contains(&letters.len())
         && letters.starts_with(|c: char| c.is_ascii_lowercase())
         && letters.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit());
     match sound {
-        false => fault("expected 1 to 10 of a-z and 0-9 and a _, such as lead_"),
-        true if RESERVED_IDS.contains(&text.as_str()) => fault("ids of the platform begin with this"),
+        false => error("expected 1 to 10 of a-z and 0-9 and a _, such as lead_"),
+        true if RESERVED_IDS.contains(&text.as_str()) => error("ids of the platform begin with this"),
         true => Ok(intern(text)),
     }
 }
@@ -455,17 +455,17 @@ fn check_found(field: &Field, section: &FieldSettings) -> Result<(), SettingErro
         if !is {
             continue;
         }
-        let fault = |fault: String| Err((option.span().start, fault));
+        let error = |error: String| Err((option.span().start, error));
         let possible = match name {
             "filter" => field.kind.column().is_some() || matches!(field.kind, Kind::Texts { .. }),
             "sort" => field.kind.column().is_some() && !matches!(field.kind, Kind::Ref { .. }),
             _ => matches!(field.kind, Kind::Text { .. } | Kind::Email),
         };
         if !possible {
-            return fault(format!("{} cannot have {name}", field.kind.name()));
+            return error(format!("{} cannot have {name}", field.kind.name()));
         }
         if matches!(field.kind, Kind::Text { max } if max > Kind::MAX_INDEXED) {
-            return fault(format!("takes max = {} or less", Kind::MAX_INDEXED));
+            return error(format!("takes max = {} or less", Kind::MAX_INDEXED));
         }
     }
     Ok(())
@@ -491,26 +491,26 @@ fn field_of<'d>(declared: &'d ResourceType, name: &Spanned<String>) -> Result<&'
 
 /// A word of an enumeration.
 fn value_of(field: &Field, value: &Spanned<String>) -> Result<&'static str, SettingError> {
-    let fault = |fault: String| (value.span().start, fault);
-    let Kind::Enum { values } = &field.kind else { return Err(fault(format!("{} is no enum", field.name))) };
+    let error = |error: String| (value.span().start, error);
+    let Kind::Enum { values } = &field.kind else { return Err(error(format!("{} is no enum", field.name))) };
     let known = values.iter().find(|known| *known == value.get_ref());
-    known.copied().ok_or_else(|| fault(format!("unknown value; known are: {}", values.join(", "))))
+    known.copied().ok_or_else(|| error(format!("unknown value; known are: {}", values.join(", "))))
 }
 
 /// A value of a field.
 fn value(field: &Field, given: &Spanned<Scalar>) -> Result<Json, SettingError> {
-    let fault = |fault: String| (given.span().start, fault);
+    let error = |error: String| (given.span().start, error);
     let json = match (given.get_ref(), &field.kind) {
         (Scalar::Boolean(value), Kind::Boolean) => Json::written(value),
         (Scalar::Integer(value), Kind::Integer { .. }) => Json::written(value),
         (Scalar::Text(text), kind)
             if !matches!(kind, Kind::Boolean | Kind::Integer { .. } | Kind::Texts { .. }) =>
         {
-            Json::written(&kind.text(field.name, text).map_err(fault)?)
+            Json::written(&kind.text(field.name, text).map_err(error)?)
         }
-        (_, kind) => return Err(fault(format!("expected a value of {}", kind.name()))),
+        (_, kind) => return Err(error(format!("expected a value of {}", kind.name()))),
     };
-    field.kind.fault(field.name, &json).map_or(Ok(json), |wrong| Err(fault(wrong)))
+    field.kind.error(field.name, &json).map_or(Ok(json), |wrong| Err(error(wrong)))
 }
 
 fn conditions(given: &WordsByField, fields: &[Field]) -> Result<Conditions, SettingError> {
@@ -555,8 +555,8 @@ fn event(declared: &ResourceType, event: &Spanned<String>) -> Result<&'static st
             && what.len() <= MAX_NAME
             && what.bytes().all(|b| b.is_ascii_lowercase() || b == b'_')
     });
-    let fault = || format!("expected {}. and a word of a-z and _", declared.name);
-    sound.then(|| intern(event.get_ref())).ok_or_else(|| (event.span().start, fault()))
+    let error = || format!("expected {}. and a word of a-z and _", declared.name);
+    sound.then(|| intern(event.get_ref())).ok_or_else(|| (event.span().start, error()))
 }
 
 fn action(

@@ -131,7 +131,7 @@ impl Kind {
     /// A text as it is stored; `name` is that of the field.
     ///
     /// # Errors
-    /// The fault as a sentence.
+    /// The error as a sentence.
     pub fn text(&self, name: &str, text: &str) -> Result<String, String> {
         let label = name.replace('_', " ");
         match self {
@@ -162,8 +162,8 @@ impl Kind {
         }
     }
 
-    /// The fault of a value that was stored, by the rules of now; none if there is none.
-    pub fn fault(&self, name: &str, value: &Json) -> Option<String> {
+    /// The error of a value that was stored, by the rules of now; none if there is none.
+    pub fn error(&self, name: &str, value: &Json) -> Option<String> {
         let label = name.replace('_', " ");
         match self {
             Self::Integer { min, max } => match value.as_str().parse::<i64>() {

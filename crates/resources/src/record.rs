@@ -39,8 +39,8 @@ pub enum Refusal {
 }
 
 impl From<FieldErrors> for Refusal {
-    fn from(faults: FieldErrors) -> Self {
-        Self::Fields(faults)
+    fn from(errors: FieldErrors) -> Self {
+        Self::Fields(errors)
     }
 }
 
@@ -50,18 +50,18 @@ impl ResourceType {
     /// # Errors
     /// The fields that are missing.
     pub fn create(&self, mut given: JsonObject, now: Timestamp) -> Result<Change, FieldErrors> {
-        let (mut data, mut faults) = (JsonObject::default(), FieldErrors::default());
+        let (mut data, mut errors) = (JsonObject::default(), FieldErrors::default());
         for field in &self.fields {
             let value = given.remove(field.name).filter(|value| !value.is_null());
             match value.or_else(|| field.default.clone()) {
                 Some(value) if !is_missing(field, &value) => data.set(field.name, value),
-                _ if field.required => faults.add(field.name, required(&field.label())),
+                _ if field.required => errors.add(field.name, required(&field.label())),
                 Some(value) => data.set(field.name, value),
                 None => {}
             }
         }
-        if !faults.is_empty() {
-            return Err(faults);
+        if !errors.is_empty() {
+            return Err(errors);
         }
         let mut events = vec![self.event_type("created")];
         self.enter(&JsonObject::default(), &mut data, &mut events, now);
@@ -78,14 +78,14 @@ impl ResourceType {
         changes: JsonObject,
         now: Timestamp,
     ) -> Result<Option<Change>, Refusal> {
-        let mut faults = FieldErrors::default();
+        let mut errors = FieldErrors::default();
         for field in self.fields.iter().filter(|field| !field.can_be_taken_away()) {
             if changes.get(field.name).is_some_and(|value| value.is_null() || is_missing(field, value)) {
-                faults.add(field.name, required(&field.label()));
+                errors.add(field.name, required(&field.label()));
             }
         }
-        if !faults.is_empty() {
-            return Err(Refusal::Fields(faults));
+        if !errors.is_empty() {
+            return Err(Refusal::Fields(errors));
         }
         for field in self.fields.iter().filter(|field| !field.moves.is_empty()) {
             let (from, to) = (before.text(field.name), changes.text(field.name));
@@ -127,15 +127,15 @@ impl ResourceType {
                 values.join(" or "),
             )));
         }
-        let mut faults = FieldErrors::default();
+        let mut errors = FieldErrors::default();
         for name in &action.input {
             let given = input.get(name).filter(|value| !value.is_null());
             if given.zip(self.field(name)).is_none_or(|(value, field)| is_missing(field, value)) {
-                faults.add(*name, required(&name.replace('_', " ")));
+                errors.add(*name, required(&name.replace('_', " ")));
             }
         }
-        if !faults.is_empty() {
-            return Err(Refusal::Fields(faults));
+        if !errors.is_empty() {
+            return Err(Refusal::Fields(errors));
         }
         let mut data = before.clone();
         for (name, value) in input.iter().filter(|(_, value)| !value.is_null()) {
@@ -184,9 +184,9 @@ impl ResourceType {
     }
 
     /// The first thing that is wrong with a stored record by the rules of now; none if nothing is.
-    pub fn fault(&self, data: &JsonObject) -> Option<String> {
+    pub fn error(&self, data: &JsonObject) -> Option<String> {
         self.fields.iter().find_map(|field| match data.get(field.name) {
-            Some(value) => field.kind.fault(field.name, value),
+            Some(value) => field.kind.error(field.name, value),
             None if field.required => Some(required(&field.label())),
             None => None,
         })
@@ -224,11 +224,11 @@ impl ResourceType {
             false => all.retain(|item| !given.contains(item)),
         }
         let json = Json::written(&all);
-        match self.field(name).and_then(|field| field.kind.fault(name, &json)) {
-            Some(fault) => {
-                let mut faults = FieldErrors::default();
-                faults.add(name, fault);
-                Err(Refusal::Fields(faults))
+        match self.field(name).and_then(|field| field.kind.error(name, &json)) {
+            Some(error) => {
+                let mut errors = FieldErrors::default();
+                errors.add(name, error);
+                Err(Refusal::Fields(errors))
             }
             None => Ok(json),
         }

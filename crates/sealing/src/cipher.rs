@@ -66,11 +66,11 @@ mod tests {
         assert_eq!(cipher.open(&sealed, b"here").as_deref(), Some(&b"a text"[..]));
         assert_eq!(cipher.open(&sealed, b"there"), None);
         assert_eq!(other.open(&sealed, b"here"), None);
-        for place in 0..sealed.len() {
+        for index in 0..sealed.len() {
             let mut changed = sealed.clone();
-            changed[place] ^= 1;
-            assert_eq!(cipher.open(&changed, b"here"), None, "changed at {place}");
-            assert_eq!(cipher.open(&sealed[..place], b"here"), None, "cut at {place}");
+            changed[index] ^= 1;
+            assert_eq!(cipher.open(&changed, b"here"), None, "changed at {index}");
+            assert_eq!(cipher.open(&sealed[..index], b"here"), None, "cut at {index}");
         }
     }
 

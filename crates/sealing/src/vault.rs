@@ -119,9 +119,9 @@ impl Vault {
     }
 
     /// The text as it is to be stored in `place`.
-    pub fn seal(&self, rng: &mut impl CryptoRng, text: &str, place: SealedColumn) -> Secret {
+    pub fn seal(&self, rng: &mut impl CryptoRng, text: &str, column: SealedColumn) -> Secret {
         let Some(key) = self.keys.first() else { return Secret::new(format!("{PLAIN}{text}")) };
-        match key.cipher.seal(rng, text.as_bytes(), place.text().as_bytes()) {
+        match key.cipher.seal(rng, text.as_bytes(), column.text().as_bytes()) {
             Ok(sealed) => Secret::new(format!("{BOUND}{}{}", key.name, BASE64_STANDARD.encode(sealed))),
             // Storing nothing then fails where it is read.
             Err(_) => Secret::new(BOUND.to_owned()),
@@ -132,11 +132,11 @@ impl Vault {
     ///
     /// # Errors
     /// [`VaultError`], also if it was stored for another place.
-    pub fn open(&self, stored: &Secret, place: SealedColumn) -> Result<Secret, VaultError> {
-        let place = place.text();
+    pub fn open(&self, stored: &Secret, column: SealedColumn) -> Result<Secret, VaultError> {
+        let column = column.text();
         let (name, aad) = match Kept::of(stored) {
             Kept::Plain => return Ok(Secret::new(stored.expose()[PLAIN.len()..].to_owned())),
-            Kept::Bound(name) => (name, place.as_bytes()),
+            Kept::Bound(name) => (name, column.as_bytes()),
             Kept::Unbound(name) => (name, &b""[..]),
             Kept::Unknown => return Err(VaultError),
         };

@@ -5,7 +5,7 @@ use gatepost_kernel::text;
 /// The address of a page as it is stored: that of [`text::web_url`], without a fragment, which names a place on the page.
 ///
 /// # Errors
-/// The fault as a sentence about the field `field`.
+/// The error as a sentence about the field `field`.
 pub fn page_url(field: &str, text: &str) -> Result<String, String> {
     let mut url = text::web_url(field, text)?;
     url.set_fragment(None);
@@ -25,6 +25,6 @@ mod tests {
         ] {
             assert_eq!(page_url("url", text).as_deref(), Ok(stored));
         }
-        assert!(page_url("url", "/page").is_err_and(|fault| fault.starts_with("The url must be")));
+        assert!(page_url("url", "/page").is_err_and(|error| error.starts_with("The url must be")));
     }
 }

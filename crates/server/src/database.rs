@@ -20,11 +20,11 @@ pub async fn open_current(config: &Config) -> Result<Storage, Failure> {
     match storage.schema().await.map_err(|e| unusable(config, e))?.pending.as_slice() {
         [] => Ok(storage),
         [first, ..] => {
-            let fault = format!(
+            let error = format!(
                 "its tables are not of this version, migrations are pending from {first} on; `gatepost migrate` runs them, \
                  and so does `gatepost serve`"
             );
-            Err(unusable(config, StorageError::Configuration(Cause::new(fault))))
+            Err(unusable(config, StorageError::Configuration(Cause::new(error))))
         }
     }
 }
@@ -86,10 +86,10 @@ pub async fn bring_up_to_date(config: &Config, storage: &Storage) -> Result<usiz
     if !config.migrates {
         return match schema.pending.first() {
             Some(first) => {
-                let fault = format!(
+                let message = format!(
                     "migrations are pending from {first} on, and --no-migrate is given; run `gatepost migrate`"
                 );
-                Err(unusable(config, StorageError::Configuration(Cause::new(fault))))
+                Err(unusable(config, StorageError::Configuration(Cause::new(message))))
             }
             None => Ok(0),
         };

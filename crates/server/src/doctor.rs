@@ -79,9 +79,9 @@ fn configuration(config: &Config, findings: &mut Vec<Finding>) {
         say(Grade::Warn, "secret key", text.to_owned());
     }
     if let Some(key) = &config.bootstrap_key
-        && let Err(fault) = read_bootstrap_key(key, &config.contract.tokens)
+        && let Err(error) = read_bootstrap_key(key, &config.contract.tokens)
     {
-        say(Grade::Warn, "first key", format!("{fault}; it is read only where a database is empty"));
+        say(Grade::Warn, "first key", format!("{error}; it is read only where a database is empty"));
     }
     if config.redis_is_named {
         let text = "REDIS_URL is set, but this version uses no Redis; nothing is sent to it";
@@ -176,11 +176,11 @@ async fn secrets_at_rest(config: &Config, storage: &Storage, findings: &mut Vec<
         Ok(stored) => stored,
         Err(error) => return say(Grade::Fail, explain(&error, "webhook endpoint", 0).to_string()),
     };
-    let faults = secrets::faults(config, &stored);
-    if faults.is_empty() && stored.sealed.is_empty() && stored.plain > 0 {
+    let errors = secrets::errors(config, &stored);
+    if errors.is_empty() && stored.sealed.is_empty() && stored.plain > 0 {
         say(Grade::Warn, format!("those of {} webhook endpoints are stored unencrypted", stored.plain));
     }
-    faults.into_iter().for_each(|fault| say(Grade::Fail, fault));
+    errors.into_iter().for_each(|message| say(Grade::Fail, message));
     if let Some(text) = secrets::unbound(&stored) {
         say(Grade::Warn, text);
     }

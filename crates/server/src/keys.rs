@@ -134,10 +134,10 @@ fn describe(key: &ApiKey, order: ScopeOrder) -> Value {
 pub fn explain(error: &gatepost_kernel::Error, kind: &str, id: i64) -> Failure {
     match error {
         gatepost_kernel::Error::NotFound => format!("there is no {kind} {id}").into(),
-        gatepost_kernel::Error::Validation(faults) => {
-            let faults: Vec<&str> =
-                faults.iter().flat_map(|(_, messages)| messages).map(String::as_str).collect();
-            faults.join("\n").into()
+        gatepost_kernel::Error::Validation(errors) => {
+            let errors: Vec<&str> =
+                errors.iter().flat_map(|(_, messages)| messages).map(String::as_str).collect();
+            errors.join("\n").into()
         }
         error => match error.cause() {
             Some(cause) => format!("{error} ({})", chain(cause)).into(),

@@ -39,12 +39,12 @@ pub async fn run(config: &Config, command: SecretsCommand) -> Result<(), Failure
 }
 
 /// What speaks against delivering with the present keys: sentences for the operator.
-pub fn faults(config: &Config, stored: &StoredSecrets) -> Vec<String> {
+pub fn errors(config: &Config, stored: &StoredSecrets) -> Vec<String> {
     let present: Vec<&str> = config.vault.key_names().collect();
-    let mut faults = Vec::new();
+    let mut errors = Vec::new();
     for (name, count) in stored.sealed.iter().filter(|(name, _)| !present.contains(&name.as_str())) {
         let encrypted = format!("the secrets of {count} webhook endpoints are encrypted with the key {name}");
-        faults.push(match present.as_slice() {
+        errors.push(match present.as_slice() {
             [] => format!("GATEPOST_SECRET_KEY is not set, but {encrypted}; set it to that key"),
             present => format!(
                 "{encrypted}, which is not in GATEPOST_SECRET_KEY (there: {}); add it behind the others, after a comma",
@@ -53,13 +53,13 @@ pub fn faults(config: &Config, stored: &StoredSecrets) -> Vec<String> {
         });
     }
     if !present.is_empty() && stored.plain > 0 {
-        faults.push(format!(
+        errors.push(format!(
             "the secrets of {} webhook endpoints are stored unencrypted, from before GATEPOST_SECRET_KEY was set; \
              run `gatepost secrets reseal`, which encrypts them",
             stored.plain
         ));
     }
-    faults
+    errors
 }
 
 /// What is no reason to stop: secrets that somebody who can write to the database could move to another endpoint.

@@ -34,7 +34,7 @@ pub fn identity(config: &Config) -> Result<(TlsIdentity, PathBuf), Failure> {
     }
     let text = fs::read(&file).map_err(failed)?;
     let identity = TlsIdentity::from_pem(&text, &text)
-        .map_err(|fault| format!("{}: {fault}; delete it, and a new one is made", file.display()))?;
+        .map_err(|message| format!("{}: {message}; delete it, and a new one is made", file.display()))?;
     Ok((identity, file))
 }
 

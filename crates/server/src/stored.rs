@@ -17,9 +17,9 @@ pub async fn check_secrets(config: &Config, storage: &Storage) -> Result<(), Fai
     if let Some(text) = secrets::unbound(&stored) {
         tracing::warn!("{text}");
     }
-    match secrets::faults(config, &stored).as_slice() {
+    match secrets::errors(config, &stored).as_slice() {
         [] => Ok(()),
-        faults => Err(faults.join("\n").into()),
+        errors => Err(errors.join("\n").into()),
     }
 }
 

@@ -312,8 +312,8 @@ impl Face {
         let read_field = read.shift_remove("field").unwrap_or(Value::Null);
         if let Some(errors) = read.get_mut("errors").and_then(Value::as_object_mut) {
             if self.contract.names_first_field {
-                let first = errors.iter().next().map(|(field, faults)| (json!(field), faults[0].clone()));
-                let first = first.expect("a fault");
+                let first = errors.iter().next().map(|(field, messages)| (json!(field), messages[0].clone()));
+                let first = first.expect("an error");
                 assert_eq!((&read_field, &json["error"]["message"]), (&first.0, &first.1));
                 json["error"]["message"] = json!("The given data was invalid.");
             }
@@ -392,12 +392,12 @@ impl Face {
     fn in_core_faults(&self, errors: &mut Map<String, Value>) {
         for message in errors.values_mut().filter_map(Value::as_array_mut).flatten() {
             let text = message.as_str().unwrap_or_default();
-            *message = json!(self.core_fault(text).unwrap_or_else(|| self.in_core_words(text)));
+            *message = json!(self.core_error(text).unwrap_or_else(|| self.in_core_words(text)));
         }
     }
 
     /// What the core says of a field that is missing, if this is what is said of it here.
-    fn core_fault(&self, text: &str) -> Option<String> {
+    fn core_error(&self, text: &str) -> Option<String> {
         let template = self.contract.missing_field.as_ref()?;
         let (before, rest) = template.split_once(['{'])?;
         let (placeholder, rest) = rest.split_once('}')?;

@@ -91,12 +91,12 @@ pub enum AttemptOutcome {
     NoAnswer,
     /// It cannot be sent at all, now or later: its address may not be reached.
     Undeliverable,
-    /// Nothing was sent, for a fault of our own: a secret that cannot be decrypted, a system without free sockets. The receiver
+    /// Nothing was sent, for an error of our own: a secret that cannot be decrypted, a system without free sockets. The receiver
     /// has no part in it, so it is no attempt.
     NotSent,
 }
 
-/// How long a delivery waits that could not be sent for a fault of our own.
+/// How long a delivery waits that could not be sent for an error of our own.
 pub const NOT_SENT_WAIT: Duration = Duration::from_secs(300);
 
 /// What becomes of the delivery.
@@ -111,7 +111,7 @@ pub struct AttemptVerdict {
 }
 
 /// Judges the attempt number `attempts`, counted from 1, which ended at `now`. Only 2xx is success. 410 ends the delivery
-/// and its endpoint; 429 and 503 may ask for patience. A fault of our own never ends a delivery.
+/// and its endpoint; 429 and 503 may ask for patience. An error of our own never ends a delivery.
 pub fn judge(
     outcome: AttemptOutcome,
     attempts: u32,

@@ -40,8 +40,8 @@ impl RetrySchedule {
         random: f64,
         retry_after: Option<Duration>,
     ) -> Option<Timestamp> {
-        let place = usize::try_from(attempts.checked_sub(1)?).ok()?;
-        let wait = *self.0.get(place)?;
+        let index = usize::try_from(attempts.checked_sub(1)?).ok()?;
+        let wait = *self.0.get(index)?;
         let stretched = wait.mul_f64(1.0 + JITTER * random.clamp(0.0, 1.0));
         let asked = retry_after.map_or(Duration::ZERO, |asked| asked.min(MAX_RETRY_AFTER));
         Some(now.plus(stretched.max(asked)))

@@ -138,7 +138,7 @@ mod tests {
 
     #[test]
     fn a_given_secret_is_decoded_taken_as_text_or_refused() {
-        /// What becomes of a text: so many decoded bytes, itself, or a fault.
+        /// What becomes of a text: so many decoded bytes, itself, or an error.
         #[derive(Debug, PartialEq, Eq)]
         enum Read {
             Bytes(usize),
@@ -146,7 +146,7 @@ mod tests {
             Fault(SecretError),
         }
         let read = |text: &str| match EndpointSecret::parse(text) {
-            Err(fault) => Read::Fault(fault),
+            Err(error) => Read::Fault(error),
             Ok(secret) if secret.standard_key() == text.as_bytes() => Read::Text,
             Ok(secret) => Read::Bytes(secret.standard_key().len()),
         };

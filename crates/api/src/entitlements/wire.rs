@@ -30,8 +30,8 @@ texts! {
     /// The key by which a repeated use is known.
     UseKey(String) = { "type": "string", "minLength": 1, "maxLength": MAX_IDEMPOTENCY_KEY_LEN }, |text| {
         let fits = (1..=MAX_IDEMPOTENCY_KEY_LEN).contains(&text.len()) && !text.contains('\0');
-        let fault = "The idempotency key must be between 1 and 255 characters, none of them null.";
-        fits.then(|| text.to_owned()).ok_or_else(|| fault.to_owned())
+        let error = "The idempotency key must be between 1 and 255 characters, none of them null.";
+        fits.then(|| text.to_owned()).ok_or_else(|| error.to_owned())
     };
 }
 
@@ -47,7 +47,7 @@ members! {
     Metadata(Json) = { "type": "object" }, |fields, name, value| {
         let metadata = fields.json_object(name, value)?;
         if metadata.as_str().len() > MAX_METADATA_BYTES {
-            fields.fault(name, "The metadata may not be greater than 16 kilobytes.");
+            fields.error(name, "The metadata may not be greater than 16 kilobytes.");
         }
         Some(metadata)
     };

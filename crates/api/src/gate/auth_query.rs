@@ -60,7 +60,7 @@ impl AuthQuery {
             for scope in text.split(',').map(str::trim) {
                 match ScopeRef::parse_in(order, scope) {
                     Ok(scope) => scopes.push(scope.into()),
-                    Err(fault) => parameters.fault("scope", fault),
+                    Err(error) => parameters.error("scope", error),
                 }
             }
         }
@@ -69,9 +69,9 @@ impl AuthQuery {
         let only = |word: &'static str| move |text: &str| (text == word).then_some(());
         let deny = parameters.choice("deny", &["403"], only("403"));
         let preflight = parameters.choice("preflight", &["allow"], only("allow"));
-        let faults = parameters.into_errors();
-        if !faults.is_empty() {
-            return Err(Error::Validation(faults));
+        let errors = parameters.into_errors();
+        if !errors.is_empty() {
+            return Err(Error::Validation(errors));
         }
         Ok(Self {
             scopes,
@@ -173,10 +173,10 @@ mod tests {
             ("x=y", "x"),
         ] {
             assert_eq!(short(query), None, "{query}");
-            let Err(Error::Validation(faults)) = AuthQuery::read(query, ScopeOrder::ResourceFirst) else {
+            let Err(Error::Validation(errors)) = AuthQuery::read(query, ScopeOrder::ResourceFirst) else {
                 panic!("{query}")
             };
-            assert!(faults.iter().any(|(name, _)| name == field), "{query}: {faults:?}");
+            assert!(errors.iter().any(|(name, _)| name == field), "{query}: {errors:?}");
         }
     }
 }

@@ -77,12 +77,12 @@ async fn forward_auth(req: HttpRequest) -> Result<HttpResponse, ApiError> {
         req.app_data::<State>().ok_or_else(|| Error::internal("the state is not part of the application"))?;
     let query = AuthQuery::read(req.query_string(), state.contract().scope_order).inspect_err(|error| {
         // The proxy makes something else of it, so this is where the operator learns what is wrong.
-        let Error::Validation(faults) = error else { return };
-        for (parameter, faults) in faults.iter() {
-            let fault = faults.first().map(String::as_str);
+        let Error::Validation(errors) = error else { return };
+        for (parameter, errors) in errors.iter() {
+            let message = errors.first().map(String::as_str);
             tracing::warn!(
                 parameter,
-                fault,
+                message,
                 "forward auth is asked in a way that it does not know; the request is refused"
             );
         }

@@ -92,7 +92,7 @@ impl ServerHandler for GatepostMcpServer {
         );
         let no_object = || ErrorData::invalid_params("The arguments must be an object.", None);
         let text = std::str::from_utf8(&text).map_err(|_| no_object())?;
-        Arguments::check_depth(text).map_err(|faults| self.refusal(Error::Validation(faults)))?;
+        Arguments::check_depth(text).map_err(|errors| self.refusal(Error::Validation(errors)))?;
         let members = serde_json::from_str(text).map_err(|_| no_object())?;
         let answer = tool.call(&self.app, caller, members).await;
         answer.map(|answer| CallToolResult::structured(answer).into()).map_err(|error| self.refusal(error))
@@ -128,7 +128,7 @@ impl GatepostMcpServer {
         let error = ApiError::from(error);
         let mut data = json!({ "error": self.contract.code(&error) });
         if let ApiError::UseCase(Error::Validation(errors)) = &error {
-            data["errors"] = self.contract.faults(errors);
+            data["errors"] = self.contract.errors(errors);
         }
         ErrorData::new(kind, self.contract.message(&error), Some(data))
     }

@@ -385,10 +385,10 @@ fn in_path(
 
 /// `the handler of the conversation is bot and its status is open`
 fn conditions(conditions: &[(&'static str, Vec<&'static str>)], label: &str) -> String {
-    let each = conditions.iter().enumerate().map(|(number, (field, values))| {
+    let each = conditions.iter().enumerate().map(|(index, (field, values))| {
         let values: Vec<String> = values.iter().map(|value| format!("`{value}`")).collect();
         let field = field.replace('_', " ");
-        let whose = if number == 0 { format!("the {field} of the {label}") } else { format!("its {field}") };
+        let whose = if index == 0 { format!("the {field} of the {label}") } else { format!("its {field}") };
         format!("{whose} is {}", listed(&values, "or"))
     });
     listed(&each.collect::<Vec<_>>(), "and")

@@ -154,7 +154,7 @@ fn filters(parameters: &mut Parameters, resource: &Resource) -> Vec<RecordFilter
             None => {}
             Some(Some(filter)) => filters.push(filter),
             // Rather none than everything: a filter that is left out without a word shows what was not asked for.
-            Some(None) => parameters.fault(field.name, format!("Nothing is found by {}.", field.label())),
+            Some(None) => parameters.error(field.name, format!("Nothing is found by {}.", field.label())),
         }
     }
     filters
@@ -193,15 +193,15 @@ fn filter(parameters: &mut Parameters, resource: &Resource, field: &Field) -> Op
                 return None;
             }
             if given.len() > MAX_VALUES {
-                let fault = format!("The {} may not be given more than {MAX_VALUES} times.", field.label());
-                parameters.fault(field.name, fault);
+                let error = format!("The {} may not be given more than {MAX_VALUES} times.", field.label());
+                parameters.error(field.name, error);
                 return None;
             }
             let mut texts = Vec::with_capacity(given.len());
             for text in given {
                 match kind.text(field.name, &text) {
                     Ok(text) => texts.push(text),
-                    Err(fault) => parameters.fault(field.name, fault),
+                    Err(error) => parameters.error(field.name, error),
                 }
             }
             Some(resource.any_of(field, &texts))

@@ -171,7 +171,7 @@ async fn delete(
     Ok(answer.await?.into_inner())
 }
 
-/// Lets a request in that brings fields of a record; what they are, or their faults.
+/// Lets a request in that brings fields of a record; what they are, or their errors.
 async fn accept_body(
     req: HttpRequest,
     payload: Payload,
@@ -212,7 +212,7 @@ fn read_fields(fields: &mut Fields<'_>, of: &RecordOperation) -> JsonObject {
         if is_blocked && value.is_some() {
             let actions: Vec<String> = declared.actions_of(field.name).map(str::to_owned).collect();
             let by = if actions.is_empty() { "the platform".to_owned() } else { listed(&actions, "or") };
-            fields.fault(field.name, format!("The {} is set by {by} alone.", field.label()));
+            fields.error(field.name, format!("The {} is set by {by} alone.", field.label()));
             continue;
         }
         match value {
@@ -234,18 +234,18 @@ fn read_value<'b>(fields: &mut Fields<'b>, field: &Field, value: &'b RawValue) -
         Kind::Boolean => fields.boolean(name, value).map(|value| Json::written(&value)),
         Kind::Json { .. } => {
             let json = fields.json(name, value)?;
-            match field.kind.fault(name, &json) {
+            match field.kind.error(name, &json) {
                 None => Some(json),
-                Some(fault) => {
-                    fields.fault(name, fault);
+                Some(message) => {
+                    fields.error(name, message);
                     None
                 }
             }
         }
         Kind::Texts { max_items, .. } => fields.texts(name, value, |texts| {
             if texts.len() > *max_items {
-                let fault = format!("The {} may not have more than {max_items} items.", field.label());
-                return Err(ListErrors::of_list(fault));
+                let message = format!("The {} may not have more than {max_items} items.", field.label());
+                return Err(ListErrors::of_list(message));
             }
             let (mut items, mut errors) = (Vec::with_capacity(texts.len()), ListErrors::default());
             for (index, text) in texts.iter().enumerate() {

@@ -34,8 +34,8 @@ members! {
     /// The settings of a workspace.
     ApiSettings(JsonObject) = (any_object()), |fields, name, value| {
         let settings = fields.json_members(name, value)?;
-        if let Err(faults) = WorkspaceSettings::read(settings.clone()) {
-            fields.faults("", &faults);
+        if let Err(errors) = WorkspaceSettings::read(settings.clone()) {
+            fields.errors("", &errors);
         }
         Some(settings)
     };

@@ -203,7 +203,7 @@ impl PixelAnalyticsQuery {
         let by_site = self.referrer.is_some() || self.group_by == Some(PixelGroup::Referrer);
         if by_page && by_site {
             let name = if self.referrer.is_some() { "referrer" } else { "url" };
-            parameters.fault(name, "Pages and referrers cannot be combined.");
+            parameters.error(name, "Pages and referrers cannot be combined.");
         }
     }
 }

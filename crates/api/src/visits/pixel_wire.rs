@@ -86,8 +86,8 @@ texts! {
         "maxLength": 64,
         "pattern": format!("^[^\\s{NOT_IN_NAMES}]+( [^\\s{NOT_IN_NAMES}]+)*$"),
     }, |text| {
-        let fault = "The event must be 1 to 64 characters with single blanks between, none of them a control character.";
-        event_name(text).ok_or_else(|| fault.to_owned())
+        let error = "The event must be 1 to 64 characters with single blanks between, none of them a control character.";
+        event_name(text).ok_or_else(|| error.to_owned())
     };
     /// The page.
     VisitedUrl(Url) = { "type": "string", "pattern": "^[Hh][Tt][Tt][Pp][Ss]?://" }, |text| visited_url("url", text);
@@ -107,7 +107,7 @@ members! {
         }
         let shortened = with_short_title(&properties).filter(fits);
         if shortened.is_none() {
-            fields.fault(name, "The properties may not be greater than 8 kilobytes.");
+            fields.error(name, "The properties may not be greater than 8 kilobytes.");
         }
         shortened
     };

@@ -63,9 +63,9 @@ texts! {
         |text| page_url("url", text);
     /// A type of issues.
     IssueType(String) = { "type": "string", "pattern": "^[A-Za-z0-9_.:/-]+$", "maxLength": MAX_TYPE_CHARS }, |text| {
-        let fault =
+        let error =
             "The type must be 1 to 100 letters, digits, underscores, dots, colons, slashes or hyphens.";
-        issue_type(text).then(|| text.to_owned()).ok_or_else(|| fault.to_owned())
+        issue_type(text).then(|| text.to_owned()).ok_or_else(|| error.to_owned())
     };
 }
 

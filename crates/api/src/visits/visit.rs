@@ -68,8 +68,8 @@ impl<Q: ReadQuery, B: ReadBody> Visit<Q, B> {
         }
         let mut parameters = Parameters::new(req.query_string()).paged_by(state.contract());
         let query = Q::read(&mut parameters);
-        let faults = parameters.into_errors();
-        let query = query.filter(|_| faults.is_empty()).ok_or(Error::Validation(faults))?;
+        let errors = parameters.into_errors();
+        let query = query.filter(|_| errors.is_empty()).ok_or(Error::Validation(errors))?;
         let (body, _) = read_body::<B>(&req, payload, &state).await?;
         Ok(Self { body: body?, req, state, query })
     }

@@ -139,7 +139,7 @@ texts! {
     EndpointUrl(String) = { "type": "string", "maxLength": 2048 }, |url| Ok(url.to_owned());
     /// A secret that the tenant has chosen.
     ChosenSecret(EndpointSecret) = { "type": "string", "pattern": "^[!-~]*$", "minLength": 16, "maxLength": 256 }, |text| {
-        EndpointSecret::parse(text).map_err(|fault| format!("The secret {fault}."))
+        EndpointSecret::parse(text).map_err(|error| format!("The secret {error}."))
     };
 }
 
@@ -154,7 +154,7 @@ members! {
         "type": "object", "propertyNames": { "type": "string" }, "additionalProperties": { "type": "string" },
     }, |fields, name, value| {
         let pairs = fields.object(name, value)?;
-        custom_headers(&pairs).map_err(|faults| fields.faults("", &faults)).ok()
+        custom_headers(&pairs).map_err(|errors| fields.errors("", &errors)).ok()
     };
 }
 
@@ -223,7 +223,7 @@ impl RotateWebhookSecretBody {
     fn check(&self, fields: &mut Fields<'_>) {
         if self.expire_previous && self.grace_period_hours.is_some_and(|hours| hours > 0) {
             let text = "The expire previous field ends the older secrets at once, so there is no grace period beside it.";
-            fields.fault("expire_previous", text);
+            fields.error("expire_previous", text);
         }
     }
 
@@ -291,7 +291,7 @@ pub struct WebhookDeliveryView {
     created_at: Timestamp,
 }
 
-/// When it is tried again; one that is pending and has an error was not sent for a fault of the server's.
+/// When it is tried again; one that is pending and has an error was not sent because of an error of the server's.
 fn next_retry_at(delivery: &WebhookDelivery) -> Option<Timestamp> {
     let failed_once = match delivery.status {
         DeliveryStatus::Retrying => true,

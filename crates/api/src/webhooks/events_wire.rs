@@ -60,8 +60,8 @@ impl TryFrom<StoredEvent> for EventView {
 texts! {
     /// An id that the caller has chosen.
     ChosenEventId(EventId) = { "type": "string", "pattern": "^evt_[A-Za-z0-9_-]{1,60}$" }, |text| {
-        let fault = "The id must be evt_ and 1 to 60 letters, digits, underscores or hyphens.";
-        EventId::parse(text).ok_or_else(|| fault.to_owned())
+        let error = "The id must be evt_ and 1 to 60 letters, digits, underscores or hyphens.";
+        EventId::parse(text).ok_or_else(|| error.to_owned())
     };
     /// A type that is not one of Gatepost's own.
     OwnEventType(EventType) = {
@@ -95,7 +95,7 @@ impl Member for EventData {
     fn read<'b>(fields: &mut Fields<'b>, name: &'static str, value: &'b RawValue) -> Option<Json> {
         let data = fields.json(name, value)?;
         if data.as_str().len() > MAX_DATA_BYTES {
-            fields.fault(name, "The data may not be greater than 1 megabyte.");
+            fields.error(name, "The data may not be greater than 1 megabyte.");
         }
         Some(data)
     }

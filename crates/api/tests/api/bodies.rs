@@ -11,7 +11,7 @@ every_face! { TestApp:
     bodies_that_cannot_be_read,
     what_is_told_back_is_short,
     types_of_gatepost_are_its_own,
-    every_fault_is_named_at_once,
+    every_error_is_named_at_once,
     queries_are_checked,
     ids_that_are_none,
     routes_and_methods_that_are_none,
@@ -75,7 +75,7 @@ async fn send_chunked(app: &TestApp, chunks: &[Vec<u8>]) -> u16 {
     String::from_utf8_lossy(&answer[9..]).parse().expect("a status")
 }
 
-async fn every_fault_is_named_at_once(app: TestApp) {
+async fn every_error_is_named_at_once(app: TestApp) {
     let body = json!({
         "name": "   ", "scopes": ["posts:read", "bad scope", 7], "environment": "prod", "rate_limit_tier": 7,
         "allowed_ips": "10.0.0.1", "expires_at": "tomorrow", "alowed_ips": [], "x": null
@@ -105,7 +105,7 @@ async fn every_fault_is_named_at_once(app: TestApp) {
     // What hangs on the plans and on the time is found out of a body that could be read.
     let body = json!({ "name": "x", "rate_limit_tier": "gold", "expires_at": "2020-01-01T00:00:00Z" });
     let error = app.post(&app.root_key, "/api-keys", &body).await.expect_error(422, "validation_failed");
-    let about_tier = error["errors"]["rate_limit_tier"][0].as_str().expect("a fault");
+    let about_tier = error["errors"]["rate_limit_tier"][0].as_str().expect("an error");
     assert!(
         about_tier.starts_with("The selected rate limit tier is invalid. It must be one of: "),
         "{about_tier}"
@@ -280,8 +280,8 @@ async fn what_is_told_back_is_short(app: TestApp) {
     ] {
         let reply = app.post(&app.root_key, path, &body).await;
         assert!(reply.text.len() < 1_000, "{path}: {}", reply.text.len());
-        let faults = reply.expect_error(422, "validation_failed");
-        assert!(faults["errors"][&field].is_array(), "{faults}");
+        let errors = reply.expect_error(422, "validation_failed");
+        assert!(errors["errors"][&field].is_array(), "{errors}");
     }
     let query = app.get(&app.root_key, &format!("/workspaces?{long}=1")).await;
     assert!(query.text.len() < 1_000);
@@ -299,7 +299,7 @@ async fn types_of_gatepost_are_its_own(app: TestApp) {
         let event = json!({ "type": format!("{first}.revoked"), "data": {} });
         let refused = app.post(&app.root_key, "/events", &event).await.expect_error(422, "validation_failed");
         assert!(
-            refused["errors"]["type"][0].as_str().is_some_and(|fault| fault.contains("the platform's own"))
+            refused["errors"]["type"][0].as_str().is_some_and(|error| error.contains("the platform's own"))
         );
         let batch = json!({ "events": [event] });
         let refused = app.post(&app.root_key, "/events/batch", &batch).await;

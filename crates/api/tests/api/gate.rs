@@ -82,7 +82,7 @@ async fn a_test_key_passes_only_where_test_is_asked_for(app: TestApp) {
     let body = json!({ "key": live, "environment": "prod" });
     let error = app.post(root, "/api-keys/verify", &body).await.expect_error(422, "validation_failed");
     assert!(
-        error["errors"]["environment"][0].as_str().is_some_and(|fault| fault.contains("live, test, any"))
+        error["errors"]["environment"][0].as_str().is_some_and(|message| message.contains("live, test, any"))
     );
     // A key that may not be used at all is told that first.
     app.delete(root, &format!("/api-keys/{live_id}")).await.expect(204);
@@ -141,12 +141,12 @@ async fn every_scope_is_needed_and_every_parameter_known(app: TestApp) {
         ("?preflight=yes", "preflight"),
     ] {
         let error = ask(&app, query, &reader).await.expect_error(422, "validation_failed");
-        let faults = error["errors"][field].as_array();
-        assert!(faults.is_some_and(|faults| !faults.is_empty()), "{query}: {}", error["errors"]);
+        let errors = error["errors"][field].as_array();
+        assert!(errors.is_some_and(|errors| !errors.is_empty()), "{query}: {}", error["errors"]);
     }
     let error = ask(&app, "?scopes=posts:write", &reader).await.json;
-    let fault = error["errors"]["scopes"][0].as_str().expect("a fault");
-    assert!(fault.contains("Known parameters: scope, environment, deny, preflight"), "{fault}");
+    let message = error["errors"]["scopes"][0].as_str().expect("an error");
+    assert!(message.contains("Known parameters: scope, environment, deny, preflight"), "{message}");
 }
 
 async fn preflights_pass_where_the_route_says_so(app: TestApp) {

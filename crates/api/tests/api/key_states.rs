@@ -145,8 +145,8 @@ async fn revoking_races_with_remembering(app: TestApp) {
 async fn a_flood_of_unknown_tokens_costs_few_queries(app: TestApp) {
     let other = other_node(&app);
     let mut known = Vec::new();
-    for number in 0..50 {
-        known.push(make(&other, &format!("known {number}")).await.1);
+    for index in 0..50 {
+        known.push(make(&other, &format!("known {index}")).await.1);
     }
     app.app.gate().catch_up().await.expect("the feed");
     let before = app.storage.times_asked();
@@ -159,10 +159,10 @@ async fn a_flood_of_unknown_tokens_costs_few_queries(app: TestApp) {
     };
     // Keys that nobody has asked for yet, in the midst of the flood.
     let mut answers = Vec::new();
-    for (number, token) in unknown.iter().enumerate() {
+    for (index, token) in unknown.iter().enumerate() {
         answers.push((false, ask(token)));
-        if number % 100 == 50 {
-            answers.push((true, ask(&known[number / 100])));
+        if index % 100 == 50 {
+            answers.push((true, ask(&known[index / 100])));
         }
     }
     for (is_known, answer) in answers {

@@ -45,10 +45,10 @@ async fn pages_hold_so_many_bytes(app: TestApp) {
     assert_eq!(app.get(&key, &exactly).await.expect(200)["data"].as_array().map(Vec::len), Some(1));
 
     let by_number = app.get(&key, "/events?type=large&per_page=100&page=1").await;
-    let fault = by_number.expect_error(422, "validation_failed")["errors"]["per_page"][0].clone();
-    let fault = fault.as_str().expect("a sentence");
+    let error = by_number.expect_error(422, "validation_failed")["errors"]["per_page"][0].clone();
+    let error = error.as_str().expect("a sentence");
     for word in ["per_page=4", "cursor", "fields without data"] {
-        assert!(fault.contains(word), "{word}: {fault}");
+        assert!(error.contains(word), "{word}: {error}");
     }
     assert_eq!(
         ids(&app.get(&key, "/events?type=large&per_page=4&page=2").await.expect(200)),
@@ -67,9 +67,9 @@ async fn lists_without_a_cursor_say_what_fits(app: TestApp) {
         app.post(&key, "/seo/report", &report).await.expect(201);
     }
     let refused = app.get(&key, "/seo/issues/1?per_page=100").await.expect_error(422, "validation_failed");
-    let fault = refused["errors"]["per_page"][0].as_str().expect("a sentence").to_owned();
-    assert!(fault.contains("per_page=4") && fault.contains("fields without details"), "{fault}");
-    assert!(!fault.contains("cursor"), "there is none");
+    let error = refused["errors"]["per_page"][0].as_str().expect("a sentence").to_owned();
+    assert!(error.contains("per_page=4") && error.contains("fields without details"), "{error}");
+    assert!(!error.contains("cursor"), "there is none");
     let page = app.get(&key, "/seo/issues/1?per_page=4&page=2").await.expect(200);
     assert_eq!(page["data"].as_array().map(Vec::len), Some(2));
     let light = app.get(&key, "/seo/issues/1?per_page=100&fields=severity").await.expect(200);
@@ -85,8 +85,8 @@ async fn what_is_included_is_bounded_too(app: TestApp) {
     }
     let list = async |query: &str| app.get(&key, &format!("/api-keys?include=workspace&{query}")).await;
     let refused = list("per_page=100").await.expect_error(422, "validation_failed");
-    let fault = refused["errors"]["per_page"][0].as_str().expect("a sentence").to_owned();
-    let fits = fault.split_once("per_page=").expect("a number").1.trim_end_matches('.').to_owned();
+    let error = refused["errors"]["per_page"][0].as_str().expect("a sentence").to_owned();
+    let fits = error.split_once("per_page=").expect("a number").1.trim_end_matches('.').to_owned();
     let page = list(&format!("per_page={fits}")).await.expect(200);
     assert_eq!(page["data"].as_array().map(Vec::len).map(|rows| rows.to_string()), Some(fits));
     assert_eq!(page["data"][0]["workspace"]["id"], 1);

@@ -509,10 +509,10 @@ async fn resources_are_included_in_one_statement_each(app: TestApp) {
     }
     let root = &app.root_key;
     let body = app.get(root, "/workspaces?include=api_keys&sort=-id&per_page=12").await.expect(200);
-    for (place, workspace) in body["data"].as_array().expect("rows").iter().enumerate() {
+    for (index, workspace) in body["data"].as_array().expect("rows").iter().enumerate() {
         let keys = workspace["api_keys"].as_array().expect("keys");
         // Its first key, and as many as its number; no more than ten are shown.
-        assert_eq!(keys.len(), (tenants - place).min(10), "{}", workspace["name"]);
+        assert_eq!(keys.len(), (tenants - index).min(10), "{}", workspace["name"]);
         assert!(keys.iter().all(|key| key["key"].is_null() && key["prefix"].is_string()));
     }
     let id = body["data"][3]["id"].clone();

@@ -119,7 +119,7 @@ async fn a_domain_has_one_owner(app: TestApp) {
     own(&app, first, json!({ "domains": ["example.com", "*.example.com"] })).await.expect(200);
     let error = own(&app, second, json!({ "domains": ["free.test", "EXAMPLE.com"] })).await;
     let error = error.expect_error(422, "validation_failed");
-    assert!(error["errors"]["settings.pixel.domains"][0].as_str().expect("a fault").contains("example.com"));
+    assert!(error["errors"]["settings.pixel.domains"][0].as_str().expect("an error").contains("example.com"));
     assert!(!is_tracked(&app, "https://free.test", &event()).await, "nothing of it was kept");
     // A host below is another's to own; the most specific name counts.
     own(&app, second, json!({ "domains": ["shop.example.com"] })).await.expect(200);

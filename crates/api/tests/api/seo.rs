@@ -9,7 +9,7 @@ both_engines! { TestApp:
     the_contracts_report_is_stored_and_told,
     issues_are_listed_by_workspace,
     scores_over_time_and_drops,
-    bad_reports_name_every_fault,
+    bad_reports_name_every_error,
     a_report_is_submitted_once,
     many_reports_on_one_page,
     a_report_with_missing_scores_is_stored,
@@ -183,7 +183,7 @@ async fn a_report_with_missing_scores_is_stored(app: TestApp) {
     assert_eq!(falls, ["seo", "seo"]);
 }
 
-async fn bad_reports_name_every_fault(app: TestApp) {
+async fn bad_reports_name_every_error(app: TestApp) {
     let root = &app.root_key;
     let body = json!({
         "url": "/page",

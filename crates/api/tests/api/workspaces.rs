@@ -127,9 +127,9 @@ async fn the_root_acts_on_any_workspace(app: TestApp) {
     acting(&app.root_key, "999").await.expect_error(404, "not_found");
     for malformed in ["", "0", "abc", "-1", "+1", "1.0", "99999999999999999999"] {
         let error = acting(&app.root_key, malformed).await.expect_error(422, "validation_failed");
-        let fault = "The X-Workspace-ID must be the numeric id of one workspace.";
-        assert_eq!(error["errors"]["X-Workspace-ID"][0], fault, "{malformed:?}");
-        assert_eq!(acting(&key, malformed).await.expect_error(403, "access_denied")["message"], fault);
+        let message = "The X-Workspace-ID must be the numeric id of one workspace.";
+        assert_eq!(error["errors"]["X-Workspace-ID"][0], message, "{malformed:?}");
+        assert_eq!(acting(&key, malformed).await.expect_error(403, "access_denied")["message"], message);
     }
     acting(&key, &tenant.to_string()).await.expect(200);
     for foreign in ["1", "999", "x"] {

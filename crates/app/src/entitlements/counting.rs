@@ -137,19 +137,19 @@ impl GroupWork for Consume {
             return Ok(None);
         };
         let mut group = Group::new(app, requests);
-        let place = |_| {
+        let usage = |_| {
             FeatureUsage::of(app, &last.workspace, first.owner.environment, &first.input.feature, group.now)
         };
-        let places: Vec<(usize, FeatureUsage<'_>)> =
-            (0..requests.len()).filter_map(|number| Some((number, place(number)?))).collect();
-        let Some((_, place)) = places.first() else { return Ok(None) };
-        if place.period.start != last.period_start {
+        let usages: Vec<(usize, FeatureUsage<'_>)> =
+            (0..requests.len()).filter_map(|number| Some((number, usage(number)?))).collect();
+        let Some((_, usage)) = usages.first() else { return Ok(None) };
+        if usage.period.start != last.period_start {
             return Ok(None);
         }
-        let added = group.decide(&places, last.used);
+        let added = group.decide(&usages, last.used);
         let used = last.used.saturating_add_signed(added);
         if group.uses.len() < requests.len()
-            || !crossed(place.feature, place.grant, last.used, used).is_empty()
+            || !crossed(usage.feature, usage.grant, last.used, used).is_empty()
         {
             return Ok(None);
         }
@@ -250,33 +250,33 @@ impl<'a> Group<'a> {
             }
         }
         let mut counters = ByCounter::new();
-        for (number, request) in self.requests.iter().enumerate() {
+        for (index, request) in self.requests.iter().enumerate() {
             let workspace = workspaces.get(&request.owner.workspace_id).and_then(Option::as_ref);
             let feature = &request.input.feature;
             match workspace.and_then(|workspace| {
                 FeatureUsage::of(self.app, workspace, request.owner.environment, feature, self.now)
             }) {
                 // On or off: there is nothing to count.
-                Some(place) if place.feature.kind == FeatureKind::Boolean => {
-                    let refused = place.grant.decide(0, 0).err();
-                    self.answers[number] = Some(Ok(place.standing(self.app, 0, refused, 0)));
+                Some(usage) if usage.feature.kind == FeatureKind::Boolean => {
+                    let refused = usage.grant.decide(0, 0).err();
+                    self.answers[index] = Some(Ok(usage.standing(self.app, 0, refused, 0)));
                 }
-                Some(place) => counters.entry(place.key()).or_default().push((number, place)),
-                None => self.answers[number] = Some(Err(Error::NotFound)),
+                Some(usage) => counters.entry(usage.key()).or_default().push((index, usage)),
+                None => self.answers[index] = Some(Err(Error::NotFound)),
             }
         }
         for requests in counters.values() {
             let used = self.decide_counter(tx, requests).await?;
-            let Some((number, place)) = requests.first() else { continue };
+            let Some((index, usage)) = requests.first() else { continue };
             // What rolls depends on more than its counter.
-            if place.cycle.rolling_since(place.feature, place.period).is_some() {
+            if usage.cycle.rolling_since(usage.feature, usage.period).is_some() {
                 continue;
             }
-            if let Some(Some(workspace)) = workspaces.get(&place.owner.workspace_id) {
+            if let Some(Some(workspace)) = workspaces.get(&usage.owner.workspace_id) {
                 let settings = with_time_zone_alone(&workspace.settings);
                 let workspace = Workspace { settings, ..workspace.clone() };
-                let last = LastCount { workspace, period_start: place.period.start, used };
-                self.last.push((self.requests[*number].subject(), last));
+                let last = LastCount { workspace, period_start: usage.period.start, used };
+                self.last.push((self.requests[*index].subject(), last));
             }
         }
         Ok(())
@@ -288,16 +288,16 @@ impl<'a> Group<'a> {
         tx: &mut Tx<'_>,
         requests: &[(usize, FeatureUsage<'_>)],
     ) -> Result<u64> {
-        let Some((_, place)) = requests.first() else { return Ok(0) };
-        let key = place.key();
-        if place.cycle.rolling_since(place.feature, place.period).is_some() {
+        let Some((_, usage)) = requests.first() else { return Ok(0) };
+        let key = usage.key();
+        if usage.cycle.rolling_since(usage.feature, usage.period).is_some() {
             // Whoever still counts for yesterday, by a clock that is a little behind, holds that day.
-            let period_start = place.cycle.days_after(key.period_start, -1);
+            let period_start = usage.cycle.days_after(key.period_start, -1);
             let yesterday = gatepost_storage::CounterKey { period_start, ..key.clone() };
             tx.entitlement_counter_lock(&yesterday, self.now).await?;
         }
         let held = tx.entitlement_counter_lock(&key, self.now).await?;
-        let before = place.before(tx, &key).await?;
+        let before = usage.before(tx, &key).await?;
         // Only now: whoever was first with an idempotency key has committed, or waits for us.
         self.learn_kept(tx, requests).await?;
         let from = before.saturating_add(held);
@@ -308,14 +308,14 @@ impl<'a> Group<'a> {
         let held = held.saturating_add_signed(added);
         tx.entitlement_counter_set(&key, held, self.now).await?;
         let to = from.saturating_add_signed(added);
-        for threshold in crossed(place.feature, place.grant, from, to) {
+        for threshold in crossed(usage.feature, usage.grant, from, to) {
             if tx.entitlement_alert_insert(&key, threshold).await? {
-                self.events.push(threshold_event(place, OwnEvent::ThresholdReached, threshold, to, self.now));
+                self.events.push(threshold_event(usage, OwnEvent::ThresholdReached, threshold, to, self.now));
             }
         }
-        for threshold in crossed(place.feature, place.grant, to, from) {
+        for threshold in crossed(usage.feature, usage.grant, to, from) {
             if tx.entitlement_alert_delete(&key, threshold).await? {
-                self.events.push(threshold_event(place, OwnEvent::ThresholdCleared, threshold, to, self.now));
+                self.events.push(threshold_event(usage, OwnEvent::ThresholdCleared, threshold, to, self.now));
             }
         }
         Ok(held)
@@ -324,7 +324,7 @@ impl<'a> Group<'a> {
     /// Decides uses of one feature of which `from` are used, one after the other; how many are used more then, or fewer.
     fn decide(&mut self, requests: &[(usize, FeatureUsage<'_>)], from: u64) -> i64 {
         let mut added = 0i64;
-        for (number, place) in requests {
+        for (number, usage) in requests {
             let Request { owner, input } = &self.requests[*number];
             let by_key = input.idempotency_key.clone().map(|key| (*owner, key));
             if let Some(earlier) = by_key.as_ref().and_then(|key| self.kept.get(key)) {
@@ -338,7 +338,7 @@ impl<'a> Group<'a> {
                 continue;
             }
             let before = from.saturating_add_signed(added);
-            let decided = input.operation.apply(place.grant, before, input.quantity);
+            let decided = input.operation.apply(usage.grant, before, input.quantity);
             let (used, refused) = decided.map_or_else(|reason| (before, Some(reason)), |used| (used, None));
             let quantity = used.cast_signed().saturating_sub(before.cast_signed());
             added = added.saturating_add(quantity);
@@ -346,19 +346,19 @@ impl<'a> Group<'a> {
                 Operation::Set => input.quantity.saturating_sub(before),
                 _ => input.quantity,
             };
-            self.answers[*number] = Some(Ok(place.standing(self.app, used, refused, more)));
+            self.answers[*number] = Some(Ok(usage.standing(self.app, used, refused, more)));
             // A refusal, or a look, without a key leaves no trace: nobody can ask for it again.
             if quantity != 0 || by_key.is_some() {
                 let one = EntitlementUse {
-                    counter: place.key(),
+                    counter: usage.key(),
                     operation: input.operation,
                     requested: input.quantity,
                     quantity,
-                    reset_at: place.period.end,
+                    reset_at: usage.period.end,
                     used,
-                    limit: place.grant.limit(),
-                    soft: matches!(place.grant, Grant::UpTo { soft: true, .. }),
-                    plan: place.plan.to_owned(),
+                    limit: usage.grant.limit(),
+                    soft: matches!(usage.grant, Grant::UpTo { soft: true, .. }),
+                    plan: usage.plan.to_owned(),
                     reason: refused.map(|reason| reason.as_str().to_owned()),
                     metadata: input.metadata.clone(),
                     idempotency_key: input.idempotency_key.clone(),
@@ -379,8 +379,8 @@ impl<'a> Group<'a> {
             .iter()
             .filter_map(|(number, _)| self.requests[*number].input.idempotency_key.clone())
             .collect();
-        let Some((_, place)) = requests.first().filter(|_| !keys.is_empty()) else { return Ok(()) };
-        let owner = place.owner;
+        let Some((_, usage)) = requests.first().filter(|_| !keys.is_empty()) else { return Ok(()) };
+        let owner = usage.owner;
         let too_old = self.now.minus(KEPT);
         let found = tx.entitlement_use_kept(owner, &keys).await?;
         if found.values().any(|one| one.created_at < too_old) {
@@ -394,20 +394,20 @@ impl<'a> Group<'a> {
 
 /// Tells that a threshold of a limit was passed, upwards or downwards.
 pub(super) fn threshold_event(
-    place: &FeatureUsage<'_>,
+    usage: &FeatureUsage<'_>,
     event: impl FnOnce(ThresholdEventData) -> OwnEvent,
     threshold: u32,
     used: u64,
     now: Timestamp,
 ) -> NewEvent {
     let data = ThresholdEventData {
-        feature: place.name.to_owned(),
+        feature: usage.name.to_owned(),
         threshold,
         used,
-        limit: place.grant.limit(),
-        percentage: place.grant.percentage(used),
-        period_start: place.period.end.map(|_| CalendarTime(place.period.start)),
-        period_end: place.period.end.map(CalendarTime),
+        limit: usage.grant.limit(),
+        percentage: usage.grant.percentage(used),
+        period_start: usage.period.end.map(|_| CalendarTime(usage.period.start)),
+        period_end: usage.period.end.map(CalendarTime),
     };
-    own_event(EventId::generate(&mut random::rng()), now, place.owner, &event(data))
+    own_event(EventId::generate(&mut random::rng()), now, usage.owner, &event(data))
 }

@@ -43,12 +43,12 @@ pub async fn check(app: &App, caller: &Caller, feature: String, quantity: u64) -
     app.read_snapshot(async move |mut tx| {
         let app = own;
         let workspace = tx.workspace_get(workspace_id).await?.ok_or(Error::NotFound)?;
-        let Some(place) = FeatureUsage::of(&app, &workspace, environment, &feature, now) else {
+        let Some(usage) = FeatureUsage::of(&app, &workspace, environment, &feature, now) else {
             return Ok(unknown(&workspace.tier, feature));
         };
-        let used = place.used(&mut tx, now).await?;
-        let refused = place.grant.decide(used, quantity).err();
-        Ok(place.standing(&app, used, refused, quantity))
+        let used = usage.used(&mut tx, now).await?;
+        let refused = usage.grant.decide(used, quantity).err();
+        Ok(usage.standing(&app, used, refused, quantity))
     })
     .await
 }
@@ -65,9 +65,9 @@ pub async fn summary(app: &App, caller: &Caller) -> Result<Summary> {
         let workspace = tx.workspace_get(workspace_id).await?.ok_or(Error::NotFound)?;
         let mut features = Vec::new();
         for name in listed(app.catalog(), &workspace.tier) {
-            if let Some(place) = FeatureUsage::of(&app, &workspace, environment, &name, now) {
-                let used = place.used(&mut tx, now).await?;
-                features.push(place.standing(&app, used, None, 0));
+            if let Some(usage) = FeatureUsage::of(&app, &workspace, environment, &name, now) {
+                let used = usage.used(&mut tx, now).await?;
+                features.push(usage.standing(&app, used, None, 0));
             }
         }
         Ok(Summary { workspace_id: workspace.id, tier: workspace.tier, features })
@@ -136,7 +136,7 @@ fn check_countable(app: &App, input: &UseFeature) -> Result<()> {
     let name = &input.feature;
     check_usable(app, name)?;
     let Some(feature) = app.catalog().feature(name) else { return Ok(()) };
-    let fault = match (input.operation, feature.kind) {
+    let error = match (input.operation, feature.kind) {
         (_, FeatureKind::Boolean) => "is on or off; it is not counted",
         (Operation::Release, FeatureKind::Metered) => {
             "is counted by period; what was used cannot be given back"
@@ -144,7 +144,7 @@ fn check_countable(app: &App, input: &UseFeature) -> Result<()> {
         (Operation::Set, _) if feature.is_rolling() => "is counted over the last days; it cannot be set",
         _ => return Ok(()),
     };
-    Err(Error::invalid("feature", format!("The feature {name} {fault}.")))
+    Err(Error::invalid("feature", format!("The feature {name} {error}.")))
 }
 
 /// Refuses a feature that there is not, and one that is not the callers' to use.
@@ -158,8 +158,8 @@ pub(crate) fn check_usable(app: &App, name: &str) -> Result<()> {
         return Err(Error::invalid("feature", format!("The feature {name} is counted by Gatepost itself.")));
     }
     if app.resources().count(name) {
-        let fault = format!("The feature {name} is counted where records are created and deleted.");
-        return Err(Error::invalid("feature", fault));
+        let error = format!("The feature {name} is counted where records are created and deleted.");
+        return Err(Error::invalid("feature", error));
     }
     Ok(())
 }

@@ -22,19 +22,19 @@ pub(crate) async fn grow(
     feature: OwnFeature,
 ) -> Result<()> {
     let (app, now, environment) = (unit.app().clone(), unit.now, unit.caller().environment());
-    let place = FeatureUsage::of(&app, workspace, environment, feature.as_str(), now)
+    let usage = FeatureUsage::of(&app, workspace, environment, feature.as_str(), now)
         .ok_or_else(|| Error::internal(format!("the feature {} is not declared", feature.as_str())))?;
-    if place.grant == Grant::Unlimited {
+    if usage.grant == Grant::Unlimited {
         return Ok(());
     }
     let used = existing(&mut unit.tx, workspace.id, feature, now).await?;
-    if place.grant.decide(used, 1).is_err() {
+    if usage.grant.decide(used, 1).is_err() {
         let (feature, upgrade_url) = (feature.as_str().to_owned(), unit.upgrade_url());
         return Err(Error::FeatureLimitReached { feature, upgrade_url, standing: None });
     }
-    for threshold in gatepost_entitlements::crossed(place.feature, place.grant, used, used + 1) {
-        if unit.tx.entitlement_alert_insert(&place.key(), threshold).await? {
-            unit.store_later(threshold_event(&place, OwnEvent::ThresholdReached, threshold, used + 1, now));
+    for threshold in gatepost_entitlements::crossed(usage.feature, usage.grant, used, used + 1) {
+        if unit.tx.entitlement_alert_insert(&usage.key(), threshold).await? {
+            unit.store_later(threshold_event(&usage, OwnEvent::ThresholdReached, threshold, used + 1, now));
         }
     }
     Ok(())

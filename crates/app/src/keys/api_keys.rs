@@ -73,14 +73,14 @@ pub struct RotatedKey {
 
 /// Checks what hangs on the plans that there are, and on the time: the tier and the end of a key.
 fn check(unit: &UnitOfWork<'_>, tier: Option<&str>, expires_at: Option<Timestamp>) -> Result<()> {
-    let mut faults = FieldErrors::default();
-    if let Some(Err(fault)) = tier.map(|tier| unit.catalog().check_tier("rate limit tier", tier)) {
-        faults.add("rate_limit_tier", fault);
+    let mut errors = FieldErrors::default();
+    if let Some(Err(error)) = tier.map(|tier| unit.catalog().check_tier("rate limit tier", tier)) {
+        errors.add("rate_limit_tier", error);
     }
     if expires_at.is_some_and(|end| end <= unit.now) {
-        faults.add("expires_at", "The expires at must be a date in the future.");
+        errors.add("expires_at", "The expires at must be a date in the future.");
     }
-    if faults.is_empty() { Ok(()) } else { Err(faults.into()) }
+    if errors.is_empty() { Ok(()) } else { Err(errors.into()) }
 }
 
 /// Which keys to list.
@@ -173,7 +173,7 @@ pub(crate) async fn create_with(
     let workspace = unit.tx.workspace_lock(workspace_id).await?.ok_or(Error::NotFound)?;
     if let Some(tier) = &input.rate_limit_tier {
         let check = unit.catalog().check_key_tier(tier, &workspace.tier);
-        check.map_err(|fault| Error::invalid("rate_limit_tier", fault))?;
+        check.map_err(|error| Error::invalid("rate_limit_tier", error))?;
     }
     let CreateApiKey { mut rate_limit_tier, mut allowed_ips, mut expires_at, .. } = input;
     if let Some(own) = own_key(unit).await? {

@@ -91,10 +91,10 @@ impl Resources {
 
     /// These declarations, as if no record had ever been kept: for what is said about them without a database.
     pub fn unstored(declarations: Declarations) -> Self {
-        let places = declarations.iter().enumerate().map(|(number, declared)| {
+        let places = declarations.iter().enumerate().map(|(index, declared)| {
             // Declarations that have no room for their fields are refused when they are read.
             let layout = Layout::assign(declared, &[]).unwrap_or_default();
-            (ResourceTypeId(i64::try_from(number).unwrap_or(i64::MAX)), layout)
+            (ResourceTypeId(i64::try_from(index).unwrap_or(i64::MAX)), layout)
         });
         let places = places.collect();
         Self::new(declarations, places)

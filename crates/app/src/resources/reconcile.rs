@@ -146,22 +146,22 @@ async fn check(
         let look = async move |mut tx: Tx<'_>| {
             let types = known.iter().map(|known| (known.name.as_str(), known.id)).collect();
             let records = tx.record_each(id, after, BATCH).await?;
-            let mut faults = Vec::new();
+            let mut errors = Vec::new();
             for (owner, record) in &records {
-                let fault = match fault(&mut tx, &declared, &types, *owner, record).await? {
-                    Some(fault) => Some(fault),
-                    None => unique.fault(*owner, &layout, layout.marks(&declared, &record.data)),
+                let error = match error(&mut tx, &declared, &types, *owner, record).await? {
+                    Some(error) => Some(error),
+                    None => unique.error(*owner, &layout, layout.marks(&declared, &record.data)),
                 };
-                if let Some(fault) = fault {
-                    faults.push(format!("{} ({})", record.public_id, fault.trim_end_matches('.')));
+                if let Some(error) = error {
+                    errors.push(format!("{} ({})", record.public_id, error.trim_end_matches('.')));
                 }
             }
-            Ok::<_, Error>((records.len(), records.last().map(|(_, record)| record.id), faults, unique))
+            Ok::<_, Error>((records.len(), records.last().map(|(_, record)| record.id), errors, unique))
         };
-        let (read, last, faults, seen) = storage.read_snapshot(look).await?;
+        let (read, last, errors, seen) = storage.read_snapshot(look).await?;
         unique = seen;
-        (all, broken) = (all + read, broken + faults.len());
-        named.extend(faults.into_iter().take(NAMED - named.len()));
+        (all, broken) = (all + read, broken + errors.len());
+        named.extend(errors.into_iter().take(NAMED - named.len()));
         match last {
             Some(last) if read == BATCH as usize => after = last,
             _ => break,
@@ -195,7 +195,7 @@ struct Unique {
 
 impl Unique {
     /// What is wrong with a record that has these, if another had one of them.
-    fn fault(&mut self, owner: Owner, layout: &Layout, marks: Marks) -> Option<String> {
+    fn error(&mut self, owner: Owner, layout: &Layout, marks: Marks) -> Option<String> {
         let number = marks.keys.into_iter().find_map(|key| {
             let is_new = self.seen.insert(self.hasher.hash_one((owner, &key)));
             (!is_new).then_some(key.0)
@@ -221,7 +221,7 @@ async fn forget_rules(storage: &Storage, gone: &KnownType) -> Result<()> {
 }
 
 /// What is wrong with a record by a declaration; none if nothing is.
-async fn fault(
+async fn error(
     tx: &mut Tx<'_>,
     declared: &ResourceType,
     types: &HashMap<&str, ResourceTypeId>,
@@ -231,8 +231,8 @@ async fn fault(
     if !is_id(declared.id_prefix, &record.public_id) {
         return Ok(Some(format!("The id does not begin with {}.", declared.id_prefix)));
     }
-    if let Some(fault) = declared.fault(&record.data) {
-        return Ok(Some(fault));
+    if let Some(error) = declared.error(&record.data) {
+        return Ok(Some(error));
     }
     for field in &declared.fields {
         let Kind::Ref { to, .. } = field.kind else { continue };

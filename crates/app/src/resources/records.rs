@@ -274,7 +274,7 @@ async fn check_references(
     resource: &Resource,
     given: &JsonObject,
 ) -> Result<()> {
-    let (owner, mut faults) = (unit.caller().owner(), FieldErrors::default());
+    let (owner, mut errors) = (unit.caller().owner(), FieldErrors::default());
     for field in &resource.declared.fields {
         let (Kind::Ref { to, .. }, Some(id)) = (&field.kind, given.text(field.name)) else { continue };
         let found = match resources.get(to) {
@@ -285,15 +285,15 @@ async fn check_references(
         };
         if found.is_none() {
             let (label, to) = (field.label(), to.replace('_', " "));
-            faults.add(field.name, format!("The selected {label} is invalid: there is no such {to}."));
+            errors.add(field.name, format!("The selected {label} is invalid: there is no such {to}."));
         }
     }
-    if faults.is_empty() { Ok(()) } else { Err(Error::Validation(faults)) }
+    if errors.is_empty() { Ok(()) } else { Err(Error::Validation(errors)) }
 }
 
 fn refused(refusal: Refusal) -> Error {
     match refusal {
-        Refusal::Fields(faults) => Error::Validation(faults),
+        Refusal::Fields(errors) => Error::Validation(errors),
         Refusal::State(text) => Error::InvalidState(text),
     }
 }
@@ -334,9 +334,9 @@ async fn included(
                 included.insert(record.public_id, shown);
             }
             if bytes > MAX_PAGE_BYTES {
-                let fault =
+                let error =
                     format!("What is included is larger than {MAX_PAGE_BYTES} bytes. Ask for fewer items.");
-                return Err(Error::invalid("include", fault));
+                return Err(Error::invalid("include", error));
             }
         }
     }

@@ -26,27 +26,27 @@ impl WorkspaceSettings {
     /// as saying nothing.
     ///
     /// # Errors
-    /// Each fault under the name of its member.
+    /// Each error under the name of its member.
     pub fn read(given: JsonObject) -> Result<Self, FieldErrors> {
-        let mut faults = FieldErrors::default();
+        let mut errors = FieldErrors::default();
         if serde_json::to_string(&given).map_or(true, |text| text.len() > MAX_SETTINGS_BYTES) {
-            faults.add("settings", "The settings may not be greater than 64 kilobytes.");
+            errors.add("settings", "The settings may not be greater than 64 kilobytes.");
         }
         let zone = given.get(TIME_ZONE).filter(|zone| !zone.is_null());
         let time_zone = zone.and_then(|zone| zone.text()).filter(|zone| is_time_zone(zone));
         if zone.is_some() && time_zone.is_none() {
-            let fault = "The settings.timezone must be a time zone name such as Europe/London.";
-            faults.add("settings.timezone", fault);
+            let error = "The settings.timezone must be a time zone name such as Europe/London.";
+            errors.add("settings.timezone", error);
         }
         let pixel = given.get(PIXEL).filter(|pixel| !pixel.is_null());
         let pixel = pixel.map(|pixel| PixelSettings::read(&pixel.read().unwrap_or_default())).transpose();
         let pixel = pixel.unwrap_or_else(|of_pixel| {
-            for (field, fault) in of_pixel {
-                faults.add(format!("settings.{field}"), fault);
+            for (field, error) in of_pixel {
+                errors.add(format!("settings.{field}"), error);
             }
             None
         });
-        if faults.is_empty() { Ok(Self { time_zone, pixel, given }) } else { Err(faults) }
+        if errors.is_empty() { Ok(Self { time_zone, pixel, given }) } else { Err(errors) }
     }
 
     /// Settings that were read once and stored: nothing of them is refused. A pixel that is none any more says nothing.

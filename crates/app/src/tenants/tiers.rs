@@ -30,7 +30,7 @@ pub async fn in_use(app: &App) -> Result<Vec<TierUse>> {
 /// # Errors
 /// [`Error::Validation`] if there is no such plan; [`Error::Unavailable`].
 pub async fn replace(unit: &mut UnitOfWork<'_>, old: &str, new: &str) -> Result<(usize, usize)> {
-    unit.catalog().check_tier("tier", new).map_err(|fault| Error::invalid("tier", fault))?;
+    unit.catalog().check_tier("tier", new).map_err(|error| Error::invalid("tier", error))?;
     let workspaces = unit.tx.workspaces_of_tier(old).await?;
     for id in &workspaces {
         give(unit, *id, new.to_owned()).await?;

@@ -56,7 +56,7 @@ pub struct UpdateWorkspace {
 /// Checks a slug: lower-case letters, digits and single dashes, at most 255.
 ///
 /// # Errors
-/// The fault as a sentence.
+/// The error as a sentence.
 pub fn slug(text: &str) -> Result<String, String> {
     let word =
         |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit());
@@ -167,7 +167,7 @@ pub async fn create(unit: &mut UnitOfWork<'_>, input: CreateWorkspace) -> Result
     unit.caller().require_live()?;
     unit.caller().require_root()?;
     let tier = input.tier.unwrap_or_else(|| unit.catalog().default_plan().to_owned());
-    unit.catalog().check_tier("tier", &tier).map_err(|fault| Error::invalid("tier", fault))?;
+    unit.catalog().check_tier("tier", &tier).map_err(|error| Error::invalid("tier", error))?;
     // Held until the commit, so that new workspaces are judged one at a time.
     let root = unit.tx.workspace_lock(WorkspaceId::ROOT).await?.ok_or(Error::NotFound)?;
     grow(unit, &root, OwnFeature::Workspaces).await?;
@@ -212,11 +212,11 @@ pub async fn update(unit: &mut UnitOfWork<'_>, id: WorkspaceId, input: UpdateWor
     }
     if let Some(tier) = &input.tier {
         unit.caller().require_root()?;
-        unit.catalog().check_tier("tier", tier).map_err(|fault| Error::invalid("tier", fault))?;
+        unit.catalog().check_tier("tier", tier).map_err(|error| Error::invalid("tier", error))?;
         let of_root = unit.catalog().root_plan();
         if id.is_root() && tier != of_root {
-            let fault = format!("The tier of the root workspace is {of_root}, as the configuration says.");
-            return Err(Error::invalid("tier", fault));
+            let error = format!("The tier of the root workspace is {of_root}, as the configuration says.");
+            return Err(Error::invalid("tier", error));
         }
     }
     let old = WorkspaceSettings::stored(before.settings.clone());

@@ -89,9 +89,9 @@ pub async fn count(app: &App, caller: &Caller, query: CountByTime) -> Result<Cou
             .collect();
         let groups: Vec<String> = series.iter().map(|series| series.group.clone()).collect();
         let places: HashMap<&String, usize> = groups.iter().zip(0..).collect();
-        for (number, segment) in timeline.segments().iter().enumerate().filter(|_| !groups.is_empty()) {
+        for (index, segment) in timeline.segments().iter().enumerate().filter(|_| !groups.is_empty()) {
             for count in tx.count_periods(&what, owner, segment, &groups).await? {
-                let period = timeline.place(number, count.number);
+                let period = timeline.place(index, count.number);
                 if let (Some(group), Some(period)) = (places.get(&count.group), period) {
                     series[*group].counts[period] += count.count;
                 }

@@ -46,17 +46,17 @@ impl PixelValues {
 
     /// Remembers what was learned, and forgets the quarter hours before.
     pub(crate) fn learn(&self, learned: LearnedValues) {
-        let Some(newest) = learned.keys().map(|place| place.slot).max() else { return };
+        let Some(newest) = learned.keys().map(|key| key.slot).max() else { return };
         let mut known = self.lock();
-        for (place, hashes) in learned {
-            let values = known.values.entry(place).or_default();
+        for (key, hashes) in learned {
+            let values = known.values.entry(key).or_default();
             let before = values.len();
             values.extend(hashes);
             let more = values.len() - before;
             known.remembered += more;
         }
         if known.remembered > MAX_REMEMBERED {
-            known.values.retain(|place, _| place.slot >= newest);
+            known.values.retain(|key, _| key.slot >= newest);
             known.remembered = known.values.values().map(HashSet::len).sum();
         }
         if known.remembered > MAX_REMEMBERED {
@@ -73,19 +73,19 @@ impl PixelValues {
         let unknown = self.look_through(events);
         let mut learned = LearnedValues::new();
         // In one order everywhere, so that two transactions do not wait for each other.
-        for (place, new) in unknown {
-            tx.pixel_values_lock(place.workspace_id).await?;
-            let stored = tx.pixel_values(&place).await?;
+        for (key, new) in unknown {
+            tx.pixel_values_lock(key.workspace_id).await?;
+            let stored = tx.pixel_values(&key).await?;
             let apart = stored.iter().filter(|value| !matches!(value.as_str(), "" | OTHER));
             let mut counted: HashSet<u64> = apart.map(|value| self.hash(value)).collect();
             for (at, hash) in new {
                 if counted.len() < MAX_VALUES {
                     counted.insert(hash);
                 } else if !counted.contains(&hash) {
-                    count_as_other(&mut events[at], place.dimension);
+                    count_as_other(&mut events[at], key.dimension);
                 }
             }
-            learned.insert(place, counted);
+            learned.insert(key, counted);
         }
         Ok(learned)
     }
@@ -100,11 +100,11 @@ impl PixelValues {
         for (at, event) in events.iter_mut().enumerate() {
             for dimension in PixelDimension::ALL {
                 let Some(value) = value_of(event, dimension) else { continue };
-                let (hash, place) = (self.hash(value), place_of(event, dimension));
-                match known.values.get(&place) {
+                let (hash, key) = (self.hash(value), key_of(event, dimension));
+                match known.values.get(&key) {
                     Some(values) if values.contains(&hash) => {}
                     Some(values) if values.len() >= MAX_VALUES => count_as_other(event, dimension),
-                    _ => unknown.entry(place).or_default().push((at, hash)),
+                    _ => unknown.entry(key).or_default().push((at, hash)),
                 }
             }
         }
@@ -112,7 +112,7 @@ impl PixelValues {
     }
 }
 
-fn place_of(event: &NewPixelEvent, dimension: PixelDimension) -> CountedValues {
+fn key_of(event: &NewPixelEvent, dimension: PixelDimension) -> CountedValues {
     let NewPixelEvent { workspace_id, environment, .. } = *event;
     CountedValues { workspace_id, environment, dimension, slot: QuarterHour::of(event.created_at) }
 }

@@ -93,11 +93,11 @@ pub struct DeliveryHistory {
 pub async fn check_url(app: &App, caller: &Caller, url: Option<&str>) -> Result<bool> {
     let Some(url) = url else { return Ok(true) };
     let checked = app.dispatcher()?.egress().check_resolved(url, Some(caller.workspace_id())).await;
-    checked.map(|(_, is_resolved)| is_resolved).map_err(url_fault)
+    checked.map(|(_, is_resolved)| is_resolved).map_err(url_error)
 }
 
-fn url_fault(fault: TargetError) -> Error {
-    Error::invalid("url", fault.to_string())
+fn url_error(error: TargetError) -> Error {
+    Error::invalid("url", error.to_string())
 }
 
 /// Which endpoints to list.
@@ -181,8 +181,8 @@ pub async fn get(
 /// # Errors
 /// [`Error::Internal`] where nothing delivers.
 pub fn header_names(app: &App, endpoint: &WebhookEndpoint) -> Result<Option<Vec<String>>> {
-    let place = SealedColumn::headers(endpoint.workspace_id, endpoint.id);
-    let text = app.dispatcher()?.vault().open(&endpoint.sealed_headers, place).ok();
+    let column = SealedColumn::headers(endpoint.workspace_id, endpoint.id);
+    let text = app.dispatcher()?.vault().open(&endpoint.sealed_headers, column).ok();
     Ok(text.map(|text| CustomHeader::read_names(text.expose())))
 }
 
@@ -210,7 +210,7 @@ pub fn signing_secrets(endpoint: &WebhookEndpoint, now: Timestamp) -> Vec<Signin
 /// [`Error::Validation`].
 pub async fn create(unit: &mut UnitOfWork<'_>, input: CreateWebhook) -> Result<(WebhookEndpoint, Secret)> {
     let dispatcher = unit.app().dispatcher()?.clone();
-    dispatcher.egress().check(&input.url).map_err(url_fault)?;
+    dispatcher.egress().check(&input.url).map_err(url_error)?;
     let Owner { workspace_id, environment } = unit.caller().owner();
     // Held until the commit: an endpoint of a workspace that is being deleted would be nobody's.
     let workspace = unit.tx.workspace_lock(workspace_id).await?.ok_or(Error::NotFound)?;
@@ -258,7 +258,7 @@ pub async fn update(
 ) -> Result<WebhookEndpoint> {
     let dispatcher = unit.app().dispatcher()?.clone();
     if let Some(url) = &input.url {
-        dispatcher.egress().check(url).map_err(url_fault)?;
+        dispatcher.egress().check(url).map_err(url_error)?;
     }
     let before = lock(unit, id).await?;
     unit.check_match(before.updated_at)?;
@@ -275,8 +275,8 @@ pub async fn update(
         description: input.description,
         events: input.events.as_deref().map(texts),
         sealed_headers: input.headers.map(|all| {
-            let place = SealedColumn::headers(before.workspace_id, id);
-            dispatcher.vault().seal(&mut random::rng(), &CustomHeader::write_all(&all), place)
+            let column = SealedColumn::headers(before.workspace_id, id);
+            dispatcher.vault().seal(&mut random::rng(), &CustomHeader::write_all(&all), column)
         }),
         secrets: None,
         is_active: input.is_active.filter(|active| *active != before.is_active).map(|active| (active, None)),
@@ -362,8 +362,8 @@ pub async fn rotate_secret(
         return Err(Error::Conflict(text.to_owned()));
     }
     let secret = EndpointSecret::generate(&mut random::rng());
-    let place = SealedColumn::secret(before.workspace_id, id);
-    let sealed = dispatcher.vault().seal(&mut random::rng(), secret.expose(), place);
+    let column = SealedColumn::secret(before.workspace_id, id);
+    let sealed = dispatcher.vault().seal(&mut random::rng(), secret.expose(), column);
     let changes = WebhookEndpointChanges { secrets: Some((sealed, previous)), ..Default::default() };
     let endpoint = unit.tx.webhook_endpoint_update(id, changes, changed_at).await?;
     record(unit, &endpoint, "webhook.secret_rotated", Map::new());
@@ -555,27 +555,27 @@ pub fn subscriptions(texts: &[&str]) -> Result<Vec<Subscription>, ListErrors> {
 
 /// Refuses headers by which services behind the platform are told whose request it is.
 fn refuse_identity(app: &App, headers: &[CustomHeader]) -> Result<()> {
-    let mut faults = FieldErrors::default();
+    let mut errors = FieldErrors::default();
     for header in headers {
         let canonical = CustomHeader::canonical_name(header.name());
         if app.identity_headers().iter().any(|taken| CustomHeader::canonical_name(taken) == canonical) {
-            faults
+            errors
                 .add(format!("headers.{}", header.name()), format!("The header {}.", HeaderError::Reserved));
         }
     }
-    if faults.is_empty() { Ok(()) } else { Err(Error::Validation(faults)) }
+    if errors.is_empty() { Ok(()) } else { Err(Error::Validation(errors)) }
 }
 
 /// Checks headers of a tenant's own.
 ///
 /// # Errors
-/// Every fault, by header.
+/// Every error, by header.
 pub fn custom_headers(pairs: &Map<String, serde_json::Value>) -> Result<Vec<CustomHeader>, FieldErrors> {
     const MAX: usize = 20;
-    let (mut headers, mut faults) = (Vec::new(), FieldErrors::default());
+    let (mut headers, mut errors) = (Vec::new(), FieldErrors::default());
     if pairs.len() > MAX {
-        faults.add("headers", format!("The headers may not have more than {MAX} items."));
-        return Err(faults);
+        errors.add("headers", format!("The headers may not have more than {MAX} items."));
+        return Err(errors);
     }
     let mut names = Vec::new();
     for (name, value) in pairs {
@@ -583,15 +583,15 @@ pub fn custom_headers(pairs: &Map<String, serde_json::Value>) -> Result<Vec<Cust
         let canonical = CustomHeader::canonical_name(name);
         match value.as_str().map(|value| CustomHeader::new(name, value)) {
             Some(Ok(_)) if names.contains(&canonical) => {
-                faults.add(field, "The header is given twice.".to_owned())
+                errors.add(field, "The header is given twice.".to_owned())
             }
             Some(Ok(header)) => {
                 names.push(canonical);
                 headers.push(header);
             }
-            Some(Err(fault)) => faults.add(field, format!("The header {fault}.")),
-            None => faults.add(field, "The header must be a string.".to_owned()),
+            Some(Err(error)) => errors.add(field, format!("The header {error}.")),
+            None => errors.add(field, "The header must be a string.".to_owned()),
         }
     }
-    if headers.len() == pairs.len() { Ok(headers) } else { Err(faults) }
+    if headers.len() == pairs.len() { Ok(headers) } else { Err(errors) }
 }

@@ -57,8 +57,8 @@ impl Combinable for PublishEvent {
 /// # Errors
 /// As for one.
 pub async fn publish_all(unit: &mut UnitOfWork<'_>, inputs: Vec<PublishEvent>) -> Result<Vec<EventId>> {
-    for (place, input) in inputs.iter().enumerate() {
-        check_type(unit.app(), &format!("events.{place}.type"), &input.event_type)?;
+    for (index, input) in inputs.iter().enumerate() {
+        check_type(unit.app(), &format!("events.{index}.type"), &input.event_type)?;
     }
     let events: Vec<NewEvent> =
         inputs.into_iter().map(|input| input.prepare(unit.caller(), unit.now)).collect();
@@ -73,8 +73,8 @@ pub async fn publish_all(unit: &mut UnitOfWork<'_>, inputs: Vec<PublishEvent>) -
 fn check_type(app: &App, field: &str, event_type: &EventType) -> Result<()> {
     let event_type = event_type.as_str();
     if app.resources().declarations().sends(event_type) {
-        let fault = format!("Events of the type {event_type} are sent for records, and for nothing else.");
-        return Err(Error::invalid(field, fault));
+        let error = format!("Events of the type {event_type} are sent for records, and for nothing else.");
+        return Err(Error::invalid(field, error));
     }
     Ok(())
 }

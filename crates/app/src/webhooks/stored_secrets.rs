@@ -132,8 +132,8 @@ fn sealed_anew(vault: &Vault, endpoint: &WebhookEndpoint, now: Timestamp) -> Fou
         return Found::Current;
     }
     let (own_secret, own_headers) = places(endpoint);
-    let anew = |text: &Secret, place: SealedColumn| {
-        vault.open(text, place).map(|text| vault.seal(&mut random::rng(), text.expose(), place))
+    let anew = |text: &Secret, column: SealedColumn| {
+        vault.open(text, column).map(|text| vault.seal(&mut random::rng(), text.expose(), column))
     };
     let in_force = endpoint.previous_secrets.iter().filter(|secret| secret.until > now);
     let previous: Result<Vec<_>, _> = in_force

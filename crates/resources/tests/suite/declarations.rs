@@ -50,9 +50,9 @@ fn the_example_is_read() {
 }
 
 /// What is told of a declaration, and of which text in it.
-fn fault(text: &str, at: &str, told: &str) {
-    let (start, fault) = declared(text).expect_err(text);
-    assert!(fault.contains(told), "{text}: {fault}");
+fn error(text: &str, at: &str, told: &str) {
+    let (start, error) = declared(text).expect_err(text);
+    assert!(error.contains(told), "{text}: {error}");
     let found = text.get(start..).unwrap_or_default();
     assert!(found.starts_with(at), "{text}: told at {found:?}");
 }
@@ -170,11 +170,11 @@ fn what_cannot_be_is_refused_where_it_stands() {
             "an action of the parent",
         ),
     ] {
-        fault(&text, at, told);
+        error(&text, at, told);
     }
     let ninth: String =
         (1..=9).map(|n| format!("fields.f{n} = {{ type = \"text\", sort = true }}\n")).collect();
-    fault(&one(&ninth), "f9", "no more than 8 texts");
+    error(&one(&ninth), "f9", "no more than 8 texts");
     let eight: String =
         (1..=8).map(|n| format!("fields.f{n} = {{ type = \"text\", sort = true }}\n")).collect();
     assert!(declared(&one(&eight)).is_ok());

@@ -15,8 +15,8 @@ fn act(of: &ResourceType, name: &str, before: &JsonObject, input: &str) -> Resul
     of.act(of.action(name).expect("an action"), before, object(input), now())
 }
 
-fn fields(faults: &FieldErrors) -> Vec<&str> {
-    faults.iter().map(|(field, _)| field).collect()
+fn fields(errors: &FieldErrors) -> Vec<&str> {
+    errors.iter().map(|(field, _)| field).collect()
 }
 
 #[test]
@@ -26,8 +26,8 @@ fn a_record_has_its_defaults_in_the_order_of_the_declaration() {
     assert_eq!(text(&change.data), r#"{"name":"Ada","status":"new","score":7}"#);
     assert_eq!(change.events, ["lead.created"]);
     for missing in ["{}", r#"{"name":null}"#, r#"{"name":" "}"#] {
-        let faults = lead.create(object(missing), now()).expect_err(missing);
-        assert_eq!(faults.missing("name"), Some("name"), "{missing}");
+        let errors = lead.create(object(missing), now()).expect_err(missing);
+        assert_eq!(errors.missing("name"), Some("name"), "{missing}");
     }
 }
 
@@ -41,7 +41,7 @@ fn changes_are_merged() {
     assert_eq!(change.events, ["lead.updated"]);
     assert_eq!(lead.update(&before, object(r#"{"company":"A"}"#), now()), Ok(None));
     let refused = lead.update(&before, object(r#"{"name":null}"#), now()).expect_err("it is required");
-    assert!(matches!(refused, Refusal::Fields(faults) if fields(&faults) == ["name"]));
+    assert!(matches!(refused, Refusal::Fields(errors) if fields(&errors) == ["name"]));
     // What is declared no more is kept.
     let mut hidden = before.clone();
     hidden.set("old", object(r#"{"a":1}"#).get("a").cloned().expect("a member"));
@@ -83,7 +83,7 @@ fn actions_need_their_state_and_their_input() {
     let post = example("post");
     let draft = created(&post, r#"{"title":"Hello"}"#);
     let refused = act(&post, "schedule", &draft, "{}");
-    assert!(matches!(refused, Err(Refusal::Fields(faults)) if fields(&faults) == ["publish_at"]));
+    assert!(matches!(refused, Err(Refusal::Fields(errors)) if fields(&errors) == ["publish_at"]));
     let published = act(&post, "publish", &draft, "{}").expect("a draft can be published").data;
     assert_eq!(published.text("published_at").as_deref(), Some("2026-01-15T10:30:00Z"));
 }
@@ -97,7 +97,7 @@ fn items_are_added_once_and_taken_away() {
     let untagged = act(&lead, "untag", &tagged.data, r#"{"tags":["a","x"]}"#).expect("untagged");
     assert_eq!(untagged.data.get("tags").map(|tags| tags.as_str()), Some(r#"["b"]"#));
     let refused = act(&lead, "tag", &tagged.data, r#"{"tags":["c","d"]}"#);
-    assert!(matches!(refused, Err(Refusal::Fields(faults)) if fields(&faults) == ["tags"]), "three at most");
+    assert!(matches!(refused, Err(Refusal::Fields(errors)) if fields(&errors) == ["tags"]), "three at most");
     let refused = act(&lead, "tag", &before, r#"{"tags":[]}"#);
     assert!(matches!(refused, Err(Refusal::Fields(_))), "nothing to add");
 }
@@ -142,9 +142,9 @@ fn values_have_rules() {
         (r#"{"score":1}"#, Some("name")),
         (r#"{"name":"A","score":100,"tags":["a"],"custom":{}}"#, None),
     ] {
-        let fault = lead.fault(&object(data));
-        assert_eq!(fault.is_some(), told.is_some(), "{data}");
-        assert!(told.is_none_or(|told| fault.as_deref().unwrap_or_default().contains(told)), "{fault:?}");
+        let error = lead.error(&object(data));
+        assert_eq!(error.is_some(), told.is_some(), "{data}");
+        assert!(told.is_none_or(|told| error.as_deref().unwrap_or_default().contains(told)), "{error:?}");
     }
 }
 
@@ -163,6 +163,6 @@ proptest! {
         let changes = serde_json::json!({ "score": score, "company": company }).to_string();
         let after = lead.update(&before, object(&changes), now()).expect("a change").expect("something else");
         prop_assert_eq!(lead.update(&after.data, object(&changes), now()), Ok(None));
-        prop_assert_eq!(lead.fault(&after.data), None);
+        prop_assert_eq!(lead.error(&after.data), None);
     }
 }

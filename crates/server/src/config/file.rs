@@ -79,7 +79,7 @@ impl ConfigFile {
         let catalog = Catalog::of(plans.into_values(), features, self.workspaces.clone());
         let catalog = catalog.map_err(|error| format!("{}: {error}", sources.at_setting(&error.path())))?;
         if let Some(name) = &self.entitlements.meter_requests {
-            let fault = match catalog.feature(name) {
+            let message = match catalog.feature(name) {
                 None => {
                     let known: Vec<_> = catalog.features().map(|(name, _)| name).collect();
                     format!("unknown feature; known are: {}", known.join(", "))
@@ -92,7 +92,7 @@ impl ConfigFile {
                 Some(_) => return Ok(catalog),
             };
             return Err(
-                format!("{}: {fault}", sources.at_setting(&["entitlements", "meter_requests"])).into()
+                format!("{}: {message}", sources.at_setting(&["entitlements", "meter_requests"])).into()
             );
         }
         Ok(catalog)

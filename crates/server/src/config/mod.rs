@@ -104,7 +104,7 @@ impl Config {
         let search_path = std::env::var_os("PATH").and_then(|path| path.into_string().ok());
         let mcp_servers = file.mcp.servers(directory, search_path.as_deref(), contract.scope_order);
         let mcp_servers =
-            mcp_servers.map_err(|(setting, fault)| format!("{}: {fault}", sources.at_setting(&setting)))?;
+            mcp_servers.map_err(|(setting, error)| format!("{}: {error}", sources.at_setting(&setting)))?;
         if serve.redis_url.is_some() {
             return Err("--redis-url has no effect, since this version uses no Redis; leave it out".into());
         }
@@ -216,12 +216,12 @@ fn read_declarations(
     let features = catalog.plans().flat_map(|plan| plan.features.keys()).filter(is_counted).cloned();
     let taken = Taken { features: features.collect(), ..gatepost_api::taken(contract) };
     Declarations::of(&file.resources, &taken)
-        .map_err(|(place, fault)| format!("{}: {fault}", sources.at(place)).into())
+        .map_err(|(offset, error)| format!("{}: {error}", sources.at(offset)).into())
 }
 
 fn read_contract(file: &ConfigFile, sources: &Sources) -> Result<Contract, Failure> {
     Contract::of(&file.contract, &file.brand, is_fixed_path)
-        .map_err(|(place, fault)| format!("{}: {fault}", sources.at(place)).into())
+        .map_err(|(offset, error)| format!("{}: {error}", sources.at(offset)).into())
 }
 
 /// One key, or several separated by commas: the first encrypts, all decrypt.
@@ -375,7 +375,7 @@ mod tests {
         assert_eq!((pro.requests_per_minute, pro.requests_per_day), (Some(7), None), "a plan is taken whole");
         let by_flag = load_over(Some("workspace-api"), text).expect("the flag comes before the file");
         assert_eq!(by_flag.contract.tokens.head(Environment::Live), "wsp_live_");
-        for (text, place, expected) in [
+        for (text, offset, expected) in [
             ("preset = \"nope\"", ".toml: line 1", "known are: anthyx"),
             ("preset = \"anvil\"\n[plans.pro]\nx = 1", ".toml: line 3", "unknown field"),
             (
@@ -387,7 +387,7 @@ mod tests {
             ("preset = \"anvil\"\n[server]\nplain_http = \"reject\"", ".toml: line 3", "needs TLS"),
         ] {
             let error = load(text).expect_err(text);
-            assert!(error.contains(place) && error.contains(expected), "{text}\n{error}");
+            assert!(error.contains(offset) && error.contains(expected), "{text}\n{error}");
         }
     }
 
@@ -455,7 +455,7 @@ mod tests {
     }
 
     #[test]
-    fn no_fault_repeats_a_password() {
+    fn no_error_repeats_a_password() {
         for text in [
             "[database]\nurl = \"postgres://u:hunter2@db/x\nx = 1",
             "[database]\nurl = \"mysql://u:hunter2@db/x\"",

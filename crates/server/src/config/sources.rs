@@ -53,7 +53,8 @@ impl Sources {
             (Some(name), _) => Some(presets::text(name).map(|text| (name.to_owned(), text))?),
             (None, Some(name)) => {
                 let found = presets::text(name.get_ref());
-                let text = found.map_err(|fault| format!("{}: {fault}", sources.at(name.span().start)))?;
+                let text =
+                    found.map_err(|message| format!("{}: {message}", sources.at(name.span().start)))?;
                 Some((name.into_inner(), text))
             }
             (None, None) => None,
@@ -123,17 +124,17 @@ impl Sources {
     /// The settings in them.
     ///
     /// # Errors
-    /// The first fault, with its line and what is accepted there.
+    /// The first error, with its line and what is accepted there.
     pub fn settings<T: DeserializeOwned + Default>(&self) -> Result<T, Failure> {
         // Not the error's own words: they repeat the line, which can hold a password.
-        let fault = |error: toml::de::Error| {
+        let message = |error: toml::de::Error| {
             format!("{}: {}", self.at(error.span().map_or(0, |span| span.start)), error.message())
         };
         let texts = self.texts();
-        let whole = overlaid(&texts).map_err(fault)?;
+        let whole = overlaid(&texts).map_err(message)?;
         match whole {
             None => Ok(T::default()),
-            Some(whole) => Ok(T::deserialize(toml::Deserializer::from(whole)).map_err(fault)?),
+            Some(whole) => Ok(T::deserialize(toml::Deserializer::from(whole)).map_err(message)?),
         }
     }
 }

@@ -28,7 +28,7 @@ impl Tls {
     /// A sentence with the line, and what is missing or cannot be used.
     pub fn read(server: &ServerSettings, sources: &Sources, directory: &Path) -> Result<Self, Failure> {
         let at = |setting: &str| sources.at_setting(&["server", setting]);
-        let fail = |setting: &str, fault: &str| Err(format!("{}: {fault}", at(setting)).into());
+        let fail = |setting: &str, message: &str| Err(format!("{}: {message}", at(setting)).into());
         let is_self_signed = |cert: &Path| cert == Path::new(SELF_SIGNED);
         match (&server.tls_cert, &server.tls_key) {
             (Some(cert), None) if is_self_signed(cert) => Ok(Self::SelfSigned),
@@ -42,7 +42,7 @@ impl Tls {
                 };
                 match TlsIdentity::from_pem(&read("tls_cert", cert)?, &read("tls_key", key)?) {
                     Ok(identity) => Ok(Self::Given(Box::new(identity))),
-                    Err(fault) => fail("tls_cert", &fault),
+                    Err(message) => fail("tls_cert", &message),
                 }
             }
             (Some(_), None) => fail("tls_cert", "tls_cert needs tls_key beside it"),
@@ -56,9 +56,9 @@ impl Tls {
                 } else if server.plain_bind.is_some() {
                     fail("plain_bind", "plain_bind needs tls_cert; without it, bind is plain")
                 } else if refuses_all {
-                    let fault = "would refuse every request: it needs TLS by tls_cert and tls_key, or a TLS proxy \
+                    let message = "would refuse every request: it needs TLS by tls_cert and tls_key, or a TLS proxy \
                                  listed in trusted_proxies";
-                    fail("plain_http", fault)
+                    fail("plain_http", message)
                 } else {
                     Ok(Self::None)
                 }

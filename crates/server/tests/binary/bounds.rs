@@ -40,12 +40,12 @@ async fn ask_and_stall(server: &Running, key: &str, path: &str) -> TcpStream {
     stream
 }
 
-async fn memory_is_bounded_by_bytes_in_flight(place: Installation) {
-    let server = place.serve().await;
+async fn memory_is_bounded_by_bytes_in_flight(installation: Installation) {
+    let server = installation.serve().await;
     let root = server.first_key().await;
-    place.json(&["workspaces", "create", "--name", "Hostile", "--tier", "enterprise", "--json"]).await;
+    installation.json(&["workspaces", "create", "--name", "Hostile", "--tier", "enterprise", "--json"]).await;
     let key = ["keys", "create", "--name", "hostile", "--scope", "*", "--workspace", "2", "--json"];
-    let key = place.json(&key).await["key"].as_str().expect("a key").to_owned();
+    let key = installation.json(&key).await["key"].as_str().expect("a key").to_owned();
 
     // The largest lawful bodies, several at once. Who does not fit is told to come again.
     let event = json!({ "type": "large", "data": "x".repeat((1 << 20) - 2) });
@@ -91,15 +91,15 @@ async fn memory_is_bounded_by_bytes_in_flight(place: Installation) {
 }
 
 /// A server with so many leads of a megabyte each, and its first key.
-async fn with_large_records(place: &Installation, count: usize) -> (Running, String) {
+async fn with_large_records(installation: &Installation, count: usize) -> (Running, String) {
     let texts: String = (0..10)
         .map(|number| format!("fields.text{number} = {{ type = \"text\", max = 100_000 }}\n"))
         .collect();
     let status = "fields.status = { type = \"enum\", values = [\"new\"], default = \"new\", filter = true, sort = true }\n";
     let declared = format!("[resources.lead]\nids = \"lead_\"\n{status}{texts}");
-    fs::write(place.dir.path().join("gatepost.toml"), declared).expect("the configuration");
+    fs::write(installation.dir.path().join("gatepost.toml"), declared).expect("the configuration");
     let args = ["serve", "--config", "gatepost.toml", "--bind", "127.0.0.1:0"];
-    let server = Running::start(place.command(&args)).await;
+    let server = Running::start(installation.command(&args)).await;
     let root = server.first_key().await;
     let lead: Value = (0..10).map(|number| (format!("text{number}"), json!("x".repeat(100_000)))).collect();
     for _ in 0..count {
@@ -108,8 +108,8 @@ async fn with_large_records(place: &Installation, count: usize) -> (Running, Str
     (server, root)
 }
 
-async fn pages_of_large_records_count_as_bytes_in_flight(place: Installation) {
-    let (server, root) = with_large_records(&place, 4).await;
+async fn pages_of_large_records_count_as_bytes_in_flight(installation: Installation) {
+    let (server, root) = with_large_records(&installation, 4).await;
     // The largest lawful pages, which nobody reads.
     let mut stalled = Vec::new();
     for _ in 0..64 {
@@ -131,8 +131,8 @@ async fn pages_of_large_records_count_as_bytes_in_flight(place: Installation) {
     server.stop().await;
 }
 
-async fn lists_of_large_records_are_measured_one_by_one(place: Installation) {
-    let (server, root) = with_large_records(&place, 100).await;
+async fn lists_of_large_records_are_measured_one_by_one(installation: Installation) {
+    let (server, root) = with_large_records(&installation, 100).await;
     // More than a page may hold; to find that out, all of it is measured.
     for query in ["", "&sort=status", "&status=new&sort=-status"] {
         let path = format!("/api/v1/leads?per_page=100{query}");
@@ -173,8 +173,8 @@ fn turns_can_be_asked_for() -> bool {
     (numbers.next(), numbers.next()) >= (Some(6), Some(12))
 }
 
-async fn large_work_waits_for_small_requests(place: Installation) {
-    let server = place.serve().await;
+async fn large_work_waits_for_small_requests(installation: Installation) {
+    let server = installation.serve().await;
     let root = server.first_key().await;
     let event = json!({ "type": "large", "data": "x".repeat((1 << 20) - 2) });
     let accepted = server.post("/api/v1/events", &root, event).await;

@@ -14,10 +14,10 @@ both_engines! { Installation:
     roles_are_kept_to,
 }
 
-async fn keys_are_made_listed_and_revoked(place: Installation) {
-    place.migrated().await;
+async fn keys_are_made_listed_and_revoked(installation: Installation) {
+    installation.migrated().await;
     // On an empty database: the root workspace is made along the way, and the server then makes no first key.
-    let made = place
+    let made = installation
         .json(&[
             "keys",
             "create",
@@ -34,10 +34,10 @@ async fn keys_are_made_listed_and_revoked(place: Installation) {
     assert_eq!((&made["environment"], &made["expires_at"]), (&json!("live"), &json!(null)));
     let key = made["key"].as_str().expect("a key").to_owned();
 
-    let server = place.serve().await;
-    assert!(server.stdout().is_empty() && !place.dir.path().join("gatepost.first-key").exists());
+    let server = installation.serve().await;
+    assert!(server.stdout().is_empty() && !installation.dir.path().join("gatepost.first-key").exists());
     assert_eq!(server.get("/api/v1/workspaces", &key).await.status(), 200);
-    let test = place
+    let test = installation
         .json(&[
             "keys",
             "create",
@@ -56,12 +56,15 @@ async fn keys_are_made_listed_and_revoked(place: Installation) {
         test["key"].as_str().is_some_and(|key| key.starts_with("sk_test_")) && test["expires_at"].is_string()
     );
     assert_eq!((&test["rate_limit_tier"], &test["scopes"]), (&json!("pro"), &json!(["read", "write"])));
-    let list = place.json(&["keys", "list", "--json"]).await;
+    let list = installation.json(&["keys", "list", "--json"]).await;
     assert_eq!(list["data"].as_array().map(Vec::len), Some(2));
     assert!(!list.to_string().contains(&key), "the secret is shown once");
 
     // Revoked beside the running server, which hears of it within five seconds.
-    assert_eq!(place.json(&["keys", "revoke", "1", "--json"]).await, json!({ "id": 1, "revoked": true }));
+    assert_eq!(
+        installation.json(&["keys", "revoke", "1", "--json"]).await,
+        json!({ "id": 1, "revoked": true })
+    );
     let revoked = std::time::Instant::now();
     let refused = loop {
         let begun = revoked.elapsed();
@@ -73,49 +76,53 @@ async fn keys_are_made_listed_and_revoked(place: Installation) {
     };
     assert_eq!(refused.status(), 401);
     assert_eq!(refused.json::<serde_json::Value>().await.expect("JSON")["error"], "key_revoked");
-    let again = place.run(&["keys", "revoke", "1"]).await;
+    let again = installation.run(&["keys", "revoke", "1"]).await;
     assert!(!again.status.success() && String::from_utf8_lossy(&again.stderr).contains("no API key 1"));
     server.stop().await;
 }
 
-async fn workspaces_are_made_and_listed(place: Installation) {
-    place.migrated().await;
-    let made = place.json(&["workspaces", "create", "--name", "Acme Corp", "--tier", "pro", "--json"]).await;
+async fn workspaces_are_made_and_listed(installation: Installation) {
+    installation.migrated().await;
+    let made =
+        installation.json(&["workspaces", "create", "--name", "Acme Corp", "--tier", "pro", "--json"]).await;
     assert_eq!((&made["id"], &made["slug"], &made["tier"]), (&json!(2), &json!("acme-corp"), &json!("pro")));
-    let list = place.json(&["workspaces", "list", "--json"]).await;
+    let list = installation.json(&["workspaces", "list", "--json"]).await;
     assert_eq!(list["data"].as_array().map(Vec::len), Some(2));
-    let key = place.json(&["keys", "create", "--name", "K", "--workspace", "2", "--json"]).await;
+    let key = installation.json(&["keys", "create", "--name", "K", "--workspace", "2", "--json"]).await;
     assert_eq!(key["workspace_id"], 2);
-    let plain = place.run(&["workspaces", "list"]).await;
+    let plain = installation.run(&["workspaces", "list"]).await;
     assert_eq!(
         String::from_utf8_lossy(&plain.stdout),
         "1\troot\tenterprise\tRoot\n2\tacme-corp\tpro\tAcme Corp\n"
     );
 }
 
-async fn the_doctor_looks(place: Installation) {
-    let before = place.json(&["doctor", "--json"]).await;
+async fn the_doctor_looks(installation: Installation) {
+    let before = installation.json(&["doctor", "--json"]).await;
     assert_eq!(before["healthy"], true);
-    assert_eq!(place.run(&["migrate"]).await.status.code(), Some(0));
-    let report = place.run(&["doctor"]).await;
+    assert_eq!(installation.run(&["migrate"]).await.status.code(), Some(0));
+    let report = installation.run(&["doctor"]).await;
     let text = String::from_utf8_lossy(&report.stdout).into_owned();
     assert!(report.status.success(), "{text}");
     assert!(text.contains("ok    database") && text.contains("warn  secret key"), "{text}");
     let key = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
     let output =
-        place.command(&["doctor"]).env("GATEPOST_SECRET_KEY", key).output().await.expect("the doctor");
+        installation.command(&["doctor"]).env("GATEPOST_SECRET_KEY", key).output().await.expect("the doctor");
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(text.contains("ok    secret key") && !text.contains(key), "{text}");
-    let away =
-        place.command(&["doctor", "--json"]).env("DATABASE_URL", "postgres://x@127.0.0.1:1/x").output().await;
+    let away = installation
+        .command(&["doctor", "--json"])
+        .env("DATABASE_URL", "postgres://x@127.0.0.1:1/x")
+        .output()
+        .await;
     let away = away.expect("the doctor");
     assert_eq!(away.status.code(), Some(1));
     let report: serde_json::Value = serde_json::from_slice(&away.stdout).expect("JSON");
     assert_eq!(report["healthy"], false);
 }
 
-async fn bad_arguments_are_explained(place: Installation) {
-    place.migrated().await;
+async fn bad_arguments_are_explained(installation: Installation) {
+    installation.migrated().await;
     for (args, expected) in [
         (&["keys", "create", "--name", " "][..], "name field is required"),
         (&["keys", "create", "--name", "x", "--scope", "bad scope"], "--scope \"bad scope\""),
@@ -131,7 +138,7 @@ async fn bad_arguments_are_explained(place: Installation) {
         (&["--bind", "127.0.0.1:0", "keys", "list"], "belongs behind"),
         (&["dance"], "dance"),
     ] {
-        let output = place.run(args).await;
+        let output = installation.run(args).await;
         let error = String::from_utf8_lossy(&output.stderr);
         assert!(!output.status.success() && error.contains(expected), "{args:?}: {error}");
         assert!(!error.contains("panicked"), "{args:?}: {error}");
@@ -140,26 +147,26 @@ async fn bad_arguments_are_explained(place: Installation) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_document_is_printed_without_a_database() {
-    let place = Installation::start(Engine::Sqlite).await;
-    let output = place.run(&["openapi", "--format", "3.1"]).await;
+    let installation = Installation::start(Engine::Sqlite).await;
+    let output = installation.run(&["openapi", "--format", "3.1"]).await;
     let document: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
     assert_eq!(document["openapi"], "3.1.0");
-    let version = place.run(&["--version"]).await;
+    let version = installation.run(&["--version"]).await;
     assert!(String::from_utf8_lossy(&version.stdout).starts_with("gatepost "));
 }
 
-async fn looking_first_costs_no_first_key(place: Installation) {
-    place.migrated().await;
-    assert_eq!(place.json(&["workspaces", "list", "--json"]).await, json!({ "data": [] }));
-    assert_eq!(place.json(&["keys", "list", "--json"]).await, json!({ "data": [] }));
-    place.json(&["workspaces", "create", "--name", "Early", "--json"]).await;
-    let server = place.serve().await;
+async fn looking_first_costs_no_first_key(installation: Installation) {
+    installation.migrated().await;
+    assert_eq!(installation.json(&["workspaces", "list", "--json"]).await, json!({ "data": [] }));
+    assert_eq!(installation.json(&["keys", "list", "--json"]).await, json!({ "data": [] }));
+    installation.json(&["workspaces", "create", "--name", "Early", "--json"]).await;
+    let server = installation.serve().await;
     assert_eq!(server.get("/api/v1/workspaces/2", &server.first_key().await).await.status(), 200);
     server.stop().await;
 }
 
-async fn roles_are_kept_to(place: Installation) {
-    let worker = place.command(&["serve", "--bind", "127.0.0.1:0", "--roles", "jobs,delivery"]);
+async fn roles_are_kept_to(installation: Installation) {
+    let worker = installation.command(&["serve", "--bind", "127.0.0.1:0", "--roles", "jobs,delivery"]);
     let worker = crate::running::Running::start(worker).await;
     assert_eq!(worker.get("/healthz", "").await.status(), 200);
     for path in ["/api/v1/workspaces", "/docs/", "/openapi.json"] {
@@ -167,7 +174,7 @@ async fn roles_are_kept_to(place: Installation) {
     }
     worker.stop().await;
     // The first key is for a process that can answer it.
-    let server = place.serve().await;
+    let server = installation.serve().await;
     server.first_key().await;
     server.stop().await;
 }

@@ -9,30 +9,30 @@ use crate::running::{Installation, Running};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_flag_beats_the_environment_and_the_environment_the_file() {
-    let place = Installation::start(Engine::Sqlite).await;
-    let config = place.dir.path().join("gatepost.toml");
+    let installation = Installation::start(Engine::Sqlite).await;
+    let config = installation.dir.path().join("gatepost.toml");
     let text = "[server]\nbind = \"127.0.0.1:1\"\n[database]\nurl = \"sqlite://from-file.db\"\n";
     fs::write(&config, text).expect("the file");
-    let mut command = place.command(&["--bind", "127.0.0.1:0"]);
+    let mut command = installation.command(&["--bind", "127.0.0.1:0"]);
     command.env("GATEPOST_BIND", "127.0.0.1:2").env("GATEPOST_CONFIG", &config).env_remove("DATABASE_URL");
     // `gatepost` alone is `gatepost serve`.
     let server = Running::start(command).await;
-    assert!(place.dir.path().join("from-file.db").exists());
+    assert!(installation.dir.path().join("from-file.db").exists());
     server.stop().await;
-    let mut command = place.command(&["serve", "--config", config.to_str().expect("a path")]);
+    let mut command = installation.command(&["serve", "--config", config.to_str().expect("a path")]);
     command.env("GATEPOST_BIND", "127.0.0.1:0").env("DATABASE_URL", "sqlite://from-environment.db");
     let server = Running::start(command).await;
-    assert!(place.dir.path().join("from-environment.db").exists());
+    assert!(installation.dir.path().join("from-environment.db").exists());
     server.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn plans_come_from_the_file() {
-    let place = Installation::start(Engine::Sqlite).await;
-    let config = place.dir.path().join("gatepost.toml");
+    let installation = Installation::start(Engine::Sqlite).await;
+    let config = installation.dir.path().join("gatepost.toml");
     fs::write(&config, "[plans.gold]\nrequests_per_minute = 9\n").expect("the file");
-    place.migrated().await;
-    let made = place
+    installation.migrated().await;
+    let made = installation
         .json(&[
             "--config",
             "gatepost.toml",
@@ -46,14 +46,14 @@ async fn plans_come_from_the_file() {
         ])
         .await;
     assert_eq!(made["tier"], json!("gold"));
-    let report = place.run(&["doctor", "--json"]).await;
+    let report = installation.run(&["doctor", "--json"]).await;
     let report = String::from_utf8(report.stdout).expect("text");
     assert!(report.contains("workspaces replace-tier gold PLAN"), "{report}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_file_that_is_wrong_stops_the_start() {
-    let place = Installation::start(Engine::Sqlite).await;
+    let installation = Installation::start(Engine::Sqlite).await;
     for (text, expected) in [
         ("[server]\nbind = 8080\n", "line 2"),
         ("[server]\nplain_http = \"redirect\"\n", "TLS"),
@@ -61,32 +61,32 @@ async fn a_file_that_is_wrong_stops_the_start() {
         ("[plans.x]\nfeatures = { nope = 1 }\n", "line 2"),
         ("nonsense", "line 1"),
     ] {
-        fs::write(place.dir.path().join("gatepost.toml"), text).expect("the file");
-        let output = place.run(&["serve", "--config", "gatepost.toml", "--bind", "127.0.0.1:0"]).await;
+        fs::write(installation.dir.path().join("gatepost.toml"), text).expect("the file");
+        let output = installation.run(&["serve", "--config", "gatepost.toml", "--bind", "127.0.0.1:0"]).await;
         let error = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.code() == Some(1) && error.contains(expected), "{text}: {error}");
         assert!(error.contains("gatepost.toml: line "), "{error}");
     }
-    let output = place.run(&["serve", "--config", "missing.toml"]).await;
+    let output = installation.run(&["serve", "--config", "missing.toml"]).await;
     assert!(!output.status.success() && String::from_utf8_lossy(&output.stderr).contains("missing.toml"));
-    assert!(!place.dir.path().join("gatepost.db").exists(), "nothing was begun");
+    assert!(!installation.dir.path().join("gatepost.db").exists(), "nothing was begun");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_certificate_makes_it_https_and_the_plain_port_sends_there() {
-    let place = Installation::start(Engine::Sqlite).await;
+    let installation = Installation::start(Engine::Sqlite).await;
     let (cert, key) = certificate();
-    fs::write(place.dir.path().join("cert.pem"), &cert).expect("the certificate");
-    fs::write(place.dir.path().join("key.pem"), key).expect("its key");
+    fs::write(installation.dir.path().join("cert.pem"), &cert).expect("the certificate");
+    fs::write(installation.dir.path().join("key.pem"), key).expect("its key");
     // Free a moment ago; should somebody else take it meanwhile, the start says so.
     let plain =
         std::net::TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("its address");
     let text = format!(
         "[server]\ntls_cert = \"cert.pem\"\ntls_key = \"key.pem\"\nplain_bind = \"{plain}\"\nplain_http = \"redirect\"\n"
     );
-    fs::write(place.dir.path().join("gatepost.toml"), text).expect("the file");
+    fs::write(installation.dir.path().join("gatepost.toml"), text).expect("the file");
     let serve = ["serve", "--config", "gatepost.toml", "--bind", "127.0.0.1:0"];
-    let server = Running::start(place.command(&serve)).await;
+    let server = Running::start(installation.command(&serve)).await;
     let token = server.first_key().await;
     let client = http_client(Some(&cert));
     let url = format!("https://{}/api/v1/auth", server.address);

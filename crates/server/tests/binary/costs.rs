@@ -132,7 +132,7 @@ fn scopes() -> Vec<String> {
 }
 
 impl Scenario {
-    async fn new(place: &Installation, server: Running) -> Self {
+    async fn new(installation: &Installation, server: Running) -> Self {
         let root_key = server.first_key().await;
         let receiver = Receiver::start().await;
         receiver.always(Reply::status(200, "", &"y".repeat(16 << 10)));
@@ -141,7 +141,7 @@ impl Scenario {
         let workspace = made["data"]["id"].as_i64().expect("an id");
         let of = workspace.to_string();
         let key = ["keys", "create", "--name", "large", "--scope", "*", "--workspace", &of, "--json"];
-        let key = place.json(&key).await["key"].as_str().expect("a key").to_owned();
+        let key = installation.json(&key).await["key"].as_str().expect("a key").to_owned();
         let mut scenario = Self {
             server,
             root_key,
@@ -542,7 +542,7 @@ async fn try_one(scenario: &Scenario, what: &str, method: &str, largest: &Larges
 
 impl Tried {
     /// What is too much of it.
-    fn fault(&self) -> Option<String> {
+    fn error(&self) -> Option<String> {
         let Self { what, spent, workers, peak, moved } = self;
         let moving = MOVING_A_MEBIBYTE * u32::try_from(moved >> 20).expect("not so many");
         if *peak > MOST_MEGABYTES {
@@ -567,7 +567,7 @@ async fn until_memory_is_back(pid: i32) {
 }
 
 async fn try_all(engine: Engine) {
-    let place = Installation::start(engine).await;
+    let installation = Installation::start(engine).await;
     let stub = root().join("clients/mcp/stub.py").display().to_string();
     let tools: Vec<Value> = (0..100)
         .map(|number| json!({ "name": format!("tool{number}"), "description": "d".repeat(500), "inputSchema": { "type": "object" } }))
@@ -582,10 +582,10 @@ async fn try_all(engine: Engine) {
          [plans.enterprise]\naccess = \"admin\"\nfeatures = {{ posts = \"unlimited\", webhooks = \"unlimited\" }}\n\
          [mcp.servers.stub]\ncommand = \"python3\"\nargs = {arguments}\n{DECLARED}"
     );
-    fs::write(place.dir.path().join("gatepost.toml"), config).expect("the configuration");
+    fs::write(installation.dir.path().join("gatepost.toml"), config).expect("the configuration");
     let serve = ["serve", "--config", "gatepost.toml", "--bind", "127.0.0.1:0"];
-    let server = Running::start(released(place.dir.path(), &place.database.url, &serve)).await;
-    let scenario = Scenario::new(&place, server).await;
+    let server = Running::start(released(installation.dir.path(), &installation.database.url, &serve)).await;
+    let scenario = Scenario::new(&installation, server).await;
     wait_for(&scenario.server, &scenario.key, "stub", "up").await;
 
     let document: Value = scenario.server.get("/openapi.json", "").await.json().await.expect("the document");
@@ -603,8 +603,8 @@ async fn try_all(engine: Engine) {
             };
             let method = method.to_uppercase();
             let mut one = try_one(&scenario, id, &method, &largest, key).await;
-            // Beside the load of other tests more is held at once now and then; what is a fault shows again.
-            if one.fault().is_some() && !largest.is_once {
+            // Beside the load of other tests more is held at once now and then; what is an error shows again.
+            if one.error().is_some() && !largest.is_once {
                 until_memory_is_back(scenario.server.pid()).await;
                 one = try_one(&scenario, id, &method, &largest, key).await;
             }
@@ -613,21 +613,21 @@ async fn try_all(engine: Engine) {
     }
     for (method, path, largest) in others() {
         let mut one = try_one(&scenario, path, method, &largest, &scenario.key).await;
-        if one.fault().is_some() {
+        if one.error().is_some() {
             until_memory_is_back(scenario.server.pid()).await;
             one = try_one(&scenario, path, method, &largest, &scenario.key).await;
         }
         tried.push(one);
     }
-    let (mut table, mut faults) = (String::new(), String::new());
+    let (mut table, mut errors) = (String::new(), String::new());
     assert!(tried.iter().any(|tried| !tried.workers.is_zero()), "no thread is called {WORKERS}");
     for one in &tried {
         let Tried { what, spent, workers, peak, moved } = one;
         let _ = writeln!(table, "{what}: {peak} MB, {spent:?}, of which workers {workers:?}; {moved} bytes");
-        if let Some(fault) = one.fault() {
-            let _ = writeln!(faults, "{fault}");
+        if let Some(error) = one.error() {
+            let _ = writeln!(errors, "{error}");
         }
     }
-    assert!(faults.is_empty(), "{faults}\n{table}");
+    assert!(errors.is_empty(), "{errors}\n{table}");
     scenario.server.stop().await;
 }

@@ -24,11 +24,11 @@ both_engines! { Installation:
     a_day_is_never_over_admitted,
 }
 
-async fn what_was_answered_survives_kill_9(place: Installation) {
+async fn what_was_answered_survives_kill_9(installation: Installation) {
     let mut key = String::new();
     let mut answered = Vec::new();
     for round in 0..4 {
-        let mut server = place.serve().await;
+        let mut server = installation.serve().await;
         if round == 0 {
             key = server.first_key().await;
         }
@@ -68,7 +68,7 @@ async fn what_was_answered_survives_kill_9(place: Installation) {
         server.child.wait().await.expect("its end");
     }
     assert!(answered.len() > 100, "{}", answered.len());
-    let server = place.serve().await;
+    let server = installation.serve().await;
     let log: Value = server.get("/api/v1/audit-log?per_page=1", &key).await.json().await.expect("JSON");
     let list: Value = server.get("/api/v1/api-keys?per_page=1", &key).await.json().await.expect("JSON");
     // Each key was made in one transaction with its audit row; the root workspace has the one more.
@@ -78,7 +78,7 @@ async fn what_was_answered_survives_kill_9(place: Installation) {
 
 /// Requests whose answer was cut off by `kill -9`, before their effect or after it, are sent again with the same idempotency key:
 /// each has one effect, and gets the answer of it from then on.
-async fn what_was_not_answered_is_done_once(place: Installation) {
+async fn what_was_not_answered_is_done_once(installation: Installation) {
     let client = gatepost_test_support::http_client(None);
     let send = async |server: &Running, key: &str, number: usize| {
         let request = client.post(server.url("/api/v1/api-keys")).bearer_auth(key);
@@ -91,7 +91,7 @@ async fn what_was_not_answered_is_done_once(place: Installation) {
     };
     let (mut key, mut sent) = (String::new(), 0);
     for round in 0..6 {
-        let mut server = place.serve().await;
+        let mut server = installation.serve().await;
         if round == 0 {
             key = server.first_key().await;
         }
@@ -110,7 +110,7 @@ async fn what_was_not_answered_is_done_once(place: Installation) {
         });
         let answers = futures(requests).await;
         server.child.wait().await.expect("its end");
-        let server = place.serve().await;
+        let server = installation.serve().await;
         for (number, answer) in answers {
             let again = send(&server, &key, number).await.expect("an answer");
             let (status, replayed, id, secret) = again;
@@ -124,16 +124,16 @@ async fn what_was_not_answered_is_done_once(place: Installation) {
         }
         server.stop().await;
     }
-    let server = place.serve().await;
+    let server = installation.serve().await;
     let list: Value = server.get("/api/v1/api-keys?per_page=1", &key).await.json().await.expect("JSON");
     assert_eq!(list["meta"]["total"], sent + 1, "one key for each request, and the first");
     server.stop().await;
 }
 
 /// Killed surely between effect and answer: the caller never reads, and the server dies once another process sees the effect.
-async fn an_effect_whose_answer_was_lost_is_answered_again(place: Installation) {
+async fn an_effect_whose_answer_was_lost_is_answered_again(installation: Installation) {
     const BODY: &str = r#"{"name":"Lost"}"#;
-    let mut server = place.serve().await;
+    let mut server = installation.serve().await;
     let key = server.first_key().await;
     let mut caller = tokio::net::TcpStream::connect(&server.address).await.expect("a connection");
     let request = format!(
@@ -142,7 +142,7 @@ async fn an_effect_whose_answer_was_lost_is_answered_again(place: Installation) 
         BODY.len()
     );
     caller.write_all(request.as_bytes()).await.expect("the request");
-    let keys = async || place.json(&["keys", "list", "--json"]).await["data"].clone();
+    let keys = async || installation.json(&["keys", "list", "--json"]).await["data"].clone();
     let mut seen = keys().await;
     while seen.as_array().map(Vec::len) != Some(2) {
         seen = keys().await;
@@ -151,7 +151,7 @@ async fn an_effect_whose_answer_was_lost_is_answered_again(place: Installation) 
     server.child.wait().await.expect("its end");
     drop(caller);
 
-    let server = place.serve().await;
+    let server = installation.serve().await;
     let again = gatepost_test_support::http_client(None).post(server.url("/api/v1/api-keys"));
     let again =
         again.bearer_auth(&key).header("Idempotency-Key", "lost").header("Content-Type", "application/json");
@@ -170,16 +170,16 @@ async fn an_effect_whose_answer_was_lost_is_answered_again(place: Installation) 
 
 /// A quota of 300 a day, spent through a server that is killed and stopped again and again: never more than 300 pass, and a
 /// kill costs no more than the blocks that were in hand.
-async fn a_day_is_never_over_admitted(place: Installation) {
+async fn a_day_is_never_over_admitted(installation: Installation) {
     let plan = "[plans.daily]\nrequests_per_minute = 5000\nrequests_per_day = 300\naccess = \"admin\"\n";
-    fs::write(place.dir.path().join("gatepost.toml"), plan).expect("the file");
+    fs::write(installation.dir.path().join("gatepost.toml"), plan).expect("the file");
     let serve = ["serve", "--config", "gatepost.toml", "--bind", "127.0.0.1:0"];
-    place.migrated().await;
+    installation.migrated().await;
     let make = ["keys", "create", "--name", "x", "--tier", "daily", "--config", "gatepost.toml", "--json"];
-    let key = place.json(&make).await["key"].as_str().expect("a key").to_owned();
+    let key = installation.json(&make).await["key"].as_str().expect("a key").to_owned();
     let (mut admitted, mut kills) = (0u64, 0u64);
     for round in 0..40 {
-        let mut server = Running::start(place.command(&serve)).await;
+        let mut server = Running::start(installation.command(&serve)).await;
         let asked = (0..4).map(|_| {
             let request =
                 gatepost_test_support::http_client(None).get(server.url("/api/v1/auth")).bearer_auth(&key);
@@ -212,7 +212,7 @@ async fn a_day_is_never_over_admitted(place: Installation) {
     assert!(admitted <= 300, "{admitted} of 300 were let in");
     // A block is ten, and the next one is fetched ahead.
     assert!(admitted + kills * 20 >= 300, "{admitted} of 300, and {kills} kills cost the rest");
-    let server = Running::start(place.command(&serve)).await;
+    let server = Running::start(installation.command(&serve)).await;
     assert_eq!(server.get("/api/v1/auth", &key).await.status(), 429, "nothing comes back");
     server.stop().await;
 }

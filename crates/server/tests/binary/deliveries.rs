@@ -80,10 +80,10 @@ async fn make_endpoint(server: &Running, key: &str, receiver: &Receiver) -> i64 
     made["data"]["id"].as_i64().expect("an id")
 }
 
-async fn no_event_is_lost_by_kill_9(place: Installation) {
-    fs::write(place.dir.path().join("gatepost.toml"), CONFIG).expect("the file");
+async fn no_event_is_lost_by_kill_9(installation: Installation) {
+    fs::write(installation.dir.path().join("gatepost.toml"), CONFIG).expect("the file");
     let (receiver, count) = (Receiver::start().await, events());
-    let mut server = Running::start(place.command(&SERVE)).await;
+    let mut server = Running::start(installation.command(&SERVE)).await;
     let key = server.first_key().await;
     let endpoint = make_endpoint(&server, &key, &receiver).await;
     let (address, addresses) = watch::channel(server.address.clone());
@@ -99,7 +99,7 @@ async fn no_event_is_lost_by_kill_9(place: Installation) {
         if kills.next_if_eq(&number).is_some() {
             server.signal(Signal::SIGKILL);
             server.child.wait().await.expect("its end");
-            server = Running::start(place.command(&SERVE)).await;
+            server = Running::start(installation.command(&SERVE)).await;
             address.send_replace(server.address.clone());
         }
     }
@@ -146,13 +146,13 @@ async fn no_event_is_lost_when_the_database_dies() {
 /// Two servers on one database share the work, and one takes over what the other leaves.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_servers_share_the_queue() {
-    let place = Installation::start(gatepost_test_support::Engine::Postgres).await;
-    fs::write(place.dir.path().join("gatepost.toml"), CONFIG).expect("the file");
+    let installation = Installation::start(gatepost_test_support::Engine::Postgres).await;
+    fs::write(installation.dir.path().join("gatepost.toml"), CONFIG).expect("the file");
     let (receiver, count) = (Receiver::start().await, 400);
-    let mut first = Running::start(place.command(&SERVE)).await;
+    let mut first = Running::start(installation.command(&SERVE)).await;
     let key = first.first_key().await;
     make_endpoint(&first, &key, &receiver).await;
-    let second = Running::start(place.command(&SERVE)).await;
+    let second = Running::start(installation.command(&SERVE)).await;
     let events = |from: usize| {
         let event = |n: usize| json!({ "id": format!("evt_{n}"), "type": "counted", "data": n });
         json!({ "events": (from..from + count / 2).map(event).collect::<Vec<_>>() })
@@ -170,14 +170,14 @@ async fn two_servers_share_the_queue() {
 }
 
 /// One endpoint takes requests and never answers; 99 others have everything before the first of those is given up.
-async fn one_silent_endpoint_keeps_nobody_waiting(place: Installation) {
+async fn one_silent_endpoint_keeps_nobody_waiting(installation: Installation) {
     const FAST: usize = 99;
     const EVENTS: usize = 20;
     let config = CONFIG.replace("1s", "30s");
-    fs::write(place.dir.path().join("gatepost.toml"), config).expect("the file");
+    fs::write(installation.dir.path().join("gatepost.toml"), config).expect("the file");
     let (fast, silent) = (Receiver::start().await, Receiver::start().await);
     silent.always(Reply::Silence);
-    let server = Running::start(place.command(&SERVE)).await;
+    let server = Running::start(installation.command(&SERVE)).await;
     let key = server.first_key().await;
     let mut silent_endpoint = 0;
     for number in 0..=FAST {

@@ -49,9 +49,9 @@ async fn used(server: &Running, key: &str) -> Value {
     answer["current_usage"].clone()
 }
 
-async fn a_limit_holds_across_kill_9(place: Installation) {
-    fs::write(place.dir.path().join("gatepost.toml"), CONFIG).expect("the file");
-    let mut server = Running::start(place.command(&SERVE)).await;
+async fn a_limit_holds_across_kill_9(installation: Installation) {
+    fs::write(installation.dir.path().join("gatepost.toml"), CONFIG).expect("the file");
+    let mut server = Running::start(installation.command(&SERVE)).await;
     let key = server.first_key().await;
     let (address, addresses) = watch::channel(server.address.clone());
     let (sender, mut decided) = mpsc::unbounded_channel();
@@ -66,7 +66,7 @@ async fn a_limit_holds_across_kill_9(place: Installation) {
         if kills.next_if_eq(&number).is_some() {
             server.signal(Signal::SIGKILL);
             server.child.wait().await.expect("its end");
-            server = Running::start(place.command(&SERVE)).await;
+            server = Running::start(installation.command(&SERVE)).await;
             address.send_replace(server.address.clone());
         }
     }
@@ -76,11 +76,11 @@ async fn a_limit_holds_across_kill_9(place: Installation) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_servers_share_a_limit() {
-    let place = Installation::start(Engine::Postgres).await;
-    fs::write(place.dir.path().join("gatepost.toml"), CONFIG).expect("the file");
-    let first = Running::start(place.command(&SERVE)).await;
+    let installation = Installation::start(Engine::Postgres).await;
+    fs::write(installation.dir.path().join("gatepost.toml"), CONFIG).expect("the file");
+    let first = Running::start(installation.command(&SERVE)).await;
     let key = first.first_key().await;
-    let second = Running::start(place.command(&SERVE)).await;
+    let second = Running::start(installation.command(&SERVE)).await;
     let (sender, mut decided) = mpsc::unbounded_channel();
     let channels = [&first, &second].map(|server| watch::channel(server.address.clone()));
     for client in 0..CLIENTS {

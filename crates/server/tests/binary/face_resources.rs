@@ -23,8 +23,8 @@ fn id(made: &Value) -> String {
     made["data"]["id"].as_str().expect("an id").to_owned()
 }
 
-async fn anvil_has_leads_collections_and_conversations(place: Installation) {
-    let face = Face::start(&place, "anvil", "/v1").await;
+async fn anvil_has_leads_collections_and_conversations(installation: Installation) {
+    let face = Face::start(&installation, "anvil", "/v1").await;
     let (workspace, tenant) = face.tenant("enterprise").await;
     let made =
         face.post("/leads", &tenant, json!({ "name": "Ada Lovelace", "email": "ada@example.com" })).await;
@@ -105,8 +105,8 @@ async fn anvil_has_leads_collections_and_conversations(place: Installation) {
     face.server.stop().await;
 }
 
-async fn anthyx_has_posts_and_brands(place: Installation) {
-    let face = Face::start(&place, "anthyx", "/v1").await;
+async fn anthyx_has_posts_and_brands(installation: Installation) {
+    let face = Face::start(&installation, "anthyx", "/v1").await;
     let (_, tenant) = face.tenant("growth").await;
     let brand =
         face.post("/brands", &tenant, json!({ "name": "Acme", "website": "https://acme.example/" })).await;
@@ -139,8 +139,8 @@ async fn anthyx_has_posts_and_brands(place: Installation) {
     face.server.stop().await;
 }
 
-async fn workspace_api_has_projects_and_tasks(place: Installation) {
-    let face = Face::start(&place, "workspace-api", "/v1").await;
+async fn workspace_api_has_projects_and_tasks(installation: Installation) {
+    let face = Face::start(&installation, "workspace-api", "/v1").await;
     let (_, tenant) = face.tenant("enterprise").await;
     let project = json!({ "name": "My Project", "description": "A new project" });
     let project = face.post("/projects", &tenant, project).await.expect(201);
@@ -198,19 +198,20 @@ async fn workspace_api_has_projects_and_tasks(place: Installation) {
 }
 
 /// Starts a server with these resources.
-async fn start(place: &Installation, resources: &str) -> Running {
-    fs::write(place.dir.path().join("gatepost.toml"), resources).expect("the file");
-    Running::start(place.command(&["serve", "--config", "gatepost.toml", "--bind", "127.0.0.1:0"])).await
+async fn start(installation: &Installation, resources: &str) -> Running {
+    fs::write(installation.dir.path().join("gatepost.toml"), resources).expect("the file");
+    Running::start(installation.command(&["serve", "--config", "gatepost.toml", "--bind", "127.0.0.1:0"]))
+        .await
 }
 
-async fn records_stay_what_they_were_when_a_declaration_changes(place: Installation) {
+async fn records_stay_what_they_were_when_a_declaration_changes(installation: Installation) {
     const NARROW: &str =
         "[resources.note]\nids = \"note_\"\nfields.text = { type = \"text\", max = 20, required = true }\n";
     const WIDE: &str = "[resources.note]\nids = \"note_\"\nsearch = [\"text\"]\n\
         fields.text = { type = \"text\", max = 200, required = true, filter = true, sort = true }\n\
         fields.done = { type = \"boolean\", filter = true }\n";
     let client = gatepost_test_support::http_client(None);
-    let server = start(&place, NARROW).await;
+    let server = start(&installation, NARROW).await;
     let key = server.first_key().await;
     let ask = async |server: &Running, method: Method, path: &str, body: Option<Value>| {
         let request = client.request(method, server.url(&format!("/api/v1{path}"))).bearer_auth(&key);
@@ -230,29 +231,30 @@ async fn records_stay_what_they_were_when_a_declaration_changes(place: Installat
     assert_eq!(status, 422, "it is not searched yet");
     server.stop().await;
 
-    let server = start(&place, WIDE).await;
+    let server = start(&installation, WIDE).await;
     for (query, total) in [("search=milk", 1), ("text=call Ada", 1), ("sort=-text", 2), ("done=true", 0)] {
         let (status, found) = ask(&server, Method::GET, &format!("/notes?{query}"), None).await;
         assert_eq!((status, &found["meta"]["total"]), (200, &json!(total)), "{query}");
     }
     server.stop().await;
 
-    fs::write(place.dir.path().join("gatepost.toml"), WIDE.replace("max = 200", "max = 7"))
+    fs::write(installation.dir.path().join("gatepost.toml"), WIDE.replace("max = 200", "max = 7"))
         .expect("the file");
-    let refused =
-        place.refused(place.command(&["serve", "--config", "gatepost.toml", "--bind", "127.0.0.1:0"])).await;
+    let refused = installation
+        .refused(installation.command(&["serve", "--config", "gatepost.toml", "--bind", "127.0.0.1:0"]))
+        .await;
     assert!(refused.contains("resources.note: 2 of 2 records break this declaration: note_"), "{refused}");
     assert!(refused.contains("may not be greater than 7 characters"), "{refused}");
 
     // Without the declaration they are not seen, and not lost.
-    let server = start(&place, "").await;
+    let server = start(&installation, "").await;
     assert_eq!(ask(&server, Method::GET, "/notes", None).await.0, 404);
     server.stop().await;
-    let server = start(&place, WIDE).await;
+    let server = start(&installation, WIDE).await;
     assert_eq!(ask(&server, Method::GET, "/notes", None).await.1["meta"]["total"], 2);
     server.stop().await;
 
-    for (text, place_of, fault) in [
+    for (text, place_of, error) in [
         (
             "[resources.deleted_record]\nids = \"dr_\"\n",
             "line 1",
@@ -268,12 +270,12 @@ async fn records_stay_what_they_were_when_a_declaration_changes(place: Installat
         ),
         ("[resources.note]\nids = \"note_\"\nparent = \"note\"\n", "line 3", "its own parent"),
     ] {
-        fs::write(place.dir.path().join("gatepost.toml"), text).expect("the file");
-        let refused = place
-            .refused(place.command(&["serve", "--config", "gatepost.toml", "--bind", "127.0.0.1:0"]))
+        fs::write(installation.dir.path().join("gatepost.toml"), text).expect("the file");
+        let refused = installation
+            .refused(installation.command(&["serve", "--config", "gatepost.toml", "--bind", "127.0.0.1:0"]))
             .await;
         assert!(
-            refused.contains("gatepost.toml: ") && refused.contains(place_of) && refused.contains(fault),
+            refused.contains("gatepost.toml: ") && refused.contains(place_of) && refused.contains(error),
             "{refused}"
         );
     }

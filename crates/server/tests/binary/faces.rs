@@ -59,10 +59,10 @@ impl Answer {
 }
 
 impl Face {
-    pub async fn start(place: &Installation, preset: &str, base: &'static str) -> Self {
-        fs::write(place.dir.path().join("gatepost.toml"), BEHIND_TLS).expect("the file");
+    pub async fn start(installation: &Installation, preset: &str, base: &'static str) -> Self {
+        fs::write(installation.dir.path().join("gatepost.toml"), BEHIND_TLS).expect("the file");
         let args = ["serve", "--preset", preset, "--config", "gatepost.toml", "--bind", "127.0.0.1:0"];
-        let server = Running::start(place.command(&args)).await;
+        let server = Running::start(installation.command(&args)).await;
         let root = server.first_key().await;
         Self { server, root, client: http_client(None), base }
     }
@@ -116,7 +116,7 @@ impl Face {
 
     /// That a plan allows so many requests a minute and a day, and no more. The day's counter is set in the database, to two
     /// below what is allowed.
-    async fn allows(&self, place: &Installation, tier: &str, minute: u32, day: Option<u32>) {
+    async fn allows(&self, installation: &Installation, tier: &str, minute: u32, day: Option<u32>) {
         let policy = match day {
             Some(day) => format!("\"minute\";q={minute};w=60, \"day\";q={day};w=86400"),
             None => format!("\"minute\";q={minute};w=60"),
@@ -128,7 +128,7 @@ impl Face {
         let Some(day) = day else { return };
         let (workspace, key) = self.tenant(tier).await;
         let spent = day - 2;
-        place
+        installation
             .sql(&format!(
                 "DELETE FROM api_key_day_leases WHERE api_key_id IN (SELECT id FROM api_keys WHERE workspace_id = {workspace}); \
                  INSERT INTO api_key_day_leases (api_key_id, day, leased) \
@@ -161,8 +161,8 @@ fn now_in_days() -> i64 {
     gatepost_kernel::SystemClock.now().as_seconds() / 86_400
 }
 
-async fn anvil_answers_as_its_reference_says(place: Installation) {
-    let face = Face::start(&place, "anvil", "/v1").await;
+async fn anvil_answers_as_its_reference_says(installation: Installation) {
+    let face = Face::start(&installation, "anvil", "/v1").await;
     let (workspace, tenant) = face.tenant("enterprise").await;
     // Keys: `anv_live_sk_…` in production, `anv_test_sk_…` in the sandbox.
     assert!(tenant.starts_with("anv_live_sk_"));
@@ -238,10 +238,10 @@ async fn anvil_answers_as_its_reference_says(place: Installation) {
         "--scope",
         "read:leads",
     ];
-    let made = place.json(&args).await;
+    let made = installation.json(&args).await;
     assert_eq!(made["scopes"], json!(["read:leads"]));
     assert!(made["key"].as_str().is_some_and(|key| key.starts_with("anv_live_sk_")));
-    let refused = place.refused(place.command(&[&args[..10], &["leads:read"]].concat())).await;
+    let refused = installation.refused(installation.command(&[&args[..10], &["leads:read"]].concat())).await;
     assert!(refused.contains("action:resource"), "{refused}");
     // The page's script speaks the face too.
     let script =
@@ -251,11 +251,11 @@ async fn anvil_answers_as_its_reference_says(place: Installation) {
     face.server.stop().await;
 }
 
-async fn anvil_bounds_keys_by_their_plans(place: Installation) {
-    let face = Face::start(&place, "anvil", "/v1").await;
-    face.allows(&place, "starter", 60, Some(10_000)).await;
-    face.allows(&place, "pro", 300, Some(100_000)).await;
-    face.allows(&place, "enterprise", 1_000, None).await;
+async fn anvil_bounds_keys_by_their_plans(installation: Installation) {
+    let face = Face::start(&installation, "anvil", "/v1").await;
+    face.allows(&installation, "starter", 60, Some(10_000)).await;
+    face.allows(&installation, "pro", 300, Some(100_000)).await;
+    face.allows(&installation, "enterprise", 1_000, None).await;
     let (_, key) = face.tenant("starter").await;
     let (_, refused) = face.until_refused(&key, "60", "\"minute\";q=60;w=60, \"day\";q=10000;w=86400").await;
     let wait = refused.header("retry-after").to_owned();
@@ -281,8 +281,8 @@ async fn anvil_bounds_keys_by_their_plans(place: Installation) {
     face.server.stop().await;
 }
 
-async fn anthyx_answers_as_its_reference_says(place: Installation) {
-    let face = Face::start(&place, "anthyx", "/v1").await;
+async fn anthyx_answers_as_its_reference_says(installation: Installation) {
+    let face = Face::start(&installation, "anthyx", "/v1").await;
     let (_, tenant) = face.tenant("growth").await;
     assert!(tenant.starts_with("anthyx_live_"));
     // A descriptive name, and an allowlist of addresses.
@@ -317,12 +317,12 @@ async fn anthyx_answers_as_its_reference_says(place: Installation) {
     face.server.stop().await;
 }
 
-async fn anthyx_bounds_keys_by_their_plans(place: Installation) {
-    let face = Face::start(&place, "anthyx", "/v1").await;
-    face.allows(&place, "free", 60, Some(5_000)).await;
-    face.allows(&place, "starter", 60, Some(5_000)).await;
-    face.allows(&place, "growth", 300, Some(50_000)).await;
-    face.allows(&place, "agency", 1_000, None).await;
+async fn anthyx_bounds_keys_by_their_plans(installation: Installation) {
+    let face = Face::start(&installation, "anthyx", "/v1").await;
+    face.allows(&installation, "free", 60, Some(5_000)).await;
+    face.allows(&installation, "starter", 60, Some(5_000)).await;
+    face.allows(&installation, "growth", 300, Some(50_000)).await;
+    face.allows(&installation, "agency", 1_000, None).await;
     for (tier, most) in [("free", 5), ("starter", 5), ("growth", 20)] {
         let (_, key) = face.tenant(tier).await;
         let (made, refused) = face.keys_until_refused(&key, most).await;
@@ -334,8 +334,8 @@ async fn anthyx_bounds_keys_by_their_plans(place: Installation) {
     face.server.stop().await;
 }
 
-async fn workspace_api_answers_as_its_reference_says(place: Installation) {
-    let face = Face::start(&place, "workspace-api", "/v1").await;
+async fn workspace_api_answers_as_its_reference_says(installation: Installation) {
+    let face = Face::start(&installation, "workspace-api", "/v1").await;
     let (_, tenant) = face.tenant("pro").await;
     assert!(tenant.starts_with("wsp_live_"));
     // The error names the first field.
@@ -375,43 +375,44 @@ async fn workspace_api_answers_as_its_reference_says(place: Installation) {
     face.server.stop().await;
 }
 
-async fn workspace_api_bounds_keys_by_their_plans(place: Installation) {
-    let face = Face::start(&place, "workspace-api", "/v1").await;
-    face.allows(&place, "free", 60, Some(1_000)).await;
-    face.allows(&place, "pro", 300, Some(50_000)).await;
-    face.allows(&place, "enterprise", 1_000, None).await;
+async fn workspace_api_bounds_keys_by_their_plans(installation: Installation) {
+    let face = Face::start(&installation, "workspace-api", "/v1").await;
+    face.allows(&installation, "free", 60, Some(1_000)).await;
+    face.allows(&installation, "pro", 300, Some(50_000)).await;
+    face.allows(&installation, "enterprise", 1_000, None).await;
     face.server.stop().await;
 }
 
-async fn a_plan_without_a_definition_stops_the_start_and_can_be_replaced(place: Installation) {
-    let server = place.serve().await;
+async fn a_plan_without_a_definition_stops_the_start_and_can_be_replaced(installation: Installation) {
+    let server = installation.serve().await;
     let root = server.first_key().await;
     let body = json!({ "name": "Acme", "tier": "business" });
     let made: Value = server.post("/api/v1/workspaces", &root, body).await.json().await.expect("JSON");
     let id = made["data"]["id"].as_i64().expect("an id");
     server.stop().await;
-    let refused =
-        place.refused(place.command(&["serve", "--preset", "anthyx", "--bind", "127.0.0.1:0"])).await;
+    let refused = installation
+        .refused(installation.command(&["serve", "--preset", "anthyx", "--bind", "127.0.0.1:0"]))
+        .await;
     assert!(refused.contains("1 workspaces and 0 keys have the plan \"business\""), "{refused}");
     let mend = "gatepost workspaces replace-tier business PLAN";
     assert!(refused.contains(mend), "{refused}");
     let tier_of_root = async |preset: &[&str]| {
-        let list = place.json(&[preset, &["workspaces", "list", "--json"]].concat()).await;
+        let list = installation.json(&[preset, &["workspaces", "list", "--json"]].concat()).await;
         list["data"][0]["tier"].clone()
     };
     assert_eq!(tier_of_root(&[]).await, "enterprise", "what is refused has changed nothing");
-    let report = place.json(&["presets", "check", "anthyx", "--json"]).await;
+    let report = installation.json(&["presets", "check", "anthyx", "--json"]).await;
     assert!(report["tiers"][0].as_str().is_some_and(|text| text.contains(mend)), "{report}");
     assert!(report["keys"][0].as_str().is_some_and(|text| text.starts_with("1 of 1 API keys")), "{report}");
     assert!(report["clients"].to_string().contains("base path: /api/v1 becomes /v1"), "{report}");
     let replace = ["--preset", "anthyx", "workspaces", "replace-tier", "business", "growth", "--json"];
-    assert_eq!(place.json(&replace).await, json!({ "workspaces": 1, "keys": 0 }));
+    assert_eq!(installation.json(&replace).await, json!({ "workspaces": 1, "keys": 0 }));
     let root_stays = ["workspaces", "replace-tier", "enterprise", "pro", "--json"];
-    assert_eq!(place.json(&root_stays).await, json!({ "workspaces": 0, "keys": 0 }));
-    fs::write(place.dir.path().join("gatepost.toml"), BEHIND_TLS).expect("the file");
+    assert_eq!(installation.json(&root_stays).await, json!({ "workspaces": 0, "keys": 0 }));
+    fs::write(installation.dir.path().join("gatepost.toml"), BEHIND_TLS).expect("the file");
     let args = ["serve", "--preset", "anthyx", "--config", "gatepost.toml", "--bind", "127.0.0.1:0"];
-    Running::start(place.command(&args)).await.stop().await;
-    let list = place.json(&["--preset", "anthyx", "workspaces", "list", "--json"]).await;
+    Running::start(installation.command(&args)).await.stop().await;
+    let list = installation.json(&["--preset", "anthyx", "workspaces", "list", "--json"]).await;
     let tier = |wanted: i64| {
         let all = list["data"].as_array().expect("a list");
         all.iter().find(|one| one["id"] == wanted).map(|one| one["tier"].clone())
@@ -422,22 +423,22 @@ async fn a_plan_without_a_definition_stops_the_start_and_can_be_replaced(place: 
         "the root follows the preset"
     );
     // A command with another configuration moves nothing that a server has set.
-    place.json(&["keys", "create", "--name", "x", "--json"]).await;
+    installation.json(&["keys", "create", "--name", "x", "--json"]).await;
     assert_eq!(tier_of_root(&["--preset", "anthyx"]).await, "agency");
 }
 
-async fn records_that_a_preset_would_refuse_or_hide_are_told_of(place: Installation) {
+async fn records_that_a_preset_would_refuse_or_hide_are_told_of(installation: Installation) {
     let declared = "[resources.brand]\nids = \"brand_\"\nfields.score = { type = \"integer\", required = true }\n\
                     [resources.robot]\nids = \"robot_\"\nfields.name = { type = \"text\" }\n";
-    fs::write(place.dir.path().join("gatepost.toml"), declared).expect("the file");
+    fs::write(installation.dir.path().join("gatepost.toml"), declared).expect("the file");
     let args = ["serve", "--config", "gatepost.toml", "--bind", "127.0.0.1:0"];
-    let server = Running::start(place.command(&args)).await;
+    let server = Running::start(installation.command(&args)).await;
     let root = server.first_key().await;
     for (path, body) in [("brands", json!({ "score": 1 })), ("robots", json!({})), ("robots", json!({}))] {
         assert_eq!(server.post(&format!("/api/v1/{path}"), &root, body).await.status(), 201, "{path}");
     }
     server.stop().await;
-    let report = place.json(&["presets", "check", "anthyx", "--json"]).await;
+    let report = installation.json(&["presets", "check", "anthyx", "--json"]).await;
     let told: Vec<&str> =
         report["records"].as_array().expect("a list").iter().filter_map(Value::as_str).collect();
     assert!(told[0].starts_with("resources.brand: 1 of 1 records break this declaration"), "{told:?}");
@@ -445,18 +446,18 @@ async fn records_that_a_preset_would_refuse_or_hide_are_told_of(place: Installat
     assert_eq!(told[1..], ["resources.robot: not declared any more; its 2 records are kept, unseen."]);
 }
 
-async fn keys_of_another_prefix_are_told_of_and_can_be_accepted(place: Installation) {
-    let server = place.serve().await;
+async fn keys_of_another_prefix_are_told_of_and_can_be_accepted(installation: Installation) {
+    let server = installation.serve().await;
     let old = server.first_key().await;
     server.stop().await;
     let args = ["serve", "--preset", "workspace-api", "--bind", "127.0.0.1:0"];
-    let server = Running::start(place.command(&args)).await;
+    let server = Running::start(installation.command(&args)).await;
     assert!(server.log().contains("1 of 1 API keys begin with what is not accepted any more"));
     assert_eq!(server.get("/v1/api-keys", &old).await.status(), 401);
     server.stop().await;
     let accepted = "[contract]\naccepted_key_prefixes = [\"sk_{environment}_\"]\n";
-    fs::write(place.dir.path().join("gatepost.toml"), accepted).expect("the file");
-    let mut command = place.command(&["serve", "--config", "gatepost.toml", "--bind", "127.0.0.1:0"]);
+    fs::write(installation.dir.path().join("gatepost.toml"), accepted).expect("the file");
+    let mut command = installation.command(&["serve", "--config", "gatepost.toml", "--bind", "127.0.0.1:0"]);
     command.env("GATEPOST_PRESET", "workspace-api");
     let server = Running::start(command).await;
     assert!(!server.log().contains("not accepted any more"));
@@ -473,14 +474,14 @@ async fn keys_of_another_prefix_are_told_of_and_can_be_accepted(place: Installat
 /// A preset that refuses plain HTTP starts by itself on this machine, with a certificate that it makes and keeps.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_preset_alone_starts_with_a_certificate_of_its_own() {
-    let place = Installation::start(Engine::Sqlite).await;
+    let installation = Installation::start(Engine::Sqlite).await;
     let serve = || {
-        let mut command = place.command(&["serve", "--preset", "anvil", "--bind", "127.0.0.1:0"]);
+        let mut command = installation.command(&["serve", "--preset", "anvil", "--bind", "127.0.0.1:0"]);
         command.env("DATABASE_URL", "sqlite://gatepost.db");
         Running::start(command)
     };
     let server = serve().await;
-    let file = place.dir.path().join("gatepost-localhost.pem");
+    let file = installation.dir.path().join("gatepost-localhost.pem");
     assert!(server.stdout().contains("try it: curl --cacert "), "{}", server.stdout());
     let pem = fs::read_to_string(&file).expect("the certificate");
     let url = format!("https://localhost:{}/v1/api-keys", server.address.rsplit(':').next().expect("a port"));
@@ -492,7 +493,7 @@ async fn a_preset_alone_starts_with_a_certificate_of_its_own() {
     let line = section.split("```sh\n").nth(2).and_then(|rest| rest.split("```").next()).expect("a block");
     let port = format!("localhost:{}", server.address.rsplit(':').next().expect("a port"));
     let mut bash = tokio::process::Command::new("bash");
-    bash.args(["-c", &line.replace("localhost:8080", &port)]).current_dir(place.dir.path());
+    bash.args(["-c", &line.replace("localhost:8080", &port)]).current_dir(installation.dir.path());
     let output = bash.env("GATEPOST_KEY", server.first_key().await).output().await.expect("bash");
     let printed = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(printed.contains("\"meta\":{\"page\":1,\"per_page\":20,\"total\":1}}"), "{printed}");
@@ -503,28 +504,30 @@ async fn a_preset_alone_starts_with_a_certificate_of_its_own() {
     server.stop().await;
     serve().await.stop().await;
     assert_eq!(fs::read_to_string(&file).expect("the certificate"), pem, "it is kept");
-    let refused = place.refused(place.command(&["serve", "--preset", "anvil", "--bind", "0.0.0.0:0"])).await;
+    let refused = installation
+        .refused(installation.command(&["serve", "--preset", "anvil", "--bind", "0.0.0.0:0"]))
+        .await;
     assert!(refused.contains("preset anvil: line") && refused.contains("needs TLS"), "{refused}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn presets_are_listed_and_shown() {
-    let place = Installation::start(Engine::Sqlite).await;
-    let list = place.run(&["presets", "list"]).await;
+    let installation = Installation::start(Engine::Sqlite).await;
+    let list = installation.run(&["presets", "list"]).await;
     let list = String::from_utf8(list.stdout).expect("text");
     let names: Vec<&str> = list.lines().filter_map(|line| line.split('\t').next()).collect();
     assert_eq!(names, ["anthyx", "anvil", "core", "workspace-api"]);
     for name in names {
-        let shown = place.run(&["presets", "show", name]).await;
+        let shown = installation.run(&["presets", "show", name]).await;
         let text = String::from_utf8(shown.stdout).expect("text");
         // It is a file to start one's own from.
-        fs::write(place.dir.path().join("own.toml"), text).expect("the file");
-        let own = place.run(&["--config", "own.toml", "openapi"]).await;
+        fs::write(installation.dir.path().join("own.toml"), text).expect("the file");
+        let own = installation.run(&["--config", "own.toml", "openapi"]).await;
         assert!(own.status.success(), "{name}: {}", String::from_utf8_lossy(&own.stderr));
-        let preset = place.run(&["--preset", name, "openapi"]).await;
+        let preset = installation.run(&["--preset", name, "openapi"]).await;
         assert!(own.stdout == preset.stdout, "{name}: the same face");
     }
-    let refused = place.refused(place.command(&["presets", "show", "acme"])).await;
+    let refused = installation.refused(installation.command(&["presets", "show", "acme"])).await;
     assert!(refused.contains("known are: anthyx, anvil, core, workspace-api"), "{refused}");
 }
 

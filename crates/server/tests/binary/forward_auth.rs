@@ -77,9 +77,9 @@ async fn start(mut program: Command, front: &str) -> Child {
 }
 
 /// Starts nginx with the documentation's lines; answers it with its address.
-async fn nginx(place: &Installation, gatepost: &Running) -> (Child, String) {
+async fn nginx(installation: &Installation, gatepost: &Running) -> (Child, String) {
     let (server, front) = documented("nginx", "listen 8000", gatepost).await;
-    let dir = place.dir.path();
+    let dir = installation.dir.path();
     let config = dir.join("nginx.conf");
     fs::write(&config, AROUND.replace("@SERVER@", &server)).expect("the configuration");
     let mut program = Command::new("nginx");
@@ -88,9 +88,9 @@ async fn nginx(place: &Installation, gatepost: &Running) -> (Child, String) {
 }
 
 /// Starts Caddy with the documentation's lines; answers it with its address.
-async fn caddy(place: &Installation, gatepost: &Running) -> (Child, String) {
+async fn caddy(installation: &Installation, gatepost: &Running) -> (Child, String) {
     let (site, front) = documented("caddy", "api.example.com", gatepost).await;
-    let dir = place.dir.path();
+    let dir = installation.dir.path();
     let config = dir.join("Caddyfile");
     fs::write(&config, format!("{{\n    admin off\n    log {{\n        level ERROR\n    }}\n}}\n{site}"))
         .expect("the configuration");
@@ -106,10 +106,10 @@ async fn send(request: RequestBuilder) -> Response {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nginx_asks_as_documented() {
-    let place = Installation::start(Engine::Sqlite).await;
+    let installation = Installation::start(Engine::Sqlite).await;
     let config = "[server]\ntrusted_proxies = [\"127.0.0.1/32\"]\n[plans.small]\nrequests_per_minute = 2\n";
-    fs::write(place.dir.path().join("gatepost.toml"), config).expect("the configuration");
-    let gatepost = place.command(&["serve", "--bind", "127.0.0.1:0", "--config", "gatepost.toml"]);
+    fs::write(installation.dir.path().join("gatepost.toml"), config).expect("the configuration");
+    let gatepost = installation.command(&["serve", "--bind", "127.0.0.1:0", "--config", "gatepost.toml"]);
     let gatepost = Running::start(gatepost).await;
     let root = gatepost.first_key().await;
     let made: Value = gatepost
@@ -132,7 +132,7 @@ async fn nginx_asks_as_documented() {
     let elsewhere =
         key(json!({ "name": "bound", "scopes": ["posts:read"], "allowed_ips": ["192.0.2.1"] })).await;
 
-    let (mut nginx, front) = nginx(&place, &gatepost).await;
+    let (mut nginx, front) = nginx(&installation, &gatepost).await;
     let client = gatepost_test_support::http_client(None);
     let get = |key: &str| {
         // What a client says of its workspace is replaced.
@@ -183,10 +183,10 @@ async fn nginx_asks_as_documented() {
 /// What reads and what writes, as documented for both.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_writes_needs_a_key_that_may_write() {
-    let place = Installation::start(Engine::Sqlite).await;
+    let installation = Installation::start(Engine::Sqlite).await;
     let config = "[server]\ntrusted_proxies = [\"127.0.0.1/32\"]\n";
-    fs::write(place.dir.path().join("gatepost.toml"), config).expect("the configuration");
-    let gatepost = place.command(&["serve", "--bind", "127.0.0.1:0", "--config", "gatepost.toml"]);
+    fs::write(installation.dir.path().join("gatepost.toml"), config).expect("the configuration");
+    let gatepost = installation.command(&["serve", "--bind", "127.0.0.1:0", "--config", "gatepost.toml"]);
     let gatepost = Running::start(gatepost).await;
     let root = gatepost.first_key().await;
     let key = async |scope: &str| {
@@ -196,7 +196,7 @@ async fn what_writes_needs_a_key_that_may_write() {
     };
     let (reader, writer) = (key("posts:read").await, key("posts:write").await);
     let client = gatepost_test_support::http_client(None);
-    for (mut proxy, front) in [nginx(&place, &gatepost).await, caddy(&place, &gatepost).await] {
+    for (mut proxy, front) in [nginx(&installation, &gatepost).await, caddy(&installation, &gatepost).await] {
         let ask = |method: Method, key: &str| {
             let request = client.request(method, format!("http://{front}/posts/1")).bearer_auth(key);
             // What a client says of methods, workspaces and decisions is not heard.

@@ -32,16 +32,16 @@ fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../..")
 }
 
-async fn start(place: &Installation) -> (Running, String) {
-    fs::write(place.dir.path().join("gatepost.toml"), CONFIG).expect("the configuration");
-    let server = Running::start(place.command(&SERVE)).await;
+async fn start(installation: &Installation) -> (Running, String) {
+    fs::write(installation.dir.path().join("gatepost.toml"), CONFIG).expect("the configuration");
+    let server = Running::start(installation.command(&SERVE)).await;
     let key = server.first_key().await;
     (server, key)
 }
 
 /// The documents that clients are generated from are those that the server serves.
-async fn clients_are_made_of_what_is_served(place: Installation) {
-    let (server, _) = start(&place).await;
+async fn clients_are_made_of_what_is_served(installation: Installation) {
+    let (server, _) = start(&installation).await;
     for name in ["openapi.json", "openapi-3.0.json"] {
         let served: Value = server.get(&format!("/{name}"), "").await.json().await.expect("JSON");
         let text = fs::read_to_string(root().join("openapi").join(name)).expect(name);
@@ -50,11 +50,11 @@ async fn clients_are_made_of_what_is_served(place: Installation) {
     server.stop().await;
 }
 
-async fn generated_clients_do_what_people_do(place: Installation) {
+async fn generated_clients_do_what_people_do(installation: Installation) {
     if !is_full() {
         return;
     }
-    let (server, key) = start(&place).await;
+    let (server, key) = start(&installation).await;
     let receiver = Receiver::start().await;
     let clients = root().join("target/clients");
     let mut typescript = Command::new("node");
@@ -74,17 +74,17 @@ async fn generated_clients_do_what_people_do(place: Installation) {
     server.stop().await;
 }
 
-async fn nothing_that_the_document_allows_breaks_the_server(place: Installation) {
+async fn nothing_that_the_document_allows_breaks_the_server(installation: Installation) {
     if !is_full() {
         return;
     }
-    let (server, key) = start(&place).await;
-    fuzz(&place, &server, &key, "/api/v1", &json!({})).await;
+    let (server, key) = start(&installation).await;
+    fuzz(&installation, &server, &key, "/api/v1", &json!({})).await;
     server.stop().await;
 }
 
 /// Sends what the server's document allows, and much that it does not. `records` are some that there are, by what their ids begin with.
-async fn fuzz(place: &Installation, server: &Running, key: &str, base: &str, records: &Value) {
+async fn fuzz(installation: &Installation, server: &Running, key: &str, base: &str, records: &Value) {
     let tools = root().join("target/clients/python-tools/bin");
     let mut fuzzer = Command::new(tools.join("schemathesis"));
     fuzzer.args(["--config-file", "schemathesis.toml", "run", &server.url("/openapi.json")]);
@@ -94,9 +94,9 @@ async fn fuzz(place: &Installation, server: &Running, key: &str, base: &str, rec
     fuzzer.arg("--generation-deterministic");
     // In a directory of its own: what it remembers of one run is not to change the next.
     for file in ["schemathesis.toml", "hooks.py"] {
-        fs::copy(root().join("clients/fuzz").join(file), place.dir.path().join(file)).expect(file);
+        fs::copy(root().join("clients/fuzz").join(file), installation.dir.path().join(file)).expect(file);
     }
-    fuzzer.current_dir(place.dir.path()).env("PYTHONPATH", ".");
+    fuzzer.current_dir(installation.dir.path()).env("PYTHONPATH", ".");
     fuzzer.env("GATEPOST_BASE", base).env("GATEPOST_RECORDS", records.to_string());
     // The first key of an empty database.
     let output = fuzzer.env("GATEPOST_KEY_ID", "1").output().await.expect("the fuzzer");
@@ -121,15 +121,16 @@ fn config_of_face(preset: &str) -> String {
     )
 }
 
-async fn start_face(place: &Installation, preset: &str) -> (Running, String) {
-    fs::write(place.dir.path().join("gatepost.toml"), config_of_face(preset)).expect("the configuration");
+async fn start_face(installation: &Installation, preset: &str) -> (Running, String) {
+    fs::write(installation.dir.path().join("gatepost.toml"), config_of_face(preset))
+        .expect("the configuration");
     let args = [&["serve", "--preset", preset], &SERVE[1..]].concat();
-    let server = Running::start(place.command(&args)).await;
+    let server = Running::start(installation.command(&args)).await;
     let key = server.first_key().await;
     (server, key)
 }
 
-async fn generated_clients_work_with_the_records_of_faces(place: Installation) {
+async fn generated_clients_work_with_the_records_of_faces(installation: Installation) {
     if !is_full() {
         return;
     }
@@ -138,8 +139,8 @@ async fn generated_clients_work_with_the_records_of_faces(place: Installation) {
         ("anvil", "anvil", "25 leads, a conversation and its message"),
         ("workspace-api", "workspace_api", "a project and 25 tasks"),
     ] {
-        let place = place.another().await;
-        let (server, key) = start_face(&place, preset).await;
+        let installation = installation.another().await;
+        let (server, key) = start_face(&installation, preset).await;
         let mut typescript = Command::new("node");
         typescript.arg(clients.join(format!("typescript/out/{preset}.js")));
         let mut python = Command::new(clients.join("python-tools/bin/python"));
@@ -156,7 +157,7 @@ async fn generated_clients_work_with_the_records_of_faces(place: Installation) {
     }
 }
 
-async fn nothing_that_the_documents_of_faces_allow_breaks_the_server(place: Installation) {
+async fn nothing_that_the_documents_of_faces_allow_breaks_the_server(installation: Installation) {
     if !is_full() {
         return;
     }
@@ -167,8 +168,8 @@ async fn nothing_that_the_documents_of_faces_allow_breaks_the_server(place: Inst
     ];
     let workspace_api = [("/projects", json!({ "name": "Fuzzed" }))];
     for (preset, records) in [("anvil", &anvil[..]), ("workspace-api", &workspace_api[..])] {
-        let place = place.another().await;
-        let (server, key) = start_face(&place, preset).await;
+        let installation = installation.another().await;
+        let (server, key) = start_face(&installation, preset).await;
         let mut made = Map::new();
         for (path, body) in records {
             let request =
@@ -177,7 +178,7 @@ async fn nothing_that_the_documents_of_faces_allow_breaks_the_server(place: Inst
             let id = answer["data"]["id"].as_str().expect("an id");
             made.insert(format!("{}_", id.split('_').next().unwrap_or_default()), json!(id));
         }
-        fuzz(&place, &server, &key, "/v1", &Value::Object(made)).await;
+        fuzz(&installation, &server, &key, "/v1", &Value::Object(made)).await;
         server.stop().await;
     }
 }

@@ -323,15 +323,15 @@ async fn behave(server: &Running, key: &str, receiver: &Receiver, until: Instant
     rounds
 }
 
-async fn tenant(place: &Installation, name: &str, tier: &str) -> String {
+async fn tenant(installation: &Installation, name: &str, tier: &str) -> String {
     let config = ["--config", "gatepost.toml", "--json"];
     let make = ["workspaces", "create", "--name", name, "--tier", tier];
-    let of = place.json(&[&make[..], &config].concat()).await["id"].to_string();
+    let of = installation.json(&[&make[..], &config].concat()).await["id"].to_string();
     let make = ["keys", "create", "--name", name, "--scope", "*", "--workspace", &of];
-    place.json(&[&make[..], &config].concat()).await["key"].as_str().expect("a key").to_owned()
+    installation.json(&[&make[..], &config].concat()).await["key"].as_str().expect("a key").to_owned()
 }
 
-async fn a_tenant_notices_nothing_of_hostile_clients(place: Installation) {
+async fn a_tenant_notices_nothing_of_hostile_clients(installation: Installation) {
     if std::env::var_os("GATEPOST_TEST_FULL").is_none() {
         return;
     }
@@ -353,10 +353,10 @@ async fn a_tenant_notices_nothing_of_hostile_clients(place: Installation) {
          [plans.small]\naccess = \"admin\"\nrequests_per_minute = 20\nmax_keys = 2\n\
          [mcp.servers.stub]\ncommand = \"python3\"\nargs = {arguments}\n"
     );
-    fs::write(place.dir.path().join("gatepost.toml"), config).expect("the configuration");
+    fs::write(installation.dir.path().join("gatepost.toml"), config).expect("the configuration");
     let serve = ["serve", "--config", "gatepost.toml", "--bind", "127.0.0.1:0"];
-    let server = Running::start(released(place.dir.path(), &place.database.url, &serve)).await;
-    let good = tenant(&place, "Good", "enterprise").await;
+    let server = Running::start(released(installation.dir.path(), &installation.database.url, &serve)).await;
+    let good = tenant(&installation, "Good", "enterprise").await;
     let (receiver, silent) = (Receiver::start().await, Arc::new(Receiver::start().await));
     silent.always(Reply::Silence);
     let body = json!({ "url": receiver.url("/hook"), "events": ["good.*"] });
@@ -366,8 +366,8 @@ async fn a_tenant_notices_nothing_of_hostile_clients(place: Installation) {
     let target = Target {
         address: server.address.as_str().into(),
         client: gatepost_test_support::http_client(None),
-        key: tenant(&place, "Hostile", "enterprise").await.into(),
-        small_key: tenant(&place, "Small", "small").await.into(),
+        key: tenant(&installation, "Hostile", "enterprise").await.into(),
+        small_key: tenant(&installation, "Small", "small").await.into(),
         asked: Arc::default(),
         silent_endpoints: Arc::default(),
     };

@@ -12,21 +12,21 @@ both_engines! { Installation:
     no_key_is_ever_logged,
 }
 
-async fn a_port_that_is_taken_costs_no_key(place: Installation) {
+async fn a_port_that_is_taken_costs_no_key(installation: Installation) {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
     let address = taken.local_addr().expect("its address").to_string();
-    let output = place.run(&["serve", "--bind", &address]).await;
+    let output = installation.run(&["serve", "--bind", &address]).await;
     assert_eq!(output.status.code(), Some(1));
     let error = String::from_utf8_lossy(&output.stderr);
     assert!(error.contains(&address) && output.stdout.is_empty(), "{error}");
-    let server = place.serve().await;
+    let server = installation.serve().await;
     server.first_key().await;
     server.stop().await;
 }
 
-async fn it_stops_when_told_and_finishes_what_it_answers(place: Installation) {
+async fn it_stops_when_told_and_finishes_what_it_answers(installation: Installation) {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
-    let mut server = place.serve().await;
+    let mut server = installation.serve().await;
     let key = server.first_key().await;
     // An idle connection must not keep it, and a request that is being read must be answered.
     let _idle = tokio::net::TcpStream::connect(&server.address).await.expect("a connection");
@@ -49,8 +49,8 @@ async fn it_stops_when_told_and_finishes_what_it_answers(place: Installation) {
     assert!(status.expect("its end").success(), "{}", server.log());
 }
 
-async fn no_key_is_ever_logged(place: Installation) {
-    let mut command = place.command(&["serve", "--bind", "127.0.0.1:0"]);
+async fn no_key_is_ever_logged(installation: Installation) {
+    let mut command = installation.command(&["serve", "--bind", "127.0.0.1:0"]);
     command.env("GATEPOST_LOG", "trace");
     let server = Running::start(command).await;
     let key = server.first_key().await;
@@ -76,12 +76,12 @@ async fn no_key_is_ever_logged(place: Installation) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_second_server_on_one_file_is_refused() {
-    let place = Installation::start(Engine::Sqlite).await;
-    let server = place.serve().await;
-    let second = place.run(&["serve", "--bind", "127.0.0.1:0"]).await;
+    let installation = Installation::start(Engine::Sqlite).await;
+    let server = installation.serve().await;
+    let second = installation.run(&["serve", "--bind", "127.0.0.1:0"]).await;
     assert_eq!(second.status.code(), Some(1));
     let error = String::from_utf8_lossy(&second.stderr);
     assert!(error.contains("another process already serves"), "{error}");
     server.stop().await;
-    place.serve().await.stop().await;
+    installation.serve().await.stop().await;
 }

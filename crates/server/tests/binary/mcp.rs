@@ -40,9 +40,9 @@ fn program(name: &str) -> String {
 }
 
 /// A server with this configuration, and its first key.
-pub async fn start(place: &Installation, config: &str) -> (Running, String) {
-    fs::write(place.dir.path().join("gatepost.toml"), config).expect("the configuration");
-    let server = Running::start(place.command(&SERVE)).await;
+pub async fn start(installation: &Installation, config: &str) -> (Running, String) {
+    fs::write(installation.dir.path().join("gatepost.toml"), config).expect("the configuration");
+    let server = Running::start(installation.command(&SERVE)).await;
     let key = server.first_key().await;
     (server, key)
 }
@@ -106,8 +106,8 @@ fn descendants(of: i32, part: &str) -> Vec<i32> {
     found
 }
 
-async fn tools_and_resources_of_programs(place: Installation) {
-    let files = place.dir.path().join("files");
+async fn tools_and_resources_of_programs(installation: Installation) {
+    let files = installation.dir.path().join("files");
     fs::create_dir(&files).expect("a directory");
     fs::write(files.join("note.txt"), "Buy milk\n").expect("a file");
     let config = format!(
@@ -121,7 +121,7 @@ async fn tools_and_resources_of_programs(place: Installation) {
         program("mcp-server-everything"),
         program("mcp-server-everything"),
     );
-    let (server, key) = start(&place, &config).await;
+    let (server, key) = start(&installation, &config).await;
     let filesystem = wait_for(&server, &key, "filesystem", "up").await;
     assert_eq!((&filesystem["name"], &filesystem["stale"]), (&json!("Filesystem Server"), &json!(false)));
     assert!(filesystem["tools"].as_array().is_some_and(|tools| tools.contains(&json!("read_text_file"))));
@@ -307,7 +307,7 @@ fn is_zombie(pid: i32) -> bool {
 /// costs the others anything.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn broken_servers_cost_the_others_nothing() {
-    let place = Installation::start(Engine::Sqlite).await;
+    let installation = Installation::start(Engine::Sqlite).await;
     let everything = program("mcp-server-everything");
     let flood = root().join("clients/mcp/flood.py");
     let config = format!(
@@ -318,7 +318,7 @@ async fn broken_servers_cost_the_others_nothing() {
          [mcp.servers.flood]\ncommand = \"python3\"\nargs = [\"{}\", \"{everything}\"]\n",
         flood.display()
     );
-    let (server, key) = start(&place, &config).await;
+    let (server, key) = start(&installation, &config).await;
     for id in ["slow", "steady", "flood"] {
         wait_for(&server, &key, id, "up").await;
     }
@@ -395,7 +395,7 @@ impl Remote {
     }
 }
 
-async fn a_server_over_http(place: Installation) {
+async fn a_server_over_http(installation: Installation) {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
     let port = listener.local_addr().expect("its address").port();
     drop(listener);
@@ -404,7 +404,7 @@ async fn a_server_over_http(place: Installation) {
         "[egress]\nallow = [\"127.0.0.1/32\"]\n[mcp.servers.remote]\nurl = \"http://127.0.0.1:{port}/mcp\"\nheaders = {{ X-Token = \"hunter2\" }}\n\
          [mcp.servers.inwards]\nurl = \"http://10.0.0.1/mcp\"\n"
     );
-    let (server, key) = start(&place, &config).await;
+    let (server, key) = start(&installation, &config).await;
     wait_for(&server, &key, "remote", "up").await;
     let (status, body, _) = call(&server, &key, "remote", "echo", json!({ "message": "hi" })).await;
     assert_eq!((status, &body["result"]["content"]), (200, &json!("Echo: hi")));
@@ -440,7 +440,7 @@ async fn a_server_over_http(place: Installation) {
 }
 
 /// Gatepost speaks the newer generation of the protocol: one bridges to another, with a key of the operator's.
-async fn one_gatepost_behind_another(place: Installation) {
+async fn one_gatepost_behind_another(installation: Installation) {
     let inner_place = Installation::start(Engine::Sqlite).await;
     let (inner, inner_key) = start(&inner_place, "").await;
     let operators = make_key(&inner, &inner_key, json!(["entitlements:read", "api-keys:read"])).await;
@@ -449,7 +449,7 @@ async fn one_gatepost_behind_another(place: Installation) {
          [mcp.servers.inner]\nurl = \"{}\"\nheaders = {{ Authorization = \"Bearer {operators}\" }}\n",
         inner.url("/mcp")
     );
-    let (server, key) = start(&place, &config).await;
+    let (server, key) = start(&installation, &config).await;
     let shown = wait_for(&server, &key, "inner", "up").await;
     assert_eq!(
         (&shown["name"], &shown["tools"]),
@@ -471,15 +471,15 @@ async fn one_gatepost_behind_another(place: Installation) {
     inner.stop().await;
 }
 
-async fn a_call_with_an_idempotency_key_is_made_once(place: Installation) {
-    let files = place.dir.path().join("files");
+async fn a_call_with_an_idempotency_key_is_made_once(installation: Installation) {
+    let files = installation.dir.path().join("files");
     fs::create_dir(&files).expect("a directory");
     let config = format!(
         "[mcp.servers.files]\ncommand = \"{}\"\nargs = [\"{}\"]\n",
         program("mcp-server-filesystem"),
         files.display()
     );
-    let (server, key) = start(&place, &config).await;
+    let (server, key) = start(&installation, &config).await;
     wait_for(&server, &key, "files", "up").await;
     let (from, to) = (files.join("a.txt"), files.join("b.txt"));
     fs::write(&from, "x").expect("a file");
@@ -511,8 +511,8 @@ async fn a_call_with_an_idempotency_key_is_made_once(place: Installation) {
     server.stop().await;
 }
 
-async fn the_official_client_uses_gatepost(place: Installation) {
-    let (server, key) = start(&place, "").await;
+async fn the_official_client_uses_gatepost(installation: Installation) {
+    let (server, key) = start(&installation, "").await;
     let hook = json!({ "url": "https://example.com/", "events": ["*"] });
     let hook: Value = server.post("/api/v1/webhooks", &key, hook).await.json().await.expect("JSON");
     let hook = hook["data"]["id"].as_i64().expect("an id");

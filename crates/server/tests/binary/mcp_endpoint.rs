@@ -10,8 +10,8 @@ const BOTH: &str = "application/json, text/event-stream";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn whoever_accepts_json_is_answered() {
-    let place = Installation::start(Engine::Sqlite).await;
-    let (server, key) = start(&place, "").await;
+    let installation = Installation::start(Engine::Sqlite).await;
+    let (server, key) = start(&installation, "").await;
     let client = gatepost_test_support::http_client(None);
     let send = async |accept: Option<&str>, kind: &str, body: &str| {
         let request = client.request(Method::POST, server.url("/mcp")).bearer_auth(&key);
@@ -112,8 +112,8 @@ async fn whoever_accepts_json_is_answered() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn numbers_keep_their_digits_on_the_way_to_a_tool() {
-    let place = Installation::start(Engine::Sqlite).await;
-    let (server, key) = start(&place, "").await;
+    let installation = Installation::start(Engine::Sqlite).await;
+    let (server, key) = start(&installation, "").await;
     let client = gatepost_test_support::http_client(None);
     let data = r#"{"price":19.90,"big":184467440737095516150,"a":{"z":1.0,"y":2}}"#;
     let call = format!(

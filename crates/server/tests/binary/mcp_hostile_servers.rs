@@ -53,11 +53,11 @@ impl Stubs {
             // What is only answered in time by a call that times out fails the test by its words.
             write!(config, "[mcp.servers.{id}]\ncall_timeout = \"20s\"\n{settings}\n").expect("text");
         }
-        let place = Installation::start(Engine::Sqlite).await;
-        let (server, key) = start(&place, &config).await;
+        let installation = Installation::start(Engine::Sqlite).await;
+        let (server, key) = start(&installation, &config).await;
         let stubs_are_up = stubs.iter().map(async |(id, _)| wait_for(&server, &key, id, "up").await);
         futures_util::future::join_all(stubs_are_up).await;
-        Self { server, key, _place: place, _programs: programs }
+        Self { server, key, _place: installation, _programs: programs }
     }
 
     /// The same stub over each transport.

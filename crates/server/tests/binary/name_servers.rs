@@ -15,8 +15,8 @@ const SERVE: &str = "mount --bind \"$1\" /etc/resolv.conf && shift && exec \"$@\
 const PUBLIC: Ipv4Addr = Ipv4Addr::new(93, 184, 215, 14);
 
 /// Starts the server with a name server of its own.
-async fn serve(place: &Installation, names: &NameServer) -> Running {
-    let dir = place.dir.path();
+async fn serve(installation: &Installation, names: &NameServer) -> Running {
+    let dir = installation.dir.path();
     fs::write(dir.join("gatepost.toml"), CONFIG).expect("the configuration");
     let resolv = dir.join("resolv.conf");
     fs::write(&resolv, format!("nameserver {}\noptions timeout:1 attempts:5\n", names.address))
@@ -24,11 +24,15 @@ async fn serve(place: &Installation, names: &NameServer) -> Running {
     let mut command = Command::new("unshare");
     command.args(["--mount", "sh", "-c", SERVE, "sh"]).arg(resolv).arg(env!("CARGO_BIN_EXE_gatepost"));
     command.args(["serve", "--config", "gatepost.toml", "--bind", "127.0.0.1:0"]);
-    command.current_dir(dir).env("DATABASE_URL", &place.database.url).kill_on_drop(true).stdin(Stdio::null());
+    command
+        .current_dir(dir)
+        .env("DATABASE_URL", &installation.database.url)
+        .kill_on_drop(true)
+        .stdin(Stdio::null());
     Running::start(command).await
 }
 
-async fn a_name_that_turns_inwards_does_not_get_a_request_through(place: Installation) {
+async fn a_name_that_turns_inwards_does_not_get_a_request_through(installation: Installation) {
     let (receiver, inside) = (Receiver::start().await, Ipv4Addr::LOCALHOST);
     let names = NameServer::start([
         ("turns.example", vec![vec![PUBLIC], vec![inside]]),
@@ -36,7 +40,7 @@ async fn a_name_that_turns_inwards_does_not_get_a_request_through(place: Install
         ("later.example", vec![vec![PUBLIC], vec![inside, PUBLIC]]),
     ])
     .await;
-    let server = serve(&place, &names).await;
+    let server = serve(&installation, &names).await;
     let key = server.first_key().await;
     let url = |name: &str| format!("http://{name}:{}/", receiver.address.port());
     let make = async |name: &str| {

@@ -86,9 +86,11 @@ async fn pages(script: String) -> (String, mpsc::UnboundedReceiver<String>) {
 struct Browser(Child);
 
 impl Browser {
-    fn show(place: &Installation, profile: &str, url: &str) -> Self {
+    fn show(installation: &Installation, profile: &str, url: &str) -> Self {
         let mut browser = Command::new("chromium");
-        browser.args(FLAGS).arg(format!("--user-data-dir={}", place.dir.path().join(profile).display()));
+        browser
+            .args(FLAGS)
+            .arg(format!("--user-data-dir={}", installation.dir.path().join(profile).display()));
         browser.arg("--remote-debugging-port=0").arg(url).process_group(0).kill_on_drop(true);
         // `cargo xtask test` installs it.
         let browser = browser.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn();
@@ -116,8 +118,8 @@ async fn counted(server: &Running, key: &str, group_by: &str) -> Vec<(String, u6
     groups
 }
 
-async fn the_script_tells_of_visits_in_a_browser(place: Installation) {
-    let server = place.serve().await;
+async fn the_script_tells_of_visits_in_a_browser(installation: Installation) {
+    let server = installation.serve().await;
     let key = server.first_key().await;
     let body = json!({ "settings": { "pixel": { "domains": ["127.0.0.1"] } } });
     let set = server.send(reqwest::Method::PATCH, "/api/v1/workspaces/1", &key, Some(body)).await;
@@ -125,7 +127,7 @@ async fn the_script_tells_of_visits_in_a_browser(place: Installation) {
     let (pages, mut asked) = pages(server.url("/pixel.js")).await;
 
     let elsewhere = pages.replace("127.0.0.1", "localhost");
-    let browser = Browser::show(&place, "profile", &format!("{elsewhere}/elsewhere"));
+    let browser = Browser::show(&installation, "profile", &format!("{elsewhere}/elsewhere"));
     let all = [("jumped", 1), ("order", 1), ("pageview", 2), ("signup", 1)]
         .map(|(name, count)| (name.to_owned(), count));
     let arrived = async {
@@ -141,7 +143,7 @@ async fn the_script_tells_of_visits_in_a_browser(place: Installation) {
     assert_eq!(counted(&server, &key, "referrer").await, [(String::new(), 4), ("localhost".to_owned(), 1)]);
     browser.close().await;
 
-    let browser = Browser::show(&place, "private", &format!("{pages}/private"));
+    let browser = Browser::show(&installation, "private", &format!("{pages}/private"));
     let done = async { while asked.recv().await.expect("the page") != "/done" {} };
     tokio::time::timeout(Duration::from_secs(60), done).await.expect("the script has run");
     browser.close().await;
@@ -149,6 +151,6 @@ async fn the_script_tells_of_visits_in_a_browser(place: Installation) {
 
     let metrics = server.get("/metrics", "").await.text().await.expect("text");
     assert!(metrics.contains("gatepost_pixel_events_total{outcome=\"stored\"} 5"), "{metrics}");
-    assert!(fs::metadata(place.dir.path().join("profile")).is_ok(), "its profile is the test's own");
+    assert!(fs::metadata(installation.dir.path().join("profile")).is_ok(), "its profile is the test's own");
     server.stop().await;
 }

@@ -13,18 +13,19 @@ use crate::running::{Installation, Running};
 both_engines! { Installation: every_line_of_the_quick_start_works }
 
 /// Runs a block of the quick start and keeps what every curl answers in a file.
-async fn paste(place: &Installation, key: &str, block: &str) -> String {
+async fn paste(installation: &Installation, key: &str, block: &str) -> String {
     let script = format!(
         "set -eu\nexport GATEPOST_KEY={key}\n\
          curl() {{ command curl --silent --show-error \"$@\" | tee -a answers; echo >> answers; }}\n{block}"
     );
     let mut bash = tokio::process::Command::new("bash");
-    let output = bash.args(["-c", &script]).current_dir(place.dir.path()).output().await.expect("bash");
+    let output =
+        bash.args(["-c", &script]).current_dir(installation.dir.path()).output().await.expect("bash");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    std::fs::read_to_string(place.dir.path().join("answers")).unwrap_or_default()
+    std::fs::read_to_string(installation.dir.path().join("answers")).unwrap_or_default()
 }
 
-async fn every_line_of_the_quick_start_works(place: Installation) {
+async fn every_line_of_the_quick_start_works(installation: Installation) {
     let readme = include_str!("../../../../README.md");
     let quick_start = readme.split("## Quick start").nth(1).and_then(|rest| rest.split("\n## ").next());
     let blocks: Vec<&str> = quick_start
@@ -37,25 +38,25 @@ async fn every_line_of_the_quick_start_works(place: Installation) {
     assert_eq!(start.trim(), "cargo run --release", "the first block starts the server");
     assert!(calls.matches("curl ").count() >= 8, "{calls}");
 
-    let server = place.serve().await;
+    let server = installation.serve().await;
     let key = server.first_key().await;
     let at = |block: &str, server: &Running| {
         block.replace("http://127.0.0.1:8080", &format!("http://{}", server.address))
     };
     // Each curl must find what it looks for; the one that is meant to be refused is announced.
-    let answers = paste(&place, &key, &at(calls, &server)).await;
+    let answers = paste(&installation, &key, &at(calls, &server)).await;
     let errors = answers.matches("\"error\":").count();
     let expected = answers.matches("\"error\":\"key_revoked\"").count();
     assert_eq!((errors, expected), (1, 1), "the one refusal is the one that the README announces");
     server.stop().await;
 
     let (file, command) = allow.trim().split_once('\n').expect("two lines");
-    paste(&place, &key, file).await;
+    paste(&installation, &key, file).await;
     let arguments: Vec<&str> =
         command.strip_prefix("cargo run --release -- ").expect("a start").split(' ').collect();
     let mut serve = vec!["serve", "--bind", "127.0.0.1:0"];
     serve.extend(arguments);
-    let server = Running::start(place.command(&serve)).await;
+    let server = Running::start(installation.command(&serve)).await;
     // Free a moment ago.
     let port =
         std::net::TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("its address").port();
@@ -67,7 +68,7 @@ async fn every_line_of_the_quick_start_works(place: Installation) {
         // Python needs a moment and does not say when it is ready.
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
-    let answers = paste(&place, &key, &at(events, &server).replace("9000", &port.to_string())).await;
+    let answers = paste(&installation, &key, &at(events, &server).replace("9000", &port.to_string())).await;
     let secret = answers.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
     let secret = secret.filter_map(|answer| answer["data"]["secret"].as_str().map(str::to_owned)).next_back();
     let (mut headers, mut body) = (Vec::new(), None);
@@ -86,7 +87,7 @@ async fn every_line_of_the_quick_start_works(place: Installation) {
     Verifier::new(secret)
         .verify(headers.as_slice(), body.as_bytes(), SystemClock.now())
         .expect("a signature that fits");
-    let answers = paste(&place, &key, &at(visits, &server)).await;
+    let answers = paste(&installation, &key, &at(visits, &server)).await;
     assert!(
         answers.contains("{\"tracked\":true}") && answers.contains("\"group\":\"http://localhost/pricing\"")
     );

@@ -48,9 +48,9 @@ async fn verify(mut verifier: Command, secret: &str, received: &Received) -> Opt
     None
 }
 
-async fn the_packages_of_other_languages_verify_what_is_received(place: Installation) {
-    fs::write(place.dir.path().join("gatepost.toml"), CONFIG).expect("the configuration");
-    let (receiver, server) = (Receiver::start().await, Running::start(place.command(&SERVE)).await);
+async fn the_packages_of_other_languages_verify_what_is_received(installation: Installation) {
+    fs::write(installation.dir.path().join("gatepost.toml"), CONFIG).expect("the configuration");
+    let (receiver, server) = (Receiver::start().await, Running::start(installation.command(&SERVE)).await);
     let key = server.first_key().await;
     let hook = json!({ "url": receiver.url("/"), "events": ["*"] });
     let made: Value = server.post("/api/v1/webhooks", &key, hook).await.json().await.expect("JSON");
@@ -66,7 +66,7 @@ async fn the_packages_of_other_languages_verify_what_is_received(place: Installa
     let received = receiver.wait_for(2).await;
 
     for verifier in verifiers().map(|verifier| move || copy(&verifier)) {
-        let id = |place: usize| Some(received[place].header("webhook-id").to_owned());
+        let id = |installation: usize| Some(received[installation].header("webhook-id").to_owned());
         assert_eq!(verify(verifier(), &old, &received[0]).await, id(0));
         assert_eq!(verify(verifier(), &new, &received[0]).await, None, "a secret that came later");
         assert_eq!(verify(verifier(), &old, &received[1]).await, id(1));

@@ -64,7 +64,7 @@ impl SpawnBlocking for Inline {
 
 #[derive(Clone)]
 pub(super) struct SqliteEngine {
-    place: DatabaseFile,
+    file: DatabaseFile,
     writes: Sender<Box<dyn Job>>,
     reads: Sender<Box<dyn Job>>,
     // The checkpoint thread ends when the last sender is gone.
@@ -86,31 +86,31 @@ pub struct ServeLock {
 
 impl SqliteEngine {
     pub(super) fn open(path: &Path, counts: &Arc<Counts>) -> Result<Self> {
-        let place = DatabaseFile { path: path.into(), counts: counts.clone() };
+        let file = DatabaseFile { path: path.into(), counts: counts.clone() };
         disable_memory_statistics();
         create_private(path)?;
-        let writer = connect(&place, Role::Writer)?;
+        let writer = connect(&file, Role::Writer)?;
         let (writes, write_queue) = crossbeam_channel::bounded(WRITE_QUEUE);
         let (reads, read_queue) = crossbeam_channel::bounded(READ_QUEUE);
         let (alive, ended) = crossbeam_channel::bounded::<()>(0);
         let log = WriteAheadLog::of(path);
 
         spawn("gatepost-write", {
-            let (place, bound) = (place.clone(), Bound::new(log.clone()));
-            move || write_loop(&place, writer, &write_queue, bound)
+            let (file, bound) = (file.clone(), Bound::new(log.clone()));
+            move || write_loop(&file, writer, &write_queue, bound)
         })?;
         for _ in 0..READERS {
-            let (queue, conn, place) = (read_queue.clone(), connect(&place, Role::Reader)?, place.clone());
+            let (queue, conn, file) = (read_queue.clone(), connect(&file, Role::Reader)?, file.clone());
             let log = log.clone();
-            spawn("gatepost-read", move || read_loop(&place, conn, &queue, &log))?;
+            spawn("gatepost-read", move || read_loop(&file, conn, &queue, &log))?;
         }
-        let conn = connect(&place, Role::Checkpointer)?;
+        let conn = connect(&file, Role::Checkpointer)?;
         spawn("gatepost-checkpoint", move || log.keep_moving(conn, &ended))?;
-        Ok(Self { place, writes, reads, _alive: alive })
+        Ok(Self { file, writes, reads, _alive: alive })
     }
 
     pub(super) fn path(&self) -> &Path {
-        &self.place.path
+        &self.file.path
     }
 
     pub(super) async fn read<R, E, F>(&self, body: F) -> Result<R, E>
@@ -169,15 +169,15 @@ impl SqliteEngine {
     }
 
     pub(super) fn lock_for_serving(&self) -> Result<ServeLock> {
-        let file = open_lock(&self.place.path, "lock")?;
+        let file = open_lock(&self.file.path, "lock")?;
         match file.try_lock() {
             Ok(()) => Ok(ServeLock { _file: file }),
             Err(fs::TryLockError::WouldBlock) => Err(StorageError::Configuration(Cause::new(format!(
                 "another process already serves {}; use PostgreSQL to run several",
-                self.place.path.display()
+                self.file.path.display()
             )))),
             Err(fs::TryLockError::Error(e)) => {
-                let what = format!("cannot lock {}", self.place.path.display());
+                let what = format!("cannot lock {}", self.file.path.display());
                 Err(StorageError::Configuration(Cause::by(what, e)))
             }
         }
@@ -188,8 +188,8 @@ impl SqliteEngine {
         role: Role,
         body: impl FnOnce(&Path, &mut SqliteConnection) -> Result<R> + Send + 'static,
     ) -> Result<R> {
-        let place = self.place.clone();
-        tokio::task::spawn_blocking(move || body(&place.path, &mut connect(&place, role)?))
+        let file = self.file.clone();
+        tokio::task::spawn_blocking(move || body(&file.path, &mut connect(&file, role)?))
             .await
             .map_err(|e| StorageError::Query(Cause::by("a unit of work panicked", e)))?
     }
@@ -235,8 +235,8 @@ where
             Ok(Some(Ok(value))) => (Ok(value), Done::Keep),
             Ok(Some(Err(error))) => (Err(error), Done::Undo),
             Ok(None) => {
-                let fault = "a unit of work awaited something other than its transaction";
-                (Err(StorageError::Query(Cause::new(fault)).into()), Done::Undo)
+                let message = "a unit of work awaited something other than its transaction";
+                (Err(StorageError::Query(Cause::new(message)).into()), Done::Undo)
             }
             Err(_) => {
                 (Err(StorageError::Query(Cause::new("a unit of work panicked")).into()), Done::Panicked)
@@ -282,18 +282,13 @@ where
     }
 }
 
-fn write_loop(
-    place: &DatabaseFile,
-    conn: SqliteConnection,
-    queue: &Receiver<Box<dyn Job>>,
-    mut bound: Bound,
-) {
+fn write_loop(file: &DatabaseFile, conn: SqliteConnection, queue: &Receiver<Box<dyn Job>>, mut bound: Bound) {
     let mut conn = SqliteConn::new(conn);
     while let Ok(first) = queue.recv() {
         let mut group = Vec::new();
         let (fate, sound) = write_group(&mut conn, first, queue, &mut group);
         if !sound {
-            reconnect(&mut conn, place, Role::Writer);
+            reconnect(&mut conn, file, Role::Writer);
         }
         for job in group {
             job.answer(fate.clone());
@@ -343,9 +338,9 @@ fn write_group(
             let sound = execute(conn, "ROLLBACK").is_ok();
             // Where the disk fails, nobody knows what of it is there the next time that the file is opened.
             let fate = match Fault::of(&error) {
-                // What is refused for good is the fault of a unit of work, not of the time.
+                // What is refused for good is the error of a unit of work, not of the time.
                 None if sound => return (Err(error.into()), sound),
-                Some(fault) if sound && fault != Fault::Disk => Fate::Undone,
+                Some(message) if sound && message != Fault::Disk => Fate::Undone,
                 _ => Fate::Unknown,
             };
             (Err(StorageError::Unavailable { fate, cause: Cause::by("the commit failed", error) }), sound)
@@ -368,7 +363,7 @@ fn run_in_savepoint(conn: &mut SqliteConn, job: &mut dyn Job) -> Result<Done> {
 }
 
 fn read_loop(
-    place: &DatabaseFile,
+    file: &DatabaseFile,
     conn: SqliteConnection,
     queue: &Receiver<Box<dyn Job>>,
     log: &WriteAheadLog,
@@ -392,7 +387,7 @@ fn read_loop(
         };
         drop(reading);
         if !sound {
-            reconnect(&mut conn, place, Role::Reader);
+            reconnect(&mut conn, file, Role::Reader);
         }
         job.answer(fate);
     }
@@ -413,8 +408,8 @@ fn execute(conn: &mut SqliteConn, sql: &'static str) -> Result<(), DieselError> 
     done.unwrap_or(Err(DieselError::BrokenTransactionManager))
 }
 
-fn reconnect(conn: &mut SqliteConn, place: &DatabaseFile, role: Role) {
-    match connect(place, role) {
+fn reconnect(conn: &mut SqliteConn, file: &DatabaseFile, role: Role) {
+    match connect(file, role) {
         Ok(fresh) => *conn = SqliteConn::new(fresh),
         Err(error) => tracing::error!(error = %chain(&error), "the database could not be opened again"),
     }

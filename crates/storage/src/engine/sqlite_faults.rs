@@ -29,10 +29,10 @@ const FAULTS: [(&str, Fault); 6] = [
 ];
 
 impl Fault {
-    /// The fault that an error is, if it is one of them.
+    /// The error that an error is, if it is one of them.
     pub(crate) fn of(error: &DieselError) -> Option<Self> {
         let DieselError::DatabaseError(_, info) = error else { return None };
-        FAULTS.iter().find(|(words, _)| *words == info.message()).map(|(_, fault)| *fault)
+        FAULTS.iter().find(|(words, _)| *words == info.message()).map(|(_, message)| *message)
     }
 }
 
@@ -53,39 +53,39 @@ mod tests {
         SqliteConnection::establish(path.to_str().expect("UTF-8")).expect("a database")
     }
 
-    fn fault(conn: &mut SqliteConnection, sql: &str) -> Option<Fault> {
+    fn error(conn: &mut SqliteConnection, sql: &str) -> Option<Fault> {
         let error = conn.batch_execute(sql).expect_err("a failure");
         Fault::of(&error)
     }
 
     /// Each of them as the engine itself words it.
     #[test]
-    fn every_fault_is_known() {
+    fn every_error_is_known() {
         let directory = tempfile::tempdir().expect("a directory");
         let mut conn = open(directory.path());
         conn.batch_execute(TABLE).expect("a table");
 
         let mut other = open(directory.path());
         other.batch_execute("BEGIN IMMEDIATE").expect("a transaction");
-        assert_eq!(fault(&mut conn, "INSERT INTO t VALUES (2)"), Some(Fault::Locked));
-        assert_eq!(fault(&mut other, "BEGIN"), Some(Fault::WithinTransaction));
+        assert_eq!(error(&mut conn, "INSERT INTO t VALUES (2)"), Some(Fault::Locked));
+        assert_eq!(error(&mut other, "BEGIN"), Some(Fault::WithinTransaction));
         drop(other);
 
         let grow = "PRAGMA max_page_count = 2; INSERT INTO t VALUES (zeroblob(100000))";
-        assert_eq!(fault(&mut conn, grow), Some(Fault::Full));
+        assert_eq!(error(&mut conn, grow), Some(Fault::Full));
 
         conn.batch_execute("PRAGMA query_only = ON").expect("a setting");
-        assert_eq!(fault(&mut conn, "INSERT INTO t VALUES (2)"), Some(Fault::ReadOnly));
+        assert_eq!(error(&mut conn, "INSERT INTO t VALUES (2)"), Some(Fault::ReadOnly));
         drop(conn);
 
         let mut conn = open(directory.path());
-        assert_eq!(fault(&mut conn, "SELECT nothing"), None);
+        assert_eq!(error(&mut conn, "SELECT nothing"), None);
         conn.batch_execute("PRAGMA journal_mode = WAL").expect("a setting");
         drop(conn);
         // Something else stands where the write-ahead log belongs.
         fs::create_dir(directory.path().join("x.db-wal")).expect("a directory");
         let mut conn = open(directory.path());
-        assert_eq!(fault(&mut conn, "SELECT * FROM t"), Some(Fault::CannotOpen));
+        assert_eq!(error(&mut conn, "SELECT * FROM t"), Some(Fault::CannotOpen));
     }
 
     /// The disk fails for a process whose files may not grow, so the test calls itself as one.
@@ -94,7 +94,7 @@ mod tests {
         if let Some(directory) = std::env::var_os(ON_SMALL_FILES) {
             let mut conn = open(Path::new(&directory));
             let grow = "PRAGMA journal_mode = WAL; INSERT INTO t VALUES (zeroblob(1000000))";
-            assert_eq!(fault(&mut conn, grow), Some(Fault::Disk));
+            assert_eq!(error(&mut conn, grow), Some(Fault::Disk));
             return;
         }
         let directory = tempfile::tempdir().expect("a directory");

@@ -86,9 +86,9 @@ impl FromStr for DatabaseUrl {
     type Err = StorageError;
 
     fn from_str(url: &str) -> Result<Self, StorageError> {
-        let wrong = |fault: &str| {
+        let wrong = |message: &str| {
             StorageError::Configuration(Cause::new(format!(
-                "{fault}; expected sqlite://PATH or postgres://USER:PASSWORD@HOST/NAME"
+                "{message}; expected sqlite://PATH or postgres://USER:PASSWORD@HOST/NAME"
             )))
         };
         if let Some(path) = url.strip_prefix("sqlite://") {

@@ -75,7 +75,7 @@ pub struct DeliveryResult {
     pub ended_at: Timestamp,
 }
 
-/// A delivery that could not be sent for a fault of our own: it stays what it was, and its claim ends.
+/// A delivery that could not be sent for an error of our own: it stays what it was, and its claim ends.
 #[derive(Debug, Clone)]
 pub struct PostponedDelivery {
     /// The delivery.

@@ -40,8 +40,8 @@ impl Refusal {
 /// What is wrong with a body that is no message of the protocol.
 pub fn check(body: &[u8]) -> Result<(), Refusal> {
     let value: &RawValue = serde_json::from_slice(body).map_err(|error| {
-        let place = format!("line {}, column {}", error.line(), error.column());
-        Refusal::new(ErrorCode::PARSE_ERROR, format!("Parse error: the body is not valid JSON ({place})."))
+        let at = format!("line {}, column {}", error.line(), error.column());
+        Refusal::new(ErrorCode::PARSE_ERROR, format!("Parse error: the body is not valid JSON ({at})."))
     })?;
     match value.get().as_bytes().first() {
         Some(b'{') => {}

@@ -87,10 +87,10 @@ async fn records_are_made_found_changed_and_deleted(app: TestApp) {
 
 async fn what_is_wrong_with_a_body_is_named(app: TestApp) {
     let key = &app.root_key;
-    let refused = async |body: Value, field: &str, fault: &str| {
+    let refused = async |body: Value, field: &str, error: &str| {
         let refused = app.post(key, "/leads", &body).await.expect_error(422, "validation_failed");
-        let faults = refused["errors"][field].to_string();
-        assert!(faults.contains(fault), "{field}: {refused}");
+        let errors = refused["errors"][field].to_string();
+        assert!(errors.contains(error), "{field}: {refused}");
     };
     refused(json!({}), "name", "The name field is required.").await;
     refused(json!({ "name": " " }), "name", "The name field is required.").await;
