@@ -9,8 +9,9 @@ pub fn cargo() -> Command {
     cargo
 }
 
-/// Takes out of a command's environment what Cargo has told this program of itself: the scripts of dependencies look at it, and
-/// would be run again, and all be built anew that depends on them, as often as one of these commands takes turns with a shell.
+/// Takes out of a command's environment what Cargo has told this program of itself: the scripts of
+/// dependencies look at it, and would be run again, and all be built anew that depends on them, as often as
+/// one of these commands takes turns with a shell.
 pub fn as_from_a_shell(command: &mut Command) {
     for (name, _) in env::vars_os() {
         if name

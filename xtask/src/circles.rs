@@ -1,7 +1,9 @@
-//! Which files of a crate use each other in a circle, so that none of them can be read, or moved, without the others.
+//! Which files of a crate use each other in a circle, so that none of them can be read, or moved, without the
+//! others.
 //!
-//! What a file uses are the names that it imports or writes as paths, followed through re-exports to the files that define
-//! them. The root of a crate does not count, since it puts the others together, nor do tests and what stands in macros.
+//! What a file uses are the names that it imports or writes as paths, followed through re-exports to the
+//! files that define them. The root of a crate does not count, since it puts the others together, nor do
+//! tests and what stands in macros.
 
 use std::{
     collections::{BTreeMap, BTreeSet},

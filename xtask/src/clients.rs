@@ -1,4 +1,5 @@
-//! The programs of other languages that tests run against the server: installed below `target`, at fixed versions, once.
+//! The programs of other languages that tests run against the server: installed below `target`, at fixed
+//! versions, once.
 
 use std::{
     fs,
@@ -61,8 +62,8 @@ fn node(to: &Path, from: &Path, files: &[&str]) -> Result<(), Failure> {
     })
 }
 
-/// Checks the documents with the linters and the validator that generators' users know, and generates and compiles the clients of
-/// `clients/examples`. The tests then let them use a running server.
+/// Checks the documents with the linters and the validator that generators' users know, and generates and
+/// compiles the clients of `clients/examples`. The tests then let them use a running server.
 pub fn generate() -> Result<(), Failure> {
     let (sources, installed) = (files::root().join("clients"), files::root().join("target/clients"));
     let (tools, python_tools) = (installed.join("tools"), installed.join("python-tools"));

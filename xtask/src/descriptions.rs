@@ -1,4 +1,5 @@
-//! Whether the descriptions in the OpenAPI document tell a stranger something: a reader of `/docs` sees each of them alone.
+//! Whether the descriptions in the OpenAPI document tell a stranger something: a reader of `/docs` sees each
+//! of them alone.
 
 use std::fs;
 

@@ -1,5 +1,5 @@
-//! `docs/CONFIGURATION.md`: the tables of the configuration file come from the structs that are read: what a setting means from its
-//! comment, what it is by default from what the binary prints.
+//! `docs/CONFIGURATION.md`: the tables of the configuration file come from the structs that are read: what a
+//! setting means from its comment, what it is by default from what the binary prints.
 
 use std::{fmt::Write, fs};
 

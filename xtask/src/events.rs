@@ -1,4 +1,5 @@
-//! `docs/EVENTS.md`: all types of events that the platform sends, with what each says, from the documents in `openapi/`.
+//! `docs/EVENTS.md`: all types of events that the platform sends, with what each says, from the documents in
+//! `openapi/`.
 
 use std::{collections::BTreeSet, fmt::Write, fs};
 

@@ -24,14 +24,16 @@ type Failure = Box<dyn std::error::Error>;
 #[derive(Parser)]
 #[command(name = "cargo xtask")]
 enum Command {
-    /// Check what is quick: format, invariants, lints, documents, and the tests of rules, storage and API on SQLite
+    /// Check what is quick: format, invariants, lints, documents, and the tests of rules, storage and API on
+    /// SQLite
     Check,
     /// Run all tests, on SQLite and PostgreSQL
     Test {
         /// Install what is missing by `sudo -n`, when not root
         #[arg(long)]
         install: bool,
-        /// Also what takes long: generated clients, a fuzzer, lists of a million rows, servers that are killed often
+        /// Also what takes long: generated clients, a fuzzer, lists of a million rows, servers that are
+        /// killed often
         #[arg(long)]
         full: bool,
         /// Only tests whose name contains this

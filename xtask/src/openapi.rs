@@ -1,4 +1,5 @@
-//! `openapi/` holds what the binary prints, and what would break a client is found by comparing with the last release.
+//! `openapi/` holds what the binary prints, and what would break a client is found by comparing with the last
+//! release.
 
 use std::{fs, process::Command};
 

@@ -6,8 +6,8 @@ use cargo_metadata::MetadataCommand;
 
 use crate::{Failure, cargo::cargo, files, say};
 
-/// Crates that others take alone, with these features instead of the default ones, and how many crates may be in the tree of each,
-/// itself included.
+/// Crates that others take alone, with these features instead of the default ones, and how many crates may be
+/// in the tree of each, itself included.
 const MOST_CRATES: [(&str, Option<&str>, usize); 6] = [
     ("gatepost-limits", None, 15),
     ("gatepost-entitlements", None, 20),

@@ -1,4 +1,5 @@
-//! All tests, with what they need: PostgreSQL is found or installed, and what was printed is searched for keys.
+//! All tests, with what they need: PostgreSQL is found or installed, and what was printed is searched for
+//! keys.
 
 use std::{
     fs,
@@ -40,8 +41,8 @@ const LOCK_WAIT: Duration = Duration::from_secs(5);
 /// How long the output may stay open after the last test.
 const STREAMS_END: Duration = Duration::from_secs(20);
 
-/// Cargo in a network of its own, in which only this machine is reached: no test may send anything anywhere else. Whoever is not root
-/// cannot have one.
+/// Cargo in a network of its own, in which only this machine is reached: no test may send anything anywhere
+/// else. Whoever is not root cannot have one.
 fn without_a_way_out() -> Command {
     if !is_root() {
         say("not root, so tests run in the machine's own network");
@@ -62,7 +63,8 @@ pub fn run(install: bool, full: bool, filter: Option<&str>) -> Result<(), Failur
         clients::generate()?;
     }
     let mut run = without_a_way_out();
-    // What requests cost is measured on the program as it is released; whoever asks for some tests does not wait for that.
+    // What requests cost is measured on the program as it is released; whoever asks for some tests does not
+    // wait for that.
     if filter.is_none() {
         let build = ["build", "--release", "--locked"];
         if !cargo().args(build).current_dir(files::root()).status()?.success() {
@@ -229,7 +231,8 @@ fn is_root() -> bool {
 mod tests {
     use super::*;
 
-    /// Runs a script in place of apt-get, which can count how often it was run; whether it succeeded, and that count.
+    /// Runs a script in place of apt-get, which can count how often it was run; whether it succeeded, and
+    /// that count.
     fn run(script: &str) -> (bool, usize) {
         let count = std::env::temp_dir().join(format!("gatepost-xtask-{}-{:p}", std::process::id(), script));
         let mut command = Command::new("sh");

@@ -65,6 +65,8 @@ const PURE: [&str; 10] = [
 ];
 const IMPURE: [&str; 3] = ["tokio", "futures-util", "tracing"];
 
+/// How many characters a line may have that is a comment.
+const MAX_COMMENT_WIDTH: usize = 120;
 const MAX_LINES_OF_CODE: usize = 600;
 
 /// Checks everything and names each error.
@@ -157,6 +159,10 @@ fn sources(errors: &mut Vec<String>) -> Result<(), Failure> {
             ));
         }
         for (index, line) in text.lines().enumerate() {
+            // What cannot be broken, such as an example, may be a little longer than code.
+            if line.trim_start().starts_with("//") && line.chars().count() > MAX_COMMENT_WIDTH {
+                errors.push(format!("{name}:{}: a comment wider than {MAX_COMMENT_WIDTH}", index + 1));
+            }
             for (word, advice) in &banned {
                 if line.contains(word.as_str()) {
                     errors.push(format!("{name}:{}: {word}: {advice}", index + 1));
@@ -192,7 +198,8 @@ fn words(errors: &mut Vec<String>) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Every handler is an operation, which is in the OpenAPI document, and no two schemas share a name: the second would be lost.
+/// Every handler is an operation, which is in the OpenAPI document, and no two schemas share a name: the
+/// second would be lost.
 fn operations(errors: &mut Vec<String>) -> Result<(), Failure> {
     const HANDLERS: [&str; 5] = ["\n#[get(", "\n#[post(", "\n#[put(", "\n#[patch(", "\n#[delete("];
     const SCHEMAS: [&str; 3] = ["\n#[view", "\n#[body", "\n#[described"];

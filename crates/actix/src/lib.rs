@@ -51,13 +51,15 @@ pub struct RemoteGate {
 
 #[cfg(feature = "remote")]
 impl RemoteGate {
-    /// Whether an `http://` address may lead beyond this machine: then whoever is on the way reads the keys. Default: no.
+    /// Whether an `http://` address may lead beyond this machine: then whoever is on the way reads the keys.
+    /// Default: no.
     #[must_use]
     pub fn allow_plain_http(self, allow_plain_http: bool) -> Self {
         Self { allow_plain_http, ..self }
     }
 
-    /// The contract that the Gatepost at the address has, in which refusals are written too. Default: the core contract.
+    /// The contract that the Gatepost at the address has, in which refusals are written too. Default: the
+    /// core contract.
     #[must_use]
     pub fn contract(self, contract: Contract) -> Self {
         Self { contract, ..self }
@@ -99,9 +101,9 @@ impl Gate {
     /// Asks the Gatepost at `url`, e.g. `https://gatepost.example.com`, with a key that has the scope
     /// `api-keys:verify`. Answers that do not come within five seconds are refusals.
     ///
-    /// A refusal holds for a second, and an address has 60 calls a minute for tokens that were not let in within the last; then it is
-    /// refused with 429 without asking. Behind a proxy all its clients are one address, unless [`Gate::trusting`] names it. Proxies that
-    /// the environment names are not used.
+    /// A refusal holds for a second, and an address has 60 calls a minute for tokens that were not let in
+    /// within the last; then it is refused with 429 without asking. Behind a proxy all its clients are one
+    /// address, unless [`Gate::trusting`] names it. Proxies that the environment names are not used.
     #[cfg(feature = "remote")]
     pub fn remote(url: &str, service_key: Secret) -> RemoteGate {
         RemoteGate { url: url.to_owned(), service_key, allow_plain_http: false, contract: Contract::core() }
@@ -113,7 +115,8 @@ impl Gate {
         Self { trusted_proxies: proxies.into_iter().collect(), ..self }
     }
 
-    /// The middleware for routes that need `scope`, and a live key unless [`Require::environment`] says otherwise.
+    /// The middleware for routes that need `scope`, and a live key unless [`Require::environment`] says
+    /// otherwise.
     ///
     /// # Errors
     /// [`ScopeError`].

@@ -1,7 +1,7 @@
 //! What the gate knows of earlier answers, so that nobody makes it ask Gatepost again and again.
 //!
-//! A refusal holds for a second. An address has so many calls a minute for tokens that were not let in lately, a few at a time; those
-//! that were are asked about whatever else comes from there.
+//! A refusal holds for a second. An address has so many calls a minute for tokens that were not let in
+//! lately, a few at a time; those that were are asked about whatever else comes from there.
 
 use std::{
     collections::HashMap,

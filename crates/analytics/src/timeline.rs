@@ -1,8 +1,9 @@
 //! The hours, days, weeks or months of a time zone, as runs of slots.
 //!
-//! Between two changes of the clocks an hour or a day is found by a division, which a database can do while it adds up. So a
-//! timeline is cut into segments of one offset each; there are few. A day on which the clocks change lies in two of them and
-//! is one period; an hour that the clocks go through twice is two. Weeks and months are put together from days.
+//! Between two changes of the clocks an hour or a day is found by a division, which a database can do while
+//! it adds up. So a timeline is cut into segments of one offset each; there are few. A day on which the
+//! clocks change lies in two of them and is one period; an hour that the clocks go through twice is two.
+//! Weeks and months are put together from days.
 
 use std::collections::HashMap;
 
@@ -78,7 +79,8 @@ impl Interval {
         }
     }
 
-    /// How long before its end a timeline begins, if nothing else is said: a day of hours, 30 days, 12 weeks or 12 months.
+    /// How long before its end a timeline begins, if nothing else is said: a day of hours, 30 days, 12 weeks
+    /// or 12 months.
     fn usual(self) -> Span {
         match self {
             Self::Hour => 23.hours(),
@@ -135,7 +137,8 @@ impl Moment {
     }
 }
 
-/// Slots between which the clocks do not change. The hour or the day of a slot is `(slot + shift) / slots_together`.
+/// Slots between which the clocks do not change. The hour or the day of a slot is `(slot + shift) /
+/// slots_together`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Segment {
     /// The first slot.
@@ -165,8 +168,9 @@ pub struct Timeline {
 }
 
 impl Timeline {
-    /// The periods from the one that `from` lies in to the one that `to` lies in, both whole, by the clocks of a time zone; UTC
-    /// if there is none of this IANA name. Without `from`: 24 hours, 30 days, 12 weeks or 12 months.
+    /// The periods from the one that `from` lies in to the one that `to` lies in, both whole, by the clocks
+    /// of a time zone; UTC if there is none of this IANA name. Without `from`: 24 hours, 30 days, 12 weeks or
+    /// 12 months.
     ///
     /// # Errors
     /// How many there would be, if more than [`Interval::max_periods`].

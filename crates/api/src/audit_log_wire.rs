@@ -13,8 +13,8 @@ use crate::{
 /// The actor of a change.
 #[view(example = {"id": 1, "workspace_id": 1})]
 pub struct AuditActorView {
-    /// Kind of actor: an API key, or the operator at the server's command line; to a tenant, `platform` for either of the
-    /// operator's.
+    /// Kind of actor: an API key, or the operator at the server's command line; to a tenant, `platform` for
+    /// either of the operator's.
     #[member(like = Actor)]
     r#type: &'static str,
     /// Numeric id of the API key.

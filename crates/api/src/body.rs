@@ -1,8 +1,9 @@
 //! Reading JSON bodies so that a caller hears of every error at once, each under the name of its member.
 //!
-//! `serde` stops at the first error, so a body is taken apart into its members, each still the text that came, and each is read
-//! by itself. What belongs to the caller alone, such as the data of an event, is never read at all: it stays that text. A body is declared by
-//! `#[body]`, as a struct whose members are [`Member`]s.
+//! `serde` stops at the first error, so a body is taken apart into its members, each still the text that
+//! came, and each is read by itself. What belongs to the caller alone, such as the data of an event, is never
+//! read at all: it stays that text. A body is declared by `#[body]`, as a struct whose members are
+//! [`Member`]s.
 
 use std::{borrow::Cow, fmt, ops::RangeInclusive};
 
@@ -207,7 +208,8 @@ impl<'b> Fields<'b> {
         self.nullable_by(name, |fields, value| M::read(fields, name, value))
     }
 
-    /// A member that may be left out, or `null` for none: `Some(None)`; anything else is what `read` makes of it.
+    /// A member that may be left out, or `null` for none: `Some(None)`; anything else is what `read` makes of
+    /// it.
     pub fn nullable_by<T>(
         &mut self,
         name: &'static str,

@@ -1,7 +1,7 @@
 //! The bytes of large bodies and answers that are in flight, of all clients together.
 //!
-//! Whoever does not fit waits for others to finish. While anybody else waits, a workspace has at most half of it, so that one
-//! which fills it cannot shut the others out.
+//! Whoever does not fit waits for others to finish. While anybody else waits, a workspace has at most half of
+//! it, so that one which fills it cannot shut the others out.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -106,7 +106,8 @@ impl Budget {
 }
 
 impl Book {
-    /// Whether one who has just come may have so much: there is room, and nobody is passed by who could use it.
+    /// Whether one who has just come may have so much: there is room, and nobody is passed by who could use
+    /// it.
     fn has_room(&self, owner: Owner, bytes: u64) -> bool {
         let waits = |waiter: &Waiter| waiter.owner == owner && !waiter.granted.is_closed();
         !self.waiting.iter().any(waits) && self.has_room_for_waiting(owner, bytes)
@@ -218,7 +219,8 @@ mod tests {
     }
 
     proptest! {
-        /// Whoever comes and goes in whichever order: there is never more than there is, and what is held is what was granted.
+        /// Whoever comes and goes in whichever order: there is never more than there is, and what is held is
+        /// what was granted.
         #[test]
         fn nothing_is_granted_twice_or_lost(steps in prop::collection::vec((0..3i64, 1..=HALF, any::<bool>()), 1..80)) {
             let budget = Budget::default();

@@ -146,8 +146,9 @@ impl<S, Q: Query, B: Send + 'static> Call<S, Q, B> {
         &self.query
     }
 
-    /// Takes the body out, or its errors. They are for the use-case to return, inside its transaction, so that a
-    /// repetition with the same idempotency key gets the first answer even where the rules have changed meanwhile.
+    /// Takes the body out, or its errors. They are for the use-case to return, inside its transaction, so
+    /// that a repetition with the same idempotency key gets the first answer even where the rules have
+    /// changed meanwhile.
     pub fn into_body(self) -> (Result<B, Error>, Call<S, Q, ()>) {
         let Self { req, state, request_id, caller, query, body, scope } = self;
         (body, Call { req, state, request_id, caller, query, body: Ok(()), scope })
@@ -215,7 +216,8 @@ impl<S, Q: AsksList, B> Call<S, Q, B> {
             let page = page.try_map(|row| {
                 let row = shape.apply(&show(row)?)?;
                 bytes += row.get().len() as u64;
-                // What the rows themselves hold was bounded when they were read; what was included with them was not.
+                // What the rows themselves hold was bounded when they were read; what was included with them
+                // was not.
                 if bytes > MAX_PAGE_BYTES && rows > 0 && shape.includes_any() {
                     return Err(too_large(&list, contract.paging, rows));
                 }
@@ -352,8 +354,8 @@ impl<S, Q, B> Call<S, Q, B> {
         self.state.contract().clone()
     }
 
-    /// Runs a use-case in one transaction and answers with what it ends in; a repetition with the same idempotency
-    /// key gets the first answer again.
+    /// Runs a use-case in one transaction and answers with what it ends in; a repetition with the same
+    /// idempotency key gets the first answer again.
     pub async fn mutate<F, R>(self, body: F) -> Answer<R>
     where
         for<'u, 'c> F: AsyncFnOnce(&'u mut UnitOfWork<'c>) -> Result<R>
@@ -368,8 +370,8 @@ impl<S, Q, B> Call<S, Q, B> {
         self.conclude(ended).await
     }
 
-    /// Runs a use-case together with those of other callers, where it can be, and answers with what `show` makes of what it
-    /// ends in; a repetition with the same idempotency key gets the first answer again.
+    /// Runs a use-case together with those of other callers, where it can be, and answers with what `show`
+    /// makes of what it ends in; a repetition with the same idempotency key gets the first answer again.
     pub async fn combine<W, R>(
         mut self,
         work: Result<W, Error>,
@@ -429,8 +431,8 @@ fn is_mutating(method: &Method) -> bool {
     matches!(*method, Method::POST | Method::PUT | Method::PATCH | Method::DELETE)
 }
 
-/// Finds out who is asking, whether they may, and counts the request. What the answer's headers say about it is left
-/// in the request.
+/// Finds out who is asking, whether they may, and counts the request. What the answer's headers say about it
+/// is left in the request.
 pub async fn authenticate_and_count(
     req: &HttpRequest,
     state: &State,
@@ -448,8 +450,8 @@ pub async fn authenticate_and_count(
 /// The caller acting on the workspace that the request names, if it names one.
 ///
 /// # Errors
-/// As [`Caller::acting_on`]; if what it names cannot be one, [`Error::AccessDenied`], or [`Error::Validation`] for a key that may act
-/// on any.
+/// As [`Caller::acting_on`]; if what it names cannot be one, [`Error::AccessDenied`], or
+/// [`Error::Validation`] for a key that may act on any.
 pub async fn acting_as_asked(caller: Caller, req: &HttpRequest, state: &State) -> Result<Caller> {
     let header = &state.contract().headers.acting_workspace;
     let mut acting = req.headers().get_all(&header.name);
@@ -531,7 +533,8 @@ fn parse<B, F: FnOnce(&mut Fields<'_>) -> Option<B>>(
     Ok(read_by(members, scope_order, form.read).map_err(Error::Validation))
 }
 
-/// Takes a body in, of `limit_bytes` at most; what is large of it counts to the bytes in flight until the request is done.
+/// Takes a body in, of `limit_bytes` at most; what is large of it counts to the bytes in flight until the
+/// request is done.
 pub async fn take_in(
     req: &HttpRequest,
     payload: Payload,
@@ -555,13 +558,14 @@ fn check_encoding(req: &HttpRequest) -> Result<(), ApiError> {
 #[expect(dead_code, reason = "held until the request is done")]
 struct BodyShare(Share);
 
-/// A body as it arrived. To put its pieces together takes long enough for a large one that others would notice.
+/// A body as it arrived. To put its pieces together takes long enough for a large one that others would
+/// notice.
 #[derive(Debug, Default)]
 pub struct Taken {
     /// How many bytes it has.
     pub len: usize,
-    /// All of the same size but for the last. What arrives is copied: it would hold the buffer that it was read into, which is
-    /// larger.
+    /// All of the same size but for the last. What arrives is copied: it would hold the buffer that it was
+    /// read into, which is larger.
     pieces: Vec<Vec<u8>>,
 }
 
@@ -620,7 +624,8 @@ async fn collect(
         }
         let needed = TIMES_HELD * (body.len + chunk.len()) as u64;
         if needed >= budget::LEAST_BYTES && share.as_ref().is_none_or(|share| share.bytes() < needed) {
-            // A large one takes the rest at once: several that each hold a part and wait for more would wait for each other.
+            // A large one takes the rest at once: several that each hold a part and wait for more would wait
+            // for each other.
             let all = TIMES_HELD * announced.unwrap_or(limit_bytes) as u64;
             let wanted = if needed > TAKEN_STEP_BY_STEP { all } else { needed.next_power_of_two().min(all) };
             let wanted = wanted.max(needed);

@@ -1,8 +1,8 @@
 //! Where a request comes from, and how its sender reached us.
 //!
-//! The address is the socket's peer. Only when that is one of the trusted proxies is `X-Forwarded-For` read, from
-//! the right, and the first address that is not itself a trusted proxy is the client's; anybody can write
-//! whatever they like further left.
+//! The address is the socket's peer. Only when that is one of the trusted proxies is `X-Forwarded-For` read,
+//! from the right, and the first address that is not itself a trusted proxy is the client's; anybody can
+//! write whatever they like further left.
 
 use std::{borrow::Cow, net::IpAddr};
 
@@ -55,11 +55,13 @@ pub fn is_secure(headers: &HeaderMap, peer: Option<IpAddr>, socket: bool, state:
     presented::came_with_tls(peer, protocols, forwarded, proxies).unwrap_or(socket)
 }
 
-/// Left in a request of forward auth that a proxy makes about a preflight of a browser (the Fetch standard, 3.3.2).
+/// Left in a request of forward auth that a proxy makes about a preflight of a browser (the Fetch standard,
+/// 3.3.2).
 #[derive(Debug, Clone, Copy)]
 pub struct Preflight;
 
-/// Whether a request of forward auth is about a preflight: by the method that the proxy says the client used, or by its own.
+/// Whether a request of forward auth is about a preflight: by the method that the proxy says the client used,
+/// or by its own.
 pub fn is_about_preflight(method: &Method, headers: &HeaderMap) -> bool {
     const FORWARDED_METHOD: HeaderName = HeaderName::from_static("x-forwarded-method");
     let mut said = headers.get_all(&FORWARDED_METHOD);

@@ -1,5 +1,5 @@
-//! Which pages of browsers may call the API. None, unless the operator names their origins; but any page may tell of a visit,
-//! for which no key is needed.
+//! Which pages of browsers may call the API. None, unless the operator names their origins; but any page may
+//! tell of a visit, for which no key is needed.
 
 use actix_cors::Cors;
 use actix_web::{
@@ -20,8 +20,8 @@ const ANY: &str = "*";
 /// For how long a browser remembers what it may do.
 const MAX_AGE_SECONDS: usize = 3_600;
 
-/// What browsers are told. Keys travel in a header of the request, so no page can make a browser send one by itself, and
-/// credentials of the browser's own are never asked for.
+/// What browsers are told. Keys travel in a header of the request, so no page can make a browser send one by
+/// itself, and credentials of the browser's own are never asked for.
 pub fn cors<'a>(
     origins: &[String],
     operations: impl Iterator<Item = &'a Operation>,

@@ -1,7 +1,7 @@
 //! The fixed documents: the OpenAPI document, the page that shows it, and the script of the pixel.
 //!
-//! They need no key, so they cost next to nothing: each is put together and compressed once, when it is first asked for, and
-//! sent as the same bytes from then on. How often an address may ask has a limit of its own.
+//! They need no key, so they cost next to nothing: each is put together and compressed once, when it is first
+//! asked for, and sent as the same bytes from then on. How often an address may ask has a limit of its own.
 
 use std::{collections::HashMap, sync::Arc};
 

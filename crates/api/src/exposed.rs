@@ -1,5 +1,5 @@
-//! Keys that were sent without TLS where that is not allowed: whoever was on the way has read them, so the operator is told, once for
-//! each.
+//! Keys that were sent without TLS where that is not allowed: whoever was on the way has read them, so the
+//! operator is told, once for each.
 
 use std::{collections::HashSet, sync::Mutex};
 

@@ -1,4 +1,5 @@
-//! Requests that no operation takes: 405 where the path has other methods, else 404; and `OPTIONS`, which asks for them.
+//! Requests that no operation takes: 405 where the path has other methods, else 404; and `OPTIONS`, which
+//! asks for them.
 
 use std::collections::BTreeMap;
 
@@ -79,8 +80,8 @@ fn readable(path: &str) -> (Vec<String>, String) {
     (segments(path), "GET, HEAD, OPTIONS".to_owned())
 }
 
-/// Answers what no route takes. Under the base path it counts: against the limits of the key, or of the address that shows no
-/// valid one.
+/// Answers what no route takes. Under the base path it counts: against the limits of the key, or of the
+/// address that shows no valid one.
 pub async fn no_such_operation(req: HttpRequest) -> Result<HttpResponse, ApiError> {
     let Some(state) = req.app_data::<State>() else { return Err(Error::NotFound.into()) };
     if req.path().starts_with(state.contract().base_path.as_ref())

@@ -1,8 +1,8 @@
 //! Gatepost over HTTP: routes, the extractor that authorises, and the OpenAPI document.
 //!
-//! A handler takes a `Call`, whose type states the scope it needs, and returns what the call makes of a
-//! typed value. No handler builds an envelope, names a header or formats an error: the crate `contract` does, so that the
-//! same operations can later wear another face. No rule of the business is decided here.
+//! A handler takes a `Call`, whose type states the scope it needs, and returns what the call makes of a typed
+//! value. No handler builds an envelope, names a header or formats an error: the crate `contract` does, so
+//! that the same operations can later wear another face. No rule of the business is decided here.
 
 mod answer;
 mod audit_log;
@@ -81,8 +81,8 @@ pub struct ApiSettings {
     pub contract: Contract,
     /// The section of the configuration file.
     pub server: ServerSettings,
-    /// Whether browsers are told to come with TLS only from now on: where the server has a certificate, or takes nothing
-    /// else.
+    /// Whether browsers are told to come with TLS only from now on: where the server has a certificate, or
+    /// takes nothing else.
     pub strict_transport: bool,
     /// Whether to serve the probes alone, as a process does that does not answer the API.
     pub probes_only: bool,

@@ -1,5 +1,5 @@
-//! What can be asked of a list, declared once for each resource. From it come the reading of the query, the words of its
-//! errors, and the parameters in the OpenAPI document.
+//! What can be asked of a list, declared once for each resource. From it come the reading of the query, the
+//! words of its errors, and the parameters in the OpenAPI document.
 
 use std::marker::PhantomData;
 
@@ -85,7 +85,8 @@ pub trait Listed: View + Serialize + Send + 'static {
     const LIST: Description;
 }
 
-/// What can be asked of a list and of one of its rows, as a value: for what a view says of itself, and for what is declared.
+/// What can be asked of a list and of one of its rows, as a value: for what a view says of itself, and for
+/// what is declared.
 #[derive(Clone)]
 pub struct Options {
     /// The members of a row, but for those that are there only if they are asked for.
@@ -194,12 +195,14 @@ impl PageQuery {
     }
 }
 
-/// What is taken to be included with a row: a workspace's settings, or the answers to ten deliveries, have seldom more.
+/// What is taken to be included with a row: a workspace's settings, or the answers to ten deliveries, have
+/// seldom more.
 const INCLUDED_BYTES: u64 = 256 << 10;
 
 /// How often a page is held on its way: as it is read, and as it is sent …
 const TIMES_HELD: u64 = 2;
-/// … and one of records three times in between: apart as members, as they are shown, and as their rows are written.
+/// … and one of records three times in between: apart as members, as they are shown, and as their rows are
+/// written.
 const TIMES_RECORDS_ARE_HELD: u64 = 5;
 
 /// What is shown of a row.
@@ -266,7 +269,8 @@ impl Shape {
         !self.includes.is_empty()
     }
 
-    /// A row with what was asked for of it, in the order that it has anyway; the id and what was included are always there.
+    /// A row with what was asked for of it, in the order that it has anyway; the id and what was included are
+    /// always there.
     pub fn apply<T: Serialize>(&self, row: &T) -> gatepost_kernel::Result<Box<RawValue>> {
         let row = to_raw_value(row).map_err(gatepost_kernel::Error::failed("rendering an answer"))?;
         let Some(fields) = &self.fields else { return Ok(row) };

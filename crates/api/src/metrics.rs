@@ -111,8 +111,8 @@ impl Metrics {
         }
     }
 
-    /// `/auth` let somebody in from memory: counted without the detour over the labels, and not timed, because that would
-    /// take a part of the time that there is to measure.
+    /// `/auth` let somebody in from memory: counted without the detour over the labels, and not timed,
+    /// because that would take a part of the time that there is to measure.
     pub fn forward_auth_passed(&self, method: &Method) {
         // The most common first, as they stand in the list.
         let index = match *method {
@@ -154,8 +154,8 @@ impl Metrics {
     }
 }
 
-/// OpenMetrics in the older format: a counter is typed under the name of its samples, there is no type `info` or `unknown`, no unit
-/// and no end.
+/// OpenMetrics in the older format: a counter is typed under the name of its samples, there is no type `info`
+/// or `unknown`, no unit and no end.
 fn to_0_0_4(text: &str) -> String {
     let kinds: HashMap<&str, &str> =
         text.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split_once(' ')).collect();

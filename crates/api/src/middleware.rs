@@ -1,4 +1,5 @@
-//! What every answer has in common: a request id, the rendered error, the headers, one log line, the counters.
+//! What every answer has in common: a request id, the rendered error, the headers, one log line, the
+//! counters.
 
 use std::time::Instant;
 
@@ -93,7 +94,8 @@ pub async fn respond<B: MessageBody + 'static>(
     Ok(response)
 }
 
-/// What a request is told that comes without TLS where that is not allowed. Its key is not looked at, except to warn the operator.
+/// What a request is told that comes without TLS where that is not allowed. Its key is not looked at, except
+/// to warn the operator.
 fn wrong_way(req: &ServiceRequest, state: &State) -> Option<HttpResponse> {
     let allowed = state.settings().server.plain_http == PlainHttp::Allow
         || PROBES.contains(&req.path())

@@ -1,5 +1,5 @@
-//! An operation of the API as a value. `#[operation]` makes it from the handler; from the table of all of them come the routes, the
-//! document, and what browsers are told.
+//! An operation of the API as a value. `#[operation]` makes it from the handler; from the table of all of
+//! them come the routes, the document, and what browsers are told.
 
 use std::sync::Arc;
 
@@ -288,7 +288,8 @@ impl PathParam for McpServerId {
     }
 }
 
-/// URI of a resource of an MCP server: all that is left of the path. Slashes that are part of it may be escaped or not.
+/// URI of a resource of an MCP server: all that is left of the path. Slashes that are part of it may be
+/// escaped or not.
 pub struct ResourceUri(pub String);
 
 impl PathParam for ResourceUri {

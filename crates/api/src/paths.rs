@@ -1,4 +1,5 @@
-//! The fixed paths of the server. Those of operations stand at the operations, unless others have to know them too.
+//! The fixed paths of the server. Those of operations stand at the operations, unless others have to know
+//! them too.
 
 use gatepost_contract::Contract;
 

@@ -88,7 +88,8 @@ pub struct Parameters {
 impl Parameters {
     /// Takes a query string apart.
     pub fn new(query: &str) -> Self {
-        // Every byte sequence is some list of pairs; what cannot be decoded ends up in a name nobody asks for.
+        // Every byte sequence is some list of pairs; what cannot be decoded ends up in a name nobody asks
+        // for.
         let pairs = web::Query::<Vec<(String, String)>>::from_query(query).map(web::Query::into_inner);
         let (known, errors) = (Vec::new(), FieldErrors::default());
         let (paging, default_per_page) = (Paging::Pages, PageRequest::DEFAULT_PER_PAGE);

@@ -1,5 +1,6 @@
-//! What becomes of an answer on its way out: it is compressed where that is worth it and costs little, by gzip alone, and held
-//! against the budget of bytes in flight until it is sent. Above 64 KiB nothing is compressed on a worker, which answers everybody.
+//! What becomes of an answer on its way out: it is compressed where that is worth it and costs little, by
+//! gzip alone, and held against the budget of bytes in flight until it is sent. Above 64 KiB nothing is
+//! compressed on a worker, which answers everybody.
 
 use gatepost_contract::ApiError;
 use std::{
@@ -88,7 +89,8 @@ pub async fn send<B: MessageBody + 'static>(
 #[derive(Debug, Clone, Copy)]
 pub struct Shared;
 
-/// Left in a request that has taken its part of the budget already, for an answer of a size that it could not know.
+/// Left in a request that has taken its part of the budget already, for an answer of a size that it could not
+/// know.
 pub struct Reserved(RefCell<Option<Share>>);
 
 /// Takes as much of the budget as the answer to a request may need, before it is made.
@@ -118,7 +120,8 @@ async fn share_of(req: &HttpRequest, bytes: u64) -> gatepost_kernel::Result<Shar
     state.budget().take(owner(req), bytes).await
 }
 
-/// The bytes of an answer, handed over piece by piece, so that the connection does not hold all of them once more.
+/// The bytes of an answer, handed over piece by piece, so that the connection does not hold all of them once
+/// more.
 struct Sliced {
     bytes: Bytes,
     _share: Option<Share>,
@@ -156,7 +159,8 @@ pub fn gzip(plain: &[u8], level: Compression) -> io::Result<Bytes> {
     encoder.finish().map(Bytes::from)
 }
 
-/// Says that the body is compressed, and gives it an entity tag of its own: a strong one stands for the bytes (RFC 9110, 8.8.3.3).
+/// Says that the body is compressed, and gives it an entity tag of its own: a strong one stands for the bytes
+/// (RFC 9110, 8.8.3.3).
 pub fn tag_as_gzip(headers: &mut HeaderMap) {
     headers.insert(header::CONTENT_ENCODING, GZIP);
     let bare = headers.get(header::ETAG).and_then(|tag| tag.to_str().ok()?.strip_suffix('"'));

@@ -17,22 +17,25 @@ use crate::PlainHttp;
 pub struct ServerSettings {
     /// Where to listen.
     pub bind: SocketAddr,
-    /// The address that links in answers begin with, e.g. `"https://api.example.com"`. Default: what the client used.
+    /// The address that links in answers begin with, e.g. `"https://api.example.com"`. Default: what the
+    /// client used.
     #[serde(deserialize_with = "settings::url_or_none")]
     pub public_url: Option<String>,
     /// CIDRs of proxies whose `X-Forwarded-For` and `X-Forwarded-Proto` are believed.
     pub trusted_proxies: Vec<IpNet>,
-    /// The origins whose pages may call the API from a browser, as browsers write them, e.g. `["https://app.example.com"]`, or
-    /// `["*"]` for all.
+    /// The origins whose pages may call the API from a browser, as browsers write them, e.g.
+    /// `["https://app.example.com"]`, or `["*"]` for all.
     #[serde(deserialize_with = "origins")]
     pub cors_origins: Vec<String>,
     /// Whether `/docs` shows the documentation of the API.
     pub docs: bool,
-    /// What happens to requests without TLS, the probes' excepted: `"allow"`, `"reject"` (403) or `"redirect"` (301). The
-    /// last two need `tls_cert`, or a TLS proxy in `trusted_proxies` that sends `X-Forwarded-Proto`.
+    /// What happens to requests without TLS, the probes' excepted: `"allow"`, `"reject"` (403) or
+    /// `"redirect"` (301). The last two need `tls_cert`, or a TLS proxy in `trusted_proxies` that sends
+    /// `X-Forwarded-Proto`.
     pub plain_http: PlainHttp,
-    /// The certificate chain in PEM, the server's own first; `bind` then takes HTTPS. `"self-signed"` makes one for `localhost`,
-    /// which is kept beside the database. Default: none; a preset that refuses plain HTTP makes one on a loopback address.
+    /// The certificate chain in PEM, the server's own first; `bind` then takes HTTPS. `"self-signed"` makes
+    /// one for `localhost`, which is kept beside the database. Default: none; a preset that refuses plain
+    /// HTTP makes one on a loopback address.
     pub tls_cert: Option<PathBuf>,
     /// The certificate's private key in PEM.
     pub tls_key: Option<PathBuf>,

@@ -1,5 +1,5 @@
-//! What members of bodies and parameters of queries can be: for each its schema, and how it is read. Those of one wing alone stand in
-//! that wing.
+//! What members of bodies and parameters of queries can be: for each its schema, and how it is read. Those of
+//! one wing alone stand in that wing.
 
 use std::{marker::PhantomData, ops::RangeInclusive};
 
@@ -69,7 +69,8 @@ pub fn any_object() -> Value {
     json!({ "type": "object", "propertyNames": { "type": "string" }, "additionalProperties": {} })
 }
 
-/// Declares texts that come in as parameters: what is made of one, its schema, what an error calls it, and how it is read.
+/// Declares texts that come in as parameters: what is made of one, its schema, what an error calls it, and
+/// how it is read.
 macro_rules! text_parameters {
     ($($(#[$about:meta])* $name:ident($value:ty) = $schema:tt, $form:expr, $read:expr;)*) => {$(
         $(#[$about])*

@@ -17,8 +17,8 @@ pub struct ListAuditLog {
     pub target_id: Option<i64>,
 }
 
-/// One page of the log of the workspace that is acted on, in the caller's environment. A tenant is told that the platform acted, and no more
-/// of it.
+/// One page of the log of the workspace that is acted on, in the caller's environment. A tenant is told that
+/// the platform acted, and no more of it.
 ///
 /// # Errors
 /// [`gatepost_kernel::Error::Unavailable`].

@@ -75,8 +75,8 @@ impl Caller {
         }
     }
 
-    /// A key acting on its own workspace, which was let in because it meets `required`, if anything is; when the transaction
-    /// begins it must meet that still.
+    /// A key acting on its own workspace, which was let in because it meets `required`, if anything is; when
+    /// the transaction begins it must meet that still.
     pub fn key(
         admitted: Admitted,
         required: Option<Requirement>,
@@ -95,7 +95,8 @@ impl Caller {
         }
     }
 
-    /// The same caller acting on the workspace that the request names: its own, or, for a key of the root, any.
+    /// The same caller acting on the workspace that the request names: its own, or, for a key of the root,
+    /// any.
     ///
     /// # Errors
     /// [`Error::AccessDenied`] for any other, whether or not it exists; for a key of the root,
@@ -112,8 +113,8 @@ impl Caller {
         Ok(self)
     }
 
-    /// The workspace that a path names, if the caller may see it: the one that is acted on; for a key of the root that names
-    /// none beside, any.
+    /// The workspace that a path names, if the caller may see it: the one that is acted on; for a key of the
+    /// root that names none beside, any.
     ///
     /// # Errors
     /// [`Error::NotFound`] for any other, whether or not it exists; [`Error::Unavailable`].
@@ -127,8 +128,8 @@ impl Caller {
         app.read(async move |mut tx| tx.workspace_get(id).await?.map(|_| id).ok_or(Error::NotFound)).await
     }
 
-    /// The same caller, whose request can be repeated safely: one with this value of the `Idempotency-Key` header, method, path and
-    /// body. The operator at the command line repeats nothing.
+    /// The same caller, whose request can be repeated safely: one with this value of the `Idempotency-Key`
+    /// header, method, path and body. The operator at the command line repeats nothing.
     ///
     /// # Errors
     /// [`Error::Validation`] if the value is not 1–255 visible ASCII characters.
@@ -212,8 +213,8 @@ impl Caller {
         }
     }
 
-    /// The same caller with the rights that its key has now, as far as this process knows: its body may have taken
-    /// long to arrive.
+    /// The same caller with the rights that its key has now, as far as this process knows: its body may have
+    /// taken long to arrive.
     ///
     /// # Errors
     /// What the key would be told if the request began now.
@@ -258,7 +259,8 @@ impl Caller {
         }
     }
 
-    /// Refuses a test key: what is asked changes the workspace itself, which is never part of the test environment.
+    /// Refuses a test key: what is asked changes the workspace itself, which is never part of the test
+    /// environment.
     ///
     /// # Errors
     /// [`Error::AccessDenied`].

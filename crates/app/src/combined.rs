@@ -1,8 +1,9 @@
 //! The one door for work that requests of many callers share a transaction for.
 //!
-//! A use-case says with [`Combinable`] how it is done together with others and how alone, and with [`GroupWork`] what one
-//! transaction does for a whole group. Which of the two a request takes is decided here: one that can be repeated by its
-//! idempotency key is done alone, because its effect and the kept answer must become true together.
+//! A use-case says with [`Combinable`] how it is done together with others and how alone, and with
+//! [`GroupWork`] what one transaction does for a whole group. Which of the two a request takes is decided
+//! here: one that can be repeated by its idempotency key is done alone, because its effect and the kept
+//! answer must become true together.
 
 use std::{future::ready, sync::Arc};
 
@@ -69,15 +70,16 @@ pub(crate) struct Attempt<A, L> {
 }
 
 impl Caller {
-    /// The same caller, who does this work: where it has an idempotency key of its own, that of the request counts for nothing.
+    /// The same caller, who does this work: where it has an idempotency key of its own, that of the request
+    /// counts for nothing.
     pub fn doing<W: Combinable>(self, work: &Result<W>) -> Self {
         if work.as_ref().is_ok_and(W::has_own_key) { self.without_idempotency() } else { self }
     }
 }
 
 impl App {
-    /// Runs a use-case together with those of others, or, where the caller's request can be repeated, in a unit of work of
-    /// its own; ends in what `answer` makes of it, as [`App::answer`] does.
+    /// Runs a use-case together with those of others, or, where the caller's request can be repeated, in a
+    /// unit of work of its own; ends in what `answer` makes of it, as [`App::answer`] does.
     ///
     /// # Errors
     /// Those of the use-case, and of [`App::answer`].

@@ -1,8 +1,8 @@
 //! Many callers, one transaction, and to each its own answer.
 //!
-//! Whoever comes while a transaction is under way waits, with all others who do, for the next one. An idle server answers the
-//! first at once; a busy one has the more to gain. The transaction runs in a task of its own, so a caller that goes away
-//! takes nothing from the others.
+//! Whoever comes while a transaction is under way waits, with all others who do, for the next one. An idle
+//! server answers the first at once; a busy one has the more to gain. The transaction runs in a task of its
+//! own, so a caller that goes away takes nothing from the others.
 
 use std::{
     collections::VecDeque,
@@ -56,8 +56,8 @@ impl<R: Send + 'static, A: Send + 'static> Combiner<R, A> {
         })
     }
 
-    /// Puts a request into the next transaction. `work` runs transactions, if none is running that would take the request
-    /// along; it answers each of its requests, in their order.
+    /// Puts a request into the next transaction. `work` runs transactions, if none is running that would take
+    /// the request along; it answers each of its requests, in their order.
     pub(crate) async fn submit<W, F>(self: &Arc<Self>, runtime: &Handle, request: R, work: W) -> Result<A>
     where
         W: Fn(Vec<R>) -> F + Send + 'static,
@@ -101,8 +101,8 @@ impl<R: Send + 'static, A: Send + 'static> Combiner<R, A> {
         answer.await.map_err(|_| lost())?
     }
 
-    /// What goes into the next transaction; nothing if nobody waits, and then another lane may run: whoever comes from now on
-    /// starts one.
+    /// What goes into the next transaction; nothing if nobody waits, and then another lane may run: whoever
+    /// comes from now on starts one.
     fn next(&self) -> Option<(Vec<R>, Vec<Reply<A>>)> {
         let mut queue = self.queue();
         let (mut requests, mut replies, mut weight) = (Vec::new(), Vec::new(), 0);
@@ -133,8 +133,9 @@ impl<R: Send + 'static, A: Send + 'static> Combiner<R, A> {
     }
 }
 
-/// Tries all requests in one transaction. If that is undone by one of them, each is tried alone, so that the others do not
-/// suffer for it; also one that was alone, since whatever it ran into in another transaction is committed by now.
+/// Tries all requests in one transaction. If that is undone by one of them, each is tried alone, so that the
+/// others do not suffer for it; also one that was alone, since whatever it ran into in another transaction is
+/// committed by now.
 pub(crate) async fn each_alone<R: Clone, A, F>(
     requests: Vec<R>,
     attempt: impl Fn(Vec<R>) -> F,

@@ -1,8 +1,8 @@
 //! Gatepost's use-cases. Each authorises, validates, runs one transaction and says what happened.
 //!
-//! Reading use-cases take the [`App`]; those that change something take a [`UnitOfWork`], so that rows, events,
-//! audit entries, the idempotency record and the change feed are written in one transaction, whoever calls:
-//! the HTTP API through [`App::answer`], the command line through [`App::transact`].
+//! Reading use-cases take the [`App`]; those that change something take a [`UnitOfWork`], so that rows,
+//! events, audit entries, the idempotency record and the change feed are written in one transaction, whoever
+//! calls: the HTTP API through [`App::answer`], the command line through [`App::transact`].
 
 pub mod audit_log;
 mod caller;
@@ -132,8 +132,8 @@ impl App {
         }))
     }
 
-    /// Lets events be delivered by `dispatcher`. Without one, as at the command line, their deliveries wait in the database.
-    /// A second call changes nothing.
+    /// Lets events be delivered by `dispatcher`. Without one, as at the command line, their deliveries wait
+    /// in the database. A second call changes nothing.
     pub fn deliver_by(&self, dispatcher: Dispatcher) {
         let _ = self.0.dispatcher.set(dispatcher);
     }
@@ -155,7 +155,8 @@ impl App {
         }
     }
 
-    /// Stores events with their deliveries; which are new, and what is to be sent once the transaction is committed.
+    /// Stores events with their deliveries; which are new, and what is to be sent once the transaction is
+    /// committed.
     async fn store_events(&self, tx: &mut Tx<'_>, events: &[NewEvent]) -> Result<(Vec<bool>, Handovers)> {
         Ok(gatepost_delivery::store(tx, events, self.0.dispatcher.get()).await?)
     }

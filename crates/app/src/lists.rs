@@ -1,6 +1,7 @@
 //! What lists have in common: cursors, and how much of what belongs to a row is shown beside it.
 //!
-//! A cursor is the position of a row, sealed for the list that it was made for: it tells nothing, and opens in no other list.
+//! A cursor is the position of a row, sealed for the list that it was made for: it tells nothing, and opens
+//! in no other list.
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use gatepost_kernel::{Error, Position, Result, Timestamp, random};
@@ -55,7 +56,8 @@ impl Cursors {
         Ok(URL_SAFE_NO_PAD.encode(sealed.map_err(Error::failed("sealing a cursor"))?))
     }
 
-    /// The position in the list that `list` describes; none if the cursor is of another, or of nobody's making.
+    /// The position in the list that `list` describes; none if the cursor is of another, or of nobody's
+    /// making.
     pub fn open(&self, cursor: &str, list: &str) -> Option<Position> {
         let text = self.0.open(&URL_SAFE_NO_PAD.decode(cursor).ok()?, list.as_bytes())?;
         let (at, id) = text.split_first_chunk::<8>()?;

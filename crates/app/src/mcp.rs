@@ -1,8 +1,9 @@
 //! Tools and resources of MCP servers, for those who may use them.
 //!
-//! A call is counted and noted in the audit log before it is made, since what it does is no part of any transaction. With an
-//! idempotency key it is made at most once: the key is held before the call and gets the answer behind it; if this process ends
-//! in between, whoever repeats the request is told that it is in progress, and it is not made again.
+//! A call is counted and noted in the audit log before it is made, since what it does is no part of any
+//! transaction. With an idempotency key it is made at most once: the key is held before the call and gets the
+//! answer behind it; if this process ends in between, whoever repeats the request is told that it is in
+//! progress, and it is not made again.
 
 use std::{sync::Arc, time::Instant};
 
@@ -54,12 +55,13 @@ fn may_use(caller: &Caller, server: &Server) -> bool {
         && access.scopes.iter().all(|scope| caller.require(scope).is_ok())
 }
 
-/// Calls a tool, and goes on with it even if the caller goes away. `render` makes of what the tool answers what the caller gets,
-/// and what a repetition of the request gets again.
+/// Calls a tool, and goes on with it even if the caller goes away. `render` makes of what the tool answers
+/// what the caller gets, and what a repetition of the request gets again.
 ///
 /// # Errors
-/// [`Error::NotFound`] for an unknown server or tool; [`Error::AccessDenied`]; [`Error::Validation`] naming arguments;
-/// [`Error::FeatureLimitReached`] if the plan limits `mcp_calls`; [`Error::UpstreamUnavailable`]; [`Error::Unavailable`].
+/// [`Error::NotFound`] for an unknown server or tool; [`Error::AccessDenied`]; [`Error::Validation`] naming
+/// arguments; [`Error::FeatureLimitReached`] if the plan limits `mcp_calls`; [`Error::UpstreamUnavailable`];
+/// [`Error::Unavailable`].
 pub async fn call(
     app: &App,
     caller: &Caller,

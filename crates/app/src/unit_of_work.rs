@@ -1,9 +1,9 @@
-//! One use-case, one transaction: its rows, its events, its audit entries, its idempotency record and its entries
-//! in the change feed become true together, or not at all.
+//! One use-case, one transaction: its rows, its events, its audit entries, its idempotency record and its
+//! entries in the change feed become true together, or not at all.
 //!
-//! A use-case writes its rows at once and says the rest with [`UnitOfWork::changed`], [`UnitOfWork::happened`]
-//! and [`UnitOfWork::audit`]; these are written at the end, the change feed last, because appending to it makes
-//! other writers wait.
+//! A use-case writes its rows at once and says the rest with [`UnitOfWork::changed`],
+//! [`UnitOfWork::happened`] and [`UnitOfWork::audit`]; these are written at the end, the change feed last,
+//! because appending to it makes other writers wait.
 
 use std::time::Duration;
 
@@ -50,7 +50,8 @@ impl<'c> UnitOfWork<'c> {
         &self.caller
     }
 
-    /// Refuses to change a resource that is not what the caller thinks it is: one that was last changed at another instant.
+    /// Refuses to change a resource that is not what the caller thinks it is: one that was last changed at
+    /// another instant.
     pub(crate) fn check_match(&self, updated_at: Timestamp) -> Result<()> {
         match self.caller.if_match() {
             Some(IfMatch::OneOf(known)) if !known.contains(&updated_at) => Err(Error::PreconditionFailed),
@@ -58,7 +59,8 @@ impl<'c> UnitOfWork<'c> {
         }
     }
 
-    /// The instant of a change to a resource that was last changed at `before`: never the same, so that the two can be told apart.
+    /// The instant of a change to a resource that was last changed at `before`: never the same, so that the
+    /// two can be told apart.
     pub(crate) fn now_after(&self, before: Timestamp) -> Timestamp {
         self.now.max(before.plus(Duration::from_micros(1)))
     }
@@ -129,8 +131,8 @@ impl<'c> UnitOfWork<'c> {
 }
 
 impl App {
-    /// Runs a use-case in one transaction. The caller's key is looked up once more inside, so that one that was
-    /// revoked, or lost a scope, while its request was still arriving changes nothing.
+    /// Runs a use-case in one transaction. The caller's key is looked up once more inside, so that one that
+    /// was revoked, or lost a scope, while its request was still arriving changes nothing.
     ///
     /// # Errors
     /// Those of `body`, [`gatepost_kernel::Error::KeyRevoked`] and its like, and

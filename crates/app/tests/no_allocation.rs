@@ -1,4 +1,5 @@
-//! The path that lets a request in allocates nothing. Alone in its process, so that nobody else's allocations are counted.
+//! The path that lets a request in allocates nothing. Alone in its process, so that nobody else's allocations
+//! are counted.
 
 use std::{net::IpAddr, sync::Arc};
 
@@ -30,7 +31,8 @@ fn letting_a_request_in_allocates_nothing() {
         app.gate().catch_up().await.expect("the feed");
         let token = Token::parse(&TokenFormat::default(), key.expose()).expect("a token");
         app.gate().authenticate(&token, address).await.expect("the key");
-        // The first use of a key puts it on the list of those to be written; so many outgrow the small counters.
+        // The first use of a key puts it on the list of those to be written; so many outgrow the small
+        // counters.
         for _ in 0..600 {
             app.gate()
                 .pass(key.expose(), [Some(scope)], EnvironmentFilter::default(), address, app.now(), 204)

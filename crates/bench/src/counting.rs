@@ -41,7 +41,8 @@ pub async fn hot_counter(options: &Options) -> Result<Row, Failure> {
         ratios.push(uses / alone);
         say(&format!("row 14, round {}: {alone:.0} transactions/s, {uses:.0} uses/s", round + 1));
     }
-    // What the last connections had asked for when the load ended is still being counted: until two looks agree.
+    // What the last connections had asked for when the load ended is still being counted: until two looks
+    // agree.
     let path = "/api/v1/entitlements/check?feature=api_calls";
     let mut seen = gatepost.client.send("GET", path, &Value::Null).await?["current_usage"].take();
     loop {

@@ -1,4 +1,5 @@
-//! The databases that Gatepost is measured on: a SQLite file, or a PostgreSQL server of the run's own, as durable as it comes.
+//! The databases that Gatepost is measured on: a SQLite file, or a PostgreSQL server of the run's own, as
+//! durable as it comes.
 
 use std::{fs, path::PathBuf};
 

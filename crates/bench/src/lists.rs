@@ -20,7 +20,8 @@ pub const READS: usize = 15;
 const PAGES: [u32; 2] = [1, 400];
 const PER_PAGE: u32 = 100;
 
-/// Counts and lists; the arguments are the file, the two statements, and how often. Prints the seconds in the middle.
+/// Counts and lists; the arguments are the file, the two statements, and how often. Prints the seconds in the
+/// middle.
 const SQLITE_BY_HAND: &str = "
 import sqlite3, statistics, sys, time
 conn, times = sqlite3.connect(sys.argv[1]), []

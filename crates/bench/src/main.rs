@@ -1,7 +1,7 @@
 //! `cargo xtask bench` runs this program: it starts servers, loads them, and prints ratios within one run.
 //!
-//! Servers are pinned to one core and the load to another. Every figure is a median of alternating runs, and a
-//! ratio: the machine is small and shared, and what it can do in a second says nothing about another.
+//! Servers are pinned to one core and the load to another. Every figure is a median of alternating runs, and
+//! a ratio: the machine is small and shared, and what it can do in a second says nothing about another.
 
 mod counting;
 mod database;

@@ -1,4 +1,5 @@
-//! The figure of one tenant beside another: what the largest lawful requests of the one cost the other at forward auth.
+//! The figure of one tenant beside another: what the largest lawful requests of the one cost the other at
+//! forward auth.
 
 use std::{
     rc::Rc,
@@ -35,7 +36,8 @@ const MEBIBYTE: usize = 1 << 20;
 /// Between two batches of one connection, so that the disk is not what is measured.
 const PAUSE: Duration = Duration::from_millis(250);
 
-/// p99 of `/auth` of a tenant alone, and beside one that posts the largest batches, reads the largest pages, and reads them not at all.
+/// p99 of `/auth` of a tenant alone, and beside one that posts the largest batches, reads the largest pages,
+/// and reads them not at all.
 pub async fn hostile_neighbour(options: &Options) -> Result<Row, Failure> {
     unpin()?;
     let (mut worst, mut measured, mut spread) = (0.0, Vec::new(), Vec::new());

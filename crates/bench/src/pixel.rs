@@ -1,4 +1,5 @@
-//! The figure of the pixel: events of visitors, each its own request, against rows that are inserted 500 at a time.
+//! The figure of the pixel: events of visitors, each its own request, against rows that are inserted 500 at a
+//! time.
 
 use std::{
     rc::Rc,

@@ -61,7 +61,8 @@ pub async fn run(options: &Options, wanted: impl Fn(u32) -> bool) -> Result<Vec<
     Ok(rows)
 }
 
-/// Lets this process, and what it starts, use every core: where three programs work together, none can be set apart.
+/// Lets this process, and what it starts, use every core: where three programs work together, none can be set
+/// apart.
 pub fn unpin() -> Result<(), Failure> {
     let mut all = CpuSet::new();
     for core in 0..CpuSet::count() {

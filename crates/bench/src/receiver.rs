@@ -1,4 +1,5 @@
-//! Endpoints: a server that answers 200 to every webhook, or takes it and never answers, and notes what came when.
+//! Endpoints: a server that answers 200 to every webhook, or takes it and never answers, and notes what came
+//! when.
 
 use std::{
     cell::{Cell, RefCell},

@@ -29,8 +29,8 @@ const DECLARED: &str = "\n[resources.lead]\nids = \"lead_\"\n\
     fields.status = { type = \"enum\", values = [\"new\", \"lost\"], default = \"new\", filter = true }\n\
     fields.score = { type = \"integer\", min = 0, max = 1000000, sort = true }\n";
 
-/// What is asked of the API, and the same in SQL: which records are counted, and which page of them is read. A rare value is found
-/// first and sorted then, as whoever knows the data would write it.
+/// What is asked of the API, and the same in SQL: which records are counted, and which page of them is read.
+/// A rare value is found first and sorted then, as whoever knows the data would write it.
 const LISTS: [(&str, &str, &str, &str); 4] = [
     ("all, by creation", "", "", "SELECT {shown} FROM records WHERE {of} ORDER BY id LIMIT 100"),
     (
@@ -66,7 +66,8 @@ conn.execute('''WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n 
 conn.commit()
 ";
 
-/// Creates by hand, one transaction after the other; the arguments are the file and the seconds. Prints creations per second.
+/// Creates by hand, one transaction after the other; the arguments are the file and the seconds. Prints
+/// creations per second.
 const SQLITE_CREATE: &str = "
 import sqlite3, sys, time, uuid
 conn = sqlite3.connect(sys.argv[1], timeout=60, isolation_level=None)

@@ -120,8 +120,8 @@ impl Server {
     }
 }
 
-/// A number in `/proc/PID/stat`, counted from behind the name, which may hold spaces: 11 and 12 are the ticks that the process
-/// spent itself, 13 and 14 those of its children that have ended.
+/// A number in `/proc/PID/stat`, counted from behind the name, which may hold spaces: 11 and 12 are the ticks
+/// that the process spent itself, 13 and 14 those of its children that have ended.
 pub fn ticks(stat: &str, place: usize) -> Option<f64> {
     stat.rsplit(')').next()?.split_whitespace().nth(place)?.parse().ok()
 }

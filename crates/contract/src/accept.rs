@@ -2,8 +2,8 @@
 
 use actix_web::http::header::{self, HeaderMap};
 
-/// How much a caller wants a media type such as `application/json`, from 0 to 1: by the range that names it most exactly, and of
-/// several by the one that wants it most. None if it says nothing of it.
+/// How much a caller wants a media type such as `application/json`, from 0 to 1: by the range that names it
+/// most exactly, and of several by the one that wants it most. None if it says nothing of it.
 fn quality(headers: &HeaderMap, media_type: &str) -> Option<f32> {
     let family = media_type.split('/').next().unwrap_or_default();
     let exactness = |range: &str| match range.split_once('/') {

@@ -130,8 +130,8 @@ const LIMIT_HEADERS: [(&str, &str); 5] = [
 ];
 
 impl Contract {
-    /// The name and the schema of an envelope of `data`, which the document calls `view`; `stem` is what the names of its envelopes begin
-    /// with.
+    /// The name and the schema of an envelope of `data`, which the document calls `view`; `stem` is what the
+    /// names of its envelopes begin with.
     pub fn envelope_schema(
         &self,
         envelope: Envelope,
@@ -400,7 +400,8 @@ impl Contract {
         self.messages.get(code).map_or_else(|| core.to_owned(), |text| text.replace("{seconds}", "60"))
     }
 
-    /// The headers that every answer has; that of a caller's workspace is not in answers to those who show no key.
+    /// The headers that every answer has; that of a caller's workspace is not in answers to those who show no
+    /// key.
     pub fn answer_headers(&self, is_public: bool) -> Value {
         let mut headers = json!({ "X-Request-ID": reference("headers", "RequestId") });
         if !is_public {
@@ -554,11 +555,10 @@ impl Contract {
     }
 
     /// Puts the contract's own names where texts of the document leave room for them: `{live_key}` is what a
-    /// live key begins with, `{base_path}` where the operations live, `{acting_workspace}` the header that names the workspace
-    /// to act on, and `{scope posts:read}` a scope as it is written, `{status 409}` a
-    /// status, `{signature}`
-    /// the header that signs a delivery's body, `{brand}` the name of the platform, and `{about_errors}` and `{about_lists}` what the
-    /// introduction says of them.
+    /// live key begins with, `{base_path}` where the operations live, `{acting_workspace}` the header that
+    /// names the workspace to act on, and `{scope posts:read}` a scope as it is written, `{status 409}` a
+    /// status, `{signature}` the header that signs a delivery's body, `{brand}` the name of the platform, and
+    /// `{about_errors}` and `{about_lists}` what the introduction says of them.
     pub fn fill(&self, document: &mut Value) {
         match document {
             Value::String(text) if text.contains('{') => {

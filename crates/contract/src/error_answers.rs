@@ -1,5 +1,5 @@
-//! Errors as answers: in the core contract's exact shapes, or as RFC 9457 problems for callers who ask for them, and with the headers
-//! that say what to do about them.
+//! Errors as answers: in the core contract's exact shapes, or as RFC 9457 problems for callers who ask for
+//! them, and with the headers that say what to do about them.
 
 use std::borrow::Cow;
 
@@ -138,7 +138,8 @@ struct Problem<'a> {
 const RETRY_AFTER_SECONDS: u64 = 5;
 
 impl Contract {
-    /// Says in the headers of an error what to do about it: how to authenticate, when to come again, what would be understood.
+    /// Says in the headers of an error what to do about it: how to authenticate, when to come again, what
+    /// would be understood.
     pub fn add_error(&self, headers: &mut HeaderMap, error: &ApiError) {
         match error.inner() {
             ApiError::UseCase(Error::Unauthorized | Error::KeyRevoked | Error::KeyExpired) => {

@@ -71,7 +71,8 @@ impl Headers {
         }
     }
 
-    /// The same with another prefix than `X-Gatepost-`, and other names for the two of workspaces and the signature.
+    /// The same with another prefix than `X-Gatepost-`, and other names for the two of workspaces and the
+    /// signature.
     ///
     /// # Errors
     /// If one is no name of a header.

@@ -1,8 +1,9 @@
 //! How everything looks on the wire: envelopes, errors, the names of headers.
 //!
-//! A handler hands over a typed value ([`Message`], [`Deleted`], an item, a page, an [`ApiError`]); the [`Contract`] turns it
-//! into bytes, and into schemas for the document. All that tells one face of the platform from another is data in it. The API and
-//! the gate before other services both answer by it, so their refusals are the same.
+//! A handler hands over a typed value ([`Message`], [`Deleted`], an item, a page, an [`ApiError`]); the
+//! [`Contract`] turns it into bytes, and into schemas for the document. All that tells one face of the
+//! platform from another is data in it. The API and the gate before other services both answer by it, so
+//! their refusals are the same.
 
 pub mod accept;
 pub mod document;
@@ -42,11 +43,14 @@ pub struct Contract {
     pub error_codes: LetterCase,
     /// Codes of errors that have another name, by that of the core contract.
     pub error_names: BTreeMap<&'static str, Cow<'static, str>>,
-    /// What errors say, by the code of the core contract, where it is something else. `{seconds}` is how long to wait.
+    /// What errors say, by the code of the core contract, where it is something else. `{seconds}` is how long
+    /// to wait.
     pub messages: BTreeMap<&'static str, Cow<'static, str>>,
-    /// What is said of a field that is missing, where it is something else. `{field}` is what it is called, `{Field}` with a capital.
+    /// What is said of a field that is missing, where it is something else. `{field}` is what it is called,
+    /// `{Field}` with a capital.
     pub missing_field: Option<Cow<'static, str>>,
-    /// Whether an error about input says of the first field what is wrong, and names it in `details.field`, beside all errors.
+    /// Whether an error about input says of the first field what is wrong, and names it in `details.field`,
+    /// beside all errors.
     pub names_first_field: bool,
     /// Which statuses there are.
     pub statuses: Statuses,
@@ -66,9 +70,11 @@ words! {
     /// In what answers are wrapped.
     #[derive(Debug, Clone, Copy, PartialEq, Eq)]
     pub enum EnvelopeStyle {
-        /// `{"data":…}`, `{"message":…,"data":…}`, and `{"error":"code","message":…}`; some operations answer without it.
+        /// `{"data":…}`, `{"message":…,"data":…}`, and `{"error":"code","message":…}`; some operations answer
+        /// without it.
         Data = "data",
-        /// `{"success":true,"data":…}` around everything, and `{"success":false,"error":{"code":…,"message":…,"details":{…}}}`.
+        /// `{"success":true,"data":…}` around everything, and
+        /// `{"success":false,"error":{"code":…,"message":…,"details":{…}}}`.
         Success = "success",
     }
 }

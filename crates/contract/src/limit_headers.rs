@@ -66,7 +66,8 @@ pub fn number(number: impl itoa::Integer) -> HeaderValue {
     HeaderValue::from_str(itoa::Buffer::new().format(number)).unwrap_or(HeaderValue::from_static("0"))
 }
 
-/// The text of a header, put together in place and without the formatting machinery, which would be most of its cost.
+/// The text of a header, put together in place and without the formatting machinery, which would be most of
+/// its cost.
 struct Text {
     bytes: [u8; Self::MAX],
     len: usize,
@@ -106,7 +107,8 @@ impl Text {
 }
 
 impl Contract {
-    /// Adds the headers; a caller without limits gets none. Where the caller's plan is known, its prepared values are used.
+    /// Adds the headers; a caller without limits gets none. Where the caller's plan is known, its prepared
+    /// values are used.
     pub fn add_limits(
         &self,
         headers: &mut HeaderMap,

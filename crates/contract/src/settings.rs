@@ -1,4 +1,5 @@
-//! `[contract]` and `[brand]` of a configuration file: the settings that a contract is made of, and what cannot be.
+//! `[contract]` and `[brand]` of a configuration file: the settings that a contract is made of, and what
+//! cannot be.
 
 use std::{borrow::Cow, collections::BTreeMap};
 
@@ -22,7 +23,8 @@ pub struct ContractSettings {
     pub accepted_key_prefixes: Vec<Spanned<String>>,
     /// What the names of headers begin with that say whose key it is, as forward auth does.
     pub header_prefix: Spanned<String>,
-    /// The header of answers that names the workspace of the key. Default: `Workspace` behind `header_prefix`.
+    /// The header of answers that names the workspace of the key. Default: `Workspace` behind
+    /// `header_prefix`.
     pub workspace_header: Option<Spanned<String>>,
     /// The header of requests that names the workspace to act on.
     pub acting_workspace_header: Spanned<String>,
@@ -34,13 +36,14 @@ pub struct ContractSettings {
     pub error_codes: LetterCase,
     /// Codes of errors that are called something else, e.g. `{ validation_failed = "VALIDATION_ERROR" }`.
     pub error_names: IndexMap<Spanned<String>, Spanned<String>>,
-    /// What errors say, by their codes; `{seconds}` is how long to wait. `required` is what is said of a field that is missing, which
-    /// is called `{field}`, or `{Field}` with a capital.
+    /// What errors say, by their codes; `{seconds}` is how long to wait. `required` is what is said of a
+    /// field that is missing, which is called `{field}`, or `{Field}` with a capital.
     pub messages: IndexMap<Spanned<String>, Spanned<String>>,
-    /// Whether an error about input says what is wrong with the first field, and names it in `details.field`; it takes the envelope
-    /// `"success"`.
+    /// Whether an error about input says what is wrong with the first field, and names it in `details.field`;
+    /// it takes the envelope `"success"`.
     pub names_first_field: Spanned<bool>,
-    /// Which statuses there are: `"full"`, or `"plain"`: 400 for 409, 412, 422 and 428, and 200 for 202, 204 and 207.
+    /// Which statuses there are: `"full"`, or `"plain"`: 400 for 409, 412, 422 and 428, and 200 for 202, 204
+    /// and 207.
     pub statuses: Statuses,
     /// How lists are cut into pages: `"pages"`, `"short_pages"` or `"offset"`.
     pub paging: Paging,
@@ -79,7 +82,8 @@ impl Default for ContractSettings {
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct BrandSettings {
-    /// Name of the platform, 1 to 64 characters: for the documentation, the realm of challenges and the `User-Agent` of deliveries.
+    /// Name of the platform, 1 to 64 characters: for the documentation, the realm of challenges and the
+    /// `User-Agent` of deliveries.
     pub name: Spanned<String>,
     /// URL of the logo, which the documentation shows.
     pub logo: Option<Spanned<String>>,
@@ -112,7 +116,8 @@ fn is_given<T>(setting: &Spanned<T>) -> bool {
     !setting.span().is_empty()
 }
 
-/// Headers that a contract cannot call its own: those of connections, those that HTTP or this program gives a meaning, and those of proxies.
+/// Headers that a contract cannot call its own: those of connections, those that HTTP or this program gives a
+/// meaning, and those of proxies.
 const TAKEN: [&str; 46] = [
     "accept",
     "accept-encoding",

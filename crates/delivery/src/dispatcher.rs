@@ -32,8 +32,8 @@ use crate::{
 const POLL: Duration = Duration::from_millis(500);
 /// How many deliveries one claim takes at most.
 const BATCH: usize = 256;
-/// How many test sends may be in flight over all, and to one endpoint; workspaces share them like all slots. They have slots of
-/// their own, so that nobody's deliveries wait for somebody's tests.
+/// How many test sends may be in flight over all, and to one endpoint; workspaces share them like all slots.
+/// They have slots of their own, so that nobody's deliveries wait for somebody's tests.
 const TESTS: (usize, usize) = (64, 2);
 /// For how long new deliveries may overtake those that wait.
 const YIELD_AFTER: Duration = Duration::from_millis(250);
@@ -96,8 +96,8 @@ struct Due {
     workspace: WorkspaceId,
     /// Since when there has always been something.
     since: Instant,
-    /// Before this instant this process has taken everything. PostgreSQL would step over what was taken, again and again,
-    /// until it is cleared away.
+    /// Before this instant this process has taken everything. PostgreSQL would step over what was taken,
+    /// again and again, until it is cleared away.
     taken_until: Option<Timestamp>,
 }
 
@@ -147,8 +147,8 @@ impl std::fmt::Debug for Dispatcher {
 }
 
 impl Dispatcher {
-    /// A dispatcher that takes what is handed over; [`Dispatcher::run`] makes it look for more. Must be called on the runtime
-    /// that outlives the requests.
+    /// A dispatcher that takes what is handed over; [`Dispatcher::run`] makes it look for more. Must be
+    /// called on the runtime that outlives the requests.
     pub fn new(
         storage: Storage,
         egress: Egress,
@@ -241,15 +241,15 @@ impl Dispatcher {
         self.0.settings.in_flight > 0
     }
 
-    /// Sends a payload that is no event and no delivery: nothing is counted and nothing is tried again. None if too many of
-    /// these are in flight.
+    /// Sends a payload that is no event and no delivery: nothing is counted and nothing is tried again. None
+    /// if too many of these are in flight.
     pub async fn send_test(&self, endpoint: &WebhookEndpoint, id: &str, payload: ByteString) -> Option<Sent> {
         let _slot = self.0.tests.take(endpoint.workspace_id, endpoint.id)?;
         Some(self.send(endpoint, id, payload).await)
     }
 
-    /// Takes nothing more, and waits for what is in flight, but not beyond `deadline`; what is in flight still is sent by
-    /// somebody else once its lease ends.
+    /// Takes nothing more, and waits for what is in flight, but not beyond `deadline`; what is in flight
+    /// still is sent by somebody else once its lease ends.
     pub async fn drain(&self, deadline: Duration) {
         self.0.stopping.store(true, Ordering::SeqCst);
         let began = Instant::now();
@@ -258,7 +258,8 @@ impl Dispatcher {
         }
     }
 
-    /// Makes everything due that a process that is gone had leased: for the one that serves a SQLite file, when it starts.
+    /// Makes everything due that a process that is gone had leased: for the one that serves a SQLite file,
+    /// when it starts.
     ///
     /// # Errors
     /// Those of the database.
@@ -282,7 +283,8 @@ impl Dispatcher {
         &self.0.storage
     }
 
-    /// A slot for a delivery that is being made. None while older ones have been waiting for long: it queues behind them.
+    /// A slot for a delivery that is being made. None while older ones have been waiting for long: it queues
+    /// behind them.
     pub(crate) fn take_slot(&self, endpoint: &WebhookEndpoint, payload: &str) -> Option<Slot> {
         let behind = self.agenda().due.get(&endpoint.id).is_some_and(|due| due.since.elapsed() > YIELD_AFTER);
         let workspace = endpoint.workspace_id;
@@ -347,8 +349,8 @@ impl Dispatcher {
         Ok(())
     }
 
-    /// Claims what is on the agenda and what there are slots for; whether there may be more. `all` asks for endpoints with
-    /// few free slots as well.
+    /// Claims what is on the agenda and what there are slots for; whether there may be more. `all` asks for
+    /// endpoints with few free slots as well.
     async fn claim(&self, all: bool) -> Result<bool, StorageError> {
         if self.is_stopping() {
             return Ok(false);
@@ -416,9 +418,11 @@ impl Dispatcher {
             let (mut due, mut taken) = (Vec::new(), Vec::new());
             let (wanted, others): (Vec<_>, Vec<_>) =
                 wanted.into_iter().partition(|(endpoint, ..)| endpoints.contains_key(endpoint));
-            // First, while no delivery is locked: whoever records holds endpoints and then waits for deliveries.
+            // First, while no delivery is locked: whoever records holds endpoints and then waits for
+            // deliveries.
             for (endpoint, ..) in others {
-                // Made inactive, or deleted, while somebody had a delivery who then died; or made active again just now.
+                // Made inactive, or deleted, while somebody had a delivery who then died; or made active
+                // again just now.
                 match tx.webhook_endpoint_hold(&[endpoint]).await?.get(&endpoint) {
                     None => tx.webhook_delivery_fail_due(endpoint, now).await?,
                     Some(false) => tx.webhook_delivery_park(endpoint, now).await?,
@@ -465,7 +469,8 @@ impl Dispatcher {
 
     async fn attempt(&self, handover: Handover) {
         let Handover { delivery, claim, endpoint, leased_at, slot } = handover;
-        // Too late to be sure that nobody else has it by the end of the attempt: whoever takes it next sends it.
+        // Too late to be sure that nobody else has it by the end of the attempt: whoever takes it next sends
+        // it.
         if leased_at.elapsed() > LEASE_MARGIN {
             return;
         }

@@ -58,9 +58,9 @@ pub fn own_event(id: EventId, created_at: Timestamp, owner: Owner, own: &OwnEven
     event(id, own.event_type(), created_at, owner, &own.data())
 }
 
-/// Stores events with a delivery to each active endpoint that wants them, and answers which are new. One whose id its
-/// workspace has already is not stored again. What `dispatcher` has slots for is leased by it; hand that over after the
-/// commit.
+/// Stores events with a delivery to each active endpoint that wants them, and answers which are new. One
+/// whose id its workspace has already is not stored again. What `dispatcher` has slots for is leased by it;
+/// hand that over after the commit.
 ///
 /// # Errors
 /// Those of the database.

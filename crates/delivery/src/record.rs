@@ -17,12 +17,14 @@ use crate::{
 };
 
 const BATCH: usize = 256;
-/// For how long results are held while the database is away; after that the leases have ended, and somebody sends again.
+/// For how long results are held while the database is away; after that the leases have ended, and somebody
+/// sends again.
 const TRIES: u32 = 20;
 const WAIT: Duration = Duration::from_secs(1);
 
-/// What an attempt came to, and whether the receiver said that its endpoint is gone. The slot is held until that is written
-/// down: were it free before, attempts could outrun their results, whose leases would end meanwhile.
+/// What an attempt came to, and whether the receiver said that its endpoint is gone. The slot is held until
+/// that is written down: were it free before, attempts could outrun their results, whose leases would end
+/// meanwhile.
 #[derive(Debug)]
 pub struct Ended {
     pub result: Outcome,

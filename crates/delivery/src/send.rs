@@ -141,8 +141,8 @@ fn prepare(
     Ok((target, headers))
 }
 
-/// How the answer begins, and what went wrong while it was read. What lies behind that is not read, and the connection that it
-/// would come over is closed.
+/// How the answer begins, and what went wrong while it was read. What lies behind that is not read, and the
+/// connection that it would come over is closed.
 async fn beginning(reply: &mut Reply) -> (String, Option<String>) {
     let (mut bytes, mut error) = (Vec::new(), None);
     while bytes.len() < KEPT_BYTES {

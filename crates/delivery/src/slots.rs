@@ -1,11 +1,13 @@
 //! How many requests may be in flight: over all, for each workspace, and to each endpoint.
 //!
-//! A workspace that is alone may have all of them. Once another comes, it gets no more while it has half or more and the other waits;
-//! and what it has beyond its half does not count against the other, which begins at once instead of waiting until something ends that
-//! may take as long as an attempt. So for that long there may be half as many again.
+//! A workspace that is alone may have all of them. Once another comes, it gets no more while it has half or
+//! more and the other waits; and what it has beyond its half does not count against the other, which begins
+//! at once instead of waiting until something ends that may take as long as an attempt. So for that long
+//! there may be half as many again.
 //!
-//! What an endpoint may have follows what it does with it: an answer gives it one more, up to a limit, and silence halves it,
-//! down to one. So one that answers fast is served fast, and however many never answer, each of them soon holds one slot.
+//! What an endpoint may have follows what it does with it: an answer gives it one more, up to a limit, and
+//! silence halves it, down to one. So one that answers fast is served fast, and however many never answer,
+//! each of them soon holds one slot.
 
 use std::{
     collections::HashMap,
@@ -120,8 +122,8 @@ impl Slots {
         self.lock().all
     }
 
-    /// Those of `endpoints` that at least half of what they may have is free for, in the same order: asking the database for
-    /// each slot as it comes free would cost as much as asking for many.
+    /// Those of `endpoints` that at least half of what they may have is free for, in the same order: asking
+    /// the database for each slot as it comes free would cost as much as asking for many.
     pub fn roomy(&self, endpoints: impl Iterator<Item = WebhookEndpointId>) -> Vec<WebhookEndpointId> {
         let taken = self.lock();
         if taken.within_halves >= self.most {
@@ -184,7 +186,8 @@ mod tests {
     }
 
     proptest! {
-        /// Whoever is alone may have all; whoever comes gets its half at once; and with half or more nobody gets more while another waits.
+        /// Whoever is alone may have all; whoever comes gets its half at once; and with half or more nobody
+        /// gets more while another waits.
         #[test]
         fn a_workspace_costs_another_no_slot(
             most in 2usize..40,

@@ -1,4 +1,5 @@
-//! How many bytes per minute the deliveries of each workspace may send, by its plan. What is above waits; nothing fails.
+//! How many bytes per minute the deliveries of each workspace may send, by its plan. What is above waits;
+//! nothing fails.
 
 use std::{
     collections::HashMap,
@@ -20,7 +21,8 @@ const REMEMBERED: usize = 10_000;
 const LARGEST: u64 = 1 << 20;
 const MINUTE: Duration = Duration::from_secs(60);
 
-/// What the workspaces may send, in this process. Each has a bucket that holds a minute's worth and fills evenly.
+/// What the workspaces may send, in this process. Each has a bucket that holds a minute's worth and fills
+/// evenly.
 #[derive(Debug)]
 pub struct Throttle {
     catalog: Arc<Catalog>,
@@ -156,7 +158,8 @@ mod tests {
     }
 
     proptest! {
-        /// In no minute more goes out than the bucket holds and what comes in, and one delivery; and whoever waits gets on.
+        /// In no minute more goes out than the bucket holds and what comes in, and one delivery; and whoever
+        /// waits gets on.
         #[test]
         fn a_workspace_sends_what_its_plan_gives(
             mib in 1..20u64,

@@ -1,7 +1,7 @@
 //! Which addresses are the public Internet's.
 //!
-//! Sources: IANA's registries of special-purpose addresses, and 168.63.129.16, which clouds of Azure serve their machines'
-//! secrets on.
+//! Sources: IANA's registries of special-purpose addresses, and 168.63.129.16, which clouds of Azure serve
+//! their machines' secrets on.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -37,14 +37,16 @@ const BLOCKED_V4: [Ipv4Net; 16] = [
     v4(240, 0, 0, 0, 4),
 ];
 
-/// What is given out to the public Internet. All else of IPv6 is reserved, local, or leads to IPv4 by a translation.
+/// What is given out to the public Internet. All else of IPv6 is reserved, local, or leads to IPv4 by a
+/// translation.
 const UNICAST_V6: Ipv6Net = v6(0x2000, 0, 0, 3);
 
 /// What is not public in it.
 const BLOCKED_V6: [Ipv6Net; 4] =
     [v6(0x2001, 0, 0, 23), v6(0x2001, 0xdb8, 0, 32), v6(0x2002, 0, 0, 16), v6(0x3fff, 0, 0, 20)];
 
-/// Whether an address leads through a tunnel to the IPv4 address in its last four bytes (ISATAP, RFC 5214, 6.1).
+/// Whether an address leads through a tunnel to the IPv4 address in its last four bytes (ISATAP, RFC 5214,
+/// 6.1).
 fn is_isatap(address: Ipv6Addr) -> bool {
     let [.., high, low, _, _] = address.segments();
     matches!(high, 0x0000 | 0x0200) && low == 0x5efe

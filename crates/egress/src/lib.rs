@@ -97,7 +97,8 @@ impl Egress {
             .redirect(Policy::none())
             .no_proxy()
             .user_agent(rules.user_agent())
-            // As many as may be in flight: making a connection anew costs more than all the rest of a request.
+            // As many as may be in flight: making a connection anew costs more than all the rest of a
+            // request.
             .pool_max_idle_per_host(1024)
             .pool_idle_timeout(IDLE_TIMEOUT)
             .build()?;
@@ -112,8 +113,8 @@ impl Egress {
         Target::parse(url, &self.rules)
     }
 
-    /// Checks an address, and what its name resolves to now, for a workspace or, without one, for the operator. A name that does not
-    /// resolve is accepted: it may tomorrow. Whether it does is said too.
+    /// Checks an address, and what its name resolves to now, for a workspace or, without one, for the
+    /// operator. A name that does not resolve is accepted: it may tomorrow. Whether it does is said too.
     ///
     /// # Errors
     /// [`TargetError`].
@@ -131,14 +132,14 @@ impl Egress {
         }
     }
 
-    /// The client itself, for what speaks a protocol of its own over HTTP. Each address must have been checked; what its name
-    /// resolves to is judged when a connection is made, and no redirect is followed.
+    /// The client itself, for what speaks a protocol of its own over HTTP. Each address must have been
+    /// checked; what its name resolves to is judged when a connection is made, and no redirect is followed.
     pub fn client(&self) -> Client {
         self.client.clone()
     }
 
-    /// Posts `body` to a receiver of `owner`'s, over HTTP/1.1, and waits for the head of the answer. The target is judged once more
-    /// when the connection is made.
+    /// Posts `body` to a receiver of `owner`'s, over HTTP/1.1, and waits for the head of the answer. The
+    /// target is judged once more when the connection is made.
     ///
     /// # Errors
     /// [`PostError`].

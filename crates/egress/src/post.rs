@@ -1,8 +1,8 @@
 //! Posting to receivers that tenants choose.
 //!
-//! What a receiver sends back is theirs to choose too, so it is bounded here, below what reads it: the bytes that it may send before it
-//! is asked again, the size of a head, and how many interim responses come before the answer. Over HTTP/1.1 alone, where all of that
-//! can be bounded.
+//! What a receiver sends back is theirs to choose too, so it is bounded here, below what reads it: the bytes
+//! that it may send before it is asked again, the size of a head, and how many interim responses come before
+//! the answer. Over HTTP/1.1 alone, where all of that can be bounded.
 
 use std::{
     error::Error as StdError,
@@ -58,7 +58,8 @@ const KEEP_ALIVE: Duration = Duration::from_secs(15);
 type BoxError = Box<dyn StdError + Send + Sync>;
 
 tokio::task_local! {
-    /// The workspace that a connection is made for, if one has to be: the client asks for addresses while it is first polled.
+    /// The workspace that a connection is made for, if one has to be: the client asks for addresses while it
+    /// is first polled.
     static OWNER: WorkspaceId;
 }
 
@@ -79,7 +80,8 @@ pub struct Reply {
     body: Incoming,
 }
 
-/// Why there is no answer. `Display` is a sentence for whoever owns the receiver; it names no address of ours.
+/// Why there is no answer. `Display` is a sentence for whoever owns the receiver; it names no address of
+/// ours.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum PostError {
     /// The name leads to an address that may not be reached.
@@ -139,7 +141,8 @@ impl Poster {
             .enable_http1()
             .wrap_connector(Tcp(tcp));
         let client = Client::builder(TokioExecutor::new())
-            // As many as may be in flight: making a connection anew costs more than all the rest of a request.
+            // As many as may be in flight: making a connection anew costs more than all the rest of a
+            // request.
             .pool_max_idle_per_host(1024)
             .pool_idle_timeout(IDLE_TIMEOUT)
             .pool_timer(TokioTimer::new())

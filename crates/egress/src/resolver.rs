@@ -1,7 +1,9 @@
-//! Name look-ups whose answers are filtered before anything connects to them. The very addresses that were judged are
-//! those that are connected to, so a name server that answers differently the second time gains nothing.
+//! Name look-ups whose answers are filtered before anything connects to them. The very addresses that were
+//! judged are those that are connected to, so a name server that answers differently the second time gains
+//! nothing.
 //!
-//! A look-up can hold a thread for as long as a name server likes. So a workspace has a few at a time, and its others wait for those.
+//! A look-up can hold a thread for as long as a name server likes. So a workspace has a few at a time, and
+//! its others wait for those.
 
 use std::{
     collections::HashMap,

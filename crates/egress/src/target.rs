@@ -10,7 +10,8 @@ use crate::{
 };
 
 const MAX_LEN: usize = 2_048;
-/// Ports above 1023 that browsers never send HTTP to, because another protocol listens there (the Fetch standard, 2.9).
+/// Ports above 1023 that browsers never send HTTP to, because another protocol listens there (the Fetch
+/// standard, 2.9).
 const BAD_PORTS: [u16; 19] = [
     1719, 1720, 1723, 2049, 3659, 4045, 4190, 5060, 5061, 6000, 6566, 6665, 6666, 6667, 6668, 6669, 6679,
     6697, 10_080,

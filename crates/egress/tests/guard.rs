@@ -34,7 +34,8 @@ fn egress(answers: &'static [&'static [&'static str]]) -> (Egress, Arc<AtomicUsi
     (Egress::new(rules).expect("a client"), asked)
 }
 
-/// Whether a POST to a name reaches a listener on this machine; `asked_nobody` if the name has no address at all.
+/// Whether a POST to a name reaches a listener on this machine; `asked_nobody` if the name has no address at
+/// all.
 async fn reaches(egress: &Egress, asked_nobody: bool) -> bool {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let url = format!("http://hostile.example:{}/", listener.local_addr().expect("its address").port());

@@ -188,7 +188,8 @@ impl Catalog {
         self.plans.get(name)
     }
 
-    /// The plan of this name; if it left the configuration, the default's, so that nobody gets more than that.
+    /// The plan of this name; if it left the configuration, the default's, so that nobody gets more than
+    /// that.
     pub fn plan_or_default(&self, name: &str) -> Option<&Plan> {
         self.plan(name).or_else(|| self.plan(&self.workspaces.default_plan))
     }
@@ -230,7 +231,8 @@ impl Catalog {
     /// A sentence about the field `rate_limit_tier`.
     pub fn check_key_tier(&self, tier: &str, workspace_tier: &str) -> Result<(), String> {
         self.check_tier("rate limit tier", tier)?;
-        // A workspace whose plan left the configuration keeps working, but its keys get nothing above the default.
+        // A workspace whose plan left the configuration keeps working, but its keys get nothing above the
+        // default.
         let ceiling = self.plan(workspace_tier).or_else(|| self.plan(&self.workspaces.default_plan));
         match (self.plan(tier), ceiling) {
             (Some(plan), Some(ceiling)) if plan.name == ceiling.name || plan.rates_within(ceiling) => Ok(()),

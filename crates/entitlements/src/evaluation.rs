@@ -58,7 +58,8 @@ impl Grant {
         self.limit().map_or(0, |limit| used.saturating_sub(limit))
     }
 
-    /// How much of the limit is used, in percent to two decimals; none where there is no limit to have a part of.
+    /// How much of the limit is used, in percent to two decimals; none where there is no limit to have a part
+    /// of.
     pub fn percentage(self, used: u64) -> Option<f64> {
         match self.limit()? {
             0 => None,
@@ -109,7 +110,8 @@ impl Operation {
         [Self::Add, Self::Release, Self::Set].into_iter().find(|operation| operation.as_str() == text)
     }
 
-    /// What is used after it, if the grant allows it. What only lowers it is always allowed, and nothing is below zero.
+    /// What is used after it, if the grant allows it. What only lowers it is always allowed, and nothing is
+    /// below zero.
     ///
     /// # Errors
     /// Why not.
@@ -131,8 +133,8 @@ pub fn crossed(feature: &Feature, grant: Grant, before: u64, after: u64) -> Vec<
     feature.thresholds.iter().copied().filter(crosses).collect()
 }
 
-/// Of what Gatepost counts itself, how much there may be where a plan does not list it; of the rest any amount. Each endpoint costs
-/// the others something for every event.
+/// Of what Gatepost counts itself, how much there may be where a plan does not list it; of the rest any
+/// amount. Each endpoint costs the others something for every event.
 const UNLISTED: [(&str, u64); 1] = [("webhooks", 50)];
 
 impl Catalog {

@@ -95,7 +95,8 @@ pub struct Feature {
     /// Whether anybody may use it.
     #[serde(default = "enabled")]
     pub enabled: bool,
-    /// When its count starts again: `"never"`, `"monthly"`, `"yearly"`, `"every N days"` or `"rolling N days"`.
+    /// When its count starts again: `"never"`, `"monthly"`, `"yearly"`, `"every N days"` or `"rolling N
+    /// days"`.
     #[serde(default)]
     pub reset: Reset,
     /// What its periods are counted from: `"calendar"` or `"workspace"`, the instant in which that was made.

@@ -1,8 +1,8 @@
 //! When a count begins anew.
 //!
-//! The n-th boundary is the anchor and n steps, never the boundary before it and one step: otherwise the 31st would become
-//! the 28th in February and stay it. Steps are taken on the calendar of a time zone, so a month ends at its midnight
-//! there, whatever daylight saving does.
+//! The n-th boundary is the anchor and n steps, never the boundary before it and one step: otherwise the 31st
+//! would become the 28th in February and stay it. Steps are taken on the calendar of a time zone, so a month
+//! ends at its midnight there, whatever daylight saving does.
 
 use gatepost_kernel::Timestamp;
 use jiff::{
@@ -43,14 +43,15 @@ pub struct Cycle {
 }
 
 impl Cycle {
-    /// For a workspace that was made at `created_at` and counts in the time zone of this IANA name; UTC if there is no such.
+    /// For a workspace that was made at `created_at` and counts in the time zone of this IANA name; UTC if
+    /// there is no such.
     pub fn new(time_zone: Option<&str>, created_at: Timestamp) -> Self {
         let zone = time_zone.and_then(|name| TimeZone::get(name).ok()).unwrap_or(TimeZone::UTC);
         Self { zone, created_at }
     }
 
-    /// The period of `feature` that `now` lies in. Of a rolling one, the day: what is counted is this day's count and those of
-    /// the days before it, back to [`Cycle::rolling_since`].
+    /// The period of `feature` that `now` lies in. Of a rolling one, the day: what is counted is this day's
+    /// count and those of the days before it, back to [`Cycle::rolling_since`].
     pub fn period(&self, feature: &Feature, now: Timestamp) -> Period {
         let (step, estimate): (fn(i64, i64) -> Span, _) = match feature.reset {
             Reset::Never => return Period { start: Timestamp::from_micros(0), end: None },
@@ -77,7 +78,8 @@ impl Cycle {
         Period { start: boundary(n), end: Some(boundary(n + 1)) }
     }
 
-    /// The first day, by its start, that still counts for a rolling feature in the period `day`; none if it does not roll.
+    /// The first day, by its start, that still counts for a rolling feature in the period `day`; none if it
+    /// does not roll.
     pub fn rolling_since(&self, feature: &Feature, day: Period) -> Option<Timestamp> {
         let Reset::RollingDays(days) = feature.reset else { return None };
         // A whole window back from any moment of the day reaches into the day that lies so many days before.
@@ -96,7 +98,8 @@ impl Cycle {
         self.zone.to_datetime(at)
     }
 
-    /// The instant at which the wall clock reads so: the first of two, and where it is put forward over it, as much later.
+    /// The instant at which the wall clock reads so: the first of two, and where it is put forward over it,
+    /// as much later.
     fn instant(&self, at: DateTime) -> Timestamp {
         let at = self.zone.to_timestamp(at).unwrap_or(jiff::Timestamp::MAX);
         Timestamp::from_micros(at.as_microsecond())
@@ -179,8 +182,9 @@ mod tests {
 
     const ZONES: [&str; 4] = ["Europe/Berlin", "America/New_York", "Australia/Lord_Howe", "UTC"];
 
-    /// Every day of a year as anchor, in three zones with daylight saving, one of them by half an hour: over 20 years, periods
-    /// follow each other without gap, and each begins on the anchor's day, or on the last of a shorter month.
+    /// Every day of a year as anchor, in three zones with daylight saving, one of them by half an hour: over
+    /// 20 years, periods follow each other without gap, and each begins on the anchor's day, or on the last
+    /// of a shorter month.
     #[test]
     fn boundaries_over_twenty_years_for_every_anchor_day() {
         for zone in ZONES {

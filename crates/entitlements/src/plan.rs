@@ -21,7 +21,8 @@ gatepost_kernel::words! {
 gatepost_kernel::read_as_word!(Access);
 
 impl Access {
-    /// The least access that an action of a scope needs: `read` reads, `admin` and `*` administer, all else writes.
+    /// The least access that an action of a scope needs: `read` reads, `admin` and `*` administer, all else
+    /// writes.
     pub fn needed_for(action: &str) -> Self {
         match action {
             "read" => Self::Read,
@@ -88,7 +89,8 @@ impl Plan {
         }
     }
 
-    /// What it says of a feature; nothing if it does not list it. `max_keys` is another way to write `api_keys`.
+    /// What it says of a feature; nothing if it does not list it. `max_keys` is another way to write
+    /// `api_keys`.
     pub fn value(&self, feature: &str) -> Option<FeatureValue> {
         let max_keys =
             self.max_keys.filter(|_| feature == OwnFeature::ApiKeys.as_str()).map(FeatureValue::Limit);

@@ -1,7 +1,8 @@
-//! Letting requests in: by the shortest way, from memory alone ([`Gate::pass`]), or by the long one ([`Gate::admit`]), which
-//! can ask the database and says why it refuses.
+//! Letting requests in: by the shortest way, from memory alone ([`Gate::pass`]), or by the long one
+//! ([`Gate::admit`]), which can ask the database and says why it refuses.
 //!
-//! Whatever the short way does not let in at once, for whichever reason, is left untouched and counts nothing.
+//! Whatever the short way does not let in at once, for whichever reason, is left untouched and counts
+//! nothing.
 
 use std::net::IpAddr;
 
@@ -59,8 +60,8 @@ impl From<Error> for Refused {
 }
 
 impl Gate {
-    /// Finds out whose request it is, whether they may, and counts it against their limits; a refused one counts
-    /// nothing. Who shows no valid key is counted by address, which bounds floods of bad ones.
+    /// Finds out whose request it is, whether they may, and counts it against their limits; a refused one
+    /// counts nothing. Who shows no valid key is counted by address, which bounds floods of bad ones.
     ///
     /// # Errors
     /// The refusal, with what the answer's headers say about it.
@@ -99,9 +100,10 @@ impl Gate {
         Box::new(Refused { error, principal: None, verdict: Some(verdict) })
     }
 
-    /// Lets a request with `token` from `address` in, if all that is needed for it is in memory, the key is of an environment
-    /// that is asked for and may do all of `scopes`, where none stands for one that cannot be read; it then counts as answered
-    /// with `status`. Takes less than a microsecond and allocates nothing.
+    /// Lets a request with `token` from `address` in, if all that is needed for it is in memory, the key is
+    /// of an environment that is asked for and may do all of `scopes`, where none stands for one that cannot
+    /// be read; it then counts as answered with `status`. Takes less than a microsecond and allocates
+    /// nothing.
     pub fn pass<'s>(
         &self,
         token: &str,

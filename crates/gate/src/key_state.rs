@@ -1,7 +1,8 @@
-//! What this process remembers of one key: what the database said, its meter, and its use that is not written down.
+//! What this process remembers of one key: what the database said, its meter, and its use that is not written
+//! down.
 //!
-//! All of it lies behind one lock of the key's own, so a request takes one lock and no other key waits for it. What
-//! holds nothing can be dropped; whoever still has it then takes another.
+//! All of it lies behind one lock of the key's own, so a request takes one lock and no other key waits for
+//! it. What holds nothing can be dropped; whoever still has it then takes another.
 
 use std::{
     borrow::Borrow,

@@ -1,16 +1,19 @@
 //! What is known about tokens, so that a request needs no database.
 //!
-//! An entry is a key as it was read; whether it has expired, and from where it may be used, is judged at every
-//! request. What others change is learnt from the change feed ([`Gate::follow_changes`]); what this process changes, from
-//! the same feed, right after the commit and before the change is answered. A process that has not read the feed for
-//! [`TRUST`] believes nothing that it remembers, and asks the database each time.
+//! An entry is a key as it was read; whether it has expired, and from where it may be used, is judged at
+//! every request. What others change is learnt from the change feed ([`Gate::follow_changes`]); what this
+//! process changes, from the same feed, right after the commit and before the change is answered. A process
+//! that has not read the feed for [`TRUST`] believes nothing that it remembers, and asks the database each
+//! time.
 //!
-//! **Filling races with forgetting.** A reader may find a key just before it is revoked, and put it down just after it
-//! was forgotten. So every forgetting first raises the version; a reader notes the version before it asks, and puts its
-//! answer down only if the version is still the same, under the lock that forgetting takes too.
+//! **Filling races with forgetting.** A reader may find a key just before it is revoked, and put it down just
+//! after it was forgotten. So every forgetting first raises the version; a reader notes the version before it
+//! asks, and puts its answer down only if the version is still the same, under the lock that forgetting takes
+//! too.
 //!
-//! **Unknown tokens** leave nothing behind, so they cannot push known ones out. They are asked for in batches, one query
-//! at a time, so a flood of them costs few queries, and a known key that is not remembered yet waits for two at most.
+//! **Unknown tokens** leave nothing behind, so they cannot push known ones out. They are asked for in
+//! batches, one query at a time, so a flood of them costs few queries, and a known key that is not remembered
+//! yet waits for two at most.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -76,8 +79,8 @@ struct Waiting {
     loading: bool,
 }
 
-/// When the last good look began, by a clock that never goes back and by the wall's: the first stands still while the
-/// machine sleeps.
+/// When the last good look began, by a clock that never goes back and by the wall's: the first stands still
+/// while the machine sleeps.
 struct Trust {
     anchor: Instant,
     micros: AtomicI64,
@@ -142,8 +145,8 @@ impl KeyStates {
         Some(body(state, known.as_ref()?.fresh()?, meter, unwritten))
     }
 
-    /// Lets `body` count on a key, alone: on the state that its principal has, or, if that was dropped, on the one that
-    /// took its place.
+    /// Lets `body` count on a key, alone: on the state that its principal has, or, if that was dropped, on
+    /// the one that took its place.
     pub(crate) fn with_state<R>(
         &self,
         principal: &Principal,
@@ -197,7 +200,8 @@ impl KeyStates {
         self.entries.pin().keys().map(|ByDigest(state)| state.clone()).collect()
     }
 
-    /// Puts a key down that was read after the version was `version`; nothing is counted on it from memory before `begin` is done.
+    /// Puts a key down that was read after the version was `version`; nothing is counted on it from memory
+    /// before `begin` is done.
     fn fill(&self, fresh: KeyState, facts: Facts, version: u64, begin: impl FnOnce(&Principal)) -> Principal {
         let workspace = self.workspace(fresh.workspace_id);
         let generation = workspace.load(Ordering::SeqCst);
@@ -397,7 +401,8 @@ impl Gate {
         Ok(())
     }
 
-    /// After a change of this process's own was committed: nobody is told of it before this process knows itself.
+    /// After a change of this process's own was committed: nobody is told of it before this process knows
+    /// itself.
     pub async fn learn_own_change(&self) {
         // Should the feed be out of reach just now, whatever is remembered counts for nothing.
         if self.catch_up().await.is_err() {
@@ -405,7 +410,8 @@ impl Gate {
         }
     }
 
-    /// A number that grows before a change of any workspace is answered: what was read of workspaces at a smaller one is stale.
+    /// A number that grows before a change of any workspace is answered: what was read of workspaces at a
+    /// smaller one is stale.
     pub fn workspace_changes(&self) -> u64 {
         self.0.keys.workspace_changes.load(Ordering::SeqCst)
     }
@@ -426,7 +432,8 @@ impl Gate {
             !std::mem::replace(&mut waiting.loading, true)
         };
         if start {
-            // On the main runtime: the request that began it may go away, and others wait for the same answer.
+            // On the main runtime: the request that began it may go away, and others wait for the same
+            // answer.
             let gate = self.clone();
             self.0.runtime.spawn(async move { gate.load_waiting().await });
         }

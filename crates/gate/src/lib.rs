@@ -52,8 +52,8 @@ pub struct GateSettings {
 }
 
 impl Gate {
-    /// Lets in who has a key in `storage`, as often as the plans of `catalog` say. Must be called on the runtime that outlives
-    /// the requests.
+    /// Lets in who has a key in `storage`, as often as the plans of `catalog` say. Must be called on the
+    /// runtime that outlives the requests.
     pub fn new(storage: Storage, catalog: &Catalog, settings: GateSettings, clock: Arc<dyn Clock>) -> Self {
         Self(Arc::new(Inner {
             storage,

@@ -1,7 +1,9 @@
-//! Counting requests, in this process: the meters of keys, those of whole workspaces, and those of addresses that show no valid key.
+//! Counting requests, in this process: the meters of keys, those of whole workspaces, and those of addresses
+//! that show no valid key.
 //!
-//! Limits cannot be had twice. Keys that replaced each other share one meter, under the number of the first; a new key begins with
-//! the minute and the day of those of its workspace that ended just before it; and a plan may bound all keys of a workspace together.
+//! Limits cannot be had twice. Keys that replaced each other share one meter, under the number of the first;
+//! a new key begins with the minute and the day of those of its workspace that ended just before it; and a
+//! plan may bound all keys of a workspace together.
 
 use std::{
     hash::Hash,
@@ -27,7 +29,8 @@ const READS_PER_MINUTE: u64 = 300;
 /// For how long a key that has ended counts on in one that is made after it.
 pub const AFTERMATH: Duration = Duration::from_secs(60);
 
-/// The meters of whatever is not one key, and whether days are still being leased. That of a key is part of its state.
+/// The meters of whatever is not one key, and whether days are still being leased. That of a key is part of
+/// its state.
 #[derive(Default)]
 pub(crate) struct Limiter {
     /// Those of keys that replaced each other, by the first of them.
@@ -57,8 +60,8 @@ impl Default for LeaseTurns {
 }
 
 impl Limiter {
-    /// Waits until nobody leases for this workspace, but not for long: a database that is away answers nobody, and each who asks
-    /// must hear of it in time.
+    /// Waits until nobody leases for this workspace, but not for long: a database that is away answers
+    /// nobody, and each who asks must hear of it in time.
     async fn lease_turn(&self, id: WorkspaceId) -> Option<tokio::sync::MutexGuard<'_, ()>> {
         const PATIENCE: Duration = Duration::from_millis(500);
         let turns = &self.lease_turns.0;
@@ -68,7 +71,8 @@ impl Limiter {
     }
 }
 
-/// Meters by what they measure. One that holds nothing can be dropped; whoever finds it while it goes takes another.
+/// Meters by what they measure. One that holds nothing can be dropped; whoever finds it while it goes takes
+/// another.
 struct Meters<K>(papaya::HashMap<K, Arc<SharedMeter>>);
 
 /// None once it is dropped.
@@ -132,7 +136,8 @@ impl<K: Hash + Eq + Copy> Meters<K> {
 }
 
 impl Limiter {
-    /// Counts a request on a key, and on its workspace where that is bounded too; or refuses it and counts nothing.
+    /// Counts a request on a key, and on its workspace where that is bounded too; or refuses it and counts
+    /// nothing.
     #[inline]
     pub(crate) fn take(
         &self,
@@ -161,8 +166,8 @@ impl Limiter {
         })
     }
 
-    /// Lets `body` use the meters that a request counts on. Whoever holds that of a key may wait for that of its chain, and then for
-    /// that of its workspace, and never the other way round.
+    /// Lets `body` use the meters that a request counts on. Whoever holds that of a key may wait for that of
+    /// its chain, and then for that of its workspace, and never the other way round.
     #[inline(never)]
     fn with_all<R>(
         &self,
@@ -197,8 +202,8 @@ impl Limiter {
 }
 
 impl Gate {
-    /// Counts a request of `principal`, or refuses it and counts nothing. Only when this process holds too little of
-    /// the key's day is the database asked.
+    /// Counts a request of `principal`, or refuses it and counts nothing. Only when this process holds too
+    /// little of the key's day is the database asked.
     ///
     /// # Errors
     /// [`Error::Unavailable`] if it had to be asked and does not answer.
@@ -232,7 +237,8 @@ impl Gate {
         }
     }
 
-    /// Takes back what a request of `principal` that was let in at `then` has spent: what it was for did not happen.
+    /// Takes back what a request of `principal` that was let in at `then` has spent: what it was for did not
+    /// happen.
     pub fn give_back(&self, principal: &Principal, cost: u64, then: Timestamp) {
         let (now, facts) = (self.now(), principal.facts());
         self.0.keys.with_state(principal, |state, memory| {
@@ -289,8 +295,8 @@ impl Gate {
         }
     }
 
-    /// Begins to count on a key that was just looked up: with its chain, if it is one of those that replaced each other, or where the
-    /// busiest of those stands that ended before it was made.
+    /// Begins to count on a key that was just looked up: with its chain, if it is one of those that replaced
+    /// each other, or where the busiest of those stands that ended before it was made.
     pub(crate) fn begin_counting(
         &self,
         principal: &Principal,
@@ -422,8 +428,8 @@ impl Gate {
         self.day_block(LeaseHolder::Workspace(id), limit, cost, keep).await
     }
 
-    /// Fetches a block of a day, and hands over the day, what was granted, and what everyone has leased of it together. Who
-    /// gives everything back waits until it is kept: what is on its way then would be lost.
+    /// Fetches a block of a day, and hands over the day, what was granted, and what everyone has leased of it
+    /// together. Who gives everything back waits until it is kept: what is on its way then would be lost.
     async fn day_block(
         &self,
         holder: LeaseHolder,

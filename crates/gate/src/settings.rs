@@ -7,8 +7,8 @@ use serde::{Deserialize, Deserializer, Serialize, de::Error};
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct LimitSettings {
-    /// Where requests are counted: `"local"`, in each process. `"exact"` and `"leased"` stop the start, since this version has
-    /// neither.
+    /// Where requests are counted: `"local"`, in each process. `"exact"` and `"leased"` stop the start, since
+    /// this version has neither.
     pub mode: LimitMode,
     /// Requests per minute and address without a valid key.
     #[serde(deserialize_with = "settings::positive")]

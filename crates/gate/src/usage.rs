@@ -90,7 +90,8 @@ impl Gate {
         });
     }
 
-    /// Writes down what was counted; for how many keys and quarter hours. What cannot be written is tried again later.
+    /// Writes down what was counted; for how many keys and quarter hours. What cannot be written is tried
+    /// again later.
     ///
     /// # Errors
     /// [`Error::Unavailable`].

@@ -90,7 +90,8 @@ impl EnvironmentFilter {
     }
 }
 
-/// A gate that says nothing else lets live keys pass: what is tried out must not reach the real thing by an oversight.
+/// A gate that says nothing else lets live keys pass: what is tried out must not reach the real thing by an
+/// oversight.
 impl Default for EnvironmentFilter {
     fn default() -> Self {
         Self::Only(Environment::Live)

@@ -1,6 +1,6 @@
 //! The one error type of the use-cases. It knows no HTTP: it carries a stable code and a text that may be
-//! shown to the caller. What must not be shown (a database's words, say) travels apart, as the [`Cause`], and goes to the
-//! log only, with all that it came from.
+//! shown to the caller. What must not be shown (a database's words, say) travels apart, as the [`Cause`], and
+//! goes to the log only, with all that it came from.
 
 use std::{borrow::Cow, fmt, sync::Arc};
 
@@ -79,7 +79,8 @@ impl FieldErrors {
     /// How many fields are named at most: an answer must not grow far beyond its request.
     pub const MAX_FIELDS: usize = 100;
 
-    /// Adds one error of `field`, unless [`FieldErrors::MAX_FIELDS`] are named already. Names that a caller made up are cut.
+    /// Adds one error of `field`, unless [`FieldErrors::MAX_FIELDS`] are named already. Names that a caller
+    /// made up are cut.
     pub fn add(&mut self, field: impl Into<String>, message: impl Into<String>) {
         let (field, message) = (field.into(), message.into());
         let name = field.rsplit('.').next().unwrap_or_default();
@@ -137,7 +138,8 @@ fn shown(field: String) -> String {
     }
 }
 
-/// What went wrong below, for the log alone: a few words of ours, and the error that it came from, if it came from one.
+/// What went wrong below, for the log alone: a few words of ours, and the error that it came from, if it came
+/// from one.
 #[derive(Debug, Clone, thiserror::Error)]
 #[error("{what}")]
 pub struct Cause {
@@ -178,7 +180,8 @@ pub fn chain(error: &dyn std::error::Error) -> impl fmt::Display {
 pub enum Fate {
     /// Nothing was changed.
     Undone,
-    /// Nothing was changed, for the sake of another transaction that was in the way. The same again can succeed at once.
+    /// Nothing was changed, for the sake of another transaction that was in the way. The same again can
+    /// succeed at once.
     GaveWay,
     /// It may have been done: the database was told to keep it, and its answer was not heard.
     Unknown,
@@ -321,7 +324,8 @@ impl Error {
         }
     }
 
-    /// What a log says of it: the cause with all that it came from, or the text for the caller where there is none.
+    /// What a log says of it: the cause with all that it came from, or the text for the caller where there is
+    /// none.
     pub fn for_log(&self) -> impl fmt::Display {
         let error: &dyn std::error::Error = match self.cause() {
             Some(cause) => cause,

@@ -1,7 +1,7 @@
 //! A struct as the values of its fields.
 
-/// What can be made of the values of its fields, in the order in which they stand. Derived by `gatepost_macros::Fields`, so that whoever
-/// keeps such values need not name the fields again.
+/// What can be made of the values of its fields, in the order in which they stand. Derived by
+/// `gatepost_macros::Fields`, so that whoever keeps such values need not name the fields again.
 pub trait Fields: Sized {
     /// The values, as a tuple.
     type Values;

@@ -9,8 +9,8 @@ use crate::LockAnyway;
 
 static NAMES: LazyLock<Mutex<HashSet<&'static str>>> = LazyLock::new(Mutex::default);
 
-/// A name for as long as the program runs. It is never given up, so names are those of the operator's declarations and nobody else's;
-/// the same name is kept once.
+/// A name for as long as the program runs. It is never given up, so names are those of the operator's
+/// declarations and nobody else's; the same name is kept once.
 pub fn intern(name: &str) -> &'static str {
     let mut names = NAMES.lock_anyway();
     match names.get(name) {

@@ -1,19 +1,20 @@
 //! JSON that somebody else wrote: kept, shown and passed on as the text that it came as.
 //!
-//! Reading it into numbers and maps and writing it anew would round its numbers, sort its members and drop what it holds
-//! twice. Whoever signs an amount wants the receiver to see the digits that were signed.
+//! Reading it into numbers and maps and writing it anew would round its numbers, sort its members and drop
+//! what it holds twice. Whoever signs an amount wants the receiver to see the digits that were signed.
 
 use indexmap::IndexMap;
 use serde::{Serialize, Serializer};
 use serde_json::{Value, value::RawValue};
 
-/// A JSON value, byte for byte as it came, without blanks around it. Well-formed; numbers of any size, duplicate members and
-/// lone surrogates are part of it.
+/// A JSON value, byte for byte as it came, without blanks around it. Well-formed; numbers of any size,
+/// duplicate members and lone surrogates are part of it.
 #[derive(Debug, Clone)]
 pub struct Json(Box<RawValue>);
 
 impl Json {
-    /// What a type writes of itself that can always be written: its keys are texts, and it is nested as deep as its type alone.
+    /// What a type writes of itself that can always be written: its keys are texts, and it is nested as deep
+    /// as its type alone.
     pub fn written<T: Serialize>(value: &T) -> Self {
         Self(serde_json::value::to_raw_value(value).unwrap_or_else(|_| RawValue::NULL.to_owned()))
     }
@@ -21,8 +22,8 @@ impl Json {
     /// How deeply arrays and objects may lie in each other.
     pub const MAX_DEPTH: usize = 128;
 
-    /// Takes a value that was told apart from the text around it; none if it is deeper than [`Json::MAX_DEPTH`], which readers
-    /// of JSON refuse or break on.
+    /// Takes a value that was told apart from the text around it; none if it is deeper than
+    /// [`Json::MAX_DEPTH`], which readers of JSON refuse or break on.
     pub fn new(raw: &RawValue) -> Option<Self> {
         (Self::depth_of(raw.get()) <= Self::MAX_DEPTH).then(|| Self(raw.to_owned()))
     }
@@ -95,7 +96,8 @@ impl Serialize for Json {
     }
 }
 
-/// The members of a JSON object in their order, each as it came. Of members with one name, the last one counts.
+/// The members of a JSON object in their order, each as it came. Of members with one name, the last one
+/// counts.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct JsonObject(IndexMap<String, Json>);
 

@@ -39,7 +39,8 @@ impl Default for PageRequest {
     }
 }
 
-/// Where a row of a log stands: logs are in the order of their rows' instants, and of their numbers where these are the same.
+/// Where a row of a log stands: logs are in the order of their rows' instants, and of their numbers where
+/// these are the same.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Position {
     /// The row's instant.

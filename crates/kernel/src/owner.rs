@@ -2,7 +2,8 @@
 
 use crate::{Environment, WorkspaceId};
 
-/// A workspace in one of its environments, which rows belong to: what is loaded by its owner cannot be somebody else's.
+/// A workspace in one of its environments, which rows belong to: what is loaded by its owner cannot be
+/// somebody else's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Owner {
     /// The workspace.

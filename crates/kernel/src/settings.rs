@@ -1,6 +1,8 @@
-//! Values of a configuration file: how they are read, with what is accepted where one is refused, and how they are shown.
+//! Values of a configuration file: how they are read, with what is accepted where one is refused, and how
+//! they are shown.
 //!
-//! The functions are for serde's `deserialize_with`, `serialize_with` and `with`, so that a struct of settings has plain fields.
+//! The functions are for serde's `deserialize_with`, `serialize_with` and `with`, so that a struct of
+//! settings has plain fields.
 
 use std::time::Duration;
 
@@ -49,8 +51,8 @@ where
     positive(deserializer).map(Some)
 }
 
-/// The duration that a text such as `5s`, `30m`, `1h 30m` or `90d` means; a day is 24 hours. `None` if it means none, or nothing
-/// above zero.
+/// The duration that a text such as `5s`, `30m`, `1h 30m` or `90d` means; a day is 24 hours. `None` if it
+/// means none, or nothing above zero.
 pub fn read_duration(text: &str) -> Option<Duration> {
     let span: Span = text.trim().parse().ok()?;
     let duration = span.to_duration(SpanRelativeTo::days_are_24_hours()).ok()?;

@@ -4,8 +4,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Taking a lock whatever became of whoever had it before.
 pub trait LockAnyway<T: ?Sized> {
-    /// The lock, also where a thread panicked that had it. Only for what is whole between any two statements under the lock, as
-    /// counters and maps are.
+    /// The lock, also where a thread panicked that had it. Only for what is whole between any two statements
+    /// under the lock, as counters and maps are.
     fn lock_anyway(&self) -> MutexGuard<'_, T>;
 }
 

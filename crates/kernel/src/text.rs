@@ -28,7 +28,8 @@ pub fn brief(text: &str) -> Cow<'_, str> {
     }
 }
 
-/// A text in its one spelling of Unicode (NFC): file names and some keyboards write `é` as an `e` and an accent.
+/// A text in its one spelling of Unicode (NFC): file names and some keyboards write `é` as an `e` and an
+/// accent.
 #[cfg(feature = "text")]
 pub fn composed(text: &str) -> String {
     text.nfc().collect()
@@ -40,8 +41,8 @@ pub fn words(text: &str) -> impl Iterator<Item = String> {
     words.map(str::to_lowercase)
 }
 
-/// A name as it is stored: in NFC, without spaces at its ends, 1–255 characters, no control characters, nothing invisible
-/// that would let one name pass for another.
+/// A name as it is stored: in NFC, without spaces at its ends, 1–255 characters, no control characters,
+/// nothing invisible that would let one name pass for another.
 ///
 /// # Errors
 /// The error as a sentence about the field `field`.
@@ -60,8 +61,9 @@ pub fn name(field: &str, text: &str) -> Result<String, String> {
     Ok(name)
 }
 
-/// The address of a page of the web, in its one spelling: lower-case host, no default port, nothing unescaped, escapes in capitals.
-/// At most [`MAX_URL_BYTES`], and without a user name or password, which are not for storing.
+/// The address of a page of the web, in its one spelling: lower-case host, no default port, nothing
+/// unescaped, escapes in capitals. At most [`MAX_URL_BYTES`], and without a user name or password, which are
+/// not for storing.
 ///
 /// # Errors
 /// The error as a sentence about the field `field`.
@@ -108,7 +110,8 @@ fn with_capital_escapes(url: Url) -> Option<Url> {
     Url::parse(std::str::from_utf8(&text).ok()?).ok()
 }
 
-/// Characters that print nothing, or turn the direction of what follows. Joiners are not among them: scripts need them.
+/// Characters that print nothing, or turn the direction of what follows. Joiners are not among them: scripts
+/// need them.
 #[cfg(feature = "text")]
 fn is_invisible(c: char) -> bool {
     matches!(c, '\u{200B}' | '\u{200E}' | '\u{200F}' | '\u{202A}'..='\u{202E}' | '\u{2060}'..='\u{2069}' | '\u{FEFF}')

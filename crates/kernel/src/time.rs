@@ -16,8 +16,8 @@ use ::time::{
 #[cfg(feature = "rfc3339")]
 use serde::{Serialize, Serializer};
 
-/// Microseconds since 1970-01-01T00:00:00Z; on the wire RFC 3339 in UTC with `Z` and always six digits behind the second, so that
-/// texts sort like instants. For what is no measured instant there is [`CalendarTime`].
+/// Microseconds since 1970-01-01T00:00:00Z; on the wire RFC 3339 in UTC with `Z` and always six digits behind
+/// the second, so that texts sort like instants. For what is no measured instant there is [`CalendarTime`].
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Timestamp(i64);
 
@@ -40,7 +40,8 @@ impl Timestamp {
         self.0.div_euclid(1_000_000)
     }
 
-    /// The whole second that this is, or the next one: for those who are told seconds and must not come too early.
+    /// The whole second that this is, or the next one: for those who are told seconds and must not come too
+    /// early.
     pub const fn rounded_up(self) -> Self {
         Self((self.0 + 999_999).div_euclid(1_000_000) * 1_000_000)
     }
@@ -90,8 +91,8 @@ impl fmt::Display for Timestamp {
     }
 }
 
-/// The date and the time of day down to the second, into a text that has everything but the digits: the formatting machinery would
-/// be most of the cost.
+/// The date and the time of day down to the second, into a text that has everything but the digits: the
+/// formatting machinery would be most of the cost.
 #[cfg(feature = "rfc3339")]
 fn write_seconds(text: &mut [u8], instant: Timestamp) -> fmt::Result {
     let instant = OffsetDateTime::from_unix_timestamp(instant.as_seconds()).map_err(|_| fmt::Error)?;
@@ -113,8 +114,8 @@ fn write_digits(room: &mut [u8], mut number: i64) {
     }
 }
 
-/// An instant that somebody chose or a calendar sets, such as the end of a key or of a month: without a fraction on the wire where
-/// it is whole.
+/// An instant that somebody chose or a calendar sets, such as the end of a key or of a month: without a
+/// fraction on the wire where it is whole.
 #[cfg(feature = "rfc3339")]
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct CalendarTime(pub Timestamp);
@@ -180,8 +181,8 @@ pub trait Clock: Send + Sync {
 }
 
 impl From<SystemTime> for Timestamp {
-    /// To the microsecond, at most [`Timestamp::MAX`]. What is before 1970 becomes the epoch: a clock that says so is not set, and
-    /// any other instant is as wrong.
+    /// To the microsecond, at most [`Timestamp::MAX`]. What is before 1970 becomes the epoch: a clock that
+    /// says so is not set, and any other instant is as wrong.
     fn from(time: SystemTime) -> Self {
         let since = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
         Self::from_micros(i64::try_from(since.as_micros()).unwrap_or(i64::MAX)).min(Self::MAX)

@@ -1,7 +1,7 @@
 //! Closed sets of words, as an enumeration that is written as its word and read from it.
 
-/// Declares an enumeration whose values are words on the wire and in the database, in the order in which messages name them. It gets
-/// `NAMES`, `as_str`, `parse` and `Serialize`.
+/// Declares an enumeration whose values are words on the wire and in the database, in the order in which
+/// messages name them. It gets `NAMES`, `as_str`, `parse` and `Serialize`.
 ///
 /// ```
 /// gatepost_kernel::words! {
@@ -67,7 +67,8 @@ macro_rules! described_words {
     ($type:ty, $name:literal, $about:literal, $words:expr) => {};
 }
 
-/// Lets an enumeration that [`words!`](crate::words) declares be read from its word, where a configuration names it.
+/// Lets an enumeration that [`words!`](crate::words) declares be read from its word, where a configuration
+/// names it.
 #[macro_export]
 macro_rules! read_as_word {
     ($name:ident) => {

@@ -1,4 +1,5 @@
-//! The life of a key: active until it is revoked, until it expires, or until its grace after a rotation is over.
+//! The life of a key: active until it is revoked, until it expires, or until its grace after a rotation is
+//! over.
 
 use std::time::Duration;
 

@@ -1,8 +1,8 @@
 //! What a request presents: its token, and the address that it comes from.
 //!
-//! The address is the socket's peer. Only when that is one of the trusted proxies is `X-Forwarded-For` read, from
-//! the right, and the first address that is not itself a trusted proxy is the client's; anybody can write
-//! whatever they like further left.
+//! The address is the socket's peer. Only when that is one of the trusted proxies is `X-Forwarded-For` read,
+//! from the right, and the first address that is not itself a trusted proxy is the client's; anybody can
+//! write whatever they like further left.
 
 use std::{
     borrow::Cow,
@@ -48,8 +48,8 @@ pub fn network_of(address: Option<IpAddr>) -> IpAddr {
     }
 }
 
-/// The client's address, from the socket's peer and the lines of `X-Forwarded-For`; none if a trusted proxy sent something
-/// that is not one.
+/// The client's address, from the socket's peer and the lines of `X-Forwarded-For`; none if a trusted proxy
+/// sent something that is not one.
 pub fn client_address<'a>(
     peer: Option<IpAddr>,
     forwarded: impl DoubleEndedIterator<Item = &'a str>,
@@ -68,11 +68,12 @@ pub fn client_address<'a>(
     Some(client)
 }
 
-/// Whether the client came with TLS, by the word of trusted proxies: the lines of `X-Forwarded-Proto`, and those of
-/// `X-Forwarded-For`. None if there are none, or none that are believed.
+/// Whether the client came with TLS, by the word of trusted proxies: the lines of `X-Forwarded-Proto`, and
+/// those of `X-Forwarded-For`. None if there are none, or none that are believed.
 ///
-/// Each proxy of a chain can add its own entry, so several lines are one list. If it is as long as the list of addresses, the
-/// entry that stands where the client's address does counts; otherwise nobody knows whose entry is whose, and all must be `https`.
+/// Each proxy of a chain can add its own entry, so several lines are one list. If it is as long as the list
+/// of addresses, the entry that stands where the client's address does counts; otherwise nobody knows whose
+/// entry is whose, and all must be `https`.
 pub fn came_with_tls<'a>(
     peer: Option<IpAddr>,
     protocols: impl Iterator<Item = &'a str>,

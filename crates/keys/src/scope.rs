@@ -3,9 +3,9 @@
 //! The bare words `read`, `write`, `delete` stand for `*:read`, `*:write`, `*:delete`, and `admin` for `*`. A
 //! scope keeps the spelling in which it was given. `*` never reaches across the colon.
 //!
-//! Tools of MCP servers have scopes of three parts, `mcp:server:tool` and `mcp:server:*`, which are parts of `mcp:write`. A tool's
-//! name may be any text: what is not a letter or digit of ASCII, `-`, `_`, `.` or `/` is percent-encoded, as in
-//! `mcp:server:New%20Tool`.
+//! Tools of MCP servers have scopes of three parts, `mcp:server:tool` and `mcp:server:*`, which are parts of
+//! `mcp:write`. A tool's name may be any text: what is not a letter or digit of ASCII, `-`, `_`, `.` or `/`
+//! is percent-encoded, as in `mcp:server:New%20Tool`.
 
 use std::{borrow::Cow, fmt, str::FromStr};
 
@@ -29,7 +29,8 @@ const MCP: &str = "mcp";
 const COMMON_ACTIONS: [&str; 4] = ["read", "write", "delete", "admin"];
 
 gatepost_kernel::words! {
-    /// Which of a scope's two parts is written first. One word, and scopes for tools, are written in one way only.
+    /// Which of a scope's two parts is written first. One word, and scopes for tools, are written in one way
+    /// only.
     #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
     pub enum ScopeOrder {
         /// `leads:read`
@@ -104,8 +105,9 @@ impl<'a> ScopeRef<'a> {
         Self::parse_in(ScopeOrder::ResourceFirst, text)
     }
 
-    /// Reads a scope that is written in this order. One whose last part is a common action was written in the other: as it stands it
-    /// would mean a resource of that name, and allow nothing that its writer thinks of.
+    /// Reads a scope that is written in this order. One whose last part is a common action was written in the
+    /// other: as it stands it would mean a resource of that name, and allow nothing that its writer thinks
+    /// of.
     ///
     /// # Errors
     /// [`ScopeError`].

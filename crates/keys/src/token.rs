@@ -1,4 +1,5 @@
-//! The secret that a caller presents: a head that names the environment, 30 base62 characters, and 6 of checksum.
+//! The secret that a caller presents: a head that names the environment, 30 base62 characters, and 6 of
+//! checksum.
 //!
 //! The 30 characters carry 178 random bits, so a plain SHA-256 is enough to store. The checksum is the CRC-32
 //! (IEEE) of everything before it, in base62, padded to six; it keeps no one out, but a typo, or a live token
@@ -46,7 +47,8 @@ impl TokenFormat {
     pub const ENVIRONMENT: &str = "{environment}";
     const MAX_HEAD_LEN: usize = 24;
 
-    /// Tokens begin with `prefix`, in which `{environment}` stands for `live` or `test`; those with one of `accepted` are still good.
+    /// Tokens begin with `prefix`, in which `{environment}` stands for `live` or `test`; those with one of
+    /// `accepted` are still good.
     ///
     /// # Errors
     /// The first error.
@@ -118,7 +120,8 @@ impl TokenFormat {
         sound.then_some((environment, head_len))
     }
 
-    /// How many tokens are in `text`: with the right form and the right checksum. For whoever looks where none should be.
+    /// How many tokens are in `text`: with the right form and the right checksum. For whoever looks where
+    /// none should be.
     pub fn count(&self, text: &[u8]) -> usize {
         let all = self.heads.iter().flat_map(|heads| [&heads.live, &heads.test]);
         let of_head = |head: &String| {
@@ -217,7 +220,8 @@ impl std::str::FromStr for Token {
 pub struct TokenDigest([u8; 32]);
 
 impl TokenDigest {
-    /// The digest of a token where it stands, without a copy of it; `None` if its form or its checksum is wrong.
+    /// The digest of a token where it stands, without a copy of it; `None` if its form or its checksum is
+    /// wrong.
     pub fn of(format: &TokenFormat, token: &str) -> Option<Self> {
         format.check(token).map(|_| Self(Sha256::digest(token).into()))
     }

@@ -1,7 +1,7 @@
 //! The day's quota, leased in blocks ahead of use.
 //!
-//! The database counts what was leased, not what was used; a key spends from the block that its node holds. A crash
-//! loses what was leased and not yet spent, so a day can end early, but never gets more than its quota.
+//! The database counts what was leased, not what was used; a key spends from the block that its node holds. A
+//! crash loses what was leased and not yet spent, so a day can end early, but never gets more than its quota.
 
 use gatepost_kernel::Timestamp;
 
@@ -44,7 +44,8 @@ impl DayLease {
         if self.day == day { self.held } else { 0 }
     }
 
-    /// What is left of `limit` on `day`, as far as this process knows: what it holds and what nobody has leased.
+    /// What is left of `limit` on `day`, as far as this process knows: what it holds and what nobody has
+    /// leased.
     pub fn remaining(&self, day: i64, limit: u64) -> u64 {
         if self.day == day {
             limit.saturating_sub(self.leased).saturating_add(self.held).min(limit)
@@ -67,8 +68,8 @@ impl DayLease {
         }
     }
 
-    /// Takes in what the database gave: `granted` more, and the day's total for everyone. What came for a day that
-    /// is over is lost with it.
+    /// Takes in what the database gave: `granted` more, and the day's total for everyone. What came for a day
+    /// that is over is lost with it.
     pub fn grant(&mut self, day: i64, granted: u64, leased: u64) {
         if day > self.day {
             *self = Self { day, leased, held: granted };

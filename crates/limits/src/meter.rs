@@ -1,5 +1,5 @@
-//! One key's meter: the sliding minute and the day together, decided in one step, with those of all keys of its workspace where
-//! they have limits together.
+//! One key's meter: the sliding minute and the day together, decided in one step, with those of all keys of
+//! its workspace where they have limits together.
 
 use gatepost_kernel::{Error, Timestamp};
 
@@ -83,8 +83,8 @@ pub struct Verdict {
 }
 
 impl Verdict {
-    /// The limit that is shown where there is room for one: the one that refuses; else, of the key's minute and the workspace's, the
-    /// one of which less remains; else the same of the days.
+    /// The limit that is shown where there is room for one: the one that refuses; else, of the key's minute
+    /// and the workspace's, the one of which less remains; else the same of the days.
     pub fn shown(&self) -> Option<Standing> {
         let tighter = |key: Option<Standing>, workspace: Option<Standing>| match (key, workspace) {
             (Some(key), Some(workspace)) if workspace.remaining < key.remaining => Some(workspace),
@@ -171,7 +171,8 @@ impl Meter {
         self.verdict_within(now, allowance, whole, cost, refusal)
     }
 
-    /// The same as [`Meter::take`], within what all keys of the workspace may together: of both is taken, or of neither.
+    /// The same as [`Meter::take`], within what all keys of the workspace may together: of both is taken, or
+    /// of neither.
     pub fn take_within(
         &mut self,
         now: Timestamp,
@@ -310,7 +311,8 @@ mod tests {
     }
 
     proptest! {
-        /// Rule 2, whatever the arrival pattern; and a key is not kept waiting for more than a second too long.
+        /// Rule 2, whatever the arrival pattern; and a key is not kept waiting for more than a second too
+        /// long.
         #[test]
         fn no_sliding_minute_passes_the_cap(
             cap in 1..40u64,
@@ -388,7 +390,8 @@ mod tests {
             prop_assert_eq!(window.used(at(60_000)), 0);
         }
 
-        /// A database that counts leases, processes that crash with blocks in hand: the day never gets more than its quota.
+        /// A database that counts leases, processes that crash with blocks in hand: the day never gets more
+        /// than its quota.
         #[test]
         fn a_day_is_never_over_admitted(limit in 1..500u64, steps in proptest::collection::vec(0..20u8, 1..800)) {
             let allowance = Allowance { per_day: Some(limit), ..Allowance::default() };
@@ -414,7 +417,8 @@ mod tests {
     }
 
     proptest! {
-        /// However many keys there are, and whatever each may: together they get no more than their workspace.
+        /// However many keys there are, and whatever each may: together they get no more than their
+        /// workspace.
         #[test]
         fn a_workspace_bounds_its_keys(
             (key_cap, whole_cap) in (1..20u64, 1..40u64),
@@ -483,8 +487,9 @@ mod tests {
             }
         }
 
-        /// Two windows in one count what each has counted: all of the last minute, and no more than one window would have that had counted
-        /// both. It would keep a whole second for the sake of the last request in it, of which one of the two has forgotten its part.
+        /// Two windows in one count what each has counted: all of the last minute, and no more than one
+        /// window would have that had counted both. It would keep a whole second for the sake of the last
+        /// request in it, of which one of the two has forgotten its part.
         #[test]
         fn windows_add_up(
             counts in proptest::collection::vec((any::<bool>(), 0..90_000i64, 1..400u64), 0..60),

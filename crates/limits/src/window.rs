@@ -1,10 +1,11 @@
 //! The sliding minute.
 //!
-//! Requests are counted in slots of one second. Any 60 seconds touch at most 61 slots, and all of them are counted
-//! whole, so the bound holds for every sliding window whatever the arrival pattern: a request counts for 60 seconds at
-//! least and 61 at most. The instant of the last request is kept: 60 seconds after it nothing counts any more, so whoever
-//! is told to wait waits for a minute at most. A window is 61 counters of one byte, in place; only a key that makes more
-//! than 255 requests within one second gets larger counters, beside it.
+//! Requests are counted in slots of one second. Any 60 seconds touch at most 61 slots, and all of them are
+//! counted whole, so the bound holds for every sliding window whatever the arrival pattern: a request counts
+//! for 60 seconds at least and 61 at most. The instant of the last request is kept: 60 seconds after it
+//! nothing counts any more, so whoever is told to wait waits for a minute at most. A window is 61 counters of
+//! one byte, in place; only a key that makes more than 255 requests within one second gets larger counters,
+//! beside it.
 
 use std::time::Duration;
 
@@ -157,7 +158,8 @@ impl MinuteWindow {
         }
     }
 
-    /// When, if nothing more comes, at least `cost` of the requests that count at `now` have stopped counting.
+    /// When, if nothing more comes, at least `cost` of the requests that count at `now` have stopped
+    /// counting.
     pub fn frees_at(&mut self, now: Timestamp, cost: u64) -> Timestamp {
         self.advance(now);
         if self.sum == 0 {

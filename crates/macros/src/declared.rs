@@ -113,7 +113,15 @@ pub fn about(attributes: &[Attribute]) -> String {
             let text = text.value();
             Some(text.strip_prefix(' ').unwrap_or(&text).to_owned())
         });
-    lines.collect::<Vec<_>>().join("\n").trim().to_owned()
+    // A paragraph is one line, however it is wrapped in the source.
+    let mut text = String::new();
+    for line in lines {
+        let is_item = ["- ", "| ", "# ", "```"].iter().any(|mark| line.starts_with(mark));
+        let starts_anew = line.is_empty() || is_item || text.ends_with('\n');
+        text.push_str(if text.is_empty() || starts_anew { "\n" } else { " " });
+        text.push_str(&line);
+    }
+    text.trim().to_owned()
 }
 
 /// What is in an `Option`.

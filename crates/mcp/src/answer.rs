@@ -1,4 +1,5 @@
-//! What a server answers, in our words. Results are read item by item: one that nobody knows is passed on as it came.
+//! What a server answers, in our words. Results are read item by item: one that nobody knows is passed on as
+//! it came.
 
 use rmcp::model::ErrorData;
 use serde::Deserialize;

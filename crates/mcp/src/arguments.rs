@@ -39,8 +39,8 @@ impl Arguments {
         if Json::depth_of(text) <= Self::MAX_DEPTH { Ok(()) } else { Err(too_deep()) }
     }
 
-    /// The members of an object, and the text that they were read from, which the server is sent byte for byte. Where that names
-    /// a member twice, the server is sent what was read: the last of each.
+    /// The members of an object, and the text that they were read from, which the server is sent byte for
+    /// byte. Where that names a member twice, the server is sent what was read: the last of each.
     pub fn new(members: Map<String, Value>, text: Option<&RawValue>) -> Self {
         let is_plain = |text: &&RawValue| {
             members_in(text.get()) == members.values().map(count).sum::<usize>() + members.len()
@@ -132,8 +132,8 @@ impl Checker {
         Self(None)
     }
 
-    /// Names every error, by the argument that it is in. Takes as long as the schema and the arguments make it take, within
-    /// bounds: not for a thread that others wait for.
+    /// Names every error, by the argument that it is in. Takes as long as the schema and the arguments make
+    /// it take, within bounds: not for a thread that others wait for.
     pub fn check(&self, arguments: &Map<String, Value>) -> Result<(), FieldErrors> {
         let levels = paths::levels(arguments).ok_or_else(too_deep)?;
         let Some(prepared) = &self.0 else { return Ok(()) };

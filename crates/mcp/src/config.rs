@@ -25,7 +25,8 @@ pub struct ServerConfig {
 /// How a server is reached.
 #[derive(Debug, Clone)]
 pub enum Transport {
-    /// A program of this machine, started here, that speaks over its standard input and output. No shell is involved.
+    /// A program of this machine, started here, that speaks over its standard input and output. No shell is
+    /// involved.
     Stdio {
         /// The program: a path, or a name that is looked for in the `PATH` of `env`.
         command: String,

@@ -1,4 +1,5 @@
-//! A message of JSON-RPC taken apart: its members as the text that they came as, whoever sent it and whatever is in them.
+//! A message of JSON-RPC taken apart: its members as the text that they came as, whoever sent it and whatever
+//! is in them.
 
 use rmcp::model::RequestId;
 use serde::{Deserialize, Deserializer};

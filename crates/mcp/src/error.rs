@@ -24,7 +24,8 @@ pub enum McpError {
         /// The last thing that went wrong; for the log.
         why: String,
     },
-    /// So many arguments for this server are being checked that these had no turn in time: nothing was sent to it.
+    /// So many arguments for this server are being checked that these had no turn in time: nothing was sent
+    /// to it.
     #[error("no turn to check arguments within {} s", .0.as_secs())]
     Busy(Duration),
     /// The check itself broke off: nothing was sent to the server.
@@ -33,7 +34,8 @@ pub enum McpError {
     /// The connection ended before the answer came. Nobody knows whether something was done.
     #[error("connection lost")]
     Lost,
-    /// The server has answered, but with something that cannot be read. Nobody knows whether something was done.
+    /// The server has answered, but with something that cannot be read. Nobody knows whether something was
+    /// done.
     #[error("unreadable answer: {0}")]
     Unreadable(String),
     /// The answer did not come in time. Nobody knows whether something was done.

@@ -1,5 +1,5 @@
-//! Messages of a server over HTTP. The protocol's library keeps sessions, versions and streams; what is sent and received passes
-//! here, so that an answer that cannot be read ends its own call alone.
+//! Messages of a server over HTTP. The protocol's library keeps sessions, versions and streams; what is sent
+//! and received passes here, so that an answer that cannot be read ends its own call alone.
 
 use std::{
     collections::HashMap,
@@ -59,7 +59,8 @@ impl Waiting {
         if *id == self.id { self.asked } else { Asked::Other }
     }
 
-    /// An answer that cannot be read: the end of this request, and of the whole connection only while that is being made.
+    /// An answer that cannot be read: the end of this request, and of the whole connection only while that is
+    /// being made.
     fn unreadable(&self, why: String) -> Result<ServerJsonRpcMessage, Fault> {
         match self.asked {
             Asked::Lifecycle => Err(Fault::UnexpectedServerResponse(why.into())),
@@ -103,7 +104,8 @@ impl Waiting {
             Some(error) if error.id.as_ref() == Some(&self.id) => {
                 Ok(ServerJsonRpcMessage::error(error.error, error.id))
             }
-            // Whatever it refuses without having read the request: a session that it has forgotten, most often.
+            // Whatever it refuses without having read the request: a session that it has forgotten, most
+            // often.
             Some(_) if self.has_session => Err(gone()),
             _ if is_gone => Err(gone()),
             _ => self.unreadable(format!("HTTP {status}")),
@@ -268,7 +270,8 @@ fn events(response: Response, max_bytes: usize, waiting: Option<Waiting>) -> Eve
         };
         let message = match (message::read(data.as_bytes(), &asked), &waiting) {
             (Ok(message), _) => Some(message),
-            // What does not say which request it is about is most likely meant for the one that the stream belongs to.
+            // What does not say which request it is about is most likely meant for the one that the stream
+            // belongs to.
             (Err(why), Some(waiting)) if data.trim_start().starts_with('{') => {
                 Some(message::unreadable(waiting.id.clone(), &why))
             }
@@ -282,7 +285,8 @@ fn events(response: Response, max_bytes: usize, waiting: Option<Waiting>) -> Eve
     SseStream::from_bytes_stream(bounded(response, max_bytes)).map(mended).boxed()
 }
 
-/// The bytes of a stream, up to an event that is larger than `max_bytes`: the stream ends in the middle of that one.
+/// The bytes of a stream, up to an event that is larger than `max_bytes`: the stream ends in the middle of
+/// that one.
 fn bounded(
     response: Response,
     max_bytes: usize,

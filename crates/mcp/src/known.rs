@@ -1,5 +1,5 @@
-//! What a server offers, as far as it is known. Lists are read item by item: one that is malformed is left out and named, and the
-//! others have nothing to do with it.
+//! What a server offers, as far as it is known. Lists are read item by item: one that is malformed is left
+//! out and named, and the others have nothing to do with it.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -26,7 +26,8 @@ use crate::{
     uri::{self, Template},
 };
 
-/// How many tools, resources and templates are looked at. A server that has more is taken for one that never ends.
+/// How many tools, resources and templates are looked at. A server that has more is taken for one that never
+/// ends.
 const MAX_ITEMS: usize = 1_000;
 /// In how many pages.
 const MAX_PAGES: usize = 50;
@@ -58,7 +59,8 @@ pub struct Tool {
 pub struct Problem {
     /// The tool that it is about; none for a resource, a template, or a tool without a name.
     pub tool: Option<String>,
-    /// A keyword of the tool's schema that is not checked, as a JSON pointer; without one, the item is left out.
+    /// A keyword of the tool's schema that is not checked, as a JSON pointer; without one, the item is left
+    /// out.
     pub keyword: Option<String>,
     /// What is wrong.
     pub message: String,
@@ -123,8 +125,8 @@ struct Item {
     is_callable: bool,
 }
 
-/// All pages of a list, one after the other; nothing if the server does not know such a list. A list whose cursor is empty or was
-/// there before has ended.
+/// All pages of a list, one after the other; nothing if the server does not know such a list. A list whose
+/// cursor is empty or was there before has ended.
 async fn pages(peer: &Peer<RoleClient>, limit: Duration, list: List) -> Result<Vec<Item>, String> {
     let (mut items, mut cursor, mut seen) = (Vec::new(), None::<String>, HashSet::new());
     for number in 0..MAX_PAGES {
@@ -296,7 +298,8 @@ impl Known {
         self.tools.iter().find(|tool| tool.name == name)
     }
 
-    /// The URI by which the server is asked for a resource that it offers: its own spelling of one that it lists.
+    /// The URI by which the server is asked for a resource that it offers: its own spelling of one that it
+    /// lists.
     pub fn resource(&self, uri: &str) -> Option<String> {
         let asked = uri::normal(uri);
         let fits = || self.templates.iter().any(|template| template.fits(&asked));

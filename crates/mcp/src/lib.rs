@@ -1,12 +1,14 @@
 //! The bridge to MCP servers: programs on this machine, or servers over HTTP, that offer tools and resources.
 //!
-//! Which there are is for the operator's file to say, and for nobody else: a program that is started is trusted like this one.
-//! Each has a supervisor of its own ([`McpServers::start`]), which makes the connection, makes it anew when it ends, and keeps
-//! the last good list of tools meanwhile; so one that is broken costs the others nothing, and a call on it fails at once.
-//! What is called is checked against the tool's own schema first, within bounds and aside, since schemas and arguments come from
-//! two strangers. Who may call what is not decided here.
+//! Which there are is for the operator's file to say, and for nobody else: a program that is started is
+//! trusted like this one. Each has a supervisor of its own ([`McpServers::start`]), which makes the
+//! connection, makes it anew when it ends, and keeps the last good list of tools meanwhile; so one that is
+//! broken costs the others nothing, and a call on it fails at once. What is called is checked against the
+//! tool's own schema first, within bounds and aside, since schemas and arguments come from two strangers. Who
+//! may call what is not decided here.
 //!
-//! What servers say is somebody else's: it is read item by item, and what is malformed costs nothing but itself.
+//! What servers say is somebody else's: it is read item by item, and what is malformed costs nothing but
+//! itself.
 
 mod answer;
 mod arguments;

@@ -1,9 +1,9 @@
-//! Messages of the protocol as they travel: written with the caller's own digits, and read so that one that is malformed ends
-//! nothing but the call it belongs to.
+//! Messages of the protocol as they travel: written with the caller's own digits, and read so that one that
+//! is malformed ends nothing but the call it belongs to.
 //!
-//! The protocol's library reads a result as the first of its types that fits, and drops a message that it cannot read. Here a
-//! result stays the text that it came as, and whoever asked reads it item by item. A text that is no JSON is answered in its
-//! server's place, as long as it says which request it is about.
+//! The protocol's library reads a result as the first of its types that fits, and drops a message that it
+//! cannot read. Here a result stays the text that it came as, and whoever asked reads it item by item. A text
+//! that is no JSON is answered in its server's place, as long as it says which request it is about.
 
 use std::{borrow::Cow, sync::Arc};
 
@@ -21,7 +21,8 @@ const MAX_WORDS: usize = 200;
 /// Where the text of a list is, in what the library is given of it.
 const WHOLE: &str = "gatepost/whole";
 
-/// The arguments of a call as their author wrote them; they take the place of those in the message, which mean the same.
+/// The arguments of a call as their author wrote them; they take the place of those in the message, which
+/// mean the same.
 #[derive(Debug, Clone)]
 pub(crate) struct Written(pub Arc<RawValue>);
 
@@ -212,8 +213,8 @@ pub(crate) fn short(text: &str) -> String {
     text.chars().take(MAX_WORDS).collect()
 }
 
-/// The text with U+FFFD for every half of a pair of surrogates that stands alone. What cuts texts between the two writes `\ud83d`,
-/// which is JSON by its grammar, but no character.
+/// The text with U+FFFD for every half of a pair of surrogates that stands alone. What cuts texts between the
+/// two writes `\ud83d`, which is JSON by its grammar, but no character.
 fn whole_characters(text: &str) -> Cow<'_, str> {
     let bytes = text.as_bytes();
     let unit = |at: usize| {

@@ -1,6 +1,7 @@
-//! How much work a schema can make of a value. Every branch of `anyOf` and its like is tried, so one that leads back to itself on
-//! several paths takes twice as long for every level of the value, or worse: two hundred bytes are enough for minutes, and a check
-//! that runs cannot be stopped. So the paths are counted when a schema is loaded, and one that has too many loses those keywords.
+//! How much work a schema can make of a value. Every branch of `anyOf` and its like is tried, so one that
+//! leads back to itself on several paths takes twice as long for every level of the value, or worse: two
+//! hundred bytes are enough for minutes, and a check that runs cannot be stopped. So the paths are counted
+//! when a schema is loaded, and one that has too many loses those keywords.
 
 use std::collections::HashMap;
 
@@ -40,7 +41,8 @@ const OTHER: [&str; 10] = [
     "unevaluatedItems",
 ];
 
-/// On how many paths a schema leads to one value, at most, by the level of the value; the arguments themselves are the first.
+/// On how many paths a schema leads to one value, at most, by the level of the value; the arguments
+/// themselves are the first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Paths([u64; MAX_DEPTH]);
 
@@ -174,7 +176,8 @@ impl<'s> Count<'s> {
         }
     }
 
-    /// The most paths on which a schema leads to one value, of itself and of what is up to so many levels below it.
+    /// The most paths on which a schema leads to one value, of itself and of what is up to so many levels
+    /// below it.
     fn paths(&mut self, schema: &'s Value, below: usize) -> u64 {
         let place = (std::ptr::from_ref(schema), below);
         if let Some(paths) = self.counted.get(&place) {
@@ -282,7 +285,8 @@ impl<'s> Count<'s> {
     }
 }
 
-/// How many values there are on each level of an object, itself included; none if it has more than [`MAX_DEPTH`].
+/// How many values there are on each level of an object, itself included; none if it has more than
+/// [`MAX_DEPTH`].
 pub(crate) fn levels(members: &Map<String, Value>) -> Option<[u64; MAX_DEPTH]> {
     fn within<'v>(
         values: impl Iterator<Item = &'v Value>,
@@ -420,7 +424,8 @@ mod tests {
         prop::collection::vec(prop::collection::vec(branch, 0..4), 4)
     }
 
-    /// How many paths end exactly so many levels below, by trying each; none if some go in a circle without a step downwards.
+    /// How many paths end exactly so many levels below, by trying each; none if some go in a circle without a
+    /// step downwards.
     fn tried(graph: &[Vec<(usize, bool)>], node: usize, below: usize, in_place: usize) -> Option<u64> {
         if in_place > graph.len() {
             return None;

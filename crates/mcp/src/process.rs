@@ -68,7 +68,8 @@ impl Drop for Process {
     }
 }
 
-/// Reads what a program writes to its standard error, so that it never waits for a reader, and logs some of it.
+/// Reads what a program writes to its standard error, so that it never waits for a reader, and logs some of
+/// it.
 async fn drain(stderr: ChildStderr, server: String) {
     let mut reader = BufReader::new(stderr);
     let (mut line, mut second, mut lines, mut dropped) =

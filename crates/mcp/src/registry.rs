@@ -22,8 +22,8 @@ struct Inner {
 }
 
 impl McpServers {
-    /// Starts to keep servers there, in the order of their ids. Those over HTTP are reached through `egress`. Must be called on
-    /// the runtime that outlives the requests.
+    /// Starts to keep servers there, in the order of their ids. Those over HTTP are reached through `egress`.
+    /// Must be called on the runtime that outlives the requests.
     pub fn start(mut configs: Vec<ServerConfig>, egress: &Egress) -> Self {
         configs.sort_by(|a, b| a.id.cmp(&b.id));
         let (stop, stopped) = watch::channel(false);

@@ -1,5 +1,5 @@
-//! The JSON Schema of a tool, whichever dialect it is in. Nobody here can mend a server's schema, so one never keeps a tool away:
-//! what can be checked is checked, and what cannot is named.
+//! The JSON Schema of a tool, whichever dialect it is in. Nobody here can mend a server's schema, so one
+//! never keeps a tool away: what can be checked is checked, and what cannot is named.
 
 use jsonschema::{
     Draft, PatternOptions, ValidationError, Validator, draft4, draft6, draft7, draft201909, draft202012,
@@ -14,7 +14,8 @@ const MAX_BYTES: usize = 256 << 10;
 const MAX_ROUNDS: usize = 6;
 /// How many keywords are taken out; a schema with more errors is none.
 const MAX_UNCHECKED: usize = 50;
-/// How many references and how many patterns of a malformed schema are looked at; one that is beyond them is not mended.
+/// How many references and how many patterns of a malformed schema are looked at; one that is beyond them is
+/// not mended.
 const MAX_LOOKED_AT: usize = 500;
 /// The most memory that a pattern may take once it is compiled.
 const MAX_PATTERN_BYTES: usize = 1 << 20;
@@ -38,7 +39,8 @@ pub(crate) struct Prepared {
     pub paths: Paths,
 }
 
-/// Prepares a schema; what it refers to must be in it, nothing is fetched. None if nothing of it can be checked.
+/// Prepares a schema; what it refers to must be in it, nothing is fetched. None if nothing of it can be
+/// checked.
 pub(crate) fn compile(schema: &Map<String, Value>) -> (Option<Prepared>, Vec<Unchecked>) {
     let mut schema = Value::Object(schema.clone());
     if schema.to_string().len() > MAX_BYTES {
@@ -146,7 +148,8 @@ fn reason(error: &ValidationError<'_>) -> String {
     crate::message::short(&error.to_string())
 }
 
-/// The references that lead nowhere. One to definitions that stand nearer than the root is made to lead there.
+/// The references that lead nowhere. One to definitions that stand nearer than the root is made to lead
+/// there.
 fn references(schema: &mut Value) -> Vec<Unchecked> {
     let mut places = Vec::new();
     walk(schema, &mut String::new(), &mut |pointer, object| {

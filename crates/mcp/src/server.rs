@@ -30,7 +30,8 @@ use crate::{
 
 /// So many calls in a row without an answer, and the server counts as broken: it is ended and started anew.
 const MAX_TIMEOUTS: u32 = 3;
-/// How many arguments are checked at the same time: one schema of a server's that takes long must not cost the others more.
+/// How many arguments are checked at the same time: one schema of a server's that takes long must not cost
+/// the others more.
 const MAX_CHECKS: usize = 2;
 /// How often a server is asked once more that says it is not ready to answer a call, …
 const MAX_ROUNDS: u32 = 10;
@@ -172,7 +173,8 @@ impl Server {
         self.known().tools.clone()
     }
 
-    /// What of that is not as the protocol has it: tools and resources that are left out, and what is not checked of schemas.
+    /// What of that is not as the protocol has it: tools and resources that are left out, and what is not
+    /// checked of schemas.
     pub fn problems(&self) -> Vec<Problem> {
         self.known().problems.clone()
     }
@@ -186,7 +188,8 @@ impl Server {
         self.known().resource(uri).filter(|_| uri::is_harmless(uri))
     }
 
-    /// Checks a call before it is made, on a thread that nobody waits for but whoever has arguments for this server.
+    /// Checks a call before it is made, on a thread that nobody waits for but whoever has arguments for this
+    /// server.
     ///
     /// # Errors
     /// [`McpError::Down`], [`McpError::UnknownTool`], [`McpError::InvalidArguments`], [`McpError::Busy`].
@@ -256,7 +259,8 @@ impl Server {
     /// Reads a resource that it offers.
     ///
     /// # Errors
-    /// [`McpError::UnknownResource`], [`McpError::Down`], [`McpError::Unreadable`], [`McpError::Lost`], [`McpError::TimedOut`].
+    /// [`McpError::UnknownResource`], [`McpError::Down`], [`McpError::Unreadable`], [`McpError::Lost`],
+    /// [`McpError::TimedOut`].
     pub async fn read_resource(
         &self,
         uri: &str,
@@ -318,8 +322,8 @@ impl Server {
 
     fn lost(&self, connection: u64, error: &ServiceError) -> McpError {
         tracing::warn!(mcp.server = self.config.id, error = %chain(&error), "a call on an MCP server was lost");
-        // Over HTTP nothing else says that a server cannot be reached. That a connection has ended is noticed by itself, and a
-        // stream that ends without an answer belongs to one call.
+        // Over HTTP nothing else says that a server cannot be reached. That a connection has ended is noticed
+        // by itself, and a stream that ends without an answer belongs to one call.
         if self.state().connection == connection && !matches!(error, ServiceError::TransportClosed) {
             self.broken.notify_one();
         }

@@ -49,7 +49,8 @@ pub struct McpServerSettings {
     pub env: IndexMap<String, Secret>,
     /// Where it runs. Default: the directory of this file.
     pub directory: Option<PathBuf>,
-    /// The address of a server over streamable HTTP. Private ones must be in `[egress] allow`. Either this or `command`.
+    /// The address of a server over streamable HTTP. Private ones must be in `[egress] allow`. Either this or
+    /// `command`.
     pub url: Option<String>,
     /// Headers of every request to it, such as a token.
     #[serde(with = "settings::secrets")]

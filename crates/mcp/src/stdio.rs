@@ -17,7 +17,8 @@ use crate::message::{self, Asked};
 /// Lines of JSON in both directions.
 pub(crate) struct Lines<R, W> {
     read: BufReader<R>,
-    /// What has come so far of a line. It outlives the reading, which ends wherever there is something else to do.
+    /// What has come so far of a line. It outlives the reading, which ends wherever there is something else
+    /// to do.
     line: Vec<u8>,
     max_bytes: usize,
     /// The line is longer than that; the rest of it is dropped.

@@ -97,7 +97,8 @@ pub(crate) async fn supervise(server: Arc<Server>, egress: Egress, mut stop: wat
     }
 }
 
-/// How long to wait after so many failures; `draw` from 0 to 1 takes off up to half, so that servers do not come back in step.
+/// How long to wait after so many failures; `draw` from 0 to 1 takes off up to half, so that servers do not
+/// come back in step.
 fn wait(failures: u32, draw: f64) -> Duration {
     let doubled = FIRST_WAIT.saturating_mul(1 << failures.saturating_sub(1).min(10));
     doubled.min(LONGEST_WAIT).mul_f64(1.0 - draw / 2.0)

@@ -1,12 +1,14 @@
 //! The URIs of resources: whether one is among those that a server offers.
 //!
-//! Two spellings of one URI are compared in a third: what a URI cannot hold is escaped, what need not be is not.
+//! Two spellings of one URI are compared in a third: what a URI cannot hold is escaped, what need not be is
+//! not.
 
 use regex::Regex;
 
 /// The longest URI that is looked at.
 const MAX_LEN: usize = 4_096;
-/// What a simple expression stands for: no slash, backslash or NUL, escaped or not, which a server may take for a step elsewhere.
+/// What a simple expression stands for: no slash, backslash or NUL, escaped or not, which a server may take
+/// for a step elsewhere.
 const SIMPLE: &str = "(?:[^/?#%]|%(?:0[1-9A-F]|2[0-9A-E]|5[0-9ABD-F]|[1346789A-F][0-9A-F]))+";
 
 /// A URI template (RFC 6570), as far as it says which URIs fit it.
@@ -63,8 +65,8 @@ pub(crate) fn normal(uri: &str) -> String {
     normal
 }
 
-/// Whether a URI can be handed to a server: of bearable length, without control characters, and without a step upwards in any
-/// spelling, which would lead out of what a template is about.
+/// Whether a URI can be handed to a server: of bearable length, without control characters, and without a
+/// step upwards in any spelling, which would lead out of what a template is about.
 pub(crate) fn is_harmless(uri: &str) -> bool {
     let decoded = uri.replace("%2e", ".").replace("%2E", ".").replace("%2f", "/").replace("%2F", "/");
     let decoded = decoded.replace("%5c", "\\").replace("%5C", "\\");

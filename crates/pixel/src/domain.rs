@@ -5,8 +5,8 @@ use url::{Host, Url};
 /// The longest name that a domain can have.
 const MAX_DOMAIN_LEN: usize = 253;
 
-/// A domain as a workspace names it: a host such as `example.com` or `192.0.2.7`, or `*.example.com` for every host below.
-/// Lower-case, in its ASCII spelling, without scheme and port.
+/// A domain as a workspace names it: a host such as `example.com` or `192.0.2.7`, or `*.example.com` for
+/// every host below. Lower-case, in its ASCII spelling, without scheme and port.
 ///
 /// # Errors
 /// The error as a sentence about the field `field`.
@@ -44,8 +44,8 @@ fn host(text: &str) -> Option<String> {
     }
 }
 
-/// The domain that a request comes from: that of its `Origin`, else of its `Referer`, else the one that it names. A header that
-/// says nothing (`Origin: null`) is passed over.
+/// The domain that a request comes from: that of its `Origin`, else of its `Referer`, else the one that it
+/// names. A header that says nothing (`Origin: null`) is passed over.
 pub fn domain_of(origin: Option<&str>, referer: Option<&str>, named: Option<&str>) -> Option<String> {
     let of_page = |url: &str| {
         let url = Url::parse(url).ok()?;

@@ -1,8 +1,8 @@
 //! Pixel tracking: whose page a visit is of, whether it is counted, and what is kept of it.
 //!
-//! Nobody shows a key here, so the page says whose it is: by its domain, which belongs to one workspace ([`domain_of`],
-//! [`names_of`]). Of a visitor nothing is kept that tells one from another: no address ([`network_of`]), and nothing at all
-//! of one who asks not to be tracked.
+//! Nobody shows a key here, so the page says whose it is: by its domain, which belongs to one workspace
+//! ([`domain_of`], [`names_of`]). Of a visitor nothing is kept that tells one from another: no address
+//! ([`network_of`]), and nothing at all of one who asks not to be tracked.
 
 mod domain;
 mod settings;
@@ -15,7 +15,8 @@ pub use visit::{
     visited_url,
 };
 
-/// The script that pages include: it asks for the configuration, and sends page views and the page's own events.
+/// The script that pages include: it asks for the configuration, and sends page views and the page's own
+/// events.
 pub const SCRIPT: &str = include_str!("pixel.js");
 
 #[cfg(test)]

@@ -33,16 +33,17 @@ pub struct Visit {
     pub properties: Json,
 }
 
-/// The name of an event in its one spelling: 1 to 64 characters of any script that can be seen, with single blanks between; none if
-/// the text is not one.
+/// The name of an event in its one spelling: 1 to 64 characters of any script that can be seen, with single
+/// blanks between; none if the text is not one.
 pub fn event_name(text: &str) -> Option<String> {
     let name = text::name("event", text).ok()?;
     let fits = name.chars().count() <= MAX_EVENT_CHARS && name.split(' ').all(|word| !word.is_empty());
     fits.then_some(name)
 }
 
-/// The address of a page that was visited, as [`text::web_url`] gives it. Of what is too long, first the fragment, then the end of the
-/// query, then the end of the path is left out: the visitor cannot help the address.
+/// The address of a page that was visited, as [`text::web_url`] gives it. Of what is too long, first the
+/// fragment, then the end of the query, then the end of the path is left out: the visitor cannot help the
+/// address.
 ///
 /// # Errors
 /// The error as a sentence about the field `field`.
@@ -64,7 +65,8 @@ pub fn visited_url(field: &str, text: &str) -> Result<Url, String> {
     Ok(url)
 }
 
-/// A text of ASCII without its last `excess` bytes, and without half of an escape at its end; none if nothing is left.
+/// A text of ASCII without its last `excess` bytes, and without half of an escape at its end; none if nothing
+/// is left.
 fn shortened(text: &str, excess: usize) -> Option<&str> {
     let rest = &text[..text.len().checked_sub(excess)?];
     let half = rest.len() - rest.rfind('%').unwrap_or(rest.len());
@@ -78,8 +80,8 @@ pub fn network_of(address: IpAddr) -> Option<IpNet> {
     IpNet::new(address, prefix).ok().map(|net| net.trunc())
 }
 
-/// The page that is counted: an address without query and fragment, which differ from visit to visit. A fragment such as `#/cart`
-/// is the route of an application that has one document, and stays.
+/// The page that is counted: an address without query and fragment, which differ from visit to visit. A
+/// fragment such as `#/cart` is the route of an application that has one document, and stays.
 pub fn page_of(url: &Url) -> String {
     let mut page = url.clone();
     page.set_query(None);
@@ -89,7 +91,8 @@ pub fn page_of(url: &Url) -> String {
     page.into()
 }
 
-/// The site that is counted as referrer: its host. None where the visitor came from the page's own site, or from nowhere.
+/// The site that is counted as referrer: its host. None where the visitor came from the page's own site, or
+/// from nowhere.
 pub fn referrer_of(page: &Url, referrer: Option<&Url>) -> Option<String> {
     let host = referrer?.host_str()?;
     (page.host_str() != Some(host)).then(|| host.to_owned())

@@ -90,7 +90,8 @@ impl ResourceType {
         self.plural.replace('_', " ")
     }
 
-    /// What its records are found by: where it differs, they have to be found by other values than those that are kept.
+    /// What its records are found by: where it differs, they have to be found by other values than those that
+    /// are kept.
     pub fn found_by(&self) -> String {
         let of = |field: &Field| {
             let Field { name, kind, unique, filter, sort, .. } = field;
@@ -107,7 +108,8 @@ impl ResourceType {
         self.fields.first().map(|field| field.name)
     }
 
-    /// The references whose records can be shown beside a record, by the names under which they are: `lead` for `lead_id`.
+    /// The references whose records can be shown beside a record, by the names under which they are: `lead`
+    /// for `lead_id`.
     pub fn includes(&self) -> impl Iterator<Item = (&'static str, &Field)> {
         let name = |field: &Field| {
             let name = field.name.strip_suffix("_id").filter(|_| matches!(field.kind, Kind::Ref { .. }))?;
@@ -152,7 +154,8 @@ impl ResourceType {
         }
     }
 
-    /// The id of the operation that counts its records by time; none where they are seen below a parent alone.
+    /// The id of the operation that counts its records by time; none where they are seen below a parent
+    /// alone.
     pub fn analytics_operation_id(&self) -> Option<String> {
         self.parent.is_none().then(|| format!("get_{}_analytics", self.name))
     }
@@ -264,8 +267,8 @@ impl Field {
         }
     }
 
-    /// Whether an update may leave a record without it. Not if it moves from value to value: whoever could take it away could go
-    /// anywhere from there.
+    /// Whether an update may leave a record without it. Not if it moves from value to value: whoever could
+    /// take it away could go anywhere from there.
     pub fn can_be_taken_away(&self) -> bool {
         !self.required && self.moves.is_empty()
     }
@@ -285,7 +288,8 @@ impl Field {
         bounds.iter().map(|bound| format!("{}{bound}", self.name)).collect()
     }
 
-    /// The column that its values are found by, if it needs one: what is unique is found by its key, and of a list each item.
+    /// The column that its values are found by, if it needs one: what is unique is found by its key, and of a
+    /// list each item.
     pub fn column(&self) -> Option<Column> {
         let is_found = self.sort || (self.filter && !self.unique) || matches!(self.kind, Kind::Ref { .. });
         let column = self.kind.column()?;

@@ -1,4 +1,5 @@
-//! Under what a record is found: columns that hold values of its fields, the keys of what is unique, and the items of lists.
+//! Under what a record is found: columns that hold values of its fields, the keys of what is unique, and the
+//! items of lists.
 
 use std::collections::BTreeSet;
 
@@ -54,8 +55,8 @@ pub struct Marks {
 }
 
 impl Layout {
-    /// The places of a type's fields: those that are known, and others for those that have none yet. A field that was declared once keeps
-    /// its place for ever.
+    /// The places of a type's fields: those that are known, and others for those that have none yet. A field
+    /// that was declared once keeps its place for ever.
     ///
     /// # Errors
     /// The name of a field for which no column is left.

@@ -164,7 +164,8 @@ impl ResourceType {
         ))
     }
 
-    /// A record as callers see it: its id, every field, `null` where it has no value, and when it was made and changed.
+    /// A record as callers see it: its id, every field, `null` where it has no value, and when it was made
+    /// and changed.
     pub fn shown(&self, record: &Record) -> JsonObject {
         let field = |field: &Field| {
             let value = record.data.get(field.name).cloned();

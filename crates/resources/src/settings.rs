@@ -50,7 +50,8 @@ pub struct ResourceSettings {
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct FieldSettings {
-    /// What it holds: `"text"`, `"email"`, `"url"`, `"enum"`, `"integer"`, `"boolean"`, `"time"`, `"ref"`, `"text[]"` or `"json"`.
+    /// What it holds: `"text"`, `"email"`, `"url"`, `"enum"`, `"integer"`, `"boolean"`, `"time"`, `"ref"`,
+    /// `"text[]"` or `"json"`.
     pub r#type: Spanned<String>,
     /// What it is, as a sentence for the document. Default: made of the names.
     pub description: Option<Spanned<String>>,

@@ -1,4 +1,5 @@
-//! Sealing with one key: a fresh nonce, and behind it the ciphertext, which opens only beside what it is bound to.
+//! Sealing with one key: a fresh nonce, and behind it the ciphertext, which opens only beside what it is
+//! bound to.
 
 use chacha20poly1305::{
     XChaCha20Poly1305,
@@ -6,8 +7,8 @@ use chacha20poly1305::{
 };
 use rand::CryptoRng;
 
-/// Seals and opens with one key. `A` is the algorithm (RFC 8439), with a nonce of 24 bytes unless something else is said; both have
-/// room for as many nonces as are drawn here.
+/// Seals and opens with one key. `A` is the algorithm (RFC 8439), with a nonce of 24 bytes unless something
+/// else is said; both have room for as many nonces as are drawn here.
 #[derive(Clone)]
 pub struct Cipher<A = XChaCha20Poly1305>(A);
 

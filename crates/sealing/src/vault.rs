@@ -1,9 +1,10 @@
 //! Secrets at rest: sealed with the operator's key, where there is one.
 //!
-//! A stored text says by its beginning what it is: `plain:` and the text, or `bound:`, eight hexadecimal characters that name
-//! the key, and base64 of nonce and XChaCha20-Poly1305 ciphertext, which opens only in the [`SealedColumn`] that it was sealed for; `sealed:`
-//! is the same from before texts were bound to their places. With several keys the first seals and all open, so a key is replaced by
-//! putting the new one before it.
+//! A stored text says by its beginning what it is: `plain:` and the text, or `bound:`, eight hexadecimal
+//! characters that name the key, and base64 of nonce and XChaCha20-Poly1305 ciphertext, which opens only in
+//! the [`SealedColumn`] that it was sealed for; `sealed:` is the same from before texts were bound to their
+//! places. With several keys the first seals and all open, so a key is replaced by putting the new one before
+//! it.
 
 use base64::{Engine, prelude::BASE64_STANDARD};
 use gatepost_kernel::{Secret, WebhookEndpointId, WorkspaceId};
@@ -17,7 +18,8 @@ const BOUND: &str = "bound:";
 const UNBOUND: &str = "sealed:";
 const NAME_LEN: usize = 8;
 
-/// Where a stored text belongs. One that somebody moves to another row or column of the database does not open there.
+/// Where a stored text belongs. One that somebody moves to another row or column of the database does not
+/// open there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SealedColumn {
     column: &'static str,
@@ -104,7 +106,8 @@ impl Vault {
         Self { keys: keys.iter().map(key).collect() }
     }
 
-    /// The names of the keys, that of the one that seals first. A name is the beginning of a digest and gives nothing away.
+    /// The names of the keys, that of the one that seals first. A name is the beginning of a digest and gives
+    /// nothing away.
     pub fn key_names(&self) -> impl Iterator<Item = &str> {
         self.keys.iter().map(|key| key.name.as_str())
     }

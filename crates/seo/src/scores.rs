@@ -11,8 +11,8 @@ pub const MAX_SCORE: u8 = 100;
 /// By how many points a score must fall to be told of.
 const DROP: u8 = 10;
 
-/// The scores of a page, 0 to [`MAX_SCORE`] each, in the order of [`SCORES`]; none for one that could not be computed, or was not
-/// asked for.
+/// The scores of a page, 0 to [`MAX_SCORE`] each, in the order of [`SCORES`]; none for one that could not be
+/// computed, or was not asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Scores(pub [Option<u8>; 4]);
 
@@ -55,7 +55,8 @@ pub struct Dropped {
 }
 
 impl Scores {
-    /// Which scores are 10 points or more below what they were; those that are missing in either report are passed over.
+    /// Which scores are 10 points or more below what they were; those that are missing in either report are
+    /// passed over.
     pub fn dropped(self, before: Self) -> Vec<Dropped> {
         let pairs = SCORES.into_iter().zip(before.0.into_iter().zip(self.0));
         pairs

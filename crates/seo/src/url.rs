@@ -2,7 +2,8 @@
 
 use gatepost_kernel::text;
 
-/// The address of a page as it is stored: that of [`text::web_url`], without a fragment, which names a place on the page.
+/// The address of a page as it is stored: that of [`text::web_url`], without a fragment, which names a place
+/// on the page.
 ///
 /// # Errors
 /// The error as a sentence about the field `field`.

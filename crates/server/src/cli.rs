@@ -43,7 +43,8 @@ pub struct GlobalArgs {
     /// The configuration file
     #[arg(long, global = true, value_name = "FILE", env = "GATEPOST_CONFIG")]
     pub config: Option<PathBuf>,
-    /// The preset that the configuration is laid over: another face of the platform; `gatepost presets list` names them
+    /// The preset that the configuration is laid over: another face of the platform; `gatepost presets list`
+    /// names them
     #[arg(long, global = true, value_name = "NAME", env = "GATEPOST_PRESET")]
     pub preset: Option<String>,
     /// sqlite://PATH or postgres://USER:PASSWORD@HOST/NAME [env: DATABASE_URL or DATABASE_URL_FILE] [default:
@@ -156,9 +157,11 @@ pub enum PresetsCommand {
 
 #[derive(Debug, Subcommand)]
 pub enum SecretsCommand {
-    /// Encrypt stored secrets with the first key of GATEPOST_SECRET_KEY: those stored without one, and those of older keys
+    /// Encrypt stored secrets with the first key of GATEPOST_SECRET_KEY: those stored without one, and those
+    /// of older keys
     Reseal {
-        /// Give endpoints a fresh secret, no headers and no deliveries if no present key decrypts what they have
+        /// Give endpoints a fresh secret, no headers and no deliveries if no present key decrypts what they
+        /// have
         #[arg(long)]
         replace_lost: bool,
         /// One JSON object instead of lines

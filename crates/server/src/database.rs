@@ -74,7 +74,8 @@ pub async fn migrate(config: &Config, as_json: bool) -> Result<(), Failure> {
 /// A start looks at the statistics of a file that is not larger: that takes about a second.
 const MAX_BYTES_LOOKED_AT: u64 = 1 << 30;
 
-/// Brings the database to this version, or, with `--no-migrate`, sees that it is; answers how many migrations were run.
+/// Brings the database to this version, or, with `--no-migrate`, sees that it is; answers how many migrations
+/// were run.
 pub async fn bring_up_to_date(config: &Config, storage: &Storage) -> Result<usize, Failure> {
     let schema = storage.schema().await.map_err(|e| unusable(config, e))?;
     if !schema.unknown.is_empty() {

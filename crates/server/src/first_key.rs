@@ -1,8 +1,8 @@
-//! Where the first key goes: onto the terminal of whoever starts the server, else into a file, since what is printed elsewhere ends
-//! up in logs.
+//! Where the first key goes: onto the terminal of whoever starts the server, else into a file, since what is
+//! printed elsewhere ends up in logs.
 //!
-//! The file is written before the key is committed, so that no key is made that nobody knows. One that is there already may hold
-//! the only copy of another database's key: it is moved aside and never overwritten.
+//! The file is written before the key is committed, so that no key is made that nobody knows. One that is
+//! there already may hold the only copy of another database's key: it is moved aside and never overwritten.
 
 use std::{
     fs::{self, File, OpenOptions},
@@ -23,7 +23,8 @@ use crate::{
 
 const FILE_NAME: &str = "gatepost.first-key";
 
-/// Makes the root workspace and its first key, if it never had one, and hands the key over. `url` is where the server listens.
+/// Makes the root workspace and its first key, if it never had one, and hands the key over. `url` is where
+/// the server listens.
 pub async fn make(app: &App, config: &Config, url: &str) -> Result<(), Failure> {
     if let Some(text) = &config.bootstrap_key {
         return with_given_key(app, read_bootstrap_key(text, app.token_format())?).await;
@@ -50,7 +51,8 @@ pub async fn make(app: &App, config: &Config, url: &str) -> Result<(), Failure> 
         }
         Ok(None) => Ok(()),
         Err(error) => {
-            // Only where it is certain that there is no such key; otherwise the file may be the one place that has it.
+            // Only where it is certain that there is no such key; otherwise the file may be the one place
+            // that has it.
             if holds(&path, &made) && first_start::is_known(app, &made).await.is_ok_and(|known| !known) {
                 let _ = fs::remove_file(&path);
             }

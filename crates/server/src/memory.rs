@@ -6,20 +6,22 @@ use std::{
     time::Duration,
 };
 
-/// Half of what a delivery costs is memory that is taken and given back; this does it for less than the system's.
+/// Half of what a delivery costs is memory that is taken and given back; this does it for less than the
+/// system's.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// `mi_option_purge_delay` of `mimalloc.h`, which the crate does not name.
 const PURGE_DELAY: c_int = 15;
-/// How long what is free is kept from the system, in milliseconds. The default is a second, in which large bodies that come one
-/// after the other take as much memory as if they came at once.
+/// How long what is free is kept from the system, in milliseconds. The default is a second, in which large
+/// bodies that come one after the other take as much memory as if they came at once.
 const KEPT_MILLISECONDS: c_long = 10;
 
 /// How often what is due is looked for.
 const COLLECTED_EVERY: Duration = Duration::from_secs(1);
 
-/// Lets memory that is free go back to the system soon. To be called once, before there is anything to give back.
+/// Lets memory that is free go back to the system soon. To be called once, before there is anything to give
+/// back.
 pub fn give_back_soon() {
     #[expect(
         unsafe_code,
@@ -29,8 +31,8 @@ pub fn give_back_soon() {
     unsafe {
         libmimalloc_sys::mi_option_set(PURGE_DELAY, KEPT_MILLISECONDS);
     }
-    // What is due to go back goes when somebody frees more. Once the server has nothing to do nobody does, and it would keep what it
-    // took in its busiest moment.
+    // What is due to go back goes when somebody frees more. Once the server has nothing to do nobody does,
+    // and it would keep what it took in its busiest moment.
     let collector = thread::Builder::new().name("memory".to_owned());
     let started = collector.spawn(|| {
         loop {
@@ -48,8 +50,8 @@ pub fn give_back_soon() {
     }
 }
 
-/// Keeps what is in memory, keys and secrets among it, from other processes of the same user, and out of core dumps. The system's
-/// administrator may still look.
+/// Keeps what is in memory, keys and secrets among it, from other processes of the same user, and out of core
+/// dumps. The system's administrator may still look.
 pub fn keep_from_others() {
     #[cfg(target_os = "linux")]
     if let Err(error) = nix::sys::prctl::set_dumpable(false) {

@@ -29,7 +29,8 @@ pub fn run(command: &PresetsCommand) -> Result<(), Failure> {
     }
 }
 
-/// `gatepost presets check`: what the preset would change for those who have keys and clients of this installation.
+/// `gatepost presets check`: what the preset would change for those who have keys and clients of this
+/// installation.
 pub async fn check(
     config: &Config,
     (global, serve): (&GlobalArgs, &ServeArgs),

@@ -62,7 +62,8 @@ pub fn errors(config: &Config, stored: &StoredSecrets) -> Vec<String> {
     errors
 }
 
-/// What is no reason to stop: secrets that somebody who can write to the database could move to another endpoint.
+/// What is no reason to stop: secrets that somebody who can write to the database could move to another
+/// endpoint.
 pub fn unbound(stored: &StoredSecrets) -> Option<String> {
     (stored.unbound > 0).then(|| {
         format!(

@@ -15,8 +15,8 @@ use crate::{Failure, config::Config};
 /// Names that the certificate is good for.
 const NAMES: [&str; 3] = ["localhost", "127.0.0.1", "::1"];
 
-/// The certificate with its key, which are kept in one file beside the database and made if there is none yet; and where it is, for clients
-/// that are to believe it.
+/// The certificate with its key, which are kept in one file beside the database and made if there is none
+/// yet; and where it is, for clients that are to believe it.
 ///
 /// # Errors
 /// If the file cannot be read or written.
@@ -38,7 +38,8 @@ pub fn identity(config: &Config) -> Result<(TlsIdentity, PathBuf), Failure> {
     Ok((identity, file))
 }
 
-/// Makes a file that only its owner reads, whole or not at all; of several that make it at once, the first has made it.
+/// Makes a file that only its owner reads, whole or not at all; of several that make it at once, the first
+/// has made it.
 fn make(file: &Path, text: &str) -> io::Result<()> {
     let begun = file.with_extension(format!("pem.{}", std::process::id()));
     let mut writing = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&begun)?;

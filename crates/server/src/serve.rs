@@ -152,8 +152,8 @@ struct Running {
 }
 
 impl Running {
-    /// Opens the database, brings it to this version, sees that what is stored fits what is configured, and puts everything together
-    /// that needs it.
+    /// Opens the database, brings it to this version, sees that what is stored fits what is configured, and
+    /// puts everything together that needs it.
     async fn assemble(config: &Config) -> Result<Self, Failure> {
         let storage = database::open_for_serving(config).await?;
         let lock = storage.lock_for_serving()?;
@@ -227,7 +227,8 @@ fn dispatcher(config: &Config, app: &App, clock: Arc<AdjustedClock>) -> Result<D
     Ok(Dispatcher::new(app.storage().clone(), egress, config.vault.clone(), settings, clock))
 }
 
-/// Starts to keep the operator's MCP servers there. Their addresses are the operator's own, so they may be without TLS.
+/// Starts to keep the operator's MCP servers there. Their addresses are the operator's own, so they may be
+/// without TLS.
 fn start_mcp_servers(config: &Config) -> Result<McpServers, Failure> {
     let egress = Egress::new(Rules { allow_http: true, ..config.egress.clone() })?;
     Ok(McpServers::start(config.mcp_servers.clone(), &egress))

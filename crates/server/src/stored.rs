@@ -23,7 +23,8 @@ pub async fn check_secrets(config: &Config, storage: &Storage) -> Result<(), Fai
     }
 }
 
-/// Stops the start where workspaces or keys have a plan that there is not, and tells of keys that nobody can use any more.
+/// Stops the start where workspaces or keys have a plan that there is not, and tells of keys that nobody can
+/// use any more.
 pub async fn check_plans_and_keys(app: &App) -> Result<(), Failure> {
     let unknown = tiers::unknown(app).await?;
     if !unknown.is_empty() {

@@ -43,7 +43,8 @@ pub enum Actor {
     ApiKey(ApiKeyId, WorkspaceId),
     /// The operator at the server: its command line, or its first start.
     CommandLine,
-    /// A key of the root workspace, or the operator at the server: what a tenant is told of either. It is never stored.
+    /// A key of the root workspace, or the operator at the server: what a tenant is told of either. It is
+    /// never stored.
     Platform,
 }
 
@@ -127,7 +128,8 @@ pub struct AuditEntry {
 }
 
 impl AuditEntry {
-    /// The entry as a tenant reads it: of what the platform did, not which of its keys did it, from where and in which request.
+    /// The entry as a tenant reads it: of what the platform did, not which of its keys did it, from where and
+    /// in which request.
     pub fn for_tenant(mut self) -> Self {
         if self.actor.is_of_platform() {
             self.actor = Actor::Platform;

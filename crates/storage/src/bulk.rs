@@ -1,8 +1,8 @@
-//! Statements that write many rows of PostgreSQL at once: one array for each column, which the server unrolls. However many
-//! rows there are, the text is the same, so each connection prepares it once.
+//! Statements that write many rows of PostgreSQL at once: one array for each column, which the server
+//! unrolls. However many rows there are, the text is the same, so each connection prepares it once.
 
-/// Declares such a statement: what it is given once (each value behind the text that leads to it), its text around
-/// `unnest(…)`, and the arrays in the order of the columns.
+/// Declares such a statement: what it is given once (each value behind the text that leads to it), its text
+/// around `unnest(…)`, and the arrays in the order of the columns.
 macro_rules! bulk_statement {
     (
         $(#[$doc:meta])*
@@ -61,8 +61,8 @@ macro_rules! bulk_statement {
     (empty $name:ident { $($given:ident)+ } $fields:tt) => {};
 }
 
-/// Lets such a statement run on SQLite too, where each row is written out. Its text depends on how many rows there are, so it is
-/// for groups of one size, of which each connection prepares one text.
+/// Lets such a statement run on SQLite too, where each row is written out. Its text depends on how many rows
+/// there are, so it is for groups of one size, of which each connection prepares one text.
 macro_rules! bulk_statement_for_sqlite {
     ($name:ident = $before:literal values $after:literal { $($field:ident => $sql:ty),+ $(,)? }) => {
         impl ::diesel::query_builder::QueryFragment<::diesel::sqlite::Sqlite> for $name<'_> {

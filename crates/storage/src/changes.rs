@@ -2,9 +2,9 @@
 //!
 //! A reader asks for what came after the last id it saw. That is only safe if ids become visible in their own
 //! order, and PostgreSQL's sequences do not promise that: a transaction that drew 7 may commit after one that
-//! drew 8, and a reader that saw 8 would never look for 7. So ids are drawn under a lock that is held until the
-//! commit; the feed is appended to as the last act of a transaction, to hold it as briefly as possible. On SQLite
-//! the one writer gives that order by itself, to other processes too.
+//! drew 8, and a reader that saw 8 would never look for 7. So ids are drawn under a lock that is held until
+//! the commit; the feed is appended to as the last act of a transaction, to hold it as briefly as possible.
+//! On SQLite the one writer gives that order by itself, to other processes too.
 
 use diesel::{ExpressionMethods, OptionalExtension, QueryDsl, Queryable, Selectable, SelectableHelper};
 use diesel_async::{RunQueryDsl, SimpleAsyncConnection};

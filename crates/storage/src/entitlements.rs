@@ -191,8 +191,8 @@ impl<'a> InsertUses<'a> {
 }
 
 bulk_statement! {
-    /// Uses of one feature, which were all counted and differ in little, and its counter; nothing unless the counter and the
-    /// workspace are as expected.
+    /// Uses of one feature, which were all counted and differ in little, and its counter; nothing unless the
+    /// counter and the workspace are as expected.
     CountUses returning () =
     given {
         "WITH counted AS (UPDATE entitlement_counters c SET used = " used: i64 => BigInt,
@@ -233,7 +233,8 @@ macro_rules! counter {
 }
 
 impl Tx<'_> {
-    /// How much is counted, held against changes by others until the transaction ends; the counter is made if there is none.
+    /// How much is counted, held against changes by others until the transaction ends; the counter is made if
+    /// there is none.
     pub async fn entitlement_counter_lock(&mut self, key: &CounterKey, now: Timestamp) -> Result<u64> {
         let found: Option<i64> = match &mut self.0 {
             // SQLite's one writer is already alone.
@@ -313,8 +314,8 @@ impl Tx<'_> {
         Ok(used.unwrap_or(0).unsigned_abs())
     }
 
-    /// What was counted in the periods from `since` on, this one left out; also in later ones, which another process may have
-    /// begun by a clock that is a little ahead.
+    /// What was counted in the periods from `since` on, this one left out; also in later ones, which another
+    /// process may have begun by a clock that is a little ahead.
     pub async fn entitlement_counter_sum(&mut self, key: &CounterKey, since: Timestamp) -> Result<u64> {
         let counted: Vec<i64> = on_conn!(self, |c| entitlement_counters::table
             .filter(entitlement_counters::workspace_id.eq(key.workspace_id.0))
@@ -390,8 +391,9 @@ impl Tx<'_> {
         Ok(())
     }
 
-    /// Counts uses of one counter that holds `held`, all of which were decided by what its workspace was at `workspace_updated_at`
-    /// and none of which was refused or has an idempotency key. Whether that is still so; if not, nothing is written.
+    /// Counts uses of one counter that holds `held`, all of which were decided by what its workspace was at
+    /// `workspace_updated_at` and none of which was refused or has an idempotency key. Whether that is still
+    /// so; if not, nothing is written.
     pub async fn entitlement_count(
         &mut self,
         uses: &[EntitlementUse],

@@ -1,7 +1,7 @@
 //! What can go wrong below the use-cases, sorted by what the caller can do about it.
 //!
-//! Neither engine's words decide: PostgreSQL speaks the language of its operator. What decides is the state that it sends beside
-//! (`SQLSTATE`), and on SQLite, whose messages are constants, the table of them.
+//! Neither engine's words decide: PostgreSQL speaks the language of its operator. What decides is the state
+//! that it sends beside (`SQLSTATE`), and on SQLite, whose messages are constants, the table of them.
 
 use diesel::result::{DatabaseErrorKind, Error as DieselError};
 use gatepost_kernel::{Cause, Fate};

@@ -64,8 +64,8 @@ impl Storage {
         Ok(Health { version: row.version, now: row.now })
     }
 
-    /// By how many microseconds the database's clock is ahead of `clock`; 0 on SQLite, which has none of its own. None
-    /// if the answer took too long to say.
+    /// By how many microseconds the database's clock is ahead of `clock`; 0 on SQLite, which has none of its
+    /// own. None if the answer took too long to say.
     ///
     /// # Errors
     /// [`StorageError::Unavailable`] if it does not answer in time.

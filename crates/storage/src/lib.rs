@@ -1,9 +1,9 @@
 //! Gatepost's rows, on SQLite or PostgreSQL, chosen at run time by the database's URL.
 //!
 //! [`Storage::transaction`] runs a whole use-case in one transaction; the [`Tx`] that it hands out has one
-//! method for each query, named resource first (`api_key_insert`), in one file per resource. An ordinary query
-//! is written once and compiled for both engines by `on_conn!`; where the engines really differ, the two
-//! bodies stand side by side in the same file.
+//! method for each query, named resource first (`api_key_insert`), in one file per resource. An ordinary
+//! query is written once and compiled for both engines by `on_conn!`; where the engines really differ, the
+//! two bodies stand side by side in the same file.
 //!
 //! No rule of the business is decided here, and diesel is named nowhere else.
 

@@ -1,6 +1,8 @@
-//! What all lists have in common: their order, the time of their rows, searching, and the part that is asked for.
+//! What all lists have in common: their order, the time of their rows, searching, and the part that is asked
+//! for.
 //!
-//! The rows of a page are chosen by number first: that is read from an index alone, however far into the list the page is.
+//! The rows of a page are chosen by number first: that is read from an index alone, however far into the list
+//! the page is.
 
 use std::marker::PhantomData;
 
@@ -109,8 +111,8 @@ impl ListRequest {
         Self { window, ..Self::default() }
     }
 
-    /// The order in SQL, ending in the number, so that no two rows are alike. The last direction counts for the number too: an
-    /// index that has both can be read from either end.
+    /// The order in SQL, ending in the number, so that no two rows are alike. The last direction counts for
+    /// the number too: an index that has both can be read from either end.
     pub(crate) fn order_sql(&self, id: &str) -> String {
         let mut sql = String::new();
         let mut last = Direction::Ascending;
@@ -132,13 +134,14 @@ impl ListRequest {
         KeptSql::new(self.order_sql(id), self.is_common(conditions))
     }
 
-    /// Whether the rows that match are found first and sorted then; `total` is how many those are, if they were counted.
+    /// Whether the rows that match are found first and sorted then; `total` is how many those are, if they
+    /// were counted.
     pub(crate) fn finds_first(&self, total: Option<i64>, conditions: usize) -> bool {
         total.is_some_and(|total| total <= FEW) && self.is_led_astray(conditions)
     }
 
-    /// Whether so little was asked for that many will ask for the same: the statement is kept prepared then. One client could fill
-    /// the memory of every connection with all others.
+    /// Whether so little was asked for that many will ask for the same: the statement is kept prepared then.
+    /// One client could fill the memory of every connection with all others.
     pub(crate) fn is_common(&self, conditions: usize) -> bool {
         // Each word has its own part in the text of the statement.
         let words = self.search.as_ref().map_or(0, |words| words.len().saturating_sub(1));
@@ -147,7 +150,8 @@ impl ListRequest {
 
     /// Whether an engine may look for rows in a way that suits other tenants.
     fn is_led_astray(&self, conditions: usize) -> bool {
-        // An index has the rows of each tenant in this order; to find few of them by walking it takes what counting them took.
+        // An index has the rows of each tenant in this order; to find few of them by walking it takes what
+        // counting them took.
         let natural = self.order.iter().all(|(key, _)| ["id", "created_at"].contains(&key.name));
         self.search.is_some() || (conditions > 0 && !natural)
     }
@@ -185,8 +189,8 @@ impl ListRequest {
     }
 }
 
-/// Whether a row holds words. Each engine keeps an index of words for it: a table beside it on SQLite, an expression on
-/// PostgreSQL.
+/// Whether a row holds words. Each engine keeps an index of words for it: a table beside it on SQLite, an
+/// expression on PostgreSQL.
 #[derive(Debug)]
 pub(crate) struct HoldsWords {
     searched: Searched,
@@ -383,8 +387,9 @@ impl<ST, DB: Backend> QueryFragment<DB> for KeptSql<ST> {
 
 /// Whether a row is one of a page.
 ///
-/// An engine judges a condition by how common its value is among all tenants, and may walk all rows of one in the order of the list,
-/// to find the few that match. So where few match, they are found first and sorted then; the list is counted before anyway.
+/// An engine judges a condition by how common its value is among all tenants, and may walk all rows of one in
+/// the order of the list, to find the few that match. So where few match, they are found first and sorted
+/// then; the list is counted before anyway.
 #[derive(Debug)]
 pub(crate) struct OnPage<Q> {
     /// Selects the id, and if rows are found first what they are sorted by.
@@ -464,7 +469,8 @@ where
     }
 }
 
-/// Narrows a query to what a [`ListRequest`] asks of the time of its rows, and to what follows a row of a log.
+/// Narrows a query to what a [`ListRequest`] asks of the time of its rows, and to what follows a row of a
+/// log.
 macro_rules! narrow {
     ($matching:expr, $request:ident, $created:expr) => {
         $matching
@@ -492,8 +498,9 @@ macro_rules! narrow {
 }
 pub(crate) use narrow;
 
-/// Counts and loads what `$matching` finds, a closure that makes a [`Narrowed`], as a [`ListRequest`] asks; how many rows fit too.
-/// Rows that hold something large are loaded by what `$select` makes of the SQL of it, and measured before they are read.
+/// Counts and loads what `$matching` finds, a closure that makes a [`Narrowed`], as a [`ListRequest`] asks;
+/// how many rows fit too. Rows that hold something large are loaded by what `$select` makes of the SQL of it,
+/// and measured before they are read.
 macro_rules! load_list {
     ($c:ident, $request:ident, $table:ident . $id:ident, $row:ty, $sql:ty, large $large:literal else $none:literal, $select:expr, $matching:expr) => {{
         let matching = $matching;
@@ -511,7 +518,8 @@ macro_rules! load_list {
             true => $crate::list::load_list!(
                 page of $c, $request, $table . $id, total, matching, ($table::$id, size)
             ),
-            // Read in the order of an index. What is sorted is carried along as a whole, so that measuring it would hold it all.
+            // Read in the order of an index. What is sorted is carried along as a whole, so that measuring it
+            // would hold it all.
             false => {
                 query
                     .order($request.order_by(concat!(stringify!($table), ".", stringify!($id)), conditions))

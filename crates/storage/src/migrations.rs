@@ -1,8 +1,9 @@
-//! The embedded migrations: two trees with the same names in the same order; and which versions of this program may use what
-//! they made.
+//! The embedded migrations: two trees with the same names in the same order; and which versions of this
+//! program may use what they made.
 //!
-//! Each migration notes in `schema_compatibility` the oldest version that it leaves able to use the database. A program that is
-//! older than any of these is refused before its first query; one that only lacks migrations which it can live with goes on.
+//! Each migration notes in `schema_compatibility` the oldest version that it leaves able to use the database.
+//! A program that is older than any of these is refused before its first query; one that only lacks
+//! migrations which it can live with goes on.
 
 use gatepost_kernel::Cause;
 use std::{cmp::Ordering, collections::BTreeSet};

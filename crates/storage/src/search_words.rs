@@ -1,5 +1,5 @@
-//! The words of rows that can be searched, on SQLite: each under whom the row belongs to, so that neither the time of a search nor its
-//! cost tells of anybody else's rows. PostgreSQL has an index of its own making.
+//! The words of rows that can be searched, on SQLite: each under whom the row belongs to, so that neither the
+//! time of a search nor its cost tells of anybody else's rows. PostgreSQL has an index of its own making.
 
 use diesel::sql_types::{BigInt, Text};
 use diesel_async::RunQueryDsl;

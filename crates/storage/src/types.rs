@@ -1,7 +1,9 @@
-//! What columns hold: SQL types that mean the same on both engines, and the Rust values that travel through them.
+//! What columns hold: SQL types that mean the same on both engines, and the Rust values that travel through
+//! them.
 //!
-//! Each SQL type is this crate's own, so that types of other crates can travel through it as they are: a struct whose fields have such
-//! types is a row. Their PostgreSQL OIDs are static, so a connection needs no look-up in the catalogue before its first query.
+//! Each SQL type is this crate's own, so that types of other crates can travel through it as they are: a
+//! struct whose fields have such types is a row. Their PostgreSQL OIDs are static, so a connection needs no
+//! look-up in the catalogue before its first query.
 
 use std::io::Write;
 
@@ -67,7 +69,8 @@ pub struct JsonKept;
 #[diesel(postgres_type(oid = 17, array_oid = 1001), sqlite_type(name = "Binary"))]
 pub struct Digest;
 
-/// Instant to the microsecond: `timestamptz` on PostgreSQL, microseconds since 1970 in an `INTEGER` on SQLite.
+/// Instant to the microsecond: `timestamptz` on PostgreSQL, microseconds since 1970 in an `INTEGER` on
+/// SQLite.
 #[derive(Debug, Clone, Copy, Default, QueryId, SqlType)]
 #[diesel(postgres_type(oid = 1184, array_oid = 1185), sqlite_type(name = "Long"))]
 pub struct Instant;
@@ -81,7 +84,8 @@ impl ops::Add for Count {
     type Output = Self;
 }
 
-/// A value in a query. Diesel takes its own types and those of its caller; this lets it take any that can be written as the column's.
+/// A value in a query. Diesel takes its own types and those of its caller; this lets it take any that can be
+/// written as the column's.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Bind<T>(pub T);
 
@@ -510,7 +514,8 @@ impl FromSql<Instant, Sqlite> for Timestamp {
     }
 }
 
-/// A struct of another crate as a row: its fields are the columns that `rows!` names for it, in the same order.
+/// A struct of another crate as a row: its fields are the columns that `rows!` names for it, in the same
+/// order.
 #[derive(Debug)]
 pub(crate) struct Row<T>(pub T);
 

@@ -70,7 +70,8 @@ pub struct Reply {
     pub headers: HeaderMap,
     /// The body as it came.
     pub text: String,
-    /// The body as JSON; null if it is not JSON. An error's is without its request id, by which no two are the same.
+    /// The body as JSON; null if it is not JSON. An error's is without its request id, by which no two are
+    /// the same.
     pub json: Value,
 }
 
@@ -80,7 +81,8 @@ impl Reply {
         self.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
     }
 
-    /// Takes the request id out of an error: it must be the one in the header, or that of the first answer that is given again.
+    /// Takes the request id out of an error: it must be the one in the header, or that of the first answer
+    /// that is given again.
     fn take_request_id(&mut self) {
         let Some(members) = self.json.as_object_mut().filter(|members| members.contains_key("error")) else {
             return;

@@ -1,5 +1,5 @@
-//! The same suite in another contract: what a test asks and reads in the core contract's words goes out, and comes back, in those of the
-//! contract that the server has.
+//! The same suite in another contract: what a test asks and reads in the core contract's words goes out, and
+//! comes back, in those of the contract that the server has.
 
 use std::{
     collections::{BTreeMap, HashMap},

@@ -2,7 +2,8 @@
 
 use rcgen::{CertifiedKey, generate_simple_self_signed};
 
-/// A client without proxies that follows no redirect. `root` is a certificate in PEM that it trusts beside the usual ones.
+/// A client without proxies that follows no redirect. `root` is a certificate in PEM that it trusts beside
+/// the usual ones.
 ///
 /// # Panics
 /// If it cannot be made.

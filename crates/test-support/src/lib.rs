@@ -1,5 +1,5 @@
-//! What tests start: throw-away databases and whole applications, on free ports, with their data in a temporary
-//! directory, gone when the test is. Nothing of it ships.
+//! What tests start: throw-away databases and whole applications, on free ports, with their data in a
+//! temporary directory, gone when the test is. Nothing of it ships.
 
 mod app;
 mod database;
@@ -60,8 +60,8 @@ pub fn is_full() -> bool {
     std::env::var_os("GATEPOST_TEST_FULL").is_some()
 }
 
-/// The same as [`both_engines!`], and once more on SQLite in the contract that is the core's mirror and in that of the preset `anvil`; with
-/// `--full` in those of the other presets too.
+/// The same as [`both_engines!`], and once more on SQLite in the contract that is the core's mirror and in
+/// that of the preset `anvil`; with `--full` in those of the other presets too.
 #[macro_export]
 macro_rules! every_face {
     ($subject:ident: $($name:ident),* $(,)?) => {

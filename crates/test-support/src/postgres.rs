@@ -1,7 +1,7 @@
 //! A PostgreSQL server of the test's own.
 //!
-//! It is watched over by a shell that waits for this process's end of a pipe to close: whatever ends the process, a
-//! panic or a kill -9 included, the server is stopped and its directory removed.
+//! It is watched over by a shell that waits for this process's end of a pipe to close: whatever ends the
+//! process, a panic or a kill -9 included, the server is stopped and its directory removed.
 
 use std::{
     fs,
@@ -156,8 +156,8 @@ impl PostgresServer {
         format!("postgres://postgres@127.0.0.1:{port}/{name}")
     }
 
-    /// Kills the server with all its processes, as a crash of its machine would, and waits until they are gone: a
-    /// backend outlives its postmaster for a moment, and would still answer.
+    /// Kills the server with all its processes, as a crash of its machine would, and waits until they are
+    /// gone: a backend outlives its postmaster for a moment, and would still answer.
     ///
     /// # Panics
     /// If it is not running.

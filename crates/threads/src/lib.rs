@@ -1,19 +1,19 @@
-//! Which threads of a process the operating system runs first, so that the large work of one client does not hold up the small
-//! requests of all others where cores are few.
+//! Which threads of a process the operating system runs first, so that the large work of one client does not
+//! hold up the small requests of all others where cores are few.
 //!
-//! Both functions are about the calling thread, need no privilege, and do nothing where the system knows no such thing. Threads
-//! that the calling thread starts afterwards inherit what it was given.
+//! Both functions are about the calling thread, need no privilege, and do nothing where the system knows no
+//! such thing. Threads that the calling thread starts afterwards inherit what it was given.
 
 /// The `nice` value that [`yield_to_others`] asks for: about a tenth of the share of a thread that answers.
 #[cfg(target_os = "linux")]
 const NICE: i32 = 10;
-/// What [`wake_at_once`] asks for, in nanoseconds, where the default is about 3 ms. With 0.1 ms, workers were woken for single
-/// answers of a group, which cost a fifth more time per event on SQLite.
+/// What [`wake_at_once`] asks for, in nanoseconds, where the default is about 3 ms. With 0.1 ms, workers were
+/// woken for single answers of a group, which cost a fifth more time per event on SQLite.
 #[cfg(target_os = "linux")]
 const SHORT_SLICE: u64 = 300_000;
 
-/// Lets others run first: for threads whose work is large and waited for by one client alone. For good, since going back takes a
-/// privilege.
+/// Lets others run first: for threads whose work is large and waited for by one client alone. For good, since
+/// going back takes a privilege.
 pub fn yield_to_others() {
     #[cfg(target_os = "linux")]
     linux::reschedule(|it| {
@@ -23,8 +23,8 @@ pub fn yield_to_others() {
     });
 }
 
-/// Runs soon after it is woken, and in short turns: for threads that answer everybody. The share of the processor stays the same.
-/// Linux does so from 6.12 on.
+/// Runs soon after it is woken, and in short turns: for threads that answer everybody. The share of the
+/// processor stays the same. Linux does so from 6.12 on.
 pub fn wake_at_once() {
     #[cfg(target_os = "linux")]
     linux::reschedule(|it| it.sched_runtime = SHORT_SLICE);
@@ -43,7 +43,8 @@ mod linux {
         }
         change(&mut attributes);
         #[expect(unsafe_code, reason = "no crate names this system call")]
-        // SAFETY: the structure is initialised and as large as it says, 0 is the calling thread, and the kernel only reads.
+        // SAFETY: the structure is initialised and as large as it says, 0 is the calling thread, and the
+        // kernel only reads.
         unsafe {
             libc::syscall(libc::SYS_sched_setattr, 0, ptr::from_ref(&attributes), 0);
         }
@@ -63,7 +64,8 @@ mod linux {
             sched_period: 0,
         };
         #[expect(unsafe_code, reason = "no crate names this system call")]
-        // SAFETY: the kernel writes at most `size` bytes, which is how large the structure is; 0 is the calling thread.
+        // SAFETY: the kernel writes at most `size` bytes, which is how large the structure is; 0 is the
+        // calling thread.
         let refused =
             unsafe { libc::syscall(libc::SYS_sched_getattr, 0, ptr::from_mut(&mut attributes), size, 0) };
         (refused == 0).then_some(attributes)

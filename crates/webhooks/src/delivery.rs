@@ -1,4 +1,5 @@
-//! The life of a delivery: pending, perhaps retrying, and then success or failed. What an attempt came to decides.
+//! The life of a delivery: pending, perhaps retrying, and then success or failed. What an attempt came to
+//! decides.
 
 use std::time::Duration;
 
@@ -91,8 +92,8 @@ pub enum AttemptOutcome {
     NoAnswer,
     /// It cannot be sent at all, now or later: its address may not be reached.
     Undeliverable,
-    /// Nothing was sent, for an error of our own: a secret that cannot be decrypted, a system without free sockets. The receiver
-    /// has no part in it, so it is no attempt.
+    /// Nothing was sent, for an error of our own: a secret that cannot be decrypted, a system without free
+    /// sockets. The receiver has no part in it, so it is no attempt.
     NotSent,
 }
 
@@ -110,8 +111,9 @@ pub struct AttemptVerdict {
     pub disables: bool,
 }
 
-/// Judges the attempt number `attempts`, counted from 1, which ended at `now`. Only 2xx is success. 410 ends the delivery
-/// and its endpoint; 429 and 503 may ask for patience. An error of our own never ends a delivery.
+/// Judges the attempt number `attempts`, counted from 1, which ended at `now`. Only 2xx is success. 410 ends
+/// the delivery and its endpoint; 429 and 503 may ask for patience. An error of our own never ends a
+/// delivery.
 pub fn judge(
     outcome: AttemptOutcome,
     attempts: u32,

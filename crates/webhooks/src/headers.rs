@@ -1,4 +1,5 @@
-//! Headers that a tenant adds to its deliveries: none that could replace ours, break the framing, or name another host.
+//! Headers that a tenant adds to its deliveries: none that could replace ours, break the framing, or name
+//! another host.
 
 use serde_json::Value;
 

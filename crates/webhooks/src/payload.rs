@@ -1,6 +1,7 @@
 //! What an endpoint receives: the event as a JSON object.
 //!
-//! The data is the last member and stands in the text as it came, so it can be put in and taken out without being read.
+//! The data is the last member and stands in the text as it came, so it can be put in and taken out without
+//! being read.
 
 use gatepost_kernel::{Environment, EventId, Json, Owner, Timestamp, WorkspaceId};
 use serde::Serialize;

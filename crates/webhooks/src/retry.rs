@@ -31,8 +31,9 @@ impl RetrySchedule {
         &self.0
     }
 
-    /// When to try again after `attempts` attempts that failed, the last of them at `now`; `None` if never. `random` is
-    /// between 0 and 1. A receiver's `Retry-After` can only make the wait longer, up to ten hours.
+    /// When to try again after `attempts` attempts that failed, the last of them at `now`; `None` if never.
+    /// `random` is between 0 and 1. A receiver's `Retry-After` can only make the wait longer, up to ten
+    /// hours.
     pub fn next(
         &self,
         attempts: u32,

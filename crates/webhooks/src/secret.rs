@@ -17,7 +17,8 @@ const GENERATED_BYTES: usize = 32;
 /// How many decoded bytes make a Standard Webhooks secret.
 const STANDARD_BYTES: std::ops::RangeInclusive<usize> = 24..=64;
 const LENGTHS: std::ops::RangeInclusive<usize> = 16..=256;
-/// Decodes what the published libraries decode: padding or none, and whatever bits the last character has too many.
+/// Decodes what the published libraries decode: padding or none, and whatever bits the last character has too
+/// many.
 const FORGIVING: GeneralPurpose = GeneralPurpose::new(
     &STANDARD,
     GeneralPurposeConfig::new()
@@ -25,7 +26,8 @@ const FORGIVING: GeneralPurpose = GeneralPurpose::new(
         .with_decode_allow_trailing_bits(true),
 );
 
-/// The secret of an endpoint: generated, `whsec_` and base64 of 32 bytes, or given, 16 to 256 printable characters.
+/// The secret of an endpoint: generated, `whsec_` and base64 of 32 bytes, or given, 16 to 256 printable
+/// characters.
 #[derive(Debug, Clone)]
 pub struct EndpointSecret(Secret);
 
@@ -55,7 +57,8 @@ impl EndpointSecret {
         Self(Secret::new(format!("{PREFIX}{}", base64::prelude::BASE64_STANDARD.encode(bytes))))
     }
 
-    /// Takes a secret that was chosen by somebody else. What sender and receiver could read differently is refused.
+    /// Takes a secret that was chosen by somebody else. What sender and receiver could read differently is
+    /// refused.
     ///
     /// # Errors
     /// [`SecretError`].
@@ -77,8 +80,8 @@ impl EndpointSecret {
         self.0.expose()
     }
 
-    /// The key of `v1`: the decoded bytes of what is base64 of 24 to 64 bytes, behind `whsec_` or without it, as Standard
-    /// Webhooks has it; else the text as it is.
+    /// The key of `v1`: the decoded bytes of what is base64 of 24 to 64 bytes, behind `whsec_` or without it,
+    /// as Standard Webhooks has it; else the text as it is.
     pub(crate) fn standard_key(&self) -> Vec<u8> {
         let text = self.expose();
         decoded(text).ok().flatten().unwrap_or_else(|| text.as_bytes().to_vec())

@@ -1,4 +1,5 @@
-//! Signing: Standard Webhooks 1.0 (`v1`, HMAC-SHA256 in base64) and the contract's own `sha256=` in hexadecimal.
+//! Signing: Standard Webhooks 1.0 (`v1`, HMAC-SHA256 in base64) and the contract's own `sha256=` in
+//! hexadecimal.
 
 use base64::{Engine, prelude::BASE64_STANDARD};
 use gatepost_kernel::Timestamp;
@@ -16,7 +17,8 @@ pub struct Signatures {
     pub contract: String,
 }
 
-/// Signs a payload: `id.timestamp.body` for the standard, the body alone for the contract. `secrets` has the newest first.
+/// Signs a payload: `id.timestamp.body` for the standard, the body alone for the contract. `secrets` has the
+/// newest first.
 pub fn sign(secrets: &[EndpointSecret], id: &str, timestamp: Timestamp, body: &[u8]) -> Signatures {
     let seconds = timestamp.as_seconds().to_string();
     let standard = secrets.iter().map(|secret| {
@@ -58,8 +60,8 @@ mod tests {
         assert_eq!(signed.standard, "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=");
     }
 
-    /// RFC 4231, test case 2, whose key is shorter than a secret may be; and GitHub's published example, which has the
-    /// form of the contract's header.
+    /// RFC 4231, test case 2, whose key is shorter than a secret may be; and GitHub's published example,
+    /// which has the form of the contract's header.
     #[test]
     fn agrees_with_published_hmacs() {
         let hex = |sum: [u8; 32]| sum.iter().map(|byte| format!("{byte:02x}")).collect::<String>();

@@ -100,8 +100,9 @@ impl Verifier {
         Ok(self)
     }
 
-    /// Checks a request: its headers `webhook-id`, `webhook-timestamp` and `webhook-signature`, and its body as it was
-    /// received, byte for byte. `now` is [`SystemTime::now`](std::time::SystemTime::now) but in tests.
+    /// Checks a request: its headers `webhook-id`, `webhook-timestamp` and `webhook-signature`, and its body
+    /// as it was received, byte for byte. `now` is [`SystemTime::now`](std::time::SystemTime::now) but in
+    /// tests.
     ///
     /// # Errors
     /// [`VerifyError`]; then nothing of the request may be believed.

@@ -1,6 +1,8 @@
-//! Keys, events and deliveries, by a client that progenitor makes from `/openapi-3.0.json` while this is compiled.
+//! Keys, events and deliveries, by a client that progenitor makes from `/openapi-3.0.json` while this is
+//! compiled.
 //!
-//! `GATEPOST_URL` is the server, `GATEPOST_KEY` a key of the root workspace, `WEBHOOK_URL` where events are to go.
+//! `GATEPOST_URL` is the server, `GATEPOST_KEY` a key of the root workspace, `WEBHOOK_URL` where events are
+//! to go.
 
 use std::{collections::HashSet, env, time::Duration};
 

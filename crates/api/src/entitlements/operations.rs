@@ -23,8 +23,8 @@ const TAG: Tag =
 
 /// Check feature access
 ///
-/// Whether the workspace may use so much of a feature now. Nothing is counted: between a check and a use somebody else may
-/// take what is left. `consume` does both in one step.
+/// Whether the workspace may use so much of a feature now. Nothing is counted: between a check and a use
+/// somebody else may take what is left. `consume` does both in one step.
 #[operation(get "/entitlements/check", tag = TAG, ok = "Decision on the quantity, in `allowed`")]
 async fn check_entitlement(
     call: Call<EntitlementsRead, CheckEntitlementQuery>,
@@ -37,7 +37,8 @@ async fn check_entitlement(
 
 /// Record usage
 ///
-/// Counts a use. Beyond a hard limit it is refused and not counted; beyond a soft one it is counted as `overage`.
+/// Counts a use. Beyond a hard limit it is refused and not counted; beyond a soft one it is counted as
+/// `overage`.
 #[operation(post "/entitlements/usage", tag = TAG, ok = "The usage is recorded", forbidden = "The limit of the plan is reached, or the API key may not do this", like = EntitlementRefusal)]
 async fn record_usage(
     call: Call<EntitlementsWrite, NoQuery, UseEntitlementBody>,
@@ -47,8 +48,8 @@ async fn record_usage(
 
 /// Check and record in one step
 ///
-/// However many callers ask at once, a hard limit is never passed. The same `idempotency_key` is counted once, and gets the
-/// same decision again.
+/// However many callers ask at once, a hard limit is never passed. The same `idempotency_key` is counted
+/// once, and gets the same decision again.
 #[operation(post "/entitlements/consume", tag = TAG, ok = "The usage is allowed and recorded", forbidden = "The limit of the plan is reached, or the API key may not do this", like = EntitlementRefusal)]
 async fn consume_entitlement(
     call: Call<EntitlementsWrite, NoQuery, UseEntitlementBody>,
@@ -58,8 +59,9 @@ async fn consume_entitlement(
 
 /// Give back what is in use
 ///
-/// Releases usage of features that count what is in use at a time (`limit`): a seat is free again. Never below zero. The same `idempotency_key` is
-/// counted once. Endpoints hear of `entitlement.threshold_cleared` for each threshold that is not reached any more.
+/// Releases usage of features that count what is in use at a time (`limit`): a seat is free again. Never
+/// below zero. The same `idempotency_key` is counted once. Endpoints hear of `entitlement.threshold_cleared`
+/// for each threshold that is not reached any more.
 #[operation(post "/entitlements/release", tag = TAG, ok = "The usage is released")]
 async fn release_entitlement(
     call: Call<EntitlementsWrite, NoQuery, UseEntitlementBody>,
@@ -69,8 +71,8 @@ async fn release_entitlement(
 
 /// Set what is in use
 ///
-/// To an absolute count. Above a hard limit it is refused, and nothing is set; to lower it is always allowed. Not for features that
-/// are counted over the last days.
+/// To an absolute count. Above a hard limit it is refused, and nothing is set; to lower it is always allowed.
+/// Not for features that are counted over the last days.
 #[operation(put "/entitlements/usage", tag = TAG, ok = "The usage is set", forbidden = "The plan does not allow this quantity, or the API key may not do this", like = EntitlementRefusal)]
 async fn set_usage(call: Call<EntitlementsWrite, NoQuery, SetUsageBody>) -> Answer<Plain<RecordedUsageView>> {
     let (body, call) = call.into_body();

@@ -70,8 +70,8 @@ pub struct UseBody {
     /// Key of the feature
     #[member(like = FeatureKey)]
     feature: String,
-    /// Key that makes a repetition safe: usage with the same key is counted once within 32 days and gets the same decision
-    /// again
+    /// Key that makes a repetition safe: usage with the same key is counted once within 32 days and gets the
+    /// same decision again
     #[member(like = UseKey)]
     idempotency_key: Option<String>,
     /// Arbitrary object to store with the usage, up to 16 KiB

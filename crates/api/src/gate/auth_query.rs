@@ -1,6 +1,8 @@
-//! What a proxy asks forward auth for, in the query: read once in full, and once where it stands, for the short way.
+//! What a proxy asks forward auth for, in the query: read once in full, and once where it stands, for the
+//! short way.
 //!
-//! The query is the operator's, so what is not known in it is a slip of the pen that would open a route, and is refused.
+//! The query is the operator's, so what is not known in it is a slip of the pen that would open a route, and
+//! is refused.
 
 use gatepost_kernel::{EnvironmentFilter, Error, Result};
 use gatepost_keys::{SCOPE_PATTERN as SCOPE, Scope, ScopeOrder, ScopeRef};
@@ -82,8 +84,9 @@ impl AuthQuery {
     }
 }
 
-/// The environment and the scopes of a query in which nothing has to be decoded, where they stand; none for each scope that is not
-/// one. Nothing at all where [`AuthQuery::read`] has to look, to read it or to refuse it.
+/// The environment and the scopes of a query in which nothing has to be decoded, where they stand; none for
+/// each scope that is not one. Nothing at all where [`AuthQuery::read`] has to look, to read it or to refuse
+/// it.
 pub fn plain(
     query: &str,
     order: ScopeOrder,

@@ -1,7 +1,9 @@
-//! Forward auth at nearly no cost: what can be decided from memory is answered before the framework takes the request.
+//! Forward auth at nearly no cost: what can be decided from memory is answered before the framework takes the
+//! request.
 //!
-//! Only a plain "may pass" is answered here. Everything else goes on to the middleware and the handler, which refuse in
-//! the contract's words; nothing was counted then. The answers are the same ones that those give, header by header.
+//! Only a plain "may pass" is answered here. Everything else goes on to the middleware and the handler, which
+//! refuse in the contract's words; nothing was counted then. The answers are the same ones that those give,
+//! header by header.
 
 use std::{
     future::{Future, Ready, ready},

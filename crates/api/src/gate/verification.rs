@@ -26,9 +26,10 @@ use crate::{
 
 /// Verify an API key
 ///
-/// Decides over status, address, scopes, limits and, if a feature is named, the workspace's entitlement in one step, and
-/// counts; nothing is counted when any part refuses. The answer is 200 either way: look at `valid`. Keys of the root workspace verify the keys of all
-/// workspaces, or of the one that `{acting_workspace}` names.
+/// Decides over status, address, scopes, limits and, if a feature is named, the workspace's entitlement in
+/// one step, and counts; nothing is counted when any part refuses. The answer is 200 either way: look at
+/// `valid`. Keys of the root workspace verify the keys of all workspaces, or of the one that
+/// `{acting_workspace}` names.
 #[operation(post "/api-keys/verify", tag = API_KEYS, ok = "Decision on the API key", decides)]
 async fn verify_api_key(
     call: Call<ApiKeysVerify, NoQuery, VerifyApiKeyBody>,
@@ -38,7 +39,8 @@ async fn verify_api_key(
     call.plain(&VerificationView::new(verified, Shown::now(call.app())))
 }
 
-/// Forward auth, which takes any method and any path below. What the document says of it stands for all of them.
+/// Forward auth, which takes any method and any path below. What the document says of it stands for all of
+/// them.
 pub const FORWARD_AUTH_OPERATION: Operation = Operation {
     id: "forward_auth",
     method: Method::GET,

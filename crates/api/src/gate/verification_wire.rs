@@ -51,8 +51,8 @@ pub struct VerifyApiKeyBody {
     /// Quantity of the feature; 1 if not given, 0 only checks
     #[member(like = Quantity, requires = feature)]
     quantity: Option<u64>,
-    /// Key that makes a repetition of the feature's usage safe: it is counted once within 32 days and gets the same decision
-    /// again. The limits of the API key are spent each time
+    /// Key that makes a repetition of the feature's usage safe: it is counted once within 32 days and gets
+    /// the same decision again. The limits of the API key are spent each time
     #[member(like = UseKey, requires = feature)]
     idempotency_key: Option<String>,
     /// Environment the key must be of; that of the calling key if not given
@@ -89,7 +89,8 @@ impl From<VerifyApiKeyBody> for Verification {
     }
 }
 
-/// Decision on an API key. For a key that is not found, or that the caller may not see, all other members are null.
+/// Decision on an API key. For a key that is not found, or that the caller may not see, all other members are
+/// null.
 #[view(example = {
     "valid": true, "key_id": 2, "workspace_id": 1, "scopes": ["{scope posts:read}", "{scope posts:write}"],
 })]
@@ -108,7 +109,8 @@ pub struct VerificationView {
     scopes: Option<Vec<String>>,
     /// Standing of the key for its rate limits; null if the decision was made before.
     rate_limit: Option<RateLimitView>,
-    /// Standing of the workspace for the feature; null if the decision was made before, or no feature was given.
+    /// Standing of the workspace for the feature; null if the decision was made before, or no feature was
+    /// given.
     entitlement: Option<EntitlementCheckView>,
 }
 

@@ -51,8 +51,9 @@ async fn list_api_keys(call: Call<ApiKeysRead, ListQuery<ApiKeyView>>) -> Answer
 
 /// Create an API key
 ///
-/// `key` is shown in this answer only. The caller must hold every scope that it gives, and gives no later end, no wider addresses
-/// and no higher tier than its own; a key of the root that acts on another workspace is not bound by its own.
+/// `key` is shown in this answer only. The caller must hold every scope that it gives, and gives no later
+/// end, no wider addresses and no higher tier than its own; a key of the root that acts on another workspace
+/// is not bound by its own.
 #[operation(post "/api-keys", tag = API_KEYS, created = "The new API key, with its secret")]
 async fn create_api_key(
     call: Call<ApiKeysWrite, NoQuery, CreateApiKeyBody>,
@@ -82,8 +83,9 @@ async fn get_api_key(
 
 /// Update an API key
 ///
-/// The caller must hold every scope that the key has, and every scope that it would get, and gives no later end and no wider
-/// addresses than its own. The last key that can manage the root workspace keeps `{scope api-keys:write}` ({status 409}).
+/// The caller must hold every scope that the key has, and every scope that it would get, and gives no later
+/// end and no wider addresses than its own. The last key that can manage the root workspace keeps `{scope
+/// api-keys:write}` ({status 409}).
 #[operation(patch "/api-keys/{id}", tag = API_KEYS, ok = "The API key after the change", if_match)]
 async fn update_api_key(
     call: Call<ApiKeysWrite, NoQuery, UpdateApiKeyBody>,
@@ -100,7 +102,8 @@ async fn update_api_key(
 
 /// Revoke an API key
 ///
-/// The next request with it is refused. The last key that can manage the root workspace is not revoked ({status 409}).
+/// The next request with it is refused. The last key that can manage the root workspace is not revoked
+/// ({status 409}).
 #[operation(delete "/api-keys/{id}", tag = API_KEYS, no_content = "The API key is revoked", if_match)]
 async fn revoke_api_key(call: Call<ApiKeysDelete>, id: ApiKeyId) -> Answer<Deleted<ApiKeyId>> {
     call.mutate(async move |unit: &mut UnitOfWork<'_>| {
@@ -112,9 +115,10 @@ async fn revoke_api_key(call: Call<ApiKeysDelete>, id: ApiKeyId) -> Answer<Delet
 
 /// Rotate an API key
 ///
-/// Makes a key with the same name, scopes, tier, addresses, environment and expiry; `key` is shown in this answer
-/// only. The old key works until `grace_period_ends_at`, which is never later than its own expiry. The caller must
-/// hold every scope of the key; and, unless it rotates itself, end no earlier, be allowed no fewer addresses and have no lower tier.
+/// Makes a key with the same name, scopes, tier, addresses, environment and expiry; `key` is shown in this
+/// answer only. The old key works until `grace_period_ends_at`, which is never later than its own expiry. The
+/// caller must hold every scope of the key; and, unless it rotates itself, end no earlier, be allowed no
+/// fewer addresses and have no lower tier.
 #[operation(post "/api-keys/{id}/rotate", tag = API_KEYS, ok = "The new API key, with its secret", if_match)]
 async fn rotate_api_key(
     call: Call<ApiKeysWrite, NoQuery, RotateApiKeyBody>,
@@ -132,9 +136,9 @@ async fn rotate_api_key(
 
 /// Get the usage of an API key
 ///
-/// Requests by UTC day and class of status, the newest day first; days without requests are left out. The counts are
-/// a few seconds behind on other nodes. For a key that a rotation made, `replaced` says whether the old one is still
-/// in use.
+/// Requests by UTC day and class of status, the newest day first; days without requests are left out. The
+/// counts are a few seconds behind on other nodes. For a key that a rotation made, `replaced` says whether
+/// the old one is still in use.
 #[operation(get "/api-keys/{id}/usage", tag = API_KEYS, ok = "Usage of the API key by day")]
 async fn get_api_key_usage(
     call: Call<ApiKeysRead, ApiKeyUsageQuery>,

@@ -120,11 +120,12 @@ pub struct CreateApiKeyBody {
     scopes: Option<ScopeSet>,
     /// Environment the key belongs to; that of the calling key if not given
     environment: Option<Environment>,
-    /// Rate limit tier, not above the workspace's nor the caller's own; the caller's own if not given, or the workspace's
+    /// Rate limit tier, not above the workspace's nor the caller's own; the caller's own if not given, or the
+    /// workspace's
     #[member(like = AnyText)]
     rate_limit_tier: Option<String>,
-    /// IP addresses and CIDR ranges that the key may be used from, within those of the calling key; those of the calling key if not
-    /// given. An empty list allows every address
+    /// IP addresses and CIDR ranges that the key may be used from, within those of the calling key; those of
+    /// the calling key if not given. An empty list allows every address
     allowed_ips: Option<IpAllowlist>,
     /// Expiration date, not later than the caller's; the caller's if not given, which may be never
     expires_at: Option<Timestamp>,

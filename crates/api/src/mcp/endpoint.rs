@@ -1,5 +1,6 @@
-//! `/mcp`: Gatepost as an MCP server, by streamable HTTP. Each request stands for itself and shows its own key; it is counted like
-//! any other. The protocol's own library reads and answers it; what it would refuse in other words than the protocol's is refused here.
+//! `/mcp`: Gatepost as an MCP server, by streamable HTTP. Each request stands for itself and shows its own
+//! key; it is counted like any other. The protocol's own library reads and answers it; what it would refuse
+//! in other words than the protocol's is refused here.
 
 use std::time::Duration;
 

@@ -1,4 +1,5 @@
-//! MCP both ways: the servers and tools of the operator as operations, and Gatepost as a server of the protocol.
+//! MCP both ways: the servers and tools of the operator as operations, and Gatepost as a server of the
+//! protocol.
 
 mod endpoint;
 mod server;

@@ -1,7 +1,8 @@
 //! Gatepost as an MCP server: what an assistant may do with the key that it was given.
 //!
-//! The tools are operations of the API under the same names, with the same use-cases behind them, so scopes, limits, the audit
-//! log and every rule are the same. A refusal is the protocol's error, with the contract's code in its data.
+//! The tools are operations of the API under the same names, with the same use-cases behind them, so scopes,
+//! limits, the audit log and every rule are the same. A refusal is the protocol's error, with the contract's
+//! code in its data.
 
 pub mod envelope;
 mod tools;
@@ -32,8 +33,8 @@ const REFUSED: ErrorCode = ErrorCode(-32_000);
 /// Reads and answers requests of the protocol.
 pub type McpEndpoint = StreamableHttpService<GatepostMcpServer, NeverSessionManager>;
 
-/// Each request stands for itself, so that any process can answer it. Who may send one is not decided by its `Host` or `Origin`
-/// but by its key, which no page can make a browser send.
+/// Each request stands for itself, so that any process can answer it. Who may send one is not decided by its
+/// `Host` or `Origin` but by its key, which no page can make a browser send.
 pub fn endpoint(app: App, contract: Arc<Contract>) -> McpEndpoint {
     let config = StreamableHttpServerConfig::default()
         .with_legacy_session_mode(false)

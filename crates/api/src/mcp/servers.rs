@@ -21,8 +21,8 @@ const TAG: Tag =
 
 /// List MCP servers
 ///
-/// Those that the operator has named and that the key may use. While one is down, its tools are the last that were heard of
-/// (`stale`).
+/// Those that the operator has named and that the key may use. While one is down, its tools are the last that
+/// were heard of (`stale`).
 #[operation(get "/mcp/servers", tag = TAG, ok = "One page of MCP servers")]
 async fn list_mcp_servers(call: Call<McpRead, PageQuery>) -> Answer<SliceOf<McpServerView>> {
     let servers = mcp::list(call.app(), call.caller());
@@ -45,10 +45,11 @@ async fn list_mcp_tools(call: Call<McpRead, PageQuery>, id: McpServerId) -> Answ
 
 /// Call an MCP tool
 ///
-/// Takes `{scope mcp:write}`, or `mcp:<server>:<tool>` for one tool. Arguments are checked by the tool's schema first, as far as
-/// `unchecked` of the tool does not except it; they are nested at most 16 levels deep. A tool that
-/// fails by its own word is a 200 with `is_error`; a server that is down, does not answer in time, or answers with something that
-/// cannot be read, is a 503. With an `Idempotency-Key` the tool is called at most once.
+/// Takes `{scope mcp:write}`, or `mcp:<server>:<tool>` for one tool. Arguments are checked by the tool's
+/// schema first, as far as `unchecked` of the tool does not except it; they are nested at most 16 levels
+/// deep. A tool that fails by its own word is a 200 with `is_error`; a server that is down, does not answer
+/// in time, or answers with something that cannot be read, is a 503. With an `Idempotency-Key` the tool is
+/// called at most once.
 #[operation(post "/mcp/tools/call", tag = TAG, ok = "Answer of the tool")]
 async fn call_mcp_tool(call: Call<McpCall, NoQuery, CallMcpToolBody>) -> Answer<Plain<McpToolResultView>> {
     let (body, call) = call.into_body();
@@ -59,8 +60,8 @@ async fn call_mcp_tool(call: Call<McpCall, NoQuery, CallMcpToolBody>) -> Answer<
 
 /// Get an MCP resource
 ///
-/// Reads a resource by its URI, with or without its slashes escaped; only what a server lists, or has a template for. From the first server that
-/// does, or from the one that `server` names.
+/// Reads a resource by its URI, with or without its slashes escaped; only what a server lists, or has a
+/// template for. From the first server that does, or from the one that `server` names.
 #[operation(get "/mcp/resources/{uri:.+}", tag = TAG, ok = "The resource with its parts")]
 async fn get_mcp_resource(
     call: Call<McpRead, McpResourceQuery>,

@@ -94,8 +94,8 @@ pub struct McpToolView {
     /// Parameters as JSON Schema.
     #[member(from = source.input_schema.as_ref().clone())]
     input_schema: Map<String, Value>,
-    /// JSON pointers to the schema keywords that arguments are not checked against; one empty pointer for the whole schema. The
-    /// server's `problems` say why: they are malformed, or lead to too many paths
+    /// JSON pointers to the schema keywords that arguments are not checked against; one empty pointer for the
+    /// whole schema. The server's `problems` say why: they are malformed, or lead to too many paths
     #[member(from = source.unchecked.into_iter().map(|unchecked| unchecked.keyword).collect())]
     unchecked: Vec<String>,
 }

@@ -1,5 +1,5 @@
-//! What endpoints receive: the `webhooks` of the document, one for each type of event that Gatepost itself sends, and one for the
-//! tenants' own.
+//! What endpoints receive: the `webhooks` of the document, one for each type of event that Gatepost itself
+//! sends, and one for the tenants' own.
 
 use gatepost_app::resources::Resources;
 use gatepost_contract::Contract;

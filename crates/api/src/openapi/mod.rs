@@ -1,5 +1,5 @@
-//! The OpenAPI document, put together from the operations: what each says of itself, what follows from that, and examples made of those
-//! of members.
+//! The OpenAPI document, put together from the operations: what each says of itself, what follows from that,
+//! and examples made of those of members.
 
 use gatepost_app::resources::Resources;
 use gatepost_contract::{Contract, EnvelopeStyle, document::reference};

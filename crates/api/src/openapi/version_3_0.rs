@@ -1,5 +1,6 @@
-//! The same document in OpenAPI 3.0, for generators that know nothing newer. What 3.0 cannot say (`webhooks`) is left out; the
-//! rest is said in its words: `nullable` instead of a type `null`, `allOf` around a reference that has something beside it.
+//! The same document in OpenAPI 3.0, for generators that know nothing newer. What 3.0 cannot say (`webhooks`)
+//! is left out; the rest is said in its words: `nullable` instead of a type `null`, `allOf` around a
+//! reference that has something beside it.
 
 use std::collections::HashMap;
 

@@ -1,5 +1,6 @@
-//! Records of declared resources over HTTP. Nothing is registered for a type: behind the routes of all other operations stands one set of
-//! patterns, whose requests are looked up among the operations that were made of the declarations.
+//! Records of declared resources over HTTP. Nothing is registered for a type: behind the routes of all other
+//! operations stands one set of patterns, whose requests are looked up among the operations that were made of
+//! the declarations.
 
 mod analytics;
 mod operations;

@@ -56,7 +56,8 @@ impl RecordOperation {
         }
     }
 
-    /// The record that a path below the base names, if the path is that of this operation. Where there is none to name, its id is empty.
+    /// The record that a path below the base names, if the path is that of this operation. Where there is
+    /// none to name, its id is empty.
     fn path_of(&self, segments: &[&str]) -> Option<RecordPath> {
         let mut ids = Vec::new();
         let pattern = self.operation.path.split('/').skip(1);

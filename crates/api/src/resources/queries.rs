@@ -153,7 +153,8 @@ fn filters(parameters: &mut Parameters, resource: &Resource) -> Vec<RecordFilter
         match filter(parameters, resource, field) {
             None => {}
             Some(Some(filter)) => filters.push(filter),
-            // Rather none than everything: a filter that is left out without a word shows what was not asked for.
+            // Rather none than everything: a filter that is left out without a word shows what was not asked
+            // for.
             Some(None) => parameters.error(field.name, format!("Nothing is found by {}.", field.label())),
         }
     }

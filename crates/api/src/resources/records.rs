@@ -37,8 +37,8 @@ use crate::{
     query::{NoQuery, ReadQuery},
 };
 
-/// The forms of paths below the base: of all records, of one, of an action or of all that belong to one, of one of those, and of an action
-/// on that.
+/// The forms of paths below the base: of all records, of one, of an action or of all that belong to one, of
+/// one of those, and of an action on that.
 const PATTERNS: [&str; 5] = [
     "/{of}",
     "/{of}/{id}",

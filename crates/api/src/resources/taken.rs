@@ -11,7 +11,8 @@ use crate::{openapi::document, operations};
 const SHARED_SCHEMAS: [&str; 4] =
     ["DeletedRecordItem", "DeletedRecordView", "RecordAnalyticsItem", "RecordAnalyticsView"];
 
-/// What a declaration may not take beside the words that are reserved. Which features there are is not known here.
+/// What a declaration may not take beside the words that are reserved. Which features there are is not known
+/// here.
 pub fn taken(contract: &Contract) -> Taken {
     let document = document(contract, &Resources::default());
     let schemas = document["components"]["schemas"].as_object().into_iter().flatten();

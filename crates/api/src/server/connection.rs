@@ -1,5 +1,5 @@
-//! What one connection may take: a seat among those of its address, a turn among those of its worker, and the time that its
-//! answers wait to be read.
+//! What one connection may take: a seat among those of its address, a turn among those of its worker, and the
+//! time that its answers wait to be read.
 
 use std::{
     collections::HashMap,
@@ -30,7 +30,8 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// How much of an answer a reader has to take in a second, once it has used its patience up.
 const LEAST_BYTES_PER_SECOND: u64 = 64 * 1_024;
 
-/// How much a connection moves before its worker looks whether others want something. To copy it takes some 20 µs.
+/// How much a connection moves before its worker looks whether others want something. To copy it takes some
+/// 20 µs.
 const TURN_BYTES: usize = 64 * 1_024;
 
 /// The socket that a request came by.
@@ -42,8 +43,8 @@ pub struct Connection {
     pub local: SocketAddr,
 }
 
-/// Who is connected, by address; an IPv6 network of a customer (/64) counts as one. This machine and trusted proxies speak
-/// for many, and are not counted. Cloning is cheap.
+/// Who is connected, by address; an IPv6 network of a customer (/64) counts as one. This machine and trusted
+/// proxies speak for many, and are not counted. Cloning is cheap.
 #[derive(Debug, Clone)]
 pub struct Seats(Arc<Book>);
 
@@ -70,7 +71,8 @@ impl Seats {
     pub fn take(&self, socket: &TcpStream) -> io::Result<(Seat, SocketAddr)> {
         let peer = socket.peer_addr()?;
         let seat = self.seat(peer.ip()).ok_or_else(|| io::Error::other("too many connections"))?;
-        // Ends a connection whose peer neither answers nor makes room, also when all was handed to the system.
+        // Ends a connection whose peer neither answers nor makes room, also when all was handed to the
+        // system.
         SockRef::from(socket).set_tcp_user_timeout(Some(PATIENCE))?;
         Ok((seat, peer))
     }
@@ -103,8 +105,8 @@ impl Drop for Seat {
     }
 }
 
-/// A stream whose answers have to be read: how long one may wait for its reader grows with what was taken of it. Beyond that it
-/// fails, which ends the connection and frees what it holds.
+/// A stream whose answers have to be read: how long one may wait for its reader grows with what was taken of
+/// it. Beyond that it fails, which ends the connection and frees what it holds.
 pub struct Paced<S> {
     stream: S,
     pace: Pace,
@@ -320,7 +322,8 @@ mod tests {
         assert!(read >= turns - 1, "reading: {read} turns of others");
     }
 
-    /// Sends `megabytes` to a reader that takes `bytes` every so often, and answers how long that took, or when it was cut.
+    /// Sends `megabytes` to a reader that takes `bytes` every so often, and answers how long that took, or
+    /// when it was cut.
     async fn send(megabytes: usize, bytes: usize, every: Duration) -> (io::Result<()>, Duration) {
         let (mut client, server): (DuplexStream, _) = duplex(16 * 1_024);
         let reader = tokio::spawn(async move {

@@ -1,6 +1,7 @@
 //! The listening server: HTTP/1.1, with and without TLS.
 //!
-//! HTTP/2 is left out: the framework exposes none of its bounds, so that one connection could take the memory of all.
+//! HTTP/2 is left out: the framework exposes none of its bounds, so that one connection could take the memory
+//! of all.
 
 mod connection;
 

@@ -1,4 +1,5 @@
-//! Workspaces and API keys as they are shown. They stand in one room since each shows the other where that is asked for.
+//! Workspaces and API keys as they are shown. They stand in one room since each shows the other where that is
+//! asked for.
 
 use gatepost_app::{Workspace, tenants::workspaces::WorkspaceWithKeys};
 use gatepost_kernel::{ApiKeyId, CalendarTime, Environment, JsonObject, Timestamp, WorkspaceId};

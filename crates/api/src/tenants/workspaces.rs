@@ -72,8 +72,8 @@ async fn get_workspace(
 
 /// Update a workspace
 ///
-/// `settings` are merged one level deep, and `null` removes a setting. Only a key of the root workspace can set
-/// the slug and the tier. Test keys cannot update workspaces.
+/// `settings` are merged one level deep, and `null` removes a setting. Only a key of the root workspace can
+/// set the slug and the tier. Test keys cannot update workspaces.
 #[operation(patch "/workspaces/{id}", tag = TAG, ok = "The workspace after the change", if_match)]
 async fn update_workspace(
     call: Call<WorkspacesWrite, NoQuery, UpdateWorkspaceBody>,

@@ -24,7 +24,8 @@ async fn get_pixel_analytics(call: Call<AnalyticsRead, PixelAnalyticsQuery>) -> 
 
 /// Count API requests
 ///
-/// Counts requests with the workspace's keys by hour or day of its time zone, and by key or class of status with `group_by`.
+/// Counts requests with the workspace's keys by hour or day of its time zone, and by key or class of status
+/// with `group_by`.
 #[operation(get "/analytics/api", tag = TAG, ok = "Counts by period and group")]
 async fn get_api_analytics(call: Call<AnalyticsRead, ApiAnalyticsQuery>) -> Answer<Item<AnalyticsView>> {
     let counts = analytics::count(call.app(), call.caller(), call.query().into()).await?;

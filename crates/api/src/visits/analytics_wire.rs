@@ -138,7 +138,8 @@ const MOMENT: &str = "a date or a date-time such as 2026-01-15T10:30:00Z";
 text_parameters! {
     /// A time, or a day of the workspace's time zone.
     MomentText(Moment) = { "type": "string", "format": "date-time" }, MOMENT, |text| {
-        // The + of an offset is a blank in a query unless it is escaped; there is no other blank in an instant.
+        // The + of an offset is a blank in a query unless it is escaped; there is no other blank in an
+        // instant.
         Moment::parse(text).or_else(|| Moment::parse(&text.replace(' ', "+")))
     };
     /// The name of an event of pages.
@@ -159,7 +160,8 @@ text_parameters! {
 pub struct Span {
     /// Length of a period; `day` if not given
     interval: Option<Interval>,
-    /// Time in the first period; a date is one of the workspace's time zone. If not given, 24 hours, 30 days, 12 weeks or 12 months are counted
+    /// Time in the first period; a date is one of the workspace's time zone. If not given, 24 hours, 30 days,
+    /// 12 weeks or 12 months are counted
     #[member(like = MomentText)]
     from: Option<Moment>,
     /// Time in the last period; now if not given. At most 31 days of hours, 400 days, 58 weeks or 14 months

@@ -19,9 +19,9 @@ const TAG: Tag =
 
 /// Get the pixel configuration
 ///
-/// Returns the configuration of the page that asks: by the domain of its `Origin`, else of its `Referer`, else the one that `domain` names. Where nothing
-/// is tracked, because the domain is nobody's or because the visitor asks not to be tracked (`DNT`, `Sec-GPC`), `enabled` is
-/// false.
+/// Returns the configuration of the page that asks: by the domain of its `Origin`, else of its `Referer`,
+/// else the one that `domain` names. Where nothing is tracked, because the domain is nobody's or because the
+/// visitor asks not to be tracked (`DNT`, `Sec-GPC`), `enabled` is false.
 #[operation(get "/pixel/config", tag = TAG, ok = "Pixel configuration of the page")]
 async fn get_pixel_config(visit: Visit<PixelQuery>) -> Answer<Plain<PixelConfigView>> {
     let domain = visit.domain(visit.query().domain()).filter(|_| !visit.declines());
@@ -31,8 +31,9 @@ async fn get_pixel_config(visit: Visit<PixelQuery>) -> Answer<Plain<PixelConfigV
 
 /// Track an event
 ///
-/// Records an event of the page that asks, as for the configuration. Answered once it is stored; what is not wanted, or not one of the sample, is
-/// `tracked: false`. Of the visitor's address only the network is stored.
+/// Records an event of the page that asks, as for the configuration. Answered once it is stored; what is not
+/// wanted, or not one of the sample, is `tracked: false`. Of the visitor's address only the network is
+/// stored.
 #[operation(post "/pixel/track", tag = TAG, ok = "Whether the event was stored")]
 async fn track_pixel_event(
     visit: Visit<PixelQuery, TrackPixelEventBody>,

@@ -22,8 +22,8 @@ const TAG: Tag = Tag { name: "SEO", about: "Reports on the quality of web pages,
 
 /// Submit an SEO report
 ///
-/// Tells endpoints `seo.report.created`, and `seo.score.dropped` for each score that is 10 points or more below what it was in
-/// the last report on the page.
+/// Tells endpoints `seo.report.created`, and `seo.score.dropped` for each score that is 10 points or more
+/// below what it was in the last report on the page.
 #[operation(post "/seo/report", tag = TAG, created = "The stored SEO report")]
 async fn submit_seo_report(
     call: Call<SeoWrite, NoQuery, SubmitSeoReportBody>,

@@ -70,7 +70,8 @@ texts! {
 }
 
 members! {
-    /// A score, which is rounded: what is a whole number of hundredths elsewhere comes as 28.999999999999996 here.
+    /// A score, which is rounded: what is a whole number of hundredths elsewhere comes as 28.999999999999996
+    /// here.
     Score(u8) = { "type": "number", "format": "double", "minimum": 0, "maximum": MAX_SCORE }, |fields, name, value| {
         fields.number(name, value, 0.0..=MAX_SCORE.into()).map(|score| score.round() as u8)
     };
@@ -93,7 +94,8 @@ pub struct SubmitSeoReportBody {
     issues: Vec<ReportedSeoIssue>,
 }
 
-/// Scores of a page, 0 to 100 each, rounded to whole numbers; null or left out if one could not be computed or was not requested.
+/// Scores of a page, 0 to 100 each, rounded to whole numbers; null or left out if one could not be computed
+/// or was not requested.
 #[body(example = {"performance": 85, "accessibility": 92, "best_practices": 88, "seo": 95})]
 pub struct SubmitSeoScoresBody {
     /// Score for performance

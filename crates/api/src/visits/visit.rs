@@ -1,5 +1,6 @@
-//! The extractor of operations that take no key: those that pages of the web call for their visitors. In this order: is it one
-//! too many from this address (429), is the query sound (422), is the body sound. Whose page it is follows from its domain.
+//! The extractor of operations that take no key: those that pages of the web call for their visitors. In this
+//! order: is it one too many from this address (429), is the query sound (422), is the body sound. Whose page
+//! it is follows from its domain.
 
 use std::{future::Future, net::IpAddr, pin::Pin};
 

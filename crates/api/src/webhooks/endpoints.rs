@@ -56,9 +56,9 @@ const UNRESOLVED: &str =
 
 /// Create a webhook endpoint
 ///
-/// `secret` is shown in this answer only. Every delivery is signed by Standard Webhooks (`webhook-signature`), and by
-/// `{signature}`: `sha256=` and the HMAC of the body in hexadecimal. Where the host of `url` could not be resolved,
-/// `message` says so.
+/// `secret` is shown in this answer only. Every delivery is signed by Standard Webhooks
+/// (`webhook-signature`), and by `{signature}`: `sha256=` and the HMAC of the body in hexadecimal. Where the
+/// host of `url` could not be resolved, `message` says so.
 #[operation(post "/webhooks", tag = TAG, created = "The new endpoint, with its secret")]
 async fn create_webhook(
     call: Call<WebhooksWrite, NoQuery, CreateWebhookBody>,
@@ -90,8 +90,8 @@ async fn get_webhook(
 
 /// Update a webhook endpoint
 ///
-/// Deliveries to an endpoint that is not active wait, and go on when it is active again. The values of `headers` are
-/// never shown, and do not go to another scheme, host or port unless they are given again.
+/// Deliveries to an endpoint that is not active wait, and go on when it is active again. The values of
+/// `headers` are never shown, and do not go to another scheme, host or port unless they are given again.
 #[operation(patch "/webhooks/{id}", tag = TAG, ok = "The endpoint after the change", if_match)]
 async fn update_webhook(
     call: Call<WebhooksWrite, NoQuery, UpdateWebhookBody>,
@@ -127,8 +127,9 @@ async fn delete_webhook(
 
 /// Rotate a webhook endpoint's secret
 ///
-/// The old secret signs beside the new one until the grace is over; the new one's signature is the first. `signing_secrets` says
-/// which sign and until when. After a leak, `expire_previous` ends all older ones at once.
+/// The old secret signs beside the new one until the grace is over; the new one's signature is the first.
+/// `signing_secrets` says which sign and until when. After a leak, `expire_previous` ends all older ones at
+/// once.
 #[operation(post "/webhooks/{id}/rotate-secret", tag = TAG, ok = "The new secret of the endpoint", if_match)]
 async fn rotate_webhook_secret(
     call: Call<WebhooksWrite, NoQuery, RotateWebhookSecretBody>,
@@ -145,8 +146,8 @@ async fn rotate_webhook_secret(
 
 /// Test a webhook endpoint
 ///
-/// Sends an event of type `webhook.test`, signed like any other. It is not counted and not tried again, and the answer is 200
-/// either way: look at `success`.
+/// Sends an event of type `webhook.test`, signed like any other. It is not counted and not tried again, and
+/// the answer is 200 either way: look at `success`.
 #[operation(post "/webhooks/{id}/test", tag = TAG, ok = "Result of the test delivery")]
 async fn test_webhook(call: Call<WebhooksWrite>, id: WebhookEndpointId) -> Answer<Plain<WebhookTestView>> {
     let contract = call.contract();

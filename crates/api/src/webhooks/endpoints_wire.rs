@@ -41,8 +41,8 @@ pub struct WebhookView {
     description: Option<String>,
     /// Event types this endpoint subscribes to.
     events: Vec<String>,
-    /// Names of the custom headers sent with each delivery, whose values are never shown; null if they cannot be decrypted with
-    /// the server's present keys.
+    /// Names of the custom headers sent with each delivery, whose values are never shown; null if they cannot
+    /// be decrypted with the server's present keys.
     #[member(from = source.1)]
     header_names: Option<Vec<String>>,
     /// Secrets that sign the endpoint's deliveries, newest first.
@@ -167,12 +167,12 @@ pub struct CreateWebhookBody {
     /// HTTPS URL that deliveries are posted to; it must resolve to a public address
     #[member(like = EndpointUrl)]
     pub url: String,
-    /// Event types to subscribe to: exact types such as `post.created`, `post.*` for all that begin with `post.`,
-    /// or `*` for all
+    /// Event types to subscribe to: exact types such as `post.created`, `post.*` for all that begin with
+    /// `post.`, or `*` for all
     #[member(like = Subscriptions)]
     events: Vec<Subscription>,
-    /// Secret to sign deliveries with; generated if not given. Base64 of 24 to 64 bytes, with or without `whsec_` in front, is
-    /// decoded, as in Standard Webhooks; anything else is used as it is written.
+    /// Secret to sign deliveries with; generated if not given. Base64 of 24 to 64 bytes, with or without
+    /// `whsec_` in front, is decoded, as in Standard Webhooks; anything else is used as it is written.
     #[member(like = ChosenSecret)]
     secret: Option<EndpointSecret>,
     /// Human-readable description of the endpoint
@@ -192,15 +192,15 @@ pub struct UpdateWebhookBody {
     /// HTTPS URL that deliveries are posted to; it must resolve to a public address
     #[member(like = EndpointUrl)]
     pub url: Option<String>,
-    /// Event types to subscribe to: exact types such as `post.created`, `post.*` for all that begin with `post.`,
-    /// or `*` for all
+    /// Event types to subscribe to: exact types such as `post.created`, `post.*` for all that begin with
+    /// `post.`, or `*` for all
     #[member(like = Subscriptions)]
     events: Option<Vec<Subscription>>,
     /// Human-readable description of the endpoint; null removes it
     #[member(like = DescriptionText)]
     description: Option<Option<String>>,
-    /// All custom headers to send with each delivery; required, perhaps `{}`, if the endpoint has some and the URL changes its
-    /// scheme, host or port
+    /// All custom headers to send with each delivery; required, perhaps `{}`, if the endpoint has some and
+    /// the URL changes its scheme, host or port
     #[member(like = CustomHeaders)]
     headers: Option<Vec<CustomHeader>>,
     /// Whether to send deliveries to this endpoint; waiting ones go on when it is active again
@@ -291,7 +291,8 @@ pub struct WebhookDeliveryView {
     created_at: Timestamp,
 }
 
-/// When it is tried again; one that is pending and has an error was not sent because of an error of the server's.
+/// When it is tried again; one that is pending and has an error was not sent because of an error of the
+/// server's.
 fn next_retry_at(delivery: &WebhookDelivery) -> Option<Timestamp> {
     let failed_once = match delivery.status {
         DeliveryStatus::Retrying => true,

@@ -31,8 +31,8 @@ async fn list_events(call: Call<EventsRead, ListQuery<EventView>>) -> Answer<Pag
 
 /// Create an event
 ///
-/// Answered once the event and a delivery to each endpoint that wants it are stored. The same `id` with the same content is
-/// the same event; with another content it is a {status 409}.
+/// Answered once the event and a delivery to each endpoint that wants it are stored. The same `id` with the
+/// same content is the same event; with another content it is a {status 409}.
 #[operation(post "/events", tag = TAG, accepted = "The event is accepted and will be delivered")]
 async fn create_event(
     call: Call<EventsWrite, NoQuery, CreateEventBody>,

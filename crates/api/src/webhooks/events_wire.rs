@@ -106,12 +106,12 @@ impl Member for EventData {
     "id": "evt_order-1234-paid", "type": "order.paid", "data": {"id": 1234, "total": "49.00"},
 })]
 pub struct CreateEventBody {
-    /// Id of the event: `evt_` and 1 to 60 of `A-Za-z0-9_-`; an id that was used already means the same event. Generated if not
-    /// given
+    /// Id of the event: `evt_` and 1 to 60 of `A-Za-z0-9_-`; an id that was used already means the same
+    /// event. Generated if not given
     #[member(like = ChosenEventId)]
     id: Option<EventId>,
-    /// Type of the event: lower-case words separated by dots. Types that begin with a word of the platform's own,
-    /// such as `api_key.` or `workspace.`, are reserved; the pattern lists them
+    /// Type of the event: lower-case words separated by dots. Types that begin with a word of the platform's
+    /// own, such as `api_key.` or `workspace.`, are reserved; the pattern lists them
     #[member(like = OwnEventType, to = event_type)]
     r#type: EventType,
     /// Data of the event, up to 1 MiB; kept, shown and delivered byte for byte, including numbers of any size

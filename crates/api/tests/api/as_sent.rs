@@ -1,4 +1,5 @@
-//! What a customer sends is what arrives: byte for byte in events, with its digits and its order everywhere else.
+//! What a customer sends is what arrives: byte for byte in events, with its digits and its order everywhere
+//! else.
 
 use gatepost_kernel::{Environment, Json, Owner, WorkspaceId};
 use gatepost_storage::{StorageError, Tx};

@@ -229,7 +229,8 @@ async fn what_is_wrong_is_named(app: Sold) {
     assert_eq!(app.check(&key, "seats", 1).await["current_usage"], 0, "nothing of it was counted");
 }
 
-/// A hundred uses by each of 64 workers, half of them twice under one key: a thousand are allowed, and not one more.
+/// A hundred uses by each of 64 workers, half of them twice under one key: a thousand are allowed, and not
+/// one more.
 async fn sixty_four_workers_use_a_thousand(app: Sold) {
     const WORKERS: usize = 64;
     let (workspace, key) = app.tenant("small").await;

@@ -60,7 +60,8 @@ async fn assert_no_open_transaction(app: &TestApp) {
         let (client, connection) =
             tokio_postgres::connect(app.database_url(), tokio_postgres::NoTls).await.expect("a connection");
         tokio::spawn(connection);
-        // Others are at work meanwhile, between two statements perhaps: what is open now must end, not be ended already.
+        // Others are at work meanwhile, between two statements perhaps: what is open now must end, not be
+        // ended already.
         let query = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() \
                      AND state LIKE 'idle in transaction%' AND xact_start <= $1";
         let now: std::time::SystemTime =
@@ -74,7 +75,8 @@ async fn assert_no_open_transaction(app: &TestApp) {
     }
 }
 
-/// Sends a request to make a key, but for the end of its body; answers what takes the rest and reads the status.
+/// Sends a request to make a key, but for the end of its body; answers what takes the rest and reads the
+/// status.
 async fn hold_back(app: &TestApp, key: &str) -> impl AsyncFnOnce() -> String {
     hold_back_at(app, key, "/api/v1/api-keys", r#"{"name":"Too late","scopes":["*"]}"#).await
 }

@@ -1,4 +1,5 @@
-//! What HTTP itself offers: versions of resources, `HEAD`, `OPTIONS`, compression, and pages of other origins.
+//! What HTTP itself offers: versions of resources, `HEAD`, `OPTIONS`, compression, and pages of other
+//! origins.
 
 use gatepost_api::{ApiSettings, ServerSettings};
 use gatepost_app::resources::Resources;

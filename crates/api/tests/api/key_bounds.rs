@@ -1,5 +1,5 @@
-//! What a key may hand on: in its own workspace nothing that lasts longer, comes from further or may more often than itself; and that
-//! the platform cannot lock itself out.
+//! What a key may hand on: in its own workspace nothing that lasts longer, comes from further or may more
+//! often than itself; and that the platform cannot lock itself out.
 
 use std::time::Duration;
 

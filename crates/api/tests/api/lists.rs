@@ -1,4 +1,5 @@
-//! Every list does what lists do: one test for all of them. A list of the OpenAPI document that is not registered here fails it.
+//! Every list does what lists do: one test for all of them. A list of the OpenAPI document that is not
+//! registered here fails it.
 
 use std::collections::BTreeSet;
 
@@ -143,7 +144,8 @@ async fn fill(app: &TestApp) -> Vec<Filled> {
         }
         filled.push(Filled { list, path, key });
     }
-    // The workspaces of the other lists are there as well; only those that are made from now on are the test's own.
+    // The workspaces of the other lists are there as well; only those that are made from now on are the
+    // test's own.
     for number in 0..ROWS {
         app.clock.advance(std::time::Duration::from_secs(1));
         for one in &filled {
@@ -218,7 +220,8 @@ async fn every_list_is_registered(app: TestApp) {
     let lists = operations(&document).into_iter().filter(|(_, _, operation)| has_pages(operation));
     let in_document: BTreeSet<String> =
         lists.map(|(_, _, operation)| operation["operationId"].as_str().expect("an id").to_owned()).collect();
-    // Of the operator's file and what servers say, not of rows: they have pages, tried elsewhere, and nothing else.
+    // Of the operator's file and what servers say, not of rows: they have pages, tried elsewhere, and nothing
+    // else.
     let of_the_file = ["list_mcp_servers", "list_mcp_tools", "list_resource_types"];
     let registered = LISTS.iter().map(|list| list.operation_id).chain(of_the_file).map(str::to_owned);
     let registered: BTreeSet<String> = registered.collect();

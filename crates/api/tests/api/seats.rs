@@ -218,7 +218,8 @@ async fn what_is_wrong_is_named(seats: Seats) {
     seats.post("release", json!({ "feature": "nope" })).await.expect_error(404, "not_found");
 }
 
-/// Takers and givers at the same time, in one group or in several: never past the limit, and the counter is the sum.
+/// Takers and givers at the same time, in one group or in several: never past the limit, and the counter is
+/// the sum.
 async fn changes_at_once_add_up(seats: Seats) {
     let take = async || {
         let reply = seats.post("consume", json!({ "feature": "seats" })).await;

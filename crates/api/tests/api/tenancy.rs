@@ -1,5 +1,5 @@
-//! Rule 5: no request reads or changes a row of a workspace or environment that is not its own. Every operation of
-//! the OpenAPI document is tried; one that has no case here fails the test.
+//! Rule 5: no request reads or changes a row of a workspace or environment that is not its own. Every
+//! operation of the OpenAPI document is tried; one that has no case here fails the test.
 
 use gatepost_app::resources::Resources;
 use gatepost_test_support::{Reply, TestApp, both_engines};

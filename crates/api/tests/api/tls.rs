@@ -13,7 +13,8 @@ fn listen() -> (TcpListener, SocketAddr) {
     (listener, address)
 }
 
-/// Serves the application once more, with a certificate and without, and answers both addresses and the certificate.
+/// Serves the application once more, with a certificate and without, and answers both addresses and the
+/// certificate.
 fn serve_both(app: &TestApp, plain_http: PlainHttp) -> (SocketAddr, SocketAddr, String) {
     let (cert, key) = certificate();
     let identity = TlsIdentity::from_pem(cert.as_bytes(), key.as_bytes()).expect("an identity");

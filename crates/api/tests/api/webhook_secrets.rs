@@ -1,5 +1,5 @@
-//! What is secret of a webhook endpoint: its secrets, the values of its headers, and what becomes of deliveries when the server
-//! cannot read them.
+//! What is secret of a webhook endpoint: its secrets, the values of its headers, and what becomes of
+//! deliveries when the server cannot read them.
 
 use std::time::Duration;
 

@@ -51,8 +51,8 @@ struct Lane {
     last: Arc<LastCounts>,
 }
 
-/// Where counters stood when this process last counted on them. Others may have moved them since: what is decided by it is
-/// written only if it still stands there.
+/// Where counters stood when this process last counted on them. Others may have moved them since: what is
+/// decided by it is written only if it still stands there.
 #[derive(Default)]
 struct LastCounts(Mutex<HashMap<Subject, LastCount>>);
 
@@ -123,8 +123,8 @@ impl GroupWork for Consume {
     type Answer = FeatureStanding;
     type Learned = Vec<(Subject, LastCount)>;
 
-    /// Decides uses of one counter by where it stood last, and writes them in one statement if it still does. None if it moved,
-    /// or if there is more to do than to count: a refusal, a threshold, an idempotency key.
+    /// Decides uses of one counter by where it stood last, and writes them in one statement if it still does.
+    /// None if it moved, or if there is more to do than to count: a refusal, a threshold, an idempotency key.
     async fn in_one_statement(&self, requests: &[Request]) -> Result<Option<Vec<Result<FeatureStanding>>>> {
         let Self { app, last: lasts } = self;
         let Some(first) = requests.first() else { return Ok(None) };
@@ -321,7 +321,8 @@ impl<'a> Group<'a> {
         Ok(held)
     }
 
-    /// Decides uses of one feature of which `from` are used, one after the other; how many are used more then, or fewer.
+    /// Decides uses of one feature of which `from` are used, one after the other; how many are used more
+    /// then, or fewer.
     fn decide(&mut self, requests: &[(usize, FeatureUsage<'_>)], from: u64) -> i64 {
         let mut added = 0i64;
         for (number, usage) in requests {

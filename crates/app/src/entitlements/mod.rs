@@ -1,8 +1,9 @@
 //! What a workspace's plan allows, and how much of it is used.
 //!
-//! To check and to count is one step: what is used is looked at under the lock of its counter, in the transaction that also
-//! writes the use, the counter, the thresholds that were crossed and their events. Uses of one counter that come at the same
-//! time go into one transaction, where they are decided one after the other.
+//! To check and to count is one step: what is used is looked at under the lock of its counter, in the
+//! transaction that also writes the use, the counter, the thresholds that were crossed and their events. Uses
+//! of one counter that come at the same time go into one transaction, where they are decided one after the
+//! other.
 
 mod counting;
 mod own;
@@ -36,7 +37,8 @@ pub struct Summary {
 /// Decides whether the caller's workspace may use so much of a feature; counts nothing.
 ///
 /// # Errors
-/// [`Error::NotFound`] if the workspace is gone; [`Error::Unavailable`]; never a refusal, which is an answer here.
+/// [`Error::NotFound`] if the workspace is gone; [`Error::Unavailable`]; never a refusal, which is an answer
+/// here.
 pub async fn check(app: &App, caller: &Caller, feature: String, quantity: u64) -> Result<FeatureStanding> {
     let Owner { workspace_id, environment } = caller.owner();
     let (own, now) = (app.clone(), app.now());
@@ -85,12 +87,13 @@ fn listed(catalog: &Catalog, tier: &str) -> Vec<String> {
     names
 }
 
-/// Changes what the caller's workspace uses of a feature, if its plan allows it; ends in how it stands then, and whether it was
-/// refused. A repetition with the same idempotency key is counted once and gets the same decision.
+/// Changes what the caller's workspace uses of a feature, if its plan allows it; ends in how it stands then,
+/// and whether it was refused. A repetition with the same idempotency key is counted once and gets the same
+/// decision.
 ///
 /// # Errors
-/// [`Error::FeatureNotFound`] naming the known features; [`Error::Validation`] for a
-/// feature that is not counted so, or that Gatepost counts itself; [`Error::IdempotencyKeyReused`]; [`Error::Unavailable`]: then
+/// [`Error::FeatureNotFound`] naming the known features; [`Error::Validation`] for a feature that is not
+/// counted so, or that Gatepost counts itself; [`Error::IdempotencyKeyReused`]; [`Error::Unavailable`]: then
 /// nobody knows whether it was counted. Never a refusal, which is an answer here.
 impl Combinable for UseFeature {
     type Output = FeatureStanding;
@@ -111,8 +114,9 @@ impl Combinable for UseFeature {
     }
 }
 
-/// Counts a request of the caller's own as a use of its workspace, if the operator wants that. What records uses itself,
-/// or decides about somebody else's requests, is not counted, and managing keys is never refused.
+/// Counts a request of the caller's own as a use of its workspace, if the operator wants that. What records
+/// uses itself, or decides about somebody else's requests, is not counted, and managing keys is never
+/// refused.
 ///
 /// # Errors
 /// [`Error::FeatureLimitReached`], [`Error::Unavailable`].

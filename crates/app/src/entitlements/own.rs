@@ -1,6 +1,6 @@
-//! Features that Gatepost counts itself. Of keys, webhook endpoints and workspaces, what is used is what there is, so nothing
-//! is counted twice, and what is deleted is free again. What is done (reports, calls of tools) has counters like the features
-//! of tenants, but only where a plan lists it.
+//! Features that Gatepost counts itself. Of keys, webhook endpoints and workspaces, what is used is what
+//! there is, so nothing is counted twice, and what is deleted is free again. What is done (reports, calls of
+//! tools) has counters like the features of tenants, but only where a plan lists it.
 
 use gatepost_delivery::OwnEvent;
 use gatepost_entitlements::{FeatureKind, Grant, Operation, OwnFeature};
@@ -60,7 +60,8 @@ pub(crate) async fn use_records(
     consume_in(unit, owner, input).await?.into_result().map(|_| ())
 }
 
-/// Counts something that the caller's workspace does, in the unit that does it, if its plan lists the feature.
+/// Counts something that the caller's workspace does, in the unit that does it, if its plan lists the
+/// feature.
 ///
 /// # Errors
 /// [`Error::FeatureLimitReached`].

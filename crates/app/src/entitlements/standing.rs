@@ -253,5 +253,6 @@ pub(super) fn kept(app: &App, one: EntitlementUse) -> FeatureStanding {
     }
 }
 
-/// Requests by what they have in common, in a fixed order, so that two transactions never wait for each other's locks.
+/// Requests by what they have in common, in a fixed order, so that two transactions never wait for each
+/// other's locks.
 pub(super) type ByCounter<'a> = BTreeMap<CounterKey, Vec<(usize, FeatureUsage<'a>)>>;

@@ -1,9 +1,10 @@
 //! Repeating a request safely: the first answer is kept for 24 hours and given again.
 //!
 //! A key of a caller is claimed for the length of the transaction, so of many identical requests at once one
-//! has its effect and the others are told that it is in progress, or get its answer. What is stored is bound to the caller's token: an
-//! answer that holds a secret is encrypted with a key derived from it and the header value, and the fingerprint of a request is an HMAC
-//! by it. The database alone neither opens the one nor lets bodies be guessed by the other.
+//! has its effect and the others are told that it is in progress, or get its answer. What is stored is bound
+//! to the caller's token: an answer that holds a secret is encrypted with a key derived from it and the
+//! header value, and the fingerprint of a request is an HMAC by it. The database alone neither opens the one
+//! nor lets bodies be guessed by the other.
 
 mod request;
 
@@ -85,9 +86,10 @@ pub(crate) async fn keep(
     Ok(unit.tx.idempotency_insert(&record).await?)
 }
 
-/// Holds the key of a request whose effect is no part of the transaction, before the effect: whoever repeats it is told that it
-/// is in progress until it is answered by [`keep`], or [`release`]d. If that never happens, because this process ended in
-/// between, nobody knows whether there was an effect, and there will be no second one.
+/// Holds the key of a request whose effect is no part of the transaction, before the effect: whoever repeats
+/// it is told that it is in progress until it is answered by [`keep`], or [`release`]d. If that never
+/// happens, because this process ended in between, nobody knows whether there was an effect, and there will
+/// be no second one.
 pub(crate) async fn hold(unit: &mut UnitOfWork<'_>, request: &IdempotencyRequest) -> Result<()> {
     let (content_type, body) = (String::new(), Vec::new());
     let unanswered =
@@ -95,7 +97,8 @@ pub(crate) async fn hold(unit: &mut UnitOfWork<'_>, request: &IdempotencyRequest
     keep(unit, request, &unanswered).await
 }
 
-/// Holds the key of a request whose effect is no part of the transaction, if it has one; or what the same request was answered before.
+/// Holds the key of a request whose effect is no part of the transaction, if it has one; or what the same
+/// request was answered before.
 pub(crate) async fn claim(
     unit: &mut UnitOfWork<'_>,
     request: Option<&IdempotencyRequest>,
@@ -107,7 +110,8 @@ pub(crate) async fn claim(
     }
 }
 
-/// Ends what [`claim`] began: keeps the answer for a repetition, or, if nothing was done, lets the request be made anew.
+/// Ends what [`claim`] began: keeps the answer for a repetition, or, if nothing was done, lets the request be
+/// made anew.
 pub(crate) async fn settle(
     app: &App,
     caller: &Caller,
@@ -136,8 +140,8 @@ pub(crate) async fn release(unit: &mut UnitOfWork<'_>, request: &IdempotencyRequ
 }
 
 impl App {
-    /// Runs a use-case that ends in an answer, at most once for each idempotency key of the caller: a repetition
-    /// gets the kept answer, which was written in the transaction of the effect.
+    /// Runs a use-case that ends in an answer, at most once for each idempotency key of the caller: a
+    /// repetition gets the kept answer, which was written in the transaction of the effect.
     ///
     /// # Errors
     /// As [`App::transact`]; [`gatepost_kernel::Error::IdempotencyInProgress`] and
@@ -164,8 +168,8 @@ impl App {
         .await
     }
 
-    /// Keeps the answer of a use-case that refused, after its transaction was undone. Answers with it, or with what
-    /// another request with the same idempotency key was answered meanwhile.
+    /// Keeps the answer of a use-case that refused, after its transaction was undone. Answers with it, or
+    /// with what another request with the same idempotency key was answered meanwhile.
     ///
     /// # Errors
     /// [`gatepost_kernel::Error::Unavailable`]; also if the caller's key was revoked meanwhile.

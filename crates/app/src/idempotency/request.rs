@@ -14,11 +14,12 @@ pub struct IdempotencyRequest {
 }
 
 impl IdempotencyRequest {
-    /// Reads the header's value, bare or quoted (both spellings are the same key), for a request with this token and these parts:
-    /// method, path, workspace and body.
+    /// Reads the header's value, bare or quoted (both spellings are the same key), for a request with this
+    /// token and these parts: method, path, workspace and body.
     ///
     /// # Errors
-    /// [`Error::Validation`] if it is not 1–255 visible ASCII characters; [`Error::Internal`] if there is no fingerprint.
+    /// [`Error::Validation`] if it is not 1–255 visible ASCII characters; [`Error::Internal`] if there is no
+    /// fingerprint.
     pub(crate) fn new(value: &[u8], token: &Secret, parts: [&[u8]; 4]) -> Result<Self> {
         let text = std::str::from_utf8(value).unwrap_or_default().trim();
         let bare = text.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).unwrap_or(text);

@@ -1,8 +1,9 @@
 //! API keys: made, listed, changed, rotated, revoked.
 //!
-//! What keeps a key from widening its own rights: it hands out only scopes that it holds, and it rotates or changes only keys all
-//! of whose scopes it holds (rotating shows a secret, so anything less would sell every key to whoever holds `api-keys:write`). In
-//! its own workspace it also hands out no later end, no wider addresses and no higher tier than its own.
+//! What keeps a key from widening its own rights: it hands out only scopes that it holds, and it rotates or
+//! changes only keys all of whose scopes it holds (rotating shows a secret, so anything less would sell every
+//! key to whoever holds `api-keys:write`). In its own workspace it also hands out no later end, no wider
+//! addresses and no higher tier than its own.
 
 use std::{sync::LazyLock, time::Duration};
 
@@ -146,8 +147,9 @@ pub async fn get(
 /// Makes a key.
 ///
 /// # Errors
-/// [`Error::AccessDenied`] for a scope that the caller does not hold, for a later end, wider addresses or a higher tier than its own,
-/// and for a live key asked for by a test key; [`Error::FeatureLimitReached`] at the plan's number of keys; [`Error::Validation`].
+/// [`Error::AccessDenied`] for a scope that the caller does not hold, for a later end, wider addresses or a
+/// higher tier than its own, and for a live key asked for by a test key; [`Error::FeatureLimitReached`] at
+/// the plan's number of keys; [`Error::Validation`].
 pub async fn create(unit: &mut UnitOfWork<'_>, input: CreateApiKey) -> Result<NewKey> {
     let environment = input.environment.unwrap_or(unit.caller().environment());
     let token = Token::generate(unit.app().token_format(), environment, &mut random::rng());
@@ -206,8 +208,8 @@ pub(crate) async fn create_with(
     Ok(new)
 }
 
-/// Notes as spent of a new key's day what the busiest of those has spent that ended just before: it most likely comes in the place of
-/// one. Its minute begins where it is first used.
+/// Notes as spent of a new key's day what the busiest of those has spent that ended just before: it most
+/// likely comes in the place of one. Its minute begins where it is first used.
 async fn begin_day(unit: &mut UnitOfWork<'_>, new: &ApiKey) -> Result<()> {
     let (now, day) = (unit.now, day_of(unit.now));
     let mut ended = unit.tx.api_keys_ended_between(new.workspace_id, now.minus(AFTERMATH), now).await?;
@@ -227,9 +229,10 @@ async fn begin_day(unit: &mut UnitOfWork<'_>, new: &ApiKey) -> Result<()> {
 /// Changes a key.
 ///
 /// # Errors
-/// [`Error::NotFound`]; [`Error::AccessDenied`] if the caller does not hold all scopes that the key has or would get, or would give it a
-/// later end or wider addresses than its own; [`Error::FeatureLimitReached`] if an expired key would live again beyond the plan's
-/// number of keys; [`Error::Conflict`] if the root workspace would be left without a key that manages its keys.
+/// [`Error::NotFound`]; [`Error::AccessDenied`] if the caller does not hold all scopes that the key has or
+/// would get, or would give it a later end or wider addresses than its own; [`Error::FeatureLimitReached`] if
+/// an expired key would live again beyond the plan's number of keys; [`Error::Conflict`] if the root
+/// workspace would be left without a key that manages its keys.
 pub async fn update(unit: &mut UnitOfWork<'_>, id: ApiKeyId, input: UpdateApiKey) -> Result<ApiKey> {
     check(unit, None, input.expires_at.flatten())?;
     let before = lock(unit, id).await?;
@@ -273,12 +276,13 @@ pub async fn update(unit: &mut UnitOfWork<'_>, id: ApiKeyId, input: UpdateApiKey
     Ok(key)
 }
 
-/// Replaces a key: the new one takes over name, scopes, tier, addresses, environment and expiry; the old one ends
-/// after `grace`, or with its own expiry if that is earlier.
+/// Replaces a key: the new one takes over name, scopes, tier, addresses, environment and expiry; the old one
+/// ends after `grace`, or with its own expiry if that is earlier.
 ///
 /// # Errors
-/// [`Error::NotFound`]; [`Error::AccessDenied`] if the caller does not hold all of the key's scopes, or the key is another's that ends
-/// later, is allowed more addresses or has a higher tier than the caller's; [`Error::Conflict`] if the key is revoked, expired, or was rotated already.
+/// [`Error::NotFound`]; [`Error::AccessDenied`] if the caller does not hold all of the key's scopes, or the
+/// key is another's that ends later, is allowed more addresses or has a higher tier than the caller's;
+/// [`Error::Conflict`] if the key is revoked, expired, or was rotated already.
 pub async fn rotate(unit: &mut UnitOfWork<'_>, id: ApiKeyId, grace: Duration) -> Result<RotatedKey> {
     let old = lock(unit, id).await?;
     unit.caller().require_all(&old.scopes)?;
@@ -324,8 +328,8 @@ pub async fn rotate(unit: &mut UnitOfWork<'_>, id: ApiKeyId, grace: Duration) ->
 /// Revokes a key.
 ///
 /// # Errors
-/// [`Error::NotFound`], also if it is revoked already; [`Error::Conflict`] if the root workspace would be left without a key that
-/// manages its keys.
+/// [`Error::NotFound`], also if it is revoked already; [`Error::Conflict`] if the root workspace would be
+/// left without a key that manages its keys.
 pub async fn revoke(unit: &mut UnitOfWork<'_>, id: ApiKeyId) -> Result<()> {
     let key = lock(unit, id).await?;
     if key.revoked_at.is_none() {
@@ -364,7 +368,8 @@ fn may_give_tier(own: &ApiKey, catalog: &Catalog, tier: &str) -> Result<()> {
 static MANAGING: LazyLock<Scope> =
     LazyLock::new(|| "api-keys:write".parse().expect("this scope is well-formed"));
 
-/// Refuses to take the last key from the root workspace that can make others there. Only the command line can.
+/// Refuses to take the last key from the root workspace that can make others there. Only the command line
+/// can.
 async fn keep_the_platform_managed(unit: &mut UnitOfWork<'_>, key: &ApiKey) -> Result<()> {
     let manages = |key: &ApiKey| key.environment == Environment::Live && key.scopes.allows(&*MANAGING);
     let is_at_stake = key.workspace_id.is_root() && manages(key) && key.status(unit.now) == KeyStatus::Active;

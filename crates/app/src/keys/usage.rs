@@ -26,7 +26,8 @@ pub fn day_start(day: i64) -> Timestamp {
 /// A key's use on the last `days` days.
 ///
 /// # Errors
-/// [`NotFound`](gatepost_kernel::Error::NotFound) as for [`api_keys::get`]; [`Unavailable`](gatepost_kernel::Error::Unavailable).
+/// [`NotFound`](gatepost_kernel::Error::NotFound) as for [`api_keys::get`];
+/// [`Unavailable`](gatepost_kernel::Error::Unavailable).
 pub async fn of_key(app: &App, caller: &Caller, id: ApiKeyId, days: u32) -> Result<KeyUsage> {
     // What this process knows and has not written is part of the answer.
     app.gate().write_usage().await?;

@@ -1,6 +1,7 @@
 //! One decision over a key that somebody else presents: status, address, scopes, limit.
 //!
-//! Nothing is spent when any part refuses, and a key that the caller may not see looks like one that is not there.
+//! Nothing is spent when any part refuses, and a key that the caller may not see looks like one that is not
+//! there.
 
 use std::net::IpAddr;
 
@@ -58,7 +59,8 @@ gatepost_kernel::written_as_word!(Code);
 gatepost_kernel::described_words!(Code, "VerificationCode", "Code of a decision on an API key.", Code::NAMES);
 
 impl Code {
-    /// The words on the wire. `DISABLED` is not given yet: clients that are made today must know it when it is.
+    /// The words on the wire. `DISABLED` is not given yet: clients that are made today must know it when it
+    /// is.
     pub const NAMES: [&str; 10] = [
         "VALID",
         "NOT_FOUND",

@@ -89,7 +89,8 @@ impl Resources {
         Self { declarations, all }
     }
 
-    /// These declarations, as if no record had ever been kept: for what is said about them without a database.
+    /// These declarations, as if no record had ever been kept: for what is said about them without a
+    /// database.
     pub fn unstored(declarations: Declarations) -> Self {
         let places = declarations.iter().enumerate().map(|(index, declared)| {
             // Declarations that have no room for their fields are refused when they are read.

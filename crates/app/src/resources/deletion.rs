@@ -19,7 +19,8 @@ use crate::{App, UnitOfWork, audit_log::changed_fields, entitlements::use_record
 
 /// How many records one request changes or deletes at most, beside the one that it names.
 const MAX_AFFECTED: u64 = 1_000;
-/// By how many items and words they may be found together: each is a row that goes with them, while other writers wait.
+/// By how many items and words they may be found together: each is a row that goes with them, while other
+/// writers wait.
 const MAX_MARKS: usize = 100_000;
 /// How many records of a log are deleted in one transaction.
 const PURGED: u32 = 100;
@@ -50,8 +51,8 @@ impl Plan {
 /// Deletes a record, and what was declared to go with it.
 ///
 /// # Errors
-/// [`Error::NotFound`]; [`Error::PreconditionFailed`]; [`Error::InvalidState`] if a record that refers to it does not let it go, or too
-/// many go with it.
+/// [`Error::NotFound`]; [`Error::PreconditionFailed`]; [`Error::InvalidState`] if a record that refers to it
+/// does not let it go, or too many go with it.
 pub async fn delete(unit: &mut UnitOfWork<'_>, resource: &Arc<Resource>, path: RecordPath) -> Result<()> {
     let resources = unit.app().resources().clone();
     let record = lock(unit, resource, &path).await?;
@@ -169,8 +170,9 @@ impl Referring<'_> {
         Ok(self.page(unit, 1).await?.total.unwrap_or_default())
     }
 
-    /// All of them, which nobody else changes until the unit ends; none if they are too large to be read at once. They are read in one
-    /// go: of those that somebody else is about to change, pages would leave others out.
+    /// All of them, which nobody else changes until the unit ends; none if they are too large to be read at
+    /// once. They are read in one go: of those that somebody else is about to change, pages would leave
+    /// others out.
     async fn hold(&self, unit: &mut UnitOfWork<'_>) -> Result<Option<Vec<Record>>> {
         let page = self.page(unit, MAX_AFFECTED as u32).await?;
         if page.fitting.is_some() {

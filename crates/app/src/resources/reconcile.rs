@@ -1,7 +1,7 @@
 //! Bringing the records that there are in line with what is declared now, when a server starts.
 //!
-//! Nothing is ever dropped: a type or a field that is declared no more is kept where it is, unseen. A declaration that records break is
-//! refused before anything is changed.
+//! Nothing is ever dropped: a type or a field that is declared no more is kept where it is, unseen. A
+//! declaration that records break is refused before anything is changed.
 
 use std::{
     collections::{HashMap, HashSet, hash_map::RandomState},
@@ -50,8 +50,8 @@ impl Remembered {
     }
 }
 
-/// The declared types with where their records are found, once all records that there are keep to them. Processes that start at
-/// once do this one after the other.
+/// The declared types with where their records are found, once all records that there are keep to them.
+/// Processes that start at once do this one after the other.
 ///
 /// # Errors
 /// [`Error::Conflict`] if records break a declaration, saying how many and which; [`Error::Unavailable`].
@@ -74,7 +74,8 @@ pub async fn reconcile(storage: &Storage, declarations: Declarations) -> Result<
     Ok(Resources::new(declarations, places))
 }
 
-/// What [`reconcile`] would refuse, and which records would not be shown any more: a sentence for each. Nothing is written.
+/// What [`reconcile`] would refuse, and which records would not be shown any more: a sentence for each.
+/// Nothing is written.
 ///
 /// # Errors
 /// [`Error::Unavailable`].
@@ -206,8 +207,8 @@ impl Unique {
     }
 }
 
-/// Forgets what the records of a type may hold that is declared no more: when it is declared again, they are looked at as if it were another
-/// declaration, since what they refer to may be gone by then.
+/// Forgets what the records of a type may hold that is declared no more: when it is declared again, they are
+/// looked at as if it were another declaration, since what they refer to may be gone by then.
 async fn forget_rules(storage: &Storage, gone: &KnownType) -> Result<()> {
     let before = Remembered::before(Some(gone));
     if before.rules.is_empty() {
@@ -265,7 +266,8 @@ async fn bring_in_line(
     let (name, is_known, is_found_anew) =
         (declared.name, known.map(|known| known.id), before.found_by != now.found_by);
     let places = layout.places().to_vec();
-    // Until all are found by the new values, the records are in line with no declaration: a start that is cut short begins again.
+    // Until all are found by the new values, the records are in line with no declaration: a start that is cut
+    // short begins again.
     let between = Remembered { count: now.count.clone(), ..Remembered::default() };
     let between = serde_json::to_string(&between).map_err(Error::failed("writing a declaration"))?;
     let noted = if is_found_anew { between } else { text.clone() };

@@ -107,8 +107,8 @@ pub async fn get(
 /// Makes a record of these fields, each of which was read by its kind.
 ///
 /// # Errors
-/// [`Error::NotFound`] if there is no such parent; [`Error::Validation`]; [`Error::InvalidState`] if the parent takes no more;
-/// [`Error::FeatureLimitReached`].
+/// [`Error::NotFound`] if there is no such parent; [`Error::Validation`]; [`Error::InvalidState`] if the
+/// parent takes no more; [`Error::FeatureLimitReached`].
 pub async fn create(
     unit: &mut UnitOfWork<'_>,
     resource: &Arc<Resource>,
@@ -148,8 +148,8 @@ pub async fn create(
 /// Changes fields of a record; `null` takes one away.
 ///
 /// # Errors
-/// [`Error::NotFound`]; [`Error::PreconditionFailed`]; [`Error::Validation`]; [`Error::InvalidState`] if a field may not become that
-/// value now.
+/// [`Error::NotFound`]; [`Error::PreconditionFailed`]; [`Error::Validation`]; [`Error::InvalidState`] if a
+/// field may not become that value now.
 pub async fn update(
     unit: &mut UnitOfWork<'_>,
     resource: &Arc<Resource>,
@@ -265,9 +265,11 @@ fn of_parent(resource: &Resource, record: Option<Record>, path: &RecordPath) -> 
     if parent_id == path.parent_id { Ok(record) } else { Err(Error::NotFound) }
 }
 
-/// Refuses references to what there is not, for this caller and in this environment. What is referred to stays until the unit ends.
+/// Refuses references to what there is not, for this caller and in this environment. What is referred to
+/// stays until the unit ends.
 ///
-/// This comes before the record itself is held: whoever deletes what it refers to holds that first and then the record.
+/// This comes before the record itself is held: whoever deletes what it refers to holds that first and then
+/// the record.
 async fn check_references(
     unit: &mut UnitOfWork<'_>,
     resources: &Resources,

@@ -10,8 +10,8 @@ use crate::{
     tenants::tiers,
 };
 
-/// Makes the root workspace, and a live key with every scope, if the root never had a key. Of several processes that
-/// start together on one empty database, one gets the key.
+/// Makes the root workspace, and a live key with every scope, if the root never had a key. Of several
+/// processes that start together on one empty database, one gets the key.
 ///
 /// # Errors
 /// [`gatepost_kernel::Error::Unavailable`].
@@ -20,8 +20,8 @@ pub async fn with_first_key(app: &App) -> Result<Option<Secret>> {
     with_this_key(app, token, |_| Ok(())).await
 }
 
-/// The same with this token for the key. `keep` puts it where it is found again, before the key is committed: a key that nobody
-/// knows would be of no use to anybody.
+/// The same with this token for the key. `keep` puts it where it is found again, before the key is committed:
+/// a key that nobody knows would be of no use to anybody.
 ///
 /// # Errors
 /// [`gatepost_kernel::Error::Unavailable`], and those of `keep`; then there is no key.
@@ -71,7 +71,8 @@ pub async fn without_key(app: &App) -> Result<()> {
     app.transact(&caller, async |unit: &mut UnitOfWork<'_>| insert_root(unit).await).await
 }
 
-/// Gives the root workspace the plan that the configuration says, whatever it had when it was made; whether it had another.
+/// Gives the root workspace the plan that the configuration says, whatever it had when it was made; whether
+/// it had another.
 ///
 /// # Errors
 /// [`gatepost_kernel::Error::Unavailable`].

@@ -22,8 +22,8 @@ pub struct WorkspaceSettings {
 }
 
 impl WorkspaceSettings {
-    /// Reads settings: at most 64 KiB as JSON, a time zone that exists, and a pixel as [`PixelSettings::read`] takes it. `null` is the same
-    /// as saying nothing.
+    /// Reads settings: at most 64 KiB as JSON, a time zone that exists, and a pixel as
+    /// [`PixelSettings::read`] takes it. `null` is the same as saying nothing.
     ///
     /// # Errors
     /// Each error under the name of its member.
@@ -49,7 +49,8 @@ impl WorkspaceSettings {
         if errors.is_empty() { Ok(Self { time_zone, pixel, given }) } else { Err(errors) }
     }
 
-    /// Settings that were read once and stored: nothing of them is refused. A pixel that is none any more says nothing.
+    /// Settings that were read once and stored: nothing of them is refused. A pixel that is none any more
+    /// says nothing.
     pub fn stored(given: JsonObject) -> Self {
         let (time_zone, pixel) = (time_zone(&given), pixel(&given));
         Self { time_zone, pixel, given }

@@ -6,7 +6,8 @@ use serde_json::Map;
 
 use crate::{App, UnitOfWork};
 
-/// The stored tiers that no plan of the configuration has; the root's left out, which follows the configuration.
+/// The stored tiers that no plan of the configuration has; the root's left out, which follows the
+/// configuration.
 ///
 /// # Errors
 /// [`Error::Unavailable`].
@@ -24,8 +25,8 @@ pub async fn in_use(app: &App) -> Result<Vec<TierUse>> {
     app.read(async |mut tx| Ok(tx.tiers_in_use().await?)).await
 }
 
-/// Gives all workspaces and keys of a tier another: `(workspaces, keys)`. A key whose workspace's plan has lower rates than the other
-/// has its workspace's plan then.
+/// Gives all workspaces and keys of a tier another: `(workspaces, keys)`. A key whose workspace's plan has
+/// lower rates than the other has its workspace's plan then.
 ///
 /// # Errors
 /// [`Error::Validation`] if there is no such plan; [`Error::Unavailable`].

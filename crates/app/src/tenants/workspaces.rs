@@ -250,8 +250,8 @@ pub async fn update(unit: &mut UnitOfWork<'_>, id: WorkspaceId, input: UpdateWor
 /// Deletes a workspace; its keys stop at once.
 ///
 /// # Errors
-/// [`Error::NotFound`]; [`Error::Conflict`] for the root and for the caller's own; [`Error::AccessDenied`] for a
-/// test key.
+/// [`Error::NotFound`]; [`Error::Conflict`] for the root and for the caller's own; [`Error::AccessDenied`]
+/// for a test key.
 pub async fn delete(unit: &mut UnitOfWork<'_>, id: WorkspaceId) -> Result<()> {
     visible(unit.caller(), id)?;
     unit.caller().require_live()?;

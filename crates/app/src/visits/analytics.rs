@@ -13,7 +13,8 @@ use crate::{App, Caller, tenants::time_zone};
 pub struct CountByTime {
     /// The length of a period.
     pub interval: Interval,
-    /// A moment in the first period; so that there are 24 hours, 30 days, 12 weeks or 12 months if none is given.
+    /// A moment in the first period; so that there are 24 hours, 30 days, 12 weeks or 12 months if none is
+    /// given.
     pub from: Option<Moment>,
     /// A moment in the last period; now if none is given.
     pub to: Option<Moment>,
@@ -52,7 +53,8 @@ pub struct Series {
 /// Adds up what was counted for the caller's workspace.
 ///
 /// # Errors
-/// [`Error::Validation`] about `from` and `to`; [`Error::NotFound`] if the workspace is gone; [`Error::Unavailable`].
+/// [`Error::Validation`] about `from` and `to`; [`Error::NotFound`] if the workspace is gone;
+/// [`Error::Unavailable`].
 pub async fn count(app: &App, caller: &Caller, query: CountByTime) -> Result<CountsByTime> {
     if matches!(query.what, CountedBy::Requests { .. }) {
         // What this process knows and has not written is part of the answer.

@@ -1,8 +1,9 @@
 //! Pixel tracking: visits of pages, which nobody shows a key for.
 //!
-//! Whose page it is follows from its domain. That is remembered for a few seconds, and forgotten as soon as the change feed
-//! tells of a workspace; what is remembered is bounded, since anybody can name any domain. Events that come at the same time
-//! are stored and counted in one transaction, and answered when they are there.
+//! Whose page it is follows from its domain. That is remembered for a few seconds, and forgotten as soon as
+//! the change feed tells of a workspace; what is remembered is bounded, since anybody can name any domain.
+//! Events that come at the same time are stored and counted in one transaction, and answered when they are
+//! there.
 
 use std::{
     borrow::Cow,
@@ -141,8 +142,9 @@ pub async fn site(app: &App, domain: Option<String>) -> Result<Option<Arc<Site>>
     Ok(site)
 }
 
-/// Keeps what happened on a page of a domain, and answers whether it was kept: not if the domain is nobody's, if the page is
-/// not on one of the same workspace, if that does not want it or may have no more, or if it is not one of the sample.
+/// Keeps what happened on a page of a domain, and answers whether it was kept: not if the domain is nobody's,
+/// if the page is not on one of the same workspace, if that does not want it or may have no more, or if it is
+/// not one of the sample.
 ///
 /// # Errors
 /// [`Error::Unavailable`], also if too many events wait.

@@ -1,5 +1,5 @@
-//! How many pages and referrers are counted apart. Anybody can name any page of a site, and each would be a row for ever: so a quarter
-//! hour of a workspace counts so many of each, and all others together.
+//! How many pages and referrers are counted apart. Anybody can name any page of a site, and each would be a
+//! row for ever: so a quarter hour of a workspace counts so many of each, and all others together.
 
 use std::{
     borrow::Cow,
@@ -16,10 +16,12 @@ use gatepost_storage::{CountedValues, NewPixelEvent, PixelDimension, Tx};
 pub(crate) const MAX_VALUES: usize = 1_000;
 /// As what all others are counted.
 pub(crate) const OTHER: &str = "other";
-/// How many values are remembered, of all workspaces together; then all are forgotten, and the database is asked.
+/// How many values are remembered, of all workspaces together; then all are forgotten, and the database is
+/// asked.
 const MAX_REMEMBERED: usize = 1_000_000;
 
-/// The values that are counted already, as far as this process knows. By their hashes: one that is taken for another is one more.
+/// The values that are counted already, as far as this process knows. By their hashes: one that is taken for
+/// another is one more.
 #[derive(Default)]
 pub(crate) struct PixelValues {
     hasher: RandomState,
@@ -64,7 +66,8 @@ impl PixelValues {
         }
     }
 
-    /// Lets events that are about to be counted name pages and referrers that are counted apart, and [`OTHER`] in the place of all others.
+    /// Lets events that are about to be counted name pages and referrers that are counted apart, and
+    /// [`OTHER`] in the place of all others.
     pub(crate) async fn bound(
         &self,
         tx: &mut Tx<'_>,
@@ -90,7 +93,8 @@ impl PixelValues {
         Ok(learned)
     }
 
-    /// Counts as [`OTHER`] what there is no room for; answers the places of what nobody here has seen yet, with their hashes.
+    /// Counts as [`OTHER`] what there is no room for; answers the places of what nobody here has seen yet,
+    /// with their hashes.
     fn look_through(
         &self,
         events: &mut [Cow<'_, NewPixelEvent>],

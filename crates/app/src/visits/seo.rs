@@ -80,7 +80,8 @@ pub async fn list_reports(
 /// One page of the issues of a workspace.
 ///
 /// # Errors
-/// [`gatepost_kernel::Error::NotFound`] if the caller may not see the workspace; [`gatepost_kernel::Error::Unavailable`].
+/// [`gatepost_kernel::Error::NotFound`] if the caller may not see the workspace;
+/// [`gatepost_kernel::Error::Unavailable`].
 pub async fn list_issues(
     app: &App,
     caller: &Caller,

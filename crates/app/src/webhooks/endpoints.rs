@@ -85,8 +85,8 @@ pub struct DeliveryHistory {
     pub attempts: Vec<WebhookAttempt>,
 }
 
-/// Checks where deliveries are to go, and what its name resolves to now; before the transaction, because it may take time. Whether the
-/// name could be resolved.
+/// Checks where deliveries are to go, and what its name resolves to now; before the transaction, because it
+/// may take time. Whether the name could be resolved.
 ///
 /// # Errors
 /// [`Error::Validation`] about `url`.
@@ -175,8 +175,8 @@ pub async fn get(
     .await
 }
 
-/// The names of the headers that go with each delivery; none if they cannot be decrypted with the present keys. The values are
-/// never told.
+/// The names of the headers that go with each delivery; none if they cannot be decrypted with the present
+/// keys. The values are never told.
 ///
 /// # Errors
 /// [`Error::Internal`] where nothing delivers.
@@ -370,11 +370,12 @@ pub async fn rotate_secret(
     Ok((Secret::new(secret.expose().to_owned()), signing_secrets(&endpoint, now)))
 }
 
-/// Sends a test event, signed like any other, through the same guard; it is no delivery and is not counted. At most once for each
-/// idempotency key of the caller; `render` makes the answer that a repetition gets too.
+/// Sends a test event, signed like any other, through the same guard; it is no delivery and is not counted.
+/// At most once for each idempotency key of the caller; `render` makes the answer that a repetition gets too.
 ///
 /// # Errors
-/// [`Error::NotFound`], [`Error::IdempotencyInProgress`], [`Error::IdempotencyKeyReused`], [`Error::Unavailable`].
+/// [`Error::NotFound`], [`Error::IdempotencyInProgress`], [`Error::IdempotencyKeyReused`],
+/// [`Error::Unavailable`].
 pub async fn test(
     app: &App,
     caller: &Caller,

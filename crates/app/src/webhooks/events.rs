@@ -35,11 +35,12 @@ impl Combinable for PublishEvent {
     /// The id of the event.
     type Output = EventId;
 
-    /// Stores it with its deliveries. One that is there already, with the same id, type and bytes of data, is not stored again.
+    /// Stores it with its deliveries. One that is there already, with the same id, type and bytes of data, is
+    /// not stored again.
     ///
     /// # Errors
-    /// [`Error::Conflict`] if there is another event with its id; [`Error::Validation`] for a type that is sent for records;
-    /// [`Error::Unavailable`].
+    /// [`Error::Conflict`] if there is another event with its id; [`Error::Validation`] for a type that is
+    /// sent for records; [`Error::Unavailable`].
     async fn together(self, app: &App, caller: &Caller) -> Result<EventId> {
         check_type(app, "type", &self.event_type)?;
         let event = self.prepare(caller, app.now());
@@ -52,7 +53,8 @@ impl Combinable for PublishEvent {
     }
 }
 
-/// Stores several events in one transaction, all or none; their ids. Each is treated as one that is published alone.
+/// Stores several events in one transaction, all or none; their ids. Each is treated as one that is published
+/// alone.
 ///
 /// # Errors
 /// As for one.
@@ -69,7 +71,8 @@ pub async fn publish_all(unit: &mut UnitOfWork<'_>, inputs: Vec<PublishEvent>) -
     Ok(events.into_iter().map(|event| event.id).collect())
 }
 
-/// Refuses a type that is sent for the records of a declared resource: who hears of it takes it to have happened to one.
+/// Refuses a type that is sent for the records of a declared resource: who hears of it takes it to have
+/// happened to one.
 fn check_type(app: &App, field: &str, event_type: &EventType) -> Result<()> {
     let event_type = event_type.as_str();
     if app.resources().declarations().sends(event_type) {

@@ -1,4 +1,5 @@
-//! Secrets of webhook endpoints as they are stored: which keys they need, and storing them anew under the present one.
+//! Secrets of webhook endpoints as they are stored: which keys they need, and storing them anew under the
+//! present one.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -72,8 +73,9 @@ pub async fn survey(storage: &Storage) -> Result<StoredSecrets> {
     }
 }
 
-/// Stores the secrets of all endpoints as `vault` stores new ones, and drops those that sign no more at `now`. What no present key
-/// opens stays as it is; or, with `replace_lost`, its endpoint is given a fresh secret and no headers, and made inactive.
+/// Stores the secrets of all endpoints as `vault` stores new ones, and drops those that sign no more at
+/// `now`. What no present key opens stays as it is; or, with `replace_lost`, its endpoint is given a fresh
+/// secret and no headers, and made inactive.
 ///
 /// # Errors
 /// [`gatepost_kernel::Error::Unavailable`]; what was stored anew by then stays so.

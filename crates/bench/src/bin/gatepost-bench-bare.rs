@@ -1,6 +1,6 @@
-//! What Gatepost is compared with: an actix server of the same version that decides nothing. It answers 204 to everything,
-//! and JSON of the size of a decision to whoever posts JSON to the path of `verify`. A program of its own, because the
-//! measuring one counts allocations.
+//! What Gatepost is compared with: an actix server of the same version that decides nothing. It answers 204
+//! to everything, and JSON of the size of a decision to whoever posts JSON to the path of `verify`. A program
+//! of its own, because the measuring one counts allocations.
 
 use std::net::TcpListener;
 

@@ -15,7 +15,8 @@ use serde_json::{Value, json};
 use super::file::RedisSettings;
 use crate::Failure;
 
-/// Every section by its name in the reference, with what each of its settings is where it is left out; `null` where it is nothing.
+/// Every section by its name in the reference, with what each of its settings is where it is left out; `null`
+/// where it is nothing.
 pub fn defaults() -> Result<Value, Failure> {
     Ok(json!({
         "server": ServerSettings::default(),

@@ -1,5 +1,5 @@
-//! Secrets from the environment. Each can stand in a variable, or in a file that a second variable of its name and `_FILE` names,
-//! as orchestrators hand secrets in.
+//! Secrets from the environment. Each can stand in a variable, or in a file that a second variable of its
+//! name and `_FILE` names, as orchestrators hand secrets in.
 
 use std::{fs, path::PathBuf};
 

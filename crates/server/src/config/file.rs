@@ -60,7 +60,8 @@ fn no_redis<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>
 }
 
 impl ConfigFile {
-    /// The plans and features: with a preset those that are named alone, without one they are laid over the built-in ones.
+    /// The plans and features: with a preset those that are named alone, without one they are laid over the
+    /// built-in ones.
     ///
     /// # Errors
     /// A sentence with the line and what is accepted there.

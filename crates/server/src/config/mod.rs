@@ -108,7 +108,8 @@ impl Config {
         if serve.redis_url.is_some() {
             return Err("--redis-url has no effect, since this version uses no Redis; leave it out".into());
         }
-        // Keys are read from the environment alone: a flag would show them to everyone who can list processes.
+        // Keys are read from the environment alone: a flag would show them to everyone who can list
+        // processes.
         let secret_keys = environment::secret("GATEPOST_SECRET_KEY")?;
         let secret_keys = secret_keys.as_ref().map(read_secret_keys).transpose()?.unwrap_or_default();
         let bootstrap_key = environment::secret("GATEPOST_BOOTSTRAP_KEY")?;

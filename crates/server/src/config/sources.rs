@@ -1,5 +1,5 @@
-//! The texts that the configuration is made of, a preset and the operator's file, as one: what stands in the latter takes the place of
-//! what stands in the former.
+//! The texts that the configuration is made of, a preset and the operator's file, as one: what stands in the
+//! latter takes the place of what stands in the former.
 
 use std::{fs, path::Path};
 
@@ -79,7 +79,8 @@ impl Sources {
         source.is_some_and(|source| source.preset.is_some())
     }
 
-    /// The file and the line where a setting is, by the names that lead to it; an item of a list by its index.
+    /// The file and the line where a setting is, by the names that lead to it; an item of a list by its
+    /// index.
     pub fn at_setting<T: AsRef<str>>(&self, setting: &[T]) -> String {
         self.at(self.offset(setting))
     }

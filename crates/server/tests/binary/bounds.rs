@@ -1,5 +1,5 @@
-//! What one client may cost the others: the memory of the server while somebody asks for as much as is lawful, and reads none of it,
-//! and whose work runs first.
+//! What one client may cost the others: the memory of the server while somebody asks for as much as is
+//! lawful, and reads none of it, and whose work runs first.
 
 use std::{fs, time::Duration};
 
@@ -146,8 +146,8 @@ async fn lists_of_large_records_are_measured_one_by_one(installation: Installati
     server.stop().await;
 }
 
-/// The `nice` values of the process's threads whose names begin like this, and how long their turns are, in nanoseconds, where
-/// the system tells.
+/// The `nice` values of the process's threads whose names begin like this, and how long their turns are, in
+/// nanoseconds, where the system tells.
 fn scheduled(server: &Running, name: &str) -> Vec<(i32, Option<u64>)> {
     let tasks = fs::read_dir(format!("/proc/{}/task", server.pid())).expect("its threads").flatten();
     let scheduled = tasks.filter_map(|task| {

@@ -1,5 +1,5 @@
-//! What the largest lawful request of each operation costs the others: the workers' time, and memory. Every operation of the
-//! document is tried; one that has no case here fails the test.
+//! What the largest lawful request of each operation costs the others: the workers' time, and memory. Every
+//! operation of the document is tried; one that has no case here fails the test.
 
 use std::{collections::BTreeMap, fmt::Write as _, fs, io::ErrorKind, time::Duration};
 
@@ -485,8 +485,8 @@ fn spent(pid: i32) -> (Duration, Duration) {
     (all, workers)
 }
 
-/// The most memory that the process had at once since it was asked last, in megabytes; since its start, where this is not root, which
-/// alone may make it forget.
+/// The most memory that the process had at once since it was asked last, in megabytes; since its start, where
+/// this is not root, which alone may make it forget.
 fn peak_megabytes(pid: i32) -> u64 {
     let text = fs::read_to_string(format!("/proc/{pid}/status")).expect("its status");
     let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("its peak");
@@ -553,8 +553,9 @@ impl Tried {
     }
 }
 
-/// Waits until no more of what was held is given back, and forgets how much it was. What stays is what the process has for good: its
-/// caches, its prepared statements, and the part of the database that it has mapped.
+/// Waits until no more of what was held is given back, and forgets how much it was. What stays is what the
+/// process has for good: its caches, its prepared statements, and the part of the database that it has
+/// mapped.
 async fn until_memory_is_back(pid: i32) {
     let (mut least, mut same) = (u64::MAX, 0);
     while same < 10 {

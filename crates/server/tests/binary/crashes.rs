@@ -76,8 +76,8 @@ async fn what_was_answered_survives_kill_9(installation: Installation) {
     server.stop().await;
 }
 
-/// Requests whose answer was cut off by `kill -9`, before their effect or after it, are sent again with the same idempotency key:
-/// each has one effect, and gets the answer of it from then on.
+/// Requests whose answer was cut off by `kill -9`, before their effect or after it, are sent again with the
+/// same idempotency key: each has one effect, and gets the answer of it from then on.
 async fn what_was_not_answered_is_done_once(installation: Installation) {
     let client = gatepost_test_support::http_client(None);
     let send = async |server: &Running, key: &str, number: usize| {
@@ -130,7 +130,8 @@ async fn what_was_not_answered_is_done_once(installation: Installation) {
     server.stop().await;
 }
 
-/// Killed surely between effect and answer: the caller never reads, and the server dies once another process sees the effect.
+/// Killed surely between effect and answer: the caller never reads, and the server dies once another process
+/// sees the effect.
 async fn an_effect_whose_answer_was_lost_is_answered_again(installation: Installation) {
     const BODY: &str = r#"{"name":"Lost"}"#;
     let mut server = installation.serve().await;
@@ -168,8 +169,8 @@ async fn an_effect_whose_answer_was_lost_is_answered_again(installation: Install
     server.stop().await;
 }
 
-/// A quota of 300 a day, spent through a server that is killed and stopped again and again: never more than 300 pass, and a
-/// kill costs no more than the blocks that were in hand.
+/// A quota of 300 a day, spent through a server that is killed and stopped again and again: never more than
+/// 300 pass, and a kill costs no more than the blocks that were in hand.
 async fn a_day_is_never_over_admitted(installation: Installation) {
     let plan = "[plans.daily]\nrequests_per_minute = 5000\nrequests_per_day = 300\naccess = \"admin\"\n";
     fs::write(installation.dir.path().join("gatepost.toml"), plan).expect("the file");
@@ -198,15 +199,16 @@ async fn a_day_is_never_over_admitted(installation: Installation) {
         });
         let outcomes = futures(asked).await;
         admitted += outcomes.iter().map(|(passed, _)| passed).sum::<u64>();
-        if outcomes.iter().any(|(_, refused)| *refused) {
-            break;
-        }
-        if round % 3 == 2 {
+        let is_used_up = outcomes.iter().any(|(_, refused)| *refused);
+        if is_used_up || round % 3 == 2 {
             server.stop().await;
         } else {
             kills += 1;
             server.signal(Signal::SIGKILL);
             server.child.wait().await.expect("its end");
+        }
+        if is_used_up {
+            break;
         }
     }
     assert!(admitted <= 300, "{admitted} of 300 were let in");
@@ -325,7 +327,8 @@ async fn make(server: &Running, key: &str, name: String) -> u16 {
     server.post("/api/v1/workspaces", key, body).await.status().as_u16()
 }
 
-/// Writes until the disk is full and a while longer; answers how many writes were refused and how many were not.
+/// Writes until the disk is full and a while longer; answers how many writes were refused and how many were
+/// not.
 async fn write_until_full(server: &Running, key: &str) -> (u64, u64) {
     let (mut refused, mut made) = (0, 0);
     while refused < 20 {

@@ -1,4 +1,5 @@
-//! Every event that was accepted arrives, whatever dies on the way. `cargo xtask test --full` sends ten times as many.
+//! Every event that was accepted arrives, whatever dies on the way. `cargo xtask test --full` sends ten times
+//! as many.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -164,12 +165,14 @@ async fn two_servers_share_the_queue() {
     first.signal(Signal::SIGKILL);
     first.child.wait().await.expect("its end");
     everything_arrives(&receiver, count).await;
-    // What was in flight when the first died is all that may have come twice: at most its slots for one endpoint.
+    // What was in flight when the first died is all that may have come twice: at most its slots for one
+    // endpoint.
     assert!(receiver.received().len() <= count + 64, "no lease was held by both");
     second.stop().await;
 }
 
-/// One endpoint takes requests and never answers; 99 others have everything before the first of those is given up.
+/// One endpoint takes requests and never answers; 99 others have everything before the first of those is
+/// given up.
 async fn one_silent_endpoint_keeps_nobody_waiting(installation: Installation) {
     const FAST: usize = 99;
     const EVENTS: usize = 20;

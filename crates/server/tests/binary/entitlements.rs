@@ -17,7 +17,8 @@ const LIMIT: usize = 1_000;
 const CONFIG: &str = "[plans.enterprise]\naccess = \"admin\"\nfeatures = { api_calls = 1000 }\n";
 const SERVE: [&str; 5] = ["serve", "--config", "gatepost.toml", "--bind", "127.0.0.1:0"];
 
-/// Uses the feature until each use was decided, wherever the server is just now; tells of each whether it was allowed.
+/// Uses the feature until each use was decided, wherever the server is just now; tells of each whether it was
+/// allowed.
 async fn consume(
     addresses: watch::Receiver<String>,
     key: Arc<str>,

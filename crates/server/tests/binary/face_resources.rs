@@ -1,5 +1,5 @@
-//! The resources of the faces that presets give the platform: what their references say, line by line, and what becomes of records when
-//! a server starts with other declarations.
+//! The resources of the faces that presets give the platform: what their references say, line by line, and
+//! what becomes of records when a server starts with other declarations.
 
 use std::fs;
 
@@ -69,7 +69,8 @@ async fn anvil_has_leads_collections_and_conversations(installation: Installatio
     let refused = face.ask(Method::DELETE, &path, &writer, None).await.expect(403);
     assert_eq!(refused["error"]["message"], "Insufficient permissions. Required scope: delete:leads");
 
-    // `read:conversations` fetches sessions and messages; `write:conversations` sends messages and takes over.
+    // `read:conversations` fetches sessions and messages; `write:conversations` sends messages and takes
+    // over.
     let conversation = face.post("/conversations", &tenant, json!({ "lead_id": lead })).await.expect(201);
     let conversation = format!("/conversations/{}", id(&conversation));
     let (reader, writer) =

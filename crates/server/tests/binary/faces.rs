@@ -1,5 +1,5 @@
-//! The faces that presets give the platform: what their references say, line by line, of authentication, envelopes, errors, limits,
-//! keys and webhooks.
+//! The faces that presets give the platform: what their references say, line by line, of authentication,
+//! envelopes, errors, limits, keys and webhooks.
 
 use std::fs;
 
@@ -97,7 +97,8 @@ impl Face {
         (id, made["data"]["key"].as_str().expect("a key").to_owned())
     }
 
-    /// Sends requests until one is refused: how many were let in, and the refusal. The first one's headers are as the plan says.
+    /// Sends requests until one is refused: how many were let in, and the refusal. The first one's headers
+    /// are as the plan says.
     async fn until_refused(&self, key: &str, minute: &str, policy: &str) -> (u32, Answer) {
         let first = self.get("/workspaces", key).await;
         assert_eq!((first.status.as_u16(), first.header("x-ratelimit-limit")), (200, minute));
@@ -114,8 +115,8 @@ impl Face {
         }
     }
 
-    /// That a plan allows so many requests a minute and a day, and no more. The day's counter is set in the database, to two
-    /// below what is allowed.
+    /// That a plan allows so many requests a minute and a day, and no more. The day's counter is set in the
+    /// database, to two below what is allowed.
     async fn allows(&self, installation: &Installation, tier: &str, minute: u32, day: Option<u32>) {
         let policy = match day {
             Some(day) => format!("\"minute\";q={minute};w=60, \"day\";q={day};w=86400"),
@@ -471,7 +472,8 @@ async fn keys_of_another_prefix_are_told_of_and_can_be_accepted(installation: In
     server.stop().await;
 }
 
-/// A preset that refuses plain HTTP starts by itself on this machine, with a certificate that it makes and keeps.
+/// A preset that refuses plain HTTP starts by itself on this machine, with a certificate that it makes and
+/// keeps.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_preset_alone_starts_with_a_certificate_of_its_own() {
     let installation = Installation::start(Engine::Sqlite).await;

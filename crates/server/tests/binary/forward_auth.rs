@@ -12,8 +12,8 @@ use tokio::{
 
 use crate::running::{Installation, Running};
 
-/// Around the server block of the documentation: everything in one directory and in one process, which ends with the
-/// test.
+/// Around the server block of the documentation: everything in one directory and in one process, which ends
+/// with the test.
 const AROUND: &str = "daemon off; master_process off; pid nginx.pid; error_log stderr warn; events {}\n\
                       http { access_log off; client_body_temp_path body; proxy_temp_path proxy; fastcgi_temp_path fastcgi; \
                       uwsgi_temp_path uwsgi; scgi_temp_path scgi;\n@SERVER@\n}\n";

@@ -1,5 +1,5 @@
-//! Clients that were generated from the OpenAPI documents, unedited, and a fuzzer that knows nothing but the document, against a
-//! running server. `cargo xtask test --full` generates them.
+//! Clients that were generated from the OpenAPI documents, unedited, and a fuzzer that knows nothing but the
+//! document, against a running server. `cargo xtask test --full` generates them.
 
 use std::{fs, path::PathBuf};
 
@@ -21,7 +21,8 @@ const CONFIG: &str = "[webhooks]\nallow_http = true\n[egress]\nallow = [\"127.0.
                       [limits]\nanonymous_per_minute = 1000000\n[pixel]\nrequests_per_minute = 1000000\n[plans.enterprise]\naccess = \"admin\"\n\
                       features = { posts = \"unlimited\", api_calls = \"unlimited\", webhooks = \"unlimited\" }\n";
 const SERVE: [&str; 5] = ["serve", "--config", "gatepost.toml", "--bind", "127.0.0.1:0"];
-/// Requests that the fuzzer makes up for each operation, beside those that it finds at the edges of the schemas.
+/// Requests that the fuzzer makes up for each operation, beside those that it finds at the edges of the
+/// schemas.
 const EXAMPLES: &str = "30";
 
 fn is_full() -> bool {
@@ -83,7 +84,8 @@ async fn nothing_that_the_document_allows_breaks_the_server(installation: Instal
     server.stop().await;
 }
 
-/// Sends what the server's document allows, and much that it does not. `records` are some that there are, by what their ids begin with.
+/// Sends what the server's document allows, and much that it does not. `records` are some that there are, by
+/// what their ids begin with.
 async fn fuzz(installation: &Installation, server: &Running, key: &str, base: &str, records: &Value) {
     let tools = root().join("target/clients/python-tools/bin");
     let mut fuzzer = Command::new(tools.join("schemathesis"));

@@ -1,5 +1,5 @@
-//! Hostile clients of every kind at once for ten minutes, beside one tenant that behaves well, none of whose requests may fail and none
-//! of whose deliveries may be late. In a full run only.
+//! Hostile clients of every kind at once for ten minutes, beside one tenant that behaves well, none of whose
+//! requests may fail and none of whose deliveries may be late. In a full run only.
 
 use std::{
     fs,
@@ -36,7 +36,8 @@ const MEBIBYTE: usize = 1 << 20;
 const LATE: Duration = Duration::from_secs(1);
 /// How much more memory the server may have a while after …
 const MORE_MEMORY_PERCENT: u64 = 120;
-/// … beside what SQLite's connections keep of the file, in megabytes, once that is larger than what they map of it.
+/// … beside what SQLite's connections keep of the file, in megabytes, once that is larger than what they map
+/// of it.
 const DATABASE_CACHES: u64 = 25;
 
 /// How long hostile clients are at work before memory is measured …
@@ -61,7 +62,8 @@ struct Target {
 }
 
 impl Target {
-    /// Asks, and throws the answer away: hostile clients may well be refused, and none of their work is to hold up this process.
+    /// Asks, and throws the answer away: hostile clients may well be refused, and none of their work is to
+    /// hold up this process.
     async fn ask(&self, method: Method, path: &str, body: Option<Bytes>) {
         let Some(mut reply) = self.send(method, path, body).await else { return };
         while let Ok(Some(_)) = reply.chunk().await {}
@@ -278,8 +280,8 @@ fn unleash(target: &Target, silent: &Arc<Receiver>, threads: &Handle) -> JoinSet
     all
 }
 
-/// Megabytes of memory that are the server's own. The database's file, of which SQLite maps what it reads, is the system's cache: it grows
-/// with the file and is given up when others want the room.
+/// Megabytes of memory that are the server's own. The database's file, of which SQLite maps what it reads, is
+/// the system's cache: it grows with the file and is given up when others want the room.
 fn memory(server: &Running) -> u64 {
     let text = fs::read_to_string(format!("/proc/{}/status", server.pid())).expect("its status");
     let line = text.lines().find_map(|line| line.strip_prefix("RssAnon:")).expect("its memory");

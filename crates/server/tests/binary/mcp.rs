@@ -1,5 +1,5 @@
-//! The bridge to real MCP servers, from npm, as programs and over HTTP; and Gatepost as one, for the official client.
-//! `cargo xtask test` installs what these tests need.
+//! The bridge to real MCP servers, from npm, as programs and over HTTP; and Gatepost as one, for the official
+//! client. `cargo xtask test` installs what these tests need.
 
 use std::{fs, net::TcpListener, path::PathBuf, process::Stdio, time::Duration};
 
@@ -303,8 +303,8 @@ fn is_zombie(pid: i32) -> bool {
     fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|stat| stat.contains(") Z "))
 }
 
-/// A hanging tool, a server that is killed in the middle of a call, one that cannot be started, one that floods: none of them
-/// costs the others anything.
+/// A hanging tool, a server that is killed in the middle of a call, one that cannot be started, one that
+/// floods: none of them costs the others anything.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn broken_servers_cost_the_others_nothing() {
     let installation = Installation::start(Engine::Sqlite).await;
@@ -355,7 +355,8 @@ async fn broken_servers_cost_the_others_nothing() {
     tokio::time::timeout(Duration::from_secs(60), renewed).await.expect("started anew");
     assert_eq!(echo("slow").await.0, 200);
 
-    // Killed in the middle of a call: the call fails, the last list of tools stays, and the server comes back.
+    // Killed in the middle of a call: the call fails, the last list of tools stays, and the server comes
+    // back.
     let steady: Vec<i32> = descendants(server.pid(), "mcp-server-everything");
     let calling = call(&server, &key, "steady", "trigger-long-running-operation", long.clone());
     let killing = async {
@@ -439,7 +440,8 @@ async fn a_server_over_http(installation: Installation) {
     assert!(log.contains("must lead to a public address") && !log.contains("hunter2"));
 }
 
-/// Gatepost speaks the newer generation of the protocol: one bridges to another, with a key of the operator's.
+/// Gatepost speaks the newer generation of the protocol: one bridges to another, with a key of the
+/// operator's.
 async fn one_gatepost_behind_another(installation: Installation) {
     let inner_place = Installation::start(Engine::Sqlite).await;
     let (inner, inner_key) = start(&inner_place, "").await;

@@ -1,4 +1,5 @@
-//! MCP servers that say what the protocol does not foresee. One bad item costs nothing but itself, over every transport.
+//! MCP servers that say what the protocol does not foresee. One bad item costs nothing but itself, over every
+//! transport.
 
 use std::{fmt::Write, process::Stdio};
 

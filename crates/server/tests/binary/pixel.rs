@@ -1,4 +1,5 @@
-//! The script in a real browser: Chromium, on pages of the test's own that are of another origin than the server.
+//! The script in a real browser: Chromium, on pages of the test's own that are of another origin than the
+//! server.
 
 use std::{fs, process::Stdio, time::Duration};
 
@@ -32,7 +33,8 @@ const FLAGS: [&str; 9] = [
     "--disable-dev-shm-usage",
 ];
 
-/// A page that tells of itself before and after the script is there, goes on to another without loading it, and jumps within that.
+/// A page that tells of itself before and after the script is there, goes on to another without loading it,
+/// and jumps within that.
 const PAGE: &str = "<!doctype html><title>Shop</title>\
     <script>window.gatepost = window.gatepost || function () { (gatepost.q = gatepost.q || []).push(arguments); };\
     gatepost('event', 'signup', { plan: 'pro' });</script>\

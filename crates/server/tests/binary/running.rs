@@ -159,7 +159,8 @@ impl Running {
     /// The key of the first start, from the file that was written before the server was ready.
     pub async fn first_key(&self) -> String {
         let read = |dir: &Path| std::fs::read_to_string(dir.join("gatepost.first-key"));
-        // Or in the directory as the server sees it, which may be on a disk of its own; that only root may look into.
+        // Or in the directory as the server sees it, which may be on a disk of its own; that only root may
+        // look into.
         let text = read(&self.dir).or_else(|_| read(Path::new(&format!("/proc/{}/cwd", self.pid()))));
         let text = text.expect("the first key");
         text.trim_end().to_owned()

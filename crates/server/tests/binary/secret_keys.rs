@@ -1,4 +1,5 @@
-//! The key that encrypts stored secrets: missing, wrong, new, replaced, lost; and a secret that cannot be read while the server runs.
+//! The key that encrypts stored secrets: missing, wrong, new, replaced, lost; and a secret that cannot be
+//! read while the server runs.
 
 use std::{
     fs,
@@ -28,7 +29,8 @@ async fn other_processes_of_its_user_cannot_read_what_is_in_its_memory() {
     let program = installation.dir.path().join("gatepost");
     let mut command = installation.command(&["serve", "--bind", "127.0.0.1:0"]);
     if geteuid().is_root() {
-        // Root may read everything, so it is another's. Who that is may not be able to see where this program was built.
+        // Root may read everything, so it is another's. Who that is may not be able to see where this program
+        // was built.
         let nobody = User::from_name("nobody").expect("the users").expect("nobody");
         chown(installation.dir.path(), Some(nobody.uid.as_raw()), Some(nobody.gid.as_raw()))
             .expect("its directory");

@@ -1,4 +1,5 @@
-//! What is received is verified by the receivers' own libraries: the standardwebhooks packages of PyPI and npm.
+//! What is received is verified by the receivers' own libraries: the standardwebhooks packages of PyPI and
+//! npm.
 
 use std::{fs, path::PathBuf, process::Stdio};
 

@@ -38,7 +38,8 @@ async fn take_back(installation: &Installation) -> usize {
     last.len()
 }
 
-/// As a newer version would: a migration that this one does not know, and the oldest version that can live with it.
+/// As a newer version would: a migration that this one does not know, and the oldest version that can live
+/// with it.
 async fn migrated_by(installation: &Installation, oldest: &str) {
     installation.migrated().await;
     let applied = "INSERT INTO __diesel_schema_migrations (version) VALUES ('29990101000001')";

@@ -1,7 +1,8 @@
 //! Opens connections to PostgreSQL over a stream that notes the states of errors.
 //!
-//! The driver takes a stream of one's own only where one connects it oneself, so what its settings say about where and how to
-//! connect is heeded here: several hosts in turn, addresses for names, keepalives, time-outs, and who may be written to.
+//! The driver takes a stream of one's own only where one connects it oneself, so what its settings say about
+//! where and how to connect is heeded here: several hosts in turn, addresses for names, keepalives,
+//! time-outs, and who may be written to.
 
 use std::{io, net::IpAddr, sync::Arc};
 
@@ -28,7 +29,8 @@ use super::{
 /// The port of a server that names none.
 const PORT: u16 = 5432;
 
-/// The task that moves a connection's bytes, which ends when this is dropped. What the server is still doing for it is undone there.
+/// The task that moves a connection's bytes, which ends when this is dropped. What the server is still doing
+/// for it is undone there.
 struct Driver {
     task: AbortHandle,
     last: LastState,

@@ -41,8 +41,8 @@ pub(crate) const DEADLINE: Duration = Duration::from_millis(3_500);
 
 /// A connection of either engine, inside a transaction unless it is for single reads.
 ///
-/// A body that gets one may only await this type's own methods: on SQLite it runs on the writer's thread, where
-/// nothing else can make progress.
+/// A body that gets one may only await this type's own methods: on SQLite it runs on the writer's thread,
+/// where nothing else can make progress.
 pub struct Tx<'c>(pub(crate) Conn<'c>);
 
 /// The connection of either engine.
@@ -114,8 +114,8 @@ pub(crate) struct Counts {
 }
 
 impl Counts {
-    /// Counts the statements of a connection, and logs their texts at the level of `trace`. Before each goes out, `begin` is
-    /// called.
+    /// Counts the statements of a connection, and logs their texts at the level of `trace`. Before each goes
+    /// out, `begin` is called.
     pub(crate) fn instrumentation(
         self: &Arc<Self>,
         begin: impl Fn() + Send + 'static,
@@ -139,12 +139,13 @@ enum Inner {
 }
 
 impl Storage {
-    /// Opens the database without touching its tables, and makes the file if there is none; call [`Storage::migrate`] next. Must
-    /// be called on a multi-threaded tokio runtime, which PostgreSQL's connections then live on.
+    /// Opens the database without touching its tables, and makes the file if there is none; call
+    /// [`Storage::migrate`] next. Must be called on a multi-threaded tokio runtime, which PostgreSQL's
+    /// connections then live on.
     ///
     /// # Errors
-    /// [`StorageError::Configuration`] if the URL cannot be used, or only a newer version may use the database;
-    /// [`StorageError::Unavailable`] if nothing answers there.
+    /// [`StorageError::Configuration`] if the URL cannot be used, or only a newer version may use the
+    /// database; [`StorageError::Unavailable`] if nothing answers there.
     pub async fn open(url: &DatabaseUrl) -> Result<Self> {
         let counts = Arc::<Counts>::default();
         let engine = match url {
@@ -188,11 +189,12 @@ impl Storage {
         }
     }
 
-    /// Brings the tables to this program's version; several processes may call it at once. A SQLite file that has tables is
-    /// copied before.
+    /// Brings the tables to this program's version; several processes may call it at once. A SQLite file that
+    /// has tables is copied before.
     ///
     /// # Errors
-    /// If the database refuses one of the migrations, and those before it stay; if only a newer version may use it.
+    /// If the database refuses one of the migrations, and those before it stay; if only a newer version may
+    /// use it.
     pub async fn migrate(&self) -> Result<Migrated> {
         match &self.0 {
             Inner::Sqlite(engine) => engine.migrate().await,
@@ -200,8 +202,9 @@ impl Storage {
         }
     }
 
-    /// Lets SQLite look again at how common values are, by which it plans, where tables have grown or shrunk much; only if its file is
-    /// not larger than this. Nobody can write meanwhile, so it is for when nobody is served. PostgreSQL does it by itself.
+    /// Lets SQLite look again at how common values are, by which it plans, where tables have grown or shrunk
+    /// much; only if its file is not larger than this. Nobody can write meanwhile, so it is for when nobody
+    /// is served. PostgreSQL does it by itself.
     ///
     /// # Errors
     /// [`StorageError::Unavailable`].
@@ -226,8 +229,8 @@ impl Storage {
         tokio::time::timeout(DEADLINE, look).await.unwrap_or_else(|_| Err(deadline_passed(Fate::Undone)))
     }
 
-    /// Runs `body`, which only reads. On PostgreSQL each of its queries sees what was committed when it began;
-    /// [`Storage::read_snapshot`] is for those that must agree with each other.
+    /// Runs `body`, which only reads. On PostgreSQL each of its queries sees what was committed when it
+    /// began; [`Storage::read_snapshot`] is for those that must agree with each other.
     ///
     /// # Errors
     /// Those of `body`, and [`StorageError::Unavailable`].
@@ -265,7 +268,8 @@ impl Storage {
     /// all when it answers the body's own error. Goes on to its end even if this future is dropped.
     ///
     /// # Errors
-    /// Those of `body`; [`StorageError::Unavailable`] if the commit is refused, or not known within the deadline.
+    /// Those of `body`; [`StorageError::Unavailable`] if the commit is refused, or not known within the
+    /// deadline.
     pub async fn transaction<R, E, F>(&self, body: F) -> Result<R, E>
     where
         for<'c> F: AsyncFnOnce(Tx<'c>) -> Result<R, E> + Op<Tx<'c>, Result<R, E>, Fut: Send> + Send + 'static,
@@ -279,8 +283,8 @@ impl Storage {
         }
     }
 
-    /// Runs `body`, all of whose writing is one statement on PostgreSQL: there that is a transaction by itself, and needs no word
-    /// to begin or end it.
+    /// Runs `body`, all of whose writing is one statement on PostgreSQL: there that is a transaction by
+    /// itself, and needs no word to begin or end it.
     ///
     /// # Errors
     /// Those of [`Storage::transaction`].
@@ -297,8 +301,8 @@ impl Storage {
         }
     }
 
-    /// What other processes announce: hints to look now, not promises; whoever uses them looks from time to time as well.
-    /// None on SQLite, whose file one process serves.
+    /// What other processes announce: hints to look now, not promises; whoever uses them looks from time to
+    /// time as well. None on SQLite, whose file one process serves.
     pub fn notices(&self) -> Option<mpsc::UnboundedReceiver<Notice>> {
         match &self.0 {
             Inner::Sqlite(_) => None,
@@ -318,8 +322,8 @@ impl Storage {
         }
     }
 
-    /// Waits until no other process brings records in line with declarations; hold on to the answer while doing so. SQLite has no
-    /// need of it: one process alone serves a file.
+    /// Waits until no other process brings records in line with declarations; hold on to the answer while
+    /// doing so. SQLite has no need of it: one process alone serves a file.
     ///
     /// # Errors
     /// [`StorageError::Unavailable`].

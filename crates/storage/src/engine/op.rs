@@ -1,8 +1,8 @@
 //! A bound for async closures whose future can be sent to another thread.
 //!
-//! `AsyncFnOnce` alone cannot demand a `Send` future, and `FnOnce(T) -> Fut` alone cannot take an argument that
-//! is borrowed for any lifetime; together they can. A bound names both: `AsyncFnOnce` for the inference of the
-//! closure, [`Op`] to name its future.
+//! `AsyncFnOnce` alone cannot demand a `Send` future, and `FnOnce(T) -> Fut` alone cannot take an argument
+//! that is borrowed for any lifetime; together they can. A bound names both: `AsyncFnOnce` for the inference
+//! of the closure, [`Op`] to name its future.
 
 /// An async closure from `T` to `R` with a nameable future.
 pub trait Op<T, R>: AsyncFnOnce(T) -> R + FnOnce(T) -> <Self as Op<T, R>>::Fut {

@@ -1,8 +1,8 @@
 //! PostgreSQL through a small pool, without libpq.
 //!
-//! Every unit of work is a task of the main runtime, so a request that is dropped cannot cancel it half-way, and
-//! connections do not depend on the worker that happened to open them. A unit that misses its deadline, or
-//! panics, takes its connection out of the pool with it: closing it makes the server roll back.
+//! Every unit of work is a task of the main runtime, so a request that is dropped cannot cancel it half-way,
+//! and connections do not depend on the worker that happened to open them. A unit that misses its deadline,
+//! or panics, takes its connection out of the pool with it: closing it makes the server roll back.
 
 use std::{future::poll_fn, panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
@@ -31,7 +31,8 @@ const CONNECT_TIMEOUT: Duration = Duration::from_millis(3_000);
 /// The server's own limits are backstops: it ends what this process no longer waits for.
 const SESSION: &str = "SET TIME ZONE 'UTC'; SET statement_timeout = '10s'; SET lock_timeout = '3s'; \
                        SET idle_in_transaction_session_timeout = '15s'; SET application_name = 'gatepost'";
-/// Lists are read so. A plan for all values that a condition may have would be a bad one for those that are rare.
+/// Lists are read so. A plan for all values that a condition may have would be a bad one for those that are
+/// rare.
 const BEGIN_SNAPSHOT: &str =
     "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL plan_cache_mode = force_custom_plan";
 /// How long it waits before it listens again.

@@ -1,7 +1,8 @@
 //! What PostgreSQL says of an error beside its sentence, which is in the language of the server's operator.
 //!
-//! Diesel hands on the sentence and, of most errors, no more. So connections are opened over a [`Noting`] stream, which reads along and
-//! notes the state of each error that passes; whoever turns an error of diesel's into one of ours, in the same task, finds it.
+//! Diesel hands on the sentence and, of most errors, no more. So connections are opened over a [`Noting`]
+//! stream, which reads along and notes the state of each error that passes; whoever turns an error of
+//! diesel's into one of ours, in the same task, finds it.
 
 use std::{
     cell::{Cell, RefCell},
@@ -38,7 +39,8 @@ impl SqlState {
         match &self.0 {
             // serialization_failure, deadlock_detected
             b"40001" | b"40P01" => Some(Fate::GaveWay),
-            // lock_not_available, read_only_sql_transaction, and the session that idled in a transaction for too long
+            // lock_not_available, read_only_sql_transaction, and the session that idled in a transaction for
+            // too long
             b"55P03" | b"25006" | b"25P03" | b"25P04" => Some(fate()),
             // connection_exception, insufficient_resources, operator_intervention, system_error
             [b'0', b'8', ..] | [b'5', b'3' | b'7' | b'8', ..] => Some(fate()),

@@ -1,9 +1,9 @@
 //! SQLite on threads of its own: one that writes, some that read, one that moves the log into the file.
 //!
 //! The writer commits in groups: it begins, runs every unit of work that is waiting (each inside a savepoint,
-//! so that one's failure does not touch the others), commits once, and only then answers all of them. That makes
-//! `synchronous=FULL` as fast as it would be without waiting for the disk each time. Checkpoints run on another
-//! thread, because in the writer they would stall whoever commits then.
+//! so that one's failure does not touch the others), commits once, and only then answers all of them. That
+//! makes `synchronous=FULL` as fast as it would be without waiting for the disk each time. Checkpoints run on
+//! another thread, because in the writer they would stall whoever commits then.
 //!
 //! Everything runs in place on these threads ([`Inline`]): diesel-async's own wrapper blocks in `Drop`, which
 //! panics on an actix worker when a client goes away.
@@ -298,7 +298,8 @@ fn write_loop(file: &DatabaseFile, conn: SqliteConnection, queue: &Receiver<Box<
     }
 }
 
-/// Runs what waits in one transaction. Answers the fate of the group, and whether the connection is still sound.
+/// Runs what waits in one transaction. Answers the fate of the group, and whether the connection is still
+/// sound.
 fn write_group(
     conn: &mut SqliteConn,
     first: Box<dyn Job>,
@@ -435,8 +436,9 @@ fn connect(DatabaseFile { path, counts }: &DatabaseFile, role: Role) -> Result<S
          PRAGMA temp_store=MEMORY; PRAGMA mmap_size=268435456; PRAGMA journal_size_limit=67108864;",
     )
     .map_err(|e| unusable(e.into()))?;
-    // What is read lies in the mapped file, or in the system's cache, which all share: a copy for each connection would be memory for
-    // little. What is written stays in the writer's until its transaction ends.
+    // What is read lies in the mapped file, or in the system's cache, which all share: a copy for each
+    // connection would be memory for little. What is written stays in the writer's until its transaction
+    // ends.
     match role {
         Role::Writer => conn.batch_execute("PRAGMA wal_autocheckpoint=0; PRAGMA cache_size=-16000"),
         Role::Reader => conn.batch_execute("PRAGMA query_only=ON; PRAGMA cache_size=-4000"),
@@ -463,8 +465,9 @@ fn create_private(path: &Path) -> Result<File> {
     })
 }
 
-/// Copies the database beside itself before its migrations from `first` on are run. The copy is whole or not there. An earlier
-/// one of the same name is replaced: it was made before the same migration, which then failed.
+/// Copies the database beside itself before its migrations from `first` on are run. The copy is whole or not
+/// there. An earlier one of the same name is replaced: it was made before the same migration, which then
+/// failed.
 fn copy_before(path: &Path, conn: &mut SqliteConnection, first: &str) -> Result<PathBuf> {
     let beside = |suffix: &str| {
         let mut name = path.as_os_str().to_owned();
@@ -510,8 +513,8 @@ fn disable_memory_statistics() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
         #[expect(unsafe_code, reason = "there is no safe way to configure SQLite before its first use")]
-        // SAFETY: called once and before the first connection of this process; SQLITE_CONFIG_MEMSTATUS takes one
-        // int. Were SQLite already in use, it would refuse with SQLITE_MISUSE and change nothing.
+        // SAFETY: called once and before the first connection of this process; SQLITE_CONFIG_MEMSTATUS takes
+        // one int. Were SQLite already in use, it would refuse with SQLITE_MISUSE and change nothing.
         let code = unsafe { libsqlite3_sys::sqlite3_config(libsqlite3_sys::SQLITE_CONFIG_MEMSTATUS, 0i32) };
         if code != libsqlite3_sys::SQLITE_OK {
             tracing::debug!(code, "SQLite was in use before its memory statistics could be switched off");

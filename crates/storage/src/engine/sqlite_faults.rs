@@ -1,4 +1,5 @@
-//! How SQLite words the failures that pass by themselves. It speaks no other language, and diesel hands on no number.
+//! How SQLite words the failures that pass by themselves. It speaks no other language, and diesel hands on no
+//! number.
 
 use diesel::result::Error as DieselError;
 

@@ -1,8 +1,8 @@
 //! SQLite's write-ahead log, and how it stays small.
 //!
-//! It is moved into the file once a second beside the writer, but begins anew only when nobody reads from it: with readers that
-//! come and go it would grow for ever. So above [`TRUNCATE_ABOVE_BYTES`] the writer, between two groups, keeps new readers waiting,
-//! lets those that are there finish, and moves what is left.
+//! It is moved into the file once a second beside the writer, but begins anew only when nobody reads from it:
+//! with readers that come and go it would grow for ever. So above [`TRUNCATE_ABOVE_BYTES`] the writer,
+//! between two groups, keeps new readers waiting, lets those that are there finish, and moves what is left.
 
 use std::{
     fs,
@@ -181,7 +181,8 @@ impl Bound {
     }
 }
 
-/// Moves all of the log into the file and cuts it to nothing; false if somebody uses it. Other processes are not waited for.
+/// Moves all of the log into the file and cuts it to nothing; false if somebody uses it. Other processes are
+/// not waited for.
 fn truncate(conn: &mut SqliteConnection) -> diesel::QueryResult<bool> {
     conn.batch_execute("PRAGMA busy_timeout=0")?;
     let done = diesel::sql_query("PRAGMA wal_checkpoint(TRUNCATE)").get_result::<Checkpoint>(conn);

@@ -43,8 +43,8 @@ macro_rules! of_holder {
 }
 
 impl Tx<'_> {
-    /// Leases up to `block` of a holder's quota of `limit` on a day. Answers what was granted, and what everyone has leased of that
-    /// day together.
+    /// Leases up to `block` of a holder's quota of `limit` on a day. Answers what was granted, and what
+    /// everyone has leased of that day together.
     pub async fn day_lease(
         &mut self,
         holder: LeaseHolder,

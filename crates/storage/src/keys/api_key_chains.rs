@@ -1,5 +1,5 @@
-//! Keys that stand for each other: those that replaced one another, and those in whose place a new one may have come. What they
-//! have used counts together.
+//! Keys that stand for each other: those that replaced one another, and those in whose place a new one may
+//! have come. What they have used counts together.
 
 use diesel::{ExpressionMethods, NullableExpressionMethods, QueryDsl};
 use diesel_async::RunQueryDsl;
@@ -59,8 +59,8 @@ impl Tx<'_> {
         Ok(counted(rows))
     }
 
-    /// The keys of a workspace that were revoked, or ended by themselves, between two instants; of many the last hundred of
-    /// either kind.
+    /// The keys of a workspace that were revoked, or ended by themselves, between two instants; of many the
+    /// last hundred of either kind.
     pub async fn api_keys_ended_between(
         &mut self,
         workspace: WorkspaceId,

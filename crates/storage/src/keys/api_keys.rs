@@ -187,8 +187,9 @@ impl Tx<'_> {
         Ok(row.map(|Row(key)| key))
     }
 
-    /// How many keys of a workspace can be used at `now`. Keys in the grace of a rotation do not count beside the one that replaced
-    /// them, but together for it if that has ended: otherwise rotating and revoking would each time leave one more behind.
+    /// How many keys of a workspace can be used at `now`. Keys in the grace of a rotation do not count beside
+    /// the one that replaced them, but together for it if that has ended: otherwise rotating and revoking
+    /// would each time leave one more behind.
     pub async fn api_key_count_active(&mut self, workspace: WorkspaceId, now: Timestamp) -> Result<u64> {
         let links = (api_keys::id, api_keys::chain_id, api_keys::rotated_to_id);
         macro_rules! usable {
@@ -344,7 +345,8 @@ impl Tx<'_> {
         Ok(list::page(Row::all(rows), (total, fitting), request, |_| None))
     }
 
-    /// The first keys of each of some workspaces that are not revoked, by number, at most `limit` each; of one environment, or of both.
+    /// The first keys of each of some workspaces that are not revoked, by number, at most `limit` each; of
+    /// one environment, or of both.
     pub async fn api_key_first_of_each(
         &mut self,
         workspaces: &[WorkspaceId],

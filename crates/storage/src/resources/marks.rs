@@ -26,7 +26,8 @@ enum Verb {
     Delete,
 }
 
-/// Adds marks of a record, or takes them away, all in one statement. A mark that is there already is not added.
+/// Adds marks of a record, or takes them away, all in one statement. A mark that is there already is not
+/// added.
 #[derive(Debug)]
 struct MarkStatement {
     verb: Verb,

@@ -1,8 +1,8 @@
 //! Looking for records: which, in which order, and by which plan.
 //!
-//! The engines judge a filter by how common its value is over all types and tenants, which says little of one of them. So where a
-//! list has another order than its filter's index gives, and few records match, these are found first and sorted then; the list is
-//! counted before anyway.
+//! The engines judge a filter by how common its value is over all types and tenants, which says little of one
+//! of them. So where a list has another order than its filter's index gives, and few records match, these are
+//! found first and sorted then; the list is counted before anyway.
 
 use diesel::{
     QueryResult,
@@ -269,7 +269,8 @@ impl RecordQuery<'_> {
         DB::number(out, &self.set.owner.workspace_id.0)?;
         out.push_sql(" AND records.environment = ");
         DB::text(out, self.environment)?;
-        // It always is; an engine that is to count would only be led to the index of the order, and from there to each record.
+        // It always is; an engine that is to count would only be led to the index of the order, and from
+        // there to each record.
         let sorted = if matches!(self.asked, Asked::Count) { &[][..] } else { &self.sorted };
         for column in sorted {
             out.push_sql(&format!(" AND {column} IS NOT NULL"));

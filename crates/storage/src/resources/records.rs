@@ -76,7 +76,8 @@ enum Hold {
 }
 
 impl Tx<'_> {
-    /// Keeps a record. Where another has a value that must be unique, the number of that field; the transaction is to be undone then.
+    /// Keeps a record. Where another has a value that must be unique, the number of that field; the
+    /// transaction is to be undone then.
     pub async fn record_insert(&mut self, new: &NewRecord) -> Result<std::result::Result<Record, i64>> {
         let NewRecord { set, public_id, data, slots, marks, created_at } = new;
         let (type_id, at) = (set.type_id, Bind(created_at));
@@ -98,8 +99,8 @@ impl Tx<'_> {
         Ok(marked.map(|()| record))
     }
 
-    /// Changes what a record holds; `before` is what it was found by. Where another has a value that must be unique, the number of that
-    /// field; the transaction is to be undone then.
+    /// Changes what a record holds; `before` is what it was found by. Where another has a value that must be
+    /// unique, the number of that field; the transaction is to be undone then.
     pub async fn record_update(
         &mut self,
         set: RecordSet,
@@ -117,7 +118,8 @@ impl Tx<'_> {
         Ok(marked.map(|()| record))
     }
 
-    /// Finds a record by something else than before, without changing it: for a field that is found by now, and was not.
+    /// Finds a record by something else than before, without changing it: for a field that is found by now,
+    /// and was not.
     pub async fn record_index(
         &mut self,
         set: RecordSet,
@@ -186,7 +188,8 @@ impl Tx<'_> {
         self.record_held(set, public_id, Hold::Unchanged).await
     }
 
-    /// Records by their ids, in the order of creation, held against changes by others until the transaction ends.
+    /// Records by their ids, in the order of creation, held against changes by others until the transaction
+    /// ends.
     pub async fn record_lock_all(&mut self, set: RecordSet, public_ids: &[String]) -> Result<Vec<Record>> {
         if public_ids.is_empty() {
             return Ok(Vec::new());
@@ -301,7 +304,8 @@ impl Tx<'_> {
         Ok(ids.len() as u64)
     }
 
-    /// Some records of a type, of all owners, in the order of creation from behind `after`, with whose they are.
+    /// Some records of a type, of all owners, in the order of creation from behind `after`, with whose they
+    /// are.
     pub async fn record_each(
         &mut self,
         type_id: ResourceTypeId,
@@ -322,8 +326,9 @@ impl Tx<'_> {
         Ok(owned.collect())
     }
 
-    /// Lets the records of a type be found by their columns alone, as before they are found by something else: takes at most `limit` of
-    /// their keys and as many of their items away; how many of those that there were more of.
+    /// Lets the records of a type be found by their columns alone, as before they are found by something
+    /// else: takes at most `limit` of their keys and as many of their items away; how many of those that
+    /// there were more of.
     pub async fn record_unmark_some(&mut self, type_id: ResourceTypeId, limit: u32) -> Result<usize> {
         const KEY: &str = "type_id, field_number, workspace_id, environment, value";
         const ITEM: &str = "type_id, field_number, workspace_id, environment, value, record_id";

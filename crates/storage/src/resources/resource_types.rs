@@ -1,4 +1,5 @@
-//! What was declared once: the types, and the number and the column of each of their fields, which no other field ever gets.
+//! What was declared once: the types, and the number and the column of each of their fields, which no other
+//! field ever gets.
 
 use diesel::{ExpressionMethods, QueryDsl};
 use diesel_async::RunQueryDsl;

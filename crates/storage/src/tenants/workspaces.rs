@@ -236,7 +236,8 @@ impl Tx<'_> {
         Ok(list::page(Row::all(rows), (total, fitting), request, |_| None))
     }
 
-    /// Changes a workspace; `None` if there is none. A slug that is taken is a [`crate::StorageError::Duplicate`].
+    /// Changes a workspace; `None` if there is none. A slug that is taken is a
+    /// [`crate::StorageError::Duplicate`].
     pub async fn workspace_update(
         &mut self,
         id: WorkspaceId,

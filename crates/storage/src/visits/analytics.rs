@@ -1,4 +1,5 @@
-//! Adding up what was counted by quarter hours: pixel events, and requests of keys; and records, by when they were made.
+//! Adding up what was counted by quarter hours: pixel events, and requests of keys; and records, by when they
+//! were made.
 //!
 //! Of pixel events and requests only counts are read here, never what was counted.
 
@@ -131,7 +132,8 @@ impl<'a> Sums<'a> {
         }
     }
 
-    /// Where the counts are. Of records there are none that were kept: each is one, in the slot of the instant that `slot` tells.
+    /// Where the counts are. Of records there are none that were kept: each is one, in the slot of the
+    /// instant that `slot` tells.
     fn table(&self, slot: &str) -> String {
         match self.what {
             CountedBy::Pixel { .. } => "pixel_counts".to_owned(),
@@ -268,7 +270,8 @@ impl Tx<'_> {
         Ok(counts(rows))
     }
 
-    /// Deletes counts from before a slot, at most `limit` of each kind; how many of the one that there were more of.
+    /// Deletes counts from before a slot, at most `limit` of each kind; how many of the one that there were
+    /// more of.
     pub async fn count_delete_before(&mut self, before: QuarterHour, limit: u32) -> Result<usize> {
         const OF_PIXEL: &str = "workspace_id, environment, dimension, slot, event, value";
         const OF_REQUESTS: &str = "workspace_id, environment, slot, api_key_id, status_class";

@@ -158,7 +158,8 @@ bulk_statement! {
 /// What is counted together: workspace, environment, dimension, slot, event and value.
 type CountKey<'a> = (i64, &'a str, &'static str, i64, &'a str, &'a str);
 
-/// Adds up what new events add to the counts, in the order of the table's key: so two processes never wait for each other.
+/// Adds up what new events add to the counts, in the order of the table's key: so two processes never wait
+/// for each other.
 fn counts<'a>(new: &[&'a NewPixelEvent]) -> BTreeMap<CountKey<'a>, u64> {
     let mut counts = BTreeMap::new();
     for one in new {
@@ -227,7 +228,8 @@ impl Tx<'_> {
         Ok(())
     }
 
-    /// Makes sure that until the transaction ends nobody else adds a value to those that a workspace's events are counted by.
+    /// Makes sure that until the transaction ends nobody else adds a value to those that a workspace's events
+    /// are counted by.
     pub async fn pixel_values_lock(&mut self, workspace: WorkspaceId) -> Result<()> {
         match &mut self.0 {
             // SQLite's one writer is already alone.
@@ -275,8 +277,8 @@ impl Tx<'_> {
         Ok(owner)
     }
 
-    /// Gives a workspace these domains and takes all others from it; those of them that are another's, if there are any, and then
-    /// nothing has become true that may stay.
+    /// Gives a workspace these domains and takes all others from it; those of them that are another's, if
+    /// there are any, and then nothing has become true that may stay.
     pub async fn pixel_domain_set(
         &mut self,
         workspace: WorkspaceId,

@@ -98,7 +98,8 @@ impl From<KeptReport> for SeoReport {
 }
 
 impl Tx<'_> {
-    /// Lets others who report on the same page wait until this transaction ends: each is held against the last.
+    /// Lets others who report on the same page wait until this transaction ends: each is held against the
+    /// last.
     pub async fn seo_url_lock(&mut self, new: &NewSeoReport) -> Result<()> {
         // SQLite's one writer is already alone.
         if let Conn::Postgres(c) = &mut self.0 {

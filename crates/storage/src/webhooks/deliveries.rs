@@ -38,7 +38,8 @@ rows! {
 }
 
 impl Tx<'_> {
-    /// A delivery of an endpoint by its number, held against changes by others until the transaction ends if `lock`.
+    /// A delivery of an endpoint by its number, held against changes by others until the transaction ends if
+    /// `lock`.
     pub async fn webhook_delivery_get(
         &mut self,
         endpoint: WebhookEndpointId,

@@ -1,5 +1,5 @@
-//! Where tenants want to hear of their events. A deleted endpoint keeps its row, for its deliveries' sake, but is not
-//! found by any query for people.
+//! Where tenants want to hear of their events. A deleted endpoint keeps its row, for its deliveries' sake,
+//! but is not found by any query for people.
 
 use diesel::{BoolExpressionMethods, ExpressionMethods, OptionalExtension, QueryDsl, SelectableHelper};
 use diesel_async::RunQueryDsl;
@@ -32,7 +32,8 @@ rows! {
     }
 }
 
-/// An endpoint to be made. Its secret and headers are set by an update in the same transaction: they are sealed for its id.
+/// An endpoint to be made. Its secret and headers are set by an update in the same transaction: they are
+/// sealed for its id.
 #[derive(Debug, Clone)]
 pub struct NewWebhookEndpoint {
     /// The tenant.
@@ -146,8 +147,8 @@ impl Tx<'_> {
         self.webhook_endpoint_get(owner, id).await
     }
 
-    /// Endpoints by their ids, deleted or not, for whoever delivers. A row that cannot be read is left out and told to the log: it must
-    /// not keep the others waiting.
+    /// Endpoints by their ids, deleted or not, for whoever delivers. A row that cannot be read is left out
+    /// and told to the log: it must not keep the others waiting.
     pub async fn webhook_endpoint_targets(
         &mut self,
         ids: &[WebhookEndpointId],
@@ -184,8 +185,8 @@ impl Tx<'_> {
         Ok(readable)
     }
 
-    /// Endpoints of all workspaces that are not deleted, by number from behind `after`, at most `limit`; held against changes by
-    /// others until the transaction ends if `lock`.
+    /// Endpoints of all workspaces that are not deleted, by number from behind `after`, at most `limit`; held
+    /// against changes by others until the transaction ends if `lock`.
     pub async fn webhook_endpoint_all(
         &mut self,
         after: WebhookEndpointId,
@@ -208,7 +209,8 @@ impl Tx<'_> {
         Ok(Row::all(rows))
     }
 
-    /// The active endpoints of workspaces, in both environments, by id; without those whose rows cannot be read.
+    /// The active endpoints of workspaces, in both environments, by id; without those whose rows cannot be
+    /// read.
     pub async fn webhook_endpoint_active(
         &mut self,
         workspaces: &[WorkspaceId],

@@ -1,8 +1,9 @@
 //! The queue of deliveries: who may send what now, and what it came to.
 //!
-//! A delivery that somebody has is leased: `claim_id` says by which claim, and `due_at` when the lease ends. Only the claim
-//! that has it can say what it came to, so a worker that was away for too long cannot overwrite a newer result. What is due
-//! is looked for endpoint by endpoint, so that however much waits for one, the others are found at once.
+//! A delivery that somebody has is leased: `claim_id` says by which claim, and `due_at` when the lease ends.
+//! Only the claim that has it can say what it came to, so a worker that was away for too long cannot
+//! overwrite a newer result. What is due is looked for endpoint by endpoint, so that however much waits for
+//! one, the others are found at once.
 
 use std::collections::{HashMap, HashSet};
 
@@ -162,8 +163,8 @@ bulk_statement! {
     }
 }
 
-/// Every endpoint that something is due for, now or later, and when at the earliest. It goes from endpoint to endpoint along
-/// the index, so it takes as many steps as there are endpoints, however many deliveries wait.
+/// Every endpoint that something is due for, now or later, and when at the earliest. It goes from endpoint to
+/// endpoint along the index, so it takes as many steps as there are endpoints, however many deliveries wait.
 #[derive(Clone, Copy)]
 struct EarliestDue;
 
@@ -263,9 +264,9 @@ impl Tx<'_> {
         Ok(due.into_iter().map(|(_, workspace, id)| (workspace, id)).collect())
     }
 
-    /// What is due for an endpoint at `now`, the longest due first, at most `limit`; each with the instant since when. It is
-    /// held until the transaction ends; several processes get different ones. `since` leaves out what was due before: the
-    /// caller has been there.
+    /// What is due for an endpoint at `now`, the longest due first, at most `limit`; each with the instant
+    /// since when. It is held until the transaction ends; several processes get different ones. `since`
+    /// leaves out what was due before: the caller has been there.
     pub async fn webhook_delivery_lock_due(
         &mut self,
         endpoint: WebhookEndpointId,
@@ -365,8 +366,9 @@ impl Tx<'_> {
         .await?))
     }
 
-    /// Writes down what attempts came to; those deliveries that their claims still had. Of the others nothing is written:
-    /// somebody else has them by now. What is to be tried again waits, if its endpoint is among the `inactive`.
+    /// Writes down what attempts came to; those deliveries that their claims still had. Of the others nothing
+    /// is written: somebody else has them by now. What is to be tried again waits, if its endpoint is among
+    /// the `inactive`.
     pub async fn webhook_delivery_record(
         &mut self,
         results: &[DeliveryResult],
@@ -485,7 +487,8 @@ impl Tx<'_> {
         Ok(())
     }
 
-    /// Holds endpoints that are not deleted against changes until the transaction ends; whether deliveries go to each.
+    /// Holds endpoints that are not deleted against changes until the transaction ends; whether deliveries go
+    /// to each.
     pub async fn webhook_endpoint_hold(
         &mut self,
         ids: &[WebhookEndpointId],

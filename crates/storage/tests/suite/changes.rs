@@ -47,8 +47,8 @@ async fn a_reader_that_follows_the_feed_sees_every_change_in_order(db: Db) {
     assert!((1..=WRITERS).all(|number| subjects.contains(&subject(number))), "none was skipped");
 }
 
-/// Sequences are not commit order: without the lock, the second transaction would draw the later number and commit
-/// first, and a reader that had seen it would never look for the earlier one.
+/// Sequences are not commit order: without the lock, the second transaction would draw the later number and
+/// commit first, and a reader that had seen it would never look for the earlier one.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_slow_commit_is_not_overtaken() {
     let db = Db::start(Engine::Postgres).await;

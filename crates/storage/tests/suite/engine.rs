@@ -225,7 +225,8 @@ async fn other_processes_are_told(db: Db) {
     assert!(ahead.is_none_or(|ahead| ahead.abs() < 60_000_000), "one machine, one clock: {ahead:?}");
 }
 
-/// Readers that come and go, so that there is always one: the log begins anew all the same, and nobody is refused meanwhile.
+/// Readers that come and go, so that there is always one: the log begins anew all the same, and nobody is
+/// refused meanwhile.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_write_ahead_log_is_bounded_whoever_reads() {
     const MOST_BYTES: u64 = 128 << 20;

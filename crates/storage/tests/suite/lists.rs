@@ -1,4 +1,5 @@
-//! Pages are read from an index, however far into the list they are: the engine's own plan of the very statements says so.
+//! Pages are read from an index, however far into the list they are: the engine's own plan of the very
+//! statements says so.
 
 use std::{
     io,

@@ -294,7 +294,8 @@ impl Db {
         all
     }
 
-    /// Compares what lists say with what they would say of these records, for filters and orders of all kinds.
+    /// Compares what lists say with what they would say of these records, for filters and orders of all
+    /// kinds.
     async fn compare(&self, set: RecordSet, all: &[Known], pages: &[u64]) {
         let text =
             |words: &[&str]| RecordFilter::Text(0, words.iter().map(|word| (*word).to_owned()).collect());

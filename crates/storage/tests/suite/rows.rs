@@ -307,7 +307,8 @@ async fn idempotency_records_expire_and_are_replaced(db: Db) {
     db.storage.transaction(check).await.expect("the checks");
 }
 
-/// Who reads a list to its end, as the command line does, must get every row; a page for a client may be cut or refused.
+/// Who reads a list to its end, as the command line does, must get every row; a page for a client may be cut
+/// or refused.
 async fn large_pages_are_whole_unless_told_otherwise(db: Db) {
     let db = db.with_root().await;
     let new: Vec<NewEvent> = (0..6)

@@ -1,5 +1,5 @@
-//! What JSON-RPC says of messages and errors, where the protocol's library answers with less: broken messages, media types, and
-//! the words of an error.
+//! What JSON-RPC says of messages and errors, where the protocol's library answers with less: broken
+//! messages, media types, and the words of an error.
 
 use actix_web::http::header::{ACCEPT, HeaderMap};
 use gatepost_app::mcp::Envelope;
@@ -77,7 +77,8 @@ pub fn arguments(body: &[u8]) -> Option<&[u8]> {
     Some(params.arguments?.get().as_bytes())
 }
 
-/// Whether an answer in JSON is acceptable (RFC 9110 12.5.1); the library asks for both types by name, but answers in JSON alone.
+/// Whether an answer in JSON is acceptable (RFC 9110 12.5.1); the library asks for both types by name, but
+/// answers in JSON alone.
 pub fn accepts_json(headers: &HeaderMap) -> bool {
     let (mut best, mut any) = (None::<(usize, bool)>, false);
     let values = headers.get_all(ACCEPT).filter_map(|value| value.to_str().ok());
@@ -107,7 +108,8 @@ pub fn unknown_method(method: &str) -> rmcp::ErrorData {
     }
 }
 
-/// An answer of the library's with the protocol's words for a method that is not there, in place of the method's name.
+/// An answer of the library's with the protocol's words for a method that is not there, in place of the
+/// method's name.
 pub fn worded(body: Vec<u8>) -> Vec<u8> {
     let code = ErrorCode::METHOD_NOT_FOUND.0;
     if !body.windows(6).any(|part| part == b"-32601") {
