@@ -195,7 +195,7 @@ async fn make_row(app: &TestApp, one: &Filled, number: usize) {
         "list_audit_log" => {
             app.post(&one.key, "/api-keys", &json!({ "name": name })).await.expect(201);
         }
-        other => panic!("{other} is not filled"),
+        other => panic!("{other} is not filled: add here how row `number` of it is made"),
     }
 }
 
@@ -225,7 +225,10 @@ async fn every_list_is_registered(app: TestApp) {
     let of_the_file = ["list_mcp_servers", "list_mcp_tools", "list_resource_types"];
     let registered = LISTS.iter().map(|list| list.operation_id).chain(of_the_file).map(str::to_owned);
     let registered: BTreeSet<String> = registered.collect();
-    assert_eq!(in_document, registered);
+    assert_eq!(
+        in_document, registered,
+        "an operation with pages belongs into LISTS of this file, with what it can be sorted and filtered by"
+    );
     // An array as answer without pages would be a list that escapes this test.
     for (path, _, operation) in operations(&document) {
         let schema = &operation["responses"]["200"]["content"]["application/json"]["schema"]["$ref"];

@@ -82,7 +82,10 @@ fn case(operation_id: &str) -> Case {
         | "retry_webhook_delivery" => Case::OnWebhook(none),
         "update_webhook" => Case::OnWebhook(json!({ "events": ["forged"] })),
         "rotate_webhook_secret" => Case::OnWebhook(json!({ "grace_period_hours": 0 })),
-        other => panic!("{other} has no case in the tenancy test"),
+        other => panic!(
+            "{other} has no case in the tenancy test: add one here that says what it works on (a workspace, a key, \
+             an endpoint, a whole collection) and the body that a stranger would send"
+        ),
     }
 }
 
