@@ -13,7 +13,7 @@ use gatepost_kernel::{Error, LockAnyway, Result, WorkspaceId};
 use tokio::{sync::oneshot, time::timeout};
 
 /// How much there is.
-const TOTAL_BYTES: u64 = 64 << 20;
+const TOTAL_BYTES: u64 = 48 << 20;
 /// How long anybody waits for their part.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// What is smaller is not counted.
