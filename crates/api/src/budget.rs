@@ -14,6 +14,9 @@ use tokio::{sync::oneshot, time::timeout};
 
 /// How much there is.
 const TOTAL_BYTES: u64 = 48 << 20;
+/// What a body counts as at most. The largest would be all there is, and could not come in while anybody else
+/// holds a part.
+pub const MOST_FOR_A_BODY: u64 = TOTAL_BYTES / 3 * 2;
 /// How long anybody waits for their part.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// What is smaller is not counted.

@@ -622,11 +622,12 @@ async fn collect(
         if body.len + chunk.len() > limit_bytes {
             return Err(ApiError::PayloadTooLarge { limit_bytes });
         }
-        let needed = TIMES_HELD * (body.len + chunk.len()) as u64;
+        let counted = |length: usize| (TIMES_HELD * length as u64).min(budget::MOST_FOR_A_BODY);
+        let needed = counted(body.len + chunk.len());
         if needed >= budget::LEAST_BYTES && share.as_ref().is_none_or(|share| share.bytes() < needed) {
             // A large one takes the rest at once: several that each hold a part and wait for more would wait
             // for each other.
-            let all = TIMES_HELD * announced.unwrap_or(limit_bytes) as u64;
+            let all = counted(announced.unwrap_or(limit_bytes));
             let wanted = if needed > TAKEN_STEP_BY_STEP { all } else { needed.next_power_of_two().min(all) };
             let wanted = wanted.max(needed);
             let has = share.as_ref().map_or(0, Share::bytes);

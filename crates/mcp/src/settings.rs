@@ -36,31 +36,31 @@ impl Default for McpSettings {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct McpServerSettings {
-    /// A name for people. Default: what the server calls itself.
+    /// Name for people. Default: what the server calls itself.
     pub name: Option<String>,
-    /// What it is for. Default: what the server says of itself.
+    /// What the server is for. Default: what the server says of itself.
     pub description: Option<String>,
     /// The program to start, a path or a name; it is trusted like Gatepost itself. Either this or `url`.
     pub command: Option<String>,
-    /// Its arguments.
+    /// Arguments that the program is started with.
     pub args: Vec<String>,
-    /// Its environment; beside this it gets `PATH` alone.
+    /// Environment variables of the program; beside these it gets `PATH` alone.
     #[serde(with = "settings::secrets")]
     pub env: IndexMap<String, Secret>,
-    /// Where it runs. Default: the directory of this file.
+    /// Working directory of the program. Default: the directory of this file.
     pub directory: Option<PathBuf>,
-    /// The address of a server over streamable HTTP. Private ones must be in `[egress] allow`. Either this or
+    /// Address of a server over streamable HTTP. Private ones must be in `[egress] allow`. Either this or
     /// `command`.
     pub url: Option<String>,
-    /// Headers of every request to it, such as a token.
+    /// Headers of every request to the server, such as a token.
     #[serde(with = "settings::secrets")]
     pub headers: IndexMap<String, Secret>,
-    /// Only keys of these environments may use it: `"live"`, `"test"`.
+    /// Only keys of these environments may use the server: `"live"`, `"test"`.
     pub environments: Vec<Environment>,
-    /// Only these workspaces may use it, by id. Default: all.
+    /// Only these workspaces may use the server, by id. Default: all.
     #[serde(deserialize_with = "workspace_ids")]
     pub workspaces: Option<Vec<WorkspaceId>>,
-    /// Only keys with all of these scopes may use it.
+    /// Only keys with all of these scopes may use the server.
     pub scopes: Vec<String>,
     /// How long a call of a tool may take, `"1s"` to `"10m"`. Default: that of `[mcp]`.
     #[serde(

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use gatepost_test_support::{Engine, TestApp, both_engines};
+use reqwest::Method;
 use serde_json::json;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -13,6 +14,7 @@ both_engines! { TestApp:
     clients_that_reset_mid_request,
     a_key_that_is_revoked_while_its_body_arrives,
     a_key_that_is_narrowed_while_its_body_arrives,
+    a_body_that_stalls_keeps_the_largest_from_nobody,
     lists_without_end,
     fifty_writers,
 }
@@ -139,6 +141,26 @@ async fn a_key_that_is_narrowed_while_its_body_arrives(app: TestApp) {
 }
 
 /// A body of a megabyte must cost neither much time nor a much larger answer.
+async fn a_body_that_stalls_keeps_the_largest_from_nobody(app: TestApp) {
+    const LARGEST: usize = 16 << 20;
+    let (_, _, stalling) = app.create_tenant("Stalling").await;
+    let mut stream = TcpStream::connect(app.address).await.expect("a connection");
+    let head = format!(
+        "POST /api/v1/events/batch HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {stalling}\r\n\
+         Content-Type: application/json\r\nContent-Length: {LARGEST}\r\nExpect: 100-continue\r\n\r\n"
+    );
+    stream.write_all(head.as_bytes()).await.expect("the head");
+    let mut answer = [0; 25];
+    stream.read_exact(&mut answer).await.expect("100 Continue");
+    stream.write_all(&[b' '; 64 << 10]).await.expect("some of the body");
+    let (_, _, key) = app.create_tenant("Large").await;
+    let request = app.request(Method::POST, "/api/v1/events/batch").bearer_auth(key);
+    let request = request.header("Content-Type", "application/json").body(vec![b'x'; LARGEST]);
+    let reply = app.send(request).await;
+    assert_eq!(reply.status.as_u16(), 400, "it was read to its end: {}", reply.text);
+    drop(stream);
+}
+
 async fn lists_without_end(app: TestApp) {
     let scopes: Vec<String> = (0..90_000).map(|n| format!("r{n}:x")).collect();
     let ips: Vec<String> =

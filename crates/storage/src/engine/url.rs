@@ -76,9 +76,10 @@ fn url<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Secret, D::Error> {
 
 fn without_password<S: Serializer>(url: &Secret, serializer: S) -> Result<S::Ok, S::Error> {
     match url.expose().parse::<DatabaseUrl>() {
-        Ok(url @ DatabaseUrl::Postgres(_)) => serializer.collect_str(&url),
         // As it was written: a path may begin where the server runs.
-        _ => serializer.serialize_str(url.expose()),
+        Ok(DatabaseUrl::Sqlite(_)) => serializer.serialize_str(url.expose()),
+        Ok(url @ DatabaseUrl::Postgres(_)) => serializer.collect_str(&url),
+        Err(_) => serializer.serialize_str("…"),
     }
 }
 
