@@ -5,7 +5,7 @@ use std::time::Duration;
 use gatepost_kernel::settings;
 use serde::{Deserialize, Serialize};
 
-/// `[entitlements]`: What is said to who is refused, and what requests count as.
+/// `[entitlements]`: What callers are told who are refused, and what requests count as.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct EntitlementSettings {

@@ -82,7 +82,7 @@ impl<'de> Deserialize<'de> for Reset {
     }
 }
 
-/// `[features.NAME]`: Something that plans allow.
+/// `[features.NAME]`: A feature that plans allow, and how it is counted.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Feature {

@@ -32,7 +32,7 @@ impl Access {
     }
 }
 
-/// `[plans.NAME]`: What a tier means. Where there is no figure there is no limit.
+/// `[plans.NAME]`: What a plan allows. Where there is no figure there is no limit.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Plan {

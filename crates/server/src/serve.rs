@@ -39,8 +39,9 @@ pub async fn run(config: &Config) -> Result<(), Failure> {
     let files = raise_limit_of_files()?;
     // The port first: a key must not be made by a process that then cannot serve.
     let bound = Bound::bind(config)?;
-    let mut signals = Signals::listen()?;
     let running = Running::assemble(config).await?;
+    // From here on; before, a signal ends the process at once, also in the midst of a long migration.
+    let mut signals = Signals::listen()?;
     let state = State::new(running.app.clone(), api_settings(config, bound.made_certificate.is_some()));
     let (address, scheme) = (bound.address, bound.scheme);
     let (server, stopper) =

@@ -35,7 +35,7 @@ pub fn defaults() -> Result<Value, Failure> {
         "workspaces": WorkspaceSettings::default(),
         "contract": ContractSettings::default(),
         "brand": BrandSettings::default(),
-        // What must be given here is nobody's default, and is not told as one.
+        // These have settings that must be given; what stands for them here is no default, and the reference says so.
         "resources.NAME": toml::from_str::<ResourceSettings>("ids = \"\"")?,
         "resources.NAME.fields.NAME": toml::from_str::<FieldSettings>("type = \"\"")?,
         "resources.NAME.actions.NAME": toml::from_str::<ActionSettings>("")?,

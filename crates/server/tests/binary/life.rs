@@ -1,10 +1,19 @@
 //! Start and stop.
 
+use std::{os::unix::process::ExitStatusExt, time::Duration};
+
 use gatepost_test_support::{Engine, both_engines};
+use nix::{
+    sys::signal::{Signal, kill},
+    unistd::Pid,
+};
 use reqwest::Method;
 use serde_json::json;
 
 use crate::running::{Installation, Running};
+
+/// How long something may take that happens at once.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 both_engines! { Installation:
     a_port_that_is_taken_costs_no_key,
@@ -38,13 +47,13 @@ async fn it_stops_when_told_and_finishes_what_it_answers(installation: Installat
     busy.write_all(head.as_bytes()).await.expect("the head");
     let mut proceed = [0u8; 25];
     busy.read_exact(&mut proceed).await.expect("100 Continue");
-    server.signal(nix::sys::signal::Signal::SIGTERM);
+    server.signal(Signal::SIGTERM);
     busy.write_all(b"{\"name\":\"Later\"}").await.expect("the body");
     let mut status = [0u8; 12];
     busy.read_exact(&mut status).await.expect("an answer");
     assert_eq!(&status, b"HTTP/1.1 201");
     drop(busy);
-    let bound = std::time::Duration::from_secs(10);
+    let bound = Duration::from_secs(10);
     let status = tokio::time::timeout(bound, server.child.wait()).await.expect("an end within ten seconds");
     assert!(status.expect("its end").success(), "{}", server.log());
 }
@@ -84,4 +93,28 @@ async fn a_second_server_on_one_file_is_refused() {
     assert!(error.contains("another process already serves"), "{error}");
     server.stop().await;
     installation.serve().await.stop().await;
+}
+
+/// A migration can take long: whoever is told to end meanwhile does not finish it first.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_start_that_is_not_ready_ends_when_told() {
+    let installation = Installation::start(Engine::Postgres).await;
+    let connected = tokio_postgres::connect(&installation.database.url, tokio_postgres::NoTls).await;
+    let (client, connection) = connected.expect("a connection");
+    tokio::spawn(connection);
+    client.batch_execute("SELECT pg_advisory_lock(7272740001)").await.expect("the lock of migrations");
+    let mut command = installation.command(&["serve", "--bind", "127.0.0.1:0"]);
+    let mut child = command.stderr(std::process::Stdio::null()).spawn().expect("starting gatepost");
+    let waits = "SELECT count(*) FROM pg_locks JOIN pg_database d ON d.oid = database \
+                 WHERE locktype = 'advisory' AND NOT granted AND d.datname = current_database()";
+    let it_waits = async {
+        while client.query_one(waits, &[]).await.expect("a count").get::<_, i64>(0) == 0 {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, it_waits).await.expect("it waits for the lock");
+    let pid = i32::try_from(child.id().expect("a process")).expect("its id");
+    kill(Pid::from_raw(pid), Signal::SIGTERM).expect("a signal");
+    let ended = tokio::time::timeout(PATIENCE, child.wait()).await.expect("it ends").expect("its end");
+    assert_eq!(ended.signal(), Some(Signal::SIGTERM as i32));
 }
