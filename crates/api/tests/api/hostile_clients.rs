@@ -47,7 +47,7 @@ async fn clients_that_reset_mid_request(app: TestApp) {
         reset(stream);
     }
     app.create_key(&app.root_key, 0, json!({ "scopes": ["*"] })).await;
-    app.send(app.request(reqwest::Method::GET, "/readyz")).await.expect(200);
+    app.send(app.request(Method::GET, "/readyz")).await.expect(200);
     let list = app.get(&app.root_key, "/api-keys").await.expect(200);
     let total = list["meta"]["total"].as_u64().expect("a count");
     assert!((2..=22).contains(&total), "whole requests only: {total}");
