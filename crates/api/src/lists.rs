@@ -199,11 +199,9 @@ impl PageQuery {
 /// seldom more.
 const INCLUDED_BYTES: u64 = 256 << 10;
 
-/// How often a page is held on its way: as it is read, and as it is sent …
-const TIMES_HELD: u64 = 2;
-/// … and one of records three times in between: apart as members, as they are shown, and as their rows are
-/// written.
-const TIMES_RECORDS_ARE_HELD: u64 = 5;
+/// How often a page is held on its way: as it is read, apart as members, as they are shown, as rows are written,
+/// and as it is sent.
+const TIMES_HELD: u64 = 5;
 
 /// What is shown of a row.
 #[derive(Clone)]
@@ -260,8 +258,7 @@ impl Shape {
         let content = self.content.as_ref().filter(|content| self.shows(content.name));
         let own = content.map_or(0, |content| content.most_bytes) + self.row_bytes;
         let included = if self.includes_any() { INCLUDED_BYTES } else { 0 };
-        let times = if self.row_bytes > 0 { TIMES_RECORDS_ARE_HELD } else { TIMES_HELD };
-        times * (rows * (own + included)).min(MAX_PAGE_BYTES)
+        TIMES_HELD * (rows * (own + included)).min(MAX_PAGE_BYTES)
     }
 
     /// Whether anything is shown beside the rows.
