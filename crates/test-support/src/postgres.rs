@@ -100,10 +100,13 @@ impl PostgresServer {
 
         let locales = dir.join("locales");
         if needs_german {
-            fs::create_dir(&locales).expect("a directory");
             let german = locales.join("de_DE.UTF-8");
-            // It also complains of what it takes.
-            let made = Command::new("localedef").args(["-i", "de_DE", "-f", "UTF-8"]).arg(&german).output();
+            // What the service user made, it can remove; and it also complains of what it takes.
+            let made = as_service_user(bin, Path::new("/bin/sh"))
+                .args(["-c", r#"mkdir "$1" && localedef -i de_DE -f UTF-8 "$2""#, "locale"])
+                .args([&locales, &german])
+                .current_dir(&dir)
+                .output();
             let made = made.expect("running localedef");
             assert!(german.exists(), "localedef: {}", String::from_utf8_lossy(&made.stderr));
         }

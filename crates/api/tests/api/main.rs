@@ -24,6 +24,7 @@ mod probes;
 mod resources;
 mod seats;
 mod seo;
+mod shapes;
 mod tenancy;
 mod tls;
 mod verification;
