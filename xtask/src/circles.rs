@@ -20,7 +20,7 @@ use crate::{Failure, files};
 
 /// How many files of a crate are part of circles. The numbers may only shrink.
 const KNOWN: [(&str, usize); 5] =
-    [("bench", 2), ("delivery", 3), ("entitlements", 2), ("mcp", 2), ("storage", 5)];
+    [("bench", 2), ("delivery", 3), ("entitlements", 2), ("mcp", 2), ("storage", 4)];
 
 /// The segments of a path from the root of its crate.
 type Module = Vec<String>;

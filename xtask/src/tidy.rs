@@ -15,7 +15,7 @@ const LAYERS: [&[&str]; 9] = [
     &["storage", "egress"],
     &["contract"],
     &["keys", "limits", "entitlements", "webhooks", "seo", "pixel", "analytics", "resources", "sealing"],
-    &["kernel", "threads"],
+    &["kernel", "threads", "metrics"],
     &["macros"],
 ];
 
@@ -23,7 +23,7 @@ const LAYERS: [&[&str]; 9] = [
 const TOOLS: [&str; 3] = ["gatepost-test-support", "gatepost-bench", "xtask"];
 
 /// Who may name a framework. Tests may name any.
-const FRAMEWORKS: [(&str, &[&str]); 20] = [
+const FRAMEWORKS: [(&str, &[&str]); 22] = [
     ("actix-http", &["api"]),
     ("actix-service", &["api"]),
     ("actix-web", &["contract", "api", "actix"]),
@@ -40,6 +40,8 @@ const FRAMEWORKS: [(&str, &[&str]); 20] = [
     ("hyper-util", &["egress"]),
     ("rustls-platform-verifier", &["egress"]),
     ("libc", &["threads"]),
+    ("prometheus-client", &["metrics", "api"]),
+    ("procfs", &["metrics"]),
     ("rmcp", &["mcp", "api"]),
     ("jsonschema", &["mcp"]),
     ("clap", &["server"]),

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use gatepost_gate::{Gate, Principal};
+use gatepost_gate::{Gate, Principal, Via};
 use gatepost_keys::Token;
 
 use crate::{
@@ -21,7 +21,7 @@ pub async fn decide(
         principal.is_of(wanted.environment)?;
         wanted.scopes.iter().try_for_each(|scope| principal.may(scope))
     };
-    match gate.admit(token, address, may).await {
+    match gate.admit(Via::Middleware, token, address, may).await {
         Ok(admitted) => {
             let principal = admitted.principal;
             let key = VerifiedKey {

@@ -50,6 +50,11 @@ pub struct Share {
 }
 
 impl Budget {
+    /// How much is taken.
+    pub fn taken_bytes(&self) -> u64 {
+        self.0.lock_anyway().taken
+    }
+
     /// Takes `bytes` for `owner`; more than there is counts as all of it.
     ///
     /// # Errors

@@ -19,7 +19,7 @@ use gatepost_app::{
     lists::{ListRequest, MAX_PAGE_BYTES, Size},
 };
 use gatepost_contract::{ApiError, Contract, ErrorFormat, IntoAnswer, PageUrl, Paging, Plain};
-use gatepost_gate::{Admitted, Principal, Refused};
+use gatepost_gate::{Admitted, Principal, Refused, Via};
 use gatepost_kernel::{
     Error, Page, RequestId, Result, Timestamp, Window, WireAnswer, WorkspaceId, describe::Schemas,
 };
@@ -101,7 +101,8 @@ impl<S, Q: Query, B: Send + 'static> Call<S, Q, B> {
             req.extensions().get::<RequestId>().cloned().ok_or_else(|| missing("the middleware"))?;
 
         let address = client::address(&req, &state);
-        let admitted = authenticate_and_count(&req, &state, |principal| requirement.check(principal)).await?;
+        let admitted =
+            authenticate_and_count(&req, &state, Via::Api, |principal| requirement.check(principal)).await?;
         let caller = Caller::key(admitted, Some(requirement), request_id.clone(), address);
         let mut caller = acting_as_asked(caller, &req, &state).await?;
 
@@ -436,11 +437,12 @@ fn is_mutating(method: &Method) -> bool {
 pub async fn authenticate_and_count(
     req: &HttpRequest,
     state: &State,
+    via: Via,
     may: impl FnOnce(&Principal) -> Result<()>,
 ) -> Result<Admitted, ApiError> {
     let gate = state.app().gate();
     let token = token(req.headers()).and_then(|token| Token::parse(gate.token_format(), &token));
-    let admitted = gate.admit(token, client::address(req, state), may).await;
+    let admitted = gate.admit(via, token, client::address(req, state), may).await;
     let admitted = admitted.map_err(|refused| leave(req, *refused))?;
     req.extensions_mut().insert(Authenticated(admitted.principal.clone()));
     req.extensions_mut().insert(Limited(admitted.verdict));

@@ -8,6 +8,7 @@ use actix_web::{
     http::{Method, header},
 };
 use gatepost_contract::{ApiError, Contract};
+use gatepost_gate::Via;
 use gatepost_kernel::Error;
 
 use crate::{State, call::authenticate_and_count, operation::Operation, paths::PROBES};
@@ -86,7 +87,7 @@ pub async fn no_such_operation(req: HttpRequest) -> Result<HttpResponse, ApiErro
     let Some(state) = req.app_data::<State>() else { return Err(Error::NotFound.into()) };
     if req.path().starts_with(state.contract().base_path.as_ref())
         && let Err(refused @ ApiError::UseCase(Error::RateLimited { .. })) =
-            authenticate_and_count(&req, state, |_| Ok(())).await
+            authenticate_and_count(&req, state, Via::Api, |_| Ok(())).await
     {
         return Err(refused);
     }

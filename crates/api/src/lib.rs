@@ -139,10 +139,12 @@ impl State {
         let mcp_endpoint = mcp::endpoint_of(app.clone(), contract.clone());
         let plan_headers =
             app.gate().plan_limits().iter().map(|plan| PlanHeaders::new(&plan.allowance)).collect();
+        let budget = Budget::default();
+        let metrics = Metrics::new(&app, &budget, &format!("{}{FORWARD_AUTH}", contract.base_path));
         Self(Arc::new(Inner {
             app,
             settings,
-            metrics: Metrics::new(&format!("{}{FORWARD_AUTH}", contract.base_path)),
+            metrics,
             routes,
             plan_headers,
             documents,
@@ -150,7 +152,7 @@ impl State {
             for_any_page: ForAnyPage::of(operations(), &contract),
             contract,
             records,
-            budget: Budget::default(),
+            budget,
             readiness: Mutex::default(),
             mcp_endpoint,
             draining: AtomicBool::new(false),

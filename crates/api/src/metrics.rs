@@ -1,13 +1,22 @@
-//! Numbers for Prometheus. Each server has its own registry, so that two can live in one process.
+//! What the server says of itself to Prometheus: how requests are answered, and what all parts below count. Each
+//! server has its own registry, so that two can live in one process.
 
-use std::{collections::HashMap, fmt, sync::atomic::AtomicU64, time::Duration};
+use std::{
+    cell::Cell,
+    collections::HashMap,
+    fmt,
+    sync::atomic::AtomicU64,
+    time::{Duration, Instant},
+};
 
 use actix_web::http::Method;
-use prometheus_client::{
-    encoding::{EncodeLabelSet, text::encode},
-    metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram, info::Info},
-    registry::{Registry, Unit},
+use gatepost_app::App;
+use gatepost_metrics::{
+    By, Computed, Counter, Family, Gauge, Histogram, Info, Registry, Unit, durations, encode, label,
 };
+use prometheus_client::encoding::EncodeLabelSet;
+
+use crate::budget::Budget;
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct RequestLabels {
@@ -21,9 +30,25 @@ struct RouteLabels {
     route: String,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct PixelLabels {
-    outcome: &'static str,
+label! {
+    /// What became of a visit of a page.
+    pub enum PixelOutcome("outcome") {
+        /// It is kept.
+        Stored = "stored",
+        /// Nobody wants it.
+        Ignored = "ignored",
+        /// Too many wait.
+        Refused = "refused",
+    }
+}
+
+/// Of the requests that `/auth` answers from memory, one in so many is timed: to read the clock twice takes a
+/// part of the time that there is to measure.
+const TIMED: u32 = 64;
+
+thread_local! {
+    /// How many of those there are before the next is timed.
+    static UNTIMED: Cell<u32> = const { Cell::new(0) };
 }
 
 const METHODS: [&str; 8] = ["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS", "OTHER"];
@@ -40,60 +65,81 @@ pub struct Metrics {
     duration: Family<RouteLabels, Histogram, fn() -> Histogram>,
     /// What `/auth` lets in, by method, looked up once.
     forward_auth: [Counter; METHODS.len()],
+    forward_auth_duration: Histogram,
     in_flight: Gauge,
     database_up: Gauge<i64>,
     failures: Counter<u64, AtomicU64>,
-    pixel_events: Family<PixelLabels, Counter>,
-}
-
-fn buckets() -> Histogram {
-    Histogram::new([0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0])
+    pixel_events: By<PixelOutcome, Counter>,
 }
 
 impl Metrics {
-    /// Fresh counters; `forward_auth` is the path of forward auth.
-    pub fn new(forward_auth: &str) -> Self {
+    /// Fresh counters, and those of `app`; `forward_auth` is the path of forward auth.
+    pub fn new(app: &App, budget: &Budget, forward_auth: &str) -> Self {
         // The server has opened its database before it gets here.
         let database_up = Gauge::default();
         database_up.set(1);
-        let mut registry = Registry::with_prefix("gatepost");
         let requests = Family::<RequestLabels, Counter>::default();
         let duration: Family<RouteLabels, Histogram, fn() -> Histogram> =
-            Family::new_with_constructor(buckets as fn() -> Histogram);
+            Family::new_with_constructor(durations as fn() -> Histogram);
         let (in_flight, failures) = (Gauge::default(), Counter::default());
-        registry.register(
-            "build",
-            "The version of the server",
-            Info::new([("version", env!("CARGO_PKG_VERSION"))]),
-        );
-        registry.register("http_requests", "Answers by method, route and status", requests.clone());
-        registry.register_with_unit(
-            "http_request_duration",
-            "Time to answer",
-            Unit::Seconds,
-            duration.clone(),
-        );
-        registry.register("http_requests_in_flight", "Requests being answered", in_flight.clone());
-        registry.register("database_up", "Whether the database answered the last probe", database_up.clone());
-        registry.register("server_errors", "Answers with status 500", failures.clone());
-        let pixel_events = Family::<PixelLabels, Counter>::default();
-        registry.register(
-            "pixel_events",
-            "Events of pages: stored, ignored because nobody wants them, refused because too many wait",
-            pixel_events.clone(),
-        );
+        let pixel_events = By::<PixelOutcome, Counter>::default();
+        let registry = app.registry(|registry| {
+            registry.register(
+                "build",
+                "The version of the server",
+                Info::new([("version", env!("CARGO_PKG_VERSION"))]),
+            );
+            registry.register("http_requests", "Answers by method, route and status", requests.clone());
+            registry.register_with_unit(
+                "http_request_duration",
+                "Time to answer. Of what forward auth lets in from memory, one in 64 is timed",
+                Unit::Seconds,
+                duration.clone(),
+            );
+            registry.register("http_requests_in_flight", "Requests being answered", in_flight.clone());
+            let budget = budget.clone();
+            registry.register_with_unit(
+                "http_in_flight",
+                "What large requests and answers hold in memory",
+                Unit::Bytes,
+                Computed::new(move || Some(budget.taken_bytes() as f64)),
+            );
+            registry.register(
+                "database_up",
+                "Whether the database answered the last time that /readyz was asked",
+                database_up.clone(),
+            );
+            registry.register("server_errors", "Answers with status 500", failures.clone());
+            registry.register(
+                "pixel_events",
+                "Events of pages: stored, ignored because nobody wants them, refused because too many wait",
+                pixel_events.clone(),
+            );
+        });
         let passed = |method: &str| {
             let labels =
                 RequestLabels { method: method.to_owned(), route: forward_auth.to_owned(), status: 204 };
             requests.get_or_create(&labels).clone()
         };
+        let forward_auth_duration =
+            duration.get_or_create(&RouteLabels { route: forward_auth.to_owned() }).clone();
         let forward_auth = METHODS.map(passed);
-        Self { registry, requests, duration, forward_auth, in_flight, database_up, failures, pixel_events }
+        Self {
+            registry,
+            requests,
+            duration,
+            forward_auth,
+            forward_auth_duration,
+            in_flight,
+            database_up,
+            failures,
+            pixel_events,
+        }
     }
 
-    /// An event of a page came to this: `stored`, `ignored` or `refused`.
-    pub fn pixel_event(&self, outcome: &'static str) {
-        self.pixel_events.get_or_create(&PixelLabels { outcome }).inc();
+    /// An event of a page came to this.
+    pub fn pixel_event(&self, outcome: PixelOutcome) {
+        self.pixel_events[outcome].inc();
     }
 
     pub fn request_started(&self) {
@@ -111,9 +157,25 @@ impl Metrics {
         }
     }
 
-    /// `/auth` let somebody in from memory: counted without the detour over the labels, and not timed,
-    /// because that would take a part of the time that there is to measure.
-    pub fn forward_auth_passed(&self, method: &Method) {
+    /// When a request to `/auth` began, if it is one that is timed.
+    pub fn forward_auth_begins(&self) -> Option<Instant> {
+        UNTIMED.with(|untimed| match untimed.get() {
+            0 => {
+                untimed.set(TIMED - 1);
+                Some(Instant::now())
+            }
+            more => {
+                untimed.set(more - 1);
+                None
+            }
+        })
+    }
+
+    /// `/auth` let somebody in from memory: counted without the detour over the labels.
+    pub fn forward_auth_passed(&self, method: &Method, began: Option<Instant>) {
+        if let Some(began) = began {
+            self.forward_auth_duration.observe(began.elapsed().as_secs_f64());
+        }
         // The most common first, as they stand in the list.
         let index = match *method {
             Method::GET => 0,

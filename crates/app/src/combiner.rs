@@ -12,6 +12,7 @@ use std::{
 
 use futures_util::FutureExt;
 use gatepost_kernel::{Cause, Error, Fate, LockAnyway, Result};
+use gatepost_metrics::Histogram;
 use tokio::{runtime::Handle, sync::oneshot};
 
 /// How many may usually wait; beyond that the database is far behind.
@@ -21,6 +22,8 @@ pub(crate) const MAX_WAITING: usize = 4_096;
 pub(crate) struct Combiner<R, A> {
     queue: Mutex<Queue<R, A>>,
     limits: Limits<R>,
+    /// How many requests went into each transaction.
+    sizes: Histogram,
 }
 
 /// How much goes into one transaction, and how many run at a time.
@@ -49,10 +52,11 @@ struct Queue<R, A> {
 }
 
 impl<R: Send + 'static, A: Send + 'static> Combiner<R, A> {
-    pub(crate) fn new(limits: Limits<R>) -> Arc<Self> {
+    pub(crate) fn new(limits: Limits<R>, sizes: Histogram) -> Arc<Self> {
         Arc::new(Self {
             queue: Mutex::new(Queue { waiting: VecDeque::new(), weight: 0, running: 0 }),
             limits,
+            sizes,
         })
     }
 
@@ -81,6 +85,7 @@ impl<R: Send + 'static, A: Send + 'static> Combiner<R, A> {
             let combiner = self.clone();
             runtime.spawn(async move {
                 while let Some((requests, replies)) = combiner.next() {
+                    combiner.sizes.observe(requests.len() as f64);
                     // Whoever waits behind a group that panics is not to wait for ever.
                     let Ok(answers) = AssertUnwindSafe(work(requests)).catch_unwind().await else { continue };
                     let mut answers = answers.into_iter();
@@ -166,14 +171,17 @@ mod tests {
     use super::*;
 
     fn combiner(lanes: usize) -> Arc<Combiner<usize, usize>> {
-        Combiner::new(Limits {
-            waiting: MAX_WAITING,
-            waiting_weight: 200,
-            lanes,
-            requests: 10,
-            weight: 100,
-            weigh: |request| *request,
-        })
+        Combiner::new(
+            Limits {
+                waiting: MAX_WAITING,
+                waiting_weight: 200,
+                lanes,
+                requests: 10,
+                weight: 100,
+                weigh: |request| *request,
+            },
+            gatepost_metrics::sizes(),
+        )
     }
 
     #[tokio::test]

@@ -13,6 +13,7 @@ mod idempotency;
 pub mod keys;
 pub mod lists;
 pub mod mcp;
+mod metrics;
 pub mod resources;
 mod settings;
 pub mod tenants;
@@ -43,12 +44,14 @@ pub use gatepost_storage::{
 };
 pub use gatepost_webhooks::{WebhookAttempt, WebhookDelivery, WebhookEndpoint};
 pub(crate) use idempotency::IdempotencyRequest;
+pub use metrics::{AppMetrics, Job};
 pub use settings::{EntitlementSettings, PixelSettings, RetentionSettings};
 pub use unit_of_work::UnitOfWork;
 
 use crate::{
     entitlements::Counters,
     lists::Cursors,
+    metrics::Group,
     resources::Resources,
     visits::{
         PixelValues,
@@ -74,6 +77,7 @@ struct Inner {
     pixel_values: PixelValues,
     tracking: Arc<Tracking>,
     cursors: tokio::sync::OnceCell<Cursors>,
+    metrics: AppMetrics,
     runtime: tokio::runtime::Handle,
 }
 
@@ -114,7 +118,8 @@ impl App {
     /// Puts an application together. Must be called on the runtime that outlives the requests.
     pub fn new(storage: Storage, settings: AppSettings, clock: Arc<dyn Clock>) -> Self {
         let gate = Gate::new(storage.clone(), &settings.catalog, settings.gate.clone(), clock.clone());
-        let tracking = visits::pixel::tracking(settings.pixel.queue);
+        let metrics = AppMetrics::default();
+        let tracking = visits::pixel::tracking(settings.pixel.queue, metrics.group_size(Group::PixelEvents));
         Self(Arc::new(Inner {
             storage,
             settings,
@@ -122,12 +127,13 @@ impl App {
             clock,
             dispatcher: OnceLock::new(),
             mcp_servers: OnceLock::new(),
-            publications: webhooks::events::publications(),
-            counters: entitlements::counters(),
+            publications: webhooks::events::publications(metrics.group_size(Group::Events)),
+            counters: entitlements::counters(&metrics.group_size(Group::Usage)),
             sites: Sites::default(),
             pixel_values: PixelValues::default(),
             tracking,
             cursors: tokio::sync::OnceCell::new(),
+            metrics,
             runtime: tokio::runtime::Handle::current(),
         }))
     }

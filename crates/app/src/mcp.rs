@@ -10,7 +10,8 @@ use std::{sync::Arc, time::Instant};
 use gatepost_entitlements::OwnFeature;
 use gatepost_kernel::{Error, Result, WireAnswer};
 use gatepost_keys::Scope;
-use gatepost_mcp::{CallContext, CheckedCall, McpError};
+use gatepost_mcp::{CallContext, CallOutcome, CheckedCall, McpError};
+use gatepost_metrics::Label;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
@@ -78,7 +79,7 @@ pub async fn call(
         if let Some(earlier) = begin(&app, &caller, &server, &checked, request.clone()).await? {
             return Ok(earlier);
         }
-        let answer = make(&caller, &server, checked).await;
+        let answer = make(&app, &caller, &server, checked).await;
         let nothing_was_done = answer.as_ref().is_err_and(McpError::nothing_was_done);
         let answer = answer.map_err(Error::from).and_then(render);
         idempotency::settle(&app, &caller, request, answer.as_ref().ok().cloned(), nothing_was_done).await;
@@ -126,19 +127,25 @@ async fn begin(
     .await
 }
 
-async fn make(caller: &Caller, server: &Server, call: CheckedCall) -> Result<ToolAnswer, McpError> {
+async fn make(
+    app: &App,
+    caller: &Caller,
+    server: &Server,
+    call: CheckedCall,
+) -> Result<ToolAnswer, McpError> {
     let began = Instant::now();
     let tool = call.tool().to_owned();
     let answer = server.call(call, &context(caller)).await;
     let outcome = match &answer {
-        Ok(answer) if answer.is_error => "tool_error",
-        Ok(_) => "answered",
+        Ok(answer) if answer.is_error => CallOutcome::ToolError,
+        Ok(_) => CallOutcome::Answered,
         Err(error) => error.outcome(),
     };
+    app.metrics().mcp_called(&server.config().id, outcome);
     tracing::info!(
         mcp.server = server.config().id,
         mcp.tool = tool,
-        mcp.outcome = outcome,
+        mcp.outcome = outcome.as_str(),
         workspace.id = caller.workspace_id().0,
         duration_ms = began.elapsed().as_secs_f64() * 1_000.0,
         "an MCP tool was called"

@@ -13,6 +13,7 @@ use bytestring::ByteString;
 use gatepost_egress::{Egress, header};
 use gatepost_entitlements::Catalog;
 use gatepost_kernel::{ClaimId, Clock, LockAnyway, Timestamp, WebhookEndpointId, WorkspaceId, chain, random};
+use gatepost_metrics::Registry;
 use gatepost_sealing::Vault;
 use gatepost_storage::{DeliveryResult, PostponedDelivery, Storage, StorageError, Tx};
 use gatepost_webhooks::{AttemptVerdict, NOT_SENT_WAIT, WebhookAttempt, WebhookEndpoint, judge};
@@ -21,7 +22,8 @@ use tokio::sync::{Notify, mpsc};
 
 use crate::{
     fan_out::{Handover, Handovers},
-    record::{Ended, Outcome},
+    metrics::DeliveryMetrics,
+    record::{Ended, Outcome, Subject},
     send::{Sent, send},
     settings::WebhookSettings,
     slots::{Slot, Slots},
@@ -85,6 +87,7 @@ struct Inner {
     unsendable: Mutex<BTreeSet<WebhookEndpointId>>,
     wake: Arc<Notify>,
     results: mpsc::UnboundedSender<Ended>,
+    metrics: Arc<DeliveryMetrics>,
     stopping: AtomicBool,
     runtime: tokio::runtime::Handle,
 }
@@ -173,6 +176,7 @@ impl Dispatcher {
             unsendable: Mutex::default(),
             wake,
             results,
+            metrics: Arc::default(),
             stopping: AtomicBool::new(false),
             runtime,
         };
@@ -277,6 +281,23 @@ impl Dispatcher {
     /// What opens stored secrets.
     pub fn vault(&self) -> &Vault {
         &self.0.vault
+    }
+
+    pub(crate) fn metrics(&self) -> &DeliveryMetrics {
+        &self.0.metrics
+    }
+
+    /// Measures the queue again and again, until the task is dropped.
+    pub async fn measure_queue(self) {
+        loop {
+            let wait = self.0.metrics.measure_queue(self.storage(), self.now()).await;
+            tokio::time::sleep(wait).await;
+        }
+    }
+
+    /// Registers what is counted here, and what is looked up when somebody asks.
+    pub fn register_metrics(&self, registry: &mut Registry) {
+        self.0.metrics.register(registry, self.0.slots.clone(), self.0.clock.clone());
     }
 
     pub(crate) fn storage(&self) -> &Storage {
@@ -469,6 +490,7 @@ impl Dispatcher {
 
     async fn attempt(&self, handover: Handover) {
         let Handover { delivery, claim, endpoint, leased_at, slot } = handover;
+        let subject = Subject { workspace: endpoint.workspace_id, event: delivery.event_id.clone() };
         // Too late to be sure that nobody else has it by the end of the attempt: whoever takes it next sends
         // it.
         if leased_at.elapsed() > LEASE_MARGIN {
@@ -478,6 +500,7 @@ impl Dispatcher {
         let sent = self.send(&endpoint, delivery.event_id.as_str(), delivery.payload).await;
         let (number, ended_at) = (delivery.attempts + 1, started_at.plus(sent.took));
         let chance = f64::from(random::rng().next_u32()) / f64::from(u32::MAX);
+        self.0.metrics.attempted(&sent.outcome, sent.took);
         let verdict = judge(sent.outcome, number, &self.0.settings.webhooks.retry_schedule, ended_at, chance);
         self.tell_the_log(&endpoint, verdict, &sent);
         let Some(status) = verdict.status else {
@@ -520,7 +543,7 @@ impl Dispatcher {
             ended_at,
         };
         // The recorder lives as long as the dispatcher does.
-        let result = Outcome::Attempted { result, disables: verdict.disables };
+        let result = Outcome::Attempted { result, subject, disables: verdict.disables };
         let _ = self.0.results.send(Ended { result, _slot: slot });
     }
 

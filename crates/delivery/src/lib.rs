@@ -13,6 +13,7 @@
 
 mod dispatcher;
 mod fan_out;
+mod metrics;
 mod own_events;
 mod record;
 mod send;

@@ -11,7 +11,7 @@ use gatepost_kernel::{ApiKeyId, Environment, EnvironmentFilter, Error, Result, T
 use gatepost_keys::{KeyStatus, ScopeRef, Token, TokenDigest};
 use gatepost_limits::Verdict;
 
-use crate::{Gate, Principal};
+use crate::{Code, Gate, Principal, Via};
 
 /// A request that was let in, and counted.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -66,6 +66,25 @@ impl Gate {
     /// # Errors
     /// The refusal, with what the answer's headers say about it.
     pub async fn admit(
+        &self,
+        via: Via,
+        token: Option<Token>,
+        address: Option<IpAddr>,
+        may: impl FnOnce(&Principal) -> Result<()>,
+    ) -> Result<Admitted, Box<Refused>> {
+        let is_there = token.is_some();
+        let admitted = self.look_and_admit(token, address, may).await;
+        match &admitted {
+            Ok(_) => self.metrics().decided(via, Ok(Code::Valid)),
+            Err(refused) if !is_there && matches!(refused.error, Error::Unauthorized) => {
+                self.metrics().no_key(via)
+            }
+            Err(refused) => self.metrics().decided(via, Err(&refused.error)),
+        }
+        admitted
+    }
+
+    async fn look_and_admit(
         &self,
         token: Option<Token>,
         address: Option<IpAddr>,
@@ -137,6 +156,9 @@ impl Gate {
                 verdict,
             })
         });
-        decision.flatten()
+        let passed = decision.flatten()?;
+        self.metrics().hit();
+        self.metrics().decided(Via::Auth, Ok(Code::Valid));
+        Some(passed)
     }
 }

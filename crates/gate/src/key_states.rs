@@ -298,8 +298,14 @@ impl Gate {
                 Principal::new(facts.clone(), state.clone())
             };
         match self.0.keys.with(&digest, self.now(), remembered) {
-            Some(principal) => Ok(Some(principal)),
-            None => self.load(digest).await,
+            Some(principal) => {
+                self.metrics().hit();
+                Ok(Some(principal))
+            }
+            None => {
+                self.metrics().missed();
+                self.load(digest).await
+            }
         }
     }
 
@@ -419,6 +425,16 @@ impl Gate {
     /// How often the feed was looked at.
     pub fn feed_looks(&self) -> u64 {
         self.0.keys.looks.load(Ordering::Relaxed)
+    }
+
+    /// How long ago the last good look at the feed began; none before the first.
+    pub fn feed_age(&self) -> Option<Duration> {
+        self.0.keys.trust.since_last_look(self.now())
+    }
+
+    /// Of how many keys something is remembered.
+    pub fn keys_remembered(&self) -> usize {
+        self.0.keys.entries.len()
     }
 
     async fn load(&self, digest: TokenDigest) -> Lookup {

@@ -1,9 +1,11 @@
 #![doc = include_str!("../README.md")]
 
 mod admission;
+mod decision;
 mod key_state;
 mod key_states;
 mod limiter;
+mod metrics;
 mod plans;
 mod principal;
 mod settings;
@@ -18,7 +20,9 @@ use gatepost_limits::Allowance;
 use gatepost_storage::{Op, Storage, Tx};
 
 pub use admission::{Admitted, Passed, Refused};
+pub use decision::Code;
 pub use limiter::AFTERMATH;
+pub use metrics::{GateMetrics, Via};
 pub use plans::PlanLimits;
 pub use principal::Principal;
 pub use settings::{LimitMode, LimitSettings};
@@ -37,6 +41,7 @@ struct Inner {
     keys: KeyStates,
     limiter: Limiter,
     usage: UsageRecorder,
+    metrics: GateMetrics,
     runtime: tokio::runtime::Handle,
 }
 
@@ -63,6 +68,7 @@ impl Gate {
             keys: KeyStates::new(),
             limiter: Limiter::default(),
             usage: UsageRecorder::default(),
+            metrics: GateMetrics::default(),
             runtime: tokio::runtime::Handle::current(),
         }))
     }

@@ -232,7 +232,10 @@ impl Gate {
                 (Some(Refusal::WorkspaceNeedsLease), _, Some(limit)) => {
                     self.lease_workspace(principal.workspace_id(), limit, cost).await?;
                 }
-                _ => return Ok((verdict, now)),
+                _ => {
+                    self.metrics().limited(&verdict);
+                    return Ok((verdict, now));
+                }
             }
         }
     }
@@ -355,7 +358,9 @@ impl Gate {
         let per_minute = Some(per_minute);
         let allowance = Allowance { per_minute, minute_cap: per_minute, per_day: None };
         let now = self.now();
-        meters.with(network_of(address), |meter| meter.take(now, &allowance, 1))
+        let verdict = meters.with(network_of(address), |meter| meter.take(now, &allowance, 1));
+        self.metrics().limited_by_address(&verdict);
+        verdict
     }
 
     /// Drops what memory need not hold, from time to time: idle meters, and keys that nobody uses.

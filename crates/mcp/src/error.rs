@@ -49,18 +49,44 @@ impl McpError {
         !matches!(self, Self::Lost | Self::Unreadable(_) | Self::TimedOut(_))
     }
 
-    /// A word for logs and counters.
-    pub fn outcome(&self) -> &'static str {
+    /// How a call ended that ended in this.
+    pub fn outcome(&self) -> CallOutcome {
         match self {
-            Self::UnknownTool | Self::UnknownResource => "unknown",
-            Self::InvalidArguments(_) => "refused",
-            Self::Down { .. } => "down",
-            Self::Busy(_) => "busy",
-            Self::Unchecked(_) => "unchecked",
-            Self::Lost => "lost",
-            Self::Unreadable(_) => "unreadable",
-            Self::TimedOut(_) => "timed_out",
+            Self::UnknownTool | Self::UnknownResource => CallOutcome::Unknown,
+            Self::InvalidArguments(_) => CallOutcome::Refused,
+            Self::Down { .. } => CallOutcome::Down,
+            Self::Busy(_) => CallOutcome::Busy,
+            Self::Unchecked(_) => CallOutcome::Unchecked,
+            Self::Lost => CallOutcome::Lost,
+            Self::Unreadable(_) => CallOutcome::Unreadable,
+            Self::TimedOut(_) => CallOutcome::TimedOut,
         }
+    }
+}
+
+gatepost_metrics::label! {
+    /// How a call of a tool ended, for logs and counters.
+    pub enum CallOutcome("outcome") {
+        /// The tool has answered.
+        Answered = "answered",
+        /// The tool has answered that it failed.
+        ToolError = "tool_error",
+        /// There is no such tool.
+        Unknown = "unknown",
+        /// The arguments do not fit.
+        Refused = "refused",
+        /// The server is not there.
+        Down = "down",
+        /// Too many calls wait.
+        Busy = "busy",
+        /// The check of the arguments broke off.
+        Unchecked = "unchecked",
+        /// The connection ended before the answer came.
+        Lost = "lost",
+        /// The answer cannot be read.
+        Unreadable = "unreadable",
+        /// The answer did not come in time.
+        TimedOut = "timed_out",
     }
 }
 

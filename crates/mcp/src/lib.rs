@@ -35,7 +35,7 @@ pub use answer::{ResourceContent, ToolAnswer};
 pub use arguments::{Arguments, Parameter};
 pub use config::{Access, ServerConfig, Transport};
 pub use envelope::Envelope;
-pub use error::McpError;
+pub use error::{CallOutcome, McpError};
 pub use known::{Problem, Tool};
 pub use registry::McpServers;
 pub use schema::Unchecked;

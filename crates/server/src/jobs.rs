@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use gatepost_app::App;
+use gatepost_app::{App, Job};
 use gatepost_kernel::{AdjustedClock, SystemClock};
 use gatepost_storage::{Notice, Storage, StorageError};
 use tokio::sync::mpsc::UnboundedReceiver;
@@ -23,8 +23,12 @@ pub async fn run(app: App) {
     loop {
         ticks.tick().await;
         match app.clean_up().await {
-            Ok(0) => {}
-            Ok(rows) => tracing::info!(rows.deleted = rows, "cleaned up"),
+            Ok(rows) => {
+                app.metrics().job_done(Job::CleanUp, app.now());
+                if rows > 0 {
+                    tracing::info!(rows.deleted = rows, "cleaned up");
+                }
+            }
             Err(error) => {
                 tracing::warn!(error = %error.for_log(), "cleaning up failed");
             }
@@ -36,8 +40,10 @@ pub async fn run(app: App) {
 pub async fn write_usage(app: App) {
     loop {
         let wait = match app.gate().write_usage().await {
-            Ok(written) if written > MANY => WRITE_MANY_EVERY,
-            Ok(_) => WRITE_USAGE_EVERY,
+            Ok(written) => {
+                app.metrics().job_done(Job::WriteUsage, app.now());
+                if written > MANY { WRITE_MANY_EVERY } else { WRITE_USAGE_EVERY }
+            }
             Err(error) => {
                 tracing::warn!(error = %error.for_log(), "usage was not written; trying later");
                 WRITE_USAGE_EVERY
@@ -72,10 +78,12 @@ pub async fn read_database_clock(storage: &Storage, clock: &AdjustedClock) -> Re
 }
 
 /// Keeps the clock at the database's until the task is dropped.
-pub async fn follow_database_clock(storage: Storage, clock: Arc<AdjustedClock>) {
+pub async fn follow_database_clock(app: App, clock: Arc<AdjustedClock>) {
     loop {
         tokio::time::sleep(READ_CLOCK_EVERY).await;
         // While the database does not answer, the last reading is as good as any.
-        let _ = read_database_clock(&storage, &clock).await;
+        if read_database_clock(app.storage(), &clock).await.is_ok() {
+            app.metrics().job_done(Job::ReadClock, app.now());
+        }
     }
 }

@@ -191,11 +191,12 @@ impl Running {
         }
         if config.roles.contains(&Role::Delivery) {
             tasks.spawn(self.dispatcher.clone().run());
+            tasks.spawn(self.dispatcher.clone().measure_queue());
         }
         tasks.spawn(jobs::write_usage(app.clone()));
         tasks.spawn(app.gate().clone().follow_changes());
         tasks.spawn(app.gate().clone().sweep());
-        tasks.spawn(jobs::follow_database_clock(app.storage().clone(), self.clock.clone()));
+        tasks.spawn(jobs::follow_database_clock(app.clone(), self.clock.clone()));
         if let Some(notices) = app.storage().notices() {
             tasks.spawn(jobs::hear_notices(app.clone(), notices));
         }

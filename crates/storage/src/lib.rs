@@ -21,6 +21,7 @@ mod health;
 mod idempotency;
 mod keys;
 mod list;
+mod metrics;
 mod migrations;
 mod resources;
 mod schema;
@@ -54,6 +55,6 @@ pub use visits::{
 };
 pub use webhooks::{
     ClaimedDelivery, DeliveryResult, EVENT_SORTS, EndpointTally, NewEvent, NewWebhookDelivery,
-    NewWebhookEndpoint, PostponedDelivery, StoredEvent, WEBHOOK_DELIVERY_SORTS, WEBHOOK_SORTS,
+    NewWebhookEndpoint, PostponedDelivery, QueueDepth, StoredEvent, WEBHOOK_DELIVERY_SORTS, WEBHOOK_SORTS,
     WebhookDeliveryFilter, WebhookEndpointChanges,
 };

@@ -215,6 +215,7 @@ impl TestApp {
         let delivery = gatepost_delivery::DeliverySettings { catalog, ..delivery };
         let dispatcher = Dispatcher::new(storage.clone(), egress, Vault::default(), delivery, clock.clone());
         app.deliver_by(dispatcher.clone());
+        tokio::spawn(dispatcher.clone().measure_queue());
         tokio::spawn(dispatcher.run());
         let key = first_start::with_first_key(&app).await.expect("the first start").expect("the first key");
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");

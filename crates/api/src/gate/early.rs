@@ -125,6 +125,7 @@ impl<S> GateService<S> {
         if settings.server.plain_http != PlainHttp::Allow && !secure() {
             return None;
         }
+        let began = self.state.metrics().forward_auth_begins();
         let now = self.state.app().now();
         let token = token(req.headers())?;
         let (environment, scopes) =
@@ -135,7 +136,7 @@ impl<S> GateService<S> {
         let mut response = Response::with_body(PASS, NoBody::new());
         self.add_headers(response.headers_mut(), req.headers(), &passed, now);
         self.state.add_security_headers(response.headers_mut(), secure);
-        self.state.metrics().forward_auth_passed(req.method());
+        self.state.metrics().forward_auth_passed(req.method(), began);
         tracing::debug!(key.id = passed.key_id.0, "passed");
         Some(response)
     }

@@ -3,7 +3,7 @@
 use actix_web::{HttpMessage, HttpRequest, HttpResponse, http::Method, web};
 use gatepost_app::keys::verification;
 use gatepost_contract::{ApiError, Plain};
-use gatepost_gate::{Admitted, Principal};
+use gatepost_gate::{Admitted, Principal, Via};
 use gatepost_kernel::Error;
 use gatepost_macros::operation;
 
@@ -106,7 +106,7 @@ async fn decide(req: &HttpRequest, state: &State, query: &AuthQuery) -> Result<H
         principal.is_of(query.environment)?;
         query.scopes.iter().try_for_each(|scope| principal.may(scope))
     };
-    let Admitted { principal, .. } = authenticate_and_count(req, state, may).await?;
+    let Admitted { principal, .. } = authenticate_and_count(req, state, Via::Auth, may).await?;
     let mut response = HttpResponse::NoContent().finish();
     let (key, environment) = (principal.key_id(), principal.environment());
     state.contract().add_key(response.headers_mut(), key, environment, principal.scope_list());

@@ -4,9 +4,10 @@ use std::net::IpAddr;
 
 use gatepost_app::{
     entitlements::UseFeature,
-    keys::verification::{Code, Verification, Verified},
+    keys::verification::{Verification, Verified},
 };
 use gatepost_entitlements::Operation;
+use gatepost_gate::Code;
 use gatepost_kernel::{ApiKeyId, CalendarTime, Environment, EnvironmentFilter, Secret, WorkspaceId};
 use gatepost_keys::ScopeSet;
 use gatepost_limits::Standing;

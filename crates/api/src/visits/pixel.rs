@@ -7,6 +7,7 @@ use gatepost_macros::operation;
 
 use crate::{
     answer::Answer,
+    metrics::PixelOutcome,
     operation::Tag,
     visits::{
         pixel_wire::{PixelConfigView, PixelQuery, TrackPixelEventBody, TrackedPixelEventView},
@@ -43,9 +44,9 @@ async fn track_pixel_event(
     let event = body.into_event(visit.header(&header::USER_AGENT));
     let tracked = pixel::track(visit.app(), domain, visit.address(), event).await;
     visit.metrics().pixel_event(match &tracked {
-        Ok(true) => "stored",
-        Ok(false) => "ignored",
-        Err(_) => "refused",
+        Ok(true) => PixelOutcome::Stored,
+        Ok(false) => PixelOutcome::Ignored,
+        Err(_) => PixelOutcome::Refused,
     });
     visit.plain(&TrackedPixelEventView { tracked: tracked? })
 }

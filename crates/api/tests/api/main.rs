@@ -17,6 +17,7 @@ mod key_states;
 mod large;
 mod limits;
 mod lists;
+mod metrics;
 mod openapi;
 mod outcomes;
 mod pixel;

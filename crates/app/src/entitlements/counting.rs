@@ -15,6 +15,7 @@ use gatepost_entitlements::{FeatureKind, Grant, Operation, crossed};
 use gatepost_kernel::{
     CalendarTime, Error, EventId, LockAnyway, Owner, Result, Timestamp, Workspace, random,
 };
+use gatepost_metrics::Histogram;
 use gatepost_storage::{EntitlementUse, NewEvent, StorageError, Tx};
 
 use super::standing::{ByCounter, FeatureStanding, FeatureUsage, UseFeature, kept};
@@ -87,16 +88,19 @@ impl Request {
     }
 }
 
-pub(crate) fn counters() -> Counters {
+pub(crate) fn counters(sizes: &Histogram) -> Counters {
     let lane = || Lane {
-        combiner: Combiner::new(Limits {
-            waiting: MAX_WAITING,
-            waiting_weight: usize::MAX,
-            lanes: 1,
-            requests: MAX_REQUESTS,
-            weight: usize::MAX,
-            weigh: |_| 1,
-        }),
+        combiner: Combiner::new(
+            Limits {
+                waiting: MAX_WAITING,
+                waiting_weight: usize::MAX,
+                lanes: 1,
+                requests: MAX_REQUESTS,
+                weight: usize::MAX,
+                weigh: |_| 1,
+            },
+            sizes.clone(),
+        ),
         last: Arc::default(),
     };
     Counters { lanes: (0..LANES).map(|_| lane()).collect(), hasher: RandomState::new() }

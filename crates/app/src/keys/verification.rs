@@ -5,7 +5,7 @@
 
 use std::net::IpAddr;
 
-use gatepost_gate::Principal;
+use gatepost_gate::{Code, Principal, Via};
 use gatepost_kernel::{EnvironmentFilter, Error, Result, Secret};
 use gatepost_keys::{KeyStatus, ScopeSet, Token};
 use gatepost_limits::Verdict;
@@ -32,64 +32,6 @@ pub struct Verification {
     pub feature: Option<UseFeature>,
 }
 
-/// The decision.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Code {
-    /// It may pass, and was counted.
-    Valid,
-    /// There is no such key, or the caller may not see it.
-    NotFound,
-    /// The key or its workspace was taken back.
-    Revoked,
-    /// Its end has come.
-    Expired,
-    /// It may not be used from there, or it is not said from where it is used.
-    IpNotAllowed,
-    /// It is of an environment that is not asked for.
-    WrongEnvironment,
-    /// It does not allow one of the scopes, or the plan does not.
-    InsufficientScope,
-    /// One of its limits is reached.
-    RateLimited,
-    /// The workspace's plan does not allow the feature, or no more of it.
-    FeatureLimitReached,
-}
-
-gatepost_kernel::written_as_word!(Code);
-gatepost_kernel::described_words!(Code, "VerificationCode", "Code of a decision on an API key.", Code::NAMES);
-
-impl Code {
-    /// The words on the wire. `DISABLED` is not given yet: clients that are made today must know it when it
-    /// is.
-    pub const NAMES: [&str; 10] = [
-        "VALID",
-        "NOT_FOUND",
-        "REVOKED",
-        "EXPIRED",
-        "DISABLED",
-        "IP_NOT_ALLOWED",
-        "WRONG_ENVIRONMENT",
-        "INSUFFICIENT_SCOPE",
-        "RATE_LIMITED",
-        "FEATURE_LIMIT_REACHED",
-    ];
-
-    /// The word on the wire.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Valid => "VALID",
-            Self::NotFound => "NOT_FOUND",
-            Self::Revoked => "REVOKED",
-            Self::Expired => "EXPIRED",
-            Self::IpNotAllowed => "IP_NOT_ALLOWED",
-            Self::WrongEnvironment => "WRONG_ENVIRONMENT",
-            Self::InsufficientScope => "INSUFFICIENT_SCOPE",
-            Self::RateLimited => "RATE_LIMITED",
-            Self::FeatureLimitReached => "FEATURE_LIMIT_REACHED",
-        }
-    }
-}
-
 /// The decision with what the caller may know about the key.
 #[derive(Debug)]
 pub struct Verified {
@@ -108,6 +50,12 @@ pub struct Verified {
 /// # Errors
 /// [`Error::Unavailable`]; never a refusal, which is an answer here.
 pub async fn verify(app: &App, caller: &Caller, input: Verification) -> Result<Verified> {
+    let verified = look_and_decide(app, caller, input).await;
+    app.gate().metrics().decided(Via::Verify, verified.as_ref().map(|verified| verified.code));
+    verified
+}
+
+async fn look_and_decide(app: &App, caller: &Caller, input: Verification) -> Result<Verified> {
     if let Some(used) = &input.feature {
         check_usable(app, &used.feature)?;
     }

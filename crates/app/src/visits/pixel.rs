@@ -15,6 +15,7 @@ use std::{
 
 use gatepost_entitlements::OwnFeature;
 use gatepost_kernel::{Environment, Error, Json, LockAnyway, Owner, Result, Timestamp, WorkspaceId, random};
+use gatepost_metrics::Histogram;
 use gatepost_pixel::{PixelSettings, Visit, domain_of, names_of, network_of, page_of, referrer_of};
 use gatepost_storage::{NewPixelEvent, Tx};
 use rand::RngExt;
@@ -102,20 +103,14 @@ pub(crate) struct Tracked {
     metered: bool,
 }
 
-pub(crate) fn tracking(waiting: usize) -> Arc<Tracking> {
+pub(crate) fn tracking(waiting: usize, sizes: Histogram) -> Arc<Tracking> {
     let weigh = |tracked: &Arc<Tracked>| {
         let visit = &tracked.event.visit;
         visit.url.len() + tracked.event.page.len() + visit.properties.as_str().len() + 1_024
     };
     let waiting_weight = usize::MAX;
-    Combiner::new(Limits {
-        waiting,
-        waiting_weight,
-        lanes: 2,
-        requests: MAX_EVENTS,
-        weight: MAX_BYTES,
-        weigh,
-    })
+    let limits = Limits { waiting, waiting_weight, lanes: 2, requests: MAX_EVENTS, weight: MAX_BYTES, weigh };
+    Combiner::new(limits, sizes)
 }
 
 /// The pages that a domain belongs to; none if it is nobody's.

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use gatepost_kernel::{Error, EventId, Json, Owner, Page, Result, Timestamp, random};
+use gatepost_metrics::Histogram;
 use gatepost_storage::{NewEvent, StoredEvent, Tx};
 use gatepost_webhooks::{EventType, event_data};
 
@@ -106,10 +107,11 @@ async fn check_same(tx: &mut Tx<'_>, event: &NewEvent) -> Result<()> {
 pub(crate) type Publications = Combiner<NewEvent, ()>;
 
 /// What goes into one transaction.
-pub(crate) fn publications() -> Arc<Publications> {
+pub(crate) fn publications(sizes: Histogram) -> Arc<Publications> {
     let weigh = |event: &NewEvent| event.payload.len();
     let (waiting, waiting_weight) = (MAX_WAITING, MAX_WAITING_BYTES);
-    Combiner::new(Limits { waiting, waiting_weight, lanes: 2, requests: 128, weight: 4 << 20, weigh })
+    let limits = Limits { waiting, waiting_weight, lanes: 2, requests: 128, weight: 4 << 20, weigh };
+    Combiner::new(limits, sizes)
 }
 
 /// Stores the events of many callers.

@@ -21,10 +21,8 @@ use tokio_postgres::{
     config::{Host, LoadBalanceHosts, TargetSessionAttrs},
 };
 
-use super::{
-    Counts,
-    sql_state::{LastState, Noting},
-};
+use super::sql_state::{LastState, Noting};
+use crate::metrics::StorageMetrics;
 
 /// The port of a server that names none.
 const PORT: u16 = 5432;
@@ -49,11 +47,14 @@ impl Drop for Driver {
 }
 
 /// A connection to the first host that takes one.
-pub(super) async fn connect(config: &Config, counts: Arc<Counts>) -> ConnectionResult<AsyncPgConnection> {
+pub(super) async fn connect(
+    config: &Config,
+    metrics: Arc<StorageMetrics>,
+) -> ConnectionResult<AsyncPgConnection> {
     let (client, driver) = client(config).await.map_err(refused)?;
     let mut conn = AsyncPgConnection::try_from(client).await?;
     // The connection has no other place for what is to end with it.
-    conn.set_instrumentation(counts.instrumentation(move || driver.statement_begins()));
+    conn.set_instrumentation(metrics.instrumentation(move || driver.statement_begins()));
     Ok(conn)
 }
 

@@ -13,16 +13,8 @@ mod sqlite_faults;
 mod url;
 mod write_ahead_log;
 
-use std::{
-    path::Path,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
-    time::Duration,
-};
+use std::{path::Path, sync::Arc, time::Duration};
 
-use diesel::connection::InstrumentationEvent;
 use gatepost_kernel::{Cause, Fate};
 pub use op::Op;
 pub(crate) use postgres::PostgresConn;
@@ -34,7 +26,10 @@ use tokio::sync::mpsc;
 pub use url::{DatabaseSettings, DatabaseUrl};
 
 use self::{postgres::PostgresEngine, sqlite::SqliteEngine};
-use crate::{Migrated, Result, SchemaState, StorageError};
+use crate::{
+    Migrated, Result, SchemaState, StorageError,
+    metrics::{ConnectionState, Kind, Queue, StorageMetrics},
+};
 
 /// How long a caller waits for the database before it is told that there is none.
 pub(crate) const DEADLINE: Duration = Duration::from_millis(3_500);
@@ -102,35 +97,7 @@ impl Engine {
 
 /// The database. Cloning is cheap and shares the connections.
 #[derive(Clone)]
-pub struct Storage(Inner, Arc<Counts>);
-
-/// What was asked of the database.
-#[derive(Default)]
-pub(crate) struct Counts {
-    /// Reads and transactions.
-    asked: AtomicU64,
-    /// Single statements.
-    statements: AtomicU64,
-}
-
-impl Counts {
-    /// Counts the statements of a connection, and logs their texts at the level of `trace`. Before each goes
-    /// out, `begin` is called.
-    pub(crate) fn instrumentation(
-        self: &Arc<Self>,
-        begin: impl Fn() + Send + 'static,
-    ) -> impl diesel::connection::Instrumentation {
-        let counts = self.clone();
-        move |event: InstrumentationEvent<'_>| {
-            if let InstrumentationEvent::StartQuery { query, .. } = event {
-                begin();
-                counts.statements.fetch_add(1, Ordering::Relaxed);
-                // Diesel writes the values behind the text; among them are digests and sealed secrets.
-                tracing::trace!(target: "gatepost::sql", statement = %query.to_string().split(" -- binds").next().unwrap_or_default());
-            }
-        }
-    }
-}
+pub struct Storage(Inner, Arc<StorageMetrics>);
 
 #[derive(Clone)]
 enum Inner {
@@ -147,12 +114,12 @@ impl Storage {
     /// [`StorageError::Configuration`] if the URL cannot be used, or only a newer version may use the
     /// database; [`StorageError::Unavailable`] if nothing answers there.
     pub async fn open(url: &DatabaseUrl) -> Result<Self> {
-        let counts = Arc::<Counts>::default();
+        let metrics = Arc::<StorageMetrics>::default();
         let engine = match url {
-            DatabaseUrl::Sqlite(path) => Inner::Sqlite(SqliteEngine::open(path, &counts)?),
-            DatabaseUrl::Postgres(url) => Inner::Postgres(PostgresEngine::open(url, &counts)?),
+            DatabaseUrl::Sqlite(path) => Inner::Sqlite(SqliteEngine::open(path, &metrics)?),
+            DatabaseUrl::Postgres(url) => Inner::Postgres(PostgresEngine::open(url, &metrics)?),
         };
-        let storage = Self(engine, counts);
+        let storage = Self(engine, metrics);
         storage.ping().await?;
         storage.schema().await?.check()?;
         Ok(storage)
@@ -171,14 +138,28 @@ impl Storage {
         }
     }
 
-    /// How often the database was asked so far: reads and transactions, not single queries.
-    pub fn times_asked(&self) -> u64 {
-        self.1.asked.load(Ordering::Relaxed)
+    pub(crate) fn metrics(&self) -> &Arc<StorageMetrics> {
+        &self.1
     }
 
-    /// How many statements were run so far.
-    pub fn statements(&self) -> u64 {
-        self.1.statements.load(Ordering::Relaxed)
+    /// How many units of work wait there.
+    pub(crate) fn waiting(&self, queue: Queue) -> usize {
+        match (&self.0, queue) {
+            (Inner::Sqlite(engine), Queue::Read) => engine.reads_waiting(),
+            (Inner::Sqlite(engine), Queue::Write) => engine.writes_waiting(),
+            (Inner::Postgres(engine), Queue::Pool) => engine.status().waiting,
+            _ => 0,
+        }
+    }
+
+    /// How many connections of the pool are in this state.
+    pub(crate) fn connections(&self, state: ConnectionState) -> usize {
+        let Inner::Postgres(engine) = &self.0 else { return 0 };
+        let status = engine.status();
+        match state {
+            ConnectionState::Idle => status.available,
+            ConnectionState::Busy => status.size.saturating_sub(status.available),
+        }
     }
 
     /// Which engine this is.
@@ -240,11 +221,13 @@ impl Storage {
         R: Send + 'static,
         E: From<StorageError> + Send + 'static,
     {
-        self.1.asked.fetch_add(1, Ordering::Relaxed);
-        match &self.0 {
-            Inner::Sqlite(engine) => engine.read(body).await,
-            Inner::Postgres(engine) => engine.read(body).await,
-        }
+        let work = async {
+            match &self.0 {
+                Inner::Sqlite(engine) => engine.read(body).await,
+                Inner::Postgres(engine) => engine.read(body).await,
+            }
+        };
+        self.1.timed(Kind::Read, work).await
     }
 
     /// Runs `body`, which only reads, on one consistent look at the data, however many queries it makes.
@@ -257,11 +240,13 @@ impl Storage {
         R: Send + 'static,
         E: From<StorageError> + Send + 'static,
     {
-        self.1.asked.fetch_add(1, Ordering::Relaxed);
-        match &self.0 {
-            Inner::Sqlite(engine) => engine.read(body).await,
-            Inner::Postgres(engine) => engine.read_snapshot(body).await,
-        }
+        let work = async {
+            match &self.0 {
+                Inner::Sqlite(engine) => engine.read(body).await,
+                Inner::Postgres(engine) => engine.read_snapshot(body).await,
+            }
+        };
+        self.1.timed(Kind::Snapshot, work).await
     }
 
     /// Runs `body` in one transaction: what it writes is there as a whole when this answers `Ok`, and not at
@@ -276,11 +261,13 @@ impl Storage {
         R: Send + 'static,
         E: From<StorageError> + Send + 'static,
     {
-        self.1.asked.fetch_add(1, Ordering::Relaxed);
-        match &self.0 {
-            Inner::Sqlite(engine) => engine.transaction(body).await,
-            Inner::Postgres(engine) => engine.transaction(body).await,
-        }
+        let work = async {
+            match &self.0 {
+                Inner::Sqlite(engine) => engine.transaction(body).await,
+                Inner::Postgres(engine) => engine.transaction(body).await,
+            }
+        };
+        self.1.timed(Kind::Transaction, work).await
     }
 
     /// Runs `body`, all of whose writing is one statement on PostgreSQL: there that is a transaction by
@@ -294,11 +281,13 @@ impl Storage {
         R: Send + 'static,
         E: From<StorageError> + Send + 'static,
     {
-        self.1.asked.fetch_add(1, Ordering::Relaxed);
-        match &self.0 {
-            Inner::Sqlite(engine) => engine.transaction(body).await,
-            Inner::Postgres(engine) => engine.statement(body).await,
-        }
+        let work = async {
+            match &self.0 {
+                Inner::Sqlite(engine) => engine.transaction(body).await,
+                Inner::Postgres(engine) => engine.statement(body).await,
+            }
+        };
+        self.1.timed(Kind::Statement, work).await
     }
 
     /// What other processes announce: hints to look now, not promises; whoever uses them looks from time to

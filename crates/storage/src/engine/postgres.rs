@@ -6,7 +6,7 @@
 
 use std::{future::poll_fn, panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
-use deadpool::managed::QueueMode;
+use deadpool::{Status, managed::QueueMode};
 use diesel_async::{
     AnsiTransactionManager, AsyncPgConnection, RunQueryDsl, SimpleAsyncConnection, TransactionManager,
     async_connection_wrapper::AsyncConnectionWrapper,
@@ -20,8 +20,8 @@ use gatepost_kernel::{Cause, Fate, Secret, chain};
 use tokio::{runtime::Handle, sync::mpsc, task::JoinError};
 use tokio_postgres::{AsyncMessage, Config, config::SslMode};
 
-use super::{Conn, Counts, DEADLINE, Notice, Op, Tx, connect::connect, deadline_passed, sql_state};
-use crate::{Migrated, Result, SchemaState, StorageError, migrations};
+use super::{Conn, DEADLINE, Notice, Op, Tx, connect::connect, deadline_passed, sql_state};
+use crate::{Migrated, Result, SchemaState, StorageError, metrics::StorageMetrics, migrations};
 
 pub(crate) type PostgresConn = AsyncPgConnection;
 
@@ -48,7 +48,7 @@ pub(super) struct PostgresEngine {
     pool: Pool<PostgresConn>,
     runtime: Handle,
     config: Arc<Config>,
-    counts: Arc<Counts>,
+    metrics: Arc<StorageMetrics>,
 }
 
 #[derive(diesel::QueryableByName)]
@@ -58,7 +58,7 @@ struct Attempt {
 }
 
 impl PostgresEngine {
-    pub(super) fn open(url: &Secret, counts: &Arc<Counts>) -> Result<Self> {
+    pub(super) fn open(url: &Secret, metrics: &Arc<StorageMetrics>) -> Result<Self> {
         let config = url
             .expose()
             .parse::<Config>()
@@ -70,7 +70,7 @@ impl PostgresEngine {
         }
         let mut manager = ManagerConfig::<PostgresConn>::default();
         manager.recycling_method = RecyclingMethod::Fast;
-        let (config, counted) = (Arc::new(config), counts.clone());
+        let (config, counted) = (Arc::new(config), metrics.clone());
         let server = config.clone();
         manager.custom_setup = Box::new(move |_| open(server.clone(), counted.clone()).boxed());
         let pool = Pool::builder(AsyncDieselConnectionManager::new_with_config(url.expose(), manager))
@@ -79,7 +79,11 @@ impl PostgresEngine {
             .queue_mode(QueueMode::Lifo)
             .build()
             .map_err(|e| StorageError::Configuration(Cause::by("the pool of connections", e)))?;
-        Ok(Self { pool, runtime: Handle::current(), config, counts: counts.clone() })
+        Ok(Self { pool, runtime: Handle::current(), config, metrics: metrics.clone() })
+    }
+
+    pub(super) fn status(&self) -> Status {
+        self.pool.status()
     }
 
     pub(super) async fn read<R, E, F>(&self, body: F) -> Result<R, E>
@@ -212,9 +216,9 @@ impl PostgresEngine {
 
     /// Waits for a lock that one process alone has, until it drops this connection.
     pub(super) async fn lock_for_reconciling(&self) -> Result<PostgresConn> {
-        let (config, counts) = (self.config.clone(), self.counts.clone());
+        let (config, metrics) = (self.config.clone(), self.metrics.clone());
         let work = async move {
-            let mut conn = open_patient(config, counts).await?;
+            let mut conn = open_patient(config, metrics).await?;
             let attempt: Attempt = diesel::sql_query(TRY_RECONCILE_LOCK).get_result(&mut conn).await?;
             if !attempt.locked {
                 tracing::info!(
@@ -231,9 +235,9 @@ impl PostgresEngine {
         &self,
         body: impl FnOnce(AsyncConnectionWrapper<PostgresConn>) -> Result<R> + Send + 'static,
     ) -> Result<R> {
-        let (config, counts) = (self.config.clone(), self.counts.clone());
+        let (config, metrics) = (self.config.clone(), self.metrics.clone());
         let work = async move {
-            let conn = open_patient(config, counts).await?;
+            let conn = open_patient(config, metrics).await?;
             let work = move || sql_state::blocking_unit(|| body(AsyncConnectionWrapper::from(conn)));
             tokio::task::spawn_blocking(work)
                 .await
@@ -286,9 +290,9 @@ impl BatchExecuteBlocking for AsyncConnectionWrapper<PostgresConn> {
     }
 }
 
-async fn open(config: Arc<Config>, counts: Arc<Counts>) -> diesel::ConnectionResult<PostgresConn> {
+async fn open(config: Arc<Config>, metrics: Arc<StorageMetrics>) -> diesel::ConnectionResult<PostgresConn> {
     let attempt = async {
-        let mut conn = connect(&config, counts).await?;
+        let mut conn = connect(&config, metrics).await?;
         conn.batch_execute(SESSION).await.map_err(diesel::ConnectionError::CouldntSetupConfiguration)?;
         Ok(conn)
     };
@@ -298,8 +302,8 @@ async fn open(config: Arc<Config>, counts: Arc<Counts>) -> diesel::ConnectionRes
 }
 
 /// A connection for what may take longer than a request, and may have to wait for another process.
-async fn open_patient(config: Arc<Config>, counts: Arc<Counts>) -> Result<PostgresConn> {
-    let mut conn = open(config, counts)
+async fn open_patient(config: Arc<Config>, metrics: Arc<StorageMetrics>) -> Result<PostgresConn> {
+    let mut conn = open(config, metrics)
         .await
         .map_err(|e| StorageError::unavailable(Cause::by("connecting to the database", e)))?;
     // The last is not known to all versions.

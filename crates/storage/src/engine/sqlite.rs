@@ -30,11 +30,11 @@ use gatepost_kernel::{Cause, Fate, chain};
 use tokio::sync::oneshot;
 
 use super::{
-    Conn, Counts, DEADLINE, Op, Tx, deadline_passed,
+    Conn, DEADLINE, Op, Tx, deadline_passed,
     sqlite_faults::Fault,
     write_ahead_log::{Bound, WriteAheadLog},
 };
-use crate::{Migrated, Result, SchemaState, StorageError, migrations, statistics};
+use crate::{Migrated, Result, SchemaState, StorageError, metrics::StorageMetrics, migrations, statistics};
 
 pub(crate) type SqliteConn = SyncConnectionWrapper<SqliteConnection, Inline>;
 
@@ -75,7 +75,7 @@ pub(super) struct SqliteEngine {
 #[derive(Clone)]
 struct DatabaseFile {
     path: Arc<Path>,
-    counts: Arc<Counts>,
+    metrics: Arc<StorageMetrics>,
 }
 
 /// Held by the process that serves a SQLite file; the operating system lets go of it when the process ends.
@@ -85,8 +85,8 @@ pub struct ServeLock {
 }
 
 impl SqliteEngine {
-    pub(super) fn open(path: &Path, counts: &Arc<Counts>) -> Result<Self> {
-        let file = DatabaseFile { path: path.into(), counts: counts.clone() };
+    pub(super) fn open(path: &Path, metrics: &Arc<StorageMetrics>) -> Result<Self> {
+        let file = DatabaseFile { path: path.into(), metrics: metrics.clone() };
         disable_memory_statistics();
         create_private(path)?;
         let writer = connect(&file, Role::Writer)?;
@@ -107,6 +107,14 @@ impl SqliteEngine {
         let conn = connect(&file, Role::Checkpointer)?;
         spawn("gatepost-checkpoint", move || log.keep_moving(conn, &ended))?;
         Ok(Self { file, writes, reads, _alive: alive })
+    }
+
+    pub(super) fn reads_waiting(&self) -> usize {
+        self.reads.len()
+    }
+
+    pub(super) fn writes_waiting(&self) -> usize {
+        self.writes.len()
     }
 
     pub(super) fn path(&self) -> &Path {
@@ -290,6 +298,7 @@ fn write_loop(file: &DatabaseFile, conn: SqliteConnection, queue: &Receiver<Box<
         if !sound {
             reconnect(&mut conn, file, Role::Writer);
         }
+        file.metrics.group_sizes.observe(group.len() as f64);
         for job in group {
             job.answer(fate.clone());
         }
@@ -423,7 +432,7 @@ enum Role {
     Checkpointer,
 }
 
-fn connect(DatabaseFile { path, counts }: &DatabaseFile, role: Role) -> Result<SqliteConnection> {
+fn connect(DatabaseFile { path, metrics }: &DatabaseFile, role: Role) -> Result<SqliteConnection> {
     let unusable = |e: Box<dyn std::error::Error + Send + Sync>| {
         StorageError::unavailable(Cause::by(path.display().to_string(), e))
     };
@@ -445,7 +454,7 @@ fn connect(DatabaseFile { path, counts }: &DatabaseFile, role: Role) -> Result<S
         Role::Checkpointer => conn.batch_execute("PRAGMA cache_size=-1000"),
     }
     .map_err(|e| unusable(e.into()))?;
-    conn.set_instrumentation(counts.instrumentation(|| {}));
+    conn.set_instrumentation(metrics.instrumentation(|| {}));
     Ok(conn)
 }
 
@@ -508,7 +517,7 @@ fn spawn(name: &str, body: impl FnOnce() + Send + 'static) -> Result<()> {
         .map_err(|e| StorageError::unavailable(Cause::by("cannot start a thread", e)))
 }
 
-/// SQLite counts its allocations under one mutex, which makes two reading threads slower than one.
+/// SQLite metrics its allocations under one mutex, which makes two reading threads slower than one.
 fn disable_memory_statistics() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {

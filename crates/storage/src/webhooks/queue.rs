@@ -42,6 +42,21 @@ pub struct NewWebhookDelivery<'a> {
     pub due_at: Timestamp,
 }
 
+/// What waits to be sent, and where to.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct QueueDepth {
+    /// Deliveries that are due, and that nobody has.
+    pub due: u64,
+    /// Those that are on their way, or due later.
+    pub later: u64,
+    /// Since when the oldest of those that are due is.
+    pub oldest_due_at: Option<Timestamp>,
+    /// Endpoints that take deliveries.
+    pub active_endpoints: u64,
+    /// Those that take none for now.
+    pub inactive_endpoints: u64,
+}
+
 /// A delivery that a claim has, with the payload.
 #[derive(Debug, Clone)]
 pub struct ClaimedDelivery {
@@ -331,6 +346,39 @@ impl Tx<'_> {
             payload: payload.into(),
         };
         Ok(rows.into_iter().map(claimed).collect())
+    }
+
+    /// How much waits to be sent, of all workspaces.
+    pub async fn webhook_queue_depth(&mut self, now: Timestamp) -> Result<QueueDepth> {
+        use diesel::dsl::{count_star, min};
+        let waiting = webhook_deliveries::table
+            .inner_join(webhook_endpoints::table)
+            .filter(webhook_endpoints::is_active)
+            .filter(webhook_deliveries::due_at.is_not_null());
+        let (waiting, due, oldest) = on_conn!(self, |c| {
+            let due = waiting.filter(webhook_deliveries::due_at.assume_not_null().le(Bind(now)));
+            let all: i64 = waiting.select(count_star()).get_result(c).await?;
+            let due_now: i64 = due.select(count_star()).get_result(c).await?;
+            let oldest: Option<Timestamp> = due.select(min(webhook_deliveries::due_at)).get_result(c).await?;
+            (all, due_now, oldest)
+        });
+        let endpoints: Vec<(bool, i64)> = on_conn!(self, |c| {
+            webhook_endpoints::table
+                .filter(webhook_endpoints::deleted_at.is_null())
+                .group_by(webhook_endpoints::is_active)
+                .select((webhook_endpoints::is_active, count_star()))
+                .load(c)
+                .await?
+        });
+        let count = |rows: i64| u64::try_from(rows).unwrap_or(0);
+        let endpoints = |active| endpoints.iter().filter(|row| row.0 == active).map(|row| count(row.1)).sum();
+        Ok(QueueDepth {
+            due: count(due),
+            later: count(waiting).saturating_sub(count(due)),
+            oldest_due_at: oldest,
+            active_endpoints: endpoints(true),
+            inactive_endpoints: endpoints(false),
+        })
     }
 
     /// Lets what is due for an endpoint at `now` wait until the endpoint is active again.
