@@ -27,6 +27,7 @@ async fn list_audit_log(call: Call<AuditRead, ListQuery<AuditEntryView>>) -> Ans
         action: filters.action.clone(),
         target_type: filters.target_type.clone(),
         target_id: filters.target_id.map(|id| id.0),
+        request_id: filters.request_id.clone(),
     };
     let page = audit_log::list(call.app(), call.caller(), query, request).await?;
     call.page(page, |entry| Ok(AuditEntryView::from(entry))).await

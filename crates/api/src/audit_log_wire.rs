@@ -78,6 +78,13 @@ text_parameters! {
     TargetType(String) = { "type": "string", "pattern": "^[a-z_]+$", "maxLength": MAX_WORD },
         "a kind of thing such as api_key",
         |text| (text.len() <= MAX_WORD && is_word(text)).then(|| text.to_owned());
+    /// The id of a request, as its answer says it.
+    RequestIdText(String) = { "type": "string", "pattern": "^[A-Za-z0-9_-]{1,64}$" },
+        "the id of a request, as its answer says it",
+        |text| {
+            let is_of_id = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-');
+            ((1..=64).contains(&text.len()) && text.bytes().all(is_of_id)).then(|| text.to_owned())
+        };
 }
 
 /// What the audit log can be filtered by.
@@ -91,6 +98,9 @@ pub struct AuditFilters {
     pub target_type: Option<String>,
     /// Return only entries about resources with this id
     pub target_id: Option<AuditTargetId>,
+    /// Return only entries of the request with this id
+    #[member(like = RequestIdText)]
+    pub request_id: Option<String>,
 }
 
 impl Listed for AuditEntryView {

@@ -32,7 +32,7 @@ use crate::{
     body::{BodyForm, Fields, Members, NoBody, ReadBody, read_by},
     budget::{self, Share},
     client::{self, token},
-    extensions::{Authenticated, Limited, Rendered},
+    extensions::{AcceptedEvent, Authenticated, Limited, Rendered},
     lists::{AsksList, Description, ItemQuery, ListQuery, Listed, PageQuery, Shape},
     operation::{Input, TakenBody, Takes},
     query::{NoQuery, Parameters, Query, ReadQuery},
@@ -326,6 +326,13 @@ impl<S, Q, B> Call<S, Q, B> {
     /// Who calls.
     pub fn caller(&self) -> &Caller {
         &self.caller
+    }
+
+    /// Where the id of the event is put down that this request publishes.
+    pub fn note_event(&self) -> AcceptedEvent {
+        let accepted = AcceptedEvent::default();
+        self.req.extensions_mut().insert(accepted.clone());
+        accepted
     }
 
     /// Answers with what was asked for of one thing that was last changed at `updated_at`, if it ever is.

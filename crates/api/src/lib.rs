@@ -4,6 +4,7 @@
 //! value. No handler builds an envelope, names a header or formats an error: the crate `contract` does, so
 //! that the same operations can later wear another face. No rule of the business is decided here.
 
+mod access_log;
 mod answer;
 mod audit_log;
 mod audit_log_wire;

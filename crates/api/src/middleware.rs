@@ -17,7 +17,7 @@ use gatepost_contract::{ApiError, ErrorFormat, REQUEST_ID};
 use gatepost_kernel::{Error as UseCaseError, RequestId, random};
 
 use crate::{
-    PlainHttp, State,
+    PlainHttp, State, access_log,
     client::{self, token},
     cors,
     extensions::{Authenticated, Limited, Rendered, Route},
@@ -90,7 +90,7 @@ pub async fn respond<B: MessageBody + 'static>(
     }
     let took = started.elapsed();
     state.metrics().request_ended(method, &route, status, took);
-    log(&response, error.as_ref(), &state, &request_id, &route, took.as_secs_f64() * 1_000.0);
+    access_log::answered(&response, error.as_ref(), &state, &request_id, &route, took);
     Ok(response)
 }
 
@@ -199,32 +199,5 @@ fn add_headers<B>(response: &mut ServiceResponse<B>, state: &State, request_id: 
     }
     if let Some(workspace) = workspace {
         headers.insert(state.contract().headers.workspace.name.clone(), workspace.0.into());
-    }
-}
-
-fn log<B>(
-    response: &ServiceResponse<B>,
-    error: Option<&ApiError>,
-    state: &State,
-    request_id: &RequestId,
-    route: &str,
-    duration_ms: f64,
-) {
-    let authenticated = response.request().extensions().get::<Authenticated>().cloned();
-    let (request_id, method, status) =
-        (request_id.as_str(), response.request().method(), response.status().as_u16());
-    let client = client::address(response.request(), state).map(tracing::field::display);
-    let key = authenticated.as_ref().map(|a| a.0.key_id().0);
-    let workspace = authenticated.as_ref().map(|a| a.0.workspace_id().0);
-    // The route and not the path: a path is whatever a client writes, a pasted key included.
-    match error.filter(|error| error.cause().is_some()) {
-        Some(error) => tracing::error!(
-            request.id = request_id, http.method = %method, http.route = route, http.status = status, duration_ms,
-            client.address = client, key.id = key, workspace.id = workspace, error = %error.for_log(), "request failed"
-        ),
-        None => tracing::info!(
-            request.id = request_id, http.method = %method, http.route = route, http.status = status, duration_ms,
-            client.address = client, key.id = key, workspace.id = workspace, "request"
-        ),
     }
 }

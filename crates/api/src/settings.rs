@@ -29,6 +29,9 @@ pub struct ServerSettings {
     pub cors_origins: Vec<String>,
     /// Whether `/docs` shows the documentation of the API.
     pub docs: bool,
+    /// Of the requests that forward auth lets in from memory, one in so many is logged; none if it is 0. All
+    /// that it refuses are.
+    pub forward_auth_log_one_in: u32,
     /// What happens to requests without TLS, the probes' excepted: `"allow"`, `"reject"` (403) or
     /// `"redirect"` (301). The last two need `tls_cert`, or a TLS proxy in `trusted_proxies` that sends
     /// `X-Forwarded-Proto`.
@@ -51,6 +54,7 @@ impl Default for ServerSettings {
             trusted_proxies: Vec::new(),
             cors_origins: Vec::new(),
             docs: true,
+            forward_auth_log_one_in: 0,
             plain_http: PlainHttp::default(),
             tls_cert: None,
             tls_key: None,

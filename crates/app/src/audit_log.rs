@@ -15,6 +15,8 @@ pub struct ListAuditLog {
     pub target_type: Option<String>,
     /// Done to the things of one number only.
     pub target_id: Option<i64>,
+    /// Done in one request only.
+    pub request_id: Option<String>,
 }
 
 /// One page of the log of the workspace that is acted on, in the caller's environment. A tenant is told that
@@ -28,9 +30,11 @@ pub async fn list(
     query: ListAuditLog,
     request: ListRequest,
 ) -> Result<Page<AuditEntry>> {
-    let ListAuditLog { action, target_type, target_id } = query;
+    let ListAuditLog { action, target_type, target_id, request_id } = query;
     let (workspace_id, environment) = (caller.workspace_id(), caller.environment());
-    let filter = AuditFilter { workspace_id, environment, action, target_type, target_id };
+    let is_for_tenant = !caller.is_root();
+    let filter =
+        AuditFilter { workspace_id, environment, action, target_type, target_id, request_id, is_for_tenant };
     let page =
         app.read_snapshot(async move |mut tx| Ok(tx.audit_entry_list(&filter, &request).await?)).await?;
     Ok(if caller.is_root() { page } else { page.map(AuditEntry::for_tenant) })

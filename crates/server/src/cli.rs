@@ -54,6 +54,18 @@ pub struct GlobalArgs {
     /// What to log, e.g. info or gatepost_app=debug,info
     #[arg(long, global = true, value_name = "FILTER", env = "GATEPOST_LOG")]
     pub log: Option<String>,
+    /// How lines of the log look [default: text on a terminal, json otherwise]
+    #[arg(long, global = true, value_name = "FORMAT", env = "GATEPOST_LOG_FORMAT")]
+    pub log_format: Option<LogFormat>,
+}
+
+/// How lines of the log look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// For machines: an object in each line.
+    Json,
+    /// For people.
+    Text,
 }
 
 #[derive(Debug, Clone, Default, Args)]

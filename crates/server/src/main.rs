@@ -45,7 +45,7 @@ fn main() -> ExitCode {
 }
 
 async fn run(cli: Cli) -> Result<ExitCode, Failure> {
-    telemetry::start(cli.global.log.as_deref())?;
+    telemetry::start(cli.global.log.as_deref(), cli.global.log_format)?;
     if let Some(Command::Presets(command @ (PresetsCommand::List | PresetsCommand::Show { .. }))) =
         &cli.command
     {

@@ -3,7 +3,8 @@
 use std::net::IpAddr;
 
 use diesel::{
-    BoolExpressionMethods, ExpressionMethods, Insertable, QueryDsl, Queryable, Selectable, SelectableHelper,
+    BoolExpressionMethods, ExpressionMethods, Insertable, NullableExpressionMethods, QueryDsl, Queryable,
+    Selectable, SelectableHelper,
 };
 use diesel_async::RunQueryDsl;
 use gatepost_kernel::{
@@ -34,6 +35,10 @@ pub struct AuditFilter {
     pub target_type: Option<String>,
     /// Done to the things of one number only.
     pub target_id: Option<i64>,
+    /// Done in one request only.
+    pub request_id: Option<String>,
+    /// Of a request only what a tenant may know of: what the platform did is left out.
+    pub is_for_tenant: bool,
 }
 
 /// Who did it.
@@ -244,6 +249,17 @@ impl Tx<'_> {
                         })
                         .when(filter.target_id, |query, target_id| {
                             query.filter(audit_log::target_id.eq(Bind(target_id)))
+                        })
+                        .when(filter.request_id.as_ref(), |query, request_id| {
+                            let query = query.filter(audit_log::request_id.assume_not_null().eq(request_id));
+                            match filter.is_for_tenant {
+                                true => query.filter(
+                                    audit_log::actor_workspace_id
+                                        .assume_not_null()
+                                        .ne(Bind(WorkspaceId::ROOT)),
+                                ),
+                                false => query,
+                            }
                         });
                     narrow!(matching, request, audit_log::created_at, log audit_log::id)
                 })

@@ -32,10 +32,10 @@ use gatepost_kernel::{RequestId, Timestamp, random};
 use gatepost_keys::presented;
 
 use crate::{
-    PlainHttp, State,
+    PlainHttp, State, access_log,
     client::{self, token},
     gate::auth_query,
-    paths::is_forward_auth,
+    paths::{FORWARD_AUTH, is_forward_auth},
 };
 
 /// What `/auth` answers to who may pass.
@@ -137,6 +137,8 @@ impl<S> GateService<S> {
         self.add_headers(response.headers_mut(), req.headers(), &passed, now);
         self.state.add_security_headers(response.headers_mut(), secure);
         self.state.metrics().forward_auth_passed(req.method(), began);
+        let settings = &self.state.settings().server;
+        access_log::passed(req.method(), &passed, FORWARD_AUTH, settings.forward_auth_log_one_in);
         tracing::debug!(key.id = passed.key_id.0, "passed");
         Some(response)
     }

@@ -5,6 +5,7 @@ use gatepost_app::{
     webhooks::events::{self, PublishEvent},
 };
 use gatepost_contract::Accepted;
+use gatepost_kernel::EventId;
 use gatepost_macros::operation;
 
 use crate::{
@@ -39,7 +40,13 @@ async fn create_event(
 ) -> Answer<Accepted<AcceptedEventView>> {
     let (body, call) = call.into_body();
     let event = body.map(PublishEvent::from);
-    call.combine(event, |id| Ok(Accepted(AcceptedEventView::from(id)))).await
+    let accepted = call.note_event();
+    let show = move |id: EventId| {
+        // For the log; a request has one event.
+        let _ = accepted.0.set(id.clone());
+        Ok(Accepted(AcceptedEventView::from(id)))
+    };
+    call.combine(event, show).await
 }
 
 /// Create several events

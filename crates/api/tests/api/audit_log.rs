@@ -47,6 +47,13 @@ async fn every_change_is_logged(app: TestApp) {
     assert_eq!((&revoked["request_id"], &revoked["ip_address"]), (&json!("my-request"), &json!("127.0.0.1")));
     assert_eq!(rows[2]["details"]["fields"], json!(["name", "allowed_ips"]));
     assert_eq!(rows[7]["actor"]["type"], "command_line");
+    let of_request = async |id: &str| {
+        let log = app.get(root, &format!("/audit-log?request_id={id}")).await.expect(200);
+        log["data"].as_array().expect("rows").iter().map(|row| row["action"].clone()).collect::<Vec<_>>()
+    };
+    assert_eq!(of_request("my-request").await, ["api_key.revoked"]);
+    assert!(of_request("another").await.is_empty());
+    app.get(root, "/audit-log?request_id=a%20b").await.expect(422);
     assert_eq!(app.get(root, "/audit-log?per_page=3&page=3").await.expect(200)["meta"]["to"], 9);
 }
 
@@ -71,9 +78,20 @@ async fn a_tenant_reads_of_the_platform_only_that_it_acted(app: TestApp) {
     assert_eq!((&log[1]["request_id"], &log[1]["ip_address"]), (&Value::Null, &Value::Null));
     assert_eq!((&log[0]["actor"]["type"], &log[0]["ip_address"]), (&json!("api_key"), &json!("127.0.0.1")));
     assert!(log[0]["request_id"].is_string());
+    // Nor by asking for what it may not see.
+    let found = async |key: &str, id: &Value| {
+        let id = id.as_str().expect("an id");
+        let request =
+            app.request(Method::GET, &format!("/api/v1/audit-log?request_id={id}")).bearer_auth(key);
+        let log = app.send(request.header("X-Workspace-ID", tenant)).await.expect(200);
+        log["data"].as_array().map(Vec::len)
+    };
+    assert_eq!(found(&key, &log[0]["request_id"]).await, Some(1));
     // The platform reads all of it.
     let acting = app.request(Method::GET, "/api/v1/audit-log").bearer_auth(&app.root_key);
     let log = app.send(acting.header("X-Workspace-ID", tenant)).await.expect(200)["data"].take();
     assert_eq!(log[1]["actor"], json!({ "type": "api_key", "id": 1, "workspace_id": 1 }));
     assert_eq!(log[1]["ip_address"], "127.0.0.1");
+    let of_platform = &log[1]["request_id"];
+    assert_eq!((found(&app.root_key, of_platform).await, found(&key, of_platform).await), (Some(1), Some(0)));
 }

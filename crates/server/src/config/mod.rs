@@ -263,6 +263,7 @@ mod tests {
             preset: preset.map(str::to_owned),
             database_url: None,
             log: None,
+            log_format: None,
         };
         Config::load(&global, &ServeArgs::default()).map_err(|e| e.to_string())
     }

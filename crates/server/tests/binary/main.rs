@@ -14,6 +14,7 @@ mod forward_auth;
 mod generated_clients;
 mod hostile_run;
 mod life;
+mod logs;
 mod mcp;
 mod mcp_endpoint;
 mod mcp_hostile_servers;

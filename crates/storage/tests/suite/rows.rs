@@ -226,6 +226,8 @@ async fn audit_entries_and_events_are_kept(db: Db) {
             action: None,
             target_type: None,
             target_id: None,
+            request_id: None,
+            is_for_tenant: false,
         };
         let page = tx.audit_entry_list(&filter, &newest_first(AUDIT_SORTS)).await?;
         assert_eq!(page.items.iter().map(|e| e.target_id).collect::<Vec<_>>(), [2, 1], "the newest first");
