@@ -5,16 +5,19 @@ use std::{
     env, fs,
     io::{BufRead, BufReader, Read, Write as _},
     net::TcpStream,
-    process::{Child, Stdio},
+    process::{Child, Command, Stdio},
     thread,
     time::Duration,
 };
 
 use serde_json::Value;
 
-use crate::{Failure, cargo::cargo, files};
+use crate::{Failure, cargo::cargo, files, say};
 
 const INTRODUCTION: &str = include_str!("metrics.md");
+
+/// Alert rules with their tests, and a dashboard.
+const MONITORING: &str = "docs/monitoring";
 
 /// Labels whose values depend on what is asked, or on the operator.
 const OPEN: [(&str, &str); 5] = [
@@ -39,9 +42,11 @@ struct Metric {
 
 /// Writes or checks the page.
 pub fn run(check: bool) -> Result<(), Failure> {
+    let metrics = read(&scrape()?)?;
+    check_names(&metrics)?;
     let mut page = INTRODUCTION.to_owned();
     page.push_str("\n## All metrics\n\n| metric | type | labels | meaning |\n|---|---|---|---|\n");
-    for (name, metric) in read(&scrape()?)? {
+    for (name, metric) in metrics {
         let Metric { kind, help, mut labels, .. } = metric;
         // Those of one call are printed in no order.
         labels.values_mut().for_each(|values| values.sort());
@@ -49,6 +54,41 @@ pub fn run(check: bool) -> Result<(), Failure> {
         page.push_str(&format!("| `{name}` | {kind} | {} | {help} |\n", labels.join("; ")));
     }
     files::write_or_check("docs/METRICS.md", &page, check, "docs")
+}
+
+/// Refuses a rule, a panel or a line of the introduction that names a metric which no server has.
+fn check_names(metrics: &[(String, Metric)]) -> Result<(), Failure> {
+    let mut texts = vec![("xtask/src/metrics.md".to_owned(), INTRODUCTION.to_owned())];
+    for entry in fs::read_dir(files::root().join(MONITORING))? {
+        let path = entry?.path();
+        texts.push((path.display().to_string(), fs::read_to_string(&path)?));
+    }
+    for (file, text) in texts {
+        let words = text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
+        for word in words.filter(|word| word.starts_with("gatepost_") || word.starts_with("process_")) {
+            let of_histogram = |name: &str| {
+                ["_bucket", "_sum", "_count"].iter().any(|end| word.strip_suffix(end) == Some(name))
+            };
+            if !metrics.iter().any(|(name, _)| name == word || of_histogram(name)) {
+                return Err(format!("{file}: there is no metric {word}").into());
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Runs Prometheus' own checks of the alert rules.
+pub fn check_rules() -> Result<(), Failure> {
+    for args in [["check", "rules", "alerts.yaml"], ["test", "rules", "alerts.test.yaml"]] {
+        let checked =
+            Command::new("promtool").args(args).current_dir(files::root().join(MONITORING)).output()?;
+        if !checked.status.success() {
+            let said = String::from_utf8_lossy(&checked.stderr);
+            return Err(format!("promtool {}: {said}", args.join(" ")).into());
+        }
+    }
+    say("the alert rules say what they should");
+    Ok(())
 }
 
 fn shown(label: &str, values: &[String]) -> String {
@@ -120,7 +160,7 @@ fn scrape_in(folder: &std::path::Path) -> Result<String, Failure> {
         return Err("the server does not build".into());
     }
     let target = env::var_os("CARGO_TARGET_DIR").map_or_else(|| files::root().join("target"), Into::into);
-    let mut server = std::process::Command::new(target.join("debug/gatepost"));
+    let mut server = Command::new(target.join("debug/gatepost"));
     server
         .args(["serve", "--bind", "127.0.0.1:0", "--config"])
         .arg(&settings)

@@ -16,7 +16,7 @@ use gatepost_keys::TokenFormat;
 use crate::{
     Failure,
     cargo::{as_from_a_shell, cargo},
-    clients, files, say,
+    clients, files, metrics, say,
 };
 
 /// A program that tests run, and Debian's package that brings it.
@@ -30,6 +30,9 @@ const NEEDED: [(&str, &str); 8] = [
     ("prlimit", "util-linux"),
     ("ip", "iproute2"),
 ];
+
+/// What `--full` needs beside them.
+const NEEDED_IN_FULL: [(&str, &str); 1] = [("promtool", "prometheus")];
 
 /// For how many seconds apt-get waits by itself for the lock on packages …
 const APT_WAITS: &str = "DPkg::Lock::Timeout=600";
@@ -57,7 +60,11 @@ fn without_a_way_out() -> Command {
 
 /// Runs the tests.
 pub fn run(install: bool, full: bool, filter: Option<&str>) -> Result<(), Failure> {
-    provide(install)?;
+    let needed = [&NEEDED[..], if full { &NEEDED_IN_FULL } else { &[] }].concat();
+    provide(&needed, install)?;
+    if full {
+        metrics::check_rules()?;
+    }
     clients::provide()?;
     if full {
         clients::generate()?;
@@ -156,9 +163,9 @@ impl Write for Quiet {
     }
 }
 
-fn provide(install: bool) -> Result<(), Failure> {
+fn provide(needed: &[(&str, &str)], install: bool) -> Result<(), Failure> {
     let missing: Vec<&str> =
-        NEEDED.iter().filter(|(program, _)| !is_there(program)).map(|(_, package)| *package).collect();
+        needed.iter().filter(|(program, _)| !is_there(program)).map(|(_, package)| *package).collect();
     if missing.is_empty() {
         return Ok(());
     }
@@ -187,7 +194,7 @@ fn provide(install: bool) -> Result<(), Failure> {
             return Err(format!("apt-get {} failed", args[0]).into());
         }
     }
-    match NEEDED.iter().find(|(program, _)| !is_there(program)) {
+    match needed.iter().find(|(program, _)| !is_there(program)) {
         Some((program, package)) => {
             Err(format!("{package} was installed, but {program} is still missing").into())
         }

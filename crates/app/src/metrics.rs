@@ -13,7 +13,7 @@ use crate::App;
 
 label! {
     /// What goes into one transaction with what others ask for at the same time.
-    pub(crate) enum Group("of") {
+    pub(crate) enum Group("kind") {
         /// Events that are published.
         Events = "events",
         /// Uses of a feature.
@@ -25,7 +25,7 @@ label! {
 
 label! {
     /// What is done from time to time.
-    pub enum Job("job") {
+    pub enum Job("name") {
         /// Deleting what no longer counts.
         CleanUp = "clean_up",
         /// Writing down what keys were used for.
