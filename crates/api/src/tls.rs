@@ -10,11 +10,19 @@ use rustls::{
 
 /// A certificate with its key, ready to serve.
 #[derive(Debug, Clone)]
-pub struct TlsIdentity(ServerConfig);
+pub struct TlsIdentity {
+    config: ServerConfig,
+    certificate: CertificateDer<'static>,
+}
 
 impl TlsIdentity {
     pub(crate) fn into_config(self) -> ServerConfig {
-        self.0
+        self.config
+    }
+
+    /// The server's own certificate, in DER.
+    pub fn certificate(&self) -> &[u8] {
+        &self.certificate
     }
 
     /// Reads a certificate chain, the server's own first, and its private key, both in PEM. TLS 1.2 and 1.3.
@@ -25,9 +33,7 @@ impl TlsIdentity {
         let chain: Vec<_> = CertificateDer::pem_slice_iter(chain)
             .collect::<Result<_, _>>()
             .map_err(|_| "the certificate is not PEM".to_owned())?;
-        if chain.is_empty() {
-            return Err("there is no certificate in it".to_owned());
-        }
+        let certificate = chain.first().cloned().ok_or("there is no certificate in it")?;
         let key = PrivateKeyDer::from_pem_slice(key)
             .map_err(|_| "there is no private key in PEM in it".to_owned())?;
         let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
@@ -35,7 +41,7 @@ impl TlsIdentity {
             .and_then(|builder| builder.with_no_client_auth().with_single_cert(chain, key));
         let with_http = |mut config: ServerConfig| {
             config.alpn_protocols = vec![HTTP_1_1.to_vec()];
-            Self(config)
+            Self { config, certificate }
         };
         config.map(with_http).map_err(|error| format!("certificate and key do not work together: {error}"))
     }

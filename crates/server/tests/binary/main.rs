@@ -6,6 +6,7 @@ mod configuration;
 mod costs;
 mod crashes;
 mod deliveries;
+mod doctor;
 mod entitlements;
 mod face_resources;
 mod faces;

@@ -1,5 +1,8 @@
 //! `gatepost doctor`: what is well, what could be better, what has to be mended.
 
+mod finding;
+mod machine;
+
 use std::{process::ExitCode, time::Duration};
 
 use gatepost_app::{App, tenants::tiers, webhooks::stored_secrets};
@@ -7,6 +10,7 @@ use gatepost_kernel::{Clock, SystemClock, chain};
 use gatepost_storage::{DatabaseUrl, SchemaState, Storage};
 use serde_json::json;
 
+use self::finding::{Finding, Grade};
 use crate::{
     Failure,
     config::{Config, Tls, read_bootstrap_key},
@@ -18,33 +22,11 @@ use crate::{
 /// A clock that differs by more than this from the database's is worth a word.
 const CLOCK_TOLERANCE: Duration = Duration::from_secs(2);
 
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Grade {
-    Ok,
-    Warn,
-    Fail,
-}
-
-impl Grade {
-    fn as_str(self) -> &'static str {
-        match self {
-            Self::Ok => "ok",
-            Self::Warn => "warn",
-            Self::Fail => "fail",
-        }
-    }
-}
-
-struct Finding {
-    grade: Grade,
-    subject: &'static str,
-    text: String,
-}
-
 /// Looks at everything and says what it found; fails if something has to be mended.
 pub async fn run(config: &Config, as_json: bool) -> Result<ExitCode, Failure> {
     let mut findings = Vec::new();
     configuration(config, &mut findings);
+    machine::look(config, SystemClock.now(), &mut findings);
     database(config, &mut findings).await;
 
     let failed = findings.iter().any(|finding| finding.grade == Grade::Fail);

@@ -1,0 +1,84 @@
+//! What `gatepost doctor` finds, and what it says to do.
+
+use std::{fs, net::TcpListener, path::Path};
+
+use gatepost_test_support::both_engines;
+use rcgen::{CertificateParams, KeyPair, date_time_ymd};
+use serde_json::Value;
+
+use crate::running::Installation;
+
+both_engines! { Installation: what_the_machine_lacks_is_named, a_server_that_runs_is_no_trouble }
+
+/// Between which years a certificate is in force, if there is one.
+type Years = Option<(i32, i32)>;
+
+/// The findings with this configuration, as `status subject: message`.
+async fn findings(installation: &Installation, config: &str) -> (Option<i32>, Vec<String>) {
+    fs::write(installation.dir.path().join("gatepost.toml"), config).expect("the file");
+    let output = installation.run(&["doctor", "--json", "--config", "gatepost.toml"]).await;
+    let report: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    let text = |finding: &Value, name: &str| finding[name].as_str().expect("a text").to_owned();
+    let line = |finding: &Value| {
+        format!("{} {}: {}", text(finding, "status"), text(finding, "subject"), text(finding, "message"))
+    };
+    (output.status.code(), report["findings"].as_array().expect("findings").iter().map(line).collect())
+}
+
+/// A certificate that is in force between these years, with its key, in files.
+fn certificate(directory: &Path, begins: i32, ends: i32) {
+    let mut params = CertificateParams::new(["localhost".to_owned()]).expect("names");
+    (params.not_before, params.not_after) = (date_time_ymd(begins, 1, 1), date_time_ymd(ends, 1, 1));
+    let key = KeyPair::generate().expect("a key");
+    let certificate = params.self_signed(&key).expect("a certificate");
+    fs::write(directory.join("cert.pem"), certificate.pem()).expect("the certificate");
+    fs::write(directory.join("key.pem"), key.serialize_pem()).expect("the key");
+}
+
+async fn what_the_machine_lacks_is_named(installation: Installation) {
+    installation.migrated().await;
+    let taken = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let taken = format!("[server]\nbind = \"{}\"\n", taken.local_addr().expect("its address"));
+    let free = "bind = \"127.0.0.1:0\"\n";
+    let with_certificate = format!("[server]\n{free}tls_cert = \"cert.pem\"\ntls_key = \"key.pem\"\n");
+    let program = "[mcp.servers.files]\nname = \"Files\"\ncommand = \"no-such-program\"\n";
+    let troubles: [(&str, Years, i32, &str); 7] = [
+        // Somebody listens there who never answers.
+        (&taken, None, 0, "warn network: 127.0.0.1:"),
+        (
+            "[server]\nbind = \"192.0.2.1:8080\"\n",
+            None,
+            1,
+            "fail network: 192.0.2.1:8080 is no address of this machine",
+        ),
+        (&with_certificate, Some((2020, 2021)), 1, "fail certificate: it has expired on"),
+        (&with_certificate, Some((2090, 2099)), 1, "fail certificate: it is in force from"),
+        (&with_certificate, Some((2020, 2099)), 0, "ok certificate: it is in force until"),
+        (program, None, 1, "fail mcp: the program no-such-program of [mcp.servers.files] is not there"),
+        ("", None, 0, "ok configuration: "),
+    ];
+    for (config, years, code, expected) in troubles {
+        if let Some((begins, ends)) = years {
+            certificate(installation.dir.path(), begins, ends);
+        }
+        let (ended, found) = findings(&installation, config).await;
+        assert!(found.iter().any(|line| line.starts_with(expected)), "{expected}: {found:#?}");
+        assert_eq!(ended, Some(code), "{expected}: {found:#?}");
+    }
+    let nowhere = installation.dir.path().join("nowhere/gatepost.db");
+    let mut doctor = installation.command(&["doctor"]);
+    let output = doctor.env("DATABASE_URL", format!("sqlite://{}", nowhere.display())).output().await;
+    let output = output.expect("the doctor");
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(said.contains("nowhere, for the database, does not exist; `mkdir -p "), "{said}");
+    assert_eq!(output.status.code(), Some(1));
+}
+
+async fn a_server_that_runs_is_no_trouble(installation: Installation) {
+    let server = installation.serve().await;
+    let config = format!("[server]\nbind = \"{}\"\n", server.address);
+    let (code, found) = findings(&installation, &config).await;
+    let expected = format!("ok network: a Gatepost answers at {}", server.address);
+    assert!(found.contains(&expected), "{found:#?}");
+    assert_eq!(code, Some(0), "{found:#?}");
+}
