@@ -34,6 +34,7 @@ use gatepost_kernel::{ApiKeyId, Clock, Error, Result, Timestamp, WorkspaceId};
 use gatepost_keys::{ScopeOrder, TokenFormat};
 use gatepost_limits::day_of;
 use gatepost_mcp::McpServers;
+use gatepost_metrics::{PREFIX, Registry, register_process};
 use gatepost_storage::{NewEvent, Storage, Tx};
 
 pub use caller::{Authority, Caller, IfMatch, Requirement};
@@ -253,6 +254,26 @@ impl App {
 
     fn tracking(&self) -> &Arc<Tracking> {
         &self.0.tracking
+    }
+
+    /// What is counted here.
+    pub fn metrics(&self) -> &AppMetrics {
+        &self.0.metrics
+    }
+
+    /// All that the process has to say, but for what those around the application add to `gatepost_`.
+    pub fn registry(&self, add: impl FnOnce(&mut Registry)) -> Registry {
+        let mut registry = Registry::default();
+        register_process(&mut registry);
+        let own = registry.sub_registry_with_prefix(PREFIX);
+        add(own);
+        self.gate().register_metrics(own);
+        self.storage().register_metrics(own);
+        if let Some(dispatcher) = self.0.dispatcher.get() {
+            dispatcher.register_metrics(own);
+        }
+        self.metrics().register(own, self.mcp_servers());
+        registry
     }
 
     /// Whether the application can do its work: whether the database answers.

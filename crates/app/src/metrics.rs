@@ -3,13 +3,10 @@
 use std::sync::{Arc, atomic::AtomicU64};
 
 use gatepost_kernel::Timestamp;
-use gatepost_mcp::{CallOutcome, Server, Status};
+use gatepost_mcp::{CallOutcome, McpServers, Server, Status};
 use gatepost_metrics::{
-    By, Counter, Each, Family, Gauge, Histogram, Label, Labels, PREFIX, Registry, Unit, label,
-    register_process, sizes,
+    By, Counter, Each, Family, Gauge, Histogram, Label, Labels, Registry, Unit, label, sizes,
 };
-
-use crate::App;
 
 label! {
     /// What goes into one transaction with what others ask for at the same time.
@@ -73,29 +70,10 @@ fn mcp_call(server: &str, outcome: CallOutcome) -> McpCall {
     [("server", server.to_owned()), ("outcome", outcome.as_str().to_owned())]
 }
 
-impl App {
-    /// What is counted here.
-    pub fn metrics(&self) -> &AppMetrics {
-        &self.0.metrics
-    }
-
-    /// All that the process has to say, but for what those around the application add to `gatepost_`.
-    pub fn registry(&self, add: impl FnOnce(&mut Registry)) -> Registry {
-        let mut registry = Registry::default();
-        register_process(&mut registry);
-        let own = registry.sub_registry_with_prefix(PREFIX);
-        add(own);
-        self.gate().register_metrics(own);
-        self.storage().register_metrics(own);
-        if let Some(dispatcher) = self.0.dispatcher.get() {
-            dispatcher.register_metrics(own);
-        }
-        self.register_metrics(own);
-        registry
-    }
-
-    fn register_metrics(&self, registry: &mut Registry) {
-        let AppMetrics { group_sizes, jobs, mcp_calls } = self.metrics();
+impl AppMetrics {
+    /// Registers what is counted here, and which of `servers` can be called.
+    pub(crate) fn register(&self, registry: &mut Registry, servers: Option<&McpServers>) {
+        let AppMetrics { group_sizes, jobs, mcp_calls } = self;
         registry.register(
             "group_size",
             "Requests that went into one transaction together",
@@ -108,7 +86,7 @@ impl App {
             jobs.clone(),
         );
         registry.register("mcp_calls", "Calls of tools of MCP servers", mcp_calls.clone());
-        let Some(servers) = self.mcp_servers().cloned() else { return };
+        let Some(servers) = servers.cloned() else { return };
         for server in servers.all() {
             // There from the start, so that the first failure is seen as a rise.
             for outcome in CallOutcome::all() {
