@@ -11,7 +11,7 @@ use gatepost_kernel::{EventId, RequestId};
 use crate::{
     State, client,
     extensions::{AcceptedEvent, Authenticated},
-    paths::PROBES,
+    paths::{FORWARD_AUTH, PROBES},
 };
 
 /// Logs an answer, at a level by its status; what the probes are told is for debugging.
@@ -61,7 +61,7 @@ thread_local! {
 }
 
 /// Logs one in `one_in` requests that forward auth lets in from memory.
-pub fn passed(method: &Method, passed: &Passed, path: &str, one_in: u32) {
+pub fn passed(method: &Method, passed: &Passed, base_path: &str, one_in: u32) {
     if one_in == 0 {
         return;
     }
@@ -71,7 +71,7 @@ pub fn passed(method: &Method, passed: &Passed, path: &str, one_in: u32) {
         tracing::info!(
             target: "gatepost::access",
             {
-                http.method = %method, http.route = path, http.status = 204, key.id = passed.key_id.0,
+                http.method = %method, http.route = %format_args!("{base_path}{FORWARD_AUTH}"), http.status = 204, key.id = passed.key_id.0,
                 workspace.id = passed.workspace_id.0, one_in
             },
             "request"

@@ -35,7 +35,7 @@ use crate::{
     PlainHttp, State, access_log,
     client::{self, token},
     gate::auth_query,
-    paths::{FORWARD_AUTH, is_forward_auth},
+    paths::is_forward_auth,
 };
 
 /// What `/auth` answers to who may pass.
@@ -138,7 +138,8 @@ impl<S> GateService<S> {
         self.state.add_security_headers(response.headers_mut(), secure);
         self.state.metrics().forward_auth_passed(req.method(), began);
         let settings = &self.state.settings().server;
-        access_log::passed(req.method(), &passed, FORWARD_AUTH, settings.forward_auth_log_one_in);
+        let base_path = &self.state.contract().base_path;
+        access_log::passed(req.method(), &passed, base_path, settings.forward_auth_log_one_in);
         tracing::debug!(key.id = passed.key_id.0, "passed");
         Some(response)
     }
