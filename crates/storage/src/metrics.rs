@@ -11,6 +11,9 @@ use gatepost_metrics::{By, Counter, Histogram, durations, label, sizes};
 /// A statement that takes longer is worth a line in the log.
 const SLOW: Duration = Duration::from_millis(500);
 
+/// How much of a statement's text is logged.
+const MAX_TEXT: usize = 4_000;
+
 label! {
     /// What was asked of the database.
     pub(crate) enum Kind("kind") {
@@ -114,7 +117,9 @@ impl StorageMetrics {
     }
 }
 
-/// The text of a statement. Diesel writes the values behind it; among them are digests and sealed secrets.
+/// The text of a statement, of one that writes many rows its beginning. Diesel writes the values behind it; among
+/// them are digests and sealed secrets.
 fn text(query: &dyn diesel::connection::DebugQuery) -> String {
-    query.to_string().split(" -- binds").next().unwrap_or_default().to_owned()
+    let text = query.to_string();
+    text.split(" -- binds").next().unwrap_or_default().chars().take(MAX_TEXT).collect()
 }

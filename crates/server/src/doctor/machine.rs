@@ -87,21 +87,23 @@ fn is_gatepost(mut address: SocketAddr) -> bool {
 }
 
 fn directories(config: &Config, findings: &mut Vec<Finding>) {
-    let mut say = |text| findings.push(Finding { grade: Grade::Fail, subject: "directory", text });
+    let mut say = |grade, text| findings.push(Finding { grade, subject: "directory", text });
     let here = |path: &Path| if path.as_os_str().is_empty() { PathBuf::from(".") } else { path.to_owned() };
     let of_database = match &config.database_url {
-        DatabaseUrl::Sqlite(path) => path.parent().map(|path| (here(path), "the database")),
+        DatabaseUrl::Sqlite(path) => path.parent().map(|path| (here(path), Grade::Fail, "the database")),
         DatabaseUrl::Postgres(_) => None,
     };
-    let of_key = (here(&config.data_dir), "the file with the first key");
-    for (directory, what) in of_database.into_iter().chain([of_key]) {
+    // A server whose database has a key already never writes there.
+    let of_key = (here(&config.data_dir), Grade::Warn, "the file with the first key of an empty database");
+    for (directory, grade, what) in of_database.into_iter().chain([of_key]) {
         let shown = directory.display();
         if !directory.is_dir() {
-            say(format!("{shown}, for {what}, does not exist; `mkdir -p {shown}` makes it"));
+            say(grade, format!("{shown}, for {what}, does not exist; `mkdir -p {shown}` makes it"));
         } else if access(&directory, AccessFlags::W_OK | AccessFlags::X_OK).is_err() {
-            say(format!(
+            let text = format!(
                 "{shown}, for {what}, cannot be written by this user; `chown` it to the one that serves"
-            ));
+            );
+            say(grade, text);
         }
     }
 }
