@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use gatepost_kernel::Error;
 use gatepost_limits::{Refusal, Verdict};
-use gatepost_metrics::{By, Computed, Counter, Registry, Total, Unit, label};
+use gatepost_metrics::{By, Computed, Counter, Labels, Registry, Total, Unit, label};
 
 use crate::{Code, Gate};
 
@@ -22,36 +22,37 @@ label! {
     }
 }
 
-label! {
-    /// What was decided; the words of the verification, and two for what it does not know.
-    enum Decided("code") {
-        Valid = "VALID",
-        NotFound = "NOT_FOUND",
-        Revoked = "REVOKED",
-        Expired = "EXPIRED",
-        IpNotAllowed = "IP_NOT_ALLOWED",
-        WrongEnvironment = "WRONG_ENVIRONMENT",
-        InsufficientScope = "INSUFFICIENT_SCOPE",
-        RateLimited = "RATE_LIMITED",
-        FeatureLimitReached = "FEATURE_LIMIT_REACHED",
-        NoKey = "NO_KEY",
-        Failed = "FAILED",
-    }
+/// What was decided: a code of the verification, or what that does not know.
+#[derive(Debug, Clone, Copy)]
+enum Decided {
+    Code(Code),
+    /// There was no key to decide on.
+    NoKey,
+    /// An error of the server.
+    Failed,
 }
 
-impl From<Code> for Decided {
-    fn from(code: Code) -> Self {
-        match code {
-            Code::Valid => Self::Valid,
-            Code::NotFound => Self::NotFound,
-            Code::Revoked => Self::Revoked,
-            Code::Expired => Self::Expired,
-            Code::IpNotAllowed => Self::IpNotAllowed,
-            Code::WrongEnvironment => Self::WrongEnvironment,
-            Code::InsufficientScope => Self::InsufficientScope,
-            Code::RateLimited => Self::RateLimited,
-            Code::FeatureLimitReached => Self::FeatureLimitReached,
+/// The words of what the verification does not know.
+const OTHERS: [&str; 2] = ["NO_KEY", "FAILED"];
+
+impl Labels for Decided {
+    const COUNT: usize = Code::NAMES.len() + OTHERS.len();
+
+    fn index(self) -> usize {
+        match self {
+            Self::Code(code) => code as usize,
+            Self::NoKey => Code::NAMES.len(),
+            Self::Failed => Code::NAMES.len() + 1,
         }
+    }
+
+    fn all() -> impl Iterator<Item = Self> {
+        let codes = Code::NAMES.into_iter().filter_map(Code::parse);
+        codes.map(Self::Code).chain([Self::NoKey, Self::Failed])
+    }
+
+    fn pairs(index: usize) -> Vec<(&'static str, &'static str)> {
+        Code::NAMES.into_iter().chain(OTHERS).nth(index).map(|word| ("code", word)).into_iter().collect()
     }
 }
 
@@ -86,8 +87,8 @@ impl GateMetrics {
     /// A key was decided on, or could not be.
     pub fn decided(&self, via: Via, code: Result<Code, &Error>) {
         let decided = match code {
-            Ok(code) => code.into(),
-            Err(error) => Code::of(error).map_or(Decided::Failed, Decided::from),
+            Ok(code) => Decided::Code(code),
+            Err(error) => Code::of(error).map_or(Decided::Failed, Decided::Code),
         };
         self.decisions[(via, decided)].inc();
     }
