@@ -3,7 +3,7 @@
 use std::future::Ready;
 
 use actix_web::{FromRequest, HttpMessage, HttpRequest, dev::Payload};
-use gatepost_kernel::{ApiKeyId, Environment, EnvironmentFilter, WorkspaceId};
+use gatepost_kernel::{ApiKeyId, Environment, EnvironmentFilter, ExternalId, WorkspaceId};
 use gatepost_keys::Scope;
 use gatepost_limits::Verdict;
 
@@ -18,6 +18,8 @@ pub struct VerifiedKey {
     pub environment: Environment,
     /// What it may do.
     pub scopes: Vec<String>,
+    /// Whose it is in the system of those who made it, if they said so.
+    pub external_id: Option<ExternalId>,
 }
 
 impl FromRequest for VerifiedKey {

@@ -29,6 +29,7 @@ pub async fn decide(
                 workspace_id: principal.workspace_id(),
                 environment: principal.environment(),
                 scopes: principal.scopes().texts(gate.scope_order()),
+                external_id: principal.profile().external_id.clone(),
             };
             let (verdict, gate) = (Some(admitted.verdict), gate.clone());
             let count = move |status| gate.record_use(&principal, status);

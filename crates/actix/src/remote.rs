@@ -4,7 +4,7 @@ use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use gatepost_contract::Contract;
 use gatepost_kernel::{
-    ApiKeyId, Cause, Clock, Environment, Error, Fate, Secret, SystemClock, Timestamp, WorkspaceId,
+    ApiKeyId, Cause, Clock, Environment, Error, ExternalId, Fate, Secret, SystemClock, Timestamp, WorkspaceId,
 };
 use gatepost_keys::{Scope, Token};
 use gatepost_limits::{Refusal as Limited, Standing, Standings, Verdict};
@@ -55,6 +55,7 @@ struct Decision {
     workspace_id: Option<i64>,
     environment: Option<String>,
     scopes: Option<Vec<String>>,
+    external_id: Option<String>,
     rate_limit: Option<RateLimit>,
 }
 
@@ -228,12 +229,14 @@ impl Decision {
                     workspace_id: WorkspaceId(workspace_id),
                     environment,
                     scopes: self.scopes.unwrap_or_default(),
+                    external_id: self.external_id.map(ExternalId::from_stored),
                 };
                 return Ok(Admitted { key, verdict, count: None });
             }
             (_, "NOT_FOUND", _) => Error::Unauthorized,
             (_, "REVOKED", _) => Error::KeyRevoked,
             (_, "EXPIRED", _) => Error::KeyExpired,
+            (_, "DISABLED", _) => Error::KeyDisabled,
             (_, "IP_NOT_ALLOWED", _) => Error::IpNotAllowed,
             (_, "WRONG_ENVIRONMENT", Some((_, environment))) => match environment.parse() {
                 Ok(environment) => Error::WrongEnvironment(environment),

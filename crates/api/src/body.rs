@@ -296,7 +296,7 @@ impl<'b> Fields<'b> {
     /// What `rule` makes of a list of texts. It says of each error which item it is in, if in one.
     pub fn texts<T>(
         &mut self,
-        name: &'static str,
+        name: &str,
         value: &'b RawValue,
         rule: impl FnOnce(&[&str]) -> Result<T, ListErrors>,
     ) -> Option<T> {
@@ -436,15 +436,7 @@ impl<'b> Fields<'b> {
         value: &'b RawValue,
         lengths: RangeInclusive<usize>,
     ) -> Option<Vec<B>> {
-        let Some(items) = read::<Vec<&RawValue>>(value) else {
-            self.errors.add(name, format!("The {} must be an array.", label(name)));
-            return None;
-        };
-        if !lengths.contains(&items.len()) {
-            let (low, high) = lengths.into_inner();
-            self.errors.add(name, format!("The {} must have between {low} and {high} items.", label(name)));
-            return None;
-        }
+        let items = self.items(name, value, lengths)?;
         let mut bodies = Vec::with_capacity(items.len());
         for (index, item) in items.into_iter().enumerate() {
             match read(item).map(|members| read_whole(members, self.scope_order)) {
@@ -457,6 +449,25 @@ impl<'b> Fields<'b> {
             }
         }
         Some(bodies)
+    }
+
+    /// The items of a list, each as it came.
+    pub fn items(
+        &mut self,
+        name: &'static str,
+        value: &'b RawValue,
+        lengths: RangeInclusive<usize>,
+    ) -> Option<Vec<&'b RawValue>> {
+        let Some(items) = read::<Vec<&RawValue>>(value) else {
+            self.errors.add(name, format!("The {} must be an array.", label(name)));
+            return None;
+        };
+        if !lengths.contains(&items.len()) {
+            let (low, high) = lengths.into_inner();
+            self.errors.add(name, format!("The {} must have between {low} and {high} items.", label(name)));
+            return None;
+        }
+        Some(items)
     }
 
     fn not_an_object<T>(&mut self, name: &'static str) -> Option<T> {

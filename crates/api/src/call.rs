@@ -36,7 +36,7 @@ use crate::{
     lists::{AsksList, Description, ItemQuery, ListQuery, Listed, PageQuery, Shape},
     operation::{Input, TakenBody, Takes},
     query::{NoQuery, Parameters, Query, ReadQuery},
-    scopes::RequiredScope,
+    scopes::Required,
     sending::{owner, reserve},
     values::positive_id,
     workers::{MOST_BYTES_ON_A_WORKER, off_the_workers},
@@ -50,7 +50,7 @@ const TAKEN_STEP_BY_STEP: u64 = 256 << 10;
 /// How long a body may take to arrive.
 const BODY_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// A request whose caller is known and holds the scope `S`, with its query `Q` and its body `B`.
+/// A request whose caller is known and has what `S` requires, with its query `Q` and its body `B`.
 pub struct Call<S, Q = NoQuery, B = NoBody> {
     req: HttpRequest,
     state: State,
@@ -61,7 +61,7 @@ pub struct Call<S, Q = NoQuery, B = NoBody> {
     scope: std::marker::PhantomData<S>,
 }
 
-impl<S: RequiredScope, Q: ReadQuery, B: ReadBody> FromRequest for Call<S, Q, B> {
+impl<S: Required, Q: ReadQuery, B: ReadBody> FromRequest for Call<S, Q, B> {
     type Error = ApiError;
     type Future = Pin<Box<dyn Future<Output = Result<Self, ApiError>>>>;
 
@@ -70,11 +70,11 @@ impl<S: RequiredScope, Q: ReadQuery, B: ReadBody> FromRequest for Call<S, Q, B> 
     }
 }
 
-impl<S: RequiredScope, Q: ReadQuery, B: ReadBody> Takes for Call<S, Q, B> {
+impl<S: Required, Q: ReadQuery, B: ReadBody> Takes for Call<S, Q, B> {
     const ACTS_ON_WORKSPACE: bool = true;
 
     fn describe(contract: &Contract, schemas: &mut Schemas) -> Input {
-        let scope = Some(S::scope());
+        let scope = S::requirement().scope;
         Input { needs_key: true, scope, query: Q::parameters(contract), body: TakenBody::of::<B>(schemas) }
     }
 }

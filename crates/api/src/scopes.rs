@@ -10,27 +10,39 @@ use gatepost_app::Requirement;
 use gatepost_kernel::LockAnyway;
 use gatepost_keys::Scope;
 
-/// A scope as a type.
+/// What an operation takes, as a type.
+pub trait Required: 'static {
+    /// What it takes.
+    fn requirement() -> Requirement;
+}
+
+/// A scope as a type; an operation that names it takes it.
 pub trait RequiredScope: 'static {
     /// The scope.
     fn scope() -> &'static Scope;
+}
 
-    /// What an operation takes that names it.
+impl<S: RequiredScope> Required for S {
     fn requirement() -> Requirement {
-        Requirement { scope: Self::scope(), or_tools: false }
+        Requirement { scope: Some(Self::scope()), or_tools: false }
     }
 }
 
 /// `mcp:write`, or a scope for the tool that is called.
 pub struct McpCall;
 
-impl RequiredScope for McpCall {
-    fn scope() -> &'static Scope {
-        McpWrite::scope()
-    }
-
+impl Required for McpCall {
     fn requirement() -> Requirement {
-        Requirement { scope: Self::scope(), or_tools: true }
+        Requirement { scope: Some(McpWrite::scope()), or_tools: true }
+    }
+}
+
+/// Any valid key.
+pub struct AnyKey;
+
+impl Required for AnyKey {
+    fn requirement() -> Requirement {
+        Requirement { scope: None, or_tools: false }
     }
 }
 

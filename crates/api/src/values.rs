@@ -4,7 +4,7 @@
 use std::{marker::PhantomData, ops::RangeInclusive};
 
 use gatepost_kernel::{
-    ApiKeyId, Environment, EnvironmentFilter, SeoReportId, Timestamp,
+    ApiKeyId, Environment, EnvironmentFilter, ExternalId, JsonObject, SeoReportId, Timestamp,
     describe::{Described, Schemas},
     text,
 };
@@ -110,6 +110,11 @@ texts! {
     AnyText(String) = { "type": "string" }, |text| Ok(text.to_owned());
 }
 
+members! {
+    /// An object of the caller's own, as it came.
+    AnyObject(JsonObject) = (any_object()), |fields, name, value| fields.json_members(name, value);
+}
+
 /// A whole number of a range.
 pub struct Whole<T, const LOW: i64, const HIGH: i64>(PhantomData<T>);
 
@@ -185,6 +190,31 @@ impl Member for IpAllowlist {
 
     fn read<'b>(fields: &mut Fields<'b>, name: &'static str, value: &'b RawValue) -> Option<Self> {
         fields.texts(name, value, Self::parse)
+    }
+}
+
+/// What is wrong with a text that is no [`ExternalId`].
+const EXTERNAL_ID: &str = "1 to 255 visible ASCII characters, without blanks";
+
+impl Member for ExternalId {
+    type Value = Self;
+
+    fn read<'b>(fields: &mut Fields<'b>, name: &'static str, value: &'b RawValue) -> Option<Self> {
+        fields.text(name, value, |text| {
+            Self::parse(text).ok_or_else(|| format!("The {} must be {EXTERNAL_ID}.", name.replace('_', " ")))
+        })
+    }
+}
+
+impl Param for ExternalId {
+    type Value = Self;
+
+    fn schema() -> Value {
+        <Self as Described>::schema(&mut Schemas::default())
+    }
+
+    fn read(parameters: &mut Parameters, name: &'static str) -> Option<Self> {
+        parameters.text(name, Self::parse, EXTERNAL_ID)
     }
 }
 

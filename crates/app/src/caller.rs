@@ -21,8 +21,8 @@ pub enum Authority {
 /// What an operation takes.
 #[derive(Debug, Clone, Copy)]
 pub struct Requirement {
-    /// This scope.
-    pub scope: &'static Scope,
+    /// This scope; none if any valid key will do.
+    pub scope: Option<&'static Scope>,
     /// Or any scope for tools of an MCP server: which one it must be, the body says.
     pub or_tools: bool,
 }
@@ -33,7 +33,8 @@ impl Requirement {
     /// # Errors
     /// [`Error::AccessDenied`].
     pub fn check(self, principal: &Principal) -> Result<()> {
-        match principal.may(self.scope) {
+        let Some(scope) = self.scope else { return Ok(()) };
+        match principal.may(scope) {
             Err(_) if self.or_tools && principal.scopes().has_tools() => Ok(()),
             checked => checked,
         }

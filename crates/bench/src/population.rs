@@ -5,7 +5,7 @@ use std::path::Path;
 use gatepost_app::{App, AppSettings, tenants::first_start};
 use gatepost_entitlements::{Access, Catalog, Plan};
 use gatepost_kernel::{Clock, Environment, SystemClock, WorkspaceId, random};
-use gatepost_keys::{IpAllowlist, ScopeSet, Token, TokenFormat};
+use gatepost_keys::{IpAllowlist, Metadata, ScopeSet, Token, TokenFormat};
 use gatepost_storage::{NewApiKey, Storage, StorageError, Tx};
 
 use crate::Failure;
@@ -63,6 +63,9 @@ pub async fn make_keys(storage: &Storage, count: usize) -> Result<Vec<String>, F
                     allowed_ips: allowed_ips.clone(),
                     expires_at: None,
                     rotated_from_id: None,
+                    external_id: None,
+                    metadata: Metadata::default(),
+                    disabled_at: None,
                     created_at: now,
                 })
                 .await?;

@@ -89,7 +89,9 @@ impl ResponseError for ApiError {
     fn status_code(&self) -> StatusCode {
         match self {
             Self::UseCase(error) => match error {
-                Error::Unauthorized | Error::KeyRevoked | Error::KeyExpired => StatusCode::UNAUTHORIZED,
+                Error::Unauthorized | Error::KeyRevoked | Error::KeyExpired | Error::KeyDisabled => {
+                    StatusCode::UNAUTHORIZED
+                }
                 Error::AccessDenied(_)
                 | Error::MissingScope(_)
                 | Error::IpNotAllowed

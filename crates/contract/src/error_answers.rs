@@ -142,7 +142,9 @@ impl Contract {
     /// would be understood.
     pub fn add_error(&self, headers: &mut HeaderMap, error: &ApiError) {
         match error.inner() {
-            ApiError::UseCase(Error::Unauthorized | Error::KeyRevoked | Error::KeyExpired) => {
+            ApiError::UseCase(
+                Error::Unauthorized | Error::KeyRevoked | Error::KeyExpired | Error::KeyDisabled,
+            ) => {
                 if let Ok(challenge) = HeaderValue::from_str(&self.challenge()) {
                     headers.insert(header::WWW_AUTHENTICATE, challenge);
                 }

@@ -6,7 +6,7 @@ use actix_web::{
     http::header::{HeaderMap, HeaderName, HeaderValue, InvalidHeaderName},
     web::Bytes,
 };
-use gatepost_kernel::{ApiKeyId, Environment};
+use gatepost_kernel::{ApiKeyId, Environment, ExternalId};
 
 use crate::{Contract, number};
 
@@ -45,6 +45,8 @@ pub struct Headers {
     pub key_id: Header,
     /// Of an answer of forward auth: the scopes of the key.
     pub scopes: Header,
+    /// The same: whose it is in the system of those who made it, if they said so.
+    pub external_id: Header,
     /// Of a refusal of forward auth, for proxies that pass on no body: the code of the error.
     pub error: Header,
     /// The same: what it says.
@@ -65,6 +67,7 @@ impl Headers {
             environment: Header::fixed("X-Gatepost-Environment", "x-gatepost-environment"),
             key_id: Header::fixed("X-Gatepost-Key-Id", "x-gatepost-key-id"),
             scopes: Header::fixed("X-Gatepost-Scopes", "x-gatepost-scopes"),
+            external_id: Header::fixed("X-Gatepost-External-Id", "x-gatepost-external-id"),
             error: Header::fixed("X-Gatepost-Error", "x-gatepost-error"),
             message: Header::fixed("X-Gatepost-Message", "x-gatepost-message"),
             signature: Header::fixed("X-Webhook-Signature", "x-webhook-signature"),
@@ -89,6 +92,7 @@ impl Headers {
             environment: of("Environment")?,
             key_id: of("Key-Id")?,
             scopes: of("Scopes")?,
+            external_id: of("External-Id")?,
             error: of("Error")?,
             message: of("Message")?,
             signature: Header::new(signature.to_owned())?,
@@ -103,10 +107,19 @@ impl Headers {
     }
 
     /// Each of them.
-    pub fn all(&self) -> [&Header; 8] {
-        let Self { acting_workspace, workspace, environment, key_id, scopes, error, message, signature } =
-            self;
-        [acting_workspace, workspace, environment, key_id, scopes, error, message, signature]
+    pub fn all(&self) -> [&Header; 9] {
+        let Self {
+            acting_workspace,
+            workspace,
+            environment,
+            key_id,
+            scopes,
+            external_id,
+            error,
+            message,
+            signature,
+        } = self;
+        [acting_workspace, workspace, environment, key_id, scopes, external_id, error, message, signature]
     }
 }
 
@@ -139,13 +152,23 @@ impl Contract {
     }
 
     /// Says in the headers of forward auth whose key it is that may pass, but for its workspace.
-    pub fn add_key(&self, headers: &mut HeaderMap, key: ApiKeyId, environment: Environment, scopes: &Bytes) {
+    pub fn add_key(
+        &self,
+        headers: &mut HeaderMap,
+        key: ApiKeyId,
+        environment: Environment,
+        scopes: &Bytes,
+        external_id: Option<&ExternalId>,
+    ) {
         headers.insert(self.headers.environment.name.clone(), HeaderValue::from_static(environment.as_str()));
         headers.insert(self.headers.key_id.name.clone(), number(key.0));
         if let Some(scopes) =
             HeaderValue::from_maybe_shared(scopes.clone()).ok().filter(|list| !list.is_empty())
         {
             headers.insert(self.headers.scopes.name.clone(), scopes);
+        }
+        if let Some(id) = external_id.and_then(|id| HeaderValue::from_str(id.as_str()).ok()) {
+            headers.insert(self.headers.external_id.name.clone(), id);
         }
     }
 }

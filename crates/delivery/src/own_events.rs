@@ -1,7 +1,8 @@
 //! The events that Gatepost itself sends: their types, when each is sent, and what it says.
 
 use gatepost_kernel::{
-    ApiKeyId, CalendarTime, Environment, Json, SeoReportId, Timestamp, WebhookEndpointId, WorkspaceId,
+    ApiKeyId, CalendarTime, Environment, ExternalId, Json, SeoReportId, Timestamp, WebhookEndpointId,
+    WorkspaceId,
     describe::{Described, Schemas},
 };
 use gatepost_keys::{ApiKey, ScopeOrder};
@@ -82,7 +83,7 @@ own_events! {
 /// Data of an event about an API key.
 #[described(example = {
     "id": 2, "name": "Mobile App Key", "prefix": "{live_key}abc", "environment": "live", "scopes": ["{scope posts:read}"],
-    "rate_limit_tier": "pro",
+    "rate_limit_tier": "pro", "external_id": "user_42", "enabled": true,
 })]
 #[derive(Debug, Clone)]
 pub struct ApiKeyEventData {
@@ -100,6 +101,10 @@ pub struct ApiKeyEventData {
     pub rate_limit_tier: Option<String>,
     /// Time at which the key expires; null if it never does.
     pub expires_at: Option<Timestamp>,
+    /// Id of the key's holder in the system of those who created it.
+    pub external_id: Option<ExternalId>,
+    /// Whether the key is enabled.
+    pub enabled: bool,
 }
 
 impl ApiKeyEventData {
@@ -113,6 +118,8 @@ impl ApiKeyEventData {
             scopes: key.scopes.texts(order),
             rate_limit_tier: key.rate_limit_tier.clone(),
             expires_at: key.expires_at,
+            external_id: key.external_id.clone(),
+            enabled: key.disabled_at.is_none(),
         }
     }
 }
@@ -133,7 +140,7 @@ pub struct RotatedApiKeyEventData {
 }
 
 /// Data of an event about a workspace.
-#[described(example = { "id": 2, "name": "Acme Corporation", "slug": "acme-corp", "tier": "pro" })]
+#[described(example = { "id": 2, "name": "Acme Corporation", "slug": "acme-corp", "tier": "pro", "external_id": "cust_42" })]
 #[derive(Debug, Clone)]
 pub struct WorkspaceEventData {
     /// Numeric id of the workspace.
@@ -144,6 +151,8 @@ pub struct WorkspaceEventData {
     pub slug: String,
     /// Name of the workspace's plan.
     pub tier: String,
+    /// Id of the workspace in the system of the platform.
+    pub external_id: Option<ExternalId>,
 }
 
 /// Data of an event about the usage of a feature.

@@ -17,6 +17,7 @@ gatepost_kernel::words! {
         /// Everything.
         Admin = "admin",
     }
+    described as "PlanAccess": "Widest access that a plan's keys can use: each includes those before it."
 }
 gatepost_kernel::read_as_word!(Access);
 

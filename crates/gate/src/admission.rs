@@ -7,7 +7,9 @@
 use std::net::IpAddr;
 
 use bytes::Bytes;
-use gatepost_kernel::{ApiKeyId, Environment, EnvironmentFilter, Error, Result, Timestamp, WorkspaceId};
+use gatepost_kernel::{
+    ApiKeyId, Environment, EnvironmentFilter, Error, ExternalId, Result, Timestamp, WorkspaceId,
+};
 use gatepost_keys::{KeyStatus, ScopeRef, Token, TokenDigest};
 use gatepost_limits::Verdict;
 
@@ -24,6 +26,8 @@ pub struct Passed {
     pub environment: Environment,
     /// Its scopes with blanks between; empty if they are too long for a header.
     pub scope_list: Bytes,
+    /// Whose the key is in the system of those who made it.
+    pub external_id: Option<ExternalId>,
     /// The place of the plan that its limits come from, in the order of declaration.
     pub plan: usize,
     /// How the key stands now.
@@ -133,7 +137,8 @@ impl Gate {
         status: u16,
     ) -> Option<Passed> {
         let digest = TokenDigest::of(&self.0.settings.token_format, token)?;
-        let decision = self.0.keys.with(&digest, now, |state, facts, meter, unwritten| {
+        let decision = self.0.keys.with(&digest, now, |state, known, meter, unwritten| {
+            let facts = &known.facts;
             let may = environment.admits(state.environment)
                 && facts.status(now) == KeyStatus::Active
                 && facts.allows_address(address)
@@ -152,6 +157,7 @@ impl Gate {
                 workspace_id: state.workspace_id,
                 environment: state.environment,
                 scope_list: facts.scope_list.clone(),
+                external_id: known.profile.external_id.clone(),
                 plan: facts.limits.index,
                 verdict,
             })

@@ -14,7 +14,7 @@ gatepost_kernel::words! {
         Revoked = "REVOKED",
         /// Its end has come.
         Expired = "EXPIRED",
-        /// Not given yet: clients that are made today must know it when it is.
+        /// It is switched off, and can be switched on again.
         Disabled = "DISABLED",
         /// It may not be used from there, or it is not said from where it is used.
         IpNotAllowed = "IP_NOT_ALLOWED",
@@ -37,6 +37,7 @@ impl Code {
             Error::Unauthorized => Self::NotFound,
             Error::KeyRevoked => Self::Revoked,
             Error::KeyExpired => Self::Expired,
+            Error::KeyDisabled => Self::Disabled,
             Error::IpNotAllowed => Self::IpNotAllowed,
             Error::WrongEnvironment(_) => Self::WrongEnvironment,
             Error::AccessDenied(_) | Error::MissingScope(_) => Self::InsufficientScope,

@@ -18,8 +18,10 @@ use std::{
 use bytes::Bytes;
 use gatepost_analytics::QuarterHour;
 use gatepost_entitlements::Access;
-use gatepost_kernel::{ApiKeyId, Environment, Error, LockAnyway, Result, Timestamp, WorkspaceId};
-use gatepost_keys::{IpAllowlist, KeyStatus, Scope, ScopeOrder, ScopeRef, ScopeSet, TokenDigest};
+use gatepost_kernel::{ApiKeyId, Environment, Error, ExternalId, LockAnyway, Result, Timestamp, WorkspaceId};
+use gatepost_keys::{
+    ApiKey, IpAllowlist, KeyStatus, Metadata, Scope, ScopeOrder, ScopeRef, ScopeSet, TokenDigest,
+};
 use gatepost_limits::{Allowance, Meter};
 use gatepost_storage::{RequestCounts, UsageDelta};
 
@@ -73,8 +75,34 @@ impl KeyMeter {
 /// What the database said, and when it is stale: once its workspace is of another generation.
 pub(crate) struct Known {
     pub facts: Arc<Facts>,
+    pub profile: Arc<KeyProfile>,
     pub workspace: Arc<AtomicU64>,
     pub generation: u64,
+}
+
+/// What is said of a key to those who ask whose it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeyProfile {
+    /// A label for people.
+    pub name: Box<str>,
+    /// Whose it is in the system of those who made it.
+    pub external_id: Option<ExternalId>,
+    /// What they keep with it; none if that is too large to be remembered, so that the database has to be
+    /// asked for it.
+    pub metadata: Option<Metadata>,
+}
+
+/// Above this, the metadata of a key is not remembered: many keys could have as much.
+const MAX_METADATA: usize = 1_024;
+
+impl KeyProfile {
+    pub(crate) fn of(key: &ApiKey) -> Self {
+        Self {
+            name: key.name.as_str().into(),
+            external_id: key.external_id.clone(),
+            metadata: Some(&key.metadata).filter(|metadata| metadata.as_str().len() <= MAX_METADATA).cloned(),
+        }
+    }
 }
 
 /// What the database says about a key. Whether that lets a request in is judged each time.
@@ -92,6 +120,8 @@ pub(crate) struct Facts {
     pub access: Access,
     /// Whether it, or its whole workspace, was taken back.
     pub revoked: bool,
+    /// Whether it is switched off.
+    pub disabled: bool,
 }
 
 /// The end of what has none.
@@ -123,6 +153,8 @@ impl Facts {
             KeyStatus::Revoked
         } else if self.ends_at <= now {
             KeyStatus::Expired
+        } else if self.disabled {
+            KeyStatus::Disabled
         } else {
             KeyStatus::Active
         }
@@ -199,8 +231,8 @@ impl KeyState {
 
 impl Known {
     /// What the database said, if that is still so.
-    pub fn fresh(&self) -> Option<&Arc<Facts>> {
-        (self.workspace.load(Ordering::SeqCst) == self.generation).then_some(&self.facts)
+    pub fn fresh(&self) -> Option<&Self> {
+        (self.workspace.load(Ordering::SeqCst) == self.generation).then_some(self)
     }
 }
 

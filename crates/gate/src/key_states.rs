@@ -33,8 +33,8 @@ use tokio::sync::{Notify, oneshot};
 use crate::{
     Gate, Principal,
     key_state::{
-        ByDigest, DigestHasher, Facts, KeyMeter, KeyState, Known, Memory, NEVER as NO_END, UnwrittenUse,
-        scope_list,
+        ByDigest, DigestHasher, Facts, KeyMeter, KeyProfile, KeyState, Known, Memory, NEVER as NO_END,
+        UnwrittenUse, scope_list,
     },
     limiter::AFTERMATH,
 };
@@ -130,7 +130,7 @@ impl KeyStates {
         &self,
         digest: &TokenDigest,
         now: Timestamp,
-        body: impl FnOnce(&Arc<KeyState>, &Arc<Facts>, &mut KeyMeter, &mut UnwrittenUse) -> R,
+        body: impl FnOnce(&Arc<KeyState>, &Known, &mut KeyMeter, &mut UnwrittenUse) -> R,
     ) -> Option<R> {
         if self.trust.since_last_look(now).is_none_or(|since| since >= TRUST) {
             return None;
@@ -202,15 +202,21 @@ impl KeyStates {
 
     /// Puts a key down that was read after the version was `version`; nothing is counted on it from memory
     /// before `begin` is done.
-    fn fill(&self, fresh: KeyState, facts: Facts, version: u64, begin: impl FnOnce(&Principal)) -> Principal {
+    fn fill(
+        &self,
+        fresh: KeyState,
+        (facts, profile): (Facts, KeyProfile),
+        version: u64,
+        begin: impl FnOnce(&Principal),
+    ) -> Principal {
         let workspace = self.workspace(fresh.workspace_id);
         let generation = workspace.load(Ordering::SeqCst);
-        let principal = Principal::new(self.shared(facts), self.state(fresh));
+        let principal = Principal::new(self.shared(facts), Arc::new(profile), self.state(fresh));
         begin(&principal);
         let mut memory = principal.state().lock();
         if self.version.load(Ordering::SeqCst) == version && !memory.dropped {
-            let facts = principal.facts().clone();
-            memory.known = Some(Known { facts, workspace, generation });
+            let (facts, profile) = (principal.facts().clone(), principal.profile().clone());
+            memory.known = Some(Known { facts, profile, workspace, generation });
         }
         drop(memory);
         principal
@@ -293,10 +299,9 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 impl Gate {
     /// The key that a token belongs to, whatever its state.
     pub async fn principal(&self, digest: TokenDigest) -> Lookup {
-        let remembered =
-            |state: &Arc<KeyState>, facts: &Arc<Facts>, _: &mut KeyMeter, _: &mut UnwrittenUse| {
-                Principal::new(facts.clone(), state.clone())
-            };
+        let remembered = |state: &Arc<KeyState>, known: &Known, _: &mut KeyMeter, _: &mut UnwrittenUse| {
+            Principal::new(known.facts.clone(), known.profile.clone(), state.clone())
+        };
         match self.0.keys.with(&digest, self.now(), remembered) {
             Some(principal) => {
                 self.metrics().hit();
@@ -323,6 +328,7 @@ impl Gate {
             ends_at: key.ends_at().unwrap_or(NO_END),
             access: plan.access,
             revoked: owner.workspace_deleted || key.revoked_at.is_some(),
+            disabled: key.disabled_at.is_some(),
         }
     }
 
@@ -484,7 +490,8 @@ impl Gate {
                     let key = &owner.key;
                     let fresh = KeyState::new(digest, key.id, key.workspace_id, key.environment);
                     let begin = |principal: &Principal| self.begin_counting(principal, owner.chain, &ended);
-                    (digest, keys.fill(fresh, self.facts(&owner), version, begin))
+                    let said = (self.facts(&owner), KeyProfile::of(key));
+                    (digest, keys.fill(fresh, said, version, begin))
                 });
                 principals.collect::<HashMap<TokenDigest, Principal>>()
             });
@@ -531,13 +538,15 @@ mod tests {
                 scopes: gatepost_keys::ScopeSet::default(),
                 scope_list: bytes::Bytes::new(),
                 allowed_ips: gatepost_keys::IpAllowlist::default(),
-                limits: Arc::new(PlanLimits { index: 0, allowance }),
+                limits: Arc::new(PlanLimits { index: 0, name: "free".to_owned(), allowance }),
                 together: None,
                 ends_at: NO_END,
                 access: gatepost_entitlements::Access::Write,
                 revoked: false,
+                disabled: false,
             };
-            let principal = states.fill(fresh(), facts, 0, |_| {});
+            let profile = KeyProfile { name: "Key".into(), external_id: None, metadata: None };
+            let principal = states.fill(fresh(), (facts, profile), 0, |_| {});
             let admitted = std::thread::scope(|scope| {
                 let takers = [(); 3].map(|()| {
                     let (states, principal) = (&states, &principal);

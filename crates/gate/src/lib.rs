@@ -21,6 +21,7 @@ use gatepost_storage::{Op, Storage, Tx};
 
 pub use admission::{Admitted, Passed, Refused};
 pub use decision::Code;
+pub use key_state::KeyProfile;
 pub use limiter::AFTERMATH;
 pub use metrics::{GateMetrics, Via};
 pub use plans::PlanLimits;

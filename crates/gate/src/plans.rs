@@ -10,6 +10,8 @@ use gatepost_limits::Allowance;
 pub struct PlanLimits {
     /// Where the plan stands in the order of declaration, counted from 0.
     pub index: usize,
+    /// The plan's name.
+    pub name: String,
     /// The limits of each key.
     pub allowance: Allowance,
 }
@@ -44,7 +46,7 @@ impl Plans {
             let (per_minute, per_day) = (plan.requests_per_minute_workspace, plan.requests_per_day_workspace);
             let together = Allowance { per_minute, minute_cap: per_minute, per_day };
             let together = (together != Allowance::default()).then(|| Arc::new(together));
-            let limits = Arc::new(PlanLimits { index, allowance });
+            let limits = Arc::new(PlanLimits { index, name: plan.name.clone(), allowance });
             (plan.name.clone(), PlanOf { limits, together, access: plan.access })
         };
         let in_order: Vec<_> = catalog.plans().enumerate().map(limits).collect();
@@ -52,7 +54,7 @@ impl Plans {
         // A catalogue always has the built-in plans; without any, nothing may pass.
         let nothing = || {
             let allowance = Allowance { per_minute: Some(0), minute_cap: Some(0), per_day: Some(0) };
-            let limits = Arc::new(PlanLimits { index: 0, allowance });
+            let limits = Arc::new(PlanLimits { index: 0, name: String::new(), allowance });
             PlanOf { limits, together: None, access: Access::Read }
         };
         let default = default.map_or_else(nothing, |(_, plan)| plan.clone());

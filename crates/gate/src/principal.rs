@@ -13,7 +13,7 @@ use gatepost_storage::Tx;
 
 use crate::{
     Gate,
-    key_state::{Facts, KeyState},
+    key_state::{Facts, KeyProfile, KeyState, NEVER},
     plans::PlanLimits,
 };
 
@@ -21,6 +21,7 @@ use crate::{
 #[derive(Clone)]
 pub struct Principal {
     facts: Arc<Facts>,
+    profile: Arc<KeyProfile>,
     state: Arc<KeyState>,
 }
 
@@ -80,6 +81,16 @@ impl Principal {
         &self.facts.limits
     }
 
+    /// When the key stops working by itself; none if it does not.
+    pub fn ends_at(&self) -> Option<Timestamp> {
+        Some(self.facts.ends_at).filter(|end| *end != NEVER)
+    }
+
+    /// What is said of the key to those who ask whose it is.
+    pub fn profile(&self) -> &Arc<KeyProfile> {
+        &self.profile
+    }
+
     /// The widest access that the workspace's plan gives its keys.
     pub fn access(&self) -> Access {
         self.facts.access
@@ -93,8 +104,8 @@ impl Principal {
         self.facts.may(scope.into())
     }
 
-    pub(crate) fn new(facts: Arc<Facts>, state: Arc<KeyState>) -> Self {
-        Self { facts, state }
+    pub(crate) fn new(facts: Arc<Facts>, profile: Arc<KeyProfile>, state: Arc<KeyState>) -> Self {
+        Self { facts, profile, state }
     }
 
     /// What the database said.
@@ -125,7 +136,7 @@ impl Principal {
     /// What a request from `address` is told.
     ///
     /// # Errors
-    /// [`Error::KeyRevoked`], [`Error::KeyExpired`] or [`Error::IpNotAllowed`].
+    /// [`Error::KeyRevoked`], [`Error::KeyExpired`], [`Error::KeyDisabled`] or [`Error::IpNotAllowed`].
     pub(crate) fn usable(&self, now: Timestamp, address: Option<IpAddr>) -> Result<()> {
         self.status(now).usable()?;
         if self.allows_address(address) { Ok(()) } else { Err(Error::IpNotAllowed) }
@@ -143,7 +154,8 @@ impl Principal {
         address: Option<IpAddr>,
     ) -> Result<Self> {
         let owner = tx.api_key_by_digest(&self.digest()).await?.ok_or(Error::Unauthorized)?;
-        let fresh = Self { facts: Arc::new(gate.facts(&owner)), state: self.state.clone() };
+        let (facts, profile) = (Arc::new(gate.facts(&owner)), Arc::new(KeyProfile::of(&owner.key)));
+        let fresh = Self { facts, profile, state: self.state.clone() };
         fresh.usable(now, address)?;
         Ok(fresh)
     }
@@ -154,7 +166,7 @@ impl Gate {
     ///
     /// # Errors
     /// [`Error::Unauthorized`] if no key belongs to it, [`Error::KeyRevoked`], [`Error::KeyExpired`],
-    /// [`Error::IpNotAllowed`], [`Error::Unavailable`].
+    /// [`Error::KeyDisabled`], [`Error::IpNotAllowed`], [`Error::Unavailable`].
     pub async fn authenticate(&self, token: &Token, address: Option<IpAddr>) -> Result<Principal> {
         self.usable(token.digest(), address).await
     }

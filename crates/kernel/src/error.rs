@@ -22,6 +22,8 @@ crate::words! {
         KeyRevoked = "key_revoked",
         /// The key has expired.
         KeyExpired = "key_expired",
+        /// The key is disabled.
+        KeyDisabled = "key_disabled",
         /// The key may not do this.
         AccessDenied = "access_denied",
         /// The key may not be used from here.
@@ -199,6 +201,9 @@ pub enum Error {
     /// The key's own end, or the end of its grace after a rotation, has passed.
     #[error("This API key has expired.")]
     KeyExpired,
+    /// The key was switched off, and can be switched on again.
+    #[error("This API key is disabled.")]
+    KeyDisabled,
     /// The caller is known but may not do this; the text says why.
     #[error("{0}")]
     AccessDenied(String),
@@ -296,6 +301,7 @@ impl Error {
             Self::Unauthorized => ErrorCode::Unauthorized,
             Self::KeyRevoked => ErrorCode::KeyRevoked,
             Self::KeyExpired => ErrorCode::KeyExpired,
+            Self::KeyDisabled => ErrorCode::KeyDisabled,
             Self::AccessDenied(_) | Self::MissingScope(_) => ErrorCode::AccessDenied,
             Self::IpNotAllowed => ErrorCode::IpNotAllowed,
             Self::WrongEnvironment(_) => ErrorCode::WrongEnvironment,

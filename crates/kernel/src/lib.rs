@@ -11,6 +11,7 @@ extern crate self as gatepost_kernel;
 pub mod describe;
 mod environment;
 mod error;
+mod external_id;
 #[cfg(feature = "json")]
 mod fields;
 mod ids;
@@ -35,6 +36,7 @@ mod workspace;
 
 pub use environment::{Environment, EnvironmentFilter};
 pub use error::{Cause, Error, ErrorCode, Fate, FieldErrors, Result, chain};
+pub use external_id::ExternalId;
 #[cfg(feature = "json")]
 pub use fields::Fields;
 pub use ids::*;

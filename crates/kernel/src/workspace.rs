@@ -2,7 +2,7 @@
 
 use gatepost_macros::Fields;
 
-use crate::{JsonObject, Timestamp, WorkspaceId};
+use crate::{ExternalId, JsonObject, Timestamp, WorkspaceId};
 
 /// A tenant, whose rows and whose plan are its own.
 #[derive(Debug, Clone, PartialEq, Fields)]
@@ -21,4 +21,6 @@ pub struct Workspace {
     pub created_at: Timestamp,
     /// When the workspace was last changed.
     pub updated_at: Timestamp,
+    /// Which of its customers it is to the platform; unique among those that are not deleted.
+    pub external_id: Option<ExternalId>,
 }

@@ -1,11 +1,11 @@
 //! The life of a key: active until it is revoked, until it expires, or until its grace after a rotation is
-//! over.
+//! over; meanwhile it can be disabled and enabled.
 
 use std::time::Duration;
 
-use gatepost_kernel::{ApiKeyId, Environment, Error, Timestamp, WorkspaceId};
+use gatepost_kernel::{ApiKeyId, Environment, Error, ExternalId, Timestamp, WorkspaceId};
 
-use crate::{IpAllowlist, ScopeSet};
+use crate::{IpAllowlist, Metadata, ScopeSet};
 
 /// An API key without its secret.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,6 +43,12 @@ pub struct ApiKey {
     pub rotated_to_id: Option<ApiKeyId>,
     /// Until when it works beside its replacement.
     pub grace_period_ends_at: Option<Timestamp>,
+    /// Whose it is in the system of those who made it.
+    pub external_id: Option<ExternalId>,
+    /// What those who made it keep with it.
+    pub metadata: Metadata,
+    /// Since when it is switched off; `None` while it is on.
+    pub disabled_at: Option<Timestamp>,
 }
 
 gatepost_kernel::words! {
@@ -51,6 +57,8 @@ gatepost_kernel::words! {
     pub enum KeyStatus {
         /// It can.
         Active = "active",
+        /// It is switched off, and can be switched on again.
+        Disabled = "disabled",
         /// Its end has come, by its own expiry or by the end of a rotation's grace.
         Expired = "expired",
         /// It was revoked.
@@ -63,10 +71,11 @@ impl KeyStatus {
     /// What a request with such a key is told.
     ///
     /// # Errors
-    /// [`Error::KeyRevoked`] or [`Error::KeyExpired`].
+    /// [`Error::KeyRevoked`], [`Error::KeyExpired`] or [`Error::KeyDisabled`].
     pub fn usable(self) -> Result<(), Error> {
         match self {
             Self::Active => Ok(()),
+            Self::Disabled => Err(Error::KeyDisabled),
             Self::Expired => Err(Error::KeyExpired),
             Self::Revoked => Err(Error::KeyRevoked),
         }
@@ -85,6 +94,8 @@ impl ApiKey {
             KeyStatus::Revoked
         } else if self.ends_at().is_some_and(|end| end <= now) {
             KeyStatus::Expired
+        } else if self.disabled_at.is_some() {
+            KeyStatus::Disabled
         } else {
             KeyStatus::Active
         }
@@ -124,11 +135,12 @@ impl ApiKey {
     /// Whether it can be replaced at `now`.
     ///
     /// # Errors
-    /// [`Error::Conflict`] if it is revoked, expired, or was replaced already.
+    /// [`Error::Conflict`] if it is revoked, expired, disabled, or was replaced already.
     pub fn rotatable(&self, now: Timestamp) -> Result<(), Error> {
         let reason = match self.status(now) {
             _ if self.rotated_to_id.is_some() => "This API key was already rotated.",
             KeyStatus::Active => return Ok(()),
+            KeyStatus::Disabled => "This API key is disabled. Enable it before you rotate it.",
             KeyStatus::Expired => "This API key has expired and cannot be rotated.",
             KeyStatus::Revoked => "This API key is revoked and cannot be rotated.",
         };

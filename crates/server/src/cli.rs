@@ -6,7 +6,7 @@ use clap::{
     Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum, error::ErrorKind,
     parser::ValueSource,
 };
-use gatepost_kernel::{Secret, settings::read_duration};
+use gatepost_kernel::{ExternalId, Secret, settings::read_duration};
 
 /// API keys, scopes, rate limits, entitlements and signed webhooks in one binary.
 #[derive(Debug, Parser)]
@@ -212,6 +212,9 @@ pub enum KeysCommand {
         /// How long it works, e.g. 90d [default: for ever]
         #[arg(long, value_name = "DURATION", value_parser = duration)]
         expires_in: Option<Duration>,
+        /// Whose it is in your own system: 1 to 255 visible ASCII characters
+        #[arg(long, value_name = "ID", value_parser = external_id)]
+        external_id: Option<ExternalId>,
         /// One JSON object instead of lines
         #[arg(long)]
         json: bool,
@@ -254,6 +257,9 @@ pub enum WorkspacesCommand {
         /// The plan [default: that of new workspaces]
         #[arg(long)]
         tier: Option<String>,
+        /// Which of your customers it is in your own system: 1 to 255 visible ASCII characters
+        #[arg(long, value_name = "ID", value_parser = external_id)]
+        external_id: Option<ExternalId>,
         /// One JSON object instead of lines
         #[arg(long)]
         json: bool,
@@ -274,6 +280,10 @@ pub enum WorkspacesCommand {
         #[arg(long)]
         json: bool,
     },
+}
+
+fn external_id(text: &str) -> Result<ExternalId, &'static str> {
+    ExternalId::parse(text).ok_or("expected 1 to 255 visible ASCII characters, without blanks")
 }
 
 /// Reads a duration such as `90d`.

@@ -2,7 +2,8 @@
 
 use gatepost_app::{App, Caller, UnitOfWork, keys::api_keys};
 use gatepost_kernel::{
-    ApiKeyId, CalendarTime, Clock, Environment, ItemError, SystemClock, WorkspaceId, chain, random, text,
+    ApiKeyId, CalendarTime, Clock, Environment, ExternalId, ItemError, SystemClock, WorkspaceId, chain,
+    random, text,
 };
 use gatepost_keys::{ApiKey, ScopeOrder, ScopeSet, Token, TokenFormat};
 use serde_json::{Value, json};
@@ -19,8 +20,15 @@ pub async fn run(config: &Config, command: KeysCommand) -> Result<(), Failure> {
         }
     };
     match command {
-        KeysCommand::Create { name, workspace, scopes, environment, tier, expires_in, json } => {
-            let input = create_input(&name, (&scopes, app.scope_order()), environment, tier, expires_in)?;
+        KeysCommand::Create { name, workspace, scopes, environment, tier, expires_in, external_id, json } => {
+            let input = create_input(
+                &name,
+                (&scopes, app.scope_order()),
+                environment,
+                tier,
+                expires_in,
+                external_id,
+            )?;
             let caller = Caller::command_line(WorkspaceId(workspace));
             let create = async move |unit: &mut UnitOfWork<'_>| api_keys::create(unit, input).await;
             let new = app.transact(&caller, create).await.map_err(|e| explain(&e, "workspace", workspace))?;
@@ -72,6 +80,7 @@ fn create_input(
     environment: Environment,
     tier: Option<String>,
     expires_in: Option<std::time::Duration>,
+    external_id: Option<ExternalId>,
 ) -> Result<api_keys::CreateApiKey, Failure> {
     let texts: Vec<&str> = scopes.iter().map(String::as_str).collect();
     let scopes = ScopeSet::parse_in(order, &texts).map_err(|errors| {
@@ -91,8 +100,9 @@ fn create_input(
         scopes: (!texts.is_empty()).then_some(scopes),
         environment: Some(environment),
         rate_limit_tier: tier,
-        allowed_ips: None,
         expires_at,
+        external_id,
+        ..api_keys::CreateApiKey::default()
     })
 }
 
@@ -100,7 +110,8 @@ async fn list(app: &App, workspace: WorkspaceId, json: bool) -> Result<(), Failu
     let caller = Caller::command_line(workspace);
     let query = api_keys::ListApiKeys::default();
     let keys =
-        paging::every(async |request| Ok(api_keys::list(app, &caller, query, request).await?.0)).await?;
+        paging::every(async |request| Ok(api_keys::list(app, &caller, query.clone(), request).await?.0));
+    let keys = keys.await?;
     if json {
         let keys: Vec<Value> = keys.iter().map(|key| describe(key, app.scope_order())).collect();
         output::json(&json!({ "data": keys }))?;
@@ -126,6 +137,8 @@ fn describe(key: &ApiKey, order: ScopeOrder) -> Value {
         "scopes": key.scopes.texts(order),
         "rate_limit_tier": key.rate_limit_tier,
         "expires_at": key.expires_at.map(CalendarTime),
+        "external_id": key.external_id,
+        "enabled": key.disabled_at.is_none(),
         "created_at": key.created_at,
     })
 }

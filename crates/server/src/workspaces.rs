@@ -19,10 +19,10 @@ pub async fn run(config: &Config, command: WorkspacesCommand) -> Result<(), Fail
     };
     let caller = Caller::command_line(WorkspaceId::ROOT);
     match command {
-        WorkspacesCommand::Create { name, tier, json } => {
+        WorkspacesCommand::Create { name, tier, external_id, json } => {
             let name = text::name("name", &name)?;
-            let input =
-                workspaces::CreateWorkspace { name, slug: None, tier, settings: JsonObject::default() };
+            let settings = JsonObject::default();
+            let input = workspaces::CreateWorkspace { name, slug: None, tier, settings, external_id };
             let create = async move |unit: &mut UnitOfWork<'_>| workspaces::create(unit, input).await;
             let workspace = app.transact(&caller, create).await.map_err(|e| explain(&e, "workspace", 0))?;
             if json {
@@ -73,6 +73,13 @@ pub async fn every(app: &App, caller: &Caller) -> gatepost_kernel::Result<Vec<Wo
 }
 
 fn describe(workspace: &Workspace) -> Value {
-    let Workspace { id, name, slug, tier, created_at, .. } = workspace;
-    json!({ "id": id, "name": name, "slug": slug, "tier": tier, "created_at": created_at })
+    let Workspace { id, name, slug, tier, external_id, created_at, .. } = workspace;
+    json!({
+        "id": id,
+        "name": name,
+        "slug": slug,
+        "tier": tier,
+        "external_id": external_id,
+        "created_at": created_at,
+    })
 }

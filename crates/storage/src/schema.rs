@@ -4,7 +4,7 @@ use crate::types::{Count, Digest, HttpStatus, Id, Instant, JsonDoc, JsonKept, Js
 
 diesel::table! {
     use diesel::sql_types::*;
-    use super::{Id, Instant, JsonText};
+    use super::{Id, Instant, JsonText, Word};
 
     workspaces (id) {
         id -> Id,
@@ -15,12 +15,13 @@ diesel::table! {
         created_at -> Instant,
         updated_at -> Instant,
         deleted_at -> Nullable<Instant>,
+        external_id -> Nullable<Word>,
     }
 }
 
 diesel::table! {
     use diesel::sql_types::*;
-    use super::{Digest, Id, Instant, JsonDoc, Word};
+    use super::{Digest, Id, Instant, JsonDoc, JsonText, Word};
 
     api_keys (id) {
         id -> Id,
@@ -41,6 +42,9 @@ diesel::table! {
         rotated_to_id -> Nullable<Id>,
         grace_period_ends_at -> Nullable<Instant>,
         chain_id -> Nullable<Id>,
+        external_id -> Nullable<Word>,
+        metadata -> JsonText,
+        disabled_at -> Nullable<Instant>,
     }
 }
 

@@ -20,11 +20,11 @@ use diesel::{
 };
 use gatepost_entitlements::Operation;
 use gatepost_kernel::{
-    ApiKeyId, AuditEntryId, ChangeId, ClaimId, Environment, EventId, Fields, Json, JsonObject, RecordId,
-    ResourceTypeId, Secret, SeoIssueId, SeoReportId, Timestamp, WebhookDeliveryId, WebhookEndpointId,
-    WorkspaceId,
+    ApiKeyId, AuditEntryId, ChangeId, ClaimId, Environment, EventId, ExternalId, Fields, Json, JsonObject,
+    RecordId, ResourceTypeId, Secret, SeoIssueId, SeoReportId, Timestamp, WebhookDeliveryId,
+    WebhookEndpointId, WorkspaceId,
 };
-use gatepost_keys::{IpAllowlist, ScopeSet, TokenDigest};
+use gatepost_keys::{IpAllowlist, Metadata, ScopeSet, TokenDigest};
 use gatepost_seo::Severity;
 use gatepost_webhooks::{DeliveryStatus, PreviousSecret};
 use serde_json::{Map, Value, json};
@@ -265,18 +265,20 @@ texts! {
     DeliveryStatus = |word| word.as_str(), |word| Self::parse(&word).ok_or_else(|| unknown(word));
     Operation = |word| word.as_str(), |word| Self::parse(&word).ok_or_else(|| unknown(word));
     EventId = |id| id.as_str(), |id| Ok(Self::from_stored(id));
+    ExternalId = |id| id.as_str(), |id| Ok(Self::from_stored(id));
     Secret = |sealed| sealed.expose(), |sealed| Ok(Self::new(sealed));
 }
 
-loads!(Environment, DeliveryStatus, Operation, EventId, Secret => Word);
+loads!(Environment, DeliveryStatus, Operation, EventId, ExternalId, Secret => Word);
 
 texts! {
     JsonText:
     Json = |json| json.as_str(), |text| Ok(Self::from_text(text)?);
     JsonObject = |object| &serde_json::to_string(object)?, |text| Ok(Self::from_text(&text)?);
+    Metadata = |metadata| metadata.as_str(), |text| Ok(Self::from_stored(text));
 }
 
-loads!(Json, JsonObject => JsonText);
+loads!(Json, JsonObject, Metadata => JsonText);
 
 texts! {
     JsonKept:

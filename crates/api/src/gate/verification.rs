@@ -48,7 +48,7 @@ pub const FORWARD_AUTH_OPERATION: Operation = Operation {
     tag: API_KEYS,
     about: "Forward auth\n\n\
         For `auth_request` of nginx, `forward_auth` of Caddy, and the like: 204 with the limit headers, the workspace, the \
-        environment, the id and the scopes of the key, or 401, 403 or 429. Takes any method but TRACE, and any path below. The key \
+        environment, the id, the scopes and the external id of the key, or 401, 403 or 429. Takes any method but TRACE, and any path below. The key \
         is the request's own, in `Authorization`. A parameter that is not known is a {status 422}: a slip of the pen must not open a route.",
     answer: (204, "The request may pass, and was counted"),
     changes: false,
@@ -109,6 +109,7 @@ async fn decide(req: &HttpRequest, state: &State, query: &AuthQuery) -> Result<H
     let Admitted { principal, .. } = authenticate_and_count(req, state, Via::Auth, may).await?;
     let mut response = HttpResponse::NoContent().finish();
     let (key, environment) = (principal.key_id(), principal.environment());
-    state.contract().add_key(response.headers_mut(), key, environment, principal.scope_list());
+    let external_id = principal.profile().external_id.as_ref();
+    state.contract().add_key(response.headers_mut(), key, environment, principal.scope_list(), external_id);
     Ok(response)
 }

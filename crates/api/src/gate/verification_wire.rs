@@ -8,12 +8,17 @@ use gatepost_app::{
 };
 use gatepost_entitlements::Operation;
 use gatepost_gate::Code;
-use gatepost_kernel::{ApiKeyId, CalendarTime, Environment, EnvironmentFilter, Secret, WorkspaceId};
-use gatepost_keys::ScopeSet;
+use gatepost_kernel::{
+    ApiKeyId, CalendarTime, Environment, EnvironmentFilter, ExternalId, Secret, WorkspaceId,
+    describe::{Described, Schemas},
+};
+use gatepost_keys::{Metadata, ScopeSet};
 use gatepost_limits::Standing;
 use gatepost_macros::{body, view};
+use serde_json::{Value, json, value::RawValue};
 
 use crate::{
+    body::{Fields, Member},
     entitlements::wire::{EntitlementCheckView, FeatureKey, Quantity, UseKey},
     shown::Shown,
     values::{Whole, texts},
@@ -28,9 +33,43 @@ texts! {
     };
 }
 
+/// The most groups of scopes.
+const MAX_GROUPS: usize = 20;
+
+/// Groups of scopes, one of which is enough.
+pub struct ScopeGroups;
+
+impl Described for ScopeGroups {
+    fn schema(schemas: &mut Schemas) -> Value {
+        let mut group = ScopeSet::schema(schemas);
+        group["minItems"] = json!(1);
+        json!({ "type": "array", "minItems": 1, "maxItems": MAX_GROUPS, "items": group })
+    }
+}
+
+impl Member for ScopeGroups {
+    type Value = Vec<ScopeSet>;
+
+    fn read<'b>(fields: &mut Fields<'b>, name: &'static str, value: &'b RawValue) -> Option<Vec<ScopeSet>> {
+        let groups = fields.items(name, value, 1..=MAX_GROUPS)?;
+        let order = fields.scope_order();
+        let group = |(index, group): (usize, &'b RawValue)| {
+            let name = format!("{name}.{index}");
+            let scopes = fields.texts(&name, group, |texts| ScopeSet::parse_in(order, texts))?;
+            if scopes.iter().next().is_none() {
+                // Whoever needs nothing of it could use any key.
+                fields.error(&name, "A group of scopes may not be empty.");
+            }
+            Some(scopes)
+        };
+        groups.into_iter().enumerate().map(group).collect()
+    }
+}
+
 /// An API key to verify.
 #[body(example = {
-    "key": "{live_key}abc123def456ghi789...", "scopes": ["{scope posts:write}"], "client_ip": "192.0.2.7", "cost": 1,
+    "key": "{live_key}abc123def456ghi789...", "scopes": ["{scope posts:write}"],
+    "scopes_any": [["{scope users:read}"], ["{scope users:write}"]], "client_ip": "192.0.2.7", "cost": 1,
     "feature": "api_calls", "quantity": 1, "idempotency_key": "order-1234",
 })]
 pub struct VerifyApiKeyBody {
@@ -40,6 +79,9 @@ pub struct VerifyApiKeyBody {
     /// Scopes the key must have, all of them
     #[member(default)]
     scopes: ScopeSet,
+    /// Groups of scopes; the key must also have all scopes of one of them, whichever
+    #[member(like = ScopeGroups, default)]
+    scopes_any: Vec<ScopeSet>,
     /// Address the key was presented from; needed for keys that are restricted to addresses
     #[member(like = ClientIp)]
     client_ip: Option<IpAddr>,
@@ -65,6 +107,7 @@ impl From<VerifyApiKeyBody> for Verification {
         let VerifyApiKeyBody {
             key,
             scopes,
+            scopes_any,
             client_ip,
             cost,
             feature,
@@ -82,6 +125,7 @@ impl From<VerifyApiKeyBody> for Verification {
         Self {
             token: key,
             scopes,
+            scopes_any,
             client_ip,
             cost: cost.unwrap_or(1),
             environment,
@@ -94,6 +138,8 @@ impl From<VerifyApiKeyBody> for Verification {
 /// null.
 #[view(example = {
     "valid": true, "key_id": 2, "workspace_id": 1, "scopes": ["{scope posts:read}", "{scope posts:write}"],
+    "name": "Mobile App Key", "external_id": "user_42", "metadata": {"team": "mobile"}, "tier": "pro",
+    "expires_at": "2027-01-01T00:00:00Z",
 })]
 pub struct VerificationView {
     /// Whether the key may pass.
@@ -106,6 +152,16 @@ pub struct VerificationView {
     workspace_id: Option<WorkspaceId>,
     /// Environment the key belongs to.
     environment: Option<Environment>,
+    /// Human-readable label of the key.
+    name: Option<String>,
+    /// Id of the key's holder in your own system; null if none was given.
+    external_id: Option<ExternalId>,
+    /// Metadata kept with the key.
+    metadata: Option<Metadata>,
+    /// Name of the plan whose limits apply to the key.
+    tier: Option<String>,
+    /// Time at which the key stops working by itself; null if it never does.
+    expires_at: Option<CalendarTime>,
     /// Scopes granted to the key.
     scopes: Option<Vec<String>>,
     /// Standing of the key for its rate limits; null if the decision was made before.
@@ -154,6 +210,11 @@ impl VerificationView {
             key_id: principal.map(|p| p.key_id()),
             workspace_id: principal.map(|p| p.workspace_id()),
             environment: principal.map(|p| p.environment()),
+            name: principal.map(|p| p.profile().name.to_string()),
+            external_id: principal.and_then(|p| p.profile().external_id.clone()),
+            metadata: principal.map(|_| verified.metadata.clone()),
+            tier: principal.map(|p| p.limits().name.clone()),
+            expires_at: principal.and_then(|p| p.ends_at()).map(CalendarTime),
             scopes: principal.map(|p| p.scopes().texts(scopes)),
             rate_limit: verified.limits.map(|verdict| RateLimitView {
                 minute: verdict.minute.map(Into::into),

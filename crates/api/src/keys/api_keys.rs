@@ -41,6 +41,7 @@ async fn list_api_keys(call: Call<ApiKeysRead, ListQuery<ApiKeyView>>) -> Answer
     let filters = &call.query().filters;
     let query = ListApiKeys {
         status: filters.status,
+        external_id: filters.external_id.clone(),
         environment: filters.environment,
         with_workspace: call.query().includes(ApiKeyView::WORKSPACE),
     };
@@ -115,8 +116,8 @@ async fn revoke_api_key(call: Call<ApiKeysDelete>, id: ApiKeyId) -> Answer<Delet
 
 /// Rotate an API key
 ///
-/// Makes a key with the same name, scopes, tier, addresses, environment and expiry; `key` is shown in this
-/// answer only. The old key works until `grace_period_ends_at`, which is never later than its own expiry. The
+/// Makes a key with the same name, scopes, tier, addresses, environment, expiry, external id and metadata;
+/// `key` is shown in this answer only. The old key works until `grace_period_ends_at`, which is never later than its own expiry. The
 /// caller must hold every scope of the key; and, unless it rotates itself, end no earlier, be allowed no
 /// fewer addresses and have no lower tier.
 #[operation(post "/api-keys/{id}/rotate", tag = API_KEYS, ok = "The new API key, with its secret", if_match)]

@@ -6,15 +6,15 @@ use gatepost_app::{
     keys::api_keys::{CreateApiKey, NewKey, RotatedKey, UpdateApiKey},
     lists::API_KEY_SORTS,
 };
-use gatepost_kernel::{ApiKeyId, CalendarTime, Environment, Timestamp};
-use gatepost_keys::{IpAllowlist, KeyStatus, ScopeSet};
+use gatepost_kernel::{ApiKeyId, CalendarTime, Environment, ExternalId, JsonObject, Timestamp};
+use gatepost_keys::{IpAllowlist, KeyStatus, Metadata, ScopeSet};
 use gatepost_macros::{body, query, view};
 
 use crate::{
     lists::{Description, Listed},
     shown::Shown,
     tenants::views::ApiKeyView,
-    values::{AnyText, Name, Whole},
+    values::{AnyObject, AnyText, Name, Whole},
 };
 
 const DEFAULT_GRACE_PERIOD_HOURS: u16 = 24;
@@ -49,6 +49,13 @@ pub struct CreatedApiKeyView {
     /// Time at which the key expires; null if it never does.
     #[member(from = source.0.key.expires_at.map(CalendarTime))]
     expires_at: Option<CalendarTime>,
+    /// Id of the key's holder in your own system; null if none was given.
+    external_id: Option<ExternalId>,
+    /// Metadata kept with the key.
+    metadata: Metadata,
+    /// Whether the key is enabled.
+    #[member(from = source.0.key.disabled_at.is_none())]
+    enabled: bool,
     /// Time at which the key was created.
     created_at: Timestamp,
 }
@@ -82,6 +89,10 @@ pub struct RotatedApiKeyView {
     /// Time at which the new key expires; null if it never does.
     #[member(from = source.0.new.key.expires_at.map(CalendarTime))]
     expires_at: Option<CalendarTime>,
+    /// Id of the key's holder in your own system; null if none was given.
+    external_id: Option<ExternalId>,
+    /// Metadata kept with the key.
+    metadata: Metadata,
     /// Id of the API key that was replaced.
     rotated_from_id: Option<ApiKeyId>,
     /// End of the grace period in which the old key still works.
@@ -98,19 +109,25 @@ pub struct ApiKeyFilters {
     pub status: Option<KeyStatus>,
     /// Return only keys of this environment; of both if not given
     pub environment: Option<Environment>,
+    /// Return only keys with this external id
+    pub external_id: Option<ExternalId>,
 }
 
 impl Listed for ApiKeyView {
     type Filters = ApiKeyFilters;
 
-    const LIST: Description =
-        Description { searched: Some("the name"), ..Description::of_changing(API_KEY_SORTS) };
+    const LIST: Description = Description {
+        searched: Some("the name"),
+        row_bytes: Metadata::MAX_BYTES as u64,
+        ..Description::of_changing(API_KEY_SORTS)
+    };
 }
 
 /// An API key to create.
 #[body(into = CreateApiKey, example = {
     "name": "Mobile App Key", "scopes": ["{scope posts:read}", "{scope users:read}"], "rate_limit_tier": "pro",
-    "allowed_ips": ["192.0.2.0/24", "2001:db8::1"], "expires_at": "2027-01-01T00:00:00Z",
+    "allowed_ips": ["192.0.2.0/24", "2001:db8::1"], "expires_at": "2027-01-01T00:00:00Z", "external_id": "user_42",
+    "metadata": {"team": "mobile"},
 })]
 pub struct CreateApiKeyBody {
     /// Human-readable label of the API key
@@ -129,12 +146,22 @@ pub struct CreateApiKeyBody {
     allowed_ips: Option<IpAllowlist>,
     /// Expiration date, not later than the caller's; the caller's if not given, which may be never
     expires_at: Option<Timestamp>,
+    /// Id of the key's holder in your own system; shown by verification and forward auth. Several keys may
+    /// have the same
+    external_id: Option<ExternalId>,
+    /// Metadata to keep with the key, at most 4,096 bytes; shown by verification. Members that are null are
+    /// left out
+    #[member(like = AnyObject, default)]
+    metadata: JsonObject,
+    /// Whether the key is enabled; true if not given
+    #[member(to = disabled, into = enabled == Some(false))]
+    enabled: Option<bool>,
 }
 
 /// Changes to an API key; members that are left out stay as they are.
 #[body(changes, into = UpdateApiKey, example = {
     "name": "Mobile App Key", "scopes": ["{scope posts:read}"], "allowed_ips": ["192.0.2.0/24"],
-    "expires_at": "2027-01-01T00:00:00Z",
+    "expires_at": "2027-01-01T00:00:00Z", "external_id": "user_42", "metadata": {"team": "mobile"}, "enabled": true,
 })]
 pub struct UpdateApiKeyBody {
     /// Human-readable label of the API key
@@ -147,6 +174,14 @@ pub struct UpdateApiKeyBody {
     allowed_ips: Option<Option<IpAllowlist>>,
     /// Expiration date; null for never
     expires_at: Option<Option<Timestamp>>,
+    /// Id of the key's holder in your own system; null for none
+    external_id: Option<Option<ExternalId>>,
+    /// Metadata to merge; `null` removes a member
+    #[member(like = AnyObject)]
+    metadata: Option<JsonObject>,
+    /// Whether the key is enabled. While it is not, requests with it are refused (`key_disabled`, and
+    /// `DISABLED` in verification)
+    enabled: Option<bool>,
 }
 
 /// Options for rotating an API key.

@@ -2,6 +2,7 @@
 
 mod api_keys;
 pub mod api_keys_wire;
+mod me;
 mod usage_wire;
 
 pub use api_keys::API_KEYS;
@@ -17,4 +18,5 @@ pub const OPERATIONS: &[Operation] = &[
     api_keys::REVOKE_API_KEY,
     api_keys::ROTATE_API_KEY,
     api_keys::GET_API_KEY_USAGE,
+    me::GET_ME,
 ];

@@ -45,7 +45,7 @@ pub struct RecordOperation {
 impl RecordOperation {
     /// What a caller needs for it.
     pub fn requirement(&self) -> Requirement {
-        Requirement { scope: self.scope, or_tools: false }
+        Requirement { scope: Some(self.scope), or_tools: false }
     }
 
     /// The action, if it is one.

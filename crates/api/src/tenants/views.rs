@@ -2,8 +2,8 @@
 //! asked for.
 
 use gatepost_app::{Workspace, tenants::workspaces::WorkspaceWithKeys};
-use gatepost_kernel::{ApiKeyId, CalendarTime, Environment, JsonObject, Timestamp, WorkspaceId};
-use gatepost_keys::{ApiKey, KeyStatus};
+use gatepost_kernel::{ApiKeyId, CalendarTime, Environment, ExternalId, JsonObject, Timestamp, WorkspaceId};
+use gatepost_keys::{ApiKey, KeyStatus, Metadata};
 use gatepost_macros::view;
 
 use crate::{
@@ -42,6 +42,13 @@ pub struct ApiKeyView {
     /// Time at which the key expires; null if it never does.
     #[member(from = source.0.expires_at.map(CalendarTime))]
     expires_at: Option<CalendarTime>,
+    /// Id of the key's holder in your own system; null if none was given.
+    external_id: Option<ExternalId>,
+    /// Metadata kept with the key.
+    metadata: Metadata,
+    /// Whether the key is enabled; one that is can still be expired or revoked, as `status` says.
+    #[member(from = source.0.disabled_at.is_none())]
+    enabled: bool,
     /// Id of the API key this one replaced; null if it replaced none.
     rotated_from_id: Option<ApiKeyId>,
     /// Id of the API key that replaced this one; null if none has.
@@ -83,6 +90,8 @@ pub struct WorkspaceView {
     tier: String,
     /// Settings of the workspace, as the tenant chose them.
     settings: JsonObject,
+    /// Id of the workspace in the platform's own system; null if none was given.
+    external_id: Option<ExternalId>,
     /// Time at which the workspace was created.
     created_at: Timestamp,
     /// Time of the last change to the workspace.

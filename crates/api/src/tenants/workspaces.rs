@@ -37,6 +37,7 @@ async fn list_workspaces(
     let (request, shown) = (call.list_request().await?, Shown::now(call.app()));
     let query = ListWorkspaces {
         tier: call.query().filters.tier.clone(),
+        external_id: call.query().filters.external_id.clone(),
         with_api_keys: call.query().includes(WorkspaceView::API_KEYS),
     };
     let page = workspaces::list(call.app(), call.caller(), query, request).await?;
@@ -73,7 +74,7 @@ async fn get_workspace(
 /// Update a workspace
 ///
 /// `settings` are merged one level deep, and `null` removes a setting. Only a key of the root workspace can
-/// set the slug and the tier. Test keys cannot update workspaces.
+/// set the slug, the tier and the external id. Test keys cannot update workspaces.
 #[operation(patch "/workspaces/{id}", tag = TAG, ok = "The workspace after the change", if_match)]
 async fn update_workspace(
     call: Call<WorkspacesWrite, NoQuery, UpdateWorkspaceBody>,

@@ -7,7 +7,7 @@ use gatepost_app::{
         workspaces::{CreateWorkspace, UpdateWorkspace, slug},
     },
 };
-use gatepost_kernel::JsonObject;
+use gatepost_kernel::{ExternalId, JsonObject};
 use gatepost_macros::{body, query};
 
 use crate::{
@@ -47,6 +47,8 @@ pub struct WorkspaceFilters {
     /// Return only workspaces on this plan
     #[member(like = PlanName)]
     pub tier: Option<String>,
+    /// Return only the workspace with this external id
+    pub external_id: Option<ExternalId>,
 }
 
 impl Listed for WorkspaceView {
@@ -62,6 +64,7 @@ impl Listed for WorkspaceView {
 /// A workspace to create.
 #[body(into = CreateWorkspace, example = {
     "name": "New Workspace", "slug": "new-workspace", "tier": "pro", "settings": {"timezone": "Europe/London"},
+    "external_id": "cust_42",
 })]
 pub struct CreateWorkspaceBody {
     /// Human-readable name of the workspace
@@ -76,11 +79,14 @@ pub struct CreateWorkspaceBody {
     /// Settings of the workspace; `timezone` must be an IANA time zone
     #[member(like = ApiSettings, default)]
     settings: JsonObject,
+    /// Id of the workspace in your own system, which no other workspace has
+    external_id: Option<ExternalId>,
 }
 
 /// Changes to a workspace; members that are left out stay as they are.
 #[body(changes, into = UpdateWorkspace, example = {
     "name": "Updated Name", "slug": "updated-name", "tier": "business", "settings": {"timezone": "Europe/London"},
+    "external_id": "cust_42",
 })]
 pub struct UpdateWorkspaceBody {
     /// Human-readable name of the workspace
@@ -95,4 +101,7 @@ pub struct UpdateWorkspaceBody {
     /// Settings to merge; `null` removes one
     #[member(like = ApiSettings)]
     settings: Option<JsonObject>,
+    /// Id of the workspace in the platform's own system, null for none; only a key of the root workspace can
+    /// set it
+    external_id: Option<Option<ExternalId>>,
 }

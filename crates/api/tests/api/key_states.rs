@@ -30,9 +30,7 @@ async fn make(app: &App, name: &str) -> (ApiKeyId, Token) {
         name: name.to_owned(),
         scopes: Some(ScopeSet::everything()),
         environment: Some(Environment::Live),
-        rate_limit_tier: None,
-        allowed_ips: None,
-        expires_at: None,
+        ..api_keys::CreateApiKey::default()
     };
     let create = async move |unit: &mut UnitOfWork<'_>| api_keys::create(unit, input).await;
     let new = app.transact(&Caller::command_line(WorkspaceId::ROOT), create).await.expect("a key");

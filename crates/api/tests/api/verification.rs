@@ -39,7 +39,8 @@ async fn every_decision(small: Small) {
     let (id, key) = app.create_key(root, 0, members).await;
     let valid = small.verify(root, json!({ "key": key, "scopes": ["posts:read", "posts:write"] })).await;
     let expected = json!({
-        "valid": true, "code": "VALID", "key_id": id, "workspace_id": 1, "environment": "live", "scopes": ["posts:*"],
+        "valid": true, "code": "VALID", "key_id": id, "workspace_id": 1, "environment": "live", "name": "Test",
+        "external_id": null, "metadata": {}, "tier": "free", "expires_at": null, "scopes": ["posts:*"],
         "rate_limit": {
             "minute": { "limit": 60, "remaining": 59, "reset_at": "2026-01-15T10:31:00Z" }, "day": null, "retry_after": null
         },
@@ -52,7 +53,8 @@ async fn every_decision(small: Small) {
         "INSUFFICIENT_SCOPE"
     );
     let nothing = json!({
-        "valid": false, "code": "NOT_FOUND", "key_id": null, "workspace_id": null, "environment": null, "scopes": null,
+        "valid": false, "code": "NOT_FOUND", "key_id": null, "workspace_id": null, "environment": null, "name": null,
+        "external_id": null, "metadata": null, "tier": null, "expires_at": null, "scopes": null,
         "rate_limit": null, "entitlement": null
     });
     for unknown in ["", "x", "sk_live_x", &key.replacen("live", "test", 1)] {

@@ -115,14 +115,14 @@ impl Combinable for UseFeature {
 }
 
 /// Counts a request of the caller's own as a use of its workspace, if the operator wants that. What records
-/// uses itself, or decides about somebody else's requests, is not counted, and managing keys is never
-/// refused.
+/// uses itself, decides about somebody else's requests, or takes no scope is not counted, and managing keys
+/// is never refused.
 ///
 /// # Errors
 /// [`Error::FeatureLimitReached`], [`Error::Unavailable`].
-pub async fn meter_request(app: &App, caller: &Caller, required: &Scope) -> Result<()> {
+pub async fn meter_request(app: &App, caller: &Caller, required: Option<&Scope>) -> Result<()> {
     let Some(feature) = &app.settings().entitlements.meter_requests else { return Ok(()) };
-    let required = required.as_str();
+    let Some(required) = required.map(Scope::as_str) else { return Ok(()) };
     if matches!(required, "entitlements:write" | "api-keys:verify") {
         return Ok(());
     }

@@ -8,12 +8,13 @@
 use std::{sync::LazyLock, time::Duration};
 
 use gatepost_delivery::{ApiKeyEventData, OwnEvent, RotatedApiKeyEventData};
-use gatepost_entitlements::{Catalog, OwnFeature};
+use gatepost_entitlements::{Access, Catalog, OwnFeature};
 use gatepost_gate::{AFTERMATH, Principal};
 use gatepost_kernel::{
-    ApiKeyId, Environment, Error, FieldErrors, Owner, Page, Result, Secret, Timestamp, random,
+    ApiKeyId, Environment, Error, ExternalId, FieldErrors, JsonObject, Owner, Page, Result, Secret,
+    Timestamp, random,
 };
-use gatepost_keys::{ApiKey, IpAllowlist, KeyStatus, Scope, ScopeSet, Token, grace_end};
+use gatepost_keys::{ApiKey, IpAllowlist, KeyStatus, Metadata, Scope, ScopeSet, Token, grace_end};
 use gatepost_limits::day_of;
 use gatepost_storage::{ApiKeyChanges, ApiKeyFilter, ChangeSubject, CountedKey, LeaseHolder, NewApiKey, Tx};
 use serde_json::{Map, Value, json};
@@ -25,7 +26,7 @@ use crate::{
 const TARGET: &str = "api_key";
 
 /// A key to be made.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct CreateApiKey {
     /// A name, as [`gatepost_kernel::text::name`] gives it.
     pub name: String,
@@ -39,6 +40,12 @@ pub struct CreateApiKey {
     pub allowed_ips: Option<IpAllowlist>,
     /// Its end; the caller's own when there is none.
     pub expires_at: Option<Timestamp>,
+    /// Whose it is in the system of those who make it.
+    pub external_id: Option<ExternalId>,
+    /// What they keep with it; members that are `null` are left out.
+    pub metadata: JsonObject,
+    /// Whether it is disabled until it is enabled.
+    pub disabled: bool,
 }
 
 /// What to change of a key; `None` leaves as it is.
@@ -52,6 +59,12 @@ pub struct UpdateApiKey {
     pub allowed_ips: Option<IpAllowlist>,
     /// Its end; `Some(None)` takes it away.
     pub expires_at: Option<Option<Timestamp>>,
+    /// Whose it is in the system of those who made it; `Some(None)` says nothing of that any more.
+    pub external_id: Option<Option<ExternalId>>,
+    /// Members to merge into what they keep with it; `null` removes one.
+    pub metadata: Option<JsonObject>,
+    /// Whether it can be used.
+    pub enabled: Option<bool>,
 }
 
 /// A key with its secret, which is shown this once.
@@ -85,10 +98,12 @@ fn check(unit: &UnitOfWork<'_>, tier: Option<&str>, expires_at: Option<Timestamp
 }
 
 /// Which keys to list.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct ListApiKeys {
     /// One status only; without it, all that are not revoked.
     pub status: Option<KeyStatus>,
+    /// Those of one owner only.
+    pub external_id: Option<ExternalId>,
     /// One environment only.
     pub environment: Option<Environment>,
     /// Whether to answer their workspace too.
@@ -106,14 +121,14 @@ pub async fn list(
     request: ListRequest,
 ) -> Result<(Page<ApiKey>, Option<Workspace>)> {
     let (own, workspace_id) = (caller.environment(), caller.workspace_id());
-    let ListApiKeys { status, environment, with_workspace } = query;
+    let ListApiKeys { status, external_id, environment, with_workspace } = query;
     let hidden = environment.is_some_and(|asked| !own.manages(asked));
     let environment = environment.or((own == Environment::Test).then_some(own));
-    let filter = ApiKeyFilter { workspace_id, environment, status, now: app.now() };
+    let filter = ApiKeyFilter { workspace_id, environment, status, external_id, now: app.now() };
     app.read_snapshot(async move |mut tx| {
         let page = match hidden {
             true => Page::empty(request.window),
-            false => tx.api_key_list(filter, &request).await?,
+            false => tx.api_key_list(&filter, &request).await?,
         };
         let workspace = if with_workspace { tx.workspace_get(workspace_id).await? } else { None };
         Ok((page, workspace))
@@ -142,6 +157,35 @@ pub async fn get(
         true => Ok((key, workspace)),
         false => Err(Error::NotFound),
     }
+}
+
+/// The key that a request was made with.
+#[derive(Debug)]
+pub struct OwnKey {
+    /// The key.
+    pub key: ApiKey,
+    /// The workspace that it belongs to.
+    pub workspace: Workspace,
+    /// The plan whose limits apply to it.
+    pub tier: String,
+    /// The widest access that the workspace's plan gives its keys.
+    pub access: Access,
+}
+
+/// The key that the caller presented, whatever its scopes.
+///
+/// # Errors
+/// [`Error::Unauthorized`] if it is gone, or if the caller presented none; [`Error::Unavailable`].
+pub async fn own(app: &App, caller: &Caller) -> Result<OwnKey> {
+    let principal = caller.principal().ok_or(Error::Unauthorized)?;
+    let (id, workspace_id) = (principal.key_id(), principal.workspace_id());
+    let read = async move |mut tx: Tx<'_>| {
+        let key = tx.api_key_get(workspace_id, id).await?.ok_or(Error::Unauthorized)?;
+        Ok((key, tx.workspace_get(workspace_id).await?.ok_or(Error::Unauthorized)?))
+    };
+    let (key, workspace) = app.read(read).await?;
+    let (tier, access) = (principal.limits().name.clone(), principal.access());
+    Ok(OwnKey { key, workspace, tier, access })
 }
 
 /// Makes a key.
@@ -185,7 +229,9 @@ pub(crate) async fn create_with(
         rate_limit_tier = rate_limit_tier.or_else(|| own.rate_limit_tier.clone());
         may_give_tier(&own, unit.catalog(), rate_limit_tier.as_ref().unwrap_or(&workspace.tier))?;
     }
+    let metadata = changed_metadata(&Metadata::default(), input.metadata)?;
     grow(unit, &workspace, OwnFeature::ApiKeys).await?;
+    let (external_id, disabled) = (input.external_id, input.disabled);
     let new = insert(unit, token, |token, now| NewApiKey {
         workspace_id,
         environment,
@@ -197,6 +243,9 @@ pub(crate) async fn create_with(
         allowed_ips: allowed_ips.unwrap_or_default(),
         expires_at,
         rotated_from_id: None,
+        external_id,
+        metadata,
+        disabled_at: disabled.then_some(now),
         created_at: now,
     })
     .await?;
@@ -206,6 +255,11 @@ pub(crate) async fn create_with(
     }
     record(unit, &new.key, &OwnEvent::ApiKeyCreated(told_of(unit, &new.key)), Map::new());
     Ok(new)
+}
+
+/// What is kept with a key after changes.
+fn changed_metadata(before: &Metadata, changes: JsonObject) -> Result<Metadata> {
+    before.changed(changes).map_err(|error| Error::invalid("metadata", error))
 }
 
 /// Notes as spent of a new key's day what the busiest of those has spent that ended just before: it most
@@ -247,6 +301,9 @@ pub async fn update(unit: &mut UnitOfWork<'_>, id: ApiKeyId, input: UpdateApiKey
             keep_the_platform_managed(unit, &before).await?;
         }
     }
+    if input.enabled == Some(false) {
+        keep_the_platform_managed(unit, &before).await?;
+    }
     if let Some(own) = own_key(unit).await? {
         input.expires_at.map_or(Ok(()), |end| own.may_give_end(end))?;
         input.allowed_ips.as_ref().map_or(Ok(()), |addresses| own.may_give_addresses(addresses))?;
@@ -261,28 +318,37 @@ pub async fn update(unit: &mut UnitOfWork<'_>, id: ApiKeyId, input: UpdateApiKey
         ("scopes", input.scopes.is_some()),
         ("allowed_ips", input.allowed_ips.is_some()),
         ("expires_at", input.expires_at.is_some()),
+        ("external_id", input.external_id.is_some()),
+        ("metadata", input.metadata.is_some()),
+        ("enabled", input.enabled.is_some()),
     ]);
+    let metadata = input.metadata.map(|changes| changed_metadata(&before.metadata, changes)).transpose()?;
+    let now = unit.now_after(before.updated_at);
+    // Who disables it again does not move the instant since when it is.
+    let disabled_at = input.enabled.map(|enabled| (!enabled).then(|| before.disabled_at.unwrap_or(now)));
     let changes = ApiKeyChanges {
         name: input.name,
         scopes: input.scopes,
         allowed_ips: input.allowed_ips,
         expires_at: input.expires_at,
+        external_id: input.external_id,
+        metadata,
+        disabled_at,
         ..ApiKeyChanges::default()
     };
-    let now = unit.now_after(before.updated_at);
     let key = unit.tx.api_key_update(id, changes, now).await?;
     unit.changed(ChangeSubject::ApiKey(id));
     record(unit, &key, &OwnEvent::ApiKeyUpdated(told_of(unit, &key)), fields);
     Ok(key)
 }
 
-/// Replaces a key: the new one takes over name, scopes, tier, addresses, environment and expiry; the old one
-/// ends after `grace`, or with its own expiry if that is earlier.
+/// Replaces a key: the new one takes over name, scopes, tier, addresses, environment, expiry, external id and
+/// metadata; the old one ends after `grace`, or with its own expiry if that is earlier.
 ///
 /// # Errors
 /// [`Error::NotFound`]; [`Error::AccessDenied`] if the caller does not hold all of the key's scopes, or the
 /// key is another's that ends later, is allowed more addresses or has a higher tier than the caller's;
-/// [`Error::Conflict`] if the key is revoked, expired, or was rotated already.
+/// [`Error::Conflict`] if the key is revoked, expired, disabled, or was rotated already.
 pub async fn rotate(unit: &mut UnitOfWork<'_>, id: ApiKeyId, grace: Duration) -> Result<RotatedKey> {
     let old = lock(unit, id).await?;
     unit.caller().require_all(&old.scopes)?;
@@ -309,6 +375,9 @@ pub async fn rotate(unit: &mut UnitOfWork<'_>, id: ApiKeyId, grace: Duration) ->
         allowed_ips: old.allowed_ips.clone(),
         expires_at: old.expires_at,
         rotated_from_id: Some(old.id),
+        external_id: old.external_id.clone(),
+        metadata: old.metadata.clone(),
+        disabled_at: None,
         created_at: now,
     })
     .await?;

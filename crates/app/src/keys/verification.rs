@@ -6,8 +6,8 @@
 use std::net::IpAddr;
 
 use gatepost_gate::{Code, Principal, Via};
-use gatepost_kernel::{EnvironmentFilter, Error, Result, Secret};
-use gatepost_keys::{KeyStatus, ScopeSet, Token};
+use gatepost_kernel::{EnvironmentFilter, Result, Secret};
+use gatepost_keys::{KeyStatus, Metadata, ScopeSet, Token};
 use gatepost_limits::Verdict;
 
 use crate::{
@@ -22,6 +22,8 @@ pub struct Verification {
     pub token: Secret,
     /// What it must allow, all of it.
     pub scopes: ScopeSet,
+    /// Of these it must allow one or more, each as a whole; no matter if there are none.
+    pub scopes_any: Vec<ScopeSet>,
     /// Where it was presented from.
     pub client_ip: Option<IpAddr>,
     /// What to count against its limits.
@@ -39,6 +41,8 @@ pub struct Verified {
     pub code: Code,
     /// The key; none if it is not found.
     pub principal: Option<Principal>,
+    /// What is kept with it.
+    pub metadata: Metadata,
     /// How the key stands against its limits; none if the decision fell before.
     pub limits: Option<Verdict>,
     /// How its workspace stands with the feature; none if the decision fell before, or none was asked for.
@@ -59,7 +63,13 @@ async fn look_and_decide(app: &App, caller: &Caller, input: Verification) -> Res
     if let Some(used) = &input.feature {
         check_usable(app, &used.feature)?;
     }
-    let none = Verified { code: Code::NotFound, principal: None, limits: None, entitlement: None };
+    let none = Verified {
+        code: Code::NotFound,
+        principal: None,
+        metadata: Metadata::default(),
+        limits: None,
+        entitlement: None,
+    };
     let Some(token) = Token::parse(app.token_format(), input.token.expose()) else { return Ok(none) };
     let Some(principal) = app.gate().principal(token.digest()).await? else { return Ok(none) };
     // The platform sees every tenant's keys, unless it acts on one of them.
@@ -70,10 +80,28 @@ async fn look_and_decide(app: &App, caller: &Caller, input: Verification) -> Res
         return Ok(none);
     }
     let environment = input.environment.unwrap_or(EnvironmentFilter::Only(caller.environment()));
+    // First: what fails after a request was counted would be counted again.
+    let metadata = metadata_of(app, &principal).await?;
     let (code, limits, entitlement) = decide(app, &principal, environment, input).await?;
     let status = if code == Code::Valid { 200 } else { 403 };
     app.gate().record_use(&principal, status);
-    Ok(Verified { code, principal: Some(principal), limits, entitlement })
+    Ok(Verified { code, principal: Some(principal), metadata, limits, entitlement })
+}
+
+/// What is kept with a key, wherever it is.
+async fn metadata_of(app: &App, principal: &Principal) -> Result<Metadata> {
+    match &principal.profile().metadata {
+        Some(metadata) => Ok(metadata.clone()),
+        None => {
+            let id = principal.key_id();
+            app.read(async move |mut tx| Ok(tx.api_key_metadata(id).await?)).await
+        }
+    }
+}
+
+/// Whether the scopes of a key, and the plan of its workspace, allow all of these.
+fn allows(principal: &Principal, scopes: &ScopeSet) -> bool {
+    scopes.iter().all(|scope| principal.may(scope).is_ok())
 }
 
 type Decision = (Code, Option<Verdict>, Option<FeatureStanding>);
@@ -86,6 +114,7 @@ async fn decide(
 ) -> Result<Decision> {
     match principal.status(app.now()) {
         KeyStatus::Active => {}
+        KeyStatus::Disabled => return Ok((Code::Disabled, None, None)),
         KeyStatus::Expired => return Ok((Code::Expired, None, None)),
         KeyStatus::Revoked => return Ok((Code::Revoked, None, None)),
     }
@@ -95,10 +124,9 @@ async fn decide(
     if !environment.admits(principal.environment()) {
         return Ok((Code::WrongEnvironment, None, None));
     }
-    if input
-        .scopes
-        .iter()
-        .any(|scope| matches!(principal.may(scope), Err(Error::AccessDenied(_) | Error::MissingScope(_))))
+    let any = &input.scopes_any;
+    if !allows(principal, &input.scopes)
+        || !(any.is_empty() || any.iter().any(|scopes| allows(principal, scopes)))
     {
         return Ok((Code::InsufficientScope, None, None));
     }

@@ -42,9 +42,7 @@ pub async fn with_this_key(
             name: "First key".to_owned(),
             scopes: Some(ScopeSet::everything()),
             environment: Some(Environment::Live),
-            rate_limit_tier: None,
-            allowed_ips: None,
-            expires_at: None,
+            ..CreateApiKey::default()
         };
         let secret = api_keys::create_with(unit, key, token).await?.secret;
         keep(&secret)?;
@@ -100,6 +98,7 @@ async fn insert_root(unit: &mut UnitOfWork<'_>) -> Result<()> {
         slug: "root".to_owned(),
         tier: unit.catalog().root_plan().to_owned(),
         settings: JsonObject::default(),
+        external_id: None,
         created_at: unit.now,
     };
     // `None`: another process was faster.

@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use gatepost_delivery::{OwnEvent, WorkspaceEventData};
 use gatepost_entitlements::OwnFeature;
 use gatepost_kernel::{
-    Environment, Error, JsonObject, Owner, Page, Result, Workspace, WorkspaceId, text::required,
+    Environment, Error, ExternalId, JsonObject, Owner, Page, Result, Workspace, WorkspaceId, text::required,
 };
 use gatepost_keys::ApiKey;
 use gatepost_storage::{ChangeSubject, NewWorkspace, StorageError, Tx, WorkspaceChanges, WorkspaceFilter};
@@ -38,6 +38,8 @@ pub struct CreateWorkspace {
     pub tier: Option<String>,
     /// Settings, as [`WorkspaceSettings::read`] accepts them.
     pub settings: JsonObject,
+    /// Which of its customers it is to the platform.
+    pub external_id: Option<ExternalId>,
 }
 
 /// What to change of a workspace; `None` leaves as it is.
@@ -51,6 +53,9 @@ pub struct UpdateWorkspace {
     pub tier: Option<String>,
     /// Settings to merge, one level deep; `null` removes.
     pub settings: Option<JsonObject>,
+    /// Which of its customers it is to the platform, which alone may set it; `Some(None)` says nothing of
+    /// that any more.
+    pub external_id: Option<Option<ExternalId>>,
 }
 
 /// Checks a slug: lower-case letters, digits and single dashes, at most 255.
@@ -86,6 +91,8 @@ async fn set_domains(unit: &mut UnitOfWork<'_>, id: WorkspaceId, domains: &[Stri
 pub struct ListWorkspaces {
     /// One plan only.
     pub tier: Option<String>,
+    /// The one of this customer only.
+    pub external_id: Option<ExternalId>,
     /// Whether to answer their first keys too.
     pub with_api_keys: bool,
 }
@@ -105,9 +112,9 @@ pub async fn list(
 ) -> Result<Page<WorkspaceWithKeys>> {
     let only = (!caller.is_root()).then(|| caller.home());
     let environment = (caller.environment() == Environment::Test).then_some(Environment::Test);
-    let ListWorkspaces { tier, with_api_keys } = query;
+    let ListWorkspaces { tier, external_id, with_api_keys } = query;
     app.read_snapshot(async move |mut tx| {
-        let page = tx.workspace_list(&WorkspaceFilter { only, tier }, &request).await?;
+        let page = tx.workspace_list(&WorkspaceFilter { only, tier, external_id }, &request).await?;
         let mut keys = match with_api_keys {
             true => {
                 let ids: Vec<WorkspaceId> = page.items.iter().map(|workspace| workspace.id).collect();
@@ -172,12 +179,14 @@ pub async fn create(unit: &mut UnitOfWork<'_>, input: CreateWorkspace) -> Result
     let root = unit.tx.workspace_lock(WorkspaceId::ROOT).await?.ok_or(Error::NotFound)?;
     grow(unit, &root, OwnFeature::Workspaces).await?;
     let settings = WorkspaceSettings::default().changed(input.settings)?;
+    require_free(unit, input.external_id.as_ref(), None).await?;
     let domains = settings.domains().to_vec();
     let new = NewWorkspace {
         id: None,
         slug: String::new(),
         tier,
         settings: settings.into_given(),
+        external_id: input.external_id,
         created_at: unit.now,
         name: input.name,
     };
@@ -198,11 +207,17 @@ pub async fn create(unit: &mut UnitOfWork<'_>, input: CreateWorkspace) -> Result
 /// Changes a workspace.
 ///
 /// # Errors
-/// [`Error::NotFound`]; [`Error::AccessDenied`] for a test key, and for a slug or a tier unless the caller is
-/// of the root; [`Error::Validation`].
+/// [`Error::NotFound`]; [`Error::AccessDenied`] for a test key, and for a slug, a tier or an external id unless
+/// the caller is of the root; [`Error::Validation`].
 pub async fn update(unit: &mut UnitOfWork<'_>, id: WorkspaceId, input: UpdateWorkspace) -> Result<Workspace> {
     visible(unit.caller(), id)?;
     unit.caller().require_live()?;
+    if let Some(external_id) = &input.external_id {
+        unit.caller().require_root()?;
+        // Held until the commit, so that nobody else takes it meanwhile.
+        unit.tx.workspace_lock(WorkspaceId::ROOT).await?;
+        require_free(unit, external_id.as_ref(), Some(id)).await?;
+    }
     let before = unit.tx.workspace_lock(id).await?.ok_or(Error::NotFound)?;
     unit.check_match(before.updated_at)?;
     let now = unit.now_after(before.updated_at);
@@ -231,12 +246,14 @@ pub async fn update(unit: &mut UnitOfWork<'_>, id: WorkspaceId, input: UpdateWor
         set_domains(unit, id, new.domains()).await?;
     }
     let settings = settings.map(WorkspaceSettings::into_given);
-    let changes = WorkspaceChanges { name: input.name, slug: input.slug, tier: input.tier, settings };
+    let UpdateWorkspace { name, slug, tier, external_id, .. } = input;
+    let changes = WorkspaceChanges { name, slug, tier, settings, external_id };
     let fields = changed_fields(&[
         ("name", changes.name.is_some()),
         ("slug", changes.slug.is_some()),
         ("tier", changes.tier.is_some()),
         ("settings", changes.settings.is_some()),
+        ("external_id", changes.external_id.is_some()),
     ]);
     let workspace = match unit.tx.workspace_update(id, changes, now).await {
         Err(StorageError::Duplicate(_)) => return Err(slug_taken()),
@@ -281,6 +298,21 @@ fn visible(caller: &Caller, id: WorkspaceId) -> Result<()> {
     if caller.is_root() || caller.home() == id { Ok(()) } else { Err(Error::NotFound) }
 }
 
+/// Refuses an external id that another workspace than `own` has. The root is locked meanwhile.
+async fn require_free(
+    unit: &mut UnitOfWork<'_>,
+    external_id: Option<&ExternalId>,
+    own: Option<WorkspaceId>,
+) -> Result<()> {
+    let Some(external_id) = external_id else { return Ok(()) };
+    match unit.tx.workspace_by_external_id(external_id).await? {
+        Some(other) if Some(other) != own => {
+            Err(Error::invalid("external_id", "The external id has already been taken."))
+        }
+        _ => Ok(()),
+    }
+}
+
 fn slug_taken() -> Error {
     Error::invalid("slug", "The slug has already been taken.")
 }
@@ -293,8 +325,8 @@ fn record(
     event: impl FnOnce(WorkspaceEventData) -> OwnEvent,
     details: Map<String, Value>,
 ) {
-    let Workspace { id, name, slug, tier, .. } = workspace.clone();
-    let event = event(WorkspaceEventData { id, name, slug, tier });
+    let Workspace { id, name, slug, tier, external_id, .. } = workspace.clone();
+    let event = event(WorkspaceEventData { id, name, slug, tier, external_id });
     unit.audit(log_of, event.event_type(), (TARGET, id.0), details);
     unit.happened(Owner::new(log_of, Environment::Live), &event);
 }

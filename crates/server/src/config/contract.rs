@@ -7,14 +7,24 @@ use gatepost_kernel::ErrorCode;
 /// What clients would have to know of another contract: what, how it is, and how it would be.
 pub fn differences(now: &Contract, then: &Contract) -> Vec<(String, String, String)> {
     let list = |contract: &Contract| {
-        let Headers { acting_workspace, workspace, environment, key_id, scopes, error, message, signature } =
-            &contract.headers;
+        let Headers {
+            acting_workspace,
+            workspace,
+            environment,
+            key_id,
+            scopes,
+            external_id,
+            error,
+            message,
+            signature,
+        } = &contract.headers;
         let headers = [
             ("that names the workspace to act on", acting_workspace),
             ("of the key's workspace", workspace),
             ("of the key's environment", environment),
             ("of the key's id", key_id),
             ("of the key's scopes", scopes),
+            ("of the key's external id", external_id),
             ("of a refusal's code", error),
             ("of a refusal's message", message),
             ("of a delivery's signature", signature),

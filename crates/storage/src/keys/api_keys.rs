@@ -8,8 +8,8 @@ use diesel::{
     sql_types::{Bool, Text},
 };
 use diesel_async::RunQueryDsl;
-use gatepost_kernel::{ApiKeyId, Environment, Page, Timestamp, WorkspaceId};
-use gatepost_keys::{ApiKey, IpAllowlist, KeyStatus, ScopeSet, TokenDigest};
+use gatepost_kernel::{ApiKeyId, Environment, ExternalId, Page, Timestamp, WorkspaceId};
+use gatepost_keys::{ApiKey, IpAllowlist, KeyStatus, Metadata, ScopeSet, TokenDigest};
 
 use crate::{
     Result, StorageError, Tx,
@@ -35,6 +35,7 @@ rows! {
     ApiKey: api_keys {
         id, workspace_id, environment, name, prefix, scopes, rate_limit_tier, allowed_ips, expires_at, last_used_at,
         created_at, updated_at, revoked_at, rotated_from_id, rotated_to_id, grace_period_ends_at,
+        external_id, metadata, disabled_at,
     }
 }
 
@@ -61,6 +62,12 @@ pub struct NewApiKey {
     pub expires_at: Option<Timestamp>,
     /// The key that it replaces.
     pub rotated_from_id: Option<ApiKeyId>,
+    /// Whose it is in the system of those who make it.
+    pub external_id: Option<ExternalId>,
+    /// What they keep with it.
+    pub metadata: Metadata,
+    /// Since when it is disabled.
+    pub disabled_at: Option<Timestamp>,
     /// When it is made.
     pub created_at: Timestamp,
 }
@@ -78,10 +85,16 @@ pub struct ApiKeyChanges {
     pub rate_limit_tier: Option<Option<String>>,
     /// Its own end; `Some(None)` takes it away.
     pub expires_at: Option<Option<Timestamp>>,
+    /// Whose it is in the system of those who made it; `Some(None)` says nothing of that any more.
+    pub external_id: Option<Option<ExternalId>>,
+    /// All that they keep with it.
+    pub metadata: Option<Metadata>,
+    /// Since when it is disabled; `Some(None)` enables it.
+    pub disabled_at: Option<Option<Timestamp>>,
 }
 
 /// Which keys of a workspace to list.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct ApiKeyFilter {
     /// The tenant.
     pub workspace_id: WorkspaceId,
@@ -89,8 +102,17 @@ pub struct ApiKeyFilter {
     pub environment: Option<Environment>,
     /// One status only; without it, all that are not revoked.
     pub status: Option<KeyStatus>,
+    /// Those of one owner only.
+    pub external_id: Option<ExternalId>,
     /// The instant at which the status is meant.
     pub now: Timestamp,
+}
+
+impl ApiKeyFilter {
+    /// All keys of a workspace that are not revoked at `now`.
+    pub fn of(workspace_id: WorkspaceId, now: Timestamp) -> Self {
+        Self { workspace_id, environment: None, status: None, external_id: None, now }
+    }
 }
 
 /// A key with what its workspace says about it.
@@ -118,7 +140,7 @@ impl Tx<'_> {
             .values((
                 values!(
                     api_keys from new => workspace_id, environment, name, prefix, digest, scopes, rate_limit_tier,
-                    allowed_ips, expires_at, rotated_from_id, created_at,
+                    allowed_ips, expires_at, rotated_from_id, external_id, metadata, disabled_at, created_at,
                 ),
                 api_keys::chain_id.eq(Bind(chain_id)),
                 api_keys::updated_at.eq(Bind(new.created_at)),
@@ -187,7 +209,7 @@ impl Tx<'_> {
         Ok(row.map(|Row(key)| key))
     }
 
-    /// How many keys of a workspace can be used at `now`. Keys in the grace of a rotation do not count beside
+    /// How many keys of a workspace can be used at `now`, or could if they were enabled. Keys in the grace of a rotation do not count beside
     /// the one that replaced them, but together for it if that has ended: otherwise rotating and revoking
     /// would each time leave one more behind.
     pub async fn api_key_count_active(&mut self, workspace: WorkspaceId, now: Timestamp) -> Result<u64> {
@@ -225,12 +247,24 @@ impl Tx<'_> {
         Ok(count.unsigned_abs() + left.difference(&replaced).count() as u64)
     }
 
+    /// What is kept with a key; nothing if there is no such key.
+    pub async fn api_key_metadata(&mut self, id: ApiKeyId) -> Result<Metadata> {
+        let metadata: Option<Metadata> = on_conn!(self, |c| api_keys::table
+            .find(Bind(id))
+            .select(api_keys::metadata)
+            .first(c)
+            .await
+            .optional())?;
+        Ok(metadata.unwrap_or_default())
+    }
+
     /// The keys of a workspace that can be used at `now` and were not replaced.
     pub async fn api_keys_in_force(&mut self, workspace: WorkspaceId, now: Timestamp) -> Result<Vec<ApiKey>> {
         let rows: Vec<Row<ApiKey>> = on_conn!(self, |c| api_keys::table
             .filter(api_keys::workspace_id.eq(Bind(workspace)))
             .filter(api_keys::revoked_at.is_null())
             .filter(api_keys::rotated_to_id.is_null())
+            .filter(api_keys::disabled_at.is_null())
             .filter(api_keys::expires_at.is_null().or(api_keys::expires_at.assume_not_null().gt(Bind(now))))
             .select(Row::<ApiKey>::as_select())
             .load(c)
@@ -306,7 +340,7 @@ impl Tx<'_> {
     /// One page of a workspace's keys.
     pub async fn api_key_list(
         &mut self,
-        filter: ApiKeyFilter,
+        filter: &ApiKeyFilter,
         request: &ListRequest,
     ) -> Result<Page<ApiKey>> {
         let now = filter.now;
@@ -333,7 +367,15 @@ impl Tx<'_> {
                     .when(filter.status, |query, status| match status {
                         KeyStatus::Revoked => query.filter(api_keys::revoked_at.is_not_null()),
                         KeyStatus::Expired => query.filter(expired()),
-                        KeyStatus::Active => query.filter(diesel::dsl::not(expired())),
+                        KeyStatus::Active => {
+                            query.filter(diesel::dsl::not(expired())).filter(api_keys::disabled_at.is_null())
+                        }
+                        KeyStatus::Disabled => query
+                            .filter(diesel::dsl::not(expired()))
+                            .filter(api_keys::disabled_at.is_not_null()),
+                    })
+                    .when(filter.external_id.as_ref(), |query, id| {
+                        query.filter(api_keys::external_id.eq(Bind(Some(id))))
                     })
                     .when(request.search.as_ref(), |query, words| {
                         let owner = Some(filter.workspace_id);
@@ -380,14 +422,19 @@ impl Tx<'_> {
         now: Timestamp,
     ) -> Result<ApiKey> {
         let is_renamed = changes.name.is_some();
-        let Row(key): Row<ApiKey> = on_conn!(self, |c| diesel::update(api_keys::table.find(Bind(id)))
+        let Row(key): Row<ApiKey> = on_conn!(self, |c| {
+            diesel::update(api_keys::table.find(Bind(id)))
             .set((
-                changes!(api_keys from changes => name, scopes, allowed_ips, rate_limit_tier, expires_at),
+                changes!(
+                    api_keys from changes => name, scopes, allowed_ips, rate_limit_tier, expires_at, external_id,
+                    metadata, disabled_at
+                ),
                 api_keys::updated_at.eq(Bind(now)),
             ))
             .returning(Row::<ApiKey>::as_returning())
             .get_result(c)
-            .await?);
+            .await?
+        });
         if is_renamed {
             self.search_words_set(Searched::ApiKeys, key.workspace_id, key.id.0, &[&key.name]).await?;
         }

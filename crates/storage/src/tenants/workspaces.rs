@@ -7,7 +7,7 @@ use diesel::{
     SelectableHelper, TextExpressionMethods,
 };
 use diesel_async::RunQueryDsl;
-use gatepost_kernel::{JsonObject, Page, Timestamp, Workspace, WorkspaceId};
+use gatepost_kernel::{ExternalId, JsonObject, Page, Timestamp, Workspace, WorkspaceId};
 
 use crate::{
     Result, Tx,
@@ -34,10 +34,12 @@ pub struct WorkspaceFilter {
     pub only: Option<WorkspaceId>,
     /// One plan only.
     pub tier: Option<String>,
+    /// The one of this customer only.
+    pub external_id: Option<ExternalId>,
 }
 
 rows! {
-    Workspace: workspaces { id, name, slug, tier, settings, created_at, updated_at }
+    Workspace: workspaces { id, name, slug, tier, settings, created_at, updated_at, external_id }
 }
 
 /// How often a tier is stored.
@@ -64,6 +66,8 @@ pub struct NewWorkspace {
     pub tier: String,
     /// The tenant's own settings.
     pub settings: JsonObject,
+    /// Which of its customers it is to the platform.
+    pub external_id: Option<ExternalId>,
     /// When it is made.
     pub created_at: Timestamp,
 }
@@ -79,15 +83,17 @@ pub struct WorkspaceChanges {
     pub tier: Option<String>,
     /// All settings.
     pub settings: Option<JsonObject>,
+    /// Which of its customers it is to the platform; `Some(None)` says nothing of that any more.
+    pub external_id: Option<Option<ExternalId>>,
 }
 
 impl Tx<'_> {
-    /// Makes a workspace; `None` if its slug (or, for the root, its id) is taken.
+    /// Makes a workspace; `None` if its slug or external id (or, for the root, its id) is taken.
     pub async fn workspace_insert(&mut self, new: &NewWorkspace) -> Result<Option<Workspace>> {
         let row = on_conn!(self, |c| diesel::insert_into(workspaces::table)
             .values((
                 new.id.map(|id| workspaces::id.eq(Bind(id))),
-                values!(workspaces from new => name, slug, tier, settings, created_at),
+                values!(workspaces from new => name, slug, tier, settings, external_id, created_at),
                 workspaces::updated_at.eq(Bind(new.created_at)),
             ))
             .on_conflict_do_nothing()
@@ -190,6 +196,17 @@ impl Tx<'_> {
             .await?))
     }
 
+    /// The workspace that is this customer of the platform's.
+    pub async fn workspace_by_external_id(&mut self, id: &ExternalId) -> Result<Option<WorkspaceId>> {
+        Ok(on_conn!(self, |c| workspaces::table
+            .filter(workspaces::deleted_at.is_null())
+            .filter(workspaces::external_id.eq(Bind(Some(id))))
+            .select(workspaces::id)
+            .first(c)
+            .await
+            .optional())?)
+    }
+
     /// How many workspaces there are.
     pub async fn workspace_count(&mut self) -> Result<u64> {
         let count: i64 = on_conn!(self, |c| workspaces::table
@@ -218,6 +235,7 @@ impl Tx<'_> {
                         settings,
                         workspaces::created_at,
                         workspaces::updated_at,
+                        workspaces::external_id,
                     )
                 };
                 load_list!(c, request, workspaces.id, Row<Workspace>, JsonText, large "settings" else "'{}'", select, || {
@@ -225,6 +243,9 @@ impl Tx<'_> {
                     let matching = Narrowed::new(all.into_boxed::<Db>())
                         .when(filter.only, |query, id| query.filter(workspaces::id.eq(Bind(id))))
                         .when(filter.tier.as_ref(), |query, tier| query.filter(workspaces::tier.eq(Bind(tier))))
+                        .when(filter.external_id.as_ref(), |query, id| {
+                            query.filter(workspaces::external_id.eq(Bind(Some(id))))
+                        })
                         .when(request.search.as_ref(), |query, words| {
                             let columns = "workspaces.name || ' ' || workspaces.slug";
                             query.filter(HoldsWords::new(Searched::Workspaces, columns, filter.only, words))
@@ -236,7 +257,7 @@ impl Tx<'_> {
         Ok(list::page(Row::all(rows), (total, fitting), request, |_| None))
     }
 
-    /// Changes a workspace; `None` if there is none. A slug that is taken is a
+    /// Changes a workspace; `None` if there is none. A slug or external id that is taken is a
     /// [`crate::StorageError::Duplicate`].
     pub async fn workspace_update(
         &mut self,
@@ -248,7 +269,7 @@ impl Tx<'_> {
             workspaces::table.filter(workspaces::id.eq(Bind(id))).filter(workspaces::deleted_at.is_null())
         )
         .set((
-            changes!(workspaces from changes => name, slug, tier, settings),
+            changes!(workspaces from changes => name, slug, tier, settings, external_id),
             workspaces::updated_at.eq(Bind(now)),
         ))
         .returning(Row::<Workspace>::as_returning())

@@ -41,14 +41,13 @@ fn rows() -> u32 {
 }
 
 async fn list(db: &Db, page: u32) -> (Vec<i64>, u64) {
-    let filter =
-        ApiKeyFilter { workspace_id: WorkspaceId::ROOT, environment: None, status: None, now: at(0) };
+    let filter = ApiKeyFilter::of(WorkspaceId::ROOT, at(0));
     let created_at = API_KEY_SORTS.iter().find(|key| key.name == "created_at").expect("a sort key");
     let request = ListRequest {
         order: vec![(*created_at, Direction::Ascending)],
         ..ListRequest::of(Window::Page(PageRequest::of_page(page, PER_PAGE)))
     };
-    let list = async move |mut tx: Tx<'_>| tx.api_key_list(filter, &request).await;
+    let list = async move |mut tx: Tx<'_>| tx.api_key_list(&filter, &request).await;
     let page = db.storage.read_snapshot::<_, StorageError, _>(list).await.expect("a page");
     (page.items.iter().map(|key| key.id.0).collect(), page.total.expect("a count"))
 }
@@ -107,8 +106,8 @@ async fn a_search_of_sqlite_reads_the_words_of_its_owner_alone() {
     let (of_keys, of_endpoints, of_workspaces) = (request("key"), request("endpoint"), request("root"));
     let search = async move |mut tx: Tx<'_>| {
         let root = WorkspaceId::ROOT;
-        let keys = ApiKeyFilter { workspace_id: root, environment: None, status: None, now: at(0) };
-        tx.api_key_list(keys, &of_keys).await?;
+        let keys = ApiKeyFilter::of(root, at(0));
+        tx.api_key_list(&keys, &of_keys).await?;
         tx.webhook_endpoint_list(Owner::new(root, Environment::Live), None, &of_endpoints).await?;
         let own = WorkspaceFilter { only: Some(root), ..Default::default() };
         tx.workspace_list(&own, &of_workspaces).await

@@ -13,7 +13,7 @@ mod statistics;
 
 use diesel::{Connection, RunQueryDsl, SqliteConnection};
 use gatepost_kernel::{Environment, JsonObject, Timestamp, WorkspaceId};
-use gatepost_keys::{IpAllowlist, ScopeSet, Token, TokenFormat};
+use gatepost_keys::{IpAllowlist, Metadata, ScopeSet, Token, TokenFormat};
 use gatepost_storage::{Engine, NewApiKey, NewWorkspace, Result, Storage, StorageError, Tx};
 use gatepost_test_support::TestDatabase;
 use rand::{SeedableRng, rngs::StdRng};
@@ -57,9 +57,8 @@ impl Db {
 
     async fn key_count(&self) -> u64 {
         use gatepost_storage::{ApiKeyFilter, ListRequest};
-        let filter =
-            ApiKeyFilter { workspace_id: WorkspaceId::ROOT, environment: None, status: None, now: at(0) };
-        let list = async move |mut tx: Tx<'_>| tx.api_key_list(filter, &ListRequest::default()).await;
+        let filter = ApiKeyFilter::of(WorkspaceId::ROOT, at(0));
+        let list = async move |mut tx: Tx<'_>| tx.api_key_list(&filter, &ListRequest::default()).await;
         self.storage.read::<_, StorageError, _>(list).await.expect("a page").total.expect("a count")
     }
 }
@@ -75,6 +74,7 @@ fn workspace(slug: &str, id: Option<WorkspaceId>) -> NewWorkspace {
         slug: slug.into(),
         tier: "free".into(),
         settings: JsonObject::default(),
+        external_id: None,
         created_at: at(0),
     }
 }
@@ -94,6 +94,9 @@ fn key(number: u64) -> NewApiKey {
         allowed_ips: IpAllowlist::default(),
         expires_at: None,
         rotated_from_id: None,
+        external_id: None,
+        metadata: Metadata::default(),
+        disabled_at: None,
         created_at: at(0),
     }
 }

@@ -1,13 +1,14 @@
 //! What goes in comes out, and queries find what they should.
 
 use gatepost_kernel::{
-    ApiKeyId, Environment, EventId, JsonObject, Owner, PageRequest, RequestId, Window, WorkspaceId,
+    ApiKeyId, Environment, EventId, ExternalId, JsonObject, Owner, PageRequest, RequestId, Window,
+    WorkspaceId,
 };
-use gatepost_keys::{IpAllowlist, KeyStatus, ScopeSet};
+use gatepost_keys::{IpAllowlist, KeyStatus, Metadata, ScopeSet};
 use gatepost_storage::{
     AUDIT_SORTS, Actor, ApiKeyChanges, ApiKeyFilter, AuditFilter, Direction, EVENT_SORTS, IdempotencyRecord,
-    ListRequest, NewApiKey, NewAuditEntry, NewEvent, NewWebhookEndpoint, Size, SortKey, StorageError, Tx,
-    WorkspaceChanges, WorkspaceFilter,
+    ListRequest, NewApiKey, NewAuditEntry, NewEvent, NewWebhookEndpoint, NewWorkspace, Size, SortKey,
+    StorageError, Tx, WorkspaceChanges, WorkspaceFilter,
 };
 use gatepost_test_support::both_engines;
 use rand::{SeedableRng, rngs::StdRng};
@@ -44,6 +45,9 @@ async fn keys_keep_every_field(db: Db) {
             rate_limit_tier: Some("pro".into()),
             allowed_ips: IpAllowlist::parse(&["10.0.0.0/8", "2001:db8::1"]).expect("a list"),
             expires_at: Some(at(60)),
+            external_id: ExternalId::parse("user_42"),
+            metadata: Metadata::from_stored(r#"{"amount":19.90,"a":"é"}"#.into()),
+            disabled_at: Some(at(0)),
             ..key(1)
         };
         let made = tx.api_key_insert(&new).await?;
@@ -51,6 +55,10 @@ async fn keys_keep_every_field(db: Db) {
         assert_eq!((made.environment, &made.name, &made.scopes), (new.environment, &new.name, &new.scopes));
         assert_eq!((&made.rate_limit_tier, &made.allowed_ips), (&new.rate_limit_tier, &new.allowed_ips));
         assert_eq!((made.expires_at, made.created_at), (Some(at(60)), at(0)), "to the microsecond");
+
+        assert_eq!((&made.external_id, &made.metadata), (&new.external_id, &new.metadata));
+        assert_eq!(made.disabled_at, Some(at(0)));
+        assert_eq!(tx.api_key_metadata(made.id).await?, new.metadata);
 
         let owner = tx.api_key_by_digest(&new.digest).await?.expect("the key");
         assert_eq!(
@@ -68,9 +76,13 @@ async fn keys_keep_every_field(db: Db) {
             allowed_ips: Some(IpAllowlist::default()),
             expires_at: Some(None),
             rate_limit_tier: Some(None),
+            external_id: Some(None),
+            metadata: Some(Metadata::default()),
+            disabled_at: Some(None),
         };
         let changed = tx.api_key_update(made.id, changes, at(5)).await?;
         assert_eq!((changed.name.as_str(), changed.expires_at, changed.updated_at), ("B", None, at(5)));
+        assert_eq!((changed.external_id, changed.metadata.as_str(), changed.disabled_at), (None, "{}", None));
         assert_eq!((changed.scopes.iter().count(), changed.allowed_ips.to_texts().len()), (0, 0));
         assert_eq!(tx.api_key_update(made.id, ApiKeyChanges::default(), at(6)).await?.name, "B");
 
@@ -100,19 +112,25 @@ async fn keys_are_listed_by_status_environment_and_page(db: Db) {
         tx.api_key_revoke(revoked, at(1)).await?;
         let test = tx.api_key_insert(&NewApiKey { environment: Environment::Test, ..key(5) }).await?.id;
 
-        let cases: [(_, _, i64, &[_]); 7] = [
-            (None, None, 5, &[active, expired, rotated, test]),
+        let end = Some(at(10));
+        let disabled = NewApiKey { disabled_at: Some(at(1)), expires_at: end, ..key(6) };
+        let disabled = tx.api_key_insert(&disabled).await?.id;
+
+        let cases: [(_, _, i64, &[_]); 9] = [
+            (None, None, 5, &[active, expired, rotated, test, disabled]),
             (Some(KeyStatus::Active), None, 9, &[active, expired, rotated, test]),
             (Some(KeyStatus::Active), None, 10, &[active, test]),
+            (Some(KeyStatus::Disabled), None, 9, &[disabled]),
+            (Some(KeyStatus::Disabled), None, 10, &[]),
             (Some(KeyStatus::Expired), None, 9, &[]),
-            (Some(KeyStatus::Expired), None, 10, &[expired, rotated]),
+            (Some(KeyStatus::Expired), None, 10, &[expired, rotated, disabled]),
             (Some(KeyStatus::Revoked), None, 5, &[revoked]),
             (None, Some(Environment::Test), 5, &[test]),
         ];
         for (status, environment, second, expected) in cases {
             let filter =
-                ApiKeyFilter { workspace_id: WorkspaceId::ROOT, environment, status, now: at(second) };
-            let page = tx.api_key_list(filter, &ListRequest::default()).await?;
+                ApiKeyFilter { environment, status, ..ApiKeyFilter::of(WorkspaceId::ROOT, at(second)) };
+            let page = tx.api_key_list(&filter, &ListRequest::default()).await?;
             let ids: Vec<_> = page.items.iter().map(|key| key.id).collect();
             assert_eq!(
                 (ids.as_slice(), page.total),
@@ -123,12 +141,11 @@ async fn keys_are_listed_by_status_environment_and_page(db: Db) {
                 assert!(status.is_none_or(|status| key.status(at(second)) == status), "rows and rules agree");
             }
         }
-        let filter =
-            ApiKeyFilter { workspace_id: WorkspaceId::ROOT, environment: None, status: None, now: at(0) };
-        let page = tx.api_key_list(filter, &page_of(2, 3)).await?;
-        assert_eq!((page.items.len(), page.items[0].id, page.total), (1, test, Some(4)));
+        let filter = ApiKeyFilter::of(WorkspaceId::ROOT, at(0));
+        let page = tx.api_key_list(&filter, &page_of(2, 3)).await?;
+        assert_eq!((page.items.len(), page.items[0].id, page.total), (2, test, Some(5)));
         let other = ApiKeyFilter { workspace_id: WorkspaceId(9), ..filter };
-        assert_eq!(tx.api_key_list(other, &ListRequest::default()).await?.total, Some(0));
+        assert_eq!(tx.api_key_list(&other, &ListRequest::default()).await?.total, Some(0));
         Ok::<_, StorageError>(())
     };
     db.storage.transaction(check).await.expect("the checks");
@@ -150,6 +167,18 @@ async fn workspaces_keep_every_field_and_slugs_are_unique(db: Db) {
         );
         let second = tx.workspace_insert(&workspace("acme-2", None)).await?.expect("a free slug");
         tx.workspace_insert(&workspace("acmes", None)).await?.expect("a free slug");
+        let customer =
+            NewWorkspace { external_id: ExternalId::parse("cust_42"), ..workspace("acmes-3", None) };
+        let owned = tx.workspace_insert(&customer).await?.expect("a free external id");
+        assert_eq!(owned.external_id, customer.external_id);
+        let again = NewWorkspace { slug: "acmes-4".into(), ..customer.clone() };
+        assert!(tx.workspace_insert(&again).await?.is_none(), "a taken external id");
+        let id = customer.external_id.as_ref().expect("it was given");
+        assert_eq!(tx.workspace_by_external_id(id).await?, Some(owned.id));
+        let of_customer = WorkspaceFilter { external_id: Some(id.clone()), ..WorkspaceFilter::default() };
+        assert_eq!(tx.workspace_list(&of_customer, &ListRequest::default()).await?.items, [owned.clone()]);
+        assert!(tx.workspace_delete(owned.id, at(1)).await?);
+        assert_eq!(tx.workspace_by_external_id(id).await?, None, "free again");
         let mut slugs = tx.workspace_slugs_from("acme").await?;
         slugs.sort();
         assert_eq!(slugs, ["acme", "acme-2"]);

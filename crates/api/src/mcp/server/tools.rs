@@ -205,8 +205,8 @@ impl Tool {
 
     /// Does it, if the caller may.
     pub async fn call(&self, app: &App, caller: Caller, arguments: Members<'_>) -> Result<Value> {
-        let caller = caller.requiring(Requirement { scope: self.scope(), or_tools: false })?;
-        entitlements::meter_request(app, &caller, self.scope()).await?;
+        let caller = caller.requiring(Requirement { scope: Some(self.scope()), or_tools: false })?;
+        entitlements::meter_request(app, &caller, Some(self.scope())).await?;
         (self.run)(app.clone(), caller, arguments).await
     }
 }
