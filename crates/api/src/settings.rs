@@ -15,13 +15,15 @@ use crate::PlainHttp;
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ServerSettings {
-    /// Where to listen.
+    /// Where to listen: an address, or the name of a host, with a port.
+    #[serde(deserialize_with = "settings::listen")]
     pub bind: SocketAddr,
     /// The address that links in answers begin with, e.g. `"https://api.example.com"`. Default: what the
     /// client used.
-    #[serde(deserialize_with = "settings::url_or_none")]
+    #[serde(deserialize_with = "settings::base_url_or_none")]
     pub public_url: Option<String>,
-    /// CIDRs of proxies whose `X-Forwarded-For` and `X-Forwarded-Proto` are believed.
+    /// Addresses and CIDRs of proxies whose `X-Forwarded-For` and `X-Forwarded-Proto` are believed.
+    #[serde(deserialize_with = "settings::networks")]
     pub trusted_proxies: Vec<IpNet>,
     /// The origins whose pages may call the API from a browser, as browsers write them, e.g.
     /// `["https://app.example.com"]`, or `["*"]` for all.
@@ -43,6 +45,7 @@ pub struct ServerSettings {
     /// The certificate's private key in PEM.
     pub tls_key: Option<PathBuf>,
     /// With a certificate: a second address that takes requests without TLS, to which `plain_http` applies.
+    #[serde(deserialize_with = "settings::listen_or_none")]
     pub plain_bind: Option<SocketAddr>,
 }
 

@@ -18,7 +18,8 @@ pub struct WebhookSettings {
         deserialize_with = "settings::duration_within::<_, 1, 30>"
     )]
     pub timeout: Duration,
-    /// How long to wait before each further attempt.
+    /// How long to wait before each further attempt; together no longer than `[retention]` keeps events and
+    /// deliveries.
     #[serde(with = "schedule")]
     pub retry_schedule: RetrySchedule,
 }
@@ -35,7 +36,7 @@ mod schedule {
 
     use gatepost_kernel::settings::duration;
     use gatepost_webhooks::RetrySchedule;
-    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+    use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
 
     #[derive(Serialize, Deserialize)]
     struct Wait(#[serde(with = "duration")] Duration);
@@ -46,6 +47,9 @@ mod schedule {
 
     pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<RetrySchedule, D::Error> {
         let waits = Vec::<Wait>::deserialize(from)?;
+        if waits.is_empty() {
+            return Err(D::Error::custom("expected at least one duration, such as \"5s\""));
+        }
         Ok(RetrySchedule::new(waits.into_iter().map(|Wait(wait)| wait).collect()))
     }
 }

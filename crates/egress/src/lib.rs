@@ -8,6 +8,7 @@ mod target;
 use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
+use gatepost_kernel::settings;
 use http::HeaderMap;
 use ipnet::IpNet;
 use reqwest::redirect::Policy;
@@ -44,9 +45,12 @@ pub struct Egress {
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Rules {
-    /// Targets that outgoing requests may reach whatever the other rules say, private ones included, by CIDR.
+    /// Targets that outgoing requests may reach whatever the other rules say, private ones included, by address
+    /// or CIDR.
+    #[serde(deserialize_with = "settings::networks")]
     pub allow: Vec<IpNet>,
-    /// Public targets that they may not reach, by CIDR.
+    /// Public targets that they may not reach, by address or CIDR.
+    #[serde(deserialize_with = "settings::networks")]
     pub deny: Vec<IpNet>,
     /// The ports that they may reach. Default: 80, 443, and those above 1023 that browsers send HTTP to.
     pub allow_ports: Option<Vec<u16>>,

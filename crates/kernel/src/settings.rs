@@ -4,10 +4,16 @@
 //! The functions are for serde's `deserialize_with`, `serialize_with` and `with`, so that a struct of
 //! settings has plain fields.
 
-use std::time::Duration;
+use std::{
+    net::{IpAddr, SocketAddr, ToSocketAddrs},
+    time::Duration,
+};
 
+use ipnet::IpNet;
 use jiff::{Span, SpanRelativeTo};
 use serde::{Deserialize, Deserializer, Serializer, de::Error};
+
+use crate::text::brief;
 
 /// 2^53 − 1, the largest whole number that every JSON reader keeps.
 pub const MAX_WHOLE: u64 = (1 << 53) - 1;
@@ -151,6 +157,77 @@ pub const NO_URL: &str = "expected a URL that begins with https:// or http://";
 pub fn url_or_none<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
     let text = String::deserialize(deserializer)?;
     if is_url(&text) { Ok(Some(text)) } else { Err(D::Error::custom(NO_URL)) }
+}
+
+/// Reads an address that begins with `https://` or `http://` and that paths are put behind; it may be left
+/// out.
+///
+/// # Errors
+/// Says so.
+pub fn base_url_or_none<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    if is_url(&text) && !text.contains(['?', '#']) {
+        return Ok(Some(text));
+    }
+    Err(D::Error::custom(format!("{NO_URL}, without a query: paths are put behind it")))
+}
+
+/// Reads networks: CIDRs, or addresses, each of which is a network of one.
+///
+/// # Errors
+/// Says what one looks like.
+pub fn networks<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<IpNet>, D::Error> {
+    #[derive(Deserialize)]
+    struct Network(#[serde(deserialize_with = "network")] IpNet);
+    Ok(Vec::<Network>::deserialize(deserializer)?.into_iter().map(|Network(network)| network).collect())
+}
+
+fn network<'de, D: Deserializer<'de>>(deserializer: D) -> Result<IpNet, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    let read = text.parse().or_else(|_| text.parse::<IpAddr>().map(IpNet::from));
+    read.map_err(|_| {
+        D::Error::custom(format!(
+            "expected an address or a CIDR such as \"10.0.0.0/8\", not {:?}",
+            brief(&text)
+        ))
+    })
+}
+
+/// Reads an address with a port to listen on; of a name, the address that the system knows it by.
+///
+/// # Errors
+/// Says what one looks like.
+pub fn listen<'de, D: Deserializer<'de>>(deserializer: D) -> Result<SocketAddr, D::Error> {
+    listen_address(&String::deserialize(deserializer)?).map_err(D::Error::custom)
+}
+
+/// Reads one that may be left out.
+///
+/// # Errors
+/// As [`listen`].
+pub fn listen_or_none<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<SocketAddr>, D::Error> {
+    listen(deserializer).map(Some)
+}
+
+/// The address with a port that a text means; of a name, the address that the system knows it by, an IPv4
+/// address where there are several.
+///
+/// # Errors
+/// Says what one looks like.
+pub fn listen_address(text: &str) -> Result<SocketAddr, String> {
+    if let Ok(address) = text.parse() {
+        return Ok(address);
+    }
+    let is_named =
+        text.rsplit_once(':').is_some_and(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok());
+    if !is_named {
+        return Err(
+            "expected an address with a port, such as \"127.0.0.1:8080\" or \"localhost:8080\"".to_owned()
+        );
+    }
+    let known = text.to_socket_addrs().map(Iterator::collect::<Vec<_>>).unwrap_or_default();
+    let first = known.iter().find(|address| address.is_ipv4()).or(known.first());
+    first.copied().ok_or_else(|| format!("no address is known for {}", brief(text)))
 }
 
 /// Texts by name that must not be shown, such as an environment with passwords.

@@ -6,7 +6,10 @@ use clap::{
     Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum, error::ErrorKind,
     parser::ValueSource,
 };
-use gatepost_kernel::{ExternalId, Secret, settings::read_duration};
+use gatepost_kernel::{
+    ExternalId, Secret,
+    settings::{listen_address, read_duration},
+};
 
 /// API keys, scopes, rate limits, entitlements and signed webhooks in one binary.
 #[derive(Debug, Parser)]
@@ -71,7 +74,7 @@ pub enum LogFormat {
 #[derive(Debug, Clone, Default, Args)]
 pub struct ServeArgs {
     /// Where to listen [default: 127.0.0.1:8080]
-    #[arg(long, value_name = "ADDRESS", env = "GATEPOST_BIND")]
+    #[arg(long, value_name = "ADDRESS", env = "GATEPOST_BIND", value_parser = listen_address)]
     pub bind: Option<SocketAddr>,
     /// Redis or Valkey, for exact limits on several nodes; not in this version
     #[arg(long, value_name = "URL", value_parser = secret)]
@@ -115,6 +118,8 @@ pub enum Command {
     },
     /// Check the configuration and the database, and say what to mend
     Doctor {
+        #[command(flatten)]
+        serve: ServeArgs,
         /// One JSON object instead of lines
         #[arg(long)]
         json: bool,
@@ -125,7 +130,7 @@ pub enum Command {
         #[arg(long, default_value = "3.1")]
         format: OpenapiFormat,
     },
-    /// Show what can be configured
+    /// Show and check what is configured
     #[command(subcommand)]
     Config(ConfigCommand),
     /// Show the presets, each of which gives the platform another face
@@ -146,6 +151,22 @@ pub enum Command {
 pub enum ConfigCommand {
     /// Print the default of every setting as JSON, by section
     Defaults,
+    /// Read the configuration, and say all that is wrong with it
+    Check {
+        #[command(flatten)]
+        serve: ServeArgs,
+        /// One JSON object instead of lines
+        #[arg(long)]
+        json: bool,
+    },
+    /// Print every setting that is in force, and where it comes from; secrets are hidden
+    Show {
+        #[command(flatten)]
+        serve: ServeArgs,
+        /// One JSON object instead of lines
+        #[arg(long)]
+        json: bool,
+    },
 }
 
 #[derive(Debug, Subcommand)]

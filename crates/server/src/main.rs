@@ -2,6 +2,7 @@
 
 mod cli;
 mod config;
+mod config_commands;
 mod database;
 mod doctor;
 mod first_key;
@@ -46,6 +47,15 @@ fn main() -> ExitCode {
 
 async fn run(cli: Cli) -> Result<ExitCode, Failure> {
     telemetry::start(cli.global.log.as_deref(), cli.global.log_format)?;
+    match &cli.command {
+        Some(Command::Config(ConfigCommand::Check { serve, json })) => {
+            return config_commands::check(&cli.global, serve, *json);
+        }
+        Some(Command::Config(ConfigCommand::Show { serve, json })) => {
+            return config_commands::show(&cli.global, serve, *json).map(|()| ExitCode::SUCCESS);
+        }
+        _ => {}
+    }
     if let Some(Command::Presets(command @ (PresetsCommand::List | PresetsCommand::Show { .. }))) =
         &cli.command
     {
@@ -72,12 +82,15 @@ async fn run(cli: Cli) -> Result<ExitCode, Failure> {
         }
         _ => {}
     }
-    let serve_args = if let Some(Command::Serve(args)) = &cli.command { args } else { &cli.serve };
+    let serve_args = match &cli.command {
+        Some(Command::Serve(args) | Command::Doctor { serve: args, .. }) => args,
+        _ => &cli.serve,
+    };
     let config = Config::load(&cli.global, serve_args)?;
     match cli.command {
         None | Some(Command::Serve(_)) => serve::run(&config).await.map(|()| ExitCode::SUCCESS),
         Some(Command::Migrate { json }) => database::migrate(&config, json).await.map(|()| ExitCode::SUCCESS),
-        Some(Command::Doctor { json }) => doctor::run(&config, json).await,
+        Some(Command::Doctor { json, .. }) => doctor::run(&config, json).await,
         Some(Command::Keys(command)) => keys::run(&config, command).await.map(|()| ExitCode::SUCCESS),
         Some(Command::Workspaces(command)) => {
             workspaces::run(&config, command).await.map(|()| ExitCode::SUCCESS)

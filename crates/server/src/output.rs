@@ -23,7 +23,9 @@ pub fn json_pretty(value: &Value) -> io::Result<()> {
 /// What went wrong, on stderr.
 pub fn error(error: &dyn std::error::Error) {
     // There is nowhere left to say it if this fails.
-    let _ = writeln!(io::stderr(), "gatepost: {}", chain(error));
+    for line in chain(error).to_string().lines() {
+        let _ = writeln!(io::stderr(), "gatepost: {line}");
+    }
 }
 
 fn ignore_closed(done: io::Result<()>) -> io::Result<()> {

@@ -243,6 +243,9 @@ fn warn(config: &Config) {
             "REDIS_URL is set, but this version uses no Redis; limits are counted by each process"
         );
     }
+    for unknown in &config.unknown_variables {
+        tracing::warn!("{unknown}");
+    }
     if config.database_url.crosses_a_network() {
         tracing::warn!(database = %config.database_url, "what is said to the database crosses a network without TLS");
     }

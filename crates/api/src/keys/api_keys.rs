@@ -117,9 +117,9 @@ async fn revoke_api_key(call: Call<ApiKeysDelete>, id: ApiKeyId) -> Answer<Delet
 /// Rotate an API key
 ///
 /// Makes a key with the same name, scopes, tier, addresses, environment, expiry, external id and metadata;
-/// `key` is shown in this answer only. The old key works until `grace_period_ends_at`, which is never later than its own expiry. The
-/// caller must hold every scope of the key; and, unless it rotates itself, end no earlier, be allowed no
-/// fewer addresses and have no lower tier.
+/// `key` is shown in this answer only. The old key works until `grace_period_ends_at`, which is never later
+/// than its own expiry. The caller must hold every scope of the key; and, unless it rotates itself, end no
+/// earlier, be allowed no fewer addresses and have no lower tier.
 #[operation(post "/api-keys/{id}/rotate", tag = API_KEYS, ok = "The new API key, with its secret", if_match)]
 async fn rotate_api_key(
     call: Call<ApiKeysWrite, NoQuery, RotateApiKeyBody>,

@@ -22,7 +22,7 @@ async fn made_read_changed_deleted(app: TestApp) {
     let made = app.post(root, "/workspaces", &body).await.expect(201);
     let expected = json!({
         "data": {
-            "id": 2, "name": "New Workspace", "slug": "new-workspace", "tier": "pro", "settings": {},
+            "id": 2, "name": "New Workspace", "slug": "new-workspace", "tier": "pro", "settings": {}, "external_id": null,
             "created_at": "2026-01-15T10:30:00.000000Z", "updated_at": "2026-01-15T10:30:00.000000Z"
         }
     });

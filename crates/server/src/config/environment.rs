@@ -3,9 +3,11 @@
 
 use std::{fs, path::PathBuf};
 
+use clap::CommandFactory;
 use gatepost_kernel::Secret;
 
-use crate::Failure;
+use super::errors::likely;
+use crate::{Failure, cli::Cli};
 
 /// The secret of that name, from its variable or its file.
 ///
@@ -26,6 +28,40 @@ pub fn secret(name: &str) -> Result<Option<Secret>, Failure> {
         }
         (None, None) => Ok(None),
     }
+}
+
+/// The secrets that can stand in the environment.
+const SECRETS: [&str; 2] = ["GATEPOST_SECRET_KEY", "GATEPOST_BOOTSTRAP_KEY"];
+
+/// What is said of variables that begin like ours and mean nothing.
+pub fn unknown() -> Vec<String> {
+    let arguments = Cli::command();
+    let of_arguments = arguments.get_arguments().filter_map(|argument| argument.get_env()?.to_str());
+    let known: Vec<String> = of_arguments
+        .map(str::to_owned)
+        .chain(SECRETS.iter().flat_map(|name| [(*name).to_owned(), format!("{name}_FILE")]))
+        .collect();
+    let mut names: Vec<String> =
+        std::env::vars_os().filter_map(|(name, _)| name.into_string().ok()).collect();
+    names.sort();
+    let unknown = names.iter().filter(|name| name.starts_with("GATEPOST_") && !known.contains(name));
+    let told = |name: &String| match likely(name, known.iter().map(String::as_str)) {
+        Some(known) => format!("{name} is set, but means nothing; did you mean {known}?"),
+        None => format!("{name} is set, but means nothing; known are: {}", known.join(", ")),
+    };
+    unknown.map(told).collect()
+}
+
+/// Whether a setting that a flag can give comes from its variable or from the flag.
+///
+/// # Errors
+/// If the variable is not UTF-8.
+pub fn origin(name: &str, flag: &str) -> Result<String, Failure> {
+    let is_given = |argument: std::ffi::OsString| {
+        argument.to_str().is_some_and(|text| text.split('=').next() == Some(flag))
+    };
+    let by_flag = std::env::args_os().skip(1).any(is_given);
+    Ok(if variable(name)?.is_some() && !by_flag { name.to_owned() } else { flag.to_owned() })
 }
 
 #[expect(clippy::disallowed_methods, reason = "settings are read here, once")]

@@ -60,12 +60,33 @@ fn no_redis<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>
 }
 
 impl ConfigFile {
+    /// Refuses names of plans that no request could spell, and what has no effect on a feature.
+    fn check_declared(&self, sources: &Sources) -> Result<(), Failure> {
+        let is_name = |name: &str| {
+            (1..=64).contains(&name.len())
+                && name.bytes().all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'_' | b'-'))
+        };
+        if let Some(name) = self.plans.keys().find(|name| !is_name(name)) {
+            let at = sources.at_setting(&["plans", name]);
+            let error = format!("{at}: the name of a plan has 1 to 64 of a-z, 0-9, _ and -, not {name:?}");
+            return Err(error.into());
+        }
+        for (name, feature) in &self.features {
+            let reset = sources.found(&["features", name, "reset"]);
+            if let Some(at) = reset.filter(|_| feature.kind != FeatureKind::Metered) {
+                return Err(format!("{at}: reset has an effect on features of type \"metered\" alone").into());
+            }
+        }
+        Ok(())
+    }
+
     /// The plans and features: with a preset those that are named alone, without one they are laid over the
     /// built-in ones.
     ///
     /// # Errors
     /// A sentence with the line and what is accepted there.
     pub fn catalog(&self, sources: &Sources) -> Result<Catalog, Failure> {
+        self.check_declared(sources)?;
         let mut plans: IndexMap<String, Plan> = IndexMap::new();
         let mut features: IndexMap<String, Feature> = IndexMap::new();
         if sources.preset().is_none() {

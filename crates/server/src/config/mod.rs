@@ -2,7 +2,9 @@
 
 mod contract;
 mod defaults;
+mod effective;
 mod environment;
+mod errors;
 mod file;
 pub mod presets;
 mod sources;
@@ -11,6 +13,7 @@ mod tls;
 use std::{
     path::{Path, PathBuf},
     sync::Arc,
+    time::Duration,
 };
 
 use base64::{Engine, prelude::BASE64_STANDARD};
@@ -20,7 +23,7 @@ use gatepost_delivery::DeliverySettings;
 use gatepost_egress::Rules;
 use gatepost_entitlements::{Catalog, FeatureKind, OwnFeature};
 use gatepost_gate::{GateSettings, LimitSettings};
-use gatepost_kernel::{Environment, Secret, chain};
+use gatepost_kernel::{Environment, Secret, chain, settings::duration_text};
 use gatepost_keys::{Token, TokenFormat};
 use gatepost_resources::{Declarations, Taken};
 use gatepost_sealing::Vault;
@@ -31,7 +34,13 @@ use crate::{
     cli::{GlobalArgs, Role, ServeArgs},
 };
 
-pub use self::{contract::differences, defaults::defaults, tls::Tls};
+pub use self::{
+    contract::differences,
+    defaults::defaults,
+    effective::{Effective, effective},
+    errors::ConfigErrors,
+    tls::Tls,
+};
 use self::{file::ConfigFile, sources::Sources};
 
 const SECRET_KEY_LEN: usize = 32;
@@ -83,56 +92,92 @@ pub struct Config {
     pub pixel: PixelSettings,
     /// How long what was stored is kept.
     pub retention: RetentionSettings,
+    /// What is said of variables of the environment that begin like ours and mean nothing.
+    pub unknown_variables: Vec<String>,
 }
 
 impl Config {
     /// Puts the settings together.
     ///
     /// # Errors
-    /// A sentence with the name of the flag or variable, or the file, the line and what is accepted there.
+    /// All that is wrong, a sentence each with the name of the flag or variable, or the file, the line and
+    /// what is accepted there.
     pub fn load(global: &GlobalArgs, serve: &ServeArgs) -> Result<Self, Failure> {
-        let sources = Sources::read(global.config.as_deref(), global.preset.as_deref())?;
-        let file: ConfigFile = sources.settings()?;
+        let mut errors = ConfigErrors::default();
+        let sources = errors.keep(Sources::read(global.config.as_deref(), global.preset.as_deref()));
+        // Of what could not be read, only the reading is told.
+        let file = sources.as_ref().and_then(|sources| errors.keep(sources.settings::<ConfigFile>()));
+        let environment = FromEnvironment::read(&mut errors);
+        match sources.zip(file) {
+            Some((sources, file)) => Self::assemble((global, serve), &sources, file, environment, errors),
+            None => Err(errors.into()),
+        }
+    }
+
+    fn assemble(
+        (global, serve): (&GlobalArgs, &ServeArgs),
+        sources: &Sources,
+        file: ConfigFile,
+        environment: FromEnvironment,
+        mut errors: ConfigErrors,
+    ) -> Result<Self, Failure> {
         // Of a name alone, the parent is an empty path, which is no directory.
         let directory = global.config.as_deref().and_then(Path::parent);
         let directory = directory.filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        let contract = read_contract(&file, &sources)?;
-        let catalog = file.catalog(&sources)?;
-        let declarations = read_declarations(&file, &sources, &contract, &catalog)?;
+        let contract = errors.keep(read_contract(&file, sources));
+        let catalog = errors.keep(file.catalog(sources));
+        let declarations = contract.as_ref().zip(catalog.as_ref());
+        let declarations = declarations.and_then(|(contract, catalog)| {
+            errors.keep(read_declarations(&file, sources, contract, catalog))
+        });
+        errors.keep(check_retries(&file, sources));
         let server = ServerSettings { bind: serve.bind.unwrap_or(file.server.bind), ..file.server };
-        let tls = Tls::read(&server, &sources, directory)?;
-        let search_path = std::env::var_os("PATH").and_then(|path| path.into_string().ok());
-        let mcp_servers = file.mcp.servers(directory, search_path.as_deref(), contract.scope_order);
-        let mcp_servers =
-            mcp_servers.map_err(|(setting, error)| format!("{}: {error}", sources.at_setting(&setting)))?;
+        let tls = errors.keep(Tls::read(&server, sources, directory));
+        let mcp_servers = contract.as_ref().and_then(|contract| {
+            let search_path = std::env::var_os("PATH").and_then(|path| path.into_string().ok());
+            let servers = file.mcp.servers(directory, search_path.as_deref(), contract.scope_order);
+            let told = |(setting, error): (Vec<String>, String)| {
+                Failure::from(format!("{}: {error}", sources.at_setting(&setting)))
+            };
+            errors.keep(servers.map_err(told))
+        });
         if serve.redis_url.is_some() {
-            return Err("--redis-url has no effect, since this version uses no Redis; leave it out".into());
+            let told = "--redis-url has no effect, since this version uses no Redis; leave it out";
+            errors.keep::<()>(Err(told.into()));
         }
-        // Keys are read from the environment alone: a flag would show them to everyone who can list
-        // processes.
-        let secret_keys = environment::secret("GATEPOST_SECRET_KEY")?;
-        let secret_keys = secret_keys.as_ref().map(read_secret_keys).transpose()?.unwrap_or_default();
-        let bootstrap_key = environment::secret("GATEPOST_BOOTSTRAP_KEY")?;
-        let from_environment = environment::secret("DATABASE_URL")?;
-        let database_url = global.database_url.as_ref().or(from_environment.as_ref());
-        let database_url = database_url.unwrap_or(&file.database.url).expose();
+        let database_url = global.database_url.as_ref().or(environment.database_url.as_ref());
+        let database_url = database_url.unwrap_or(&file.database.url).expose().parse();
+        let told = |e| Failure::from(format!("DATABASE_URL (or --database-url): {}", chain(&e)));
+        let database_url: Option<DatabaseUrl> = errors.keep(database_url.map_err(told));
+        let (
+            Some(contract),
+            Some(catalog),
+            Some(declarations),
+            Some(tls),
+            Some(mcp_servers),
+            Some(database_url),
+        ) = (contract, catalog, declarations, tls, mcp_servers, database_url)
+        else {
+            return Err(errors.into());
+        };
+        if !errors.is_empty() {
+            return Err(errors.into());
+        }
         Ok(Self {
             server,
             tls,
-            database_url: database_url
-                .parse()
-                .map_err(|e| format!("DATABASE_URL (or --database-url): {}", chain(&e)))?,
+            database_url,
             migrates: !serve.no_migrate,
             data_dir: serve.data_dir.clone().unwrap_or_default(),
-            bootstrap_key,
-            redis_is_named: environment::secret("REDIS_URL")?.is_some(),
+            bootstrap_key: environment.bootstrap_key,
+            redis_is_named: environment.redis_is_named,
             roles: if serve.roles.is_empty() {
                 vec![Role::Api, Role::Delivery, Role::Jobs]
             } else {
                 serve.roles.clone()
             },
-            secret_key_is_set: !secret_keys.is_empty(),
-            vault: Vault::new(&secret_keys),
+            secret_key_is_set: !environment.secret_keys.is_empty(),
+            vault: Vault::new(&environment.secret_keys),
             egress: Rules {
                 allow_http: file.webhooks.allow_http,
                 agent: Some(contract.brand.token()),
@@ -154,8 +199,50 @@ impl Config {
             retention: file.retention,
             file: global.config.clone(),
             preset: sources.preset().map(str::to_owned),
+            unknown_variables: environment.unknown,
         })
     }
+}
+
+/// What the environment alone says: keys and passwords, which a flag would show to everyone who can list
+/// processes.
+struct FromEnvironment {
+    secret_keys: Vec<[u8; SECRET_KEY_LEN]>,
+    bootstrap_key: Option<Secret>,
+    database_url: Option<Secret>,
+    redis_is_named: bool,
+    unknown: Vec<String>,
+}
+
+impl FromEnvironment {
+    fn read(errors: &mut ConfigErrors) -> Self {
+        let mut secret = |name: &str| errors.keep(environment::secret(name)).flatten();
+        let secret_keys = secret("GATEPOST_SECRET_KEY");
+        let bootstrap_key = secret("GATEPOST_BOOTSTRAP_KEY");
+        let (database_url, redis_url) = (secret("DATABASE_URL"), secret("REDIS_URL"));
+        let secret_keys = secret_keys.and_then(|keys| errors.keep(read_secret_keys(&keys)));
+        Self {
+            secret_keys: secret_keys.unwrap_or_default(),
+            bootstrap_key,
+            database_url,
+            redis_is_named: redis_url.is_some(),
+            unknown: environment::unknown(),
+        }
+    }
+}
+
+/// Refuses attempts that would come when what they deliver is gone.
+fn check_retries(file: &ConfigFile, sources: &Sources) -> Result<(), Failure> {
+    let whole: Duration = file.webhooks.retry_schedule.waits().iter().sum();
+    let kept = file.retention.events.min(file.retention.deliveries);
+    if whole <= kept {
+        return Ok(());
+    }
+    let (whole, kept) = (duration_text(whole), duration_text(kept));
+    let at = sources.at_setting(&["webhooks", "retry_schedule"]);
+    let error =
+        format!("{at}: its {whole} are longer than events and deliveries are kept ([retention], {kept})");
+    Err(error.into())
 }
 
 impl Config {
@@ -298,9 +385,20 @@ mod tests {
             ("[server]\ncors_origins = [\"https://app.example.com:\"]", "line 2", "a port"),
             ("[server]\ncors_origins = [\"https://app.example.com:08443\"]", "line 2", "a port"),
             ("[database]\nurl = \"mysql://x\"", "line 2", "postgres://"),
-            ("[server]\n\ntrusted_proxies = [\"10.0.0.0/99\"]", "line 3", "invalid"),
-            ("[server]\nbnid = \"127.0.0.1:1\"", "line 2", "expected one of"),
+            ("[server]\n\ntrusted_proxies = [\"10.0.0.0/99\"]", "line 3", "10.0.0.0/8"),
+            ("[server]\nbnid = \"127.0.0.1:1\"", "line 2", "did you mean `bind`?"),
+            ("[sevrer]\nbind = \"127.0.0.1:1\"", "line 1", "did you mean `server`?"),
             ("[webhooks]\nretry_schedule = [\"5 parsecs\"]", "line 2", "5s"),
+            ("[webhooks]\nretry_schedule = []", "line 2", "at least one"),
+            ("[webhooks]\nretry_schedule = [\"1m\", \"30d\"]", "line 2", "longer than"),
+            ("[retention]\nevents = \"1h\"\n[webhooks]\nretry_schedule = [\"2h\"]", "line 4", "longer than"),
+            ("[features.x]\ntype = \"boolean\"\nreset = \"monthly\"", "line 3", "metered"),
+            ("[features.x]\ntype = \"limit\"\nreset = \"monthly\"", "line 3", "metered"),
+            ("[plans.\"very pro\"]\nrequests_per_minute = 1", "line 1", "a-z"),
+            ("[server]\npublic_url = \"https://x.example/?a=1\"", "line 2", "without a query"),
+            ("[server]\nbind = \"8080\"", "line 2", "127.0.0.1:8080"),
+            ("[server]\nbind = \"nowhere.invalid:8080\"", "line 2", "nowhere.invalid"),
+            ("[egress]\nallow = [\"intranet\"]", "line 2", "10.0.0.0/8"),
             ("[plans.pro]\nburst_percent = 1001", "line 2", "1000"),
             ("[plans.pro]\nrequests_per_minute = 0", "line 2", "1 or more"),
             ("[plans.pro]\naccess = \"all\"", "line 2", "admin"),
@@ -324,6 +422,34 @@ mod tests {
             let error = load(text).expect_err(text);
             assert!(error.contains(line) && error.contains(expected), "{text}\n{error}");
         }
+    }
+
+    #[test]
+    fn all_that_is_wrong_is_said_at_once() {
+        let text = "[server]\nbnid = \"127.0.0.1:1\"\ndocs = 7\ntrusted_proxies = [\"x\"]\n[webhooks]\ntimeout = \"1h\"\n\
+                    [plans.pro]\naccess = \"all\"\nmax_keys = -1\n[nope]\na = 1";
+        let error = load(text).expect_err("seven errors");
+        for line in [2, 3, 4, 6, 8, 9, 10] {
+            assert!(error.contains(&format!("line {line},")), "{line}: {error}");
+        }
+        assert_eq!(error.lines().count(), 7, "{error}");
+        // What hangs together is looked at once each part can be read.
+        let text = "[server]\ntls_cert = \"a.pem\"\n[entitlements]\nmeter_requests = \"nope\"\n[contract]\n\
+                    base_path = \"v1\"";
+        let error = load(text).expect_err("three errors");
+        for line in [2, 4, 6] {
+            assert!(error.contains(&format!("line {line},")), "{line}: {error}");
+        }
+    }
+
+    #[test]
+    fn bare_addresses_and_names_of_hosts_are_taken() {
+        let text =
+            "[server]\nbind = \"localhost:1\"\ntrusted_proxies = [\"10.0.0.1\", \"::1\", \"10.1.0.0/16\"]";
+        let config = load(text).expect("addresses");
+        assert!(config.server.bind.ip().is_loopback());
+        let proxies: Vec<String> = config.server.trusted_proxies.iter().map(ToString::to_string).collect();
+        assert_eq!(proxies, ["10.0.0.1/32", "::1/128", "10.1.0.0/16"]);
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! The texts that the configuration is made of, a preset and the operator's file, as one: what stands in the
 //! latter takes the place of what stands in the former.
 
-use std::{fs, path::Path};
+use std::{fs, ops::Range, path::Path};
 
 use serde::{Deserialize, de::DeserializeOwned};
 use toml::{
@@ -9,7 +9,10 @@ use toml::{
     de::{DeTable, DeValue},
 };
 
-use super::presets;
+use super::{
+    errors::{ConfigErrors, with_likely},
+    presets,
+};
 use crate::Failure;
 
 /// Tables whose entries are taken whole, by name: half of one plan and half of another would be neither.
@@ -85,10 +88,21 @@ impl Sources {
         self.at(self.offset(setting))
     }
 
+    /// The file and the line where a setting is, if it is in one.
+    pub fn found<T: AsRef<str>>(&self, setting: &[T]) -> Option<String> {
+        let (offset, is_there) = self.look(setting);
+        is_there.then(|| self.at(offset))
+    }
+
     /// Where a setting begins, or else the last of the tables that lead to it.
     fn offset<T: AsRef<str>>(&self, setting: &[T]) -> usize {
+        self.look(setting).0
+    }
+
+    /// The same, and whether it is there.
+    fn look<T: AsRef<str>>(&self, setting: &[T]) -> (usize, bool) {
         let texts = self.texts();
-        let Ok(Some(whole)) = overlaid(&texts) else { return 0 };
+        let Ok(Some(whole)) = overlaid(&texts) else { return (0, false) };
         let (mut offset, mut table) = (whole.span().start, Some(whole.get_ref()));
         let mut value: Option<&Spanned<DeValue<'_>>> = None;
         for name in setting {
@@ -98,10 +112,10 @@ impl Sources {
                 (Some(DeValue::Array(items)), _) => name.parse::<usize>().ok().and_then(|i| items.get(i)),
                 _ => None,
             };
-            let Some(value) = value else { break };
+            let Some(value) = value else { return (offset, false) };
             offset = value.span().start;
         }
-        offset
+        (offset, true)
     }
 
     fn add(&mut self, name: String, preset: Option<String>, text: String) {
@@ -125,19 +139,60 @@ impl Sources {
     /// The settings in them.
     ///
     /// # Errors
-    /// The first error, with its line and what is accepted there.
+    /// All that is wrong, each with its line and what is accepted there.
     pub fn settings<T: DeserializeOwned + Default>(&self) -> Result<T, Failure> {
         // Not the error's own words: they repeat the line, which can hold a password.
-        let message = |error: toml::de::Error| {
-            format!("{}: {}", self.at(error.span().map_or(0, |span| span.start)), error.message())
+        let told = |error: &toml::de::Error| {
+            let at = self.at(error.span().map_or(0, |span| span.start));
+            format!("{at}: {}", with_likely(error.message()))
         };
         let texts = self.texts();
-        let whole = overlaid(&texts).map_err(message)?;
-        match whole {
-            None => Ok(T::default()),
-            Some(whole) => Ok(T::deserialize(toml::Deserializer::from(whole)).map_err(message)?),
+        let Some(mut whole) = overlaid(&texts).map_err(|error| told(&error))? else {
+            return Ok(T::default());
+        };
+        let mut errors = Vec::new();
+        loop {
+            match T::deserialize(toml::Deserializer::from(whole.clone())) {
+                Ok(settings) if errors.is_empty() => return Ok(settings),
+                Ok(_) => return Err(ConfigErrors::of(errors).into()),
+                Err(error) => {
+                    errors.push(told(&error));
+                    // What is behind it is found once it is out of the way.
+                    if !error.span().is_some_and(|span| take_out(whole.get_mut(), &span)) {
+                        return Err(ConfigErrors::of(errors).into());
+                    }
+                }
+            }
         }
     }
+
+    /// All that is written, as JSON.
+    ///
+    /// # Errors
+    /// If it is no TOML.
+    pub fn json(&self) -> Result<serde_json::Value, Failure> {
+        let texts = self.texts();
+        match overlaid(&texts)? {
+            None => Ok(serde_json::json!({})),
+            Some(whole) => Ok(Deserialize::deserialize(toml::Deserializer::from(whole))?),
+        }
+    }
+}
+
+/// Takes the innermost setting out that an error is about; whether there is one.
+fn take_out(table: &mut DeTable<'_>, span: &Range<usize>) -> bool {
+    let holds =
+        |place: Range<usize>| place.start <= span.start && span.start < place.end.max(place.start + 1);
+    for (_, value) in table.iter_mut() {
+        if let DeValue::Table(inner) = value.get_mut()
+            && take_out(inner, span)
+        {
+            return true;
+        }
+    }
+    let about = table.iter().find(|(key, value)| holds(key.span()) || holds(value.span()));
+    let Some(key) = about.map(|(key, _)| key.get_ref().to_string()) else { return false };
+    table.remove(key.as_str()).is_some()
 }
 
 /// All texts as one table.

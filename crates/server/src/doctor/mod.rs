@@ -53,6 +53,9 @@ fn configuration(config: &Config, findings: &mut Vec<Finding>) {
         Some(file) => say(Grade::Ok, "configuration", format!("{} is sound", file.display())),
         None => say(Grade::Ok, "configuration", "no file; defaults, flags and environment".to_owned()),
     }
+    for unknown in &config.unknown_variables {
+        say(Grade::Warn, "environment", unknown.clone());
+    }
     if config.secret_key_is_set {
         say(Grade::Ok, "secret key", "GATEPOST_SECRET_KEY is set".to_owned());
     } else {

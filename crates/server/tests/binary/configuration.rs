@@ -103,3 +103,49 @@ async fn a_certificate_makes_it_https_and_the_plain_port_sends_there() {
     assert_eq!(log.matches("a key was sent without TLS").count(), 1, "{log}");
     assert!(log.contains(&token[..11]), "it says which");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_configuration_is_checked_and_shown() {
+    let installation = Installation::start(Engine::Sqlite).await;
+    let path = installation.dir.path().join("gatepost.toml");
+    let run = async |args: &[&str], variables: &[(&str, &str)]| {
+        let mut command = installation.command(&[&["config"], args, &["--config", "gatepost.toml"]].concat());
+        command.envs(variables.iter().copied()).env_remove("DATABASE_URL");
+        let output = command.output().await.expect("the command");
+        (output.status.success(), String::from_utf8(output.stdout).expect("text"))
+    };
+    fs::write(&path, "[server]\nbnid = \"127.0.0.1:1\"\ndocs = 7\n").expect("the file");
+    let (sound, told) = run(&["check"], &[]).await;
+    assert!(!sound && told.contains("line 2") && told.contains("line 3"), "{told}");
+    assert!(told.contains("did you mean `bind`?"), "{told}");
+
+    let text = "[server]\ntrusted_proxies = [\"10.0.0.1\"]\n[database]\nurl = \"postgres://u:hunter2@db/x\"\n\
+                [mcp.servers.files]\ncommand = \"files\"\nargs = [\"--token=hunter2\"]\nenv = { TOKEN = \"hunter2\" }\n";
+    fs::write(&path, text).expect("the file");
+    let (sound, told) = run(&["check", "--json"], &[("GATEPOST_BIDN", "x")]).await;
+    let told: serde_json::Value = serde_json::from_str(&told).expect("JSON");
+    assert!(sound && told["sound"] == true && told["errors"] == json!([]), "{told}");
+    let warning = told["warnings"][0].as_str().expect("a warning");
+    assert_eq!(warning, "GATEPOST_BIDN is set, but means nothing; did you mean GATEPOST_BIND?");
+
+    let key = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
+    let variables = [("GATEPOST_BIND", "127.0.0.1:7"), ("GATEPOST_SECRET_KEY", key)];
+    let (_, shown) = run(&["show", "--json", "--roles", "api"], &variables).await;
+    assert!(!shown.contains("hunter2") && !shown.contains(key), "{shown}");
+    let shown: serde_json::Value = serde_json::from_str(&shown).expect("JSON");
+    let settings = shown["settings"].as_array().expect("settings");
+    for (name, value, from) in [
+        ("server.bind", json!("127.0.0.1:7"), "GATEPOST_BIND"),
+        ("server.docs", json!(true), "default"),
+        ("server.trusted_proxies", json!(["10.0.0.1"]), "gatepost.toml: line 2"),
+        ("database.url", json!("postgres://db/x"), "gatepost.toml: line 4"),
+        ("mcp.servers.files.command", json!("files"), "gatepost.toml: line 6"),
+        ("plans.free.requests_per_minute", json!(60), "default"),
+        ("GATEPOST_SECRET_KEY", json!("(hidden)"), "environment"),
+        ("roles", json!(["api"]), "--roles"),
+    ] {
+        let setting = settings.iter().find(|setting| setting["name"] == name).expect(name);
+        assert_eq!(setting["value"], value, "{name}");
+        assert!(setting["from"].as_str().is_some_and(|told| told.starts_with(from)), "{setting}");
+    }
+}

@@ -209,9 +209,9 @@ impl Tx<'_> {
         Ok(row.map(|Row(key)| key))
     }
 
-    /// How many keys of a workspace can be used at `now`, or could if they were enabled. Keys in the grace of a rotation do not count beside
-    /// the one that replaced them, but together for it if that has ended: otherwise rotating and revoking
-    /// would each time leave one more behind.
+    /// How many keys of a workspace can be used at `now`, or could if they were enabled. Keys in the grace of
+    /// a rotation do not count beside the one that replaced them, but together for it if that has ended:
+    /// otherwise rotating and revoking would each time leave one more behind.
     pub async fn api_key_count_active(&mut self, workspace: WorkspaceId, now: Timestamp) -> Result<u64> {
         let links = (api_keys::id, api_keys::chain_id, api_keys::rotated_to_id);
         macro_rules! usable {

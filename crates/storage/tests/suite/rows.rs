@@ -176,7 +176,10 @@ async fn workspaces_keep_every_field_and_slugs_are_unique(db: Db) {
         let id = customer.external_id.as_ref().expect("it was given");
         assert_eq!(tx.workspace_by_external_id(id).await?, Some(owned.id));
         let of_customer = WorkspaceFilter { external_id: Some(id.clone()), ..WorkspaceFilter::default() };
-        assert_eq!(tx.workspace_list(&of_customer, &ListRequest::default()).await?.items, [owned.clone()]);
+        assert_eq!(
+            tx.workspace_list(&of_customer, &ListRequest::default()).await?.items,
+            std::slice::from_ref(&owned)
+        );
         assert!(tx.workspace_delete(owned.id, at(1)).await?);
         assert_eq!(tx.workspace_by_external_id(id).await?, None, "free again");
         let mut slugs = tx.workspace_slugs_from("acme").await?;

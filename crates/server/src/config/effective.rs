@@ -1,0 +1,173 @@
+//! What is in force, setting by setting, and where each came from.
+
+use serde_json::{Map, Value, json};
+
+use super::{Config, ConfigFile, Sources, defaults, environment};
+use crate::{
+    Failure,
+    cli::{GlobalArgs, ServeArgs},
+};
+
+/// A setting that is in force.
+pub struct Effective {
+    /// Its name with those of the tables that lead to it, such as `server.bind`.
+    pub name: String,
+    /// What it is; nothing that is a secret.
+    pub value: Value,
+    /// Where it stands: a flag, a variable, a file and its line, or nowhere, so that it is the default.
+    pub from: String,
+}
+
+/// What stands for a secret.
+const HIDDEN: &str = "(hidden)";
+/// Where a setting comes from that stands nowhere.
+const DEFAULT: &str = "default";
+
+/// All settings that are in force.
+///
+/// # Errors
+/// Those of [`Config::load`].
+pub fn effective(global: &GlobalArgs, serve: &ServeArgs) -> Result<Vec<Effective>, Failure> {
+    let config = Config::load(global, serve)?;
+    let sources = Sources::read(global.config.as_deref(), global.preset.as_deref())?;
+    let file: ConfigFile = sources.settings()?;
+    let (defaults, written) = (defaults()?, sources.json()?);
+    let mut found = Found { sources: &sources, settings: Vec::new() };
+    if let Some(preset) = &config.preset {
+        let from = match &global.preset {
+            Some(_) => environment::origin("GATEPOST_PRESET", "--preset")?,
+            None => found.origin(&["preset".to_owned()]),
+        };
+        found.add("preset", json!(preset), from);
+    }
+    for (section, of_section) in defaults.as_object().into_iter().flatten() {
+        // What is declared by name follows below.
+        if !section.contains('.') {
+            found.tables(section, of_section, &written[section]);
+        }
+    }
+    let catalog = file.catalog(&sources)?;
+    for plan in catalog.plans() {
+        found.named("plans", &plan.name, &serde_json::to_value(plan)?);
+    }
+    for (name, feature) in catalog.features() {
+        found.named("features", name, &serde_json::to_value(feature)?);
+    }
+    for (name, server) in &file.mcp.servers {
+        found.named("mcp.servers", name, &serde_json::to_value(server)?);
+    }
+    for (name, resource) in written["resources"].as_object().into_iter().flatten() {
+        found.named("resources", name, resource);
+    }
+    let mut settings = found.settings;
+    overrides(&config, (global, serve), &mut settings)?;
+    settings.iter_mut().for_each(hide);
+    Ok(settings)
+}
+
+/// What flags and variables say, and what only they can.
+fn overrides(
+    config: &Config,
+    (global, serve): (&GlobalArgs, &ServeArgs),
+    settings: &mut Vec<Effective>,
+) -> Result<(), Failure> {
+    let mut set = |name: &str, value: Value, from: String| {
+        let setting = Effective { name: name.to_owned(), value, from };
+        match settings.iter_mut().find(|known| known.name == name) {
+            Some(known) => *known = setting,
+            None => settings.push(setting),
+        }
+    };
+    if serve.bind.is_some() {
+        set("server.bind", json!(config.server.bind), environment::origin("GATEPOST_BIND", "--bind")?);
+    }
+    if global.database_url.is_some() || environment::secret("DATABASE_URL")?.is_some() {
+        let from = if global.database_url.is_some() { "--database-url" } else { "DATABASE_URL" };
+        set("database.url", json!(config.database_url.to_string()), from.to_owned());
+    }
+    for (name, is_set) in [
+        ("GATEPOST_SECRET_KEY", config.secret_key_is_set),
+        ("GATEPOST_BOOTSTRAP_KEY", config.bootstrap_key.is_some()),
+    ] {
+        let value = if is_set { HIDDEN } else { "(not set)" };
+        set(name, json!(value), "environment".to_owned());
+    }
+    let roles: Vec<String> = config.roles.iter().map(|role| format!("{role:?}").to_lowercase()).collect();
+    let of_flag = |given: bool, flag: &str| if given { flag.to_owned() } else { DEFAULT.to_owned() };
+    set("roles", json!(roles), of_flag(!serve.roles.is_empty(), "--roles"));
+    set("data_dir", json!(config.data_dir), of_flag(serve.data_dir.is_some(), "--data-dir"));
+    set("migrate", json!(config.migrates), of_flag(serve.no_migrate, "--no-migrate"));
+    Ok(())
+}
+
+/// Leaves nothing of a setting that nobody should read.
+fn hide(setting: &mut Effective) {
+    let path: Vec<&str> = setting.name.split('.').collect();
+    match path.as_slice() {
+        ["database", "url"] => {
+            if let Some(Ok(url)) = setting.value.as_str().map(str::parse::<gatepost_storage::DatabaseUrl>) {
+                setting.value = json!(url.to_string());
+            }
+        }
+        ["mcp", "servers", _, "env" | "headers", ..] => setting.value = json!(HIDDEN),
+        ["mcp", "servers", _, "args"] if setting.value.as_array().is_some_and(|args| !args.is_empty()) => {
+            setting.value = json!(HIDDEN);
+        }
+        ["mcp", "servers", _, "url"] => {
+            if let Some((shown, _)) = setting.value.as_str().and_then(|url| url.split_once('?')) {
+                setting.value = json!(format!("{shown}?{HIDDEN}"));
+            }
+        }
+        _ => {}
+    }
+}
+
+/// Settings on their way.
+struct Found<'s> {
+    sources: &'s Sources,
+    settings: Vec<Effective>,
+}
+
+impl Found<'_> {
+    fn add(&mut self, name: &str, value: Value, from: String) {
+        self.settings.push(Effective { name: name.to_owned(), value, from });
+    }
+
+    fn origin(&self, path: &[String]) -> String {
+        self.sources.found(path).unwrap_or_else(|| DEFAULT.to_owned())
+    }
+
+    /// A section: what is written, and else the defaults.
+    fn tables(&mut self, section: &str, defaults: &Value, written: &Value) {
+        let mut both = defaults.as_object().cloned().unwrap_or_default();
+        for (name, value) in written.as_object().into_iter().flatten() {
+            both.insert(name.clone(), value.clone());
+        }
+        if section == "mcp" {
+            // They follow, each by its name.
+            both.remove("servers");
+        }
+        self.leaves(&mut vec![section.to_owned()], &both);
+    }
+
+    /// Something that is declared by name, as it was read.
+    fn named(&mut self, table: &str, name: &str, value: &Value) {
+        let mut path: Vec<String> = table.split('.').map(str::to_owned).collect();
+        path.push(name.to_owned());
+        self.leaves(&mut path, value.as_object().unwrap_or(&Map::new()));
+    }
+
+    fn leaves(&mut self, path: &mut Vec<String>, table: &Map<String, Value>) {
+        for (name, value) in table {
+            path.push(name.clone());
+            match value {
+                Value::Object(inner) if !inner.is_empty() => self.leaves(path, inner),
+                value => {
+                    let from = self.origin(path);
+                    self.add(&path.join("."), value.clone(), from);
+                }
+            }
+            path.pop();
+        }
+    }
+}
