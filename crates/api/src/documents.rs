@@ -132,6 +132,11 @@ impl Documents {
         }
     }
 
+    /// Whether something of them is at a path.
+    pub fn are_at(&self, path: &str) -> bool {
+        self.0.contains_key(path) || (self.0.contains_key(DOCS) && matches!(path, ROOT | "/docs"))
+    }
+
     /// The paths, which all take GET and HEAD.
     pub fn paths(&self) -> impl Iterator<Item = &str> {
         let root = self.0.contains_key(DOCS).then_some(ROOT);

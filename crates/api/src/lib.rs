@@ -67,7 +67,7 @@ pub use paths::is_fixed_path;
 pub use resources::taken;
 pub use server::{Listeners, Stopper, serve};
 pub use settings::ServerSettings;
-pub use tls::{PlainHttp, TlsIdentity};
+pub use tls::{PlainHttp, ServedCertificate, TlsIdentity};
 
 use crate::{
     budget::Budget, cors::ForAnyPage, documents::Documents, exposed::ExposedKeys, fallback::RouteTable,
@@ -167,7 +167,7 @@ impl State {
         }
     }
 
-    /// Lets `/readyz` say that no more requests should be sent here.
+    /// Lets `/readyz` say that no more requests should be sent here, and every answer that its connection ends.
     fn start_draining(&self) {
         self.0.draining.store(true, Ordering::Relaxed);
     }

@@ -3,6 +3,7 @@
 
 use std::time::Instant;
 
+use actix_http::ConnectionType;
 use actix_web::{
     Error, HttpMessage, HttpResponse,
     body::{BoxBody, EitherBody, MessageBody},
@@ -22,6 +23,7 @@ use crate::{
     cors,
     extensions::{Authenticated, Limited, Rendered, Route},
     paths::{MCP, PROBES, is_forward_auth},
+    server::Connection,
 };
 
 /// Counts a request as in flight until it is dropped, answered or not.
@@ -68,7 +70,9 @@ pub async fn respond<B: MessageBody + 'static>(
             req.headers_mut().remove(name);
         }
     }
-    let early = wrong_way(&req, &state).or_else(|| state.for_any_page().preflight(&req));
+    let early = elsewhere(&req, &state)
+        .or_else(|| wrong_way(&req, &state))
+        .or_else(|| state.for_any_page().preflight(&req));
     let response = match early {
         Some(answer) => ServiceResponse::new(req.into_parts().0, answer).map_into_right_body(),
         None => next.call(req).await?.map_into_left_body(),
@@ -79,6 +83,10 @@ pub async fn respond<B: MessageBody + 'static>(
         None => response,
     };
     add_headers(&mut response, &state, &request_id);
+    if state.is_draining() {
+        // Whoever keeps the connection would find it closed in the midst of its next request.
+        response.response_mut().head_mut().set_connection_type(ConnectionType::Close);
+    }
 
     in_flight.ended = true;
     let route = response.request().extensions().get::<Route>().map(|Route(path)| path.clone());
@@ -94,11 +102,25 @@ pub async fn respond<B: MessageBody + 'static>(
     Ok(response)
 }
 
+/// What a request is told that is for the other address, where operators have one of their own.
+fn elsewhere(req: &ServiceRequest, state: &State) -> Option<HttpResponse> {
+    state.settings().server.admin_bind?;
+    let is_for_operators = PROBES.contains(&req.path()) || state.documents().are_at(req.path());
+    let is_there = is_admin(req);
+    (is_there != is_for_operators).then(|| HttpResponse::from_error(ApiError::from(UseCaseError::NotFound)))
+}
+
+/// Whether a request came by the address for operators.
+fn is_admin(req: &ServiceRequest) -> bool {
+    req.request().conn_data::<Connection>().is_some_and(|connection| connection.admin)
+}
+
 /// What a request is told that comes without TLS where that is not allowed. Its key is not looked at, except
 /// to warn the operator.
 fn wrong_way(req: &ServiceRequest, state: &State) -> Option<HttpResponse> {
     let allowed = state.settings().server.plain_http == PlainHttp::Allow
         || PROBES.contains(&req.path())
+        || is_admin(req)
         || client::came_with_tls(req.request(), state);
     if allowed {
         return None;

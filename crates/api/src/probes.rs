@@ -8,7 +8,7 @@ use actix_web::{
 use gatepost_contract::{ApiError, accept};
 use gatepost_kernel::Error;
 
-use crate::{State, fallback::no_such_operation, paths::PROBES};
+use crate::{State, extensions::Rendered, fallback::no_such_operation, paths::PROBES};
 
 pub fn configure(config: &mut web::ServiceConfig) {
     config
@@ -30,7 +30,11 @@ async fn healthz() -> HttpResponse {
 async fn readyz(req: actix_web::HttpRequest) -> Result<HttpResponse, ApiError> {
     let state = state(&req)?;
     if state.is_draining() {
-        return Err(Error::unavailable("shutting down").into());
+        // As it is meant to be, so no error.
+        let mut stopping =
+            HttpResponse::ServiceUnavailable().content_type(ContentType::plaintext()).body("stopping\n");
+        stopping.extensions_mut().insert(Rendered);
+        return Ok(stopping);
     }
     let ready = state.readiness().await;
     state.metrics().probed_database(ready.is_ok());

@@ -3,6 +3,7 @@
 use std::{
     net::{Ipv4Addr, SocketAddr},
     path::PathBuf,
+    time::Duration,
 };
 
 use gatepost_kernel::settings;
@@ -47,6 +48,18 @@ pub struct ServerSettings {
     /// With a certificate: a second address that takes requests without TLS, to which `plain_http` applies.
     #[serde(deserialize_with = "settings::listen_or_none")]
     pub plain_bind: Option<SocketAddr>,
+    /// A second address, without TLS, that alone has `/metrics`, the probes and the documentation. Default:
+    /// `bind` has them too.
+    #[serde(deserialize_with = "settings::listen_or_none")]
+    pub admin_bind: Option<SocketAddr>,
+    /// How long requests are still taken once the process is told to end by SIGTERM, while `/readyz` answers
+    /// 503 and every answer ends its connection; as long as load balancers need to see that. Default: not at
+    /// all.
+    #[serde(
+        serialize_with = "settings::show_duration_or_none",
+        deserialize_with = "settings::duration_within_or_none::<_, 1, 600>"
+    )]
+    pub drain: Option<Duration>,
 }
 
 impl Default for ServerSettings {
@@ -62,6 +75,8 @@ impl Default for ServerSettings {
             tls_cert: None,
             tls_key: None,
             plain_bind: None,
+            admin_bind: None,
+            drain: None,
         }
     }
 }

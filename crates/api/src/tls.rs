@@ -1,6 +1,6 @@
 //! The certificate that the server shows, and what becomes of requests that come without TLS.
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use rustls::{
     ServerConfig,
@@ -16,10 +16,6 @@ pub struct TlsIdentity {
 }
 
 impl TlsIdentity {
-    pub(crate) fn into_config(self) -> ServerConfig {
-        self.config
-    }
-
     /// The server's own certificate, in DER.
     pub fn certificate(&self) -> &[u8] {
         &self.certificate
@@ -44,6 +40,29 @@ impl TlsIdentity {
             Self { config, certificate }
         };
         config.map(with_http).map_err(|error| format!("certificate and key do not work together: {error}"))
+    }
+}
+
+/// A certificate that can be replaced while it is served: connections that are made from then on are shown
+/// the new one, and those that are there stay. Cloning is cheap; all clones are one.
+#[derive(Debug, Clone)]
+pub struct ServedCertificate(Arc<RwLock<Arc<ServerConfig>>>);
+
+impl ServedCertificate {
+    /// Shows another certificate from now on.
+    pub fn replace(&self, identity: TlsIdentity) {
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(identity.config);
+    }
+
+    /// What a connection is made with now.
+    pub(crate) fn config(&self) -> Arc<ServerConfig> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+impl From<TlsIdentity> for ServedCertificate {
+    fn from(identity: TlsIdentity) -> Self {
+        Self(Arc::new(RwLock::new(Arc::new(identity.config))))
     }
 }
 

@@ -124,6 +124,12 @@ pub enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Ask the server that this configuration starts on this machine whether it can do its work; for
+    /// containers and supervisors
+    Healthcheck {
+        #[command(flatten)]
+        serve: ServeArgs,
+    },
     /// Print the OpenAPI document
     Openapi {
         /// The version of OpenAPI

@@ -33,12 +33,12 @@ pub fn check(global: &GlobalArgs, serve: &ServeArgs, as_json: bool) -> Result<Ex
 pub fn show(global: &GlobalArgs, serve: &ServeArgs, as_json: bool) -> Result<(), Failure> {
     let settings = config::effective(global, serve)?;
     if as_json {
-        let object = |Effective { name, value, from }: &Effective| json!({ "name": name, "value": value, "from": from });
+        let object = |setting: &Effective| json!({ "name": setting.name, "value": setting.shown(), "from": setting.from });
         output::json(&json!({ "settings": settings.iter().map(object).collect::<Vec<_>>() }))?;
         return Ok(());
     }
-    for Effective { name, value, from } in &settings {
-        output::line(&format!("{name} = {value}  # {from}"))?;
+    for setting in &settings {
+        output::line(&format!("{} = {}  # {}", setting.name, setting.shown(), setting.from))?;
     }
     Ok(())
 }

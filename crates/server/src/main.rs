@@ -6,16 +6,19 @@ mod config_commands;
 mod database;
 mod doctor;
 mod first_key;
+mod healthcheck;
 mod jobs;
 mod keys;
 mod memory;
 mod output;
 mod paging;
 mod presets;
+mod reload;
 mod secrets;
 mod self_signed;
 mod serve;
 mod stored;
+mod supervisor;
 mod telemetry;
 mod workspaces;
 
@@ -83,12 +86,17 @@ async fn run(cli: Cli) -> Result<ExitCode, Failure> {
         _ => {}
     }
     let serve_args = match &cli.command {
-        Some(Command::Serve(args) | Command::Doctor { serve: args, .. }) => args,
-        _ => &cli.serve,
+        Some(
+            Command::Serve(args) | Command::Doctor { serve: args, .. } | Command::Healthcheck { serve: args },
+        ) => args.clone(),
+        _ => cli.serve.clone(),
     };
-    let config = Config::load(&cli.global, serve_args)?;
+    let config = Config::load(&cli.global, &serve_args)?;
     match cli.command {
-        None | Some(Command::Serve(_)) => serve::run(&config).await.map(|()| ExitCode::SUCCESS),
+        None | Some(Command::Serve(_)) => {
+            serve::run(&config, (&cli.global, &serve_args)).await.map(|()| ExitCode::SUCCESS)
+        }
+        Some(Command::Healthcheck { .. }) => healthcheck::run(&config).await,
         Some(Command::Migrate { json }) => database::migrate(&config, json).await.map(|()| ExitCode::SUCCESS),
         Some(Command::Doctor { json, .. }) => doctor::run(&config, json).await,
         Some(Command::Keys(command)) => keys::run(&config, command).await.map(|()| ExitCode::SUCCESS),

@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use gatepost_api::{ApiSettings, Listeners, PlainHttp, State, serve};
+use gatepost_api::{ApiSettings, Listeners, PlainHttp, ServedCertificate, State, serve};
 use gatepost_app::{App, AppSettings, resources::reconcile};
 use gatepost_delivery::{DeliverySettings, Dispatcher};
 use gatepost_egress::{Egress, Rules};
@@ -19,13 +19,16 @@ use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use tokio::{
     signal::unix::{Signal, SignalKind, signal},
     task::JoinSet,
+    time::sleep,
 };
 
 use crate::{
     Failure,
-    cli::Role,
+    cli::{GlobalArgs, Role, ServeArgs},
     config::{Config, Tls},
-    database, first_key, jobs, output, self_signed, stored,
+    database, first_key, jobs, output,
+    reload::Reloader,
+    self_signed, stored, supervisor,
 };
 
 /// How long requests to webhook endpoints that are in flight may take once the server was told to stop.
@@ -35,13 +38,14 @@ const DRAIN: Duration = Duration::from_secs(2);
 const MCP_PATIENCE: Duration = Duration::from_secs(1);
 
 /// `gatepost serve`
-pub async fn run(config: &Config) -> Result<(), Failure> {
+pub async fn run(config: &Config, arguments: (&GlobalArgs, &ServeArgs)) -> Result<(), Failure> {
     let files = raise_limit_of_files()?;
     // The port first: a key must not be made by a process that then cannot serve.
     let bound = Bound::bind(config)?;
     let running = Running::assemble(config).await?;
     // From here on; before, a signal ends the process at once, also in the midst of a long migration.
     let mut signals = Signals::listen()?;
+    let reloader = Reloader::new(arguments, bound.certificate.clone())?;
     let state = State::new(running.app.clone(), api_settings(config, bound.made_certificate.is_some()));
     let (address, scheme) = (bound.address, bound.scheme);
     let (server, stopper) =
@@ -59,25 +63,46 @@ pub async fn run(config: &Config) -> Result<(), Failure> {
         server.address = %address, server.scheme = scheme, database = %config.database_url, engine = storage.engine().as_str(),
         migrations.run = running.migrations, files.limit = files, version = env!("CARGO_PKG_VERSION"), "ready"
     );
+    supervisor::ready();
     let mut server = tokio::spawn(server);
-    let ended = tokio::select! {
-        () = signals.recv() => Ok(()),
-        // Both end by themselves only when something is wrong; a supervisor must see that.
-        ended = &mut server => {
-            ended??;
-            return Err("the server ended by itself".into());
+    let ended = loop {
+        tokio::select! {
+            told = signals.recv() => match told {
+                Told::Reload => {
+                    supervisor::reloading();
+                    reloader.reload();
+                    supervisor::ready();
+                }
+                Told::Terminate => break Ok(config.server.drain),
+                Told::Interrupt => break Ok(None),
+            },
+            // Both end by themselves only when something is wrong; a supervisor must see that.
+            ended = &mut server => {
+                ended??;
+                return Err("the server ended by itself".into());
+            }
+            ended = tasks.join_next() => break Err(match ended {
+                Some(Err(error)) => Failure::from(error),
+                Some(Ok(())) | None => "a task ended by itself".into(),
+            }),
         }
-        ended = tasks.join_next() => Err(match ended {
-            Some(Err(error)) => Failure::from(error),
-            Some(Ok(())) | None => "a task ended by itself".into(),
-        }),
     };
+    supervisor::stopping();
+    if let Ok(Some(drain)) = ended {
+        tracing::info!(seconds = drain.as_secs(), "draining");
+        stopper.drain();
+        tokio::select! {
+            () = sleep(drain) => {}
+            // Whoever says it again does not want to wait.
+            () = signals.recv_end() => {}
+        }
+    }
     tracing::info!("stopping");
     stopper.stop().await;
     server.await??;
     running.stop(tasks).await;
     tracing::info!("stopped");
-    ended
+    ended.map(|_| ())
 }
 
 /// Where requests come in.
@@ -87,6 +112,8 @@ struct Bound {
     scheme: &'static str,
     /// The file of the certificate, if the server makes it itself.
     made_certificate: Option<PathBuf>,
+    /// The certificate, if it is the operator's own.
+    certificate: Option<ServedCertificate>,
 }
 
 impl Bound {
@@ -95,6 +122,7 @@ impl Bound {
         let listener = bind(config.server.bind)?;
         let address = listener.local_addr()?;
         let plain = config.server.plain_bind.map(bind).transpose()?;
+        let admin = config.server.admin_bind.map(bind).transpose()?;
         let (identity, made_certificate) = match &config.tls {
             Tls::None => (None, None),
             Tls::Given(identity) => (Some(identity.as_ref().clone()), None),
@@ -103,26 +131,52 @@ impl Bound {
                 (Some(identity), Some(file))
             }
         };
-        let (listeners, scheme) = match identity {
-            Some(identity) => (Listeners { plain, tls: Some((listener, identity)) }, "https"),
-            None => (Listeners::from(listener), "http"),
+        let served = identity.map(ServedCertificate::from);
+        let certificate = served.clone().filter(|_| made_certificate.is_none());
+        let (listeners, scheme) = match served {
+            Some(served) => (Listeners { plain, tls: Some((listener, served)), admin }, "https"),
+            None => (Listeners { admin, ..Listeners::from(listener) }, "http"),
         };
-        Ok(Self { listeners, address, scheme, made_certificate })
+        Ok(Self { listeners, address, scheme, made_certificate, certificate })
     }
 }
 
-/// What a supervisor or a terminal says to end the process.
+/// What a supervisor or a terminal says.
 struct Signals {
     terminate: Signal,
     interrupt: Signal,
+    hangup: Signal,
+}
+
+/// What was said.
+enum Told {
+    /// To end, once load balancers have seen it.
+    Terminate,
+    /// To end.
+    Interrupt,
+    /// To read the configuration again.
+    Reload,
 }
 
 impl Signals {
     fn listen() -> Result<Self, Failure> {
-        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            hangup: signal(SignalKind::hangup())?,
+        })
     }
 
-    async fn recv(&mut self) {
+    async fn recv(&mut self) -> Told {
+        tokio::select! {
+            _ = self.terminate.recv() => Told::Terminate,
+            _ = self.interrupt.recv() => Told::Interrupt,
+            _ = self.hangup.recv() => Told::Reload,
+        }
+    }
+
+    /// Waits until it is said that the process ends.
+    async fn recv_end(&mut self) {
         tokio::select! {
             _ = self.terminate.recv() => {}
             _ = self.interrupt.recv() => {}

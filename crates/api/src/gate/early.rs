@@ -12,7 +12,7 @@ use std::{
     task::{Context, Poll},
 };
 
-use actix_http::{HttpMessage, Request, Response};
+use actix_http::{ConnectionType, HttpMessage, Request, Response};
 use actix_service::{Service, ServiceFactory};
 use actix_web::{
     body::{EitherBody, MessageBody, None as NoBody},
@@ -36,6 +36,7 @@ use crate::{
     client::{self, token},
     gate::auth_query,
     paths::is_forward_auth,
+    server::Connection,
 };
 
 /// What `/auth` answers to who may pass.
@@ -44,16 +45,16 @@ const PASS: StatusCode = StatusCode::NO_CONTENT;
 /// Put before the framework's application.
 pub struct ForwardAuthGate<A> {
     pub state: State,
-    /// Whether the socket is one with TLS.
-    pub secure: bool,
+    /// The socket that requests come by.
+    pub connection: Connection,
     pub behind: A,
 }
 
 /// The gate of one worker, with what lies behind it.
 pub struct GateService<S> {
     state: State,
-    /// Whether the socket is one with TLS.
-    secure: bool,
+    /// The socket that requests come by.
+    connection: Connection,
     behind: S,
 }
 
@@ -75,9 +76,9 @@ where
     type Future = Pin<Box<dyn Future<Output = Result<Self::Service, Self::InitError>>>>;
 
     fn new_service(&self, config: AppConfig) -> Self::Future {
-        let (state, secure) = (self.state.clone(), self.secure);
+        let (state, connection) = (self.state.clone(), self.connection);
         let behind = self.behind.new_service(config);
-        Box::pin(async move { Ok(GateService { state, secure, behind: behind.await? }) })
+        Box::pin(async move { Ok(GateService { state, connection, behind: behind.await? }) })
     }
 }
 
@@ -117,11 +118,12 @@ impl<S> GateService<S> {
         if !is_forward_auth(self.state.contract(), req.path())
             || req.method() == Method::TRACE
             || settings.probes_only
+            || self.connection.admin
         {
             return None;
         }
         let peer = req.peer_addr().map(|peer| peer.ip());
-        let secure = || client::is_secure(req.headers(), peer, self.secure, &self.state);
+        let secure = || client::is_secure(req.headers(), peer, self.connection.secure, &self.state);
         if settings.server.plain_http != PlainHttp::Allow && !secure() {
             return None;
         }
@@ -136,6 +138,9 @@ impl<S> GateService<S> {
         let mut response = Response::with_body(PASS, NoBody::new());
         self.add_headers(response.headers_mut(), req.headers(), &passed, now);
         self.state.add_security_headers(response.headers_mut(), secure);
+        if self.state.is_draining() {
+            response.head_mut().set_connection_type(ConnectionType::Close);
+        }
         self.state.metrics().forward_auth_passed(req.method(), began);
         let settings = &self.state.settings().server;
         let base_path = &self.state.contract().base_path;

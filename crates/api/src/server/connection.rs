@@ -39,6 +39,8 @@ const TURN_BYTES: usize = 64 * 1_024;
 pub struct Connection {
     /// Whether it is one with TLS.
     pub secure: bool,
+    /// Whether it is the one for operators.
+    pub admin: bool,
     /// The address that was connected to.
     pub local: SocketAddr,
 }

@@ -9,7 +9,6 @@ use std::{
     future::Future,
     io,
     net::{SocketAddr, TcpListener},
-    sync::Arc,
     time::Duration,
 };
 
@@ -30,7 +29,9 @@ use tokio_rustls::TlsAcceptor;
 
 pub use self::connection::Connection;
 use self::connection::{Paced, Seats};
-use crate::{State, configure, cors::cors, gate::ForwardAuthGate, respond, sending::send, tls::TlsIdentity};
+use crate::{
+    State, configure, cors::cors, gate::ForwardAuthGate, respond, sending::send, tls::ServedCertificate,
+};
 
 /// How long answers in progress may take after the server was told to stop.
 const SHUTDOWN_SECONDS: u64 = 6;
@@ -47,6 +48,12 @@ pub struct Stopper {
 }
 
 impl Stopper {
+    /// Lets `/readyz` say that no more requests should be sent here, and every answer end its connection, while
+    /// all that comes is still answered.
+    pub fn drain(&self) {
+        self.state.start_draining();
+    }
+
     /// Takes no more connections, finishes what is being answered, and lets the server's future end.
     pub async fn stop(&self) {
         self.state.start_draining();
@@ -60,12 +67,14 @@ pub struct Listeners {
     /// For HTTP.
     pub plain: Option<TcpListener>,
     /// For HTTPS.
-    pub tls: Option<(TcpListener, TlsIdentity)>,
+    pub tls: Option<(TcpListener, ServedCertificate)>,
+    /// For HTTP, and there alone for metrics, the probes and the documentation.
+    pub admin: Option<TcpListener>,
 }
 
 impl From<TcpListener> for Listeners {
     fn from(plain: TcpListener) -> Self {
-        Self { plain: Some(plain), tls: None }
+        Self { plain: Some(plain), ..Self::default() }
     }
 }
 
@@ -78,30 +87,36 @@ pub fn serve(
     state: State,
     workers: usize,
 ) -> io::Result<(impl Future<Output = io::Result<()>> + Send, Stopper)> {
-    let Listeners { plain, tls } = listeners.into();
+    let Listeners { plain, tls, admin } = listeners.into();
     let seats = Seats::new(state.settings().server.trusted_proxies.clone());
     let mut builder =
         Server::build().workers(workers.max(1)).shutdown_timeout(SHUTDOWN_SECONDS).disable_signals();
     if let Some(listener) = plain {
-        builder = listen_plain(builder, listener, &state, &seats)?;
+        builder = listen_plain(builder, ("http", listener), &state, &seats)?;
     }
-    if let Some((listener, identity)) = tls {
-        builder = listen_tls(builder, listener, identity, &state, &seats)?;
+    if let Some(listener) = admin {
+        builder = listen_plain(builder, (ADMIN, listener), &state, &seats)?;
+    }
+    if let Some((listener, certificate)) = tls {
+        builder = listen_tls(builder, listener, certificate, &state, &seats)?;
     }
     let server = builder.run();
     let stopper = Stopper { handle: server.handle(), state };
     Ok((server, stopper))
 }
 
+/// The name of the service for operators.
+const ADMIN: &str = "admin";
+
 fn listen_plain(
     builder: ServerBuilder,
-    listener: TcpListener,
+    (name, listener): (&str, TcpListener),
     state: &State,
     seats: &Seats,
 ) -> io::Result<ServerBuilder> {
-    let connection = Connection { secure: false, local: listener.local_addr()? };
+    let connection = Connection { secure: false, admin: name == ADMIN, local: listener.local_addr()? };
     let (stopping, state, seats) = (builder.graceful_shutdown_signal(), state.clone(), seats.clone());
-    builder.listen("http", listener, move || {
+    builder.listen(name, listener, move || {
         let seats = seats.clone();
         let accept = fn_service(move |socket: TcpStream| {
             let accepted = seats.take(&socket).map(|(seat, peer)| (Paced::new(socket, seat), Some(peer)));
@@ -114,17 +129,16 @@ fn listen_plain(
 fn listen_tls(
     builder: ServerBuilder,
     listener: TcpListener,
-    identity: TlsIdentity,
+    certificate: ServedCertificate,
     state: &State,
     seats: &Seats,
 ) -> io::Result<ServerBuilder> {
-    let connection = Connection { secure: true, local: listener.local_addr()? };
+    let connection = Connection { secure: true, admin: false, local: listener.local_addr()? };
     let (stopping, state, seats) = (builder.graceful_shutdown_signal(), state.clone(), seats.clone());
-    let acceptor = TlsAcceptor::from(Arc::new(identity.into_config()));
     builder.listen("https", listener, move || {
-        let (seats, acceptor) = (seats.clone(), acceptor.clone());
+        let (seats, certificate) = (seats.clone(), certificate.clone());
         let accept = fn_service(move |socket: TcpStream| {
-            let (taken, acceptor) = (seats.take(&socket), acceptor.clone());
+            let (taken, acceptor) = (seats.take(&socket), TlsAcceptor::from(certificate.config()));
             async move {
                 let (seat, peer) = taken.map_err(DispatchError::Io)?;
                 let handshake = timeout(HEAD_TIMEOUT, acceptor.accept(socket)).await;
@@ -157,8 +171,7 @@ fn http<T: AsyncRead + AsyncWrite + Unpin + 'static>(
         .wrap(from_fn(send))
         .wrap(from_fn(respond))
         .configure(|config| configure(config, state));
-    let gate =
-        ForwardAuthGate { state: state.clone(), secure: connection.secure, behind: app.into_factory() };
+    let gate = ForwardAuthGate { state: state.clone(), connection, behind: app.into_factory() };
     let gate = gate.map_err(|error: actix_web::Error| error.error_response());
     HttpService::build()
         .graceful_shutdown_signal(move || {

@@ -24,7 +24,7 @@ fn serve_both(app: &TestApp, plain_http: PlainHttp) -> (SocketAddr, SocketAddr, 
         strict_transport: true,
         ..ApiSettings::default()
     };
-    let listeners = Listeners { plain: Some(plain), tls: Some((tls, identity)) };
+    let listeners = Listeners { plain: Some(plain), tls: Some((tls, identity.into())), admin: None };
     let (server, _) = serve(listeners, State::new(app.app.clone(), settings), 1).expect("a server");
     tokio::spawn(server);
     (plain_address, tls_address, cert)

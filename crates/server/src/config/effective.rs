@@ -1,5 +1,6 @@
 //! What is in force, setting by setting, and where each came from.
 
+use gatepost_storage::DatabaseUrl;
 use serde_json::{Map, Value, json};
 
 use super::{Config, ConfigFile, Sources, defaults, environment};
@@ -12,7 +13,7 @@ use crate::{
 pub struct Effective {
     /// Its name with those of the tables that lead to it, such as `server.bind`.
     pub name: String,
-    /// What it is; nothing that is a secret.
+    /// What it is, secrets included; [`Effective::shown`] leaves them out.
     pub value: Value,
     /// Where it stands: a flag, a variable, a file and its line, or nowhere, so that it is the default.
     pub from: String,
@@ -61,7 +62,6 @@ pub fn effective(global: &GlobalArgs, serve: &ServeArgs) -> Result<Vec<Effective
     }
     let mut settings = found.settings;
     overrides(&config, (global, serve), &mut settings)?;
-    settings.iter_mut().for_each(hide);
     Ok(settings)
 }
 
@@ -100,25 +100,25 @@ fn overrides(
     Ok(())
 }
 
-/// Leaves nothing of a setting that nobody should read.
-fn hide(setting: &mut Effective) {
-    let path: Vec<&str> = setting.name.split('.').collect();
-    match path.as_slice() {
-        ["database", "url"] => {
-            if let Some(Ok(url)) = setting.value.as_str().map(str::parse::<gatepost_storage::DatabaseUrl>) {
-                setting.value = json!(url.to_string());
-            }
+impl Effective {
+    /// What it is, without what nobody should read.
+    pub fn shown(&self) -> Value {
+        let path: Vec<&str> = self.name.split('.').collect();
+        let text = self.value.as_str();
+        let is_empty = self.value.as_array().is_some_and(Vec::is_empty);
+        match path.as_slice() {
+            ["database", "url"] => match text.map(str::parse::<DatabaseUrl>) {
+                Some(Ok(url)) => json!(url.to_string()),
+                _ => json!(HIDDEN),
+            },
+            ["mcp", "servers", _, "env" | "headers", ..] => json!(HIDDEN),
+            ["mcp", "servers", _, "args"] if !is_empty => json!(HIDDEN),
+            ["mcp", "servers", _, "url"] => match text.and_then(|url| url.split_once('?')) {
+                Some((shown, _)) => json!(format!("{shown}?{HIDDEN}")),
+                None => self.value.clone(),
+            },
+            _ => self.value.clone(),
         }
-        ["mcp", "servers", _, "env" | "headers", ..] => setting.value = json!(HIDDEN),
-        ["mcp", "servers", _, "args"] if setting.value.as_array().is_some_and(|args| !args.is_empty()) => {
-            setting.value = json!(HIDDEN);
-        }
-        ["mcp", "servers", _, "url"] => {
-            if let Some((shown, _)) = setting.value.as_str().and_then(|url| url.split_once('?')) {
-                setting.value = json!(format!("{shown}?{HIDDEN}"));
-            }
-        }
-        _ => {}
     }
 }
 

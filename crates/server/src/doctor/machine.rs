@@ -3,7 +3,7 @@
 use std::{
     env,
     io::{self, Read, Write},
-    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream},
+    net::{SocketAddr, TcpListener, TcpStream},
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -15,7 +15,10 @@ use nix::unistd::{AccessFlags, access};
 use x509_parser::parse_x509_certificate;
 
 use super::finding::{Finding, Grade};
-use crate::config::{Config, Tls};
+use crate::{
+    config::{Config, Tls},
+    healthcheck::on_this_machine,
+};
 
 /// How long somebody at the address may take to say who it is.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -35,6 +38,7 @@ fn addresses(config: &Config, findings: &mut Vec<Finding>) {
     let is_plain = matches!(config.tls, Tls::None);
     for (address, is_plain) in std::iter::once((config.server.bind, is_plain))
         .chain(config.server.plain_bind.map(|plain| (plain, true)))
+        .chain(config.server.admin_bind.map(|admin| (admin, true)))
     {
         let Err(error) = TcpListener::bind(address) else { continue };
         match error.kind() {
@@ -67,13 +71,8 @@ fn addresses(config: &Config, findings: &mut Vec<Finding>) {
 }
 
 /// Whether who listens there answers as our probe does.
-fn is_gatepost(mut address: SocketAddr) -> bool {
-    if address.ip().is_unspecified() {
-        address.set_ip(match address.ip() {
-            IpAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),
-            IpAddr::V6(_) => Ipv6Addr::LOCALHOST.into(),
-        });
-    }
+fn is_gatepost(address: SocketAddr) -> bool {
+    let address = on_this_machine(address);
     let ask = || -> io::Result<bool> {
         let mut stream = TcpStream::connect_timeout(&address, PATIENCE)?;
         stream.set_read_timeout(Some(PATIENCE))?;
@@ -118,7 +117,7 @@ fn certificate(config: &Config, now: Timestamp, findings: &mut Vec<Finding>) {
         |at: x509_parser::time::ASN1Time| Timestamp::from_micros(at.timestamp().saturating_mul(1_000_000));
     let validity = certificate.validity();
     let (begins, ends) = (instant(validity.not_before), instant(validity.not_after));
-    let renew = "renew it, and restart the server";
+    let renew = "renew it, and send the server SIGHUP";
     if ends <= now {
         say(Grade::Fail, format!("it has expired on {}; {renew}", validity.not_after));
     } else if begins > now {

@@ -14,7 +14,7 @@ use crate::running::{Installation, Running};
 
 /// Around the server block of the documentation: everything in one directory and in one process, which ends
 /// with the test.
-const AROUND: &str = "daemon off; master_process off; pid nginx.pid; error_log stderr warn; events {}\n\
+pub const AROUND: &str = "daemon off; master_process off; pid nginx.pid; error_log stderr warn; events {}\n\
                       http { access_log off; client_body_temp_path body; proxy_temp_path proxy; fastcgi_temp_path fastcgi; \
                       uwsgi_temp_path uwsgi; scgi_temp_path scgi;\n@SERVER@\n}\n";
 
@@ -64,7 +64,7 @@ async fn documented(language: &str, listen: &str, gatepost: &Running) -> (String
 }
 
 /// Starts a proxy and waits until it listens.
-async fn start(mut program: Command, front: &str) -> Child {
+pub async fn start(mut program: Command, front: &str) -> Child {
     let name = program.as_std().get_program().display().to_string();
     let child = program.kill_on_drop(true).stderr(Stdio::inherit()).spawn();
     let mut child =

@@ -22,6 +22,7 @@ mod mcp_hostile_servers;
 mod name_servers;
 mod pixel;
 mod readme;
+mod reload;
 mod running;
 mod secret_keys;
 mod settings;
