@@ -2,7 +2,7 @@
 
 use std::{process::Command, time::Instant};
 
-use crate::{Failure, cargo::cargo, docs, events, files, metrics, openapi, say, tidy};
+use crate::{Failure, cargo::cargo, docs, files, openapi, say, tidy};
 
 /// The tests that show most in the least time: rules, storage and the API.
 const TESTS: [&[&str]; 3] = [
@@ -33,7 +33,7 @@ pub fn run() -> Result<(), Failure> {
     say("cargo xtask openapi --check");
     openapi::run(true)?;
     say("cargo xtask docs --check");
-    docs::run(true).and_then(|()| events::run(true)).and_then(|()| metrics::run(true))?;
+    docs::all(true)?;
     let doc = ["doc", "--workspace", "--no-deps", "--locked", "--quiet"];
     step(&format!("cargo {}", doc.join(" ")), cargo().args(doc).env("RUSTDOCFLAGS", "-D warnings"))?;
     for tests in TESTS {

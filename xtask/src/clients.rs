@@ -67,6 +67,13 @@ fn node(to: &Path, from: &Path, files: &[&str]) -> Result<(), Failure> {
 pub fn generate() -> Result<(), Failure> {
     let (sources, installed) = (files::root().join("clients"), files::root().join("target/clients"));
     let (tools, python_tools) = (installed.join("tools"), installed.join("python-tools"));
+    let integrations = sources.join("integrations");
+    python(&installed.join("integrations-python"), &integrations.join("requirements.txt"))?;
+    node(
+        &installed.join("integrations-node"),
+        &integrations,
+        &["package.json", "package-lock.json", "app.mjs"],
+    )?;
     python(&python_tools, &sources.join("tools/requirements.txt"))?;
     node(&tools, &sources.join("tools"), &["package.json", "package-lock.json", ".spectral.yaml"])?;
     let python = python_tools;

@@ -6,7 +6,7 @@ use std::{fmt::Write, fs};
 use serde_json::{Map, Value};
 use syn::{Attribute, Expr, Field, Fields, Item, Lit, Meta, Type, punctuated::Punctuated, token::Comma};
 
-use crate::{Failure, files, openapi::gatepost};
+use crate::{Failure, events, files, integrate, metrics, openapi::gatepost};
 
 /// Where the sections are declared, in the order of the page.
 const SOURCES: [&str; 11] = [
@@ -24,8 +24,16 @@ const SOURCES: [&str; 11] = [
 ];
 const INTRODUCTION: &str = include_str!("configuration.md");
 
+/// Writes or checks all pages that are made.
+pub fn all(check: bool) -> Result<(), Failure> {
+    run(check)?;
+    events::run(check)?;
+    metrics::run(check)?;
+    integrate::run(check)
+}
+
 /// Writes or checks the page.
-pub fn run(check: bool) -> Result<(), Failure> {
+fn run(check: bool) -> Result<(), Failure> {
     let defaults: Map<String, Value> = serde_json::from_str(&gatepost(&["config", "defaults"])?)?;
     let mut page = INTRODUCTION.to_owned();
     let mut told = 0;

@@ -9,6 +9,7 @@ mod descriptions;
 mod docs;
 mod events;
 mod files;
+mod integrate;
 mod metrics;
 mod openapi;
 mod packages;
@@ -85,9 +86,7 @@ fn main() -> ExitCode {
         Command::Openapi { check, .. } => openapi::run(check),
         Command::Clients => clients::generate(),
         Command::Packages => packages::run(),
-        Command::Docs { check } => {
-            docs::run(check).and_then(|()| events::run(check)).and_then(|()| metrics::run(check))
-        }
+        Command::Docs { check } => docs::all(check),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

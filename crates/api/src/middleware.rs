@@ -26,6 +26,10 @@ use crate::{
     server::Connection,
 };
 
+/// The largest body of a refusal that is repeated in a header: proxies take no more than a few kilobytes of
+/// headers.
+const MAX_BODY_IN_HEADER: usize = 2_048;
+
 /// Counts a request as in flight until it is dropped, answered or not.
 struct InFlight {
     state: State,
@@ -177,20 +181,22 @@ fn render<B>(
     *response.response_mut().status_mut() = state.contract().status(error);
     let headers = response.headers_mut();
     state.contract().add_error(headers, error);
+    let (content_type, body) = rendered.unwrap_or(("application/json", Vec::new()));
     if of_forward_auth {
         let contract = state.contract();
+        let of_body = Some(HeaderValue::from_bytes(&body)).filter(|_| body.len() <= MAX_BODY_IN_HEADER);
         let said = [
-            (&contract.headers.error, HeaderValue::from_str(&contract.code(error))),
-            (&contract.headers.message, HeaderValue::from_str(&contract.message(error))),
+            (&contract.headers.error, HeaderValue::from_str(&contract.code(error)).ok()),
+            (&contract.headers.message, HeaderValue::from_str(&contract.message(error)).ok()),
+            (&contract.headers.body, of_body.and_then(Result::ok)),
         ];
         for (header, value) in said {
             // A sentence beyond ASCII is in the body.
-            if let Ok(value) = value {
+            if let Some(value) = value {
                 headers.insert(header.name.clone(), value);
             }
         }
     }
-    let (content_type, body) = rendered.unwrap_or(("application/json", Vec::new()));
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
     response.map_body(|_, ()| EitherBody::right(BoxBody::new(body)))
 }

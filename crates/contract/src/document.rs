@@ -476,8 +476,8 @@ impl Contract {
         json!({
             headers.environment.shown.as_ref(): header("Environment the key belongs to.", text.clone()),
             headers.key_id.shown.as_ref(): header("Numeric id of the key.", json!({ "type": "integer", "format": "int64" })),
-            headers.scopes.shown.as_ref(): header("Scopes of the key, separated by blanks; left out beyond 4,096 bytes.", text.clone()),
-            headers.external_id.shown.as_ref(): header("Id of the key's holder in the system of those who created it; left out if none was given.", text),
+            headers.scopes.shown.as_ref(): header("Scopes of the key, separated by blanks; empty beyond 4,096 bytes.", text.clone()),
+            headers.external_id.shown.as_ref(): header("Id of the key's holder in the system of those who created it; empty if none was given.", text),
         })
     }
 

@@ -13,6 +13,9 @@ use crate::{Contract, number};
 /// Ties an answer to its log lines and audit rows.
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
+/// The value of a header that says nothing.
+const NOTHING: HeaderValue = HeaderValue::from_static("");
+
 /// A header by the name that people write, and by that which machines compare.
 #[derive(Debug, Clone)]
 pub struct Header {
@@ -51,6 +54,8 @@ pub struct Headers {
     pub error: Header,
     /// The same: what it says.
     pub message: Header,
+    /// The same: the whole body.
+    pub body: Header,
     /// Of a delivery: `sha256=` and the HMAC of the body in hexadecimal.
     pub signature: Header,
 }
@@ -70,6 +75,7 @@ impl Headers {
             external_id: Header::fixed("X-Gatepost-External-Id", "x-gatepost-external-id"),
             error: Header::fixed("X-Gatepost-Error", "x-gatepost-error"),
             message: Header::fixed("X-Gatepost-Message", "x-gatepost-message"),
+            body: Header::fixed("X-Gatepost-Body", "x-gatepost-body"),
             signature: Header::fixed("X-Webhook-Signature", "x-webhook-signature"),
         }
     }
@@ -95,6 +101,7 @@ impl Headers {
             external_id: of("External-Id")?,
             error: of("Error")?,
             message: of("Message")?,
+            body: of("Body")?,
             signature: Header::new(signature.to_owned())?,
         })
     }
@@ -107,7 +114,7 @@ impl Headers {
     }
 
     /// Each of them.
-    pub fn all(&self) -> [&Header; 9] {
+    pub fn all(&self) -> [&Header; 10] {
         let Self {
             acting_workspace,
             workspace,
@@ -117,9 +124,21 @@ impl Headers {
             external_id,
             error,
             message,
+            body,
             signature,
         } = self;
-        [acting_workspace, workspace, environment, key_id, scopes, external_id, error, message, signature]
+        [
+            acting_workspace,
+            workspace,
+            environment,
+            key_id,
+            scopes,
+            external_id,
+            error,
+            message,
+            body,
+            signature,
+        ]
     }
 }
 
@@ -151,7 +170,9 @@ impl Contract {
         [etag, replayed, link, limit, policy, retry, a, b, c, REQUEST_ID, workspace]
     }
 
-    /// Says in the headers of forward auth whose key it is that may pass, but for its workspace.
+    /// Says in the headers of forward auth whose key it is that may pass, but for its workspace. What there is
+    /// nothing to say of is there too, empty: of a header that is missing, Caddy passes on the name of its
+    /// placeholder, or what a client wrote.
     pub fn add_key(
         &self,
         headers: &mut HeaderMap,
@@ -162,13 +183,9 @@ impl Contract {
     ) {
         headers.insert(self.headers.environment.name.clone(), HeaderValue::from_static(environment.as_str()));
         headers.insert(self.headers.key_id.name.clone(), number(key.0));
-        if let Some(scopes) =
-            HeaderValue::from_maybe_shared(scopes.clone()).ok().filter(|list| !list.is_empty())
-        {
-            headers.insert(self.headers.scopes.name.clone(), scopes);
-        }
-        if let Some(id) = external_id.and_then(|id| HeaderValue::from_str(id.as_str()).ok()) {
-            headers.insert(self.headers.external_id.name.clone(), id);
-        }
+        let scopes = HeaderValue::from_maybe_shared(scopes.clone()).unwrap_or(NOTHING);
+        headers.insert(self.headers.scopes.name.clone(), scopes);
+        let external_id = external_id.and_then(|id| HeaderValue::from_str(id.as_str()).ok());
+        headers.insert(self.headers.external_id.name.clone(), external_id.unwrap_or(NOTHING));
     }
 }

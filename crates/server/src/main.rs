@@ -91,14 +91,17 @@ async fn run(cli: Cli) -> Result<ExitCode, Failure> {
         ) => args.clone(),
         _ => cli.serve.clone(),
     };
-    let config = Config::load(&cli.global, &serve_args)?;
+    let config = Config::load(&cli.global, &serve_args);
+    if let Some(Command::Doctor { json, .. }) = cli.command {
+        return doctor::run(config, json).await;
+    }
+    let config = config?;
     match cli.command {
         None | Some(Command::Serve(_)) => {
             serve::run(&config, (&cli.global, &serve_args)).await.map(|()| ExitCode::SUCCESS)
         }
         Some(Command::Healthcheck { .. }) => healthcheck::run(&config).await,
         Some(Command::Migrate { json }) => database::migrate(&config, json).await.map(|()| ExitCode::SUCCESS),
-        Some(Command::Doctor { json, .. }) => doctor::run(&config, json).await,
         Some(Command::Keys(command)) => keys::run(&config, command).await.map(|()| ExitCode::SUCCESS),
         Some(Command::Workspaces(command)) => {
             workspaces::run(&config, command).await.map(|()| ExitCode::SUCCESS)
@@ -107,7 +110,9 @@ async fn run(cli: Cli) -> Result<ExitCode, Failure> {
         Some(Command::Presets(PresetsCommand::Check { name, json })) => {
             presets::check(&config, (&cli.global, &cli.serve), &name, json).await.map(|()| ExitCode::SUCCESS)
         }
-        Some(Command::Presets(_) | Command::Config(_) | Command::Openapi { .. }) => Ok(ExitCode::SUCCESS),
+        Some(Command::Presets(_) | Command::Config(_) | Command::Openapi { .. } | Command::Doctor { .. }) => {
+            Ok(ExitCode::SUCCESS)
+        }
     }
 }
 

@@ -26,7 +26,7 @@ use crate::{
     Failure,
     cli::{GlobalArgs, Role, ServeArgs},
     config::{Config, Tls},
-    database, first_key, jobs, output,
+    database, doctor, first_key, jobs, output,
     reload::Reloader,
     self_signed, stored, supervisor,
 };
@@ -214,7 +214,7 @@ impl Running {
         let lock = storage.lock_for_serving()?;
         let migrations = database::bring_up_to_date(config, &storage).await?;
         stored::check_secrets(config, &storage).await?;
-        warn(config);
+        doctor::warn(config);
         let clock = Arc::new(AdjustedClock::default());
         jobs::read_database_clock(&storage, &clock).await?;
         let resources = reconcile(&storage, config.declarations.clone()).await?;
@@ -288,21 +288,6 @@ fn dispatcher(config: &Config, app: &App, clock: Arc<AdjustedClock>) -> Result<D
 fn start_mcp_servers(config: &Config) -> Result<McpServers, Failure> {
     let egress = Egress::new(Rules { allow_http: true, ..config.egress.clone() })?;
     Ok(McpServers::start(config.mcp_servers.clone(), &egress))
-}
-
-/// What is no reason to stop, but one to be told.
-fn warn(config: &Config) {
-    if config.redis_is_named {
-        tracing::warn!(
-            "REDIS_URL is set, but this version uses no Redis; limits are counted by each process"
-        );
-    }
-    for unknown in &config.unknown_variables {
-        tracing::warn!("{unknown}");
-    }
-    if config.database_url.crosses_a_network() {
-        tracing::warn!(database = %config.database_url, "what is said to the database crosses a network without TLS");
-    }
 }
 
 /// Lets the process have as many files and connections open as the system allows it, and answers how many.

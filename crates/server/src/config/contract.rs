@@ -16,6 +16,7 @@ pub fn differences(now: &Contract, then: &Contract) -> Vec<(String, String, Stri
             external_id,
             error,
             message,
+            body,
             signature,
         } = &contract.headers;
         let headers = [
@@ -27,6 +28,7 @@ pub fn differences(now: &Contract, then: &Contract) -> Vec<(String, String, Stri
             ("of the key's external id", external_id),
             ("of a refusal's code", error),
             ("of a refusal's message", message),
+            ("of a refusal's body", body),
             ("of a delivery's signature", signature),
         ];
         let headers = headers.map(|(which, header)| (format!("header {which}"), header.shown.to_string()));

@@ -28,6 +28,11 @@ const SOON: Duration = Duration::from_secs(14 * 86_400);
 /// Looks at all of it, as it is at `now`.
 pub fn look(config: &Config, now: Timestamp, findings: &mut Vec<Finding>) {
     addresses(config, findings);
+    look_beside_addresses(config, now, findings);
+}
+
+/// The same but for the addresses, which a server that runs has taken itself.
+pub fn look_beside_addresses(config: &Config, now: Timestamp, findings: &mut Vec<Finding>) {
     directories(config, findings);
     certificate(config, now, findings);
     programs(config, findings);

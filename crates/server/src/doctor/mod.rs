@@ -13,7 +13,7 @@ use serde_json::json;
 use self::finding::{Finding, Grade};
 use crate::{
     Failure,
-    config::{Config, Tls, read_bootstrap_key},
+    config::{Config, ConfigErrors, Tls, read_bootstrap_key},
     database,
     keys::explain,
     output, secrets, stored,
@@ -23,11 +23,19 @@ use crate::{
 const CLOCK_TOLERANCE: Duration = Duration::from_secs(2);
 
 /// Looks at everything and says what it found; fails if something has to be mended.
-pub async fn run(config: &Config, as_json: bool) -> Result<ExitCode, Failure> {
+pub async fn run(config: Result<Config, Failure>, as_json: bool) -> Result<ExitCode, Failure> {
     let mut findings = Vec::new();
-    configuration(config, &mut findings);
-    machine::look(config, SystemClock.now(), &mut findings);
-    database(config, &mut findings).await;
+    let mut errors = ConfigErrors::default();
+    if let Some(config) = errors.keep(config) {
+        configuration(&config, &mut findings);
+        machine::look(&config, SystemClock.now(), &mut findings);
+        database(&config, &mut findings).await;
+    }
+    findings.extend(errors.sentences().map(|error| Finding {
+        grade: Grade::Fail,
+        subject: "configuration",
+        text: error.to_owned(),
+    }));
 
     let failed = findings.iter().any(|finding| finding.grade == Grade::Fail);
     if as_json {
@@ -42,6 +50,16 @@ pub async fn run(config: &Config, as_json: bool) -> Result<ExitCode, Failure> {
         }
     }
     Ok(if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
+
+/// Logs what could be better of what a server is about to start with.
+pub fn warn(config: &Config) {
+    let mut findings = Vec::new();
+    configuration(config, &mut findings);
+    machine::look_beside_addresses(config, SystemClock.now(), &mut findings);
+    for Finding { subject, text, .. } in findings.iter().filter(|finding| finding.grade != Grade::Ok) {
+        tracing::warn!(subject, "{text}");
+    }
 }
 
 fn configuration(config: &Config, findings: &mut Vec<Finding>) {

@@ -8,7 +8,11 @@ use serde_json::Value;
 
 use crate::running::Installation;
 
-both_engines! { Installation: what_the_machine_lacks_is_named, a_server_that_runs_is_no_trouble }
+both_engines! { Installation:
+    what_the_machine_lacks_is_named,
+    every_trouble_is_named_with_its_mend,
+    a_server_that_runs_is_no_trouble,
+}
 
 /// Between which years a certificate is in force, if there is one.
 type Years = Option<(i32, i32)>;
@@ -81,4 +85,100 @@ async fn a_server_that_runs_is_no_trouble(installation: Installation) {
     let expected = format!("ok network: a Gatepost answers at {}", server.address);
     assert!(found.contains(&expected), "{found:#?}");
     assert_eq!(code, Some(0), "{found:#?}");
+}
+
+/// What is wrong: in the file, or in a variable; and what is said of it: how it begins, and what mends it.
+struct Trouble(&'static str, &'static [(&'static str, &'static str)], &'static str, &'static str);
+
+const TROUBLES: [Trouble; 20] = [
+    Trouble(
+        "[server]\nbnid = \"127.0.0.1:1\"\n",
+        &[],
+        "fail configuration: ",
+        "line 2, column 1: unknown field `bnid`",
+    ),
+    Trouble("[server]\nbnid = \"127.0.0.1:1\"\n", &[], "fail configuration: ", "did you mean `bind`?"),
+    Trouble("[server]\nbind = \"8080\"\n", &[], "fail configuration: ", "such as \"127.0.0.1:8080\""),
+    Trouble("[server]\ntrusted_proxies = [\"lb\"]\n", &[], "fail configuration: ", "such as \"10.0.0.0/8\""),
+    Trouble(
+        "[server]\nplain_http = \"reject\"\n",
+        &[],
+        "fail configuration: ",
+        "it needs TLS by tls_cert and tls_key",
+    ),
+    Trouble(
+        "[server]\ntls_cert = \"a.pem\"\n",
+        &[],
+        "fail configuration: ",
+        "tls_cert needs tls_key beside it",
+    ),
+    Trouble(
+        "[server]\ntls_cert = \"no.pem\"\ntls_key = \"no.pem\"\n",
+        &[],
+        "fail configuration: ",
+        "no.pem: No such file",
+    ),
+    Trouble("[webhooks]\nretry_schedule = []\n", &[], "fail configuration: ", "at least one duration"),
+    Trouble(
+        "[retention]\nevents = \"1h\"\n",
+        &[],
+        "fail configuration: ",
+        "longer than events and deliveries are kept",
+    ),
+    Trouble("[redis]\nurl = \"redis://r\"\n", &[], "fail configuration: ", "leave it out"),
+    Trouble("[limits]\nmode = \"exact\"\n", &[], "fail configuration: ", "expected \"local\""),
+    Trouble(
+        "",
+        &[("GATEPOST_SECRET_KEY", "hunter2")],
+        "fail configuration: GATEPOST_SECRET_KEY",
+        "base64 of 32 bytes",
+    ),
+    Trouble(
+        "",
+        &[("DATABASE_URL", "mysql://db/x")],
+        "fail configuration: DATABASE_URL",
+        "postgres://USER:PASSWORD@HOST/NAME",
+    ),
+    Trouble(
+        "",
+        &[("DATABASE_URL_FILE", "url")],
+        "fail configuration: DATABASE_URL and DATABASE_URL_FILE",
+        "keep one of them",
+    ),
+    Trouble("", &[("DATABASE_URL", "postgres://u:hunter2@127.0.0.1:1/x")], "fail database: ", "refused"),
+    Trouble(
+        "",
+        &[("GATEPOST_BIDN", "127.0.0.1:1")],
+        "warn environment: GATEPOST_BIDN",
+        "did you mean GATEPOST_BIND?",
+    ),
+    Trouble("", &[("REDIS_URL", "redis://r")], "warn redis: REDIS_URL is set", "this version uses no Redis"),
+    Trouble("", &[("GATEPOST_BOOTSTRAP_KEY", "hunter2")], "warn first key: ", "gatepost keys generate"),
+    Trouble("", &[], "warn secret key: GATEPOST_SECRET_KEY is not set", "openssl rand -base64 32"),
+    Trouble(
+        "[server]\nbind = \"0.0.0.0:0\"\n",
+        &[],
+        "warn network: listening on 0.0.0.0:0 without TLS",
+        "trusted_proxies",
+    ),
+];
+
+async fn every_trouble_is_named_with_its_mend(installation: Installation) {
+    installation.migrated().await;
+    for Trouble(config, variables, begins, mend) in TROUBLES {
+        let config = if config.is_empty() { "[server]\nbind = \"127.0.0.1:0\"\n" } else { config };
+        fs::write(installation.dir.path().join("gatepost.toml"), config).expect("the file");
+        let mut doctor = installation.command(&["doctor", "--json", "--config", "gatepost.toml"]);
+        let output = doctor.envs(variables.iter().copied()).output().await.expect("the doctor");
+        let report: Value = serde_json::from_slice(&output.stdout).expect("JSON, whatever is wrong");
+        let line = |finding: &Value| {
+            let text = |name: &str| finding[name].as_str().expect("a text").to_owned();
+            format!("{} {}: {}", text("status"), text("subject"), text("message"))
+        };
+        let found: Vec<String> = report["findings"].as_array().expect("findings").iter().map(line).collect();
+        let named = found.iter().any(|line| line.starts_with(begins) && line.contains(mend));
+        assert!(named, "{begins} … {mend}: {found:#?}");
+        assert!(!found.concat().contains("hunter2"), "a secret is told: {found:#?}");
+        assert_eq!(output.status.code(), Some(begins.starts_with("fail").into()), "{begins}: {found:#?}");
+    }
 }

@@ -28,11 +28,16 @@ async fn upstream() -> String {
                 let mut head = vec![0u8; 8192];
                 let length = stream.read(&mut head).await.unwrap_or(0);
                 let head = String::from_utf8_lossy(&head[..length]).to_lowercase();
-                let told = |name: &str| head.lines().find_map(|line| line.strip_prefix(name)).unwrap_or("?");
+                let told = |name: &str| {
+                    let value = head.lines().find_map(|line| line.strip_prefix(name.trim_end()));
+                    value.map(str::trim).filter(|value| !value.is_empty()).unwrap_or("?")
+                };
                 let body = format!(
-                    "workspace {}, asked for {}",
+                    "workspace {}, asked for {}, holder {}, key {}",
                     told("x-gatepost-workspace: "),
-                    told("x-workspace-id: ")
+                    told("x-workspace-id: "),
+                    told("x-gatepost-external-id: "),
+                    told("authorization: ")
                 );
                 let answer = format!(
                     "HTTP/1.1 200 OK\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
@@ -127,16 +132,20 @@ async fn nginx_asks_as_documented() {
             send(request.header("X-Workspace-ID", 2).json(&members)).await.json().await.expect("JSON");
         made["data"]["key"].as_str().expect("a key").to_owned()
     };
-    let reader = key(json!({ "name": "reader", "scopes": ["posts:read"] })).await;
+    let reader = json!({ "name": "reader", "scopes": ["posts:read"], "external_id": "user_42" });
+    let reader = key(reader).await;
     let writer = key(json!({ "name": "writer", "scopes": ["posts:write"] })).await;
+    let disabled = key(json!({ "name": "off", "scopes": ["posts:read"], "enabled": false })).await;
     let elsewhere =
         key(json!({ "name": "bound", "scopes": ["posts:read"], "allowed_ips": ["192.0.2.1"] })).await;
 
     let (mut nginx, front) = nginx(&installation, &gatepost).await;
     let client = gatepost_test_support::http_client(None);
+    let json = reqwest::header::HeaderValue::from_static("application/json");
     let get = |key: &str| {
         // What a client says of its workspace is replaced.
         let request = client.get(format!("http://{front}/posts/1")).header("X-Gatepost-Workspace", "1");
+        let request = request.header("X-Gatepost-External-Id", "forged");
         let request = request.header("X-Workspace-ID", "1");
         send(if key.is_empty() { request } else { request.bearer_auth(key) })
     };
@@ -144,10 +153,38 @@ async fn nginx_asks_as_documented() {
         let answer = get(&reader).await;
         assert_eq!(answer.status(), 200);
         assert_eq!(answer.headers()["x-ratelimit-remaining"], remaining);
-        assert_eq!(answer.text().await.expect("a body"), "workspace 2, asked for ?");
+        let told = answer.text().await.expect("a body");
+        assert_eq!(told, "workspace 2, asked for ?, holder user_42, key ?");
     }
     let limited = get(&reader).await;
     assert_eq!(limited.status(), 429);
+    assert!(limited.headers()["retry-after"].to_str().is_ok_and(|seconds| seconds.parse::<u64>().is_ok()));
+    let said: Value = limited.json().await.expect("JSON");
+    assert_eq!(said["error"], "rate_limit_exceeded");
+    for (refused, code) in [("", "unauthorized"), (&disabled, "key_disabled")] {
+        let refused = get(refused).await;
+        assert_eq!((refused.status().as_u16(), &refused.headers()["content-type"]), (401, &json));
+        assert_eq!(refused.headers().get_all("www-authenticate").iter().count(), 1);
+        let said: Value = refused.json().await.expect("JSON");
+        assert_eq!(said["error"], code);
+        assert!(said["message"].as_str().is_some_and(|text| !text.is_empty()), "{said}");
+    }
+    // Whatever a path is read as, nothing gets to the API without a key.
+    for path in [
+        "/posts/../posts/1",
+        "//posts/1",
+        "/posts%2f1",
+        "/x/..%2fposts/1",
+        "/posts/%2e%2e/posts/1",
+        "/POSTS/1",
+    ] {
+        let mut stream = tokio::net::TcpStream::connect(&front).await.expect("nginx");
+        let request = format!("GET {path} HTTP/1.1\r\nhost: {front}\r\nconnection: close\r\n\r\n");
+        stream.write_all(request.as_bytes()).await.expect("nginx reads");
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.expect("nginx answers");
+        assert!(answer.starts_with("HTTP/1.1 401") || answer.starts_with("HTTP/1.1 404"), "{path}: {answer}");
+    }
     let trial = key(json!({ "name": "trial", "scopes": ["posts:read"], "environment": "test" })).await;
     let refused = get(&trial).await;
     assert_eq!(refused.status(), 403);
@@ -166,7 +203,6 @@ async fn nginx_asks_as_documented() {
     let forged =
         forged.header("Access-Control-Request-Method", "GET").header("X-Forwarded-Method", "OPTIONS");
     assert_eq!(send(forged).await.status(), 401, "a client does not say for the proxy what it asks");
-    assert!(limited.headers()["retry-after"].to_str().is_ok_and(|seconds| seconds.parse::<u64>().is_ok()));
     assert_eq!(get(&writer).await.status(), 403);
     assert_eq!(get(&elsewhere).await.status(), 403);
     assert_eq!(get("").await.status(), 401);
@@ -176,8 +212,10 @@ async fn nginx_asks_as_documented() {
         404,
         "internal"
     );
-    nginx.kill().await.expect("nginx ends");
     gatepost.stop().await;
+    let away = get(&reader).await;
+    assert_eq!((away.status().as_u16(), &away.headers()["content-type"]), (503, &json));
+    nginx.kill().await.expect("nginx ends");
 }
 
 /// What reads and what writes, as documented for both.
@@ -212,7 +250,7 @@ async fn what_writes_needs_a_key_that_may_write() {
             assert_eq!(ask(method.clone(), &writer).await.status(), 200, "{front} {method}");
         }
         let told = ask(Method::DELETE, &writer).await.text().await.expect("a body");
-        assert_eq!(told, "workspace 1, asked for ?", "{front}");
+        assert_eq!(told, "workspace 1, asked for ?, holder ?, key ?", "{front}");
         proxy.kill().await.expect("the proxy ends");
     }
     gatepost.stop().await;

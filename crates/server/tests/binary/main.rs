@@ -14,6 +14,7 @@ mod first_start;
 mod forward_auth;
 mod generated_clients;
 mod hostile_run;
+mod integrations;
 mod life;
 mod logs;
 mod mcp;
