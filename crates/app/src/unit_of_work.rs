@@ -83,7 +83,8 @@ impl<'c> UnitOfWork<'c> {
     /// Something happened that webhooks may want to hear of.
     pub(crate) fn happened(&mut self, owner: Owner, own: &OwnEvent) {
         let id = EventId::generate(&mut random::rng());
-        self.events.push(own_event(id, self.now, owner, own));
+        let event = own_event(id, self.now, owner, own).of_request(self.caller.request_id());
+        self.events.push(event);
     }
 
     /// An event to be stored at the end.

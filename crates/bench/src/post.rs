@@ -232,7 +232,8 @@ async fn queue(storage: &Storage, endpoint: WebhookEndpointId, count: usize) -> 
         let (workspace_id, environment) = (WorkspaceId::ROOT, Environment::Live);
         let payload = json!({ "id": id, "type": "post.created", "workspace_id": 1, "environment": "live", "data": data });
         let (payload, event_type) = (payload.to_string(), "post.created".to_owned());
-        NewEvent { id, workspace_id, environment, event_type, payload: payload.into(), created_at: now }
+        let (payload, request_id) = (payload.into(), None);
+        NewEvent { id, workspace_id, environment, event_type, payload, created_at: now, request_id }
     };
     let events: Vec<NewEvent> = (0..count).map(|_| event()).collect();
     let store = async move |mut tx: Tx<'_>| {

@@ -50,7 +50,8 @@ impl Handovers {
 pub fn event(id: EventId, event_type: &str, created_at: Timestamp, owner: Owner, data: &Json) -> NewEvent {
     let Owner { workspace_id, environment } = owner;
     let payload = event_payload(&id, event_type, created_at, owner, data).into();
-    NewEvent { id, workspace_id, environment, event_type: event_type.to_owned(), payload, created_at }
+    let (event_type, request_id) = (event_type.to_owned(), None);
+    NewEvent { id, workspace_id, environment, event_type, payload, created_at, request_id }
 }
 
 /// An event of Gatepost's own, as it is stored, signed and sent.

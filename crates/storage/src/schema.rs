@@ -92,6 +92,7 @@ diesel::table! {
         event_type -> Text,
         payload -> Text,
         created_at -> Instant,
+        request_id -> Nullable<Text>,
     }
 }
 

@@ -33,6 +33,7 @@ pub struct AcceptedEventView {
 /// An event with its data.
 #[view(example = {
     "id": "evt_abc123def456", "type": "post.created", "data": {"id": 7}, "created_at": "2026-01-15T10:30:00Z",
+    "request_id": "req_abc123def456",
 })]
 pub struct EventView {
     /// Id of the event.
@@ -43,6 +44,8 @@ pub struct EventView {
     data: Json,
     /// Time at which the event was accepted.
     created_at: Timestamp,
+    /// Id of the request that caused the event; null if no request has.
+    request_id: Option<String>,
 }
 
 impl TryFrom<StoredEvent> for EventView {
@@ -53,7 +56,8 @@ impl TryFrom<StoredEvent> for EventView {
         let data = if event.payload.is_empty() { Some("null") } else { event_data(&event.payload) };
         let data = data.and_then(|data| Json::from_text(data.to_owned()).ok());
         let data = data.ok_or_else(|| Error::internal(format!("event {} holds no data", event.sequence)))?;
-        Ok(Self { id: event.id, r#type: event.event_type, data, created_at: event.created_at })
+        let StoredEvent { id, event_type, created_at, request_id, .. } = event;
+        Ok(Self { id, r#type: event_type, data, created_at, request_id })
     }
 }
 

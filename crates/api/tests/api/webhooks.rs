@@ -8,9 +8,10 @@ use gatepost_test_support::{
     Receiver, TestApp, both_engines, every_face,
     receiver::{Received, Reply},
 };
+use reqwest::Method;
 use serde_json::{Value, json};
 
-both_engines! { TestApp: a_host_that_cannot_be_resolved_is_said_to_be_so }
+both_engines! { TestApp: a_host_that_cannot_be_resolved_is_said_to_be_so, an_event_names_its_request }
 
 every_face! { TestApp:
     made_read_changed_and_deleted,
@@ -551,4 +552,25 @@ async fn what_a_dead_process_had_waits_too(app: TestApp) {
     app.patch(&app.root_key, &path, &json!({ "is_active": true })).await.expect(200);
     receiver.wait_for(2).await;
     delivery(&app, id, "success").await;
+}
+
+/// What one has caused, whoever publishes it: a tenant, or Gatepost itself.
+async fn an_event_names_its_request(app: TestApp) {
+    let post = |path: &str, id: &str, body: Value| {
+        let request = app.request(Method::POST, &format!("/api/v1{path}")).bearer_auth(&app.root_key);
+        app.send(request.header("x-request-id", id).json(&body))
+    };
+    let event = json!({ "id": "evt_mine", "type": "order.paid", "data": 1 });
+    post("/events", "req_alone", event.clone()).await.expect(202);
+    // The same again is the first one.
+    post("/events", "req_again", event).await.expect(202);
+    let batch = json!({ "events": [{ "id": "evt_1", "type": "a", "data": 1 }, { "id": "evt_2", "type": "a", "data": 2 }] });
+    post("/events/batch", "req_batch", batch).await.expect(202);
+    post("/api-keys", "req_key", json!({ "name": "K", "scopes": ["posts:read"] })).await.expect(201);
+    for (id, request) in [("evt_mine", "req_alone"), ("evt_1", "req_batch"), ("evt_2", "req_batch")] {
+        let event = app.get(&app.root_key, &format!("/events/{id}")).await.expect(200);
+        assert_eq!(event["data"]["request_id"], request, "{id}");
+    }
+    let own = app.get(&app.root_key, "/events?type=api_key.created").await.expect(200);
+    assert_eq!(own["data"][0]["request_id"], "req_key");
 }

@@ -92,6 +92,7 @@ impl PublishEvent {
             caller.owner(),
             &self.data,
         )
+        .of_request(caller.request_id())
     }
 }
 

@@ -5,10 +5,11 @@ use std::collections::HashMap;
 use bytestring::ByteString;
 use diesel::{
     BoolExpressionMethods, ExpressionMethods, OptionalExtension, QueryDsl, Queryable, Selectable,
-    SelectableHelper, sql_types::Text,
+    SelectableHelper,
+    sql_types::{Nullable, Text},
 };
 use diesel_async::RunQueryDsl;
-use gatepost_kernel::{Environment, EventId, Owner, Page, Position, Timestamp, WorkspaceId};
+use gatepost_kernel::{Environment, EventId, Owner, Page, Position, RequestId, Timestamp, WorkspaceId};
 
 use crate::{
     Result, Tx,
@@ -36,6 +37,15 @@ pub struct NewEvent {
     pub payload: ByteString,
     /// When.
     pub created_at: Timestamp,
+    /// The request that has caused it.
+    pub request_id: Option<RequestId>,
+}
+
+impl NewEvent {
+    /// The same, caused by this request.
+    pub fn of_request(self, id: Option<&RequestId>) -> Self {
+        Self { request_id: id.cloned(), ..self }
+    }
 }
 
 /// An event that was kept.
@@ -52,12 +62,14 @@ pub struct StoredEvent {
     pub payload: String,
     /// When.
     pub created_at: Timestamp,
+    /// The request that has caused it, if one has.
+    pub request_id: Option<String>,
 }
 
 bulk_statement! {
     /// New events.
     InsertEvents returning (Id, Id, Word, Word) =
-    "INSERT INTO events (workspace_id, environment, id, event_type, payload, created_at) SELECT * FROM"
+    "INSERT INTO events (workspace_id, environment, id, event_type, payload, created_at, request_id) SELECT * FROM"
     unnest "ON CONFLICT (workspace_id, environment, id) DO NOTHING RETURNING sequence, workspace_id, environment, id"
     {
         workspace_id: WorkspaceId => Id,
@@ -66,6 +78,7 @@ bulk_statement! {
         event_type: &'a str => Text,
         payload: &'a str => Text,
         created_at: Timestamp => Instant,
+        request_id: Option<&'a str> => Nullable<Text>,
     }
 }
 
@@ -96,6 +109,7 @@ impl Tx<'_> {
                     .values((
                         values!(events from $new => workspace_id, environment, id, event_type, created_at),
                         events::payload.eq(&*$new.payload),
+                        events::request_id.eq($new.request_id.as_ref().map(RequestId::as_str)),
                     ))
                     .on_conflict((events::workspace_id, events::environment, events::id))
                     .do_nothing()
@@ -126,6 +140,7 @@ impl Tx<'_> {
                         insert.event_type.push(&new.event_type);
                         insert.payload.push(&new.payload);
                         insert.created_at.push(new.created_at);
+                        insert.request_id.push(new.request_id.as_ref().map(RequestId::as_str));
                     }
                     let stored: Vec<(i64, WorkspaceId, Environment, EventId)> = insert.load(*c).await?;
                     let mut stored: HashMap<_, _> = stored
@@ -168,8 +183,16 @@ impl Tx<'_> {
     ) -> Result<Page<StoredEvent>> {
         let Owner { workspace_id: workspace, environment } = owner;
         let (rows, total, fitting): (Vec<StoredEvent>, Option<i64>, Option<u32>) = on_conn!(self, |c, Db| {
-            let select =
-                |payload| (events::sequence, events::id, events::event_type, payload, events::created_at);
+            let select = |payload| {
+                (
+                    events::sequence,
+                    events::id,
+                    events::event_type,
+                    payload,
+                    events::created_at,
+                    events::request_id,
+                )
+            };
             load_list!(c, request, events.sequence, StoredEvent, Text, large "payload" else "''", select, || {
                 let all = events::table
                     .filter(events::workspace_id.eq(Bind(workspace)))

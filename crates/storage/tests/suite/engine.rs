@@ -256,6 +256,7 @@ async fn the_write_ahead_log_is_bounded_whoever_reads() {
             event_type: "large".to_owned(),
             payload: "x".repeat(1 << 20).into(),
             created_at: super::at(nth),
+            request_id: None,
         };
         let insert = async move |mut tx: Tx<'_>| tx.event_insert(&[event]).await;
         db.storage.transaction::<_, StorageError, _>(insert).await.expect("a write");

@@ -276,6 +276,7 @@ async fn audit_entries_and_events_are_kept(db: Db) {
                 event_type: "api_key.created".into(),
                 payload: second.to_string().into(),
                 created_at: at(second),
+                request_id: None,
             }])
             .await?;
         }
@@ -290,8 +291,9 @@ async fn audit_entries_and_events_are_kept(db: Db) {
             event_type: "a".into(),
             payload: "first".into(),
             created_at: at(4),
+            request_id: RequestId::from_caller("req_own", |_| false),
         };
-        let twice = [event.clone(), NewEvent { payload: "zeroth".into(), ..event.clone() }];
+        let twice = [event.clone(), NewEvent { request_id: None, payload: "zeroth".into(), ..event.clone() }];
         assert!(
             matches!(tx.event_insert(&twice).await?[..], [Some(_), None]),
             "the first of two with one id"
@@ -299,7 +301,8 @@ async fn audit_entries_and_events_are_kept(db: Db) {
         event.payload = "second".into();
         assert_eq!(tx.event_insert(std::slice::from_ref(&event)).await?, [None], "an id is one event");
         let kept = tx.event_get(Owner::new(WorkspaceId::ROOT, Environment::Live), &own).await?;
-        assert_eq!(kept.map(|event| event.payload).as_deref(), Some("first"));
+        let kept = kept.map(|event| (event.payload, event.request_id));
+        assert_eq!(kept, Some(("first".to_owned(), Some("req_own".to_owned()))));
         event.environment = Environment::Test;
         let elsewhere = tx.event_insert(&[event]).await?;
         assert!(elsewhere[0].is_some(), "another environment is another place");
@@ -353,6 +356,7 @@ async fn large_pages_are_whole_unless_told_otherwise(db: Db) {
             event_type: "large".to_owned(),
             payload: "x".repeat(1_000_000).into(),
             created_at: at(nth),
+            request_id: None,
         })
         .collect();
     let insert = async move |mut tx: Tx<'_>| tx.event_insert(&new).await;
