@@ -52,7 +52,7 @@ pub struct Verified {
 /// Decides.
 ///
 /// # Errors
-/// [`Error::Unavailable`]; never a refusal, which is an answer here.
+/// [`gatepost_kernel::Error::Unavailable`]; never a refusal, which is an answer here.
 pub async fn verify(app: &App, caller: &Caller, input: Verification) -> Result<Verified> {
     let verified = look_and_decide(app, caller, input).await;
     app.gate().metrics().decided(Via::Verify, verified.as_ref().map(|verified| verified.code));
