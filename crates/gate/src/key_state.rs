@@ -37,6 +37,9 @@ pub(crate) struct KeyState {
     pub used: AtomicBool,
     /// Whether more of its day is being leased ahead of use.
     pub leasing: AtomicBool,
+    /// Whether it has left the map, so that what is counted here is lost. Read and written under the lock;
+    /// it stands out here where it takes no room.
+    dropped: AtomicBool,
     memory: Mutex<Memory>,
 }
 
@@ -46,8 +49,6 @@ pub(crate) struct Memory {
     pub known: Option<Known>,
     pub meter: KeyMeter,
     pub unwritten: UnwrittenUse,
-    /// Whether it has left the map, so that what is counted here is lost.
-    pub dropped: bool,
 }
 
 /// What a key has used: here, or, if it was rotated, together with those that replaced each other.
@@ -188,13 +189,19 @@ impl KeyState {
         environment: Environment,
     ) -> Self {
         let (meter, unwritten) = (KeyMeter::default(), UnwrittenUse::default());
-        let memory = Memory { known: None, meter, unwritten, dropped: false };
-        let (used, leasing) = (AtomicBool::new(true), AtomicBool::new(false));
-        Self { digest, key_id, workspace_id, environment, used, leasing, memory: Mutex::new(memory) }
+        let memory = Memory { known: None, meter, unwritten };
+        let (used, leasing, dropped) =
+            (AtomicBool::new(true), AtomicBool::new(false), AtomicBool::new(false));
+        Self { digest, key_id, workspace_id, environment, used, leasing, dropped, memory: Mutex::new(memory) }
     }
 
     pub fn lock(&self) -> MutexGuard<'_, Memory> {
         self.memory.lock_anyway()
+    }
+
+    /// Whether it has left the map; for whoever holds its lock.
+    pub fn is_dropped(&self, _memory: &Memory) -> bool {
+        self.dropped.load(Ordering::Relaxed)
     }
 
     /// Marks it as dropped, unless it still holds something or was used since the last time.
@@ -204,7 +211,7 @@ impl KeyState {
             && memory.unwritten.is_empty()
             && memory.meter.own.is_idle(now);
         if idle {
-            memory.dropped = true;
+            self.dropped.store(true, Ordering::Relaxed);
             memory.known = None;
         }
         idle

@@ -141,7 +141,7 @@ impl KeyStates {
             state.used.store(true, Ordering::Relaxed);
         }
         let mut memory = state.lock();
-        let Memory { known, meter, unwritten, .. } = &mut *memory;
+        let Memory { known, meter, unwritten } = &mut *memory;
         Some(body(state, known.as_ref()?.fresh()?, meter, unwritten))
     }
 
@@ -155,7 +155,7 @@ impl KeyStates {
         let mut state = principal.state().clone();
         loop {
             let mut memory = state.lock();
-            if !memory.dropped {
+            if !state.is_dropped(&memory) {
                 return body(&state, &mut memory);
             }
             let chain = memory.meter.chain();
@@ -214,7 +214,7 @@ impl KeyStates {
         let principal = Principal::new(self.shared(facts), Arc::new(profile), self.state(fresh));
         begin(&principal);
         let mut memory = principal.state().lock();
-        if self.version.load(Ordering::SeqCst) == version && !memory.dropped {
+        if self.version.load(Ordering::SeqCst) == version && !principal.state().is_dropped(&memory) {
             let (facts, profile) = (principal.facts().clone(), principal.profile().clone());
             memory.known = Some(Known { facts, profile, workspace, generation });
         }

@@ -290,6 +290,7 @@ async fn case(scenario: &Scenario, operation: &str) -> Option<Largest> {
             let made = post(&scenario.server, &scenario.root_key, "/workspaces", json!({ "name": "Once" })).await;
             Largest::get(api(&format!("/workspaces/{}", made["data"]["id"])))?.once()
         }
+        "get_me" => Largest::get(api("/me")),
         "list_api_keys" => Largest::get(api("/api-keys?per_page=50&include=workspace")),
         "get_api_key" => Largest::get(api(&format!("/api-keys/{}?include=workspace", scenario.api_key().await))),
         "get_api_key_usage" => Largest::get(api(&format!("/api-keys/{}/usage?days=90", scenario.api_key().await))),

@@ -301,8 +301,8 @@ async fn futures<T>(all: impl Iterator<Item = impl Future<Output = T>>) -> Vec<T
 
 /// A file system of its own, 8 MiB, in a mount namespace of its own.
 const ON_A_SMALL_DISK: &str = "mount -t tmpfs -o size=8m tmpfs \"$1\" && cd \"$1\" && shift && exec \"$@\"";
-/// No file may grow beyond 2 MiB, and a write beyond it is an error and not a signal.
-const WITH_SMALL_FILES: &str = "trap '' XFSZ && ulimit -S -f 2048 && cd \"$1\" && shift && exec \"$@\"";
+/// No file may grow beyond 4 MiB, and a write beyond it is an error and not a signal.
+const WITH_SMALL_FILES: &str = "trap '' XFSZ && ulimit -S -f 4096 && cd \"$1\" && shift && exec \"$@\"";
 
 fn unshared() -> std::process::Command {
     let mut command = std::process::Command::new("unshare");
