@@ -25,7 +25,7 @@ use tokio::sync::OnceCell;
 use utoipa_swagger_ui::Config;
 
 use crate::{
-    State, client,
+    Part, State, client,
     extensions::Limited,
     fallback::no_such_operation,
     openapi::{document, document_3_0},
@@ -118,13 +118,13 @@ impl Documents {
         Self(documents)
     }
 
-    /// Registers them.
-    pub fn configure(&self, config: &mut web::ServiceConfig) {
-        for path in self.0.keys() {
+    /// Registers those that belong to a part of what is served.
+    pub fn configure(&self, config: &mut web::ServiceConfig, part: Part) {
+        for path in self.0.keys().filter(|path| is_in(path, part)) {
             let resource = web::resource(path.as_str()).get(send).route(web::head().to(send));
             config.service(resource.default_service(web::to(no_such_operation)));
         }
-        if self.0.contains_key(DOCS) {
+        if part.documents && self.0.contains_key(DOCS) {
             config.service(web::resource("/docs").get(async || web::Redirect::to(DOCS).permanent()));
             let begin = web::resource(ROOT).get(async || web::Redirect::to(DOCS));
             let begin = begin.route(web::head().to(async || web::Redirect::to(DOCS)));
@@ -132,16 +132,16 @@ impl Documents {
         }
     }
 
-    /// Whether something of them is at a path.
-    pub fn are_at(&self, path: &str) -> bool {
-        self.0.contains_key(path) || (self.0.contains_key(DOCS) && matches!(path, ROOT | "/docs"))
+    /// The paths of those, which all take GET and HEAD.
+    pub fn paths(&self, part: Part) -> impl Iterator<Item = &str> {
+        let root = (part.documents && self.0.contains_key(DOCS)).then_some(ROOT);
+        self.0.keys().map(String::as_str).filter(move |path| is_in(path, part)).chain(root)
     }
+}
 
-    /// The paths, which all take GET and HEAD.
-    pub fn paths(&self) -> impl Iterator<Item = &str> {
-        let root = self.0.contains_key(DOCS).then_some(ROOT);
-        self.0.keys().map(String::as_str).chain(root)
-    }
+/// The script is for the pages of others, so it is where the API is.
+fn is_in(path: &str, part: Part) -> bool {
+    if path == PIXEL_SCRIPT { part.api } else { part.documents }
 }
 
 /// The page with the name and the icon of the platform.
@@ -191,7 +191,8 @@ async fn send(req: HttpRequest) -> Result<HttpResponse, ApiError> {
     if let Some(refusal) = verdict.error(state.app().now()) {
         return Err(refusal.into());
     }
-    let document = state.documents().0.get(req.path()).ok_or(Error::NotFound)?.clone();
+    let path = req.match_pattern();
+    let document = path.and_then(|path| state.documents().0.get(&path)).ok_or(Error::NotFound)?.clone();
     let made = document.made.get_or_try_init(|| async {
         let document = document.clone();
         off_the_workers("making a document", move || document.make()).await?

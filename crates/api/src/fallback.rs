@@ -1,17 +1,17 @@
 //! Requests that no operation takes: 405 where the path has other methods, else 404; and `OPTIONS`, which
 //! asks for them.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use actix_web::{
     HttpRequest, HttpResponse,
     http::{Method, header},
 };
-use gatepost_contract::{ApiError, Contract};
+use gatepost_contract::ApiError;
 use gatepost_gate::Via;
 use gatepost_kernel::Error;
 
-use crate::{State, call::authenticate_and_count, operation::Operation, paths::PROBES};
+use crate::{Part, State, call::authenticate_and_count, paths::PROBES};
 
 /// The methods of operations, in the order in which they are named.
 const METHODS: [&str; 5] = ["GET", "POST", "PUT", "PATCH", "DELETE"];
@@ -20,21 +20,12 @@ const METHODS: [&str; 5] = ["GET", "POST", "PUT", "PATCH", "DELETE"];
 pub struct RouteTable(Vec<(Vec<String>, String)>);
 
 impl RouteTable {
-    /// The paths of the probes alone.
-    pub fn of_probes() -> Self {
-        Self(PROBES.into_iter().map(readable).collect())
-    }
-
-    /// Those of all operations, of the probes and of the fixed documents.
-    pub fn of_all<'a>(
-        operations: impl Iterator<Item = &'a Operation>,
-        contract: &Contract,
-        documents: impl Iterator<Item = &'a str>,
-    ) -> Self {
+    /// Those of a part of what `state` serves.
+    pub fn of(part: Part, state: &State) -> Self {
         let mut paths = BTreeMap::<Vec<String>, Vec<&str>>::new();
-        for operation in operations {
+        for operation in state.operations().filter(|_| part.api) {
             paths
-                .entry(segments(&operation.full_path(contract)))
+                .entry(segments(&operation.full_path(state.contract())))
                 .or_default()
                 .push(operation.method.as_str());
         }
@@ -46,7 +37,8 @@ impl RouteTable {
             methods.push("OPTIONS");
             (path, methods.join(", "))
         });
-        Self(operations.chain(PROBES.into_iter().chain(documents).map(readable)).collect())
+        let probes = PROBES.into_iter().filter(|_| part.probes);
+        Self(operations.chain(probes.chain(state.documents().paths(part)).map(readable)).collect())
     }
 
     /// The methods of a path that is one by itself, and not one of a thing that is called so.
@@ -85,13 +77,14 @@ fn readable(path: &str) -> (Vec<String>, String) {
 /// address that shows no valid one.
 pub async fn no_such_operation(req: HttpRequest) -> Result<HttpResponse, ApiError> {
     let Some(state) = req.app_data::<State>() else { return Err(Error::NotFound.into()) };
-    if req.path().starts_with(state.contract().base_path.as_ref())
+    if req.match_info().as_str().starts_with(state.contract().base_path.as_ref())
         && let Err(refused @ ApiError::UseCase(Error::RateLimited { .. })) =
             authenticate_and_count(&req, state, Via::Api, |_| Ok(())).await
     {
         return Err(refused);
     }
-    Err(match state.routes().allow(req.path()) {
+    let routes = req.app_data::<Arc<RouteTable>>();
+    Err(match routes.and_then(|routes| routes.allow(req.path())) {
         Some(allow) if req.method() == Method::OPTIONS => {
             return Ok(HttpResponse::NoContent().insert_header((header::ALLOW, allow)).finish());
         }

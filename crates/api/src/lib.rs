@@ -72,7 +72,7 @@ pub use tls::{PlainHttp, ServedCertificate, TlsIdentity};
 use crate::{
     budget::Budget, cors::ForAnyPage, documents::Documents, exposed::ExposedKeys, fallback::RouteTable,
     mcp::McpEndpoint, metrics::Metrics, middleware::respond, operation::Operation, paths::FORWARD_AUTH,
-    resources::RecordOperations,
+    resources::RecordOperations, server::Connection,
 };
 
 /// What the operator decides about the HTTP side.
@@ -112,7 +112,6 @@ struct Inner {
     settings: ApiSettings,
     contract: Arc<Contract>,
     metrics: Metrics,
-    routes: RouteTable,
     plan_headers: Vec<PlanHeaders>,
     documents: Documents,
     exposed_keys: ExposedKeys,
@@ -133,10 +132,6 @@ impl State {
         assert_eq!(app.scope_order(), contract.scope_order, "the application has scopes of another contract");
         let documents = Documents::new(&contract, app.resources(), settings.server.docs);
         let records = RecordOperations::of(app.resources());
-        let routes = match settings.probes_only {
-            true => RouteTable::of_probes(),
-            false => RouteTable::of_all(operations().chain(records.iter()), &contract, documents.paths()),
-        };
         let mcp_endpoint = mcp::endpoint_of(app.clone(), contract.clone());
         let plan_headers =
             app.gate().plan_limits().iter().map(|plan| PlanHeaders::new(&plan.allowance)).collect();
@@ -146,7 +141,6 @@ impl State {
             app,
             settings,
             metrics,
-            routes,
             plan_headers,
             documents,
             exposed_keys: ExposedKeys::default(),
@@ -241,8 +235,12 @@ impl State {
         &self.0.mcp_endpoint
     }
 
-    fn routes(&self) -> &RouteTable {
-        &self.0.routes
+    /// What is served at the socket of a connection.
+    fn part(&self, connection: Connection) -> Part {
+        let server = &self.settings().server;
+        let for_operators = connection.admin || server.admin_bind.is_none();
+        let has_api = !self.settings().probes_only;
+        Part { api: has_api && !connection.admin, documents: has_api && for_operators, probes: for_operators }
     }
 }
 
@@ -252,11 +250,26 @@ impl fmt::Debug for State {
     }
 }
 
-/// Registers everything that this crate serves.
-fn configure(config: &mut web::ServiceConfig, state: &State) {
-    config.app_data(state.clone());
-    probes::configure(config);
-    if !state.settings().probes_only {
+/// What is served at one socket. All else is not there, however its path is written.
+#[derive(Debug, Clone, Copy)]
+struct Part {
+    /// The operations, MCP, and what pages of others load.
+    api: bool,
+    /// The documentation.
+    documents: bool,
+    /// What load balancers and Prometheus ask for.
+    probes: bool,
+}
+
+/// Registers what this crate serves at the socket of `connection`.
+fn configure(config: &mut web::ServiceConfig, state: &State, connection: Connection) {
+    let part = state.part(connection);
+    config.app_data(state.clone()).app_data(Arc::new(RouteTable::of(part, state)));
+    if part.probes {
+        probes::configure(config);
+    }
+    state.documents().configure(config, part);
+    if part.api {
         let with_records = !state.records().is_empty();
         let below = move |config: &mut web::ServiceConfig| {
             operations().for_each(|op| (op.register)(config));
@@ -265,7 +278,6 @@ fn configure(config: &mut web::ServiceConfig, state: &State) {
             }
         };
         config.service(web::scope(&state.contract().base_path).configure(below));
-        state.documents().configure(config);
         mcp::configure_endpoint(config);
     }
     config.default_service(web::to(fallback::no_such_operation));

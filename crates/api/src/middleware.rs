@@ -74,9 +74,7 @@ pub async fn respond<B: MessageBody + 'static>(
             req.headers_mut().remove(name);
         }
     }
-    let early = elsewhere(&req, &state)
-        .or_else(|| wrong_way(&req, &state))
-        .or_else(|| state.for_any_page().preflight(&req));
+    let early = wrong_way(&req, &state).or_else(|| state.for_any_page().preflight(&req));
     let response = match early {
         Some(answer) => ServiceResponse::new(req.into_parts().0, answer).map_into_right_body(),
         None => next.call(req).await?.map_into_left_body(),
@@ -104,14 +102,6 @@ pub async fn respond<B: MessageBody + 'static>(
     state.metrics().request_ended(method, &route, status, took);
     access_log::answered(&response, error.as_ref(), &state, &request_id, &route, took);
     Ok(response)
-}
-
-/// What a request is told that is for the other address, where operators have one of their own.
-fn elsewhere(req: &ServiceRequest, state: &State) -> Option<HttpResponse> {
-    state.settings().server.admin_bind?;
-    let is_for_operators = PROBES.contains(&req.path()) || state.documents().are_at(req.path());
-    let is_there = is_admin(req);
-    (is_there != is_for_operators).then(|| HttpResponse::from_error(ApiError::from(UseCaseError::NotFound)))
 }
 
 /// Whether a request came by the address for operators.
@@ -176,7 +166,7 @@ fn render<B>(
 ) -> ServiceResponse<EitherBody<B, BoxBody>> {
     let format = ErrorFormat::of(response.request().headers());
     let rendered = state.contract().error(error, format, request_id);
-    let of_forward_auth = is_forward_auth(state.contract(), response.request().path());
+    let of_forward_auth = is_forward_auth(state.contract(), response.request().match_info().as_str());
     let mut response = response.map_body(|_, _| ());
     *response.response_mut().status_mut() = state.contract().status(error);
     let headers = response.headers_mut();
@@ -204,7 +194,7 @@ fn render<B>(
 fn add_headers<B>(response: &mut ServiceResponse<B>, state: &State, request_id: &RequestId) {
     let workspace = response.request().extensions().get::<Authenticated>().map(|a| a.0.workspace_id());
     let limited = response.request().extensions().get::<Limited>().copied();
-    let path = response.request().path();
+    let path = response.request().match_info().as_str();
     let is_private = path.starts_with(state.contract().base_path.as_ref()) || path == MCP;
     let request = response.request().clone();
     let has_content = response.status() != StatusCode::NO_CONTENT;

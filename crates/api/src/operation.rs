@@ -14,9 +14,9 @@ use percent_encoding::percent_decode_str;
 use serde_json::{Value, json};
 
 use crate::{
-    State,
     answer::{Answers, Kind},
     body::ReadBody,
+    fallback::RouteTable,
     paths::FORWARD_AUTH,
     query::Parameter,
     values::positive_id,
@@ -249,7 +249,8 @@ impl<I: NumericId + Described> PathParam for I {
 
 fn number(req: &HttpRequest, name: &str) -> Result<i64, ApiError> {
     let number = req.match_info().get(name).and_then(positive_id);
-    number.ok_or_else(|| match req.app_data::<State>().and_then(|s| s.routes().allow_exactly(req.path())) {
+    let routes = req.app_data::<Arc<RouteTable>>();
+    number.ok_or_else(|| match routes.and_then(|routes| routes.allow_exactly(req.path())) {
         Some(allow) => {
             ApiError::MethodNotAllowed { method: req.method().to_string(), allow: allow.to_owned() }
         }

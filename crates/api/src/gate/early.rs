@@ -117,8 +117,7 @@ impl<S> GateService<S> {
         let settings = self.state.settings();
         if !is_forward_auth(self.state.contract(), req.path())
             || req.method() == Method::TRACE
-            || settings.probes_only
-            || self.connection.admin
+            || !self.state.part(self.connection).api
         {
             return None;
         }

@@ -170,7 +170,7 @@ fn http<T: AsyncRead + AsyncWrite + Unpin + 'static>(
         .wrap(Condition::new(!origins.is_empty(), cors(origins, state.operations(), state.contract())))
         .wrap(from_fn(send))
         .wrap(from_fn(respond))
-        .configure(|config| configure(config, state));
+        .configure(|config| configure(config, state, connection));
     let gate = ForwardAuthGate { state: state.clone(), connection, behind: app.into_factory() };
     let gate = gate.map_err(|error: actix_web::Error| error.error_response());
     HttpService::build()

@@ -176,8 +176,14 @@ async fn operators_have_an_address_of_their_own() {
         ("/docs", 404, 308),
         ("/openapi.json", 404, 200),
         ("/api/v1/workspaces", 200, 404),
+        ("/%6detrics", 404, 200),
+        ("/%72eadyz", 404, 200),
+        ("/%64ocs/", 404, 200),
         ("/api/v1/auth", 204, 404),
-        ("/api/v1/auth", 204, 404),
+        ("/%61pi/v1/auth", 204, 404),
+        ("/pixel.js", 200, 404),
+        ("/mcp", 405, 404),
+        ("/", 404, 307),
         ("/nothing", 404, 404),
     ] {
         let got = (status(&server.address, path).await, status(&admin, path).await);
