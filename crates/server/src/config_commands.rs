@@ -7,7 +7,7 @@ use serde_json::json;
 use crate::{
     Failure,
     cli::{GlobalArgs, ServeArgs},
-    config::{self, Config, ConfigErrors, Effective},
+    config::{Config, ConfigErrors, Effective},
     output,
 };
 
@@ -31,7 +31,7 @@ pub fn check(global: &GlobalArgs, serve: &ServeArgs, as_json: bool) -> Result<Ex
 
 /// Prints every setting that is in force, and where it comes from.
 pub fn show(global: &GlobalArgs, serve: &ServeArgs, as_json: bool) -> Result<(), Failure> {
-    let settings = config::effective(global, serve)?;
+    let settings = Config::load(global, serve)?.effective()?;
     if as_json {
         let object = |setting: &Effective| json!({ "name": setting.name, "value": setting.shown(), "from": setting.from });
         output::json(&json!({ "settings": settings.iter().map(object).collect::<Vec<_>>() }))?;

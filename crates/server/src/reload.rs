@@ -5,8 +5,11 @@ use gatepost_api::ServedCertificate;
 use crate::{
     Failure,
     cli::{GlobalArgs, ServeArgs},
-    config::{self, Config, ConfigErrors, Effective, Tls},
+    config::{Config, ConfigErrors, Effective, Tls},
 };
+
+/// It has an effect on an empty database alone, and is not read again.
+const FIRST_KEY: &str = "GATEPOST_BOOTSTRAP_KEY";
 
 /// Reads the configuration again for a server that runs.
 pub struct Reloader {
@@ -18,15 +21,16 @@ pub struct Reloader {
 }
 
 impl Reloader {
-    /// For a server that was started with these arguments.
+    /// For a server that was started with these arguments, and so with these settings.
     ///
     /// # Errors
-    /// Those of [`Config::load`].
+    /// Those of [`Config::effective`].
     pub fn new(
         (global, serve): (&GlobalArgs, &ServeArgs),
+        config: &Config,
         certificate: Option<ServedCertificate>,
     ) -> Result<Self, Failure> {
-        let in_force = config::effective(global, serve)?;
+        let in_force = config.effective()?;
         Ok(Self { arguments: (global.clone(), serve.clone()), in_force, certificate })
     }
 
@@ -34,8 +38,10 @@ impl Reloader {
     /// changes nothing.
     pub fn reload(&self) {
         let (global, serve) = &self.arguments;
-        let read =
-            Config::load(global, serve).and_then(|config| Ok((config, config::effective(global, serve)?)));
+        let read = Config::load_again(global, serve).and_then(|config| {
+            let settings = config.effective()?;
+            Ok((config, settings))
+        });
         let mut errors = ConfigErrors::default();
         let Some((config, settings)) = errors.keep(read) else {
             for error in errors.sentences() {
@@ -45,11 +51,14 @@ impl Reloader {
             }
             return;
         };
+        let mut in_force_already: &[&str] = &[];
         if let (Some(certificate), Tls::Given(identity)) = (&self.certificate, config.tls) {
             certificate.replace(*identity);
+            in_force_already = &["server.tls_cert", "server.tls_key"];
             tracing::info!("the certificate was read again and is shown to new connections");
         }
-        let waiting = changed(&self.in_force, &settings);
+        let mut waiting = changed(&self.in_force, &settings);
+        waiting.retain(|name| !in_force_already.contains(name) && *name != FIRST_KEY);
         if waiting.is_empty() {
             tracing::info!("the configuration was read again");
         } else {
@@ -66,7 +75,5 @@ fn changed<'s>(before: &'s [Effective], after: &'s [Effective]) -> Vec<&'s str> 
     };
     let gone = before.iter().filter(|one| !after.iter().any(|other| other.name == one.name));
     let new = after.iter().filter(|one| differs(one, before));
-    // Where the certificate is, is in force already.
-    let waits = |name: &&str| !matches!(*name, "server.tls_cert" | "server.tls_key");
-    gone.chain(new).map(|one| one.name.as_str()).filter(waits).collect()
+    gone.chain(new).map(|one| one.name.as_str()).collect()
 }

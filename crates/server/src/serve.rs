@@ -18,7 +18,7 @@ use gatepost_storage::{Engine, ServeLock};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use tokio::{
     signal::unix::{Signal, SignalKind, signal},
-    task::JoinSet,
+    task::{JoinSet, block_in_place},
     time::sleep,
 };
 
@@ -45,7 +45,7 @@ pub async fn run(config: &Config, arguments: (&GlobalArgs, &ServeArgs)) -> Resul
     let running = Running::assemble(config).await?;
     // From here on; before, a signal ends the process at once, also in the midst of a long migration.
     let mut signals = Signals::listen()?;
-    let reloader = Reloader::new(arguments, bound.certificate.clone())?;
+    let reloader = Reloader::new(arguments, config, bound.certificate.clone())?;
     let state = State::new(running.app.clone(), api_settings(config, bound.made_certificate.is_some()));
     let (address, scheme) = (bound.address, bound.scheme);
     let (server, stopper) =
@@ -70,7 +70,8 @@ pub async fn run(config: &Config, arguments: (&GlobalArgs, &ServeArgs)) -> Resul
             told = signals.recv() => match told {
                 Told::Reload => {
                     supervisor::reloading();
-                    reloader.reload();
+                    // It reads files, and asks for the addresses of names.
+                    block_in_place(|| reloader.reload());
                     supervisor::ready();
                 }
                 Told::Terminate => break Ok(config.server.drain),

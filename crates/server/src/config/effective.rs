@@ -1,13 +1,12 @@
 //! What is in force, setting by setting, and where each came from.
 
+use gatepost_kernel::Secret;
 use gatepost_storage::DatabaseUrl;
+use serde::Serialize;
 use serde_json::{Map, Value, json};
 
-use super::{Config, ConfigFile, Sources, defaults, environment};
-use crate::{
-    Failure,
-    cli::{GlobalArgs, ServeArgs},
-};
+use super::{Config, Sources, Written, defaults, environment};
+use crate::Failure;
 
 /// A setting that is in force.
 pub struct Effective {
@@ -24,53 +23,49 @@ const HIDDEN: &str = "(hidden)";
 /// Where a setting comes from that stands nowhere.
 const DEFAULT: &str = "default";
 
-/// All settings that are in force.
-///
-/// # Errors
-/// Those of [`Config::load`].
-pub fn effective(global: &GlobalArgs, serve: &ServeArgs) -> Result<Vec<Effective>, Failure> {
-    let config = Config::load(global, serve)?;
-    let sources = Sources::read(global.config.as_deref(), global.preset.as_deref())?;
-    let file: ConfigFile = sources.settings()?;
-    let (defaults, written) = (defaults()?, sources.json()?);
-    let mut found = Found { sources: &sources, settings: Vec::new() };
-    if let Some(preset) = &config.preset {
-        let from = match &global.preset {
-            Some(_) => environment::origin("GATEPOST_PRESET", "--preset")?,
-            None => found.origin(&["preset".to_owned()]),
-        };
-        found.add("preset", json!(preset), from);
-    }
-    for (section, of_section) in defaults.as_object().into_iter().flatten() {
-        // What is declared by name follows below.
-        if !section.contains('.') {
-            found.tables(section, of_section, &written[section]);
+impl Config {
+    /// All settings, and where each came from.
+    ///
+    /// # Errors
+    /// Those of rendering them.
+    pub fn effective(&self) -> Result<Vec<Effective>, Failure> {
+        let Written { sources, arguments, .. } = &self.written;
+        let (defaults, written) = (defaults()?, sources.json()?);
+        let mut found = Found { sources, settings: Vec::new() };
+        if let Some(preset) = &self.preset {
+            let from = match &arguments.0.preset {
+                Some(_) => environment::origin("GATEPOST_PRESET", "--preset")?,
+                None => found.origin(&["preset".to_owned()]),
+            };
+            found.add("preset", json!(preset), from);
         }
+        for (section, of_section) in defaults.as_object().into_iter().flatten() {
+            // What is declared by name follows below.
+            if !section.contains('.') {
+                found.tables(section, of_section, &written[section]);
+            }
+        }
+        for plan in self.catalog.plans() {
+            found.named("plans", &plan.name, &read(plan)?);
+        }
+        for (name, feature) in self.catalog.features() {
+            found.named("features", name, &read(feature)?);
+        }
+        for (name, server) in written["mcp"]["servers"].as_object().into_iter().flatten() {
+            found.named("mcp.servers", name, &over(&defaults["mcp.servers.NAME"], server));
+        }
+        for (name, resource) in written["resources"].as_object().into_iter().flatten() {
+            found.named("resources", name, &over(&Value::Null, resource));
+        }
+        let mut settings = found.settings;
+        overrides(self, &mut settings)?;
+        Ok(settings)
     }
-    let catalog = file.catalog(&sources)?;
-    for plan in catalog.plans() {
-        found.named("plans", &plan.name, &serde_json::to_value(plan)?);
-    }
-    for (name, feature) in catalog.features() {
-        found.named("features", name, &serde_json::to_value(feature)?);
-    }
-    for (name, server) in &file.mcp.servers {
-        found.named("mcp.servers", name, &serde_json::to_value(server)?);
-    }
-    for (name, resource) in written["resources"].as_object().into_iter().flatten() {
-        found.named("resources", name, resource);
-    }
-    let mut settings = found.settings;
-    overrides(&config, (global, serve), &mut settings)?;
-    Ok(settings)
 }
 
 /// What flags and variables say, and what only they can.
-fn overrides(
-    config: &Config,
-    (global, serve): (&GlobalArgs, &ServeArgs),
-    settings: &mut Vec<Effective>,
-) -> Result<(), Failure> {
+fn overrides(config: &Config, settings: &mut Vec<Effective>) -> Result<(), Failure> {
+    let Written { arguments: (_, serve), database_url, secret_keys, .. } = &config.written;
     let mut set = |name: &str, value: Value, from: String| {
         let setting = Effective { name: name.to_owned(), value, from };
         match settings.iter_mut().find(|known| known.name == name) {
@@ -81,16 +76,13 @@ fn overrides(
     if serve.bind.is_some() {
         set("server.bind", json!(config.server.bind), environment::origin("GATEPOST_BIND", "--bind")?);
     }
-    if global.database_url.is_some() || environment::secret("DATABASE_URL")?.is_some() {
-        let from = if global.database_url.is_some() { "--database-url" } else { "DATABASE_URL" };
-        set("database.url", json!(config.database_url.to_string()), from.to_owned());
+    if let (url, Some(from)) = database_url {
+        set("database.url", json!(url.expose()), (*from).to_owned());
     }
-    for (name, is_set) in [
-        ("GATEPOST_SECRET_KEY", config.secret_key_is_set),
-        ("GATEPOST_BOOTSTRAP_KEY", config.bootstrap_key.is_some()),
-    ] {
-        let value = if is_set { HIDDEN } else { "(not set)" };
-        set(name, json!(value), "environment".to_owned());
+    for (name, secret) in
+        [("GATEPOST_SECRET_KEY", secret_keys), ("GATEPOST_BOOTSTRAP_KEY", &config.bootstrap_key)]
+    {
+        set(name, json!(secret.as_ref().map(Secret::expose)), "environment".to_owned());
     }
     let roles: Vec<String> = config.roles.iter().map(|role| format!("{role:?}").to_lowercase()).collect();
     let of_flag = |given: bool, flag: &str| if given { flag.to_owned() } else { DEFAULT.to_owned() };
@@ -111,6 +103,7 @@ impl Effective {
                 Some(Ok(url)) => json!(url.to_string()),
                 _ => json!(HIDDEN),
             },
+            ["GATEPOST_SECRET_KEY" | "GATEPOST_BOOTSTRAP_KEY"] => json!(text.map_or("(not set)", |_| HIDDEN)),
             ["mcp", "servers", _, "env" | "headers", ..] => json!(HIDDEN),
             ["mcp", "servers", _, "args"] if !is_empty => json!(HIDDEN),
             ["mcp", "servers", _, "url"] => match text.and_then(|url| url.split_once('?')) {
@@ -120,6 +113,20 @@ impl Effective {
             _ => self.value.clone(),
         }
     }
+}
+
+/// What is written, and else the defaults.
+fn over(defaults: &Value, written: &Value) -> Map<String, Value> {
+    let mut both = defaults.as_object().cloned().unwrap_or_default();
+    for (name, value) in written.as_object().into_iter().flatten() {
+        both.insert(name.clone(), value.clone());
+    }
+    both
+}
+
+/// Something as it was read.
+fn read(value: impl Serialize) -> Result<Map<String, Value>, Failure> {
+    Ok(serde_json::from_value(serde_json::to_value(value)?)?)
 }
 
 /// Settings on their way.
@@ -139,10 +146,7 @@ impl Found<'_> {
 
     /// A section: what is written, and else the defaults.
     fn tables(&mut self, section: &str, defaults: &Value, written: &Value) {
-        let mut both = defaults.as_object().cloned().unwrap_or_default();
-        for (name, value) in written.as_object().into_iter().flatten() {
-            both.insert(name.clone(), value.clone());
-        }
+        let mut both = over(defaults, written);
         if section == "mcp" {
             // They follow, each by its name.
             both.remove("servers");
@@ -150,11 +154,11 @@ impl Found<'_> {
         self.leaves(&mut vec![section.to_owned()], &both);
     }
 
-    /// Something that is declared by name, as it was read.
-    fn named(&mut self, table: &str, name: &str, value: &Value) {
+    /// Something that is declared by name.
+    fn named(&mut self, table: &str, name: &str, settings: &Map<String, Value>) {
         let mut path: Vec<String> = table.split('.').map(str::to_owned).collect();
         path.push(name.to_owned());
-        self.leaves(&mut path, value.as_object().unwrap_or(&Map::new()));
+        self.leaves(&mut path, settings);
     }
 
     fn leaves(&mut self, path: &mut Vec<String>, table: &Map<String, Value>) {

@@ -33,6 +33,15 @@ pub fn secret(name: &str) -> Result<Option<Secret>, Failure> {
 /// The secrets that can stand in the environment.
 const SECRETS: [&str; 2] = ["GATEPOST_SECRET_KEY", "GATEPOST_BOOTSTRAP_KEY"];
 
+/// Variables of other programs: what the guide lets a service read, and what Kubernetes says to each container
+/// of a service that is called `gatepost`.
+fn is_of_others(name: &str) -> bool {
+    matches!(name, "GATEPOST_KEY" | "GATEPOST_URL")
+        || name.starts_with("GATEPOST_SERVICE_")
+        || name == "GATEPOST_PORT"
+        || name.starts_with("GATEPOST_PORT_")
+}
+
 /// What is said of variables that begin like ours and mean nothing.
 pub fn unknown() -> Vec<String> {
     let arguments = Cli::command();
@@ -44,7 +53,9 @@ pub fn unknown() -> Vec<String> {
     let mut names: Vec<String> =
         std::env::vars_os().filter_map(|(name, _)| name.into_string().ok()).collect();
     names.sort();
-    let unknown = names.iter().filter(|name| name.starts_with("GATEPOST_") && !known.contains(name));
+    let is_unknown =
+        |name: &&String| name.starts_with("GATEPOST_") && !known.contains(name) && !is_of_others(name);
+    let unknown = names.iter().filter(is_unknown);
     let told = |name: &String| match likely(name, known.iter().map(String::as_str)) {
         Some(known) => format!("{name} is set, but means nothing; did you mean {known}?"),
         None => format!("{name} is set, but means nothing; known are: {}", known.join(", ")),

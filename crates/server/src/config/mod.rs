@@ -35,11 +35,7 @@ use crate::{
 };
 
 pub use self::{
-    contract::differences,
-    defaults::defaults,
-    effective::{Effective, effective},
-    errors::ConfigErrors,
-    tls::Tls,
+    contract::differences, defaults::defaults, effective::Effective, errors::ConfigErrors, tls::Tls,
 };
 use self::{file::ConfigFile, sources::Sources};
 
@@ -94,6 +90,19 @@ pub struct Config {
     pub retention: RetentionSettings,
     /// What is said of variables of the environment that begin like ours and mean nothing.
     pub unknown_variables: Vec<String>,
+    /// What all of it was read from.
+    written: Written,
+}
+
+/// What the settings were read from, as it was written.
+#[derive(Debug)]
+struct Written {
+    sources: Sources,
+    /// The arguments.
+    arguments: (GlobalArgs, ServeArgs),
+    /// The URL of the database, and where it stands if that is not a file.
+    database_url: (Secret, Option<&'static str>),
+    secret_keys: Option<Secret>,
 }
 
 impl Config {
@@ -104,19 +113,34 @@ impl Config {
     /// what is accepted there.
     pub fn load(global: &GlobalArgs, serve: &ServeArgs) -> Result<Self, Failure> {
         let mut errors = ConfigErrors::default();
+        let bootstrap_key = errors.keep(environment::secret("GATEPOST_BOOTSTRAP_KEY")).flatten();
+        let config = errors.keep(Self::load_again(global, serve));
+        match config {
+            Some(config) if errors.is_empty() => Ok(Self { bootstrap_key, ..config }),
+            _ => Err(errors.into()),
+        }
+    }
+
+    /// The same for a server that runs: the first key of an empty database is no business of its any more, and
+    /// its file may be gone.
+    ///
+    /// # Errors
+    /// Those of [`Config::load`].
+    pub fn load_again(global: &GlobalArgs, serve: &ServeArgs) -> Result<Self, Failure> {
+        let mut errors = ConfigErrors::default();
         let sources = errors.keep(Sources::read(global.config.as_deref(), global.preset.as_deref()));
         // Of what could not be read, only the reading is told.
         let file = sources.as_ref().and_then(|sources| errors.keep(sources.settings::<ConfigFile>()));
         let environment = FromEnvironment::read(&mut errors);
         match sources.zip(file) {
-            Some((sources, file)) => Self::assemble((global, serve), &sources, file, environment, errors),
+            Some((sources, file)) => Self::assemble((global, serve), sources, file, environment, errors),
             None => Err(errors.into()),
         }
     }
 
     fn assemble(
         (global, serve): (&GlobalArgs, &ServeArgs),
-        sources: &Sources,
+        sources: Sources,
         file: ConfigFile,
         environment: FromEnvironment,
         mut errors: ConfigErrors,
@@ -124,15 +148,15 @@ impl Config {
         // Of a name alone, the parent is an empty path, which is no directory.
         let directory = global.config.as_deref().and_then(Path::parent);
         let directory = directory.filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        let contract = errors.keep(read_contract(&file, sources));
-        let catalog = errors.keep(file.catalog(sources));
+        let contract = errors.keep(read_contract(&file, &sources));
+        let catalog = errors.keep(file.catalog(&sources));
         let declarations = contract.as_ref().zip(catalog.as_ref());
         let declarations = declarations.and_then(|(contract, catalog)| {
-            errors.keep(read_declarations(&file, sources, contract, catalog))
+            errors.keep(read_declarations(&file, &sources, contract, catalog))
         });
-        errors.keep(check_retries(&file, sources));
+        errors.keep(check_retries(&file, &sources));
         let server = ServerSettings { bind: serve.bind.unwrap_or(file.server.bind), ..file.server };
-        let tls = errors.keep(Tls::read(&server, sources, directory));
+        let tls = errors.keep(Tls::read(&server, &sources, directory));
         let mcp_servers = contract.as_ref().and_then(|contract| {
             let search_path = std::env::var_os("PATH").and_then(|path| path.into_string().ok());
             let servers = file.mcp.servers(directory, search_path.as_deref(), contract.scope_order);
@@ -145,10 +169,16 @@ impl Config {
             let told = "--redis-url has no effect, since this version uses no Redis; leave it out";
             errors.keep::<()>(Err(told.into()));
         }
-        let database_url = global.database_url.as_ref().or(environment.database_url.as_ref());
-        let database_url = database_url.unwrap_or(&file.database.url).expose().parse();
+        let written_url = match (&global.database_url, environment.database_url) {
+            (Some(url), _) => (url.clone(), Some("--database-url")),
+            (None, Some(url)) => (url, Some("DATABASE_URL")),
+            (None, None) => (file.database.url, None),
+        };
+        let database_url = written_url.0.expose().parse();
         let told = |e| Failure::from(format!("DATABASE_URL (or --database-url): {}", chain(&e)));
         let database_url: Option<DatabaseUrl> = errors.keep(database_url.map_err(told));
+        let secret_keys = environment.secret_keys.as_ref().map(read_secret_keys).transpose();
+        let secret_keys = errors.keep(secret_keys).flatten().unwrap_or_default();
         let (
             Some(contract),
             Some(catalog),
@@ -169,15 +199,15 @@ impl Config {
             database_url,
             migrates: !serve.no_migrate,
             data_dir: serve.data_dir.clone().unwrap_or_default(),
-            bootstrap_key: environment.bootstrap_key,
+            bootstrap_key: None,
             redis_is_named: environment.redis_is_named,
             roles: if serve.roles.is_empty() {
                 vec![Role::Api, Role::Delivery, Role::Jobs]
             } else {
                 serve.roles.clone()
             },
-            secret_key_is_set: !environment.secret_keys.is_empty(),
-            vault: Vault::new(&environment.secret_keys),
+            secret_key_is_set: !secret_keys.is_empty(),
+            vault: Vault::new(&secret_keys),
             egress: Rules {
                 allow_http: file.webhooks.allow_http,
                 agent: Some(contract.brand.token()),
@@ -200,6 +230,12 @@ impl Config {
             file: global.config.clone(),
             preset: sources.preset().map(str::to_owned),
             unknown_variables: environment.unknown,
+            written: Written {
+                sources,
+                arguments: (global.clone(), serve.clone()),
+                database_url: written_url,
+                secret_keys: environment.secret_keys,
+            },
         })
     }
 }
@@ -207,8 +243,7 @@ impl Config {
 /// What the environment alone says: keys and passwords, which a flag would show to everyone who can list
 /// processes.
 struct FromEnvironment {
-    secret_keys: Vec<[u8; SECRET_KEY_LEN]>,
-    bootstrap_key: Option<Secret>,
+    secret_keys: Option<Secret>,
     database_url: Option<Secret>,
     redis_is_named: bool,
     unknown: Vec<String>,
@@ -217,15 +252,10 @@ struct FromEnvironment {
 impl FromEnvironment {
     fn read(errors: &mut ConfigErrors) -> Self {
         let mut secret = |name: &str| errors.keep(environment::secret(name)).flatten();
-        let secret_keys = secret("GATEPOST_SECRET_KEY");
-        let bootstrap_key = secret("GATEPOST_BOOTSTRAP_KEY");
-        let (database_url, redis_url) = (secret("DATABASE_URL"), secret("REDIS_URL"));
-        let secret_keys = secret_keys.and_then(|keys| errors.keep(read_secret_keys(&keys)));
         Self {
-            secret_keys: secret_keys.unwrap_or_default(),
-            bootstrap_key,
-            database_url,
-            redis_is_named: redis_url.is_some(),
+            secret_keys: secret("GATEPOST_SECRET_KEY"),
+            database_url: secret("DATABASE_URL"),
+            redis_is_named: secret("REDIS_URL").is_some(),
             unknown: environment::unknown(),
         }
     }
@@ -443,6 +473,13 @@ mod tests {
     }
 
     #[test]
+    fn what_was_written_wrongly_is_not_missing_too() {
+        let text = "[resources.note]\nids = 5\nfields.body = { type = 7, max = 10 }";
+        let error = load(text).expect_err("two errors");
+        assert_eq!(error.lines().count(), 2, "{error}");
+    }
+
+    #[test]
     fn bare_addresses_and_names_of_hosts_are_taken() {
         let text =
             "[server]\nbind = \"localhost:1\"\ntrusted_proxies = [\"10.0.0.1\", \"::1\", \"10.1.0.0/16\"]";
@@ -588,6 +625,9 @@ mod tests {
             "[database]\nurl = \"postgres://u:hunter2@db/x\nx = 1",
             "[database]\nurl = \"mysql://u:hunter2@db/x\"",
             "[redis]\nurl = \"hunter2\"",
+            "[mcp.servers.x]\nenv = \"hunter2\"",
+            "[mcp.servers.x]\nheaders = [\"say \\\"hunter2\\\"\"]",
+            "[limits]\nanonymous_per_minute = \"hunter2\"",
         ] {
             let error = load(text).expect_err(text);
             assert!(error.contains("line 2") && !error.contains("hunter2"), "{error}");

@@ -1,7 +1,7 @@
 //! The texts that the configuration is made of, a preset and the operator's file, as one: what stands in the
 //! latter takes the place of what stands in the former.
 
-use std::{fs, ops::Range, path::Path};
+use std::{fmt, fs, ops::Range, path::Path};
 
 use serde::{Deserialize, de::DeserializeOwned};
 use toml::{
@@ -19,7 +19,6 @@ use crate::Failure;
 const BY_NAME: [&[&str]; 4] = [&["plans"], &["features"], &["mcp", "servers"], &["resources"]];
 
 /// A text, and where it came from.
-#[derive(Debug)]
 struct Source {
     name: String,
     /// The preset, if it is one.
@@ -30,8 +29,15 @@ struct Source {
 }
 
 /// All of them, the one that yields first.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct Sources(Vec<Source>);
+
+impl fmt::Debug for Sources {
+    /// Not the texts: they can hold a password.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.0.iter().map(|source| &source.name)).finish()
+    }
+}
 
 impl Sources {
     /// What is read for this file, and for this preset or the one that the file names.
@@ -144,22 +150,28 @@ impl Sources {
         // Not the error's own words: they repeat the line, which can hold a password.
         let told = |error: &toml::de::Error| {
             let at = self.at(error.span().map_or(0, |span| span.start));
-            format!("{at}: {}", with_likely(error.message()))
+            format!("{at}: {}", with_likely(&without_text(error.message())))
         };
         let texts = self.texts();
         let Some(mut whole) = overlaid(&texts).map_err(|error| told(&error))? else {
             return Ok(T::default());
         };
-        let mut errors = Vec::new();
+        let (mut errors, mut taken_out) = (Vec::new(), Vec::new());
         loop {
             match T::deserialize(toml::Deserializer::from(whole.clone())) {
                 Ok(settings) if errors.is_empty() => return Ok(settings),
                 Ok(_) => return Err(ConfigErrors::of(errors).into()),
                 Err(error) => {
-                    errors.push(told(&error));
+                    let missing = error.message().strip_prefix("missing field `");
+                    let missing = missing.and_then(|rest| rest.strip_suffix('`'));
+                    // What was taken out is missing for that alone.
+                    if !missing.is_some_and(|name| taken_out.iter().any(|taken| taken == name)) {
+                        errors.push(told(&error));
+                    }
                     // What is behind it is found once it is out of the way.
-                    if !error.span().is_some_and(|span| take_out(whole.get_mut(), &span)) {
-                        return Err(ConfigErrors::of(errors).into());
+                    match error.span().and_then(|span| take_out(whole.get_mut(), &span)) {
+                        Some(name) => taken_out.push(name),
+                        None => return Err(ConfigErrors::of(errors).into()),
                     }
                 }
             }
@@ -179,20 +191,32 @@ impl Sources {
     }
 }
 
-/// Takes the innermost setting out that an error is about; whether there is one.
-fn take_out(table: &mut DeTable<'_>, span: &Range<usize>) -> bool {
+/// A message of `serde` without the text that it was about, which can be a secret in the wrong place.
+fn without_text(message: &str) -> String {
+    let Some((before, text)) = message.split_once("string \"") else { return message.to_owned() };
+    let mut escaped = false;
+    let end = text.find(|c| {
+        let ends = c == '"' && !escaped;
+        escaped = c == '\\' && !escaped;
+        ends
+    });
+    format!("{before}string{}", end.map_or("", |end| &text[end + 1..]))
+}
+
+/// Takes the innermost setting out that an error is about; its name, if there is one.
+fn take_out(table: &mut DeTable<'_>, span: &Range<usize>) -> Option<String> {
     let holds =
         |place: Range<usize>| place.start <= span.start && span.start < place.end.max(place.start + 1);
     for (_, value) in table.iter_mut() {
         if let DeValue::Table(inner) = value.get_mut()
-            && take_out(inner, span)
+            && let Some(name) = take_out(inner, span)
         {
-            return true;
+            return Some(name);
         }
     }
     let about = table.iter().find(|(key, value)| holds(key.span()) || holds(value.span()));
-    let Some(key) = about.map(|(key, _)| key.get_ref().to_string()) else { return false };
-    table.remove(key.as_str()).is_some()
+    let key = about.map(|(key, _)| key.get_ref().to_string())?;
+    table.remove(key.as_str()).map(|_| key)
 }
 
 /// All texts as one table.
