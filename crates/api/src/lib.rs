@@ -30,6 +30,7 @@ mod paths;
 mod probes;
 mod query;
 mod resources;
+mod routes;
 mod scopes;
 mod sending;
 mod server;
@@ -70,9 +71,9 @@ pub use settings::ServerSettings;
 pub use tls::{PlainHttp, ServedCertificate, TlsIdentity};
 
 use crate::{
-    budget::Budget, cors::ForAnyPage, documents::Documents, exposed::ExposedKeys, fallback::RouteTable,
-    mcp::McpEndpoint, metrics::Metrics, middleware::respond, operation::Operation, paths::FORWARD_AUTH,
-    resources::RecordOperations, server::Connection,
+    budget::Budget, cors::ForAnyPage, documents::Documents, exposed::ExposedKeys, mcp::McpEndpoint,
+    metrics::Metrics, middleware::respond, operation::Operation, paths::FORWARD_AUTH,
+    resources::RecordOperations, routes::RouteTable, server::Connection,
 };
 
 /// What the operator decides about the HTTP side.

@@ -16,9 +16,9 @@ use serde_json::{Value, json};
 use crate::{
     answer::{Answers, Kind},
     body::ReadBody,
-    fallback::RouteTable,
     paths::FORWARD_AUTH,
     query::Parameter,
+    routes::RouteTable,
     values::positive_id,
 };
 
