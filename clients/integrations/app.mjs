@@ -12,17 +12,16 @@ const app = express();
 async function gatepost(path, body, headers = {}) {
   const request = { method: "POST", headers: { ...SERVICE, ...headers }, body: JSON.stringify(body) };
   const answer = await fetch(GATEPOST_URL + path, { ...request, signal: AbortSignal.timeout(5000) });
-  if (!answer.ok) throw new Error(`Gatepost answers ${answer.status}`);
+  if (!answer.ok) throw new Error(`${path}: ${answer.status} ${await answer.text()}`);
   return answer.json();
 }
 const needs = (scope, feature) => async (req, res, next) => {
-  const [, key = ""] = /^bearer (.+)$/i.exec(req.get("authorization") ?? "") ?? [];
-  const once = (req.get("idempotency-key") ?? randomUUID()).slice(0, 255);
-  const use = feature ? { feature, quantity: 1, idempotency_key: once } : {};
+  const [, key = ""] = /^bearer (.+)$/i.exec(req.get("authorization")) ?? [];
+  const question = { key, scopes: [scope], client_ip: req.ip, ...(feature && { feature, quantity: 1 }) };
   try {
-    const question = { key, scopes: [scope], client_ip: req.ip, ...use };
     req.who = await gatepost("/api/v1/api-keys/verify", question);
-  } catch { // fail closed: nobody passes unseen
+  } catch (error) { // fail closed: nobody passes unseen
+    console.error(error);
     return res.status(503).json({ error: "API keys cannot be verified at the moment." });
   }
   if (req.who.valid) return next();
@@ -30,16 +29,13 @@ const needs = (scope, feature) => async (req, res, next) => {
   if (wait) res.set("retry-after", String(wait));
   res.status(STATUSES[req.who.code] ?? 403).json({ error: req.who.code });
 };
-app.get("/posts", needs("posts:read"), (req, res) => {
-  res.json([...posts.values()].filter((post) => post.workspace_id === req.who.workspace_id));
-});
-app.post("/posts", needs("posts:write", "posts"), express.json(), async (req, res) => {
-  const { workspace_id, external_id } = req.who;
-  const post = { ...req.body, id: randomUUID(), workspace_id };
+app.get("/posts", needs("posts:read"), (req, res) =>
+  res.json([...posts.values()].filter((post) => post.workspace_id === req.who.workspace_id)));
+app.post("/posts", express.json(), needs("posts:write", "posts"), async (req, res) => {
+  const post = { ...req.body, id: randomUUID(), workspace_id: req.who.workspace_id };
   posts.set(post.id, post);
-  const headers = { "x-workspace-id": String(workspace_id), "idempotency-key": post.id };
-  const event = { type: "post.created", data: { id: post.id, by: external_id } };
-  await gatepost("/api/v1/events", event, headers);
+  const event = { type: "post.created", data: { id: post.id, by: req.who.external_id } };
+  await gatepost("/api/v1/events", event, { "x-workspace-id": post.workspace_id, "idempotency-key": post.id });
   res.status(201).json(post);
 });
 app.delete("/posts/:id", needs("posts:delete"), (req, res) => {
@@ -50,11 +46,15 @@ app.delete("/posts/:id", needs("posts:delete"), (req, res) => {
 });
 app.post("/hooks", express.raw({ type: "*/*" }), (req, res) => {
   try {
-    const event = new Webhook(WEBHOOK_SECRET).verify(req.body, req.headers);
-    console.log("received", event.type, event.id);
-    res.status(204).end();
+    const { type, id } = new Webhook(WEBHOOK_SECRET).verify(req.body, req.headers);
+    console.log("received", type, id);
   } catch {
-    res.status(401).json({ error: "INVALID_SIGNATURE" });
+    return res.status(401).json({ error: "INVALID_SIGNATURE" });
   }
+  res.status(204).end();
+});
+app.use((error, req, res, next) => {
+  if (!error.expose) console.error(error);
+  res.status(error.status ?? 500).json({ error: error.expose ? error.message : "INTERNAL_ERROR" });
 });
 app.listen(Number(PORT), "127.0.0.1", (error) => { if (error) throw error; });

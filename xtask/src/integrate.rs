@@ -19,7 +19,7 @@ const PROGRAMS: [(&str, &str, &str, &str); 2] = [
         "Express",
         "npm install express@5 standardwebhooks\n\
          GATEPOST_URL=http://127.0.0.1:8080 GATEPOST_SERVICE_KEY=sk_live_… WEBHOOK_SECRET=whsec_… \\\n  \
-         PORT=8001 node app.mjs",
+         PORT=8002 node app.mjs",
         "app.mjs",
         "js",
     ),

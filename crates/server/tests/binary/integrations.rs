@@ -18,8 +18,9 @@ use crate::{
 
 both_engines! { Installation: services_are_protected_as_the_guide_says }
 
-const CONFIG: &str = "[webhooks]\nallow_http = true\n[egress]\nallow = [\"127.0.0.1\"]\n\
-                      [plans.small]\nrequests_per_minute = 9\nfeatures = { posts = 1 }\n";
+const GUIDE: &str = include_str!("../../../../docs/INTEGRATE.md");
+/// A plan whose limits are soon reached.
+const SMALL: &str = "[plans.small]\nrequests_per_minute = 9\nfeatures = { posts = 1 }\n";
 const SERVE: [&str; 5] = ["serve", "--config", "gatepost.toml", "--bind", "127.0.0.1:0"];
 
 /// The services, each ready to listen at a port.
@@ -38,7 +39,9 @@ async fn services_are_protected_as_the_guide_says(installation: Installation) {
     if std::env::var_os("GATEPOST_TEST_FULL").is_none() {
         return;
     }
-    fs::write(installation.dir.path().join("gatepost.toml"), CONFIG).expect("the configuration");
+    let config = GUIDE.split("```toml\n").nth(1).and_then(|rest| rest.split("```").next());
+    let config = format!("{}{SMALL}", config.expect("the configuration of the guide"));
+    fs::write(installation.dir.path().join("gatepost.toml"), config).expect("the configuration");
     let server = Running::start(installation.command(&SERVE)).await;
     let root_key = server.first_key().await;
     let scopes = ["--scope", "api-keys:verify", "--scope", "events:write"];
