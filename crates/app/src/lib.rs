@@ -170,6 +170,7 @@ impl App {
 
     /// Lets what a transaction leaves be sent, once it is committed.
     fn hand_over(&self, handovers: Handovers) {
+        handovers.log();
         if let Some(dispatcher) = self.0.dispatcher.get() {
             dispatcher.hand_over(handovers);
         }

@@ -25,12 +25,17 @@ pub(crate) struct Handover {
     pub slot: Slot,
 }
 
+/// The type of [`OwnEvent::ThresholdReached`].
+const THRESHOLD_REACHED: &str = "entitlement.threshold_reached";
+
 /// What a transaction leaves to be sent; for [`Dispatcher::hand_over`] once it is committed.
 #[derive(Debug, Default)]
 #[must_use = "what is leased and not handed over waits until the lease ends"]
 pub struct Handovers {
     pub(crate) leased: Vec<Handover>,
     pub(crate) waiting: HashSet<(WorkspaceId, WebhookEndpointId)>,
+    /// Thresholds that were reached, for the log.
+    pub(crate) thresholds: Vec<NewEvent>,
 }
 
 impl Handovers {
@@ -43,6 +48,19 @@ impl Handovers {
     pub fn extend(&mut self, others: Self) {
         self.leased.extend(others.leased);
         self.waiting.extend(others.waiting);
+        self.thresholds.extend(others.thresholds);
+    }
+
+    /// Writes down, once it is committed, who has come near a limit: an operator looks at no tenant's events.
+    pub fn log(&self) {
+        for event in &self.thresholds {
+            tracing::info!(
+                workspace.id = event.workspace_id.0,
+                event.id = event.id.as_str(),
+                event = &*event.payload,
+                "a threshold was reached"
+            );
+        }
     }
 }
 
@@ -80,7 +98,9 @@ pub async fn store(
     let mut workspaces: Vec<WorkspaceId> = stored.iter().map(|(event, _)| event.workspace_id).collect();
     workspaces.sort_unstable();
     workspaces.dedup();
-    let mut handovers = Handovers::default();
+    let reached = stored.iter().filter(|(event, _)| event.event_type == THRESHOLD_REACHED);
+    let thresholds = reached.map(|(event, _)| (*event).clone()).collect();
+    let mut handovers = Handovers { thresholds, ..Handovers::default() };
     if workspaces.is_empty() {
         return Ok((is_new, handovers));
     }

@@ -12,6 +12,7 @@ use crate::running::{Installation, Running};
 both_engines! { Installation:
     what_a_request_came_to_is_found_in_the_log,
     what_is_given_up_is_a_warning,
+    who_comes_near_a_limit_is_told,
     the_log_is_turned_down,
     the_log_is_for_people_if_they_say_so,
 }
@@ -90,6 +91,27 @@ async fn what_is_given_up_is_a_warning(installation: Installation) {
     assert_eq!((&failed["http.status"], &failed["attempts"]), (&json!(410), &json!(1)));
     let disabled = warning("an endpoint was made inactive");
     assert_eq!((&disabled["level"], &disabled["endpoint.id"]), (&json!("WARN"), &json!(1)));
+}
+
+async fn who_comes_near_a_limit_is_told(installation: Installation) {
+    let config =
+        "[workspaces]\nroot_plan = \"small\"\n[plans.small]\naccess = \"admin\"\nfeatures = { posts = 10 }\n";
+    let server = start(&installation, config, &[]).await;
+    let key = server.first_key().await;
+    for quantity in [7, 1] {
+        let body = json!({ "feature": "posts", "quantity": quantity });
+        assert_eq!(server.post("/api/v1/entitlements/consume", &key, body).await.status(), 200);
+    }
+    let log = server.logged("a threshold was reached").await;
+    let lines: Vec<Value> = log.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
+    let lines: Vec<_> = lines.iter().filter(|line| line["message"] == "a threshold was reached").collect();
+    assert_eq!((lines.len(), &lines[0]["workspace.id"]), (1, &json!(1)), "{log}");
+    let event: Value = serde_json::from_str(lines[0]["event"].as_str().expect("the event")).expect("JSON");
+    let data = &event["data"];
+    assert_eq!(
+        (&data["feature"], &data["threshold"], &data["used"]),
+        (&json!("posts"), &json!(80), &json!(8))
+    );
 }
 
 async fn the_log_is_turned_down(installation: Installation) {
