@@ -2,6 +2,7 @@
 
 use std::{
     env,
+    fs::{self, File},
     io::{self, Read, Write},
     net::{SocketAddr, TcpListener, TcpStream},
     path::{Path, PathBuf},
@@ -103,13 +104,20 @@ fn directories(config: &Config, findings: &mut Vec<Finding>) {
         let shown = directory.display();
         if !directory.is_dir() {
             say(grade, format!("{shown}, for {what}, does not exist; `mkdir -p {shown}` makes it"));
-        } else if access(&directory, AccessFlags::W_OK | AccessFlags::X_OK).is_err() {
+        } else if let Err(error) = write_into(&directory) {
             let text = format!(
-                "{shown}, for {what}, cannot be written by this user; `chown` it to the one that serves"
+                "{shown}, for {what}, cannot be written to by this user ({error}); `chown` it to the one that serves"
             );
             say(grade, text);
         }
     }
+}
+
+/// Whether a file can be made there: tried, since permissions alone do not tell.
+fn write_into(directory: &Path) -> io::Result<()> {
+    let file = directory.join(format!(".gatepost-doctor-{}", std::process::id()));
+    File::create_new(&file)?;
+    fs::remove_file(&file)
 }
 
 fn certificate(config: &Config, now: Timestamp, findings: &mut Vec<Finding>) {

@@ -1,8 +1,8 @@
 //! What `gatepost doctor` finds, and what it says to do.
 
-use std::{fs, net::TcpListener, path::Path};
+use std::{fs, net::TcpListener, path::Path, process::Output};
 
-use gatepost_test_support::both_engines;
+use gatepost_test_support::{Engine, both_engines};
 use rcgen::{CertificateParams, KeyPair, date_time_ymd};
 use serde_json::Value;
 
@@ -20,8 +20,12 @@ type Years = Option<(i32, i32)>;
 /// The findings with this configuration, as `status subject: message`.
 async fn findings(installation: &Installation, config: &str) -> (Option<i32>, Vec<String>) {
     fs::write(installation.dir.path().join("gatepost.toml"), config).expect("the file");
-    let output = installation.run(&["doctor", "--json", "--config", "gatepost.toml"]).await;
-    let report: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    of_output(&installation.run(&["doctor", "--json", "--config", "gatepost.toml"]).await)
+}
+
+/// The findings that a doctor told.
+fn of_output(output: &Output) -> (Option<i32>, Vec<String>) {
+    let report: Value = serde_json::from_slice(&output.stdout).expect("JSON, whatever is wrong");
     let text = |finding: &Value, name: &str| finding[name].as_str().expect("a text").to_owned();
     let line = |finding: &Value| {
         format!("{} {}: {}", text(finding, "status"), text(finding, "subject"), text(finding, "message"))
@@ -76,6 +80,42 @@ async fn what_the_machine_lacks_is_named(installation: Installation) {
     let said = String::from_utf8_lossy(&output.stdout);
     assert!(said.contains("nowhere, for the database, does not exist; `mkdir -p "), "{said}");
     assert_eq!(output.status.code(), Some(1));
+}
+
+#[tokio::test]
+async fn a_clock_that_is_wrong_is_named() {
+    let installation = Installation::start(Engine::Postgres).await;
+    installation.migrated().await;
+    // What the database says first is another's time.
+    installation
+        .sql(
+            "CREATE SCHEMA an_hour_ahead;
+             CREATE FUNCTION an_hour_ahead.clock_timestamp() RETURNS timestamptz LANGUAGE sql
+                 AS 'SELECT pg_catalog.clock_timestamp() + interval ''1 hour''';
+             DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET search_path = an_hour_ahead, pg_catalog, public',
+                 current_database()); END $$",
+        )
+        .await;
+    let (_, found) = findings(&installation, "[server]\nbind = \"127.0.0.1:0\"\n").await;
+    let named = found.iter().find(|line| line.contains("s apart; run NTP on both"));
+    assert!(named.is_some_and(|line| line.starts_with("warn ")), "{found:#?}");
+}
+
+#[tokio::test]
+async fn a_directory_that_nobody_can_write_to_is_named() {
+    let installation = Installation::start(Engine::Sqlite).await;
+    installation.migrated().await;
+    let (key, file) = (["doctor", "--json", "--data-dir", "/proc"], ["doctor", "--json"]);
+    let (code, found) = of_output(&installation.run(&key).await);
+    let expected = "/proc, for the file with the first key of an empty database, cannot be written to";
+    assert!(found.iter().any(|line| line.starts_with("warn ") && line.contains(expected)), "{found:#?}");
+    assert_eq!(code, Some(0), "{found:#?}");
+    let mut doctor = installation.command(&file);
+    let output = doctor.env("DATABASE_URL", "sqlite:///proc/gatepost.db").output().await;
+    let (code, found) = of_output(&output.expect("the doctor"));
+    let expected = "/proc, for the database, cannot be written to";
+    assert!(found.iter().any(|line| line.starts_with("fail ") && line.contains(expected)), "{found:#?}");
+    assert_eq!(code, Some(1), "{found:#?}");
 }
 
 async fn a_server_that_runs_is_no_trouble(installation: Installation) {
@@ -170,15 +210,10 @@ async fn every_trouble_is_named_with_its_mend(installation: Installation) {
         fs::write(installation.dir.path().join("gatepost.toml"), config).expect("the file");
         let mut doctor = installation.command(&["doctor", "--json", "--config", "gatepost.toml"]);
         let output = doctor.envs(variables.iter().copied()).output().await.expect("the doctor");
-        let report: Value = serde_json::from_slice(&output.stdout).expect("JSON, whatever is wrong");
-        let line = |finding: &Value| {
-            let text = |name: &str| finding[name].as_str().expect("a text").to_owned();
-            format!("{} {}: {}", text("status"), text("subject"), text("message"))
-        };
-        let found: Vec<String> = report["findings"].as_array().expect("findings").iter().map(line).collect();
+        let (code, found) = of_output(&output);
         let named = found.iter().any(|line| line.starts_with(begins) && line.contains(mend));
         assert!(named, "{begins} … {mend}: {found:#?}");
         assert!(!found.concat().contains("hunter2"), "a secret is told: {found:#?}");
-        assert_eq!(output.status.code(), Some(begins.starts_with("fail").into()), "{begins}: {found:#?}");
+        assert_eq!(code, Some(begins.starts_with("fail").into()), "{begins}: {found:#?}");
     }
 }
