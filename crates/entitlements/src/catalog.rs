@@ -42,6 +42,9 @@ pub enum CatalogError {
         /// What is wrong, naming what is accepted.
         error: String,
     },
+    /// A plan is called what no request could spell.
+    #[error("the name of a plan has 1 to 64 of a-z, 0-9, _ and -, not {0:?}")]
+    PlanName(String),
     /// There is no plan of this name, which new workspaces or the root are to have.
     #[error("unknown plan {name:?}; known are: {known}")]
     UnknownPlan {
@@ -59,6 +62,7 @@ impl CatalogError {
     pub fn path(&self) -> Vec<&str> {
         match self {
             Self::Feature { plan, feature, .. } => vec!["plans", plan, "features", feature],
+            Self::PlanName(name) => vec!["plans", name],
             Self::UnknownPlan { setting, .. } => vec!["workspaces", setting],
         }
     }
@@ -68,7 +72,7 @@ impl Catalog {
     /// The built-in plans and features, overlaid with the operator's: one of the same name replaces.
     ///
     /// # Errors
-    /// The first plan that names an unknown feature, or gives one a value that its type does not have.
+    /// The first plan that has no fit name, names an unknown feature, or gives one a value that its type does not have.
     pub fn new(
         plans: impl IntoIterator<Item = Plan>,
         features: impl IntoIterator<Item = (String, Feature)>,
@@ -109,6 +113,9 @@ impl Catalog {
             }
         }
         for plan in self.plans.values() {
+            if !Plan::is_name(&plan.name) {
+                return Err(CatalogError::PlanName(plan.name.clone()));
+            }
             for (name, value) in &plan.features {
                 self.check_value(name, *value).map_err(|error| CatalogError::Feature {
                     plan: plan.name.clone(),

@@ -74,6 +74,12 @@ impl Default for Plan {
 }
 
 impl Plan {
+    /// Whether a text can be the name of a plan.
+    pub fn is_name(text: &str) -> bool {
+        (1..=64).contains(&text.len())
+            && text.bytes().all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'_' | b'-'))
+    }
+
     /// A plan without any limit on rates and keys, with write access and no features.
     pub fn unlimited(name: impl Into<String>) -> Self {
         Self {

@@ -7,6 +7,7 @@ use gatepost_app::{
         workspaces::{CreateWorkspace, UpdateWorkspace, slug},
     },
 };
+use gatepost_entitlements::Plan;
 use gatepost_kernel::{ExternalId, JsonObject};
 use gatepost_macros::{body, query};
 
@@ -24,9 +25,7 @@ texts! {
 text_parameters! {
     /// The name of a plan.
     PlanName(String) = { "type": "string", "pattern": "^[a-z0-9_-]{1,64}$", "maxLength": 64 }, "the name of a plan", |text| {
-        let is_plan = (1..=64).contains(&text.len())
-            && text.bytes().all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'_' | b'-'));
-        is_plan.then(|| text.to_owned())
+        Plan::is_name(text).then(|| text.to_owned())
     };
 }
 

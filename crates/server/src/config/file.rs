@@ -60,17 +60,8 @@ fn no_redis<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>
 }
 
 impl ConfigFile {
-    /// Refuses names of plans that no request could spell, and what has no effect on a feature.
+    /// Refuses what has no effect on a feature.
     fn check_declared(&self, sources: &Sources) -> Result<(), Failure> {
-        let is_name = |name: &str| {
-            (1..=64).contains(&name.len())
-                && name.bytes().all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'_' | b'-'))
-        };
-        if let Some(name) = self.plans.keys().find(|name| !is_name(name)) {
-            let at = sources.at_setting(&["plans", name]);
-            let error = format!("{at}: the name of a plan has 1 to 64 of a-z, 0-9, _ and -, not {name:?}");
-            return Err(error.into());
-        }
         for (name, feature) in &self.features {
             let reset = sources.found(&["features", name, "reset"]);
             if let Some(at) = reset.filter(|_| feature.kind != FeatureKind::Metered) {
