@@ -19,11 +19,11 @@ use gatepost_app::{
     lists::{ListRequest, MAX_PAGE_BYTES, Size},
 };
 use gatepost_contract::{ApiError, Contract, ErrorFormat, IntoAnswer, PageUrl, Paging, Plain};
-use gatepost_gate::{Admitted, Principal, Refused, Via};
+use gatepost_gate::{Admitted, Code, Principal, Refused, Via};
 use gatepost_kernel::{
     Error, Page, RequestId, Result, Timestamp, Window, WireAnswer, WorkspaceId, describe::Schemas,
 };
-use gatepost_keys::{ScopeOrder, Token};
+use gatepost_keys::{Scope, ScopeOrder, Token};
 use serde::{Serialize, de::IgnoredAny};
 
 use crate::{
@@ -101,8 +101,10 @@ impl<S, Q: Query, B: Send + 'static> Call<S, Q, B> {
             req.extensions().get::<RequestId>().cloned().ok_or_else(|| missing("the middleware"))?;
 
         let address = client::address(&req, &state);
-        let admitted =
-            authenticate_and_count(&req, &state, Via::Api, |principal| requirement.check(principal)).await?;
+        let admitted = authenticate_and_count(&req, &state, Via::Api, requirement.scope, |principal| {
+            requirement.check(principal)
+        })
+        .await?;
         let caller = Caller::key(admitted, Some(requirement), request_id.clone(), address);
         let mut caller = acting_as_asked(caller, &req, &state).await?;
 
@@ -252,7 +254,7 @@ impl<S, R: Listed, B> Call<S, ListQuery<R>, B> {
     }
 }
 
-impl<S, B> Call<S, PageQuery, B> {
+impl<S, F, B> Call<S, PageQuery<F>, B> {
     /// Answers with a page of all these items.
     pub fn slice<T: Serialize>(&self, items: Vec<T>) -> Answer<SliceOf<T>> {
         let base = client::base_url(&self.req, &self.state) + self.req.path();
@@ -439,18 +441,25 @@ fn is_mutating(method: &Method) -> bool {
     matches!(*method, Method::POST | Method::PUT | Method::PATCH | Method::DELETE)
 }
 
-/// Finds out who is asking, whether they may, and counts the request. What the answer's headers say about it
-/// is left in the request.
-pub async fn authenticate_and_count(
+/// Finds out who is asking, whether they may do what takes `scopes`, and counts the request. What the answer's
+/// headers say about it is left in the request.
+pub async fn authenticate_and_count<'s>(
     req: &HttpRequest,
     state: &State,
     via: Via,
+    scopes: impl IntoIterator<Item = &'s Scope>,
     may: impl FnOnce(&Principal) -> Result<()>,
 ) -> Result<Admitted, ApiError> {
     let gate = state.app().gate();
     let token = token(req.headers()).and_then(|token| Token::parse(gate.token_format(), &token));
-    let admitted = gate.admit(via, token, client::address(req, state), may).await;
-    let admitted = admitted.map_err(|refused| leave(req, *refused))?;
+    let address = client::address(req, state);
+    let admitted = gate.admit(via, token, address, may).await.map_err(|refused| {
+        if let Some((key, code)) = refused.presented.as_ref().zip(Code::of(&refused.error)) {
+            let request_id = req.extensions().get::<RequestId>().cloned();
+            gate.refused(key, (via, code), scopes, address, request_id);
+        }
+        leave(req, *refused)
+    })?;
     req.extensions_mut().insert(Authenticated(admitted.principal.clone()));
     req.extensions_mut().insert(Limited(admitted.verdict));
     Ok(admitted)

@@ -19,7 +19,7 @@ pub async fn no_such_operation(req: HttpRequest) -> Result<HttpResponse, ApiErro
     let Some(state) = req.app_data::<State>() else { return Err(Error::NotFound.into()) };
     if req.match_info().as_str().starts_with(state.contract().base_path.as_ref())
         && let Err(refused @ ApiError::UseCase(Error::RateLimited { .. })) =
-            authenticate_and_count(&req, state, Via::Api, |_| Ok(())).await
+            authenticate_and_count(&req, state, Via::Api, None, |_| Ok(())).await
     {
         return Err(refused);
     }

@@ -18,7 +18,7 @@ use serde_json::{
 
 use crate::{
     body::Members,
-    query::{Param, Parameter, Parameters, Query, ReadQuery, parameter},
+    query::{NoQuery, Param, Parameter, Parameters, Query, ReadQuery, parameter},
     values::Whole,
     views::View,
 };
@@ -135,12 +135,16 @@ impl Options {
     }
 }
 
-/// Which page, by the parameters that the contract has for it.
-pub struct PageQuery(PageRequest);
+/// Which page, by the parameters that the contract has for it, of what passes the filters.
+pub struct PageQuery<F = NoQuery> {
+    /// What it is filtered by.
+    pub filters: F,
+    request: PageRequest,
+}
 
-impl Query for PageQuery {}
+impl<F: ReadQuery> Query for PageQuery<F> {}
 
-impl ReadQuery for PageQuery {
+impl<F: ReadQuery> ReadQuery for PageQuery<F> {
     fn parameters(contract: &Contract) -> Vec<Parameter> {
         let number = |low: u32, high: u32, default: u32| json!({ "type": "integer", "format": "int32", "minimum": low, "maximum": high, "default": default });
         let (about, position) = match contract.paging {
@@ -152,10 +156,11 @@ impl ReadQuery for PageQuery {
             }
         };
         let size = number(1, PageRequest::MAX_PER_PAGE, contract.default_per_page);
-        vec![
+        let page = [
             parameter(contract.paging.position_name(), about, position, false),
             parameter(contract.paging.size_name(), "Number of items per page", size, false),
-        ]
+        ];
+        F::parameters(contract).into_iter().chain(page).collect()
     }
 
     fn read(parameters: &mut Parameters) -> Option<Self> {
@@ -179,14 +184,14 @@ impl ReadQuery for PageQuery {
                 PageRequest { offset: offset.unwrap_or(0), per_page }
             }
         };
-        Some(Self(request))
+        Some(Self { filters: F::read(parameters)?, request })
     }
 }
 
-impl PageQuery {
+impl<F> PageQuery<F> {
     /// One page of all items, for what is not in the database and of which there is little.
     pub fn slice<T>(&self, items: Vec<T>) -> Page<T> {
-        let (request, total) = (self.0, items.len() as u64);
+        let (request, total) = (self.request, items.len() as u64);
         let (offset, limit) =
             (usize::try_from(request.offset).unwrap_or(usize::MAX), request.per_page as usize);
         let items = items.into_iter().skip(offset).take(limit);
@@ -325,7 +330,7 @@ impl Asked {
     /// The parameters that a list has, with those of its filters.
     pub fn parameters(contract: &Contract, options: &Options, filters: Vec<Parameter>) -> Vec<Parameter> {
         let list = &options.list;
-        let mut parameters = PageQuery::parameters(contract);
+        let mut parameters = PageQuery::<NoQuery>::parameters(contract);
         if list.is_log {
             let position = contract.paging.position_name();
             let about = format!(
@@ -390,7 +395,7 @@ impl Asked {
         let list = options.list;
         let position = parameters.paging.position_name();
         let pages = parameters.has(position);
-        let page = PageQuery::read(parameters).map(|query| query.0).unwrap_or_default();
+        let page = PageQuery::<NoQuery>::read(parameters).map(|query| query.request).unwrap_or_default();
         let cursor = list.is_log.then(|| parameters.any_text("cursor")).flatten();
         if cursor.is_some() && pages {
             parameters.error("cursor", format!("The cursor cannot be combined with {position}."));

@@ -85,12 +85,14 @@ required_scopes! {
     ApiKeysVerify = "api-keys:verify";
     AnalyticsRead = "analytics:read";
     AuditRead = "audit:read";
+    BillingAdmin = "billing:admin";
     EntitlementsRead = "entitlements:read";
     EntitlementsWrite = "entitlements:write";
     EventsRead = "events:read";
     EventsWrite = "events:write";
     McpRead = "mcp:read";
     McpWrite = "mcp:write";
+    RequestsRead = "requests:read";
     ResourceTypesRead = "resource-types:read";
     SeoRead = "seo:read";
     SeoWrite = "seo:write";

@@ -3,6 +3,7 @@
 
 use std::{marker::PhantomData, ops::RangeInclusive};
 
+use gatepost_gate::Code;
 use gatepost_kernel::{
     ApiKeyId, Environment, EnvironmentFilter, ExternalId, JsonObject, SeoReportId, Timestamp,
     describe::{Described, Schemas},
@@ -272,7 +273,7 @@ macro_rules! words {
 }
 pub(crate) use words;
 
-words!(Environment, EnvironmentFilter, KeyStatus, DeliveryStatus, Severity);
+words!(Environment, EnvironmentFilter, KeyStatus, DeliveryStatus, Severity, Code);
 
 /// Declares numeric ids that come in.
 macro_rules! ids {

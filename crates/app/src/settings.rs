@@ -9,7 +9,8 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct EntitlementSettings {
-    /// Where a refused caller is sent to buy more.
+    /// Where a refused caller is sent to buy more, unless the workspace has a page of its own (its setting
+    /// `billing_url`).
     #[serde(deserialize_with = "settings::url_or_none")]
     pub upgrade_url: Option<String>,
     /// The feature that one's own API requests count as.

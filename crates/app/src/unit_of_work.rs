@@ -65,11 +65,6 @@ impl<'c> UnitOfWork<'c> {
         self.now.max(before.plus(Duration::from_micros(1)))
     }
 
-    /// Where a refused caller is sent to buy more.
-    pub(crate) fn upgrade_url(&self) -> Option<String> {
-        self.app.settings().entitlements.upgrade_url.clone()
-    }
-
     /// The plans and features.
     pub(crate) fn catalog(&self) -> &Catalog {
         self.app.catalog()

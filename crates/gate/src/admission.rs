@@ -53,13 +53,15 @@ pub struct Refused {
     pub error: Error,
     /// Whose it is, if its key is valid.
     pub principal: Option<Principal>,
+    /// The key that was presented, valid or not, if there is such a one.
+    pub presented: Option<Principal>,
     /// How the key stands, or, without a valid one, the address.
     pub verdict: Option<Verdict>,
 }
 
 impl From<Error> for Refused {
     fn from(error: Error) -> Self {
-        Self { error, principal: None, verdict: None }
+        Self { error, principal: None, presented: None, verdict: None }
     }
 }
 
@@ -95,14 +97,20 @@ impl Gate {
         may: impl FnOnce(&Principal) -> Result<()>,
     ) -> Result<Admitted, Box<Refused>> {
         let Some(token) = token else { return Err(self.anonymous(address, Error::Unauthorized)) };
-        let principal = match self.authenticate(&token, address).await {
-            Ok(principal) => principal,
+        let principal = match self.principal(token.digest()).await {
+            Ok(Some(principal)) => principal,
+            Ok(None) => return Err(self.anonymous(address, Error::Unauthorized)),
             // A failure of ours is nothing to hold against the address.
-            Err(error) if error.cause().is_some() => return Err(Box::new(error.into())),
-            Err(error) => return Err(self.anonymous(address, error)),
+            Err(error) => return Err(Box::new(error.into())),
         };
-        let refused =
-            |error, principal, verdict| Err(Box::new(Refused { error, principal: Some(principal), verdict }));
+        if let Err(error) = principal.usable(self.now(), address) {
+            let refused = self.anonymous(address, error);
+            return Err(Box::new(Refused { presented: Some(principal), ..*refused }));
+        }
+        let refused = |error, principal: Principal, verdict| {
+            let presented = Some(principal.clone());
+            Err(Box::new(Refused { error, principal: Some(principal), presented, verdict }))
+        };
         if let Err(error) = may(&principal) {
             let standing = self.standing(&principal);
             return refused(error, principal, Some(standing));
@@ -120,7 +128,7 @@ impl Gate {
     pub fn anonymous(&self, address: Option<IpAddr>, error: Error) -> Box<Refused> {
         let verdict = self.admit_anonymous(address);
         let error = verdict.error(self.now()).unwrap_or(error);
-        Box::new(Refused { error, principal: None, verdict: Some(verdict) })
+        Box::new(Refused { error, principal: None, presented: None, verdict: Some(verdict) })
     }
 
     /// Lets a request with `token` from `address` in, if all that is needed for it is in memory, the key is

@@ -8,6 +8,7 @@ mod limiter;
 mod metrics;
 mod plans;
 mod principal;
+mod refusals;
 mod settings;
 mod usage;
 
@@ -26,9 +27,12 @@ pub use limiter::AFTERMATH;
 pub use metrics::{GateMetrics, Via};
 pub use plans::PlanLimits;
 pub use principal::Principal;
+pub use refusals::{KEPT_REFUSALS, REFUSALS_KEPT_FOR, RefusedRequest};
 pub use settings::{LimitMode, LimitSettings};
 
-use crate::{key_states::KeyStates, limiter::Limiter, plans::Plans, usage::UsageRecorder};
+use crate::{
+    key_states::KeyStates, limiter::Limiter, plans::Plans, refusals::Refusals, usage::UsageRecorder,
+};
 
 /// Lets requests in, or not. Cloning is cheap.
 #[derive(Clone)]
@@ -43,6 +47,7 @@ struct Inner {
     limiter: Limiter,
     usage: UsageRecorder,
     metrics: GateMetrics,
+    refusals: Refusals,
     runtime: tokio::runtime::Handle,
 }
 
@@ -70,6 +75,7 @@ impl Gate {
             limiter: Limiter::default(),
             usage: UsageRecorder::default(),
             metrics: GateMetrics::default(),
+            refusals: Refusals::default(),
             runtime: tokio::runtime::Handle::current(),
         }))
     }

@@ -13,4 +13,5 @@ pub const OPERATIONS: &[Operation] = &[
     operations::RELEASE_ENTITLEMENT,
     operations::SET_USAGE,
     operations::GET_ENTITLEMENT_SUMMARY,
+    operations::GET_BILLING,
 ];

@@ -10,16 +10,18 @@ use crate::{
     answer::{Answer, Item},
     call::Call,
     entitlements::wire::{
-        CheckEntitlementQuery, EntitlementCheckView, EntitlementRefusal, EntitlementSummaryView,
+        BillingView, CheckEntitlementQuery, EntitlementCheckView, EntitlementRefusal, EntitlementSummaryView,
         RecordedUsageView, SetUsageBody, UseEntitlementBody, refuse,
     },
     operation::Tag,
     query::NoQuery,
-    scopes::{EntitlementsRead, EntitlementsWrite},
+    scopes::{BillingAdmin, EntitlementsRead, EntitlementsWrite},
 };
 
 const TAG: Tag =
     Tag { name: "Entitlements", about: "Features and limits of the plan, and how much of them is used." };
+
+const BILLING: Tag = Tag { name: "Billing", about: "The plan of the workspace, and where to change it." };
 
 /// Check feature access
 ///
@@ -100,4 +102,13 @@ async fn change(
 #[operation(get "/entitlements/summary", tag = TAG, ok = "Standing of the workspace for every feature of its plan")]
 async fn get_entitlement_summary(call: Call<EntitlementsRead>) -> Answer<Item<EntitlementSummaryView>> {
     call.item(&EntitlementSummaryView::from(entitlements::summary(call.app(), call.caller()).await?))
+}
+
+/// Get the plan
+///
+/// The plan of the workspace with its limits, how much of it is used, and where to change it. Neither reading
+/// nor writing scopes cover `{scope billing:admin}`: only a plan with `admin` access has keys that can use it.
+#[operation(get "/billing", tag = BILLING, ok = "Plan of the workspace, and the standing for each of its features")]
+async fn get_billing(call: Call<BillingAdmin>) -> Answer<Item<BillingView>> {
+    call.item(&BillingView::from(entitlements::billing(call.app(), call.caller()).await?))
 }

@@ -1,8 +1,8 @@
 //! Entitlements on the wire.
 
-use gatepost_app::entitlements::{FeatureStanding, MAX_QUANTITY, Summary, UseFeature};
+use gatepost_app::entitlements::{Billing, FeatureStanding, MAX_QUANTITY, Summary, UseFeature};
 use gatepost_contract::Contract;
-use gatepost_entitlements::{FeatureKind, Grant, Operation, Reason};
+use gatepost_entitlements::{Access, FeatureKind, Grant, Operation, Plan, Reason};
 use gatepost_kernel::{
     CalendarTime, Error, Json, JsonObject, WorkspaceId,
     describe::{Described, DescribedObject, Object, Schemas},
@@ -340,5 +340,45 @@ impl From<Summary> for EntitlementSummaryView {
             tier: summary.tier,
             entitlements: summary.features.into_iter().map(view).collect(),
         }
+    }
+}
+
+/// The limits of a plan.
+#[view(from = Plan, example = {
+    "requests_per_minute": 5000, "requests_per_day": 1000000, "max_keys": 20, "access": "write",
+})]
+pub struct PlanLimitsView {
+    /// Requests per minute and API key; null if unlimited.
+    requests_per_minute: Option<u64>,
+    /// Requests per UTC day and API key; null if unlimited.
+    requests_per_day: Option<u64>,
+    /// API keys that the workspace can have; null if unlimited.
+    max_keys: Option<u64>,
+    /// Widest access of the workspace's API keys.
+    access: Access,
+}
+
+/// The plan of a workspace, what is used of it, and where to change it.
+#[view(example = {
+    "tier": "pro", "upgrade_url": "https://example.com/upgrade",
+    "plan": { "requests_per_minute": 5000, "requests_per_day": null, "max_keys": 20, "access": "write" },
+    "entitlements": { "posts": { "used": 45, "limit": 1000, "available": 955, "type": "limit", "percentage": 4.5, "source": [{ "kind": "plan", "code": "pro", "limit": 1000 }], }, },
+})]
+pub struct BillingView {
+    /// Name of the plan of the workspace.
+    tier: String,
+    /// Limits of the plan.
+    plan: PlanLimitsView,
+    /// Features by key, in the order of the plan.
+    #[member(like = std::collections::BTreeMap<String, EntitlementView>)]
+    entitlements: IndexMap<String, EntitlementView>,
+    /// Page where the plan can be changed; null if there is none.
+    upgrade_url: Option<String>,
+}
+
+impl From<Billing> for BillingView {
+    fn from(billing: Billing) -> Self {
+        let EntitlementSummaryView { tier, entitlements, .. } = billing.summary.into();
+        Self { tier, plan: billing.plan.into(), entitlements, upgrade_url: billing.upgrade_url }
     }
 }

@@ -1,7 +1,8 @@
-//! Who is let in: forward auth, and the verification of keys for others.
+//! Who is let in, and who was not: forward auth, the verification of keys for others, and what was refused.
 
 mod auth_query;
 mod early;
+mod refusals;
 mod verification;
 mod verification_wire;
 
@@ -10,4 +11,5 @@ use crate::operation::Operation;
 pub use early::ForwardAuthGate;
 
 /// The operations.
-pub const OPERATIONS: &[Operation] = &[verification::FORWARD_AUTH_OPERATION, verification::VERIFY_API_KEY];
+pub const OPERATIONS: &[Operation] =
+    &[verification::FORWARD_AUTH_OPERATION, verification::VERIFY_API_KEY, refusals::LIST_REFUSED_REQUESTS];

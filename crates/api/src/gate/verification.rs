@@ -106,7 +106,8 @@ async fn decide(req: &HttpRequest, state: &State, query: &AuthQuery) -> Result<H
         principal.is_of(query.environment)?;
         query.scopes.iter().try_for_each(|scope| principal.may(scope))
     };
-    let Admitted { principal, .. } = authenticate_and_count(req, state, Via::Auth, may).await?;
+    let Admitted { principal, .. } =
+        authenticate_and_count(req, state, Via::Auth, &query.scopes, may).await?;
     let mut response = HttpResponse::NoContent().finish();
     let (key, environment) = (principal.key_id(), principal.environment());
     let external_id = principal.profile().external_id.as_ref();

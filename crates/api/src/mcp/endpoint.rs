@@ -46,7 +46,7 @@ async fn endpoint(req: HttpRequest, body: web::Payload) -> Result<HttpResponse, 
     let missing = || Error::internal("the state is not part of the application");
     let state = req.app_data::<State>().cloned().ok_or_else(missing)?;
     let request_id = req.extensions().get::<RequestId>().cloned().ok_or_else(missing)?;
-    let admitted = authenticate_and_count(&req, &state, Via::Api, |_| Ok(())).await?;
+    let admitted = authenticate_and_count(&req, &state, Via::Api, None, |_| Ok(())).await?;
     let caller = Caller::key(admitted, None, request_id, client::address(&req, &state));
     let caller = acting_as_asked(caller, &req, &state).await?;
     let body = take_in(&req, body.into_inner(), &state, MAX_BYTES).await?;

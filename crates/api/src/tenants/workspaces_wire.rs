@@ -75,7 +75,8 @@ pub struct CreateWorkspaceBody {
     /// Name of the plan; `free` if not given
     #[member(like = AnyText)]
     tier: Option<String>,
-    /// Settings of the workspace; `timezone` must be an IANA time zone
+    /// Settings of the workspace; `timezone` must be an IANA time zone, `billing_url` a page where the plan
+    /// can be changed
     #[member(like = ApiSettings, default)]
     settings: JsonObject,
     /// Id of the workspace in your own system, which no other workspace has
@@ -97,7 +98,8 @@ pub struct UpdateWorkspaceBody {
     /// Name of the plan; only a key of the root workspace can set it
     #[member(like = AnyText)]
     tier: Option<String>,
-    /// Settings to merge; `null` removes one
+    /// Settings to merge; `null` removes one. Only a key of the root workspace can set `timezone`,
+    /// `billing_url` and the domains of `pixel`
     #[member(like = ApiSettings)]
     settings: Option<JsonObject>,
     /// Id of the workspace in the platform's own system, null for none; only a key of the root workspace can

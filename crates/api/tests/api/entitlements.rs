@@ -98,6 +98,7 @@ both_engines! { Sold:
     own_resources_are_features,
     verification_uses_a_feature_or_nothing,
     worlds_and_tenants_are_apart,
+    billing_says_what_is_paid_for_and_where,
 }
 
 /// The three examples of the core contract, field for field; what we say beside them is there too.
@@ -519,4 +520,68 @@ async fn requests_are_counted_and_keys_stay_manageable(app: Metered) {
     app.delete(&key, &format!("/api-keys/{id}")).await.expect(204);
     // The platform's own plan does not limit it.
     app.get(&app.root_key, "/workspaces").await.expect(200);
+}
+
+async fn billing_says_what_is_paid_for_and_where(app: Sold) {
+    let (app, root) = (&app.0, &app.0.root_key);
+    let (workspace, _, key) = app.create_tenant_on("enterprise", "Acme").await;
+    let post = json!({ "feature": "posts", "quantity": 3 });
+    app.post(&key, "/entitlements/consume", &post).await.expect(200);
+    let billing = app.get(&key, "/billing").await.expect(200)["data"].take();
+    let summary = app.get(&key, "/entitlements/summary").await.expect(200)["data"].take();
+    assert_eq!(
+        (&billing["tier"], &billing["entitlements"], &billing["entitlements"]["posts"]["used"]),
+        (&json!("enterprise"), &summary["entitlements"], &json!(3))
+    );
+    let plan = &billing["plan"];
+    assert_eq!((&plan["access"], &plan["max_keys"]), (&json!("admin"), &Value::Null));
+    assert!(plan["requests_per_minute"].is_u64() && plan["requests_per_day"].is_null(), "{plan}");
+    assert_eq!(billing["upgrade_url"], "https://example.com/upgrade");
+
+    // Neither all that can be read nor all that can be written is enough, nor is a plan without `admin`.
+    let narrow = json!({ "scopes": ["*:read", "*:write", "billing:read"] });
+    let (_, narrow) = app.create_key(&key, 0, narrow).await;
+    app.get(&narrow, "/billing").await.expect_error(403, "access_denied");
+    let (_, exact) = app.create_key(&key, 0, json!({ "scopes": ["billing:admin"] })).await;
+    app.get(&exact, "/billing").await.expect(200);
+    let (small, small_key) = {
+        let (id, _, key) = app.create_tenant_on("small", "Small").await;
+        (id, key)
+    };
+    app.get(&small_key, "/billing").await.expect_error(403, "access_denied");
+
+    // The operator gives a workspace a page of its own, in what is refused too.
+    let url = "https://pay.example.com/c/42";
+    let change = json!({ "settings": { "billing_url": url } });
+    for (path, with) in [(workspace, &key), (small, &small_key)] {
+        app.patch(with, &format!("/workspaces/{path}"), &change).await.expect_error(403, "access_denied");
+    }
+    for wrong in
+        [json!("javascript:alert(1)"), json!("/pay"), json!("https://u:p@pay.example.com/"), json!(7)]
+    {
+        let change = json!({ "settings": { "billing_url": wrong } });
+        let reply = app.patch(root, &format!("/workspaces/{small}"), &change).await;
+        let errors = reply.expect_error(422, "validation_failed");
+        assert!(errors["errors"]["settings.billing_url"].is_array(), "{errors}");
+    }
+    for id in [workspace, small] {
+        app.patch(root, &format!("/workspaces/{id}"), &change).await.expect(200);
+    }
+    assert_eq!(app.get(&key, "/billing").await.expect(200)["data"]["upgrade_url"], url);
+    let body = json!({ "feature": "seats", "quantity": 101, "idempotency_key": "k" });
+    for _ in 0..2 {
+        let refused = app
+            .post(&small_key, "/entitlements/consume", &body)
+            .await
+            .expect_error(403, "feature_limit_reached");
+        assert_eq!(refused["upgrade_url"], url);
+    }
+    let checked = app.get(&small_key, "/entitlements/check?feature=seats&quantity=101").await.expect(200);
+    assert_eq!(checked["upgrade_url"], url);
+    // A tenant may still change the rest.
+    let rest = json!({ "settings": { "locale": "en_GB" } });
+    app.patch(&key, &format!("/workspaces/{workspace}"), &rest).await.expect(200);
+    app.patch(&key, &format!("/workspaces/{workspace}"), &json!({ "settings": { "billing_url": null } }))
+        .await
+        .expect_error(403, "access_denied");
 }

@@ -23,6 +23,7 @@ mod openapi;
 mod outcomes;
 mod pixel;
 mod probes;
+mod refusals;
 mod resources;
 mod seats;
 mod seo;

@@ -23,7 +23,7 @@ use crate::{
     App, UnitOfWork,
     combined::{Attempt, GroupWork},
     combiner::{Combiner, Limits, MAX_WAITING},
-    tenants::with_time_zone_alone,
+    tenants::that_counting_reads,
 };
 
 /// How long a decision is kept under its idempotency key.
@@ -277,7 +277,7 @@ impl<'a> Group<'a> {
                 continue;
             }
             if let Some(Some(workspace)) = workspaces.get(&usage.owner.workspace_id) {
-                let settings = with_time_zone_alone(&workspace.settings);
+                let settings = that_counting_reads(&workspace.settings);
                 let workspace = Workspace { settings, ..workspace.clone() };
                 let last = LastCount { workspace, period_start: usage.period.start, used };
                 self.last.push((self.requests[*index].subject(), last));
@@ -337,7 +337,7 @@ impl<'a> Group<'a> {
                     && earlier.operation == input.operation
                     && earlier.requested == input.quantity;
                 self.answers[*number] = Some(match same {
-                    true => Ok(kept(self.app, earlier.clone())),
+                    true => Ok(kept(self.app, earlier.clone(), usage.upgrade_url(self.app))),
                     false => Err(Error::IdempotencyKeyReused),
                 });
                 continue;

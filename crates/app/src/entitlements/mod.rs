@@ -9,11 +9,12 @@ mod counting;
 mod own;
 mod standing;
 
-use gatepost_entitlements::{Catalog, FeatureKind, Operation, OwnFeature, Reason};
-use gatepost_kernel::{Error, Owner, Result, WorkspaceId};
+use gatepost_entitlements::{Catalog, FeatureKind, Operation, OwnFeature, Plan, Reason};
+use gatepost_kernel::{Environment, Error, Owner, Result, Timestamp, Workspace, WorkspaceId};
 use gatepost_keys::Scope;
+use gatepost_storage::Tx;
 
-use self::standing::{FeatureUsage, unknown};
+use self::standing::{FeatureUsage, unknown, upgrade_url};
 use crate::{App, Caller, Combinable, UnitOfWork};
 
 pub(crate) use counting::{Counters, Request, consume, consume_all, counters};
@@ -60,19 +61,54 @@ pub async fn check(app: &App, caller: &Caller, feature: String, quantity: u64) -
 /// # Errors
 /// [`Error::NotFound`] if the workspace is gone; [`Error::Unavailable`].
 pub async fn summary(app: &App, caller: &Caller) -> Result<Summary> {
-    let Owner { workspace_id, environment } = caller.owner();
-    let (own, now) = (app.clone(), app.now());
+    let (own, now, owner) = (app.clone(), app.now(), caller.owner());
     app.read_snapshot(async move |mut tx| {
-        let app = own;
-        let workspace = tx.workspace_get(workspace_id).await?.ok_or(Error::NotFound)?;
-        let mut features = Vec::new();
-        for name in listed(app.catalog(), &workspace.tier) {
-            if let Some(usage) = FeatureUsage::of(&app, &workspace, environment, &name, now) {
-                let used = usage.used(&mut tx, now).await?;
-                features.push(usage.standing(&app, used, None, 0));
-            }
+        let workspace = tx.workspace_get(owner.workspace_id).await?.ok_or(Error::NotFound)?;
+        summarise(&mut tx, &own, workspace, owner.environment, now).await
+    })
+    .await
+}
+
+async fn summarise(
+    tx: &mut Tx<'_>,
+    app: &App,
+    workspace: Workspace,
+    environment: Environment,
+    now: Timestamp,
+) -> Result<Summary> {
+    let mut features = Vec::new();
+    for name in listed(app.catalog(), &workspace.tier) {
+        if let Some(usage) = FeatureUsage::of(app, &workspace, environment, &name, now) {
+            let used = usage.used(tx, now).await?;
+            features.push(usage.standing(app, used, None, 0));
         }
-        Ok(Summary { workspace_id: workspace.id, tier: workspace.tier, features })
+    }
+    Ok(Summary { workspace_id: workspace.id, tier: workspace.tier, features })
+}
+
+/// What a workspace pays for, and where it changes that.
+#[derive(Debug)]
+pub struct Billing {
+    /// The plan that it has.
+    pub plan: Plan,
+    /// How it stands with the features of that.
+    pub summary: Summary,
+    /// Where its people change the plan; none if the operator says nothing of that.
+    pub upgrade_url: Option<String>,
+}
+
+/// The plan of the caller's workspace, how the workspace stands with that, and where to change it.
+///
+/// # Errors
+/// [`Error::NotFound`] if the workspace is gone; [`Error::Unavailable`].
+pub async fn billing(app: &App, caller: &Caller) -> Result<Billing> {
+    let (own, now, owner) = (app.clone(), app.now(), caller.owner());
+    app.read_snapshot(async move |mut tx| {
+        let workspace = tx.workspace_get(owner.workspace_id).await?.ok_or(Error::NotFound)?;
+        let plan = own.catalog().plan_or_default(&workspace.tier).cloned().unwrap_or_default();
+        let upgrade_url = upgrade_url(&own, &workspace);
+        let summary = summarise(&mut tx, &own, workspace, owner.environment, now).await?;
+        Ok(Billing { plan, summary, upgrade_url })
     })
     .await
 }

@@ -29,7 +29,7 @@ pub(crate) async fn grow(
     }
     let used = existing(&mut unit.tx, workspace.id, feature, now).await?;
     if usage.grant.decide(used, 1).is_err() {
-        let (feature, upgrade_url) = (feature.as_str().to_owned(), unit.upgrade_url());
+        let (feature, upgrade_url) = (feature.as_str().to_owned(), usage.upgrade_url(&app));
         return Err(Error::FeatureLimitReached { feature, upgrade_url, standing: None });
     }
     for threshold in gatepost_entitlements::crossed(usage.feature, usage.grant, used, used + 1) {

@@ -8,7 +8,10 @@ use gatepost_kernel::{
 };
 use gatepost_storage::{CounterKey, EntitlementUse, Tx};
 
-use crate::{App, tenants::time_zone};
+use crate::{
+    App,
+    tenants::{billing_url, time_zone},
+};
 
 /// A use to be counted.
 #[derive(Debug, Clone)]
@@ -116,6 +119,7 @@ pub(super) async fn existing(
 /// A feature of a workspace in one environment, at one instant.
 pub(super) struct FeatureUsage<'a> {
     pub(super) owner: Owner,
+    workspace: &'a Workspace,
     pub(super) name: &'a str,
     pub(super) feature: &'a Feature,
     pub(super) grant: Grant,
@@ -141,6 +145,7 @@ impl<'a> FeatureUsage<'a> {
             app.catalog().plan_or_default(&workspace.tier).map_or(workspace.tier.as_str(), |plan| &plan.name);
         Some(Self {
             owner: Owner::new(workspace.id, environment),
+            workspace,
             name,
             feature,
             grant: app.catalog().grant(&workspace.tier, name),
@@ -148,6 +153,11 @@ impl<'a> FeatureUsage<'a> {
             cycle,
             period,
         })
+    }
+
+    /// Where to get a plan that allows more.
+    pub(super) fn upgrade_url(&self, app: &App) -> Option<String> {
+        upgrade_url(app, self.workspace)
     }
 
     pub(super) fn key(&self) -> CounterKey {
@@ -200,11 +210,16 @@ impl<'a> FeatureUsage<'a> {
             used,
             period_start: self.period.end.map(|_| self.period.start),
             reset_at: self.period.end,
-            upgrade_url: refused.and_then(|_| app.settings().entitlements.upgrade_url.clone()),
+            upgrade_url: refused.and_then(|_| self.upgrade_url(app)),
             refused,
             upgrade_plan,
         }
     }
+}
+
+/// Where a workspace gets another plan: at a page of its own, or at the one for all.
+pub(super) fn upgrade_url(app: &App, workspace: &Workspace) -> Option<String> {
+    billing_url(&workspace.settings).or_else(|| app.settings().entitlements.upgrade_url.clone())
 }
 
 /// What a check of a feature that there is not says.
@@ -225,8 +240,8 @@ pub(super) fn unknown(tier: &str, feature: String) -> FeatureStanding {
     }
 }
 
-/// A decision as it was kept, whatever the configuration says now.
-pub(super) fn kept(app: &App, one: EntitlementUse) -> FeatureStanding {
+/// A decision as it was kept, whatever the configuration says now but for where to get another plan.
+pub(super) fn kept(app: &App, one: EntitlementUse, upgrade_url: Option<String>) -> FeatureStanding {
     let feature = app.catalog().feature(&one.counter.feature);
     let refused = one.reason.as_deref().map(|reason| Reason::parse(reason).unwrap_or(Reason::LimitExceeded));
     let grant = match (one.limit, refused) {
@@ -246,7 +261,7 @@ pub(super) fn kept(app: &App, one: EntitlementUse) -> FeatureStanding {
         upgrade_plan: refused
             .and_then(|_| app.catalog().upgrade(&one.plan, &name, one.used, one.requested))
             .map(str::to_owned),
-        upgrade_url: refused.and_then(|_| app.settings().entitlements.upgrade_url.clone()),
+        upgrade_url: upgrade_url.filter(|_| refused.is_some()),
         plan: one.plan,
         refused,
         feature: name,

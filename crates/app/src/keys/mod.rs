@@ -1,5 +1,6 @@
-//! API keys: their life, and how they are used.
+//! API keys: their life, how they are used, and why they were refused.
 
 pub mod api_keys;
+pub mod refusals;
 pub mod usage;
 pub mod verification;

@@ -59,7 +59,7 @@ pub async fn verify(app: &App, caller: &Caller, input: Verification) -> Result<V
     verified
 }
 
-async fn look_and_decide(app: &App, caller: &Caller, input: Verification) -> Result<Verified> {
+async fn look_and_decide(app: &App, caller: &Caller, mut input: Verification) -> Result<Verified> {
     if let Some(used) = &input.feature {
         check_usable(app, &used.feature)?;
     }
@@ -82,7 +82,12 @@ async fn look_and_decide(app: &App, caller: &Caller, input: Verification) -> Res
     let environment = input.environment.unwrap_or(EnvironmentFilter::Only(caller.environment()));
     // First: what fails after a request was counted would be counted again.
     let metadata = metadata_of(app, &principal).await?;
-    let (code, limits, entitlement) = decide(app, &principal, environment, input).await?;
+    let (code, limits, entitlement) = decide(app, &principal, environment, &mut input).await?;
+    if code != Code::Valid {
+        let scopes = input.scopes.iter().chain(input.scopes_any.iter().flat_map(ScopeSet::iter));
+        let request_id = caller.request_id().cloned();
+        app.gate().refused(&principal, (Via::Verify, code), scopes, input.client_ip, request_id);
+    }
     let status = if code == Code::Valid { 200 } else { 403 };
     app.gate().record_use(&principal, status);
     Ok(Verified { code, principal: Some(principal), metadata, limits, entitlement })
@@ -110,7 +115,7 @@ async fn decide(
     app: &App,
     principal: &Principal,
     environment: EnvironmentFilter,
-    input: Verification,
+    input: &mut Verification,
 ) -> Result<Decision> {
     match principal.status(app.now()) {
         KeyStatus::Active => {}
@@ -135,7 +140,7 @@ async fn decide(
     if verdict.refusal.is_some() {
         return Ok((Code::RateLimited, Some(verdict), None));
     }
-    let Some(used) = input.feature else { return Ok((Code::Valid, Some(verdict), None)) };
+    let Some(used) = input.feature.take() else { return Ok((Code::Valid, Some(verdict), None)) };
     let counted = consume(app, principal.owner(), used).await;
     if !counted.as_ref().is_ok_and(|standing| standing.refused.is_none()) {
         // Nothing is spent when any part refuses, or fails.

@@ -6,4 +6,4 @@ pub mod tiers;
 pub mod workspaces;
 
 pub use settings::{MAX_SETTINGS_BYTES, WorkspaceSettings};
-pub(crate) use settings::{pixel, time_zone, with_time_zone_alone};
+pub(crate) use settings::{billing_url, pixel, that_counting_reads, time_zone};

@@ -1,13 +1,15 @@
 //! What the settings of a workspace say to Gatepost; the rest of them is the tenant's own.
 
 use gatepost_entitlements::is_time_zone;
-use gatepost_kernel::{FieldErrors, JsonObject};
+use gatepost_kernel::{FieldErrors, JsonObject, text::web_url};
 use gatepost_pixel::PixelSettings;
 
 /// The setting that says in which time zone days and months begin.
 const TIME_ZONE: &str = "timezone";
 /// The setting that says whose pages are tracked, and how.
 const PIXEL: &str = "pixel";
+/// The setting that says where people of the workspace change their plan.
+const BILLING_URL: &str = "billing_url";
 /// The most bytes that the settings of a workspace have together.
 pub const MAX_SETTINGS_BYTES: usize = 65_536;
 
@@ -18,12 +20,14 @@ pub struct WorkspaceSettings {
     pub time_zone: Option<String>,
     /// Whose pages are tracked, and how; none if it says nothing.
     pub pixel: Option<PixelSettings>,
+    /// Where its people change their plan; none if the operator's own page is good for all.
+    pub billing_url: Option<String>,
     given: JsonObject,
 }
 
 impl WorkspaceSettings {
-    /// Reads settings: at most 64 KiB as JSON, a time zone that exists, and a pixel as
-    /// [`PixelSettings::read`] takes it. `null` is the same as saying nothing.
+    /// Reads settings: at most 64 KiB as JSON, a time zone that exists, a pixel as [`PixelSettings::read`]
+    /// takes it, and an address of a page for billing. `null` is the same as saying nothing.
     ///
     /// # Errors
     /// Each error under the name of its member.
@@ -46,14 +50,24 @@ impl WorkspaceSettings {
             }
             None
         });
-        if errors.is_empty() { Ok(Self { time_zone, pixel, given }) } else { Err(errors) }
+        let billing_url = match given.get(BILLING_URL).filter(|url| !url.is_null()).map(|url| url.text()) {
+            None => None,
+            Some(url) => match web_url("settings.billing_url", &url.unwrap_or_default()) {
+                Ok(url) => Some(url.into()),
+                Err(error) => {
+                    errors.add("settings.billing_url", error);
+                    None
+                }
+            },
+        };
+        if errors.is_empty() { Ok(Self { time_zone, pixel, billing_url, given }) } else { Err(errors) }
     }
 
     /// Settings that were read once and stored: nothing of them is refused. A pixel that is none any more
     /// says nothing.
     pub fn stored(given: JsonObject) -> Self {
-        let (time_zone, pixel) = (time_zone(&given), pixel(&given));
-        Self { time_zone, pixel, given }
+        let (time_zone, pixel, billing_url) = (time_zone(&given), pixel(&given), billing_url(&given));
+        Self { time_zone, pixel, billing_url, given }
     }
 
     /// The same after changes: members are replaced, and those that are `null` go.
@@ -82,12 +96,19 @@ pub(crate) fn time_zone(given: &JsonObject) -> Option<String> {
     given.text(TIME_ZONE)
 }
 
+/// The address for billing alone, of settings that are stored. Before it meant anything, anything could be
+/// stored there.
+pub(crate) fn billing_url(given: &JsonObject) -> Option<String> {
+    given.text(BILLING_URL).filter(|url| web_url(BILLING_URL, url).is_ok())
+}
+
 /// What they say of the pixel alone.
 pub(crate) fn pixel(given: &JsonObject) -> Option<PixelSettings> {
     PixelSettings::read(&given.get(PIXEL)?.read()?).ok()
 }
 
-/// Settings with nothing but the time zone of others, which can be large.
-pub(crate) fn with_time_zone_alone(given: &JsonObject) -> JsonObject {
-    given.get(TIME_ZONE).cloned().map(|zone| (TIME_ZONE.to_owned(), zone)).into_iter().collect()
+/// Of settings, which can be large, only those that counting reads.
+pub(crate) fn that_counting_reads(given: &JsonObject) -> JsonObject {
+    let members = [TIME_ZONE, BILLING_URL].into_iter();
+    members.filter_map(|name| Some((name.to_owned(), given.get(name)?.clone()))).collect()
 }

@@ -240,6 +240,10 @@ pub async fn update(unit: &mut UnitOfWork<'_>, id: WorkspaceId, input: UpdateWor
         // Periods begin at midnight there: who could move it would begin a new one at will.
         unit.caller().require_root()?;
     }
+    if settings.as_ref().is_some_and(|new| new.billing_url != old.billing_url) {
+        // People pay where this leads.
+        unit.caller().require_root()?;
+    }
     if let Some(new) = settings.as_ref().filter(|new| new.domains() != old.domains()) {
         // Whose a domain is nobody here can prove: to claim somebody else's would be to have their visits.
         unit.caller().require_root()?;

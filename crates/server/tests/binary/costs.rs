@@ -293,6 +293,7 @@ async fn case(scenario: &Scenario, operation: &str) -> Option<Largest> {
         "get_me" => Largest::get(api("/me")),
         "list_api_keys" => Largest::get(api("/api-keys?per_page=50&include=workspace")),
         "get_api_key" => Largest::get(api(&format!("/api-keys/{}?include=workspace", scenario.api_key().await))),
+        "list_refused_requests" => Largest::get(api("/requests?per_page=100")),
         "get_api_key_usage" => Largest::get(api(&format!("/api-keys/{}/usage?days=90", scenario.api_key().await))),
         "create_api_key" => Largest::send(
             api("/api-keys"),
@@ -350,6 +351,7 @@ async fn case(scenario: &Scenario, operation: &str) -> Option<Largest> {
             Largest::send(api(&format!("/webhooks/1/deliveries/{delivery}/retry")), json!({}))?.once()
         }
         "check_entitlement" => Largest::get(api("/entitlements/check?feature=posts&quantity=9007199254740991")),
+        "get_billing" => Largest::get(api("/billing")),
         "get_entitlement_summary" => Largest::get(api("/entitlements/summary")),
         "record_usage" | "set_usage" => Largest::send(api("/entitlements/usage"), usage()),
         "consume_entitlement" => Largest::send(api("/entitlements/consume"), usage()),
