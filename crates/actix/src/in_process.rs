@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 
 use gatepost_gate::{Gate, Principal, Via};
+use gatepost_kernel::ExternalId;
 use gatepost_keys::Token;
 
 use crate::{
@@ -29,7 +30,7 @@ pub async fn decide(
                 workspace_id: principal.workspace_id(),
                 environment: principal.environment(),
                 scopes: principal.scopes().texts(gate.scope_order()),
-                external_id: principal.profile().external_id.clone(),
+                external_id: principal.profile().external_id().and_then(ExternalId::parse),
             };
             let (verdict, gate) = (Some(admitted.verdict), gate.clone());
             let count = move |status| gate.record_use(&principal, status);

@@ -6,7 +6,7 @@ use actix_web::{
     http::header::{HeaderMap, HeaderName, HeaderValue, InvalidHeaderName},
     web::Bytes,
 };
-use gatepost_kernel::{ApiKeyId, Environment, ExternalId};
+use gatepost_kernel::{ApiKeyId, Environment};
 
 use crate::{Contract, number};
 
@@ -179,13 +179,13 @@ impl Contract {
         key: ApiKeyId,
         environment: Environment,
         scopes: &Bytes,
-        external_id: Option<&ExternalId>,
+        external_id: Option<&str>,
     ) {
         headers.insert(self.headers.environment.name.clone(), HeaderValue::from_static(environment.as_str()));
         headers.insert(self.headers.key_id.name.clone(), number(key.0));
         let scopes = HeaderValue::from_maybe_shared(scopes.clone()).unwrap_or(NOTHING);
         headers.insert(self.headers.scopes.name.clone(), scopes);
-        let external_id = external_id.and_then(|id| HeaderValue::from_str(id.as_str()).ok());
+        let external_id = external_id.and_then(|id| HeaderValue::from_str(id).ok());
         headers.insert(self.headers.external_id.name.clone(), external_id.unwrap_or(NOTHING));
     }
 }

@@ -7,13 +7,11 @@
 use std::net::IpAddr;
 
 use bytes::Bytes;
-use gatepost_kernel::{
-    ApiKeyId, Environment, EnvironmentFilter, Error, ExternalId, Result, Timestamp, WorkspaceId,
-};
+use gatepost_kernel::{ApiKeyId, Environment, EnvironmentFilter, Error, Result, Timestamp, WorkspaceId};
 use gatepost_keys::{KeyStatus, ScopeRef, Token, TokenDigest};
 use gatepost_limits::Verdict;
 
-use crate::{Code, Gate, Principal, Via};
+use crate::{Code, Gate, KeyProfile, Principal, Via};
 
 /// A request that was let in, and counted.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,8 +24,8 @@ pub struct Passed {
     pub environment: Environment,
     /// Its scopes with blanks between; empty if they are too long for a header.
     pub scope_list: Bytes,
-    /// Whose the key is in the system of those who made it.
-    pub external_id: Option<ExternalId>,
+    /// What is said of the key.
+    pub profile: KeyProfile,
     /// The place of the plan that its limits come from, in the order of declaration.
     pub plan: usize,
     /// How the key stands now.
@@ -165,7 +163,7 @@ impl Gate {
                 workspace_id: state.workspace_id,
                 environment: state.environment,
                 scope_list: facts.scope_list.clone(),
-                external_id: known.profile.external_id.clone(),
+                profile: known.profile.clone(),
                 plan: facts.limits.index,
                 verdict,
             })

@@ -18,14 +18,12 @@ use std::{
 use bytes::Bytes;
 use gatepost_analytics::QuarterHour;
 use gatepost_entitlements::Access;
-use gatepost_kernel::{ApiKeyId, Environment, Error, ExternalId, LockAnyway, Result, Timestamp, WorkspaceId};
-use gatepost_keys::{
-    ApiKey, IpAllowlist, KeyStatus, Metadata, Scope, ScopeOrder, ScopeRef, ScopeSet, TokenDigest,
-};
+use gatepost_kernel::{ApiKeyId, Environment, Error, LockAnyway, Result, Timestamp, WorkspaceId};
+use gatepost_keys::{IpAllowlist, KeyStatus, Scope, ScopeOrder, ScopeRef, ScopeSet, TokenDigest};
 use gatepost_limits::{Allowance, Meter};
 use gatepost_storage::{RequestCounts, UsageDelta};
 
-use crate::plans::PlanLimits;
+use crate::{KeyProfile, plans::PlanLimits};
 
 /// One key. What never changes about it stands outside of the lock.
 pub(crate) struct KeyState {
@@ -76,34 +74,9 @@ impl KeyMeter {
 /// What the database said, and when it is stale: once its workspace is of another generation.
 pub(crate) struct Known {
     pub facts: Arc<Facts>,
-    pub profile: Arc<KeyProfile>,
+    pub profile: KeyProfile,
     pub workspace: Arc<AtomicU64>,
     pub generation: u64,
-}
-
-/// What is said of a key to those who ask whose it is.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct KeyProfile {
-    /// A label for people.
-    pub name: Box<str>,
-    /// Whose it is in the system of those who made it.
-    pub external_id: Option<ExternalId>,
-    /// What they keep with it; none if that is too large to be remembered, so that the database has to be
-    /// asked for it.
-    pub metadata: Option<Metadata>,
-}
-
-/// Above this, the metadata of a key is not remembered: many keys could have as much.
-const MAX_METADATA: usize = 1_024;
-
-impl KeyProfile {
-    pub(crate) fn of(key: &ApiKey) -> Self {
-        Self {
-            name: key.name.as_str().into(),
-            external_id: key.external_id.clone(),
-            metadata: Some(&key.metadata).filter(|metadata| metadata.as_str().len() <= MAX_METADATA).cloned(),
-        }
-    }
 }
 
 /// What the database says about a key. Whether that lets a request in is judged each time.

@@ -31,10 +31,10 @@ use gatepost_storage::{ApiKeyOwner, ChangeSubject, CountedKey, Tx};
 use tokio::sync::{Notify, oneshot};
 
 use crate::{
-    Gate, Principal,
+    Gate, KeyProfile, Principal,
     key_state::{
-        ByDigest, DigestHasher, Facts, KeyMeter, KeyProfile, KeyState, Known, Memory, NEVER as NO_END,
-        UnwrittenUse, scope_list,
+        ByDigest, DigestHasher, Facts, KeyMeter, KeyState, Known, Memory, NEVER as NO_END, UnwrittenUse,
+        scope_list,
     },
     limiter::AFTERMATH,
 };
@@ -211,7 +211,7 @@ impl KeyStates {
     ) -> Principal {
         let workspace = self.workspace(fresh.workspace_id);
         let generation = workspace.load(Ordering::SeqCst);
-        let principal = Principal::new(self.shared(facts), Arc::new(profile), self.state(fresh));
+        let principal = Principal::new(self.shared(facts), profile, self.state(fresh));
         begin(&principal);
         let mut memory = principal.state().lock();
         if self.version.load(Ordering::SeqCst) == version && !principal.state().is_dropped(&memory) {
@@ -545,7 +545,7 @@ mod tests {
                 revoked: false,
                 disabled: false,
             };
-            let profile = KeyProfile { name: "Key".into(), external_id: None, metadata: None };
+            let profile = KeyProfile::new("Key", None, &gatepost_keys::Metadata::default());
             let principal = states.fill(fresh(), (facts, profile), 0, |_| {});
             let admitted = std::thread::scope(|scope| {
                 let takers = [(); 3].map(|()| {

@@ -2,6 +2,7 @@
 
 mod admission;
 mod decision;
+mod key_profile;
 mod key_state;
 mod key_states;
 mod limiter;
@@ -22,7 +23,7 @@ use gatepost_storage::{Op, Storage, Tx};
 
 pub use admission::{Admitted, Passed, Refused};
 pub use decision::Code;
-pub use key_state::KeyProfile;
+pub use key_profile::KeyProfile;
 pub use limiter::AFTERMATH;
 pub use metrics::{GateMetrics, Via};
 pub use plans::PlanLimits;

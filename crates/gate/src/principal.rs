@@ -12,8 +12,8 @@ use gatepost_limits::Allowance;
 use gatepost_storage::Tx;
 
 use crate::{
-    Gate,
-    key_state::{Facts, KeyProfile, KeyState, NEVER},
+    Gate, KeyProfile,
+    key_state::{Facts, KeyState, NEVER},
     plans::PlanLimits,
 };
 
@@ -21,7 +21,7 @@ use crate::{
 #[derive(Clone)]
 pub struct Principal {
     facts: Arc<Facts>,
-    profile: Arc<KeyProfile>,
+    profile: KeyProfile,
     state: Arc<KeyState>,
 }
 
@@ -87,7 +87,7 @@ impl Principal {
     }
 
     /// What is said of the key to those who ask whose it is.
-    pub fn profile(&self) -> &Arc<KeyProfile> {
+    pub fn profile(&self) -> &KeyProfile {
         &self.profile
     }
 
@@ -104,7 +104,7 @@ impl Principal {
         self.facts.may(scope.into())
     }
 
-    pub(crate) fn new(facts: Arc<Facts>, profile: Arc<KeyProfile>, state: Arc<KeyState>) -> Self {
+    pub(crate) fn new(facts: Arc<Facts>, profile: KeyProfile, state: Arc<KeyState>) -> Self {
         Self { facts, profile, state }
     }
 
@@ -154,7 +154,7 @@ impl Principal {
         address: Option<IpAddr>,
     ) -> Result<Self> {
         let owner = tx.api_key_by_digest(&self.digest()).await?.ok_or(Error::Unauthorized)?;
-        let (facts, profile) = (Arc::new(gate.facts(&owner)), Arc::new(KeyProfile::of(&owner.key)));
+        let (facts, profile) = (Arc::new(gate.facts(&owner)), KeyProfile::of(&owner.key));
         let fresh = Self { facts, profile, state: self.state.clone() };
         fresh.usable(now, address)?;
         Ok(fresh)

@@ -170,7 +170,7 @@ impl<S> GateService<S> {
         contract.add_limits(headers, &passed.verdict, now, state.plan_headers(passed.plan));
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
         headers.insert(contract.headers.workspace.name.clone(), number(passed.workspace_id.0));
-        let external_id = passed.external_id.as_ref();
+        let external_id = passed.profile.external_id();
         contract.add_key(headers, passed.key_id, passed.environment, &passed.scope_list, external_id);
     }
 }

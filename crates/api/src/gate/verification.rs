@@ -110,7 +110,7 @@ async fn decide(req: &HttpRequest, state: &State, query: &AuthQuery) -> Result<H
         authenticate_and_count(req, state, Via::Auth, &query.scopes, may).await?;
     let mut response = HttpResponse::NoContent().finish();
     let (key, environment) = (principal.key_id(), principal.environment());
-    let external_id = principal.profile().external_id.as_ref();
+    let external_id = principal.profile().external_id();
     state.contract().add_key(response.headers_mut(), key, environment, principal.scope_list(), external_id);
     Ok(response)
 }

@@ -95,8 +95,8 @@ async fn look_and_decide(app: &App, caller: &Caller, mut input: Verification) ->
 
 /// What is kept with a key, wherever it is.
 async fn metadata_of(app: &App, principal: &Principal) -> Result<Metadata> {
-    match &principal.profile().metadata {
-        Some(metadata) => Ok(metadata.clone()),
+    match principal.profile().metadata() {
+        Some(metadata) => Ok(metadata),
         None => {
             let id = principal.key_id();
             app.read(async move |mut tx| Ok(tx.api_key_metadata(id).await?)).await
