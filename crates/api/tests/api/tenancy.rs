@@ -58,7 +58,7 @@ fn case(operation_id: &str) -> Case {
         "list_webhooks" | "list_events" | "check_entitlement" | "get_entitlement_summary" => {
             Case::Collection(none)
         }
-        "list_mcp_servers" => Case::Collection(none),
+        "list_mcp_servers" | "list_refused_requests" | "get_billing" => Case::Collection(none),
         "call_mcp_tool" => Case::Collection(json!({ "server": "nobody", "tool": "nothing" })),
         // Their ids are the operator's names; there are none here, so all are as if they were not there.
         "get_mcp_server" | "list_mcp_tools" => Case::OnWorkspace(none),
