@@ -220,8 +220,8 @@ async fn every_list_is_registered(app: TestApp) {
     let lists = operations(&document).into_iter().filter(|(_, _, operation)| has_pages(operation));
     let in_document: BTreeSet<String> =
         lists.map(|(_, _, operation)| operation["operationId"].as_str().expect("an id").to_owned()).collect();
-    // Of the operator's file, what servers say and what the process remembers, not of rows: they have pages, tried elsewhere, and nothing
-    // else.
+    // Of the operator's file, what servers say and what the process remembers, not of rows: they have pages,
+    // tried elsewhere, and nothing else.
     let of_no_rows = ["list_mcp_servers", "list_mcp_tools", "list_resource_types", "list_refused_requests"];
     let registered = LISTS.iter().map(|list| list.operation_id).chain(of_no_rows).map(str::to_owned);
     let registered: BTreeSet<String> = registered.collect();
