@@ -1,7 +1,7 @@
 //! What the settings of a workspace say to Gatepost; the rest of them is the tenant's own.
 
 use gatepost_entitlements::is_time_zone;
-use gatepost_kernel::{FieldErrors, JsonObject, text::web_url};
+use gatepost_kernel::{FieldErrors, Json, JsonObject, text::web_url};
 use gatepost_pixel::PixelSettings;
 
 /// The setting that says in which time zone days and months begin.
@@ -109,6 +109,6 @@ pub(crate) fn pixel(given: &JsonObject) -> Option<PixelSettings> {
 
 /// Of settings, which can be large, only those that counting reads.
 pub(crate) fn that_counting_reads(given: &JsonObject) -> JsonObject {
-    let members = [TIME_ZONE, BILLING_URL].into_iter();
-    members.filter_map(|name| Some((name.to_owned(), given.get(name)?.clone()))).collect()
+    let members = [(TIME_ZONE, time_zone(given)), (BILLING_URL, billing_url(given))];
+    members.into_iter().filter_map(|(name, text)| Some((name.to_owned(), Json::written(&text?)))).collect()
 }

@@ -116,7 +116,11 @@ fn directories(config: &Config, findings: &mut Vec<Finding>) {
 /// Whether a file can be made there: tried, since permissions alone do not tell.
 fn write_into(directory: &Path) -> io::Result<()> {
     let file = directory.join(format!(".gatepost-doctor-{}", std::process::id()));
-    File::create_new(&file)?;
+    match File::create_new(&file) {
+        // Of a process of the same number that was killed in the midst of this.
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+        made => drop(made?),
+    }
     fs::remove_file(&file)
 }
 
