@@ -1,7 +1,7 @@
 //! Why requests were refused: the last of each workspace, for people who ask.
 //!
 //! In the memory of this process alone, and bounded: a flood of refusals of one workspace pushes out its own, and
-//! what all hold together is cut where it is most.
+//! what all hold together is bounded by cutting the longest first.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -27,21 +27,21 @@ const MAX_SCOPES: usize = 512;
 /// A request that was refused although its key is known.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RefusedRequest {
-    /// When.
+    /// Time of the refusal.
     pub at: Timestamp,
-    /// Which way was asked.
+    /// How the request came.
     pub via: Via,
     /// The key that was presented.
     pub key_id: ApiKeyId,
-    /// The environment that it belongs to.
+    /// Environment of the key.
     pub environment: Environment,
-    /// Why.
+    /// Code of the decision.
     pub code: Code,
-    /// The scopes that were asked for, with blanks between.
+    /// Scopes that the request needed, separated by blanks.
     pub scopes: Box<str>,
-    /// Where it was presented from, if that is known.
+    /// Address that the key was presented from, if that is known.
     pub address: Option<IpAddr>,
-    /// The request that asked.
+    /// Id of the request that was refused, or that asked for the decision.
     pub request_id: Option<RequestId>,
 }
 

@@ -8,11 +8,11 @@ use crate::{App, Caller};
 /// Which refused requests to list.
 #[derive(Debug, Clone, Default)]
 pub struct ListRefusals {
-    /// Refused for this reason only.
+    /// Only those refused with this code.
     pub code: Option<Code>,
-    /// With this key only.
+    /// Only those with this key.
     pub key_id: Option<ApiKeyId>,
-    /// Of this request only.
+    /// Only that of the request with this id.
     pub request_id: Option<String>,
 }
 

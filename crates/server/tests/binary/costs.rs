@@ -293,7 +293,13 @@ async fn case(scenario: &Scenario, operation: &str) -> Option<Largest> {
         "get_me" => Largest::get(api("/me")),
         "list_api_keys" => Largest::get(api("/api-keys?per_page=50&include=workspace")),
         "get_api_key" => Largest::get(api(&format!("/api-keys/{}?include=workspace", scenario.api_key().await))),
-        "list_refused_requests" => Largest::get(api("/requests?per_page=100")),
+        "list_refused_requests" => {
+            let refused = json!({ "key": scenario.key, "environment": "test", "scopes": scopes() });
+            for _ in 0..1_000 {
+                scenario.post("/api-keys/verify", refused.clone()).await;
+            }
+            Largest::get(api("/requests?per_page=100"))
+        }
         "get_api_key_usage" => Largest::get(api(&format!("/api-keys/{}/usage?days=90", scenario.api_key().await))),
         "create_api_key" => Largest::send(
             api("/api-keys"),
