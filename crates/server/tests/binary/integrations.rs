@@ -20,7 +20,7 @@ both_engines! { Installation: services_are_protected_as_the_guide_says }
 
 const GUIDE: &str = include_str!("../../../../docs/INTEGRATE.md");
 /// A plan whose limits are soon reached.
-const SMALL: &str = "[plans.small]\nrequests_per_minute = 9\nfeatures = { posts = 1 }\n";
+const SMALL: &str = "[plans.small]\nrequests_per_minute = 9\nfeatures = { created_posts = 1 }\n";
 const SERVE: [&str; 5] = ["serve", "--config", "gatepost.toml", "--bind", "127.0.0.1:0"];
 
 /// The services, each ready to listen at a port.
@@ -95,6 +95,14 @@ async fn services_are_protected_as_the_guide_says(installation: Installation) {
         assert_eq!(status(Method::GET, "/posts", &Value::Null).await, 401);
         assert_eq!(status(Method::GET, "/posts", &reader["key"]).await, 200);
         assert_eq!(status(Method::POST, "/posts", &reader["key"]).await, 403);
+        // What cannot be read is not counted.
+        for body in ["{", "[1]", "{}", "\"x\""] {
+            let request = http_client(None).post(format!("http://127.0.0.1:{port}/posts"));
+            let request = request.header("content-type", "application/json").body(body);
+            let key = writer["key"].as_str().expect("a key");
+            let refused = request.bearer_auth(key).send().await.expect("an answer").status().as_u16();
+            assert!(matches!(refused, 400 | 422), "{body}: {refused}");
+        }
         let (made, _, post) = ask(Method::POST, "/posts", &writer["key"]).await;
         assert_eq!((made, &post["workspace_id"]), (201, &workspace));
         let received = said.next_line().await.expect("its output").expect("a line");
