@@ -255,11 +255,11 @@ impl<S, R: Listed, B> Call<S, ListQuery<R>, B> {
 }
 
 impl<S, F, B> Call<S, PageQuery<F>, B> {
-    /// Answers with a page of all these items.
-    pub fn slice<T: Serialize>(&self, items: Vec<T>) -> Answer<SliceOf<T>> {
+    /// Answers with a page of all these items, as `view` shows them.
+    pub fn slice<T, V: Serialize>(&self, items: Vec<T>, view: impl FnMut(T) -> V) -> Answer<SliceOf<V>> {
         let base = client::base_url(&self.req, &self.state) + self.req.path();
         let url = PageUrl { base, query: self.req.query_string().to_owned() };
-        let (body, link) = self.state.contract().page(&self.query.slice(items), None, &url)?;
+        let (body, link) = self.state.contract().page(&self.query.slice(items).map(view), None, &url)?;
         Ok(HttpResponse::Ok()
             .content_type(header::ContentType::json())
             .insert_header((header::LINK, link))

@@ -6,7 +6,7 @@
 use std::{
     collections::{HashMap, VecDeque},
     net::IpAddr,
-    sync::Mutex,
+    sync::{Arc, Mutex},
     time::Duration,
 };
 
@@ -51,7 +51,7 @@ pub(crate) struct Refusals(Mutex<Kept>);
 
 #[derive(Debug, Default)]
 struct Kept {
-    workspaces: HashMap<WorkspaceId, VecDeque<RefusedRequest>>,
+    workspaces: HashMap<WorkspaceId, VecDeque<Arc<RefusedRequest>>>,
     /// How many there are of all.
     count: usize,
 }
@@ -66,7 +66,7 @@ impl Refusals {
             own.pop_front();
             *count -= 1;
         }
-        own.push_back(refused);
+        own.push_back(Arc::new(refused));
         *count += 1;
         if *count > most {
             // Half of it, so that this is seldom done. Of as many workspaces as that, none keeps any.
@@ -80,7 +80,7 @@ impl Refusals {
         }
     }
 
-    fn of(&self, workspace: WorkspaceId, now: Timestamp) -> Vec<RefusedRequest> {
+    fn of(&self, workspace: WorkspaceId, now: Timestamp) -> Vec<Arc<RefusedRequest>> {
         let too_old = now.minus(REFUSALS_KEPT_FOR);
         let kept = self.0.lock_anyway();
         let own = kept.workspaces.get(&workspace).into_iter().flatten();
@@ -108,7 +108,7 @@ impl Gate {
 
     /// Requests with keys of a workspace that this process has refused, the last first: at most
     /// [`KEPT_REFUSALS`] of [`REFUSALS_KEPT_FOR`], fewer where many workspaces have some.
-    pub fn refusals(&self, workspace: WorkspaceId) -> Vec<RefusedRequest> {
+    pub fn refusals(&self, workspace: WorkspaceId) -> Vec<Arc<RefusedRequest>> {
         self.0.refusals.of(workspace, self.now())
     }
 }

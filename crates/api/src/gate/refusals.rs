@@ -1,5 +1,7 @@
 //! `/requests`
 
+use std::sync::Arc;
+
 use gatepost_app::keys::refusals::{self, ListRefusals};
 use gatepost_gate::{Code, RefusedRequest};
 use gatepost_kernel::{ApiKeyId, Environment, Timestamp};
@@ -28,7 +30,7 @@ async fn list_refused_requests(
     let RefusedRequestFilters { code, api_key_id, request_id } = &call.query().filters;
     let query = ListRefusals { code: *code, key_id: *api_key_id, request_id: request_id.clone() };
     let refused = refusals::list(call.app(), call.caller(), &query);
-    call.slice(refused.into_iter().map(RefusedRequestView::from).collect())
+    call.slice(refused, |refused| RefusedRequestView::from(Arc::unwrap_or_clone(refused)))
 }
 
 /// What refused requests can be filtered by.

@@ -26,7 +26,7 @@ const TAG: Tag =
 #[operation(get "/mcp/servers", tag = TAG, ok = "One page of MCP servers")]
 async fn list_mcp_servers(call: Call<McpRead, PageQuery>) -> Answer<SliceOf<McpServerView>> {
     let servers = mcp::list(call.app(), call.caller());
-    call.slice(servers.iter().map(|server| McpServerView::from(server.as_ref())).collect())
+    call.slice(servers, |server| McpServerView::from(server.as_ref()))
 }
 
 /// Get an MCP server
@@ -40,7 +40,7 @@ async fn get_mcp_server(call: Call<McpRead>, id: McpServerId) -> Answer<Item<Mcp
 #[operation(get "/mcp/servers/{id}/tools", tag = TAG, ok = "One page of tools")]
 async fn list_mcp_tools(call: Call<McpRead, PageQuery>, id: McpServerId) -> Answer<SliceOf<McpToolView>> {
     let server = mcp::get(call.app(), call.caller(), &id.0)?;
-    call.slice(server.tools().into_iter().map(McpToolView::from).collect())
+    call.slice(server.tools(), McpToolView::from)
 }
 
 /// Call an MCP tool

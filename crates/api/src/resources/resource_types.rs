@@ -20,5 +20,5 @@ const TAG: Tag = Tag { name: "Resource types", about: "Resources that the config
 async fn list_resource_types(call: Call<ResourceTypesRead, PageQuery>) -> Answer<SliceOf<ResourceTypeView>> {
     let (resources, contract) = (call.app().resources(), call.contract());
     let view = |declared| ResourceTypeView::new(declared, resources.declarations(), &contract);
-    call.slice(resources.declarations().iter().map(view).collect())
+    call.slice(resources.declarations().iter().collect(), view)
 }

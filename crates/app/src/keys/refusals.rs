@@ -1,5 +1,7 @@
 //! Why requests were refused.
 
+use std::sync::Arc;
+
 use gatepost_gate::{Code, RefusedRequest};
 use gatepost_kernel::ApiKeyId;
 
@@ -18,7 +20,7 @@ pub struct ListRefusals {
 
 /// Requests with keys of the workspace that is acted on, in the caller's environment, that this process has
 /// refused, the last first.
-pub fn list(app: &App, caller: &Caller, query: &ListRefusals) -> Vec<RefusedRequest> {
+pub fn list(app: &App, caller: &Caller, query: &ListRefusals) -> Vec<Arc<RefusedRequest>> {
     let ListRefusals { code, key_id, request_id } = query;
     let is_asked_for = |refused: &RefusedRequest| {
         refused.environment == caller.environment()
@@ -29,6 +31,6 @@ pub fn list(app: &App, caller: &Caller, query: &ListRefusals) -> Vec<RefusedRequ
                 .is_none_or(|id| refused.request_id.as_ref().is_some_and(|r| r.as_str() == id))
     };
     let mut refused = app.gate().refusals(caller.workspace_id());
-    refused.retain(is_asked_for);
+    refused.retain(|refused| is_asked_for(refused));
     refused
 }
