@@ -44,7 +44,7 @@ app.delete("/posts/:id", needs("posts:delete"), (req, res) => {
   posts.delete(post.id);
   res.status(204).end();
 });
-app.post("/hooks", express.raw({ type: "*/*" }), (req, res) => {
+app.post("/hooks", express.raw({ type: "*/*", limit: "2mb" }), (req, res) => {
   try {
     const { type, id } = new Webhook(WEBHOOK_SECRET).verify(req.body, req.headers);
     console.log("received", type, id);
@@ -57,4 +57,4 @@ app.use((error, req, res, next) => {
   if (!error.expose) console.error(error);
   res.status(error.status ?? 500).json({ error: error.expose ? error.message : "INTERNAL_ERROR" });
 });
-app.listen(Number(PORT), "127.0.0.1", (error) => { if (error) throw error; });
+app.listen(Number(PORT), "127.0.0.1", (error) => { if (error) throw error; console.log("ready at port", PORT); });

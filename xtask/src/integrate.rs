@@ -11,7 +11,7 @@ const PROGRAMS: [(&str, &str, &str, &str); 2] = [
         "FastAPI",
         "pip install fastapi httpx standardwebhooks uvicorn\n\
          GATEPOST_URL=http://127.0.0.1:8080 GATEPOST_SERVICE_KEY=sk_live_… WEBHOOK_SECRET=whsec_… \\\n  \
-         uvicorn app:app --port 8001",
+         uvicorn app:app --port 8001 --no-proxy-headers",
         "app.py",
         "python",
     ),
