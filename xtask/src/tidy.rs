@@ -14,7 +14,18 @@ const LAYERS: [&[&str]; 9] = [
     &["delivery", "mcp", "gate"],
     &["storage", "egress"],
     &["contract"],
-    &["keys", "limits", "entitlements", "webhooks", "seo", "pixel", "analytics", "resources", "sealing"],
+    &[
+        "keys",
+        "limits",
+        "entitlements",
+        "webhooks",
+        "seo",
+        "pixel",
+        "analytics",
+        "resources",
+        "sealing",
+        "people",
+    ],
     &["kernel", "threads", "metrics"],
     &["macros"],
 ];
@@ -53,7 +64,7 @@ const NEEDED_FEATURES: [(&str, &str, &str); 1] =
     [("utoipa-swagger-ui", "vendored", "its build script downloads the page")];
 
 /// Crates of rules, which do no input or output and so need no runtime.
-const PURE: [&str; 10] = [
+const PURE: [&str; 11] = [
     "kernel",
     "keys",
     "limits",
@@ -64,6 +75,7 @@ const PURE: [&str; 10] = [
     "analytics",
     "resources",
     "sealing",
+    "people",
 ];
 const IMPURE: [&str; 3] = ["tokio", "futures-util", "tracing"];
 

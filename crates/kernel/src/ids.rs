@@ -75,6 +75,12 @@ integer_ids! {
     ResourceTypeId = "Numeric id of the type of resource";
     /// A record of one, in the order of creation; callers know it by another id.
     RecordId = "Numeric id of the record";
+    /// Somebody who can sign in.
+    MemberId = "Numeric id of the member";
+    /// Somebody was asked to join a workspace.
+    InvitationId = "Numeric id of the invitation";
+    /// A browser in which somebody has signed in.
+    SessionId = "Numeric id of the session";
 }
 
 impl WorkspaceId {
