@@ -23,6 +23,7 @@ mod keys;
 mod list;
 mod metrics;
 mod migrations;
+mod people;
 mod resources;
 mod schema;
 mod search_words;
@@ -47,6 +48,10 @@ pub use keys::{
 };
 pub use list::{Direction, ListRequest, MAX_PAGE_BYTES, Size, SortKey};
 pub use migrations::{Migrated, SchemaState};
+pub use people::{
+    Credentials, INVITATION_SORTS, InvitationFilter, MEMBERSHIP_SORTS, MemberChanges, MembershipFilter,
+    NewInvitation, NewMember, NewSession, SESSION_SORTS, SessionUse,
+};
 pub use resources::{Beyond, KnownType, NewRecord, RecordFilter, RecordPurge, RecordSet, record_sort};
 pub use tenants::{NewWorkspace, TierUse, WORKSPACE_SORTS, WorkspaceChanges, WorkspaceFilter};
 pub use visits::{

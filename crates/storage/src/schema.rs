@@ -475,6 +475,112 @@ diesel::table! {
 }
 
 diesel::table! {
+    use diesel::sql_types::*;
+    use super::{Id, Instant, Word};
+
+    members (id) {
+        id -> Id,
+        email -> Word,
+        email_folded -> Text,
+        name -> Text,
+        password_hash -> Word,
+        authenticator -> Nullable<Word>,
+        authenticator_step -> Nullable<BigInt>,
+        second_factor_at -> Nullable<Instant>,
+        last_seen_at -> Nullable<Instant>,
+        created_at -> Instant,
+        updated_at -> Instant,
+        disabled_at -> Nullable<Instant>,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use super::{Id, Instant, Word};
+
+    memberships (id) {
+        id -> Id,
+        member_id -> Id,
+        workspace_id -> Id,
+        role -> Word,
+        created_at -> Instant,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use super::{Digest, Id};
+
+    recovery_codes (member_id, digest) {
+        member_id -> Id,
+        digest -> Digest,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use super::{Digest, Id, Instant, Word};
+
+    invitations (id) {
+        id -> Id,
+        workspace_id -> Id,
+        email -> Nullable<Word>,
+        email_folded -> Nullable<Text>,
+        role -> Word,
+        digest -> Digest,
+        invited_by -> Nullable<Id>,
+        created_at -> Instant,
+        expires_at -> Instant,
+        accepted_at -> Nullable<Instant>,
+        revoked_at -> Nullable<Instant>,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use super::{Digest, Id, Instant};
+
+    password_resets (member_id) {
+        member_id -> Id,
+        digest -> Digest,
+        expires_at -> Instant,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use super::{Digest, Id, Instant};
+
+    sessions (id) {
+        id -> Id,
+        digest -> Digest,
+        member_id -> Id,
+        workspace_id -> Id,
+        created_at -> Instant,
+        last_used_at -> Instant,
+        authenticated_at -> Instant,
+        awaits_second_factor -> Bool,
+        ip_address -> Nullable<Text>,
+        user_agent -> Nullable<Text>,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use super::{Count, Digest, Instant};
+
+    sign_in_failures (subject) {
+        subject -> Digest,
+        count -> Count,
+        last_at -> Instant,
+    }
+}
+
+diesel::joinable!(memberships -> workspaces (workspace_id));
+diesel::allow_tables_to_appear_in_same_query!(memberships, workspaces);
+diesel::allow_tables_to_appear_in_same_query!(memberships, sessions);
+
+diesel::table! {
     schema_compatibility (migration) {
         migration -> Text,
         oldest_version -> Text,

@@ -20,11 +20,12 @@ use diesel::{
 };
 use gatepost_entitlements::Operation;
 use gatepost_kernel::{
-    ApiKeyId, AuditEntryId, ChangeId, ClaimId, Environment, EventId, ExternalId, Fields, Json, JsonObject,
-    RecordId, ResourceTypeId, Secret, SeoIssueId, SeoReportId, Timestamp, WebhookDeliveryId,
-    WebhookEndpointId, WorkspaceId,
+    ApiKeyId, AuditEntryId, ChangeId, ClaimId, Environment, EventId, ExternalId, Fields, InvitationId, Json,
+    JsonObject, MemberId, RecordId, ResourceTypeId, Secret, SeoIssueId, SeoReportId, SessionId, Timestamp,
+    WebhookDeliveryId, WebhookEndpointId, WorkspaceId,
 };
 use gatepost_keys::{IpAllowlist, Metadata, ScopeSet, TokenDigest};
+use gatepost_people::{Email, Role};
 use gatepost_seo::Severity;
 use gatepost_webhooks::{DeliveryStatus, PreviousSecret};
 use serde_json::{Map, Value, json};
@@ -196,7 +197,10 @@ ids!(
     SeoReportId,
     SeoIssueId,
     RecordId,
-    ResourceTypeId
+    ResourceTypeId,
+    MemberId,
+    InvitationId,
+    SessionId
 );
 
 numbers! {
@@ -266,10 +270,12 @@ texts! {
     Operation = |word| word.as_str(), |word| Self::parse(&word).ok_or_else(|| unknown(word));
     EventId = |id| id.as_str(), |id| Ok(Self::from_stored(id));
     ExternalId = |id| id.as_str(), |id| Ok(Self::from_stored(id));
+    Email = |email| email.as_str(), |email| Ok(Self::from_stored(email));
+    Role = |word| word.as_str(), |word| Self::parse(&word).ok_or_else(|| unknown(word));
     Secret = |sealed| sealed.expose(), |sealed| Ok(Self::new(sealed));
 }
 
-loads!(Environment, DeliveryStatus, Operation, EventId, ExternalId, Secret => Word);
+loads!(Environment, DeliveryStatus, Operation, EventId, ExternalId, Email, Role, Secret => Word);
 
 texts! {
     JsonText:
@@ -446,7 +452,7 @@ impl Document for Map<String, Value> {
     }
 }
 
-loads!(TokenDigest, [u8; 32] => Digest);
+loads!(TokenDigest, gatepost_people::TokenDigest, [u8; 32] => Digest);
 
 macro_rules! digests {
     ($($value:ty = |$one:ident| $bytes:expr, |$read:ident| $made:expr;)+) => {$(
@@ -481,6 +487,7 @@ macro_rules! digests {
 
 digests! {
     TokenDigest = |digest| digest.as_bytes(), |bytes| Self::from_bytes(bytes);
+    gatepost_people::TokenDigest = |digest| &digest.0, |bytes| Self(bytes);
     [u8; 32] = |bytes| bytes, |bytes| bytes;
 }
 

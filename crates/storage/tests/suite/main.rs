@@ -5,6 +5,7 @@ mod engine;
 mod entitlements;
 mod lists;
 mod outage;
+mod people;
 mod records;
 mod rows;
 mod schema;
