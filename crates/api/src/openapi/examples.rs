@@ -42,9 +42,15 @@ fn example(schema: &Value, schemas: &Value) -> Option<Value> {
         schema["type"] == kind || schema["type"].as_array().is_some_and(|k| k.contains(&json!(kind)))
     };
     if let Some(properties) = schema["properties"].as_object() {
-        // What is included leads back to where it is included in.
-        let own = properties.iter().filter(|(name, _)| !is_included(name));
-        let known = own.filter_map(|(name, schema)| Some((name.clone(), example(schema, schemas)?)));
+        let required: Vec<&str> =
+            schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+        let known = properties.iter().filter_map(|(name, schema)| {
+            let is_required = required.contains(&name.as_str());
+            // What is included leads back to where it is included in.
+            let shown = (is_required || !is_included(name)).then(|| example(schema, schemas)).flatten();
+            let value = shown.or_else(|| is_required.then(|| any_value(schema)).flatten());
+            Some((name.clone(), value?))
+        });
         return Some(Value::Object(known.collect::<Map<_, _>>()));
     }
     if is("array") {
@@ -55,6 +61,15 @@ fn example(schema: &Value, schemas: &Value) -> Option<Value> {
     }
     // What can be anything is often an object.
     schema.get("type").is_none().then(|| json!({ "id": 7 }))
+}
+
+/// A value for a member that is always there, where none says more.
+fn any_value(schema: &Value) -> Option<Value> {
+    match schema["type"].as_str()? {
+        "boolean" => Some(json!(true)),
+        "object" => Some(json!({})),
+        _ => None,
+    }
 }
 
 /// Whether a member is there only if it is included.

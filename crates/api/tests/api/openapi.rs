@@ -196,6 +196,32 @@ fn documents_of_declared_resources_are_sound() {
 }
 
 /// What a schema does not say it leaves out: `null` is no value of a keyword.
+/// Whoever copies an example must not be refused for it.
+#[test]
+fn examples_are_what_their_schemas_say() {
+    for contract in [Contract::core(), mirror(), preset("anvil"), preset("anthyx"), preset("workspace-api")] {
+        let declared = declarations(DECLARED, gatepost_api::taken(&contract));
+        let document = gatepost_api::document(&contract, &Resources::unstored(declared));
+        let (mut tried, mut wrong) = (0, Vec::new());
+        for (path, method, operation) in operations(&document) {
+            let answers = operation["responses"].as_object().into_iter().flat_map(|all| all.values());
+            for content in answers.chain([&operation["requestBody"]]).map(|holder| &holder["content"]) {
+                for media in content.as_object().into_iter().flat_map(|all| all.values()) {
+                    let Some(example) = media.get("example") else { continue };
+                    let mut schema = media["schema"].clone();
+                    schema["components"] = document["components"].clone();
+                    let schema = jsonschema::validator_for(&schema).expect("a schema");
+                    tried += 1;
+                    let errors = schema.iter_errors(example);
+                    wrong.extend(errors.map(|error| format!("{method} {path}: {error} in {example}")));
+                }
+            }
+        }
+        assert!(tried > 20, "{tried}");
+        assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    }
+}
+
 fn has_no_null_keyword(schema: &Value, place: &str) {
     for (name, value) in schema.as_object().into_iter().flatten() {
         let is_value = matches!(name.as_str(), "example" | "default" | "examples");
