@@ -13,20 +13,20 @@ use crate::{
 /// The actor of a change.
 #[view(example = {"id": 1, "workspace_id": 1})]
 pub struct AuditActorView {
-    /// Kind of actor: an API key, or the operator at the server's command line; to a tenant, `platform` for
-    /// either of the operator's.
+    /// Kind of actor: an API key, a member who has signed in, somebody who is not known, or the operator at the
+    /// server's command line; to a tenant, `platform` for all of the operator's.
     #[member(like = Actor)]
     r#type: &'static str,
-    /// Numeric id of the API key.
+    /// Numeric id of the API key or member.
     id: Option<i64>,
-    /// Numeric id of the workspace the API key belongs to.
+    /// Numeric id of the workspace the API key belongs to, or the member acts for.
     workspace_id: Option<i64>,
 }
 
 /// The resource that was changed.
 #[view(example = {"type": "api_key", "id": 2})]
 pub struct AuditTargetView {
-    /// Kind of resource: `api_key`, `workspace`, `webhook` or `mcp_server`.
+    /// Kind of resource: `api_key`, `workspace`, `webhook`, `mcp_server`, `member` or `invitation`.
     r#type: String,
     /// Numeric id of the resource.
     id: i64,
@@ -63,7 +63,8 @@ impl From<Actor> for AuditActorView {
     fn from(actor: Actor) -> Self {
         let (id, workspace_id) = match actor {
             Actor::ApiKey(id, workspace) => (Some(id.0), Some(workspace.0)),
-            Actor::CommandLine | Actor::Platform => (None, None),
+            Actor::Member(id, workspace) => (Some(id.0), Some(workspace.0)),
+            Actor::Anonymous | Actor::CommandLine | Actor::Platform => (None, None),
         };
         Self { r#type: actor.kind(), id, workspace_id }
     }

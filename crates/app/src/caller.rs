@@ -3,8 +3,11 @@
 use std::{net::IpAddr, sync::Arc};
 
 use gatepost_gate::{Admitted, Principal};
-use gatepost_kernel::{Environment, Error, Owner, RequestId, Result, Secret, Timestamp, WorkspaceId};
+use gatepost_kernel::{
+    Environment, Error, MemberId, Owner, RequestId, Result, Secret, Timestamp, WorkspaceId,
+};
 use gatepost_keys::{Scope, ScopeSet};
+use gatepost_people::{Membership, Role};
 use gatepost_storage::{Actor, Tx};
 
 use crate::{App, IdempotencyRequest};
@@ -14,8 +17,52 @@ use crate::{App, IdempotencyRequest};
 pub enum Authority {
     /// An API key: what its scopes allow, in its environment; with the token that was presented.
     Key(Principal, Secret),
+    /// Somebody who has signed in: what their role in the workspace allows.
+    Member(Acting),
+    /// Somebody who has not, and so may do nothing but what leads there.
+    Anonymous,
     /// The operator, at the command line of the server: everything.
     CommandLine,
+}
+
+/// As whom a member acts.
+#[derive(Debug, Clone)]
+pub struct Acting {
+    /// Numeric id of the member.
+    pub member_id: MemberId,
+    /// The workspace that the member belongs to.
+    pub workspace_id: WorkspaceId,
+    /// Role there.
+    pub role: Role,
+    /// Whether live or test data is shown.
+    pub environment: Environment,
+    /// What the role allows.
+    scopes: Arc<ScopeSet>,
+}
+
+impl Acting {
+    /// A member of a workspace, as what they are there.
+    pub fn new(app: &App, membership: Membership, environment: Environment) -> Self {
+        let Membership { member_id, workspace_id, role, .. } = membership;
+        Self { member_id, workspace_id, role, environment, scopes: app.role_scopes(role) }
+    }
+
+    /// What the role allows.
+    pub fn scopes(&self) -> &ScopeSet {
+        &self.scopes
+    }
+
+    fn may(&self, scope: &Scope) -> Result<()> {
+        if self.scopes.allows(scope) { Ok(()) } else { Err(Error::MissingScope(scope.to_string())) }
+    }
+
+    /// The same with the role that the member has inside this transaction.
+    async fn refreshed(&self, app: &App, tx: &mut Tx<'_>) -> Result<Self> {
+        let membership = tx.membership_get(self.workspace_id, self.member_id).await?;
+        let membership = membership.ok_or(Error::Unauthorized)?;
+        let member = tx.member_get(self.member_id).await?.filter(|member| member.disabled_at.is_none());
+        member.map(|_| Self::new(app, membership, self.environment)).ok_or(Error::Unauthorized)
+    }
 }
 
 /// What an operation takes.
@@ -63,10 +110,9 @@ pub enum IfMatch {
 }
 
 impl Caller {
-    /// The operator acting on a workspace.
-    pub fn command_line(workspace_id: WorkspaceId) -> Self {
+    fn new(authority: Authority, workspace_id: WorkspaceId) -> Self {
         Self {
-            authority: Authority::CommandLine,
+            authority,
             workspace_id,
             request_id: None,
             address: None,
@@ -74,6 +120,26 @@ impl Caller {
             idempotency: None,
             if_match: None,
         }
+    }
+
+    /// The operator acting on a workspace.
+    pub fn command_line(workspace_id: WorkspaceId) -> Self {
+        Self::new(Authority::CommandLine, workspace_id)
+    }
+
+    /// A member acting on the workspace that is shown.
+    pub fn member(acting: Acting, request_id: Option<RequestId>, address: Option<IpAddr>) -> Self {
+        let workspace_id = acting.workspace_id;
+        Self { request_id, address, ..Self::new(Authority::Member(acting), workspace_id) }
+    }
+
+    /// Somebody who says who they are, or shows a link, in this workspace.
+    pub(crate) fn anonymous(
+        workspace_id: WorkspaceId,
+        request_id: Option<RequestId>,
+        address: Option<IpAddr>,
+    ) -> Self {
+        Self { request_id, address, ..Self::new(Authority::Anonymous, workspace_id) }
     }
 
     /// A key acting on its own workspace, which was let in because it meets `required`, if anything is; when
@@ -85,15 +151,9 @@ impl Caller {
         address: Option<IpAddr>,
     ) -> Self {
         let Admitted { principal, token, .. } = admitted;
-        Self {
-            workspace_id: principal.workspace_id(),
-            authority: Authority::Key(principal, token.into_secret()),
-            request_id: Some(request_id),
-            address,
-            required,
-            idempotency: None,
-            if_match: None,
-        }
+        let workspace_id = principal.workspace_id();
+        let authority = Authority::Key(principal, token.into_secret());
+        Self { request_id: Some(request_id), address, required, ..Self::new(authority, workspace_id) }
     }
 
     /// The same caller acting on the workspace that the request names: its own, or, for a key of the root,
@@ -169,27 +229,49 @@ impl Caller {
         self.workspace_id
     }
 
-    /// The key that calls, unless it is the operator.
+    /// The key that calls, if one does.
     pub fn principal(&self) -> Option<&Principal> {
         match &self.authority {
             Authority::Key(principal, _) => Some(principal),
-            Authority::CommandLine => None,
+            Authority::Member(_) | Authority::Anonymous | Authority::CommandLine => None,
         }
+    }
+
+    /// The member who calls, if one does.
+    pub fn acting(&self) -> Option<&Acting> {
+        match &self.authority {
+            Authority::Member(acting) => Some(acting),
+            Authority::Key(..) | Authority::Anonymous | Authority::CommandLine => None,
+        }
+    }
+
+    /// Whether it is the operator, at the command line of the server.
+    pub(crate) fn is_command_line(&self) -> bool {
+        matches!(self.authority, Authority::CommandLine)
     }
 
     /// The workspace that the caller belongs to.
     pub fn home(&self) -> WorkspaceId {
-        self.principal().map_or(WorkspaceId::ROOT, Principal::workspace_id)
+        match &self.authority {
+            Authority::Key(principal, _) => principal.workspace_id(),
+            Authority::Member(acting) => acting.workspace_id,
+            Authority::Anonymous => self.workspace_id,
+            Authority::CommandLine => WorkspaceId::ROOT,
+        }
     }
 
     /// Whether the caller belongs to the platform.
     pub fn is_root(&self) -> bool {
-        self.home().is_root()
+        !matches!(self.authority, Authority::Anonymous) && self.home().is_root()
     }
 
     /// The caller's environment.
     pub fn environment(&self) -> Environment {
-        self.principal().map_or(Environment::Live, Principal::environment)
+        match &self.authority {
+            Authority::Key(principal, _) => principal.environment(),
+            Authority::Member(acting) => acting.environment,
+            Authority::Anonymous | Authority::CommandLine => Environment::Live,
+        }
     }
 
     /// Whose rows the caller reads and writes.
@@ -208,8 +290,9 @@ impl Caller {
     }
 
     fn check_required(&self) -> Result<()> {
-        match (self.principal(), self.required) {
-            (Some(principal), Some(requirement)) => requirement.check(principal),
+        match (&self.authority, self.required) {
+            (Authority::Key(principal, _), Some(requirement)) => requirement.check(principal),
+            (_, Some(Requirement { scope: Some(scope), .. })) => self.require(scope),
             _ => Ok(()),
         }
     }
@@ -228,16 +311,22 @@ impl Caller {
         Ok(self)
     }
 
-    /// The same caller with the rights that its key has inside this transaction.
+    /// The same caller with the rights that its key or role has inside this transaction.
     ///
     /// # Errors
-    /// What the key would be told if the request began now.
+    /// What the caller would be told if the request began now.
     pub(crate) async fn refreshed(mut self, app: &App, tx: &mut Tx<'_>, now: Timestamp) -> Result<Self> {
-        if let Authority::Key(principal, token) = &self.authority {
-            let principal = principal.refreshed(app.gate(), tx, now, self.address).await?;
-            self.authority = Authority::Key(principal, token.clone());
-            self.check_required()?;
+        match &self.authority {
+            Authority::Key(principal, token) => {
+                let principal = principal.refreshed(app.gate(), tx, now, self.address).await?;
+                self.authority = Authority::Key(principal, token.clone());
+            }
+            Authority::Member(acting) => {
+                self.authority = Authority::Member(acting.refreshed(app, tx).await?);
+            }
+            Authority::Anonymous | Authority::CommandLine => return Ok(self),
         }
+        self.check_required()?;
         Ok(self)
     }
 
@@ -246,7 +335,12 @@ impl Caller {
     /// # Errors
     /// [`Error::AccessDenied`] in the contract's words.
     pub fn require(&self, scope: &Scope) -> Result<()> {
-        self.principal().map_or(Ok(()), |principal| principal.may(scope))
+        match &self.authority {
+            Authority::Key(principal, _) => principal.may(scope),
+            Authority::Member(acting) => acting.may(scope),
+            Authority::Anonymous => Err(Error::Unauthorized),
+            Authority::CommandLine => Ok(()),
+        }
     }
 
     /// Refuses a caller that does not itself hold all of `scopes`.
@@ -254,7 +348,13 @@ impl Caller {
     /// # Errors
     /// [`Error::AccessDenied`] naming the first that is missing.
     pub fn require_all(&self, scopes: &ScopeSet) -> Result<()> {
-        match self.principal().and_then(|principal| principal.scopes().first_missing(scopes)) {
+        let held = match &self.authority {
+            Authority::Key(principal, _) => principal.scopes(),
+            Authority::Member(acting) => acting.scopes(),
+            Authority::Anonymous => return Err(Error::Unauthorized),
+            Authority::CommandLine => return Ok(()),
+        };
+        match held.first_missing(scopes) {
             Some(missing) => Err(Error::MissingScope(missing.to_string())),
             None => Ok(()),
         }
@@ -290,13 +390,15 @@ impl Caller {
     pub(crate) fn token(&self) -> Option<&Secret> {
         match &self.authority {
             Authority::Key(_, token) => Some(token),
-            Authority::CommandLine => None,
+            Authority::Member(_) | Authority::Anonymous | Authority::CommandLine => None,
         }
     }
 
     pub(crate) fn actor(&self) -> Actor {
         match &self.authority {
             Authority::Key(principal, _) => Actor::ApiKey(principal.key_id(), principal.workspace_id()),
+            Authority::Member(acting) => Actor::Member(acting.member_id, acting.workspace_id),
+            Authority::Anonymous => Actor::Anonymous,
             Authority::CommandLine => Actor::CommandLine,
         }
     }

@@ -14,8 +14,10 @@ pub mod keys;
 pub mod lists;
 pub mod mcp;
 mod metrics;
+pub mod people;
 pub mod resources;
 mod settings;
+pub mod stored_secrets;
 pub mod tenants;
 mod unit_of_work;
 pub mod visits;
@@ -31,13 +33,14 @@ use gatepost_delivery::{Dispatcher, Handovers};
 use gatepost_entitlements::Catalog;
 use gatepost_gate::{Gate, GateSettings};
 use gatepost_kernel::{ApiKeyId, Clock, Error, Result, Timestamp, WorkspaceId};
-use gatepost_keys::{ScopeOrder, TokenFormat};
+use gatepost_keys::{ScopeOrder, ScopeSet, TokenFormat};
 use gatepost_limits::day_of;
 use gatepost_mcp::McpServers;
 use gatepost_metrics::{PREFIX, Registry, register_process};
+use gatepost_people::{Failures, Role, SessionLimits};
 use gatepost_storage::{NewEvent, Storage, Tx};
 
-pub use caller::{Authority, Caller, IfMatch, Requirement};
+pub use caller::{Acting, Authority, Caller, IfMatch, Requirement};
 pub use combined::Combinable;
 pub use gatepost_kernel::Workspace;
 pub use gatepost_storage::{
@@ -53,6 +56,7 @@ use crate::{
     entitlements::Counters,
     lists::Cursors,
     metrics::Group,
+    people::Passwords,
     resources::Resources,
     visits::{
         PixelValues,
@@ -79,6 +83,8 @@ struct Inner {
     tracking: Arc<Tracking>,
     cursors: tokio::sync::OnceCell<Cursors>,
     metrics: AppMetrics,
+    passwords: Passwords,
+    role_scopes: [Arc<ScopeSet>; Role::ALL.len()],
     runtime: tokio::runtime::Handle,
 }
 
@@ -97,6 +103,8 @@ pub struct AppSettings {
     pub pixel: PixelSettings,
     /// How long what was stored is kept.
     pub retention: RetentionSettings,
+    /// How long people stay signed in.
+    pub sessions: SessionLimits,
     /// The declared resources.
     pub resources: Arc<Resources>,
 }
@@ -110,6 +118,7 @@ impl Default for AppSettings {
             entitlements: EntitlementSettings::default(),
             pixel: PixelSettings::default(),
             retention: RetentionSettings::default(),
+            sessions: SessionLimits::default(),
             resources: Arc::default(),
         }
     }
@@ -121,6 +130,7 @@ impl App {
         let gate = Gate::new(storage.clone(), &settings.catalog, settings.gate.clone(), clock.clone());
         let metrics = AppMetrics::default();
         let tracking = visits::pixel::tracking(settings.pixel.queue, metrics.group_size(Group::PixelEvents));
+        let role_scopes = people::role_scopes(&settings.resources);
         Self(Arc::new(Inner {
             storage,
             settings,
@@ -135,6 +145,8 @@ impl App {
             tracking,
             cursors: tokio::sync::OnceCell::new(),
             metrics,
+            passwords: Passwords::default(),
+            role_scopes,
             runtime: tokio::runtime::Handle::current(),
         }))
     }
@@ -203,6 +215,15 @@ impl App {
     /// Headers that no tenant's own may look like.
     pub(crate) fn identity_headers(&self) -> &[String] {
         &self.0.settings.identity_headers
+    }
+
+    /// What a role allows, with the declared resources.
+    pub fn role_scopes(&self, role: Role) -> Arc<ScopeSet> {
+        self.0.role_scopes[role as usize].clone()
+    }
+
+    fn passwords(&self) -> &Passwords {
+        &self.0.passwords
     }
 
     /// The plans and features.
@@ -312,6 +333,8 @@ impl App {
             let pixel_before = now.minus(settings.retention.pixel_events);
             let counts_before = QuarterHour::of(now.minus(settings.retention.analytics));
             let reports_before = now.minus(settings.retention.seo_reports);
+            let sessions_before = now.minus(SessionLimits::MAX_ABSOLUTE);
+            let failures_before = now.minus(Failures::REMEMBERED);
             let clean = async move |mut tx: Tx<'_>| {
                 let records = tx.idempotency_delete_expired(now, BATCH).await?;
                 // Yesterday's, because clocks of nodes differ.
@@ -323,7 +346,11 @@ impl App {
                 let pixel = tx.pixel_event_delete_before(pixel_before, BATCH).await?;
                 let counts = tx.count_delete_before(counts_before, BATCH).await?;
                 let reports = tx.seo_report_delete_before(reports_before, BATCH).await?;
-                Ok::<_, Error>([records, changes, deliveries, events, uses, pixel, counts, reports])
+                let sessions = tx.session_delete_before(sessions_before, BATCH).await?;
+                let failures = tx.sign_in_failures_delete_before(failures_before, BATCH).await?;
+                Ok::<_, Error>([
+                    records, changes, deliveries, events, uses, pixel, counts, reports, sessions, failures,
+                ])
             };
             let deleted = self.0.storage.transaction(clean).await?;
             let purged = resources::purge(self).await?;

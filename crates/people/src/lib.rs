@@ -2,7 +2,7 @@
 //! for how long.
 //!
 //! Nothing here does input or output: a caller brings the instant and the source of randomness, and keeps
-//! what comes of it. Secrets are kept as digests only ([`OneTimeToken::digest`]), passwords as
+//! what comes of it. Secrets are kept as digests only ([`OpaqueToken::digest`]), passwords as
 //! [`PasswordHash`].
 
 mod email;
@@ -23,4 +23,4 @@ pub use role::Role;
 pub use second_factor::{AuthenticatorSecret, RECOVERY_CODES, RecoveryCode};
 pub use session::{MAX_SESSIONS, Session, SessionLimits};
 pub use throttle::{Failures, MAX_WAIT};
-pub use token::{OneTimeToken, TokenDigest};
+pub use token::{OpaqueToken, TokenDigest};

@@ -22,6 +22,12 @@ impl AuthenticatorSecret {
         Self(base32::<SECRET_BYTES>(rng))
     }
 
+    /// Takes what [`AuthenticatorSecret::to_base32`] gave, where it comes back from a stranger.
+    pub fn parse(base32: &str) -> Option<Self> {
+        let bytes = totp_rs::Secret::try_from_base32(base32).ok()?;
+        (bytes.as_bytes().len() == SECRET_BYTES).then(|| Self(Secret::new(bytes.to_base32())))
+    }
+
     /// One that was stored: base32, as [`AuthenticatorSecret::to_base32`] gives it.
     pub fn from_stored(base32: Secret) -> Self {
         Self(base32)
@@ -169,6 +175,11 @@ mod tests {
         assert!(url.expose().contains("issuer=Acme%20%20API"));
         let fresh = AuthenticatorSecret::generate(&mut StdRng::seed_from_u64(5));
         assert_eq!(fresh.to_base32().expose().len(), 32);
+        let read = AuthenticatorSecret::parse(fresh.to_base32().expose()).expect("a secret");
+        assert_eq!(read.to_base32().expose(), fresh.to_base32().expose());
+        for bad in ["", "GEZDGNBV", "0EZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ", "é"] {
+            assert!(AuthenticatorSecret::parse(bad).is_none(), "{bad:?}");
+        }
     }
 
     proptest! {

@@ -7,8 +7,6 @@ use gatepost_kernel::Timestamp;
 
 /// The longest wait.
 pub const MAX_WAIT: Duration = Duration::from_mins(15);
-/// For how long a failure counts.
-const REMEMBERED: Duration = Duration::from_hours(24);
 
 /// Failures in a row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,6 +18,8 @@ pub struct Failures {
 }
 
 impl Failures {
+    /// For how long a failure counts.
+    pub const REMEMBERED: Duration = Duration::from_hours(24);
     /// From how many failures on one account has to wait, in one network.
     pub const MANY_OF_ACCOUNT: u32 = 5;
     /// From how many failures on a network has to wait: many people may share an address.
@@ -33,7 +33,7 @@ impl Failures {
 
     /// How many still count.
     fn counted(self, now: Timestamp) -> u32 {
-        if now.since(self.last_at) < REMEMBERED { self.count } else { 0 }
+        if now.since(self.last_at) < Self::REMEMBERED { self.count } else { 0 }
     }
 
     /// How much longer to wait at `now`; zero if not at all. After `many` failures a second, twice as long
@@ -71,7 +71,7 @@ mod tests {
     fn what_is_a_day_ago_is_forgotten() {
         let failures = Failures { count: 30, last_at: START };
         assert_eq!(Failures::and_one(Some(failures), START.plus(MAX_WAIT)).count, 31);
-        assert_eq!(Failures::and_one(Some(failures), START.plus(REMEMBERED)).count, 1);
+        assert_eq!(Failures::and_one(Some(failures), START.plus(Failures::REMEMBERED)).count, 1);
         assert_eq!(failures.wait(5, START.plus(Duration::from_mins(14))), Duration::from_mins(1));
     }
 

@@ -11,9 +11,9 @@ pub struct TokenDigest(pub [u8; 32]);
 
 /// A token that was just made, or that somebody presents.
 #[derive(Debug, Clone)]
-pub struct OneTimeToken(Secret);
+pub struct OpaqueToken(Secret);
 
-impl OneTimeToken {
+impl OpaqueToken {
     const BYTES: usize = 32;
 
     /// A fresh one.
@@ -48,18 +48,18 @@ mod tests {
 
     #[test]
     fn a_token_is_read_back_and_found_by_its_digest() {
-        let token = OneTimeToken::generate(&mut StdRng::seed_from_u64(1));
+        let token = OpaqueToken::generate(&mut StdRng::seed_from_u64(1));
         assert_eq!(token.expose().len(), 43);
-        let read = OneTimeToken::parse(token.expose()).expect("a token");
+        let read = OpaqueToken::parse(token.expose()).expect("a token");
         assert_eq!(read.digest(), token.digest());
-        assert_eq!(format!("{token:?}"), "OneTimeToken(Secret(…))");
+        assert_eq!(format!("{token:?}"), "OpaqueToken(Secret(…))");
     }
 
     #[test]
     fn what_has_another_form_is_no_token() {
-        let token = OneTimeToken::generate(&mut StdRng::seed_from_u64(1)).expose().to_owned();
+        let token = OpaqueToken::generate(&mut StdRng::seed_from_u64(1)).expose().to_owned();
         for bad in ["", &token[1..], &format!("{token}A"), &token.replace(&token[..1], "="), "sk_live_x"] {
-            assert!(OneTimeToken::parse(bad).is_none(), "{bad:?}");
+            assert!(OpaqueToken::parse(bad).is_none(), "{bad:?}");
         }
     }
 }

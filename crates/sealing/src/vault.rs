@@ -7,7 +7,7 @@
 //! it.
 
 use base64::{Engine, prelude::BASE64_STANDARD};
-use gatepost_kernel::{Secret, WebhookEndpointId, WorkspaceId};
+use gatepost_kernel::{MemberId, Secret, WebhookEndpointId, WorkspaceId};
 use rand::CryptoRng;
 use sha2::{Digest, Sha256};
 
@@ -23,23 +23,32 @@ const NAME_LEN: usize = 8;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SealedColumn {
     column: &'static str,
-    workspace_id: WorkspaceId,
-    endpoint_id: WebhookEndpointId,
+    /// None for rows that belong to no workspace.
+    workspace_id: Option<WorkspaceId>,
+    row: i64,
 }
 
 impl SealedColumn {
     /// That of the secrets which sign an endpoint's deliveries, the newest and those before it.
     pub fn secret(workspace_id: WorkspaceId, endpoint_id: WebhookEndpointId) -> Self {
-        Self { column: "webhook_endpoints.secret", workspace_id, endpoint_id }
+        Self { column: "webhook_endpoints.secret", workspace_id: Some(workspace_id), row: endpoint_id.0 }
     }
 
     /// That of an endpoint's own headers.
     pub fn headers(workspace_id: WorkspaceId, endpoint_id: WebhookEndpointId) -> Self {
-        Self { column: "webhook_endpoints.headers", workspace_id, endpoint_id }
+        Self { column: "webhook_endpoints.headers", workspace_id: Some(workspace_id), row: endpoint_id.0 }
+    }
+
+    /// That of what a member's authenticator app shares with the server.
+    pub fn authenticator(member_id: MemberId) -> Self {
+        Self { column: "members.authenticator", workspace_id: None, row: member_id.0 }
     }
 
     fn text(self) -> String {
-        format!("{}/{}/{}", self.column, self.workspace_id.0, self.endpoint_id.0)
+        match self.workspace_id {
+            Some(workspace) => format!("{}/{}/{}", self.column, workspace, self.row),
+            None => format!("{}/{}", self.column, self.row),
+        }
     }
 }
 

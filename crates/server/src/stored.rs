@@ -3,8 +3,8 @@
 use gatepost_app::{
     App, TierUse,
     keys::api_keys,
+    stored_secrets,
     tenants::{first_start, tiers},
-    webhooks::stored_secrets,
 };
 use gatepost_kernel::chain;
 use gatepost_storage::Storage;
@@ -13,7 +13,7 @@ use crate::{Failure, config::Config, keys::explain, secrets};
 
 /// Stops the start where secrets could not be read, or would stay readable for everybody.
 pub async fn check_secrets(config: &Config, storage: &Storage) -> Result<(), Failure> {
-    let stored = stored_secrets::survey(storage).await.map_err(|e| explain(&e, "webhook endpoint", 0))?;
+    let stored = stored_secrets::survey(storage).await.map_err(|e| explain(&e, "stored secret", 0))?;
     if let Some(text) = secrets::unbound(&stored) {
         tracing::warn!("{text}");
     }

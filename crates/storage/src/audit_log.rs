@@ -8,7 +8,7 @@ use diesel::{
 };
 use diesel_async::RunQueryDsl;
 use gatepost_kernel::{
-    ApiKeyId, AuditEntryId, Environment, Page, Position, RequestId, Timestamp, WorkspaceId,
+    ApiKeyId, AuditEntryId, Environment, MemberId, Page, Position, RequestId, Timestamp, WorkspaceId,
 };
 use serde_json::{Map, Value};
 
@@ -46,9 +46,13 @@ pub struct AuditFilter {
 pub enum Actor {
     /// An API key, and the workspace that it belongs to.
     ApiKey(ApiKeyId, WorkspaceId),
+    /// Somebody who has signed in, and the workspace that they act for.
+    Member(MemberId, WorkspaceId),
+    /// Somebody who could not say who they are, or only by a link.
+    Anonymous,
     /// The operator at the server: its command line, or its first start.
     CommandLine,
-    /// A key of the root workspace, or the operator at the server: what a tenant is told of either. It is
+    /// A key or member of the root workspace, or the operator at the server: what a tenant is told of them. It is
     /// never stored.
     Platform,
 }
@@ -57,15 +61,20 @@ gatepost_kernel::described_words!(Actor, "AuditActorType", "Kind of actor of a c
 
 impl Actor {
     const API_KEY: &str = "api_key";
+    const MEMBER: &str = "member";
+    const ANONYMOUS: &str = "anonymous";
     const COMMAND_LINE: &str = "command_line";
     const PLATFORM: &str = "platform";
     /// The words for the kinds of actors.
-    pub const NAMES: [&str; 3] = [Self::API_KEY, Self::COMMAND_LINE, Self::PLATFORM];
+    pub const NAMES: [&str; 5] =
+        [Self::API_KEY, Self::MEMBER, Self::ANONYMOUS, Self::COMMAND_LINE, Self::PLATFORM];
 
     /// The word for the kind of actor.
     pub fn kind(self) -> &'static str {
         match self {
             Self::ApiKey(..) => Self::API_KEY,
+            Self::Member(..) => Self::MEMBER,
+            Self::Anonymous => Self::ANONYMOUS,
             Self::CommandLine => Self::COMMAND_LINE,
             Self::Platform => Self::PLATFORM,
         }
@@ -74,7 +83,8 @@ impl Actor {
     /// Whether it is the platform's, not a tenant's.
     fn is_of_platform(self) -> bool {
         match self {
-            Self::ApiKey(_, workspace) => workspace.is_root(),
+            Self::ApiKey(_, workspace) | Self::Member(_, workspace) => workspace.is_root(),
+            Self::Anonymous => false,
             Self::CommandLine | Self::Platform => true,
         }
     }
@@ -153,7 +163,7 @@ struct AuditRow {
     environment: Bind<Environment>,
     action: String,
     actor_type: String,
-    actor_id: Bind<Option<ApiKeyId>>,
+    actor_id: Bind<Option<i64>>,
     actor_workspace_id: Bind<Option<WorkspaceId>>,
     target_type: String,
     target_id: Bind<i64>,
@@ -175,8 +185,9 @@ struct KeptAuditRow {
 impl From<&NewAuditEntry> for AuditRow {
     fn from(new: &NewAuditEntry) -> Self {
         let (actor_id, actor_workspace_id) = match new.actor {
-            Actor::ApiKey(id, workspace) => (Some(id), Some(workspace)),
-            Actor::CommandLine | Actor::Platform => (None, None),
+            Actor::ApiKey(id, workspace) => (Some(id.0), Some(workspace)),
+            Actor::Member(id, workspace) => (Some(id.0), Some(workspace)),
+            Actor::Anonymous | Actor::CommandLine | Actor::Platform => (None, None),
         };
         Self {
             workspace_id: Bind(new.workspace_id),
@@ -200,7 +211,9 @@ impl TryFrom<KeptAuditRow> for AuditEntry {
 
     fn try_from(KeptAuditRow { id, row }: KeptAuditRow) -> Result<Self> {
         let actor = match (row.actor_type.as_str(), row.actor_id.0, row.actor_workspace_id.0) {
-            (Actor::API_KEY, Some(id), Some(workspace)) => Actor::ApiKey(id, workspace),
+            (Actor::API_KEY, Some(id), Some(workspace)) => Actor::ApiKey(ApiKeyId(id), workspace),
+            (Actor::MEMBER, Some(id), Some(workspace)) => Actor::Member(MemberId(id), workspace),
+            (Actor::ANONYMOUS, ..) => Actor::Anonymous,
             (Actor::COMMAND_LINE, ..) => Actor::CommandLine,
             _ => return Err(StorageError::corrupt(format!("actor of audit entry {id}"))),
         };

@@ -578,7 +578,7 @@ diesel::table! {
 
 diesel::joinable!(memberships -> workspaces (workspace_id));
 diesel::allow_tables_to_appear_in_same_query!(memberships, workspaces);
-diesel::allow_tables_to_appear_in_same_query!(memberships, sessions);
+diesel::allow_tables_to_appear_in_same_query!(memberships, sessions, members);
 
 diesel::table! {
     schema_compatibility (migration) {

@@ -21,6 +21,7 @@ mod lists;
 mod metrics;
 mod openapi;
 mod outcomes;
+mod people;
 mod pixel;
 mod probes;
 mod refusals;

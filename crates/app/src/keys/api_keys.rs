@@ -442,7 +442,7 @@ static MANAGING: LazyLock<Scope> =
 async fn keep_the_platform_managed(unit: &mut UnitOfWork<'_>, key: &ApiKey) -> Result<()> {
     let manages = |key: &ApiKey| key.environment == Environment::Live && key.scopes.allows(&*MANAGING);
     let is_at_stake = key.workspace_id.is_root() && manages(key) && key.status(unit.now) == KeyStatus::Active;
-    if !is_at_stake || unit.caller().principal().is_none() {
+    if !is_at_stake || unit.caller().is_command_line() {
         return Ok(());
     }
     // Held until the commit, so that two do not revoke each other.

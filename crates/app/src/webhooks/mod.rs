@@ -2,4 +2,3 @@
 
 pub mod endpoints;
 pub mod events;
-pub mod stored_secrets;

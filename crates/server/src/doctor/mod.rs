@@ -5,7 +5,7 @@ mod machine;
 
 use std::{process::ExitCode, time::Duration};
 
-use gatepost_app::{App, tenants::tiers, webhooks::stored_secrets};
+use gatepost_app::{App, stored_secrets, tenants::tiers};
 use gatepost_kernel::{Clock, SystemClock, chain};
 use gatepost_storage::{DatabaseUrl, SchemaState, Storage};
 use serde_json::json;
@@ -177,18 +177,21 @@ async fn secrets_at_rest(config: &Config, storage: &Storage, findings: &mut Vec<
     let mut say = |grade, text| findings.push(Finding { grade, subject: "stored secrets", text });
     let stored = match stored_secrets::survey(storage).await {
         Ok(stored) => stored,
-        Err(error) => return say(Grade::Fail, explain(&error, "webhook endpoint", 0).to_string()),
+        Err(error) => return say(Grade::Fail, explain(&error, "stored secret", 0).to_string()),
     };
     let errors = secrets::errors(config, &stored);
     if errors.is_empty() && stored.sealed.is_empty() && stored.plain > 0 {
-        say(Grade::Warn, format!("those of {} webhook endpoints are stored unencrypted", stored.plain));
+        say(
+            Grade::Warn,
+            format!("{} of webhook endpoints and second factors are stored unencrypted", stored.plain),
+        );
     }
     errors.into_iter().for_each(|message| say(Grade::Fail, message));
     if let Some(text) = secrets::unbound(&stored) {
         say(Grade::Warn, text);
     }
     if stored.unknown > 0 {
-        let text = "those of {} webhook endpoints are in no known form; their deliveries wait";
+        let text = "{} of webhook endpoints and second factors are in no known form; deliveries of such endpoints wait";
         say(Grade::Warn, text.replace("{}", &stored.unknown.to_string()));
     }
 }

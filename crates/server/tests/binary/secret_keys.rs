@@ -104,7 +104,12 @@ async fn the_key_must_fit_what_is_stored(installation: Installation) {
     let (code, report) = json_of(with(&installation, FIRST, &["doctor", "--json"])).await;
     assert!(code == Some(1) && report.to_string().contains("gatepost secrets reseal"), "{report}");
     let (code, report) = json_of(with(&installation, "", &["doctor", "--json"])).await;
-    assert!(code == Some(0) && report.to_string().contains("1 webhook endpoints are stored unencrypted"));
+    assert!(
+        code == Some(0)
+            && report
+                .to_string()
+                .contains("1 of webhook endpoints and second factors are stored unencrypted")
+    );
     let error = installation.refused(with(&installation, "", &rotate)).await;
     assert!(error.contains("GATEPOST_SECRET_KEY is not set"), "{error}");
     let (code, done) = json_of(with(&installation, FIRST, &rotate)).await;

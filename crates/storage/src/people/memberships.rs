@@ -8,7 +8,7 @@ use gatepost_people::{Membership, Role};
 use crate::{
     Result, Tx,
     list::{self, ListRequest, Narrowed, SortKey, load_list, narrow},
-    schema::{memberships, workspaces},
+    schema::{members, memberships, workspaces},
     types::{Bind, Row, rows, values},
 };
 
@@ -90,11 +90,16 @@ impl Tx<'_> {
         Ok(list::page(Row::all(rows), (total, fitting), request, |_| None))
     }
 
-    /// How many members of a workspace have a role.
-    pub async fn membership_count(&mut self, workspace: WorkspaceId, role: Role) -> Result<u64> {
+    /// How many owners of a workspace there are whose account is not disabled, but for one member.
+    pub async fn active_owner_count(&mut self, workspace: WorkspaceId, but: MemberId) -> Result<u64> {
         let count: i64 = on_conn!(self, |c| memberships::table
             .filter(memberships::workspace_id.eq(Bind(workspace)))
-            .filter(memberships::role.eq(Bind(role)))
+            .filter(memberships::role.eq(Bind(Role::Owner)))
+            .filter(memberships::member_id.ne(Bind(but)))
+            .filter(
+                memberships::member_id
+                    .eq_any(members::table.filter(members::disabled_at.is_null()).select(members::id))
+            )
             .count()
             .get_result(c)
             .await?);

@@ -1,12 +1,13 @@
 //! What proves who somebody is beside the password.
 
-use diesel::{BoolExpressionMethods, ExpressionMethods, QueryDsl};
+use diesel::{BoolExpressionMethods, ExpressionMethods, NullableExpressionMethods, QueryDsl};
 use diesel_async::RunQueryDsl;
 use gatepost_kernel::{MemberId, Secret, Timestamp};
 use gatepost_people::TokenDigest;
 
 use crate::{
     Result, Tx,
+    engine::Conn,
     schema::{members, recovery_codes},
     types::Bind,
 };
@@ -31,6 +32,37 @@ impl Tx<'_> {
             .execute(c)
             .await?);
         self.recovery_codes_set(id, codes).await
+    }
+
+    /// The sealed secrets of members' authenticator apps, by number of the member from behind `after`, at most
+    /// `limit`; held against changes by others until the transaction ends if `lock`.
+    pub async fn authenticator_all(
+        &mut self,
+        after: MemberId,
+        limit: u32,
+        lock: bool,
+    ) -> Result<Vec<(MemberId, Secret)>> {
+        let wanted = members::table
+            .filter(members::id.gt(Bind(after)))
+            .filter(members::authenticator.is_not_null())
+            .order(members::id)
+            .limit(limit.into());
+        let columns = (members::id, members::authenticator.assume_not_null());
+        Ok(match &mut self.0 {
+            // SQLite's one writer is already alone.
+            Conn::Sqlite(c) => wanted.select(columns).load(*c).await?,
+            Conn::Postgres(c) if lock => wanted.select(columns).for_no_key_update().load(*c).await?,
+            Conn::Postgres(c) => wanted.select(columns).load(*c).await?,
+        })
+    }
+
+    /// Stores the same secret of a member's app as it is sealed now.
+    pub async fn authenticator_set_sealed(&mut self, id: MemberId, sealed: &Secret) -> Result<()> {
+        on_conn!(self, |c| diesel::update(members::table.find(Bind(id)))
+            .set(members::authenticator.eq(Bind(Some(sealed))))
+            .execute(c)
+            .await?);
+        Ok(())
     }
 
     /// Notes that the code of this step of the clock was used; whether no later one, and not this, was used

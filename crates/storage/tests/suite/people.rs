@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use gatepost_kernel::{MemberId, PageRequest, Secret, Timestamp, Window, WorkspaceId};
 use gatepost_people::{
-    AuthenticatorSecret, Email, Failures, InvitationStatus, LinkKind, MAX_SESSIONS, Membership, OneTimeToken,
+    AuthenticatorSecret, Email, Failures, InvitationStatus, LinkKind, MAX_SESSIONS, Membership, OpaqueToken,
     PasswordHash, RECOVERY_CODES, RecoveryCode, Role, TokenDigest,
 };
 use gatepost_storage::{
@@ -34,7 +34,7 @@ fn email(text: &str) -> Email {
 }
 
 fn digest(seed: u64) -> TokenDigest {
-    OneTimeToken::generate(&mut StdRng::seed_from_u64(seed)).digest()
+    OpaqueToken::generate(&mut StdRng::seed_from_u64(seed)).digest()
 }
 
 fn hash(text: &str) -> PasswordHash {
@@ -156,9 +156,13 @@ async fn members_of_a_workspace_are_listed_by_role(db: Db) {
         filter.role = Some(Role::Owner);
         assert_eq!(ids(tx.membership_list(&filter, &page()).await?), [owner]);
 
-        assert_eq!(tx.membership_count(acme, Role::Owner).await?, 1);
+        assert_eq!(tx.active_owner_count(acme, viewer).await?, 1);
+        assert_eq!(tx.active_owner_count(acme, owner).await?, 0);
         tx.membership_set_role(acme, viewer, Role::Owner).await?;
-        assert_eq!(tx.membership_count(acme, Role::Owner).await?, 2);
+        assert_eq!(tx.active_owner_count(acme, owner).await?, 1);
+        let disabled = MemberChanges { disabled_at: Some(Some(at(4))), ..MemberChanges::default() };
+        tx.member_update(viewer, disabled, at(4)).await?;
+        assert_eq!(tx.active_owner_count(acme, owner).await?, 0, "disabled");
         let of_owner: Vec<_> =
             tx.memberships_of(owner).await?.iter().map(|m| (m.workspace_id, m.role)).collect();
         assert_eq!(of_owner, [(acme, Role::Owner), (ROOT, Role::Admin)]);

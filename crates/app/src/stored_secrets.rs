@@ -1,33 +1,33 @@
-//! Secrets of webhook endpoints as they are stored: which keys they need, and storing them anew under the
-//! present one.
+//! Secrets of webhook endpoints, and those that members' authenticator apps share with the server, as they are
+//! stored: which keys they need, and storing them anew under the present one.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use gatepost_kernel::{Result, Secret, Timestamp, WebhookEndpointId, random};
+use gatepost_kernel::{MemberId, Result, Secret, Timestamp, WebhookEndpointId, random};
 use gatepost_sealing::{Kept, SealedColumn, Vault};
 use gatepost_storage::{Storage, StorageError, Tx, WebhookEndpointChanges};
 use gatepost_webhooks::{CustomHeader, EndpointSecret, PreviousSecret, WebhookEndpoint};
 
-/// How many endpoints are looked at in one transaction.
+/// How many endpoints or members are looked at in one transaction.
 const BATCH: u32 = 200;
 
 const LOST: &str =
     "The server's key to its secret was lost. Rotate the secret, give the headers again, and make it active.";
 
-/// How secrets are stored; endpoints, not texts, are counted.
+/// How secrets are stored; endpoints and second factors, not texts, are counted.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct StoredSecrets {
-    /// Endpoints with a text that is stored as it is.
+    /// Those with a text that is stored as it is.
     pub plain: u64,
-    /// Endpoints with a text that is sealed by the key of that name.
+    /// Those with a text that is sealed by the key of that name.
     pub sealed: BTreeMap<String, u64>,
-    /// Endpoints with a text that is sealed and not bound to its place, from before texts were.
+    /// Those with a text that is sealed and not bound to its place, from before texts were.
     pub unbound: u64,
-    /// Endpoints with a text in no known form.
+    /// Those with a text in no known form.
     pub unknown: u64,
 }
 
-/// What storing anew came to; endpoints are counted.
+/// What storing anew came to; endpoints and second factors are counted.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Resealed {
     /// Those that were stored anew.
@@ -36,7 +36,7 @@ pub struct Resealed {
     pub unchanged: u64,
     /// Those with a text that no present key opens; they stay as they are.
     pub unreadable: u64,
-    /// Those that were given a fresh secret in place of one that no present key opens.
+    /// Those whose secret no present key opens: endpoints were given a fresh one, second factors taken away.
     pub replaced: u64,
 }
 
@@ -46,7 +46,33 @@ fn texts(endpoint: &WebhookEndpoint) -> impl Iterator<Item = &Secret> {
     [&endpoint.sealed_secret, &endpoint.sealed_headers].into_iter().chain(previous)
 }
 
-/// Looks how the secrets of all endpoints that are not deleted are stored.
+impl StoredSecrets {
+    /// Counts what has these texts.
+    fn add<'t>(&mut self, texts: impl Iterator<Item = &'t Secret>) {
+        let kept: Vec<Kept<'_>> = texts.map(Kept::of).collect();
+        self.unbound += u64::from(kept.iter().any(|kept| matches!(kept, Kept::Unbound(_))));
+        let key_name = |kept: &Kept<'_>| match kept {
+            Kept::Bound(name) | Kept::Unbound(name) => Some((*name).to_owned()),
+            Kept::Plain | Kept::Unknown => None,
+        };
+        for name in kept.iter().filter_map(key_name).collect::<BTreeSet<_>>() {
+            *self.sealed.entry(name).or_default() += 1;
+        }
+        self.plain += u64::from(kept.contains(&Kept::Plain));
+        self.unknown += u64::from(kept.contains(&Kept::Unknown));
+    }
+}
+
+impl Resealed {
+    fn add(&mut self, done: &Self) {
+        self.resealed += done.resealed;
+        self.unchanged += done.unchanged;
+        self.unreadable += done.unreadable;
+        self.replaced += done.replaced;
+    }
+}
+
+/// Looks how the secrets of all endpoints that are not deleted, and of all second factors, are stored.
 ///
 /// # Errors
 /// [`gatepost_kernel::Error::Unavailable`].
@@ -55,27 +81,23 @@ pub async fn survey(storage: &Storage) -> Result<StoredSecrets> {
     loop {
         let read = async move |mut tx: Tx<'_>| tx.webhook_endpoint_all(after, BATCH, false).await;
         let endpoints = storage.read::<_, StorageError, _>(read).await?;
-        let Some(last) = endpoints.last() else { return Ok(found) };
+        let Some(last) = endpoints.last() else { break };
         after = last.id;
-        for endpoint in &endpoints {
-            let kept: Vec<Kept<'_>> = texts(endpoint).map(Kept::of).collect();
-            found.unbound += u64::from(kept.iter().any(|kept| matches!(kept, Kept::Unbound(_))));
-            let key_name = |kept: &Kept<'_>| match kept {
-                Kept::Bound(name) | Kept::Unbound(name) => Some((*name).to_owned()),
-                Kept::Plain | Kept::Unknown => None,
-            };
-            for name in kept.iter().filter_map(key_name).collect::<BTreeSet<_>>() {
-                *found.sealed.entry(name).or_default() += 1;
-            }
-            found.plain += u64::from(kept.contains(&Kept::Plain));
-            found.unknown += u64::from(kept.contains(&Kept::Unknown));
-        }
+        endpoints.iter().for_each(|endpoint| found.add(texts(endpoint)));
+    }
+    let mut after = MemberId(0);
+    loop {
+        let read = async move |mut tx: Tx<'_>| tx.authenticator_all(after, BATCH, false).await;
+        let authenticators = storage.read::<_, StorageError, _>(read).await?;
+        let Some((last, _)) = authenticators.last() else { return Ok(found) };
+        after = *last;
+        authenticators.iter().for_each(|(_, sealed)| found.add(std::iter::once(sealed)));
     }
 }
 
-/// Stores the secrets of all endpoints as `vault` stores new ones, and drops those that sign no more at
-/// `now`. What no present key opens stays as it is; or, with `replace_lost`, its endpoint is given a fresh
-/// secret and no headers, and made inactive.
+/// Stores the secrets of all endpoints and second factors as `vault` stores new ones, and drops those that
+/// sign no more at `now`. What no present key opens stays as it is; or, with `replace_lost`, an endpoint is
+/// given a fresh secret and no headers, and made inactive, and a second factor is taken away.
 ///
 /// # Errors
 /// [`gatepost_kernel::Error::Unavailable`]; what was stored anew by then stays so.
@@ -111,10 +133,37 @@ pub async fn reseal(
             Ok::<_, StorageError>((done, endpoints.last().map(|endpoint| endpoint.id)))
         };
         let (done, last) = storage.transaction(batch).await?;
-        total.resealed += done.resealed;
-        total.unchanged += done.unchanged;
-        total.unreadable += done.unreadable;
-        total.replaced += done.replaced;
+        total.add(&done);
+        match last {
+            Some(last) => after = last,
+            None => break,
+        }
+    }
+    let mut after = MemberId(0);
+    loop {
+        let vault = vault.clone();
+        let batch = async move |mut tx: Tx<'_>| {
+            let mut done = Resealed::default();
+            let authenticators = tx.authenticator_all(after, BATCH, true).await?;
+            for (id, sealed) in &authenticators {
+                let column = SealedColumn::authenticator(*id);
+                if vault.is_current(sealed) {
+                    done.unchanged += 1;
+                } else if let Ok(text) = vault.open(sealed, column) {
+                    let sealed = vault.seal(&mut random::rng(), text.expose(), column);
+                    tx.authenticator_set_sealed(*id, &sealed).await?;
+                    done.resealed += 1;
+                } else if replace_lost {
+                    tx.second_factor_set(*id, None, &[], now).await?;
+                    done.replaced += 1;
+                } else {
+                    done.unreadable += 1;
+                }
+            }
+            Ok::<_, StorageError>((done, authenticators.last().map(|(id, _)| *id)))
+        };
+        let (done, last) = storage.transaction(batch).await?;
+        total.add(&done);
         match last {
             Some(last) => after = last,
             None => return Ok(total),

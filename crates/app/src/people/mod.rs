@@ -1,0 +1,61 @@
+//! People: who belongs to a workspace and as what, how they are asked to join, how they sign in, and what
+//! they change of their own account.
+
+pub mod account;
+pub mod invitations;
+mod passwords;
+mod second_factor;
+pub mod sign_in;
+pub mod team;
+
+use std::{
+    net::IpAddr,
+    sync::{Arc, LazyLock},
+};
+
+use gatepost_kernel::RequestId;
+use gatepost_keys::{Scope, ScopeSet};
+use gatepost_people::Role;
+
+pub(crate) use passwords::Passwords;
+
+use crate::resources::Resources;
+
+/// What it takes to manage who belongs to a workspace.
+static TEAM_ADMIN: LazyLock<Scope> =
+    LazyLock::new(|| "team:admin".parse().expect("this scope is well-formed"));
+
+/// What each role allows, in their order.
+pub(crate) fn role_scopes(resources: &Resources) -> [Arc<ScopeSet>; Role::ALL.len()] {
+    Role::ALL.map(|role| {
+        let scopes = role.scopes(resources.declarations().iter().map(|declared| declared.plural));
+        let scopes: Vec<&str> = scopes.iter().map(String::as_str).collect();
+        Arc::new(ScopeSet::parse(&scopes).expect("names of resources are those of scopes"))
+    })
+}
+
+const MEMBER: &str = "member";
+const INVITATION: &str = "invitation";
+
+/// Where a request of somebody comes from who is not known yet.
+#[derive(Debug, Clone, Default)]
+pub struct Browser {
+    /// Its address.
+    pub address: Option<IpAddr>,
+    /// How it names itself.
+    pub user_agent: Option<String>,
+    /// The request.
+    pub request_id: Option<RequestId>,
+}
+
+impl Browser {
+    /// How it names itself, as much as is kept of it.
+    fn kept_user_agent(&self) -> Option<String> {
+        const MOST_CHARS: usize = 255;
+        self.user_agent.as_ref().map(|agent| agent.chars().take(MOST_CHARS).collect())
+    }
+
+    fn kept_address(&self) -> Option<String> {
+        self.address.map(|address| address.to_string())
+    }
+}
