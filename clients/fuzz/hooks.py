@@ -109,9 +109,10 @@ def before_call(context, case, kwargs):
             body["email"] = uuid.uuid4().hex + "@example.com"
         if isinstance(body.get("name"), str) and case.operation.path.startswith(UNIQUE_NAMES):
             body["name"] = uuid.uuid4().hex
-        # Slugs and idempotency keys are unique.
-        if isinstance(body.get("slug"), str):
-            body["slug"] = uuid.uuid4().hex
+        # Slugs, external ids of workspaces and idempotency keys are unique.
+        for member in ("slug", "external_id"):
+            if isinstance(body.get(member), str):
+                body[member] = uuid.uuid4().hex
         if isinstance(body.get("idempotency_key"), str):
             body["idempotency_key"] = uuid.uuid4().hex
         # The plans are the operator's; a key's is not above its workspace's.

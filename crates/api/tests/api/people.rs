@@ -189,9 +189,8 @@ async fn tries_at_once_are_no_more_than_tries_in_a_row(app: TestApp) {
     joined(app, ROOT, "ada@example.com", Role::Owner).await;
     let guess = || sign_in(app, "ada@example.com", "a guess among many of them");
     let all = futures_util::future::join_all((0..12).map(|_| guess())).await;
-    let count = |wanted: fn(&SignInError) -> bool| {
-        all.iter().filter(|one| one.as_ref().is_err_and(|error| wanted(error))).count()
-    };
+    let count =
+        |wanted: fn(&SignInError) -> bool| all.iter().filter(|one| one.as_ref().is_err_and(wanted)).count();
     assert_eq!(count(|error| matches!(error, SignInError::Wrong)), 5, "{all:?}");
     assert_eq!(count(|error| matches!(error, SignInError::TooMany { .. })), 7, "{all:?}");
 
