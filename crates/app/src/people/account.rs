@@ -1,7 +1,7 @@
 //! What members change of their own account, and how an operator lets one choose another password.
 //!
 //! What proves who somebody is takes a recent proof to be changed ([`Session::is_recent`]), which
-//! [`sign_in::confirm`](super::sign_in::confirm) gives.
+//! [`sign_in::confirm`] gives.
 
 use gatepost_kernel::{Error, MemberId, Result, Secret, SessionId, random, text};
 use gatepost_people::{AuthenticatorSecret, Email, LinkKind, Member, OpaqueToken, RecoveryCode, Session};
