@@ -23,4 +23,4 @@ pub use role::Role;
 pub use second_factor::{AuthenticatorSecret, RECOVERY_CODES, RecoveryCode};
 pub use session::{MAX_SESSIONS, Session, SessionLimits};
 pub use throttle::{Failures, MAX_WAIT};
-pub use token::{OpaqueToken, TokenDigest};
+pub use token::{OpaqueToken, SecretDigest};

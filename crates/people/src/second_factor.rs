@@ -6,7 +6,7 @@ use rand::CryptoRng;
 use sha2::{Digest, Sha256};
 use totp_rs::{Builder, Totp};
 
-use crate::{Email, TokenDigest};
+use crate::{Email, SecretDigest};
 
 const SECRET_BYTES: usize = 20;
 /// How many recovery codes a member gets.
@@ -103,8 +103,8 @@ impl RecoveryCode {
     }
 
     /// What is kept of it.
-    pub fn digest(&self) -> TokenDigest {
-        TokenDigest(Sha256::digest(self.0.expose()).into())
+    pub fn digest(&self) -> SecretDigest {
+        SecretDigest(Sha256::digest(self.0.expose()).into())
     }
 }
 

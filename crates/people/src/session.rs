@@ -53,7 +53,7 @@ pub struct Session {
     pub awaits_second_factor: bool,
     /// Address that it was last used from.
     pub ip_address: Option<String>,
-    /// The browser, as it names itself.
+    /// Value of the browser's `User-Agent` header.
     pub user_agent: Option<String>,
 }
 

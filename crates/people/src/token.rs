@@ -5,9 +5,16 @@ use gatepost_kernel::Secret;
 use rand::CryptoRng;
 use sha2::{Digest, Sha256};
 
-/// SHA-256 of a token. The token has 256 random bits, so nothing slower is needed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct TokenDigest(pub [u8; 32]);
+/// SHA-256 of a token or a recovery code: of so many random bits that nothing slower is needed. Another type
+/// than the digest of an API key, so that no key is ever taken for a session. `Debug` does not show it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct SecretDigest(pub [u8; 32]);
+
+impl std::fmt::Debug for SecretDigest {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("SecretDigest(…)")
+    }
+}
 
 /// A token that was just made, or that somebody presents.
 #[derive(Debug, Clone)]
@@ -35,8 +42,8 @@ impl OpaqueToken {
     }
 
     /// What is kept of it.
-    pub fn digest(&self) -> TokenDigest {
-        TokenDigest(Sha256::digest(self.expose()).into())
+    pub fn digest(&self) -> SecretDigest {
+        SecretDigest(Sha256::digest(self.expose()).into())
     }
 }
 

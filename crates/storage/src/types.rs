@@ -452,7 +452,7 @@ impl Document for Map<String, Value> {
     }
 }
 
-loads!(TokenDigest, gatepost_people::TokenDigest, [u8; 32] => Digest);
+loads!(TokenDigest, gatepost_people::SecretDigest, [u8; 32] => Digest);
 
 macro_rules! digests {
     ($($value:ty = |$one:ident| $bytes:expr, |$read:ident| $made:expr;)+) => {$(
@@ -487,7 +487,7 @@ macro_rules! digests {
 
 digests! {
     TokenDigest = |digest| digest.as_bytes(), |bytes| Self::from_bytes(bytes);
-    gatepost_people::TokenDigest = |digest| &digest.0, |bytes| Self(bytes);
+    gatepost_people::SecretDigest = |digest| &digest.0, |bytes| Self(bytes);
     [u8; 32] = |bytes| bytes, |bytes| bytes;
 }
 

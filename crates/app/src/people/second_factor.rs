@@ -1,7 +1,7 @@
 //! The second factor of members: what their authenticator app and the server share, and recovery codes.
 
 use gatepost_kernel::{Error, MemberId, Result, Secret, random};
-use gatepost_people::{AuthenticatorSecret, RECOVERY_CODES, RecoveryCode, TokenDigest};
+use gatepost_people::{AuthenticatorSecret, RECOVERY_CODES, RecoveryCode, SecretDigest};
 use gatepost_sealing::SealedColumn;
 use serde_json::Map;
 
@@ -83,6 +83,6 @@ fn fresh_codes() -> Vec<RecoveryCode> {
     (0..RECOVERY_CODES).map(|_| RecoveryCode::generate(&mut rng)).collect()
 }
 
-fn digests(codes: &[RecoveryCode]) -> Vec<TokenDigest> {
+fn digests(codes: &[RecoveryCode]) -> Vec<SecretDigest> {
     codes.iter().map(RecoveryCode::digest).collect()
 }

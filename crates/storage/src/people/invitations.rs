@@ -3,7 +3,7 @@
 use diesel::{BoolExpressionMethods, ExpressionMethods, OptionalExtension, QueryDsl, SelectableHelper};
 use diesel_async::RunQueryDsl;
 use gatepost_kernel::{InvitationId, MemberId, Page, Timestamp, WorkspaceId};
-use gatepost_people::{Email, Invitation, InvitationStatus, Role, TokenDigest};
+use gatepost_people::{Email, Invitation, InvitationStatus, Role, SecretDigest};
 
 use crate::{
     Result, Tx,
@@ -28,9 +28,9 @@ rows! {
 /// Which invitations to list.
 #[derive(Debug, Clone)]
 pub struct InvitationFilter {
-    /// To this workspace.
+    /// Workspace whose invitations are listed.
     pub workspace_id: WorkspaceId,
-    /// Those that are this at an instant only.
+    /// Only those of this status at this time, if given.
     pub status: Option<(InvitationStatus, Timestamp)>,
 }
 
@@ -44,12 +44,12 @@ pub struct NewInvitation {
     /// Role in the workspace.
     pub role: Role,
     /// Digest of what stands in the link.
-    pub digest: TokenDigest,
+    pub digest: SecretDigest,
     /// The member who asks; none if a key or the operator does.
     pub invited_by: Option<MemberId>,
-    /// When it is made.
+    /// Time of creation.
     pub created_at: Timestamp,
-    /// Until when the link works.
+    /// Time at which the link stops working.
     pub expires_at: Timestamp,
 }
 
@@ -87,7 +87,7 @@ impl Tx<'_> {
     }
 
     /// The invitation of a link.
-    pub async fn invitation_by_digest(&mut self, digest: TokenDigest) -> Result<Option<Invitation>> {
+    pub async fn invitation_by_digest(&mut self, digest: SecretDigest) -> Result<Option<Invitation>> {
         let row: Option<Row<Invitation>> = on_conn!(self, |c| invitations::table
             .filter(invitations::digest.eq(Bind(digest)))
             .select(Row::<Invitation>::as_select())

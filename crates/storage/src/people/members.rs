@@ -3,7 +3,7 @@
 use diesel::{ExpressionMethods, OptionalExtension, QueryDsl, SelectableHelper};
 use diesel_async::RunQueryDsl;
 use gatepost_kernel::{MemberId, Secret, Timestamp};
-use gatepost_people::{Email, Member, PasswordHash, TokenDigest};
+use gatepost_people::{Email, Member, PasswordHash, SecretDigest};
 
 use crate::{
     Result, Tx,
@@ -27,7 +27,7 @@ pub struct NewMember {
     pub name: String,
     /// What is kept of the password.
     pub password: PasswordHash,
-    /// When it is made.
+    /// Time of creation.
     pub created_at: Timestamp,
 }
 
@@ -172,7 +172,7 @@ impl Tx<'_> {
     pub async fn password_reset_set(
         &mut self,
         id: MemberId,
-        digest: TokenDigest,
+        digest: SecretDigest,
         expires_at: Timestamp,
     ) -> Result<()> {
         on_conn!(self, |c| {
@@ -192,7 +192,7 @@ impl Tx<'_> {
     /// Whom a link that works at `now` lets choose another password.
     pub async fn password_reset_get(
         &mut self,
-        digest: TokenDigest,
+        digest: SecretDigest,
         now: Timestamp,
     ) -> Result<Option<MemberId>> {
         Ok(on_conn!(self, |c| password_resets::table

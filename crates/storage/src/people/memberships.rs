@@ -23,9 +23,9 @@ rows! {
 /// Which members to list.
 #[derive(Debug, Clone)]
 pub struct MembershipFilter {
-    /// Of this workspace.
+    /// Workspace whose members are listed.
     pub workspace_id: WorkspaceId,
-    /// One role only.
+    /// Only members of this role, if given.
     pub role: Option<Role>,
 }
 

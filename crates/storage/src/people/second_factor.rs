@@ -3,7 +3,7 @@
 use diesel::{BoolExpressionMethods, ExpressionMethods, NullableExpressionMethods, QueryDsl};
 use diesel_async::RunQueryDsl;
 use gatepost_kernel::{MemberId, Secret, Timestamp};
-use gatepost_people::TokenDigest;
+use gatepost_people::SecretDigest;
 
 use crate::{
     Result, Tx,
@@ -19,7 +19,7 @@ impl Tx<'_> {
         &mut self,
         id: MemberId,
         authenticator: Option<&Secret>,
-        codes: &[TokenDigest],
+        codes: &[SecretDigest],
         now: Timestamp,
     ) -> Result<()> {
         on_conn!(self, |c| diesel::update(members::table.find(Bind(id)))
@@ -80,7 +80,7 @@ impl Tx<'_> {
     }
 
     /// Sets a member's recovery codes in place of those before.
-    pub async fn recovery_codes_set(&mut self, id: MemberId, codes: &[TokenDigest]) -> Result<()> {
+    pub async fn recovery_codes_set(&mut self, id: MemberId, codes: &[SecretDigest]) -> Result<()> {
         on_conn!(self, |c| {
             diesel::delete(recovery_codes::table.filter(recovery_codes::member_id.eq(Bind(id))))
                 .execute(c)
@@ -96,7 +96,7 @@ impl Tx<'_> {
     }
 
     /// Uses a recovery code up; whether there was one.
-    pub async fn recovery_code_use(&mut self, id: MemberId, code: TokenDigest) -> Result<bool> {
+    pub async fn recovery_code_use(&mut self, id: MemberId, code: SecretDigest) -> Result<bool> {
         let rows = on_conn!(self, |c| diesel::delete(
             recovery_codes::table
                 .filter(recovery_codes::member_id.eq(Bind(id)))

@@ -4,7 +4,7 @@
 use diesel::{ExpressionMethods, OptionalExtension, QueryDsl, SelectableHelper};
 use diesel_async::RunQueryDsl;
 use gatepost_kernel::{MemberId, Page, SessionId, Timestamp, WorkspaceId};
-use gatepost_people::{MAX_SESSIONS, Session, TokenDigest};
+use gatepost_people::{MAX_SESSIONS, SecretDigest, Session};
 
 use crate::{
     Result, Tx,
@@ -31,27 +31,27 @@ rows! {
 #[derive(Debug, Clone)]
 pub struct NewSession {
     /// Digest of what stands in the cookie.
-    pub digest: TokenDigest,
+    pub digest: SecretDigest,
     /// Who has signed in.
     pub member_id: MemberId,
     /// The workspace that is shown.
     pub workspace_id: WorkspaceId,
     /// Whether the second factor is still to come.
     pub awaits_second_factor: bool,
-    /// Address that it is made from.
+    /// Address of the client.
     pub ip_address: Option<String>,
-    /// The browser, as it names itself.
+    /// Value of the browser's `User-Agent` header.
     pub user_agent: Option<String>,
-    /// When it is made.
+    /// Time of the sign-in.
     pub created_at: Timestamp,
 }
 
 /// What is noted of the use of a session.
 #[derive(Debug, Clone)]
 pub struct SessionUse {
-    /// When.
+    /// Time of the use.
     pub at: Timestamp,
-    /// From which address.
+    /// Address of the client.
     pub ip_address: Option<String>,
 }
 
@@ -88,7 +88,7 @@ impl Tx<'_> {
     }
 
     /// The session of a cookie.
-    pub async fn session_by_digest(&mut self, digest: TokenDigest) -> Result<Option<Session>> {
+    pub async fn session_by_digest(&mut self, digest: SecretDigest) -> Result<Option<Session>> {
         let row: Option<Row<Session>> = on_conn!(self, |c| sessions::table
             .filter(sessions::digest.eq(Bind(digest)))
             .select(Row::<Session>::as_select())
@@ -160,7 +160,7 @@ impl Tx<'_> {
     pub async fn session_renew(
         &mut self,
         id: SessionId,
-        digest: TokenDigest,
+        digest: SecretDigest,
         authenticated_at: Option<Timestamp>,
     ) -> Result<bool> {
         let rows = on_conn!(self, |c| diesel::update(sessions::table.find(Bind(id)))

@@ -5,7 +5,7 @@ use std::time::Duration;
 use gatepost_kernel::{MemberId, PageRequest, Secret, Timestamp, Window, WorkspaceId};
 use gatepost_people::{
     AuthenticatorSecret, Email, Failures, InvitationStatus, LinkKind, MAX_SESSIONS, Membership, OpaqueToken,
-    PasswordHash, RECOVERY_CODES, RecoveryCode, Role, TokenDigest,
+    PasswordHash, RECOVERY_CODES, RecoveryCode, Role, SecretDigest,
 };
 use gatepost_storage::{
     Direction, INVITATION_SORTS, InvitationFilter, ListRequest, MEMBERSHIP_SORTS, MemberChanges,
@@ -33,7 +33,7 @@ fn email(text: &str) -> Email {
     Email::parse(text).expect("an address")
 }
 
-fn digest(seed: u64) -> TokenDigest {
+fn digest(seed: u64) -> SecretDigest {
     OpaqueToken::generate(&mut StdRng::seed_from_u64(seed)).digest()
 }
 
@@ -109,7 +109,7 @@ async fn a_code_of_the_clock_and_a_recovery_code_work_once(db: Db) {
         let rng = &mut StdRng::seed_from_u64(1);
         let id = tx.member_insert(&member("ada@example.com")).await?.expect("a fresh address").id;
         let secret = AuthenticatorSecret::generate(rng);
-        let codes: Vec<TokenDigest> =
+        let codes: Vec<SecretDigest> =
             (0..RECOVERY_CODES).map(|_| RecoveryCode::generate(rng).digest()).collect();
         tx.second_factor_set(id, Some(secret.to_base32()), &codes, at(2)).await?;
         let kept = tx.member_credentials(id, false).await?.expect("the member");
