@@ -91,18 +91,20 @@ pub async fn change_password(
     browser: &Browser,
 ) -> Result<(), SignInError> {
     let (caller, acting) = own(app, signed_in, browser)?;
-    sign_in::prove(app, signed_in.member.email.as_str(), present, browser).await?;
+    let proved = sign_in::prove(app, signed_in.member.email.as_str(), present, browser).await?;
     let password = checked(app, &signed_in.member, new).await?;
     let session = signed_in.session.id;
     let changed = app.transact(&caller, async move |unit: &mut UnitOfWork<'_>| {
         let (id, now) = (acting.member_id, unit.now);
+        // A link may have set another one meanwhile, and ended this session.
+        proved.still_holds(unit).await?;
         unit.tx.member_set_password(id, &password, now).await?;
         unit.tx.password_reset_delete(id).await?;
         unit.tx.session_delete_of(id, Some(session)).await?;
         unit.audit(acting.workspace_id, "member.password_changed", (MEMBER, id.0), Map::new());
         Ok(())
     });
-    Ok(changed.await?)
+    sign_in::or_wrong(changed.await)
 }
 
 /// What is kept of a new password of a member, if it is good enough.
@@ -222,7 +224,7 @@ pub async fn reset_link(unit: &mut UnitOfWork<'_>, id: MemberId) -> Result<Opaqu
     let memberships = unit.tx.memberships_of(id).await?;
     // Whoever has the link is that member.
     for membership in &memberships {
-        may_grant(unit.app(), unit.caller(), membership.role)?;
+        may_grant(unit.app(), unit.caller(), membership.workspace_id, membership.role)?;
     }
     unit.tx.password_reset_set(id, token.digest(), now.plus(LinkKind::Reset.lifetime())).await?;
     for membership in memberships {

@@ -1,6 +1,6 @@
 //! How people are asked to join a workspace, and how they do.
 
-use gatepost_kernel::{Error, InvitationId, Page, Result, Secret, WorkspaceId, random, text};
+use gatepost_kernel::{Error, InvitationId, MemberId, Page, Result, Secret, WorkspaceId, random, text};
 use gatepost_people::{Email, Invitation, InvitationStatus, LinkKind, Member, Membership, OpaqueToken, Role};
 use gatepost_storage::{InvitationFilter, NewInvitation, NewMember, Tx};
 use serde_json::{Map, json};
@@ -39,7 +39,7 @@ pub struct NewLink {
 /// [`Error::Conflict`] if the address belongs to a member already.
 pub async fn create(unit: &mut UnitOfWork<'_>, input: Invite) -> Result<NewLink> {
     unit.caller().require(&TEAM_ADMIN)?;
-    may_grant(unit.app(), unit.caller(), input.role)?;
+    may_grant(unit.app(), unit.caller(), unit.caller().workspace_id(), input.role)?;
     let (now, workspace_id) = (unit.now, unit.caller().workspace_id());
     unit.tx.workspace_lock(workspace_id).await?.ok_or(Error::NotFound)?;
     if let Some(email) = &input.email {
@@ -106,7 +106,7 @@ pub async fn revoke(unit: &mut UnitOfWork<'_>, id: InvitationId) -> Result<()> {
     unit.caller().require(&TEAM_ADMIN)?;
     let (now, workspace) = (unit.now, unit.caller().workspace_id());
     let invitation = unit.tx.invitation_get(workspace, id).await?.ok_or(Error::NotFound)?;
-    may_grant(unit.app(), unit.caller(), invitation.role)?;
+    may_grant(unit.app(), unit.caller(), workspace, invitation.role)?;
     if !unit.tx.invitation_revoke(id, now).await? {
         let status = invitation.status(now).as_str();
         return Err(Error::Conflict(format!("This invitation is {status}.")));
@@ -195,7 +195,7 @@ pub async fn accept(
             join(unit, proved.member.id, workspace_id, role).await?;
             sign_in::begin(unit, &proved, workspace_id, &browser).await
         });
-        return Ok(began.await?);
+        return sign_in::or_wrong(began.await);
     }
     let name = text::name("name", &input.name).map_err(|error| Error::invalid("name", error))?;
     let known = vec![name.clone(), email.local_part().to_owned(), workspace, "Gatepost".to_owned()];
@@ -227,7 +227,7 @@ async fn use_up(unit: &mut UnitOfWork<'_>, id: InvitationId, workspace: Workspac
 
 async fn join(
     unit: &mut UnitOfWork<'_>,
-    member_id: gatepost_kernel::MemberId,
+    member_id: MemberId,
     workspace_id: WorkspaceId,
     role: Role,
 ) -> Result<()> {

@@ -37,19 +37,19 @@ pub(crate) fn role_scopes(resources: &Resources) -> [Arc<ScopeSet>; Role::ALL.le
 const MEMBER: &str = "member";
 const INVITATION: &str = "invitation";
 
-/// Where a request of somebody comes from who is not known yet.
+/// The browser that a request comes from.
 #[derive(Debug, Clone, Default)]
 pub struct Browser {
-    /// Its address.
+    /// Address of the client.
     pub address: Option<IpAddr>,
-    /// How it names itself.
+    /// Value of its `User-Agent` header.
     pub user_agent: Option<String>,
-    /// The request.
+    /// Id of the request.
     pub request_id: Option<RequestId>,
 }
 
 impl Browser {
-    /// How it names itself, as much as is kept of it.
+    /// The start of the `User-Agent`: 255 characters are kept.
     fn kept_user_agent(&self) -> Option<String> {
         const MOST_CHARS: usize = 255;
         self.user_agent.as_ref().map(|agent| agent.chars().take(MOST_CHARS).collect())

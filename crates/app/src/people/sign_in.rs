@@ -88,6 +88,18 @@ impl Proved {
     pub(super) fn fresh(member: Member) -> Self {
         Self { member, compared: None, rehashed: None }
     }
+
+    /// The member as they are inside this transaction, if the password is theirs still.
+    ///
+    /// # Errors
+    /// [`Error::Unauthorized`] if it was changed meanwhile, or the account disabled.
+    pub(super) async fn still_holds(&self, unit: &mut UnitOfWork<'_>) -> Result<Member> {
+        let id = self.member.id;
+        let kept = unit.tx.member_credentials(id, true).await?.ok_or(Error::Unauthorized)?.password;
+        let is_kept = |hash: &PasswordHash| hash.to_stored().expose() == kept.to_stored().expose();
+        let member = unit.tx.member_get(id).await?.filter(|member| member.disabled_at.is_none());
+        member.filter(|_| self.compared.as_ref().is_none_or(is_kept)).ok_or(Error::Unauthorized)
+    }
 }
 
 /// Signs in with a password, in the first workspace of the member. A member with a second factor is then
@@ -112,9 +124,14 @@ pub async fn sign_in(
     let began = app.transact(&caller, async move |unit: &mut UnitOfWork<'_>| {
         begin(unit, &proved, workspace_id, &browser).await
     });
-    match began.await {
+    or_wrong(began.await)
+}
+
+/// What came of work that takes the password to be right still: it may have been changed meanwhile.
+pub(super) fn or_wrong<T>(done: Result<T>) -> Result<T, SignInError> {
+    match done {
         Err(Error::Unauthorized) => Err(SignInError::Wrong),
-        began => Ok(began?),
+        done => Ok(done?),
     }
 }
 
@@ -163,12 +180,7 @@ pub(super) async fn begin(
     browser: &Browser,
 ) -> Result<Began> {
     let (id, now) = (proved.member.id, unit.now);
-    let credentials = unit.tx.member_credentials(id, true).await?.ok_or(Error::Unauthorized)?;
-    let is_same =
-        |hash: &PasswordHash| hash.to_stored().expose() == credentials.password.to_stored().expose();
-    let member = unit.tx.member_get(id).await?.filter(|member| member.disabled_at.is_none());
-    let member =
-        member.filter(|_| proved.compared.as_ref().is_none_or(is_same)).ok_or(Error::Unauthorized)?;
+    let member = proved.still_holds(unit).await?;
     if let Some(rehashed) = &proved.rehashed {
         unit.tx.member_set_password(id, rehashed, now).await?;
     }
@@ -300,6 +312,14 @@ pub async fn confirm(
     renew(app, signed_in, proof, browser, "member.confirmed").await
 }
 
+/// What was shown, as far as it was looked at before the transaction.
+enum Proven {
+    /// A password that was right.
+    Password(Proved),
+    /// A code, which is looked at when it is used up, and whose tries count.
+    Code(String, [u8; 32]),
+}
+
 async fn renew(
     app: &App,
     signed_in: &SignedIn,
@@ -309,24 +329,29 @@ async fn renew(
 ) -> Result<OpaqueToken, SignInError> {
     let (member, session, shown) = (&signed_in.member, signed_in.session.id, signed_in.shown);
     let id = member.id;
-    let code = match proof {
+    let shown_proof = match proof {
         Proof::Password(password) => {
-            prove(app, member.email.as_str(), password, browser).await?;
-            None
+            Proven::Password(prove(app, member.email.as_str(), password, browser).await?)
         }
         Proof::Code(code) => {
             // Whoever tries has the password already, so it is the account that waits, wherever they are.
             let of_codes = subject(&["code", &id.to_string()]);
             count(app, vec![(of_codes, Failures::MANY_OF_ACCOUNT)]).await?;
-            Some((code, of_codes))
+            Proven::Code(code, of_codes)
         }
     };
-    let of_codes = code.as_ref().map(|(_, of_codes)| *of_codes);
+    let of_codes = match &shown_proof {
+        Proven::Code(_, of_codes) => Some(*of_codes),
+        Proven::Password(_) => None,
+    };
     let caller = Caller::anonymous(shown.workspace_id, browser.request_id.clone(), browser.address);
     let renewed = app.transact(&caller, async move |unit: &mut UnitOfWork<'_>| {
-        let kind = match &code {
-            Some((code, _)) => second_factor::used(unit, id, code).await?.ok_or(Error::Unauthorized)?,
-            None => "password",
+        let kind = match &shown_proof {
+            Proven::Code(code, _) => second_factor::used(unit, id, code).await?.ok_or(Error::Unauthorized)?,
+            Proven::Password(proved) => {
+                proved.still_holds(unit).await?;
+                "password"
+            }
         };
         let (token, now) = (OpaqueToken::generate(&mut random::rng()), unit.now);
         if !unit.tx.session_renew(session, token.digest(), Some(now)).await? {
@@ -347,7 +372,7 @@ async fn renew(
             Err(SignInError::WrongCode)
         }
         (Err(Error::NotFound), _) => Err(Error::Unauthorized.into()),
-        (renewed, _) => Ok(renewed?),
+        (renewed, _) => or_wrong(renewed),
     }
 }
 

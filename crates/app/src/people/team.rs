@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use gatepost_kernel::{Error, MemberId, Page, Result, Timestamp};
+use gatepost_kernel::{Error, MemberId, Page, Result, Timestamp, WorkspaceId};
 use gatepost_people::{Member, Membership, Role};
 use gatepost_storage::{MemberChanges, MembershipFilter};
 use serde_json::{Map, json};
@@ -75,7 +75,7 @@ pub async fn get(app: &App, caller: &Caller, id: MemberId) -> Result<TeamMember>
 /// the member has; [`Error::Conflict`] if the workspace would be left without an owner.
 pub async fn set_role(unit: &mut UnitOfWork<'_>, id: MemberId, role: Role) -> Result<TeamMember> {
     let (member, before) = locked(unit, id).await?;
-    may_grant(unit.app(), unit.caller(), role)?;
+    may_grant(unit.app(), unit.caller(), before.workspace_id, role)?;
     if before.role != role {
         keep_an_owner(unit, before).await?;
         unit.tx.membership_set_role(before.workspace_id, id, role).await?;
@@ -119,7 +119,7 @@ pub async fn set_enabled(unit: &mut UnitOfWork<'_>, id: MemberId, enabled: bool)
     let memberships = unit.tx.memberships_of(id).await?;
     let of_root = memberships.iter().find(|membership| membership.workspace_id.is_root()).copied();
     if let Some(of_root) = of_root {
-        may_grant(unit.app(), unit.caller(), of_root.role)?;
+        may_grant(unit.app(), unit.caller(), of_root.workspace_id, of_root.role)?;
         if !enabled {
             keep_an_owner(unit, of_root).await?;
         }
@@ -145,7 +145,7 @@ async fn locked(unit: &mut UnitOfWork<'_>, id: MemberId) -> Result<(Member, Memb
     unit.tx.workspace_lock(workspace).await?.ok_or(Error::NotFound)?;
     let membership = unit.tx.membership_get(workspace, id).await?.ok_or(Error::NotFound)?;
     let member = unit.tx.member_get(id).await?.ok_or(Error::NotFound)?;
-    may_grant(unit.app(), unit.caller(), membership.role)?;
+    may_grant(unit.app(), unit.caller(), workspace, membership.role)?;
     Ok((member, membership))
 }
 
@@ -163,16 +163,14 @@ async fn keep_an_owner(unit: &mut UnitOfWork<'_>, leaving: Membership) -> Result
     }
 }
 
-/// Refuses a caller who may not make somebody this, or take it from them. Nobody gives what they do not have;
-/// owners are made by owners, by the operator, and for tenants by keys of the root workspace: otherwise an
-/// admin could make a key that makes them an owner.
-pub(super) fn may_grant(app: &App, caller: &Caller, role: Role) -> Result<()> {
+/// Refuses a caller who may not make somebody this in a workspace, or take it from them. Nobody gives what
+/// they do not have; owners are made by owners, by the operator, and for tenants by keys of the root
+/// workspace: otherwise an admin could make a key that makes them an owner.
+pub(super) fn may_grant(app: &App, caller: &Caller, workspace: WorkspaceId, role: Role) -> Result<()> {
     caller.require_all(&app.role_scopes(role))?;
     let may = match (caller.acting(), role) {
         (Some(acting), role) => acting.role.may_grant(role),
-        (None, Role::Owner) => {
-            caller.is_command_line() || (caller.is_root() && !caller.workspace_id().is_root())
-        }
+        (None, Role::Owner) => caller.is_command_line() || (caller.is_root() && !workspace.is_root()),
         (None, _) => true,
     };
     if may {
