@@ -97,7 +97,13 @@ fn layer(name: &str) -> Option<usize> {
 
 fn dependencies(errors: &mut Vec<String>) -> Result<(), Failure> {
     let metadata = MetadataCommand::new().current_dir(files::root()).no_deps().exec()?;
-    for package in metadata.workspace_packages() {
+    let packages = metadata.workspace_packages();
+    let unpublished: BTreeSet<_> = packages
+        .iter()
+        .filter(|package| package.publish.is_some())
+        .map(|package| package.name.as_str())
+        .collect();
+    for package in &packages {
         let full_name = package.name.as_str();
         let is_tool = TOOLS.contains(&full_name);
         let name = full_name.strip_prefix("gatepost-").unwrap_or(full_name);
@@ -108,6 +114,10 @@ fn dependencies(errors: &mut Vec<String>) -> Result<(), Failure> {
         for dependency in &package.dependencies {
             let in_tests = dependency.kind == DependencyKind::Development;
             let used = dependency.name.as_str();
+            if unpublished.contains(used) && package.publish.is_none() && !in_tests {
+                errors
+                    .push(format!("{full_name} is published, so it may not depend on {used}, which is not"));
+            }
             if let Some(other) = used.strip_prefix("gatepost-") {
                 let allowed = match (layer(other), TOOLS.contains(&used)) {
                     (Some(other), _) => is_tool || in_tests || other > own,
