@@ -209,7 +209,7 @@ impl<S, Q: AsksList, B> Call<S, Q, B> {
             Some(position) => Some(self.app().cursors().await?.seal(position, &self.list_name())?),
             None => None,
         };
-        let base = client::base_url(&self.req, &self.state) + self.req.path();
+        let base = self.base_url() + self.req.path();
         let url = PageUrl { base, query: self.req.query_string().to_owned() };
         let cursors = list.is_log.then_some(next_cursor);
         let (contract, shape) = (self.contract(), self.query.asked().shape().clone());
@@ -257,7 +257,7 @@ impl<S, R: Listed, B> Call<S, ListQuery<R>, B> {
 impl<S, F, B> Call<S, PageQuery<F>, B> {
     /// Answers with a page of all these items, as `view` shows them.
     pub fn slice<T, V: Serialize>(&self, items: Vec<T>, view: impl FnMut(T) -> V) -> Answer<SliceOf<V>> {
-        let base = client::base_url(&self.req, &self.state) + self.req.path();
+        let base = self.base_url() + self.req.path();
         let url = PageUrl { base, query: self.req.query_string().to_owned() };
         let (body, link) = self.state.contract().page(&self.query.slice(items).map(view), None, &url)?;
         Ok(HttpResponse::Ok()
@@ -323,6 +323,11 @@ impl<S, Q, B> Call<S, Q, B> {
     /// The application.
     pub fn app(&self) -> &App {
         self.state.app()
+    }
+
+    /// `https://host`, as links to this server begin.
+    pub fn base_url(&self) -> String {
+        client::base_url(&self.req, &self.state)
     }
 
     /// Who calls.

@@ -27,6 +27,7 @@ mod middleware;
 mod openapi;
 mod operation;
 mod paths;
+mod people;
 mod probes;
 mod query;
 mod resources;
@@ -295,6 +296,7 @@ fn operations<'o>() -> impl Iterator<Item = &'o Operation> {
         visits::OPERATIONS,
         mcp::OPERATIONS,
         resources::OPERATIONS,
+        people::OPERATIONS,
         audit_log::OPERATIONS,
     ];
     wings.into_iter().flatten()

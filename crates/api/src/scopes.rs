@@ -96,6 +96,7 @@ required_scopes! {
     ResourceTypesRead = "resource-types:read";
     SeoRead = "seo:read";
     SeoWrite = "seo:write";
+    TeamAdmin = "team:admin";
     WebhooksRead = "webhooks:read";
     WebhooksWrite = "webhooks:write";
     WebhooksDelete = "webhooks:delete";

@@ -5,7 +5,7 @@ use std::{marker::PhantomData, ops::RangeInclusive};
 
 use gatepost_gate::Code;
 use gatepost_kernel::{
-    ApiKeyId, Environment, EnvironmentFilter, ExternalId, JsonObject, SeoReportId, Timestamp,
+    ApiKeyId, Environment, EnvironmentFilter, ExternalId, JsonObject, MemberId, SeoReportId, Timestamp,
     describe::{Described, Schemas},
     text,
 };
@@ -294,7 +294,7 @@ macro_rules! ids {
     )+};
 }
 
-ids!(ApiKeyId, SeoReportId, AuditTargetId);
+ids!(ApiKeyId, MemberId, SeoReportId, AuditTargetId);
 
 /// Numeric id of what an entry of the audit log is about, of whatever kind.
 #[derive(Debug, Clone, Copy)]

@@ -49,7 +49,7 @@ pub use gatepost_storage::{
 pub use gatepost_webhooks::{WebhookAttempt, WebhookDelivery, WebhookEndpoint};
 pub(crate) use idempotency::IdempotencyRequest;
 pub use metrics::{AppMetrics, Job};
-pub use settings::{EntitlementSettings, PixelSettings, RetentionSettings};
+pub use settings::{DashboardSettings, EntitlementSettings, PixelSettings, RetentionSettings};
 pub use unit_of_work::UnitOfWork;
 
 use crate::{
@@ -103,8 +103,8 @@ pub struct AppSettings {
     pub pixel: PixelSettings,
     /// How long what was stored is kept.
     pub retention: RetentionSettings,
-    /// How long people stay signed in.
-    pub sessions: SessionLimits,
+    /// How people sign in.
+    pub dashboard: DashboardSettings,
     /// The declared resources.
     pub resources: Arc<Resources>,
 }
@@ -118,7 +118,7 @@ impl Default for AppSettings {
             entitlements: EntitlementSettings::default(),
             pixel: PixelSettings::default(),
             retention: RetentionSettings::default(),
-            sessions: SessionLimits::default(),
+            dashboard: DashboardSettings::default(),
             resources: Arc::default(),
         }
     }

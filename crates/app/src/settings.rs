@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use gatepost_kernel::settings;
+use gatepost_people::SessionLimits;
 use serde::{Deserialize, Serialize};
 
 /// `[entitlements]`: What callers are told who are refused, and what requests count as.
@@ -15,6 +16,40 @@ pub struct EntitlementSettings {
     pub upgrade_url: Option<String>,
     /// The feature that one's own API requests count as.
     pub meter_requests: Option<String>,
+}
+
+/// `[dashboard]`: Whether people can sign in, and for how long.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct DashboardSettings {
+    /// Whether there is a dashboard. Without one nobody can be invited, and sessions end.
+    pub enabled: bool,
+    /// How long a session lasts that is not used.
+    #[serde(
+        serialize_with = "settings::duration::serialize",
+        deserialize_with = "settings::duration_within::<_, 60, 3_600>"
+    )]
+    pub session_idle: Duration,
+    /// How long a session lasts at most, however much it is used.
+    #[serde(
+        serialize_with = "settings::duration::serialize",
+        deserialize_with = "settings::duration_within::<_, 60, 86_400>"
+    )]
+    pub session_lifetime: Duration,
+}
+
+impl Default for DashboardSettings {
+    fn default() -> Self {
+        let SessionLimits { idle, absolute } = SessionLimits::default();
+        Self { enabled: true, session_idle: idle, session_lifetime: absolute }
+    }
+}
+
+impl DashboardSettings {
+    /// How long sessions last.
+    pub fn sessions(&self) -> SessionLimits {
+        SessionLimits { idle: self.session_idle, absolute: self.session_lifetime }
+    }
 }
 
 /// `[pixel]`: How visits of pages are taken.

@@ -67,7 +67,7 @@ gatepost_kernel::words! {
         /// Nobody used it in time.
         Expired = "expired",
     }
-    described as "InvitationStatus": "What became of an invitation."
+    described as "InvitationStatus": "Status of an invitation."
 }
 
 impl Invitation {

@@ -10,6 +10,7 @@ use gatepost_kernel::{
     ExternalId, Secret,
     settings::{listen_address, read_duration},
 };
+use gatepost_people::{Email, Role as MemberRole};
 
 /// API keys, scopes, rate limits, entitlements and signed webhooks in one binary.
 #[derive(Debug, Parser)]
@@ -148,6 +149,9 @@ pub enum Command {
     /// Manage workspaces
     #[command(subcommand)]
     Workspaces(WorkspacesCommand),
+    /// Manage the people who sign in to the dashboard
+    #[command(subcommand)]
+    Members(MembersCommand),
     /// Manage stored secrets
     #[command(subcommand)]
     Secrets(SecretsCommand),
@@ -307,6 +311,70 @@ pub enum WorkspacesCommand {
         #[arg(long)]
         json: bool,
     },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum MembersCommand {
+    /// List the members of a workspace
+    List {
+        /// The workspace that they belong to
+        #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(i64).range(1..))]
+        workspace: i64,
+        /// One JSON object instead of lines
+        #[arg(long)]
+        json: bool,
+    },
+    /// Invite somebody, and print the link for them, this once
+    Invite {
+        /// The address that they sign in with [default: whoever opens the link enters their own, within an hour]
+        #[arg(long, value_name = "ADDRESS", value_parser = email)]
+        email: Option<Email>,
+        /// What they may do: viewer, developer, admin or owner
+        #[arg(long, default_value = "developer", value_parser = role)]
+        role: MemberRole,
+        /// The same as --role owner
+        #[arg(long, conflicts_with = "role")]
+        owner: bool,
+        /// The workspace that they are invited to
+        #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(i64).range(1..))]
+        workspace: i64,
+        /// One JSON object instead of lines
+        #[arg(long)]
+        json: bool,
+    },
+    /// Keep a member from signing in, in all workspaces, and end their sessions
+    Disable {
+        /// Numeric id of the member
+        id: i64,
+        /// One JSON object instead of lines
+        #[arg(long)]
+        json: bool,
+    },
+    /// Let a disabled member sign in again
+    Enable {
+        /// Numeric id of the member
+        id: i64,
+        /// One JSON object instead of lines
+        #[arg(long)]
+        json: bool,
+    },
+    /// Print a link with which a member can choose another password
+    ResetLink {
+        /// Numeric id of the member
+        id: i64,
+        /// One JSON object instead of lines
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+fn email(text: &str) -> Result<Email, &'static str> {
+    Email::parse(text).ok_or("expected an e-mail address")
+}
+
+fn role(text: &str) -> Result<MemberRole, String> {
+    let known = || format!("expected one of: {}", MemberRole::NAMES.join(", "));
+    MemberRole::parse(text).ok_or_else(known)
 }
 
 fn external_id(text: &str) -> Result<ExternalId, &'static str> {

@@ -1,5 +1,5 @@
-//! Where the first key goes: onto the terminal of whoever starts the server, else into a file, since what is
-//! printed elsewhere ends up in logs.
+//! Where the first key goes, and the link to the dashboard with it: onto the terminal of whoever starts the
+//! server, else into a file, since what is printed elsewhere ends up in logs.
 //!
 //! The file is written before the key is committed, so that no key is made that nobody knows. One that is
 //! there already may hold the only copy of another database's key: it is moved aside and never overwritten.
@@ -10,8 +10,11 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use gatepost_app::{App, tenants::first_start};
-use gatepost_kernel::{Environment, Error, Secret, random};
+use gatepost_app::{
+    App,
+    tenants::first_start::{self, FirstStart},
+};
+use gatepost_kernel::{Environment, Error, random};
 use gatepost_keys::Token;
 
 use crate::{
@@ -24,7 +27,7 @@ use crate::{
 const FILE_NAME: &str = "gatepost.first-key";
 
 /// Makes the root workspace and its first key, if it never had one, and hands the key over. `url` is where
-/// the server listens.
+/// the server is reached.
 pub async fn make(app: &App, config: &Config, url: &str) -> Result<(), Failure> {
     if let Some(text) = &config.bootstrap_key {
         return with_given_key(app, read_bootstrap_key(text, app.token_format())?).await;
@@ -32,17 +35,17 @@ pub async fn make(app: &App, config: &Config, url: &str) -> Result<(), Failure> 
     let token = Token::generate(app.token_format(), Environment::Live, &mut random::rng());
     if io::stdout().is_terminal() {
         let made = first_start::with_this_key(app, token, |_| Ok(())).await;
-        if let Some(key) = made.map_err(|e| failure(&e))? {
-            greet(&key, &format!("{url}{}", config.contract.base_path))?;
+        if let Some(made) = made.map_err(|e| failure(&e))? {
+            greet(&made, url, &config.contract.base_path)?;
         }
         return Ok(());
     }
     let path = config.data_dir.join(FILE_NAME);
     let path = std::path::absolute(&path).unwrap_or(path);
-    let (target, made) = (path.clone(), token.clone());
-    let keep = move |key: &Secret| {
+    let (target, made, url) = (path.clone(), token.clone(), url.to_owned());
+    let keep = move |made: &FirstStart| {
         let what = format!("the first API key cannot be kept in {}", target.display());
-        write(&target, key).map_err(Error::failed(what))
+        write(&target, made, &url).map_err(Error::failed(what))
     };
     match first_start::with_this_key(app, token, keep).await {
         Ok(Some(_)) => {
@@ -77,15 +80,19 @@ fn failure(error: &Error) -> Failure {
     explain(error, "workspace", 1)
 }
 
-/// Writes the key into a file that only its owner can read, and waits until it is on the disk.
-fn write(path: &Path, key: &Secret) -> io::Result<()> {
+/// Writes the key into the first line of a file that only its owner can read, and the link to the dashboard into
+/// the second; waits until they are on the disk.
+fn write(path: &Path, made: &FirstStart, url: &str) -> io::Result<()> {
     move_aside(path)?;
     let mut options = OpenOptions::new();
     options.write(true).create_new(true);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     let mut file = options.open(path)?;
-    writeln!(file, "{}", key.expose())?;
+    writeln!(file, "{}", made.key.expose())?;
+    if let Some(link) = &made.setup {
+        writeln!(file, "# Set up the dashboard within an hour: {}", link.url(url))?;
+    }
     file.sync_all()?;
     let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     File::open(directory)?.sync_all()
@@ -107,15 +114,19 @@ fn move_aside(path: &Path) -> io::Result<()> {
 }
 
 fn holds(path: &Path, token: &Token) -> bool {
-    fs::read_to_string(path).is_ok_and(|text| text.trim_end() == token.secret().expose())
+    fs::read_to_string(path).is_ok_and(|text| text.lines().next() == Some(token.secret().expose()))
 }
 
-fn greet(key: &Secret, url: &str) -> io::Result<()> {
+fn greet(made: &FirstStart, url: &str, base_path: &str) -> io::Result<()> {
     output::line(&format!(
         "This database was empty. Here is the first API key; it can do everything and is shown only now:\n\n\
          export GATEPOST_KEY={}\n\n\
          Try it:\n\n\
-         curl -H \"Authorization: Bearer $GATEPOST_KEY\" {url}/workspaces\n",
-        key.expose()
-    ))
+         curl -H \"Authorization: Bearer $GATEPOST_KEY\" {url}{base_path}/workspaces\n",
+        made.key.expose()
+    ))?;
+    match &made.setup {
+        Some(link) => output::line(&format!("Set up the dashboard within an hour: {}\n", link.url(url))),
+        None => Ok(()),
+    }
 }

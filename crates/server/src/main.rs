@@ -9,6 +9,7 @@ mod first_key;
 mod healthcheck;
 mod jobs;
 mod keys;
+mod members;
 mod memory;
 mod output;
 mod paging;
@@ -106,6 +107,7 @@ async fn run(cli: Cli) -> Result<ExitCode, Failure> {
         Some(Command::Workspaces(command)) => {
             workspaces::run(&config, command).await.map(|()| ExitCode::SUCCESS)
         }
+        Some(Command::Members(command)) => members::run(&config, command).await.map(|()| ExitCode::SUCCESS),
         Some(Command::Secrets(command)) => secrets::run(&config, command).await.map(|()| ExitCode::SUCCESS),
         Some(Command::Presets(PresetsCommand::Check { name, json })) => {
             presets::check(&config, (&cli.global, &cli.serve), &name, json).await.map(|()| ExitCode::SUCCESS)

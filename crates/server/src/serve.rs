@@ -55,7 +55,7 @@ pub async fn run(config: &Config, arguments: (&GlobalArgs, &ServeArgs)) -> Resul
         output::line(&format!("try it: curl --cacert {file} https://localhost:{port}/healthz"))?;
     }
     if config.roles.contains(&Role::Api) {
-        first_key::make(&running.app, config, &format!("{scheme}://{address}")).await?;
+        first_key::make(&running.app, config, &config.server_url(address)).await?;
     }
     let mut tasks = running.start_tasks(config);
     let storage = running.app.storage();

@@ -50,7 +50,7 @@ pub use list::{Direction, ListRequest, MAX_PAGE_BYTES, Size, SortKey};
 pub use migrations::{Migrated, SchemaState};
 pub use people::{
     Credentials, INVITATION_SORTS, InvitationFilter, MEMBERSHIP_SORTS, MemberChanges, MembershipFilter,
-    NewInvitation, NewMember, NewSession, SESSION_SORTS, SessionUse,
+    NewInvitation, NewMember, NewSession, SESSION_SORTS, SessionFilter, SessionUse,
 };
 pub use resources::{Beyond, KnownType, NewRecord, RecordFilter, RecordPurge, RecordSet, record_sort};
 pub use tenants::{NewWorkspace, TierUse, WORKSPACE_SORTS, WorkspaceChanges, WorkspaceFilter};

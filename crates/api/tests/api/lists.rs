@@ -1,9 +1,12 @@
 //! Every list does what lists do: one test for all of them. A list of the OpenAPI document that is not
 //! registered here fails it.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, sync::LazyLock};
 
 use gatepost_app::resources::Resources;
+use gatepost_kernel::{Secret, WorkspaceId, random};
+use gatepost_people::{Email, Membership, OpaqueToken, PasswordHash, Role};
+use gatepost_storage::{NewMember, NewSession, StorageError, Tx};
 use gatepost_test_support::{Reply, TestApp, every_face};
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -31,13 +34,13 @@ struct List {
     /// Sort keys whose order can be checked by the members of a row.
     sorts: &'static [&'static str],
     is_log: bool,
-    /// A filter, and how many of the 12 rows it leaves.
+    /// A filter, and how many of the 12 rows it leaves; `{member}` is the member of one row.
     filter: (&'static str, usize),
 }
 
 const ROWS: usize = 12;
 
-const LISTS: [List; 8] = [
+const LISTS: [List; 11] = [
     List {
         operation_id: "list_workspaces",
         path: "/workspaces",
@@ -88,6 +91,27 @@ const LISTS: [List; 8] = [
         filter: ("severity=error", 6),
     },
     List {
+        operation_id: "list_members",
+        path: "/members",
+        sorts: &["id", "created_at"],
+        is_log: false,
+        filter: ("role=viewer", 6),
+    },
+    List {
+        operation_id: "list_invitations",
+        path: "/invitations",
+        sorts: &["id", "created_at", "expires_at"],
+        is_log: false,
+        filter: ("status=revoked", 6),
+    },
+    List {
+        operation_id: "list_sessions",
+        path: "/sessions",
+        sorts: &["id", "created_at", "last_used_at"],
+        is_log: false,
+        filter: ("member_id={member}", 1),
+    },
+    List {
         operation_id: "list_audit_log",
         path: "/audit-log",
         sorts: &["created_at"],
@@ -100,7 +124,9 @@ const LISTS: [List; 8] = [
 struct Filled {
     list: &'static List,
     path: String,
+    workspace: i64,
     key: String,
+    filter: String,
 }
 
 impl Filled {
@@ -132,7 +158,7 @@ impl Filled {
 async fn fill(app: &TestApp) -> Vec<Filled> {
     let mut filled = Vec::new();
     for list in &LISTS {
-        let (workspace, _, tenant) = app.create_tenant("Lists").await;
+        let (workspace, _, tenant) = app.create_tenant_on("enterprise", "Lists").await;
         let key = if list.operation_id == "list_workspaces" { app.root_key.clone() } else { tenant };
         let mut path = list.path.replace("{workspace}", &workspace.to_string());
         if path.contains("{webhook}") {
@@ -142,7 +168,7 @@ async fn fill(app: &TestApp) -> Vec<Filled> {
             app.patch(&key, &format!("/webhooks/{id}"), &off).await.expect(200);
             path = path.replace("{webhook}", &id.to_string());
         }
-        filled.push(Filled { list, path, key });
+        filled.push(Filled { list, path, workspace, key, filter: list.filter.0.to_owned() });
     }
     // The workspaces of the other lists are there as well; only those that are made from now on are the
     // test's own.
@@ -151,6 +177,10 @@ async fn fill(app: &TestApp) -> Vec<Filled> {
         for one in &filled {
             make_row(app, one, number).await;
         }
+    }
+    for one in filled.iter_mut().filter(|one| one.filter.contains("{member}")) {
+        let member = one.rows(app, "").await[0]["member_id"].to_string();
+        one.filter = one.filter.replace("{member}", &member);
     }
     filled
 }
@@ -192,11 +222,58 @@ async fn make_row(app: &TestApp, one: &Filled, number: usize) {
             });
             app.post(&one.key, "/seo/report", &body).await.expect(201);
         }
+        "list_members" | "list_sessions" => {
+            make_member(
+                app,
+                WorkspaceId(one.workspace),
+                number,
+                if even { Role::Viewer } else { Role::Admin },
+            )
+            .await;
+        }
+        "list_invitations" => {
+            let email = format!("row-{number}-of-{}@example.com", one.workspace);
+            let body = json!({ "email": email, "role": "viewer" });
+            let id = app.post(&one.key, "/invitations", &body).await.expect(201)["data"]["id"].clone();
+            if even {
+                app.delete(&one.key, &format!("/invitations/{id}")).await;
+            }
+        }
         "list_audit_log" => {
             app.post(&one.key, "/api-keys", &json!({ "name": name })).await.expect(201);
         }
         other => panic!("{other} is not filled: add here how row `number` of it is made"),
     }
+}
+
+/// Makes a member who has signed in, without the work that a password takes.
+async fn make_member(app: &TestApp, workspace_id: WorkspaceId, number: usize, role: Role) {
+    static PASSWORD: LazyLock<PasswordHash> = LazyLock::new(|| {
+        PasswordHash::new(&Secret::new("ochre tunnel parsnip lantern".to_owned()), &mut random::rng())
+    });
+    let created_at = app.app.now();
+    let email = format!("row-{number}-of-{workspace_id}-at-{}@example.com", created_at.as_micros());
+    let new = NewMember {
+        email: Email::parse(&email).expect("an address"),
+        name: format!("Row {number}"),
+        password: PASSWORD.clone(),
+        created_at,
+    };
+    let make = async move |mut tx: Tx<'_>| {
+        let member_id = tx.member_insert(&new).await?.expect("a fresh address").id;
+        tx.membership_insert(&Membership { member_id, workspace_id, role, created_at }).await?;
+        let session = NewSession {
+            digest: OpaqueToken::generate(&mut random::rng()).digest(),
+            member_id,
+            workspace_id,
+            awaits_second_factor: false,
+            ip_address: None,
+            user_agent: None,
+            created_at,
+        };
+        tx.session_insert(&session).await.map(|_| ())
+    };
+    app.app.storage().transaction::<_, StorageError, _>(make).await.expect("a transaction");
 }
 
 /// What was there before, and is not the test's own.
@@ -323,7 +400,7 @@ async fn cursors_are_bound_to_their_list(app: TestApp) {
         for query in [
             format!("cursor={cursor}"),
             format!("sort=-created_at&cursor={cursor}"),
-            format!("sort=created_at&cursor={cursor}&{}", one.list.filter.0),
+            format!("sort=created_at&cursor={cursor}&{}", one.filter),
             format!("sort=created_at&cursor={changed}"),
             "sort=created_at&cursor=".to_owned(),
             format!("sort=created_at&cursor={cursor}&page=1"),
@@ -331,7 +408,7 @@ async fn cursors_are_bound_to_their_list(app: TestApp) {
             let error = one.get(&app, &query).await.expect_error(422, "validation_failed");
             assert!(error["errors"]["cursor"].is_array(), "{query}");
         }
-        let (_, _, other) = app.create_tenant("Other").await;
+        let (_, _, other) = app.create_tenant_on("enterprise", "Other").await;
         let path = format!("{}?sort=created_at&cursor={cursor}", one.path);
         let refused = app.get(&other, &path).await.status.as_u16();
         assert!(refused == 422 || refused == 404, "another tenant's");
@@ -353,7 +430,7 @@ async fn rows_are_filtered_by_time(app: TestApp) {
         assert_eq!(count("created_after=2026-01-15").await, before + ROWS);
         assert_eq!(count("created_after=2026-01-16").await, 0);
         assert_eq!(count("created_before=2026-01-14").await, 0);
-        let (filter, left) = one.list.filter;
+        let (filter, left) = (&one.filter, one.list.filter.1);
         assert_eq!(
             count(&format!("{filter}&created_after=2026-01-15T10:30:01Z")).await,
             left,
@@ -425,7 +502,7 @@ async fn other_tenants_are_not_counted(app: TestApp) {
         let own = one.get(&app, "").await.expect(200)["meta"]["total"].clone();
         let before = others(&app, one).await;
         assert_eq!(own, before + ROWS, "{}", one.path);
-        let (_, _, stranger) = app.create_tenant("Stranger").await;
+        let (_, _, stranger) = app.create_tenant_on("enterprise", "Stranger").await;
         let reply = app.get(&stranger, &one.path).await;
         if reply.status == 200 {
             let found = ids(reply.json["data"].as_array().expect("rows"));

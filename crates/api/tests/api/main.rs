@@ -29,6 +29,7 @@ mod resources;
 mod seats;
 mod seo;
 mod shapes;
+mod team;
 mod tenancy;
 mod tls;
 mod verification;

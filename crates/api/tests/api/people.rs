@@ -48,7 +48,7 @@ fn secret(text: &str) -> Secret {
     Secret::new(text.to_owned())
 }
 
-fn browser() -> Browser {
+pub fn browser() -> Browser {
     Browser {
         address: Some("192.0.2.1".parse().expect("an address")),
         user_agent: Some("Browser 1".to_owned()),
@@ -64,19 +64,19 @@ async fn invite(app: &App, caller: &Caller, email: Option<&str>, role: Role) -> 
     Ok(app.transact(caller, create).await?.token)
 }
 
-fn accepting(password: &str) -> Accept {
+pub fn accepting(password: &str) -> Accept {
     Accept { email: None, name: "Ada".to_owned(), password: secret(password) }
 }
 
 /// A member of a workspace who has signed in.
-async fn joined(app: &App, workspace: WorkspaceId, email: &str, role: Role) -> (Began, SignedIn) {
+pub async fn joined(app: &App, workspace: WorkspaceId, email: &str, role: Role) -> (Began, SignedIn) {
     let link = invite(app, &Caller::command_line(workspace), Some(email), role).await.expect("a link");
     let began = invitations::accept(app, &link, accepting(PASSWORD), browser()).await.expect("a session");
     let signed_in = known(app, &began.token).await.expect("a session");
     (began, signed_in)
 }
 
-async fn known(app: &App, token: &OpaqueToken) -> Option<SignedIn> {
+pub async fn known(app: &App, token: &OpaqueToken) -> Option<SignedIn> {
     sign_in::session_of(app, token, &browser()).await.expect("a query")
 }
 
@@ -427,7 +427,8 @@ async fn a_link_to_another_password_is_for_the_platform_to_give(test: TestApp) {
     with_second_factor(&test, &ada).await;
     let id = ada.member.id;
     let link = async |caller: &Caller| {
-        app.transact(caller, async move |unit: &mut UnitOfWork<'_>| account::reset_link(unit, id).await).await
+        let make = async move |unit: &mut UnitOfWork<'_>| account::reset_link(unit, id).await;
+        app.transact(caller, make).await.map(|(_, token)| token)
     };
     let refused = link(&member(app, &owner)).await;
     assert!(
@@ -443,7 +444,20 @@ async fn a_link_to_another_password_is_for_the_platform_to_give(test: TestApp) {
     let stolen = app
         .transact(&at_acme, async move |unit: &mut UnitOfWork<'_>| account::reset_link(unit, of_root).await);
     let stolen = stolen.await;
-    assert!(matches!(stolen, Err(Error::AccessDenied(_))), "{stolen:?}");
+    assert!(matches!(stolen, Err(Error::NotFound)), "no member of that workspace: {stolen:?}");
+    let disabled = set_enabled(app, &at_acme, of_root, false).await;
+    assert!(matches!(disabled, Err(Error::NotFound)), "{disabled:?}");
+    let at_root = key(&test, &test.root_key, ROOT).await;
+    let stolen = app
+        .transact(&at_root, async move |unit: &mut UnitOfWork<'_>| account::reset_link(unit, of_root).await);
+    assert!(matches!(stolen.await, Err(Error::AccessDenied(_))), "owners of the platform are not a key's");
+    let disabled = set_enabled(app, &at_root, of_root, false).await;
+    assert!(matches!(disabled, Err(Error::AccessDenied(_))), "{disabled:?}");
+    // One who belongs to both is an owner of the platform there too.
+    joined(app, acme, "root@example.com", Role::Viewer).await;
+    let stolen = app
+        .transact(&at_acme, async move |unit: &mut UnitOfWork<'_>| account::reset_link(unit, of_root).await);
+    assert!(matches!(stolen.await, Err(Error::AccessDenied(_))));
     let disabled = set_enabled(app, &at_acme, of_root, false).await;
     assert!(matches!(disabled, Err(Error::AccessDenied(_))), "{disabled:?}");
 

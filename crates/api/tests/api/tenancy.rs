@@ -2,12 +2,15 @@
 //! operation of the OpenAPI document is tried; one that has no case here fails the test.
 
 use gatepost_app::resources::Resources;
+use gatepost_kernel::WorkspaceId;
+use gatepost_people::Role;
 use gatepost_test_support::{Reply, TestApp, both_engines};
 use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::{
     openapi::{NEEDS_NO_SCOPE, operations},
+    people::joined,
     resources::WithResources,
 };
 
@@ -30,6 +33,8 @@ enum Case {
     OnApiKey(Value),
     /// `{id}` is a webhook endpoint, and `{delivery_id}` one of its deliveries.
     OnWebhook(Value),
+    /// `{id}` is a member, an invitation or a session, as the path says.
+    OnPerson(Value),
     /// `{id}` is an event.
     OnEvent,
     /// `{uri}` is a resource.
@@ -73,6 +78,11 @@ fn case(operation_id: &str) -> Case {
         "create_webhook" => Case::Collection(json!({ "url": "http://127.0.0.1:1/", "events": ["forged"] })),
         "create_event" => Case::Collection(json!({ "type": "forged", "data": {} })),
         "create_event_batch" => Case::Collection(json!({ "events": [{ "type": "forged", "data": {} }] })),
+        "list_members" | "list_invitations" | "list_sessions" => Case::Collection(none),
+        "create_invitation" => Case::Collection(json!({ "email": "forged@example.com", "role": "viewer" })),
+        "get_member" | "remove_member" | "create_reset_link" | "get_invitation" | "revoke_invitation"
+        | "end_session" => Case::OnPerson(none),
+        "update_member" => Case::OnPerson(json!({ "role": "viewer" })),
         "get_event" => Case::OnEvent,
         "get_webhook"
         | "delete_webhook"
@@ -95,6 +105,7 @@ impl Case {
             Self::OnWorkspace(body)
             | Self::OnApiKey(body)
             | Self::OnWebhook(body)
+            | Self::OnPerson(body)
             | Self::Collection(body) => body,
             Self::OnEvent | Self::OnIssues | Self::OnUri => &Value::Null,
         }
@@ -159,11 +170,14 @@ async fn snapshot(app: &TestApp, key: &str) -> Vec<Value> {
         "/workspaces",
         "/api-keys",
         "/api-keys?status=revoked",
-        "/audit-log",
+        "/audit-log?per_page=100",
         "/webhooks",
         "/events",
         "/entitlements/summary",
         "/seo/reports",
+        "/members",
+        "/invitations",
+        "/sessions",
     ] {
         let mut rows = app.get(key, path).await.expect(200)["data"].take();
         // Looking is a use of the key that looks, and nobody else's doing.
@@ -199,6 +213,38 @@ async fn make_webhook(app: &TestApp, key: &str) -> i64 {
     made["data"]["id"].as_i64().expect("an id")
 }
 
+/// A member, an invitation and a session of one workspace.
+struct People {
+    member: i64,
+    invitation: i64,
+    session: i64,
+}
+
+impl People {
+    async fn join(app: &TestApp, workspace: i64, key: &str) -> Self {
+        let (_, signed_in) =
+            joined(&app.app, WorkspaceId(workspace), "victim@example.com", Role::Developer).await;
+        let body = json!({ "email": "Victim@example.com", "role": "viewer" });
+        app.post(key, "/invitations", &body).await.expect_error(409, "conflict");
+        let body = json!({ "email": "victim.too@example.com", "role": "viewer" });
+        let invited = app.post(key, "/invitations", &body).await.expect(201);
+        Self {
+            member: signed_in.member.id.0,
+            invitation: invited["data"]["id"].as_i64().expect("an id"),
+            session: signed_in.session.id.0,
+        }
+    }
+
+    /// The one that an operation is about.
+    fn of(&self, operation: &Operation) -> i64 {
+        match operation.path.split('/').nth(1) {
+            Some("members") => self.member,
+            Some("invitations") => self.invitation,
+            _ => self.session,
+        }
+    }
+}
+
 async fn every_operation_needs_a_key_and_its_scope(app: TestApp) {
     let operations = all();
     for operation in &operations {
@@ -214,11 +260,12 @@ async fn every_operation_needs_a_key_and_its_scope(app: TestApp) {
 }
 
 async fn no_operation_reaches_another_tenant(app: TestApp) {
-    let (_, _, attacker) = app.create_tenant("Attacker").await;
-    let (victim, _, victim_key) = app.create_tenant("Victim").await;
+    let (_, _, attacker) = app.create_tenant_on("enterprise", "Attacker").await;
+    let (victim, _, victim_key) = app.create_tenant_on("enterprise", "Victim").await;
     let members = json!({ "name": "Victim key", "scopes": ["posts:read"] });
     let (target, _) = app.create_key(&victim_key, 0, members).await;
     let webhook = make_webhook(&app, &victim_key).await;
+    let people = People::join(&app, victim, &victim_key).await;
     let before = snapshot(&app, &victim_key).await;
     for operation in all() {
         // By the header: every operation, whether or not the workspace exists.
@@ -231,6 +278,7 @@ async fn no_operation_reaches_another_tenant(app: TestApp) {
             Case::OnWorkspace(_) | Case::OnIssues | Case::OnUri => victim,
             Case::OnApiKey(_) => target,
             Case::OnWebhook(_) => webhook,
+            Case::OnPerson(_) => people.of(&operation),
             Case::OnEvent => {
                 let forged = send(&app, &attacker, &operation, "evt_victim", None).await;
                 let missing = send(&app, &attacker, &operation, "evt_nobody", None).await;
@@ -267,16 +315,21 @@ async fn no_operation_reaches_another_tenant(app: TestApp) {
 }
 
 async fn no_operation_reaches_the_live_environment_from_the_test_environment(app: TestApp) {
-    let (own, _, live) = app.create_tenant("Tenant").await;
+    let (own, _, live) = app.create_tenant_on("enterprise", "Tenant").await;
     let (target, _) =
         app.create_key(&live, 0, json!({ "name": "Live only", "scopes": ["posts:read"] })).await;
     let (_, test) = app.create_key(&live, 0, json!({ "scopes": ["*"], "environment": "test" })).await;
     let webhook = make_webhook(&app, &live).await;
+    let people = People::join(&app, own, &live).await;
     let rows = |mut seen: Vec<Value>| {
         // The test environment's own keys are seen, and may have changed, from the live one.
         for list in &mut seen {
             if let Some(rows) = list.as_array_mut() {
                 rows.retain(|row| row["environment"] != "test");
+            }
+            // A plan bounds the endpoints of both environments together.
+            if let Some(entitlements) = list.get_mut("entitlements").and_then(Value::as_object_mut) {
+                entitlements.remove("webhooks");
             }
         }
         seen
@@ -302,6 +355,11 @@ async fn no_operation_reaches_the_live_environment_from_the_test_environment(app
                 send(&app, &test, &operation, webhook, None).await.expect_error(404, "not_found");
                 continue;
             }
+            Case::OnPerson(_) => {
+                let of = people.of(&operation);
+                send(&app, &test, &operation, of, None).await.expect_error(403, "access_denied");
+                continue;
+            }
             Case::OnEvent => {
                 send(&app, &test, &operation, "evt_victim", None).await.expect_error(404, "not_found");
                 continue;
@@ -323,7 +381,9 @@ async fn no_operation_reaches_the_live_environment_from_the_test_environment(app
             assert_eq!(environment, "test", "{}", operation.id);
         }
     }
-    assert!(before == rows(snapshot(&app, &live).await), "rows of the live environment have changed");
+    for (before, after) in before.iter().zip(&rows(snapshot(&app, &live).await)) {
+        assert_eq!(before, after, "rows of the live environment have changed");
+    }
 }
 
 /// An operation on records, as the document tells of it. Nothing is written here for any of them.
@@ -431,8 +491,8 @@ async fn all_records(app: &TestApp, key: &str, ids: &Owned) -> Vec<Value> {
 }
 
 async fn no_operation_on_records_reaches_another_owner(app: TestApp) {
-    let (_, _, victim) = app.create_tenant("Victim").await;
-    let (_, _, attacker) = app.create_tenant("Attacker").await;
+    let (_, _, victim) = app.create_tenant_on("enterprise", "Victim").await;
+    let (_, _, attacker) = app.create_tenant_on("enterprise", "Attacker").await;
     let (_, test) = app.create_key(&victim, 0, json!({ "scopes": ["*"], "environment": "test" })).await;
     let (ids, nobody) = (make_records(&app, &victim).await, Owned(Default::default()));
     let before = all_records(&app, &victim, &ids).await;

@@ -9,9 +9,11 @@ use gatepost_storage::{MemberChanges, StorageError, Tx};
 use serde_json::{Map, json};
 
 use super::{
-    Browser, MEMBER, TEAM_ADMIN, second_factor,
+    Browser, MEMBER,
+    links::{self, Link},
+    second_factor,
     sign_in::{self, SignInError, SignedIn},
-    team::may_grant,
+    team::{self, may_grant},
 };
 use crate::{Acting, App, Caller, UnitOfWork};
 
@@ -215,22 +217,22 @@ pub async fn end_sessions(
 ///
 /// # Errors
 /// [`Error::AccessDenied`] for all but the platform: an account may belong to other tenants too;
-/// [`Error::NotFound`].
-pub async fn reset_link(unit: &mut UnitOfWork<'_>, id: MemberId) -> Result<OpaqueToken> {
-    unit.caller().require_root()?;
-    unit.caller().require(&TEAM_ADMIN)?;
+/// [`Error::NotFound`]; [`Error::Conflict`] if the dashboard is switched off.
+pub async fn reset_link(unit: &mut UnitOfWork<'_>, id: MemberId) -> Result<(Link, OpaqueToken)> {
     let (token, now) = (OpaqueToken::generate(&mut random::rng()), unit.now);
-    unit.tx.member_get(id).await?.ok_or(Error::NotFound)?;
+    team::account(unit, id).await?;
+    links::require_dashboard(unit.app())?;
     let memberships = unit.tx.memberships_of(id).await?;
     // Whoever has the link is that member.
     for membership in &memberships {
         may_grant(unit.app(), unit.caller(), membership.workspace_id, membership.role)?;
     }
-    unit.tx.password_reset_set(id, token.digest(), now.plus(LinkKind::Reset.lifetime())).await?;
+    let expires_at = now.plus(LinkKind::Reset.lifetime());
+    unit.tx.password_reset_set(id, token.digest(), expires_at).await?;
     for membership in memberships {
         unit.audit(membership.workspace_id, "member.reset_link_made", (MEMBER, id.0), Map::new());
     }
-    Ok(token)
+    Ok((Link::new(LinkKind::Reset, &token, expires_at), token))
 }
 
 /// Whom a link lets choose another password. Looking uses nothing up.

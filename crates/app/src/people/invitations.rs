@@ -6,7 +6,9 @@ use gatepost_storage::{InvitationFilter, NewInvitation, NewMember, Tx};
 use serde_json::{Map, json};
 
 use super::{
-    Browser, INVITATION, MEMBER, TEAM_ADMIN,
+    Browser, INVITATION, MEMBER,
+    links::{self, Link},
+    require_team_admin,
     sign_in::{self, Began, SignInError},
     team::may_grant,
 };
@@ -28,7 +30,9 @@ pub struct Invite {
 pub struct NewLink {
     /// The invitation.
     pub invitation: Invitation,
-    /// The token of the link.
+    /// The link.
+    pub link: Link,
+    /// The token in it.
     pub token: OpaqueToken,
 }
 
@@ -36,9 +40,10 @@ pub struct NewLink {
 ///
 /// # Errors
 /// [`Error::AccessDenied`] without the scope `team:admin`, and for a role that the caller may not give;
-/// [`Error::Conflict`] if the address belongs to a member already.
+/// [`Error::Conflict`] if the address belongs to a member already, or the dashboard is switched off.
 pub async fn create(unit: &mut UnitOfWork<'_>, input: Invite) -> Result<NewLink> {
-    unit.caller().require(&TEAM_ADMIN)?;
+    require_team_admin(unit.caller())?;
+    links::require_dashboard(unit.app())?;
     may_grant(unit.app(), unit.caller(), unit.caller().workspace_id(), input.role)?;
     let (now, workspace_id) = (unit.now, unit.caller().workspace_id());
     unit.tx.workspace_lock(workspace_id).await?.ok_or(Error::NotFound)?;
@@ -63,12 +68,13 @@ pub async fn create(unit: &mut UnitOfWork<'_>, input: Invite) -> Result<NewLink>
         expires_at: now.plus(input.link.lifetime()),
     };
     let invitation = unit.tx.invitation_insert(&new).await?;
+    let link = Link::new(input.link, &token, invitation.expires_at);
     let details = Map::from_iter([
         ("email".to_owned(), json!(invitation.email)),
         ("role".to_owned(), json!(invitation.role.as_str())),
     ]);
     unit.audit(workspace_id, "invitation.created", (INVITATION, invitation.id.0), details);
-    Ok(NewLink { invitation, token })
+    Ok(NewLink { invitation, link, token })
 }
 
 /// One page of the invitations to the workspace; all, or those of one status.
@@ -81,7 +87,7 @@ pub async fn list(
     status: Option<InvitationStatus>,
     request: ListRequest,
 ) -> Result<Page<Invitation>> {
-    caller.require(&TEAM_ADMIN)?;
+    require_team_admin(caller)?;
     let status = status.map(|status| (status, app.now()));
     let filter = InvitationFilter { workspace_id: caller.workspace_id(), status };
     app.read_snapshot(async move |mut tx| Ok(tx.invitation_list(&filter, &request).await?)).await
@@ -92,7 +98,7 @@ pub async fn list(
 /// # Errors
 /// [`Error::NotFound`]; otherwise as [`list`].
 pub async fn get(app: &App, caller: &Caller, id: InvitationId) -> Result<Invitation> {
-    caller.require(&TEAM_ADMIN)?;
+    require_team_admin(caller)?;
     let workspace = caller.workspace_id();
     app.read(async move |mut tx| tx.invitation_get(workspace, id).await?.ok_or(Error::NotFound)).await
 }
@@ -103,7 +109,7 @@ pub async fn get(app: &App, caller: &Caller, id: InvitationId) -> Result<Invitat
 /// [`Error::NotFound`]; [`Error::AccessDenied`] if the caller may not give its role; [`Error::Conflict`] if
 /// it was accepted, or taken back before.
 pub async fn revoke(unit: &mut UnitOfWork<'_>, id: InvitationId) -> Result<()> {
-    unit.caller().require(&TEAM_ADMIN)?;
+    require_team_admin(unit.caller())?;
     let (now, workspace) = (unit.now, unit.caller().workspace_id());
     let invitation = unit.tx.invitation_get(workspace, id).await?.ok_or(Error::NotFound)?;
     may_grant(unit.app(), unit.caller(), workspace, invitation.role)?;

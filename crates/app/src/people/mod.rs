@@ -3,8 +3,10 @@
 
 pub mod account;
 pub mod invitations;
+pub mod links;
 mod passwords;
 mod second_factor;
+pub mod sessions;
 pub mod sign_in;
 pub mod team;
 
@@ -13,13 +15,13 @@ use std::{
     sync::{Arc, LazyLock},
 };
 
-use gatepost_kernel::RequestId;
+use gatepost_kernel::{Environment, Error, RequestId, Result};
 use gatepost_keys::{Scope, ScopeSet};
 use gatepost_people::Role;
 
 pub(crate) use passwords::Passwords;
 
-use crate::resources::Resources;
+use crate::{Caller, resources::Resources};
 
 /// What it takes to manage who belongs to a workspace.
 static TEAM_ADMIN: LazyLock<Scope> =
@@ -32,6 +34,16 @@ pub(crate) fn role_scopes(resources: &Resources) -> [Arc<ScopeSet>; Role::ALL.le
         let scopes: Vec<&str> = scopes.iter().map(String::as_str).collect();
         Arc::new(ScopeSet::parse(&scopes).expect("names of resources are those of scopes"))
     })
+}
+
+/// Refuses a caller who may not manage the people of a workspace. They belong to no environment, so a test key
+/// has nothing to do with them.
+fn require_team_admin(caller: &Caller) -> Result<()> {
+    caller.require(&TEAM_ADMIN)?;
+    match caller.environment() {
+        Environment::Live => Ok(()),
+        Environment::Test => Err(Error::AccessDenied("A test key may not manage people.".to_owned())),
+    }
 }
 
 const MEMBER: &str = "member";

@@ -454,6 +454,6 @@ fn note_failure(app: &App, member: &Member, browser: &Browser) {
 impl App {
     /// How long sessions last.
     pub fn session_limits(&self) -> SessionLimits {
-        self.settings().sessions
+        self.settings().dashboard.sessions()
     }
 }

@@ -7,7 +7,7 @@ use gatepost_people::{Member, Membership, Role};
 use gatepost_storage::{MemberChanges, MembershipFilter};
 use serde_json::{Map, json};
 
-use super::{MEMBER, TEAM_ADMIN};
+use super::{MEMBER, require_team_admin};
 use crate::{App, Caller, UnitOfWork, lists::ListRequest};
 
 /// A member of a workspace.
@@ -37,7 +37,7 @@ pub async fn list(
     role: Option<Role>,
     request: ListRequest,
 ) -> Result<Page<TeamMember>> {
-    caller.require(&TEAM_ADMIN)?;
+    require_team_admin(caller)?;
     let filter = MembershipFilter { workspace_id: caller.workspace_id(), role };
     app.read_snapshot(async move |mut tx| {
         let Page { items, window, total, next, fitting } = tx.membership_list(&filter, &request).await?;
@@ -58,7 +58,7 @@ pub async fn list(
 /// # Errors
 /// [`Error::NotFound`], also for members of other workspaces; otherwise as [`list`].
 pub async fn get(app: &App, caller: &Caller, id: MemberId) -> Result<TeamMember> {
-    caller.require(&TEAM_ADMIN)?;
+    require_team_admin(caller)?;
     let workspace = caller.workspace_id();
     app.read(async move |mut tx| {
         let membership = tx.membership_get(workspace, id).await?.ok_or(Error::NotFound)?;
@@ -66,6 +66,30 @@ pub async fn get(app: &App, caller: &Caller, id: MemberId) -> Result<TeamMember>
         Ok(TeamMember::new(member, membership))
     })
     .await
+}
+
+/// What to change of a member.
+#[derive(Debug, Clone, Default)]
+pub struct UpdateMember {
+    /// Another role in the workspace.
+    pub role: Option<Role>,
+    /// Whether the account is enabled, in all its workspaces.
+    pub enabled: Option<bool>,
+}
+
+/// Changes what a member may do.
+///
+/// # Errors
+/// As [`set_role`] and [`set_enabled`].
+pub async fn update(unit: &mut UnitOfWork<'_>, id: MemberId, changes: UpdateMember) -> Result<TeamMember> {
+    let (mut member, mut membership) = locked(unit, id).await?;
+    if let Some(role) = changes.role {
+        TeamMember { role: membership.role, .. } = set_role(unit, id, role).await?;
+    }
+    if let Some(enabled) = changes.enabled {
+        member = set_enabled(unit, id, enabled).await?;
+    }
+    Ok(TeamMember::new(member, membership))
 }
 
 /// Makes a member something else in the workspace.
@@ -110,9 +134,7 @@ pub async fn remove(unit: &mut UnitOfWork<'_>, id: MemberId) -> Result<()> {
 /// [`Error::AccessDenied`] for all but the platform: an account may belong to other tenants too;
 /// [`Error::NotFound`]; [`Error::Conflict`] if the root workspace would be left without an owner.
 pub async fn set_enabled(unit: &mut UnitOfWork<'_>, id: MemberId, enabled: bool) -> Result<Member> {
-    unit.caller().require_root()?;
-    unit.caller().require(&TEAM_ADMIN)?;
-    let member = unit.tx.member_get(id).await?.ok_or(Error::NotFound)?;
+    let member = account(unit, id).await?;
     if member.disabled_at.is_none() == enabled {
         return Ok(member);
     }
@@ -137,9 +159,26 @@ pub async fn set_enabled(unit: &mut UnitOfWork<'_>, id: MemberId, enabled: bool)
     Ok(member)
 }
 
+/// The account of a member, which the platform alone may change. A caller of the root workspace that names no
+/// other reaches every account.
+///
+/// # Errors
+/// [`Error::NotFound`], also for members of other workspaces; [`Error::AccessDenied`].
+pub(super) async fn account(unit: &mut UnitOfWork<'_>, id: MemberId) -> Result<Member> {
+    require_team_admin(unit.caller())?;
+    let caller = unit.caller();
+    let (workspace, reaches_all) =
+        (caller.workspace_id(), caller.is_root() && caller.workspace_id().is_root());
+    if !reaches_all {
+        unit.tx.membership_get(workspace, id).await?.ok_or(Error::NotFound)?;
+    }
+    unit.caller().require_root()?;
+    unit.tx.member_get(id).await?.ok_or(Error::NotFound)
+}
+
 /// A member whom the caller may change, and what they are in the workspace; held until the transaction ends.
 async fn locked(unit: &mut UnitOfWork<'_>, id: MemberId) -> Result<(Member, Membership)> {
-    unit.caller().require(&TEAM_ADMIN)?;
+    require_team_admin(unit.caller())?;
     let workspace = unit.caller().workspace_id();
     // Roles of a workspace are changed one after the other, so that two owners do not remove each other.
     unit.tx.workspace_lock(workspace).await?.ok_or(Error::NotFound)?;

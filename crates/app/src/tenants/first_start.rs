@@ -2,11 +2,16 @@
 
 use gatepost_kernel::{Environment, JsonObject, Result, Secret, WorkspaceId, random};
 use gatepost_keys::{ScopeSet, Token};
+use gatepost_people::{LinkKind, Role};
 use gatepost_storage::NewWorkspace;
 
 use crate::{
     App, Caller, UnitOfWork,
     keys::api_keys::{self, CreateApiKey},
+    people::{
+        invitations::{self, Invite},
+        links::Link,
+    },
     tenants::tiers,
 };
 
@@ -17,7 +22,16 @@ use crate::{
 /// [`gatepost_kernel::Error::Unavailable`].
 pub async fn with_first_key(app: &App) -> Result<Option<Secret>> {
     let token = Token::generate(app.token_format(), Environment::Live, &mut random::rng());
-    with_this_key(app, token, |_| Ok(())).await
+    Ok(with_this_key(app, token, |_| Ok(())).await?.map(|made| made.key))
+}
+
+/// What the first start makes, which is shown once.
+#[derive(Debug)]
+pub struct FirstStart {
+    /// A key with every scope.
+    pub key: Secret,
+    /// The link to the dashboard for its first owner, where there is a dashboard.
+    pub setup: Option<Link>,
 }
 
 /// The same with this token for the key. `keep` puts it where it is found again, before the key is committed:
@@ -28,8 +42,8 @@ pub async fn with_first_key(app: &App) -> Result<Option<Secret>> {
 pub async fn with_this_key(
     app: &App,
     token: Token,
-    keep: impl FnOnce(&Secret) -> Result<()> + Send + 'static,
-) -> Result<Option<Secret>> {
+    keep: impl FnOnce(&FirstStart) -> Result<()> + Send + 'static,
+) -> Result<Option<FirstStart>> {
     let caller = Caller::command_line(WorkspaceId::ROOT);
     app.transact(&caller, async move |unit: &mut UnitOfWork<'_>| {
         insert_root(unit).await?;
@@ -44,9 +58,17 @@ pub async fn with_this_key(
             environment: Some(Environment::Live),
             ..CreateApiKey::default()
         };
-        let secret = api_keys::create_with(unit, key, token).await?.secret;
-        keep(&secret)?;
-        Ok(Some(secret))
+        let key = api_keys::create_with(unit, key, token).await?.secret;
+        let setup = match unit.app().settings().dashboard.enabled {
+            true => {
+                let owner = Invite { email: None, role: Role::Owner, link: LinkKind::Setup };
+                Some(invitations::create(unit, owner).await?.link)
+            }
+            false => None,
+        };
+        let made = FirstStart { key, setup };
+        keep(&made)?;
+        Ok(Some(made))
     })
     .await
 }

@@ -1,7 +1,7 @@
 //! What holds where a configuration says nothing.
 
 use gatepost_api::ServerSettings;
-use gatepost_app::{EntitlementSettings, PixelSettings, RetentionSettings};
+use gatepost_app::{DashboardSettings, EntitlementSettings, PixelSettings, RetentionSettings};
 use gatepost_contract::{BrandSettings, ContractSettings};
 use gatepost_delivery::WebhookSettings;
 use gatepost_egress::Rules;
@@ -28,6 +28,7 @@ pub fn defaults() -> Result<Value, Failure> {
         "plans.NAME": Plan::default(),
         "features.NAME": Feature::new(FeatureKind::Boolean),
         "entitlements": EntitlementSettings::default(),
+        "dashboard": DashboardSettings::default(),
         "pixel": PixelSettings::default(),
         "mcp": McpSettings::default(),
         "mcp.servers.NAME": McpServerSettings::default(),

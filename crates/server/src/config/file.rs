@@ -1,7 +1,7 @@
 //! The configuration file: which section is whose.
 
 use gatepost_api::ServerSettings;
-use gatepost_app::{EntitlementSettings, PixelSettings, RetentionSettings};
+use gatepost_app::{DashboardSettings, EntitlementSettings, PixelSettings, RetentionSettings};
 use gatepost_contract::{BrandSettings, ContractSettings};
 use gatepost_delivery::WebhookSettings;
 use gatepost_egress::Rules;
@@ -34,6 +34,7 @@ pub struct ConfigFile {
     pub entitlements: EntitlementSettings,
     pub pixel: PixelSettings,
     pub mcp: McpSettings,
+    pub dashboard: DashboardSettings,
     pub retention: RetentionSettings,
     pub contract: ContractSettings,
     workspaces: WorkspaceSettings,

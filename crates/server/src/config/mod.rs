@@ -11,6 +11,7 @@ mod sources;
 mod tls;
 
 use std::{
+    net::SocketAddr,
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
@@ -18,7 +19,7 @@ use std::{
 
 use base64::{Engine, prelude::BASE64_STANDARD};
 use gatepost_api::{Contract, ServerSettings, is_fixed_path};
-use gatepost_app::{AppSettings, EntitlementSettings, PixelSettings, RetentionSettings};
+use gatepost_app::{AppSettings, DashboardSettings, EntitlementSettings, PixelSettings, RetentionSettings};
 use gatepost_delivery::DeliverySettings;
 use gatepost_egress::Rules;
 use gatepost_entitlements::{Catalog, FeatureKind, OwnFeature};
@@ -84,6 +85,8 @@ pub struct Config {
     pub limits: LimitSettings,
     /// What entitlements are told and count.
     pub entitlements: EntitlementSettings,
+    /// How people sign in.
+    pub dashboard: DashboardSettings,
     /// How visits of pages are taken.
     pub pixel: PixelSettings,
     /// How long what was stored is kept.
@@ -226,6 +229,7 @@ impl Config {
             limits: file.limits,
             entitlements: file.entitlements,
             pixel: file.pixel,
+            dashboard: file.dashboard,
             retention: file.retention,
             file: global.config.clone(),
             preset: sources.preset().map(str::to_owned),
@@ -298,6 +302,21 @@ impl Config {
         Ok((contract, declarations))
     }
 
+    /// Where people reach the server that listens on `address`.
+    pub fn server_url(&self, address: SocketAddr) -> String {
+        if let Some(url) = &self.server.public_url {
+            return url.trim_end_matches('/').to_owned();
+        }
+        let port = address.port();
+        match (&self.tls, address.ip().is_unspecified()) {
+            // That is the name in it.
+            (Tls::SelfSigned, _) => format!("https://localhost:{port}"),
+            (Tls::Given(_), _) => format!("https://{address}"),
+            (Tls::None, true) => format!("http://127.0.0.1:{port}"),
+            (Tls::None, false) => format!("http://{address}"),
+        }
+    }
+
     /// What the application is told, but for the resources: where their records are, the database says.
     pub fn app_settings(&self) -> AppSettings {
         AppSettings {
@@ -310,6 +329,7 @@ impl Config {
             identity_headers: self.contract.headers.all().map(|header| header.name.to_string()).to_vec(),
             entitlements: self.entitlements.clone(),
             pixel: self.pixel.clone(),
+            dashboard: self.dashboard.clone(),
             retention: self.retention.clone(),
             ..AppSettings::default()
         }

@@ -214,6 +214,11 @@ impl Scenario {
         self.post("/webhooks", self.webhook_body()).await["data"]["id"].as_i64().expect("an id")
     }
 
+    async fn invitation(&self) -> i64 {
+        let body = json!({ "email": "once@example.com", "role": "viewer" });
+        self.post("/invitations", body).await["data"]["id"].as_i64().expect("an id")
+    }
+
     async fn api_key(&self) -> i64 {
         self.post("/api-keys", json!({ "name": "once", "scopes": scopes() })).await["data"]["id"]
             .as_i64()
@@ -329,6 +334,20 @@ async fn case(scenario: &Scenario, operation: &str) -> Option<Largest> {
             });
             Largest::get(api(&format!("/auth?{}", scopes.trim_end_matches('&'))))
         }
+        // Nobody has joined; what is tried is how that is found out.
+        "get_member" | "remove_member" => Largest::get(api("/members/1"))?.once(),
+        "update_member" => Largest::send(api("/members/1"), json!({ "role": "viewer", "enabled": true }))?.once(),
+        "create_reset_link" => Largest::send(api("/members/1/reset-link"), json!({}))?.once(),
+        "list_members" => Largest::get(api("/members?per_page=100")),
+        "list_invitations" => Largest::get(api("/invitations?per_page=100")),
+        "create_invitation" => {
+            let email = format!("{}@example.com", "a".repeat(64));
+            Largest::send(api("/invitations"), json!({ "email": email, "role": "viewer" }))
+        }
+        "get_invitation" => Largest::get(api(&format!("/invitations/{}", scenario.invitation().await))),
+        "revoke_invitation" => Largest::get(api(&format!("/invitations/{}", scenario.invitation().await)))?.once(),
+        "list_sessions" => Largest::get(api("/sessions?per_page=100")),
+        "end_session" => Largest::get(api("/sessions/1"))?.once(),
         "list_audit_log" => Largest::get(api("/audit-log?per_page=100")),
         "list_events" => Largest::get(api("/events?per_page=100")),
         "get_event" => Largest::get(api(&format!("/events/{event}"))),

@@ -29,13 +29,16 @@ async fn the_first_start_keeps_a_key_in_a_file_and_the_second_makes_none(install
     let server = Running::start(installation.command(&serve)).await;
     let path = data.join("gatepost.first-key");
     let text = fs::read_to_string(&path).expect("the key");
-    assert_eq!((count_tokens(text.as_bytes()), text.lines().count()), (1, 1));
+    assert_eq!((count_tokens(text.as_bytes()), text.lines().count()), (1, 2));
+    let (key, setup) = text.trim_end().split_once('\n').expect("two lines");
+    let link = format!("# Set up the dashboard within an hour: {}", server.url("/dashboard/setup/"));
+    assert!(setup.starts_with(&link) && setup.len() == link.len() + 43, "{setup}");
     assert_eq!(fs::metadata(&path).expect("the file").permissions().mode() & 0o777, 0o600);
     assert!(
         server.log().contains(&format!("\"first_key.path\":\"{}\"", path.display())),
         "the path is logged"
     );
-    let list: Value = server.get("/api/v1/workspaces", text.trim_end()).await.json().await.expect("JSON");
+    let list: Value = server.get("/api/v1/workspaces", key).await.json().await.expect("JSON");
     assert_eq!((&list["data"][0]["id"], &list["data"][0]["tier"]), (&json!(1), &json!("enterprise")));
     // `stop` looks for keys in what was printed and logged.
     server.stop().await;
@@ -43,7 +46,7 @@ async fn the_first_start_keeps_a_key_in_a_file_and_the_second_makes_none(install
     let server = installation.serve().await;
     assert!(!installation.dir.path().join("gatepost.first-key").exists());
     assert_eq!(fs::read_to_string(&path).expect("the key"), text);
-    assert_eq!(server.get("/api/v1/workspaces", text.trim_end()).await.status(), 200);
+    assert_eq!(server.get("/api/v1/workspaces", key).await.status(), 200);
     server.stop().await;
 }
 

@@ -163,7 +163,7 @@ impl Running {
         // look into.
         let text = read(&self.dir).or_else(|_| read(Path::new(&format!("/proc/{}/cwd", self.pid()))));
         let text = text.expect("the first key");
-        text.trim_end().to_owned()
+        text.lines().next().expect("a line").to_owned()
     }
 
     pub fn url(&self, path: &str) -> String {

@@ -10,4 +10,4 @@ mod sign_in;
 pub use invitations::{INVITATION_SORTS, InvitationFilter, NewInvitation};
 pub use members::{Credentials, MemberChanges, NewMember};
 pub use memberships::{MEMBERSHIP_SORTS, MembershipFilter};
-pub use sessions::{NewSession, SESSION_SORTS, SessionUse};
+pub use sessions::{NewSession, SESSION_SORTS, SessionFilter, SessionUse};

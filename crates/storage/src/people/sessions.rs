@@ -55,6 +55,19 @@ pub struct SessionUse {
     pub ip_address: Option<String>,
 }
 
+/// Which sessions to list.
+#[derive(Debug, Clone)]
+pub struct SessionFilter {
+    /// Workspace that is shown.
+    pub workspace_id: WorkspaceId,
+    /// Only sessions of this member, if given.
+    pub member_id: Option<MemberId>,
+    /// Only sessions that began after this time.
+    pub created_after: Timestamp,
+    /// Only sessions that were used after this time.
+    pub used_after: Timestamp,
+}
+
 impl Tx<'_> {
     /// Makes a session; the member's oldest end if there are too many.
     pub async fn session_insert(&mut self, new: &NewSession) -> Result<Session> {
@@ -120,26 +133,28 @@ impl Tx<'_> {
         Ok(Row::all(rows))
     }
 
-    /// One page of the sessions of a workspace's members that were used after `used_after`; all, or those of
-    /// one member.
+    /// One page of the sessions that show a workspace, of its members who have proved who they are.
     pub async fn session_list(
         &mut self,
-        workspace: WorkspaceId,
-        member: Option<MemberId>,
-        used_after: Timestamp,
+        filter: &SessionFilter,
         request: &ListRequest,
     ) -> Result<Page<Session>> {
         let (rows, total, fitting): (Vec<Row<Session>>, Option<i64>, Option<u32>) =
             on_conn!(self, |c, Db| {
                 load_list!(c, request, sessions.id, Row<Session>, || {
                     let members = memberships::table
-                        .filter(memberships::workspace_id.eq(Bind(workspace)))
+                        .filter(memberships::workspace_id.eq(Bind(filter.workspace_id)))
                         .select(memberships::member_id);
                     let all = sessions::table
+                        .filter(sessions::workspace_id.eq(Bind(filter.workspace_id)))
                         .filter(sessions::member_id.eq_any(members))
-                        .filter(sessions::last_used_at.gt(Bind(used_after)));
+                        .filter(sessions::awaits_second_factor.eq(false))
+                        .filter(sessions::created_at.gt(Bind(filter.created_after)))
+                        .filter(sessions::last_used_at.gt(Bind(filter.used_after)));
                     let matching = Narrowed::new(all.into_boxed::<Db>())
-                        .when(member, |query, member| query.filter(sessions::member_id.eq(Bind(member))));
+                        .when(filter.member_id, |query, member| {
+                            query.filter(sessions::member_id.eq(Bind(member)))
+                        });
                     narrow!(matching, request, sessions::created_at)
                 })
             });

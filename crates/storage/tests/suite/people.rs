@@ -9,7 +9,8 @@ use gatepost_people::{
 };
 use gatepost_storage::{
     Direction, INVITATION_SORTS, InvitationFilter, ListRequest, MEMBERSHIP_SORTS, MemberChanges,
-    MembershipFilter, NewInvitation, NewMember, NewSession, SESSION_SORTS, SessionUse, StorageError, Tx,
+    MembershipFilter, NewInvitation, NewMember, NewSession, SESSION_SORTS, SessionFilter, SessionUse,
+    StorageError, Tx,
 };
 use gatepost_test_support::both_engines;
 use rand::{SeedableRng, rngs::StdRng};
@@ -308,14 +309,24 @@ async fn sessions_are_listed_to_those_who_share_a_workspace(db: Db) {
         let ada = joined(&mut tx, "ada@example.com", acme, Role::Owner).await;
         let bo = joined(&mut tx, "bo@example.com", acme, Role::Viewer).await;
         let stranger = joined(&mut tx, "cy@example.com", ROOT, Role::Owner).await;
-        for (seed, member) in [(1, ada), (2, bo), (3, stranger)] {
-            tx.session_insert(&session(seed, member)).await?;
+        let shows = |seed, member, workspace_id| NewSession {
+            workspace_id,
+            awaits_second_factor: false,
+            ..session(seed, member)
+        };
+        for (seed, member, workspace) in [(1, ada, acme), (2, bo, acme), (3, stranger, ROOT)] {
+            tx.session_insert(&shows(seed, member, workspace)).await?;
         }
+        // One that shows another workspace, one of somebody who is no member, and one that is half begun.
+        tx.session_insert(&shows(4, ada, ROOT)).await?;
+        tx.session_insert(&shows(5, stranger, acme)).await?;
+        tx.session_insert(&NewSession { workspace_id: acme, ..session(6, bo) }).await?;
         let order = vec![(SESSION_SORTS[0], Direction::Ascending)];
         let request = ListRequest { order, ..page() };
         let before = at(0).minus(Duration::from_secs(1));
-        let mut found = async |workspace, member, after: Timestamp| {
-            let found = tx.session_list(workspace, member, after, &request).await?.items;
+        let mut found = async |workspace_id, member_id, after: Timestamp| {
+            let filter = SessionFilter { workspace_id, member_id, created_after: after, used_after: after };
+            let found = tx.session_list(&filter, &request).await?.items;
             Ok::<_, StorageError>(found.iter().map(|session| session.member_id).collect::<Vec<_>>())
         };
         assert_eq!(found(acme, None, before).await?, [ada, bo]);
