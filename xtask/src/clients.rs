@@ -39,7 +39,12 @@ pub fn provide() -> Result<(), Failure> {
         &["package.json", "package-lock.json", "verify.mjs"],
     )?;
     python(&installed.join("mcp-python"), &sources.join("mcp/requirements.txt"))?;
-    node(&installed.join("mcp-node"), &sources.join("mcp"), &["package.json", "package-lock.json"])
+    node(&installed.join("mcp-node"), &sources.join("mcp"), &["package.json", "package-lock.json"])?;
+    node(
+        &installed.join("browser"),
+        &sources.join("browser"),
+        &["package.json", "package-lock.json", "dashboard.mjs"],
+    )
 }
 
 /// An environment of Python's with these packages.

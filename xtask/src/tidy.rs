@@ -7,8 +7,9 @@ use cargo_metadata::{DependencyKind, MetadataCommand};
 use crate::{Failure, circles, descriptions, files, say};
 
 /// From the outermost to the innermost: a crate may use what lies in a later row.
-const LAYERS: [&[&str]; 9] = [
+const LAYERS: [&[&str]; 10] = [
     &["server"],
+    &["dashboard"],
     &["api", "actix"],
     &["app"],
     &["delivery", "mcp", "gate"],
@@ -23,10 +24,11 @@ const LAYERS: [&[&str]; 9] = [
 const TOOLS: [&str; 3] = ["gatepost-test-support", "gatepost-bench", "xtask"];
 
 /// Who may name a framework. Tests may name any.
-const FRAMEWORKS: [(&str, &[&str]); 22] = [
+const FRAMEWORKS: [(&str, &[&str]); 23] = [
     ("actix-http", &["api"]),
     ("actix-service", &["api"]),
-    ("actix-web", &["contract", "api", "actix"]),
+    ("actix-web", &["contract", "api", "actix", "dashboard"]),
+    ("askama", &["dashboard"]),
     ("utoipa", &["api"]),
     ("utoipa-swagger-ui", &["api"]),
     ("diesel", &["storage"]),

@@ -26,6 +26,7 @@ mod metrics;
 mod middleware;
 mod openapi;
 mod operation;
+mod pages;
 mod paths;
 mod people;
 mod probes;
@@ -63,8 +64,10 @@ use gatepost_contract::PlanHeaders;
 use gatepost_kernel::Result;
 use tokio::{sync::Mutex, time::Instant};
 
+pub use extensions::Rendered;
 pub use gatepost_contract::Contract;
 pub use openapi::{document, document_3_0};
+pub use pages::{Pages, Sender};
 pub use paths::is_fixed_path;
 pub use resources::taken;
 pub use server::{Listeners, Stopper, serve};
@@ -123,11 +126,17 @@ struct Inner {
     readiness: Mutex<Option<(Instant, Result<()>)>>,
     mcp_endpoint: McpEndpoint,
     draining: AtomicBool,
+    pages: Option<Arc<dyn Pages>>,
 }
 
 impl State {
     /// Puts the HTTP side of `app` together.
     pub fn new(app: App, settings: ApiSettings) -> Self {
+        Self::with_pages(app, settings, None)
+    }
+
+    /// The same, with pages for people beside the API.
+    pub fn with_pages(app: App, settings: ApiSettings, pages: Option<Arc<dyn Pages>>) -> Self {
         let contract = Arc::new(settings.contract.clone());
         // Keys would be made that nobody could show.
         assert_eq!(app.token_format(), &contract.tokens, "the application has tokens of another contract");
@@ -153,6 +162,7 @@ impl State {
             readiness: Mutex::default(),
             mcp_endpoint,
             draining: AtomicBool::new(false),
+            pages,
         }))
     }
 
@@ -212,16 +222,23 @@ impl State {
         &self.0.documents
     }
 
-    fn app(&self) -> &App {
+    /// The application.
+    pub fn app(&self) -> &App {
         &self.0.app
     }
 
-    fn settings(&self) -> &ApiSettings {
+    /// What the operator decided.
+    pub fn settings(&self) -> &ApiSettings {
         &self.0.settings
     }
 
-    fn contract(&self) -> &Arc<Contract> {
+    /// How everything looks on the wire.
+    pub fn contract(&self) -> &Arc<Contract> {
         &self.0.contract
+    }
+
+    fn pages(&self) -> Option<&dyn Pages> {
+        self.0.pages.as_deref()
     }
 
     fn metrics(&self) -> &Metrics {
@@ -269,6 +286,13 @@ fn configure(config: &mut web::ServiceConfig, state: &State, connection: Connect
     config.app_data(state.clone()).app_data(Arc::new(RouteTable::of(part, state)));
     if part.probes {
         probes::configure(config);
+    }
+    if let Some(pages) = state.pages().filter(|_| part.api) {
+        let start = pages.start();
+        let begin = web::resource("/").get(move || async move { web::Redirect::to(start) });
+        let begin = begin.route(web::head().to(move || async move { web::Redirect::to(start) }));
+        config.service(begin.default_service(web::to(fallback::no_such_operation)));
+        pages.configure(config);
     }
     state.documents().configure(config, part);
     if part.api {

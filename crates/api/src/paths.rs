@@ -1,6 +1,7 @@
 //! The fixed paths of the server. Those of operations stand at the operations, unless others have to know
 //! them too.
 
+use gatepost_app::people::links::DASHBOARD;
 use gatepost_contract::Contract;
 
 /// What load balancers and Prometheus ask for, by GET and HEAD.
@@ -28,7 +29,7 @@ pub fn is_forward_auth(contract: &Contract, path: &str) -> bool {
 
 /// Whether the server has something of its own at a path, or below it, which operations cannot take.
 pub fn is_fixed_path(path: &str) -> bool {
-    let fixed = PROBES.into_iter().chain([MCP, PIXEL_SCRIPT, DOCS, OPENAPI, OPENAPI_3_0]);
+    let fixed = PROBES.into_iter().chain([MCP, PIXEL_SCRIPT, DOCS, OPENAPI, OPENAPI_3_0, DASHBOARD]);
     fixed
         .map(|fixed| fixed.trim_end_matches('/'))
         .any(|fixed| path.strip_prefix(fixed).is_some_and(|rest| rest.is_empty() || rest.starts_with('/')))

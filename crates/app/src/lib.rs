@@ -324,6 +324,7 @@ impl App {
         const CHANGES_KEPT: Duration = Duration::from_secs(24 * 3_600);
         /// Single uses; what they add up to is kept for good.
         const USES_KEPT: Duration = Duration::from_secs(90 * 86_400);
+        const FORMS_KEPT: Duration = Duration::from_hours(24);
         let mut total = 0;
         loop {
             let now = self.now();
@@ -348,8 +349,11 @@ impl App {
                 let reports = tx.seo_report_delete_before(reports_before, BATCH).await?;
                 let sessions = tx.session_delete_before(sessions_before, BATCH).await?;
                 let failures = tx.sign_in_failures_delete_before(failures_before, BATCH).await?;
+                // A form that comes once more after that is a day old.
+                let forms = tx.form_submission_delete_expired(now.minus(FORMS_KEPT), BATCH).await?;
                 Ok::<_, Error>([
                     records, changes, deliveries, events, uses, pixel, counts, reports, sessions, failures,
+                    forms,
                 ])
             };
             let deleted = self.0.storage.transaction(clean).await?;

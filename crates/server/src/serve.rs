@@ -8,8 +8,9 @@ use std::{
     time::Duration,
 };
 
-use gatepost_api::{ApiSettings, Listeners, PlainHttp, ServedCertificate, State, serve};
+use gatepost_api::{ApiSettings, Listeners, Pages, PlainHttp, ServedCertificate, State, serve};
 use gatepost_app::{App, AppSettings, resources::reconcile};
+use gatepost_dashboard::Dashboard;
 use gatepost_delivery::{DeliverySettings, Dispatcher};
 use gatepost_egress::{Egress, Rules};
 use gatepost_kernel::AdjustedClock;
@@ -46,7 +47,9 @@ pub async fn run(config: &Config, arguments: (&GlobalArgs, &ServeArgs)) -> Resul
     // From here on; before, a signal ends the process at once, also in the midst of a long migration.
     let mut signals = Signals::listen()?;
     let reloader = Reloader::new(arguments, config, bound.certificate.clone())?;
-    let state = State::new(running.app.clone(), api_settings(config, bound.made_certificate.is_some()));
+    let pages = config.dashboard.enabled.then(|| Arc::new(Dashboard) as Arc<dyn Pages>);
+    let settings = api_settings(config, bound.made_certificate.is_some());
+    let state = State::with_pages(running.app.clone(), settings, pages);
     let (address, scheme) = (bound.address, bound.scheme);
     let (server, stopper) =
         serve(bound.listeners, state, thread::available_parallelism().map_or(1, usize::from))?;

@@ -576,6 +576,18 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    use diesel::sql_types::*;
+    use super::{Digest, Id, Instant};
+
+    form_submissions (digest) {
+        digest -> Digest,
+        member_id -> Id,
+        outcome -> Binary,
+        expires_at -> Instant,
+    }
+}
+
 diesel::joinable!(memberships -> workspaces (workspace_id));
 diesel::allow_tables_to_appear_in_same_query!(memberships, workspaces);
 diesel::allow_tables_to_appear_in_same_query!(memberships, sessions, members);

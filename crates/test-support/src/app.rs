@@ -8,6 +8,7 @@ use std::{
 
 use gatepost_api::{ApiSettings, Contract, State, serve};
 use gatepost_app::{App, resources::reconcile, tenants::first_start};
+use gatepost_dashboard::Dashboard;
 use gatepost_delivery::Dispatcher;
 use gatepost_egress::{Egress, Resolve, Rules};
 use gatepost_gate::GateSettings;
@@ -220,7 +221,9 @@ impl TestApp {
         let key = first_start::with_first_key(&app).await.expect("the first start").expect("the first key");
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let address = listener.local_addr().expect("its address");
-        let (server, _) = serve(listener, State::new(app.clone(), settings), 1).expect("a server");
+        let (server, _) =
+            serve(listener, State::with_pages(app.clone(), settings, Some(Arc::new(Dashboard))), 1)
+                .expect("a server");
         tokio::spawn(server);
         tokio::spawn(app.gate().clone().follow_changes());
         let client = crate::http_client(None);

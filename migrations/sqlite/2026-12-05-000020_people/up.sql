@@ -83,4 +83,14 @@ CREATE TABLE sign_in_failures (
 ) STRICT;
 CREATE INDEX sign_in_failures_last_at ON sign_in_failures (last_at);
 
+-- What a form of the dashboard came to that shows a secret, so that a reload shows it again and does nothing more. Sealed with
+-- the random id of the form, which is not kept.
+CREATE TABLE form_submissions (
+    digest     BLOB PRIMARY KEY NOT NULL CHECK (length(digest) = 32),
+    member_id  INTEGER NOT NULL REFERENCES members (id),
+    outcome    BLOB NOT NULL,
+    expires_at INTEGER NOT NULL
+) STRICT;
+CREATE INDEX form_submissions_expires_at ON form_submissions (expires_at);
+
 INSERT INTO schema_compatibility (migration, oldest_version) VALUES ('2026-12-05-000020_people', '0.2.0');

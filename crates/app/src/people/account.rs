@@ -3,8 +3,10 @@
 //! What proves who somebody is takes a recent proof to be changed ([`Session::is_recent`]), which
 //! [`sign_in::confirm`] gives.
 
-use gatepost_kernel::{Error, MemberId, Result, Secret, SessionId, random, text};
-use gatepost_people::{AuthenticatorSecret, Email, LinkKind, Member, OpaqueToken, RecoveryCode, Session};
+use gatepost_kernel::{Error, MemberId, Result, Secret, SessionId, Workspace, WorkspaceId, random, text};
+use gatepost_people::{
+    AuthenticatorSecret, Email, LinkKind, Member, OpaqueToken, RecoveryCode, Role, Session,
+};
 use gatepost_storage::{MemberChanges, StorageError, Tx};
 use serde_json::{Map, json};
 
@@ -173,6 +175,57 @@ pub async fn renew_recovery_codes(
     .await
 }
 
+/// Whether nobody belongs to the root workspace yet, so that the link of the first start is to be used.
+///
+/// # Errors
+/// [`Error::Unavailable`].
+pub async fn is_new(app: &App) -> Result<bool> {
+    app.read(async |mut tx: Tx<'_>| Ok(tx.membership_count(WorkspaceId::ROOT).await? == 0)).await
+}
+
+/// The workspaces of the member that are not deleted, in the order in which they joined, with their role.
+///
+/// # Errors
+/// [`Error::Unavailable`].
+pub async fn workspaces(app: &App, signed_in: &SignedIn) -> Result<Vec<(Workspace, Role)>> {
+    let memberships = signed_in.memberships.clone();
+    app.read(async move |mut tx: Tx<'_>| {
+        let mut workspaces = Vec::with_capacity(memberships.len());
+        for membership in memberships {
+            let found = tx.workspace_get(membership.workspace_id).await?;
+            workspaces.extend(found.map(|workspace| (workspace, membership.role)));
+        }
+        Ok(workspaces)
+    })
+    .await
+}
+
+/// Whether a member needs a second factor that they do not have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SecondFactorDuty {
+    /// They have one, or need none.
+    Done,
+    /// They are the only member of the root workspace, and may add one later where nobody but the machine
+    /// itself reaches the server.
+    Later,
+    /// They must add one before anything else.
+    Now,
+}
+
+/// Whether the member needs a second factor: members of the root workspace do, since they can do everything to
+/// all tenants.
+///
+/// # Errors
+/// [`Error::Unavailable`].
+pub async fn second_factor_duty(app: &App, signed_in: &SignedIn) -> Result<SecondFactorDuty> {
+    let of_root = signed_in.memberships.iter().any(|membership| membership.workspace_id.is_root());
+    if !of_root || signed_in.member.second_factor_at.is_some() {
+        return Ok(SecondFactorDuty::Done);
+    }
+    let members = app.read(async |mut tx: Tx<'_>| Ok(tx.membership_count(WorkspaceId::ROOT).await?)).await?;
+    Ok(if members > 1 { SecondFactorDuty::Now } else { SecondFactorDuty::Later })
+}
+
 /// The sessions of the member that have not ended, the newest first.
 ///
 /// # Errors
@@ -264,7 +317,7 @@ pub async fn reset_password(
     let password = checked(app, &member, new).await?;
     let (digest, id) = (token.digest(), member.id);
     let memberships = app.read(async move |mut tx| Ok(tx.memberships_of(id).await?)).await?;
-    let home = memberships.first().map_or(gatepost_kernel::WorkspaceId::ROOT, |first| first.workspace_id);
+    let home = memberships.first().map_or(WorkspaceId::ROOT, |first| first.workspace_id);
     let caller = Caller::anonymous(home, browser.request_id.clone(), browser.address);
     app.transact(&caller, async move |unit: &mut UnitOfWork<'_>| {
         let now = unit.now;

@@ -2,6 +2,7 @@
 //! they change of their own account.
 
 pub mod account;
+pub mod forms;
 pub mod invitations;
 pub mod links;
 mod passwords;

@@ -5,6 +5,7 @@ mod commands;
 mod configuration;
 mod costs;
 mod crashes;
+mod dashboard;
 mod deliveries;
 mod doctor;
 mod entitlements;

@@ -90,6 +90,16 @@ impl Tx<'_> {
         Ok(list::page(Row::all(rows), (total, fitting), request, |_| None))
     }
 
+    /// How many members a workspace has.
+    pub async fn membership_count(&mut self, workspace: WorkspaceId) -> Result<u64> {
+        let count: i64 = on_conn!(self, |c| memberships::table
+            .filter(memberships::workspace_id.eq(Bind(workspace)))
+            .count()
+            .get_result(c)
+            .await?);
+        Ok(count.unsigned_abs())
+    }
+
     /// How many owners of a workspace there are whose account is not disabled, but for one member.
     pub async fn active_owner_count(&mut self, workspace: WorkspaceId, but: MemberId) -> Result<u64> {
         let count: i64 = on_conn!(self, |c| memberships::table

@@ -1,5 +1,6 @@
 //! Rows of people: accounts and what proves who somebody is, where they belong, links and sessions.
 
+mod forms;
 mod invitations;
 mod members;
 mod memberships;

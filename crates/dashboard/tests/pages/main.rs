@@ -1,0 +1,8 @@
+//! The pages of a server that listens.
+
+#![expect(clippy::expect_used, reason = "tests")]
+
+mod access;
+mod browser;
+mod keys;
+mod signing_in;
