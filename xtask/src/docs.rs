@@ -6,7 +6,7 @@ use std::{fmt::Write, fs};
 use serde_json::{Map, Value};
 use syn::{Attribute, Expr, Field, Fields, Item, Lit, Meta, Type, punctuated::Punctuated, token::Comma};
 
-use crate::{Failure, events, files, integrate, metrics, openapi::gatepost};
+use crate::{Failure, dashboard, events, files, integrate, metrics, openapi::gatepost};
 
 /// Where the sections are declared, in the order of the page.
 const SOURCES: [&str; 11] = [
@@ -29,6 +29,7 @@ pub fn all(check: bool) -> Result<(), Failure> {
     run(check)?;
     events::run(check)?;
     metrics::run(check)?;
+    dashboard::run(check)?;
     integrate::run(check)
 }
 

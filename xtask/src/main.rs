@@ -5,6 +5,7 @@ mod cargo;
 mod check;
 mod circles;
 mod clients;
+mod dashboard;
 mod descriptions;
 mod docs;
 mod events;

@@ -34,7 +34,7 @@ pub async fn make(app: &App, config: &Config, url: &str) -> Result<(), Failure> 
     }
     let token = Token::generate(app.token_format(), Environment::Live, &mut random::rng());
     if io::stdout().is_terminal() {
-        let made = first_start::with_this_key(app, token, |_| Ok(())).await;
+        let made = first_start::with_this_key(app, token, true, |_| Ok(())).await;
         if let Some(made) = made.map_err(|e| failure(&e))? {
             greet(&made, url, &config.contract.base_path)?;
         }
@@ -47,7 +47,7 @@ pub async fn make(app: &App, config: &Config, url: &str) -> Result<(), Failure> 
         let what = format!("the first API key cannot be kept in {}", target.display());
         write(&target, made, &url).map_err(Error::failed(what))
     };
-    match first_start::with_this_key(app, token, keep).await {
+    match first_start::with_this_key(app, token, true, keep).await {
         Ok(Some(_)) => {
             tracing::info!(first_key.path = %path.display(), "this database was empty; its first API key is in a file");
             Ok(())
@@ -65,7 +65,8 @@ pub async fn make(app: &App, config: &Config, url: &str) -> Result<(), Failure> 
 }
 
 async fn with_given_key(app: &App, token: Token) -> Result<(), Failure> {
-    let made = first_start::with_this_key(app, token.clone(), |_| Ok(())).await.map_err(|e| failure(&e))?;
+    let made =
+        first_start::with_this_key(app, token.clone(), false, |_| Ok(())).await.map_err(|e| failure(&e))?;
     if made.is_some() {
         tracing::info!("this database was empty; its first API key is GATEPOST_BOOTSTRAP_KEY");
     } else if !first_start::is_known(app, &token).await.map_err(|e| failure(&e))? {

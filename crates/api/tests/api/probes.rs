@@ -112,7 +112,7 @@ async fn probes_metrics_and_docs_need_no_key(app: TestApp) {
     assert!(docs.text.contains("<title>Gatepost API reference</title>"));
     assert!(!docs.text.contains("://"), "served from embedded files");
     let begin = get("/").await;
-    assert_eq!((begin.status.as_u16(), begin.header("location")), (307, "/docs/"));
+    assert_eq!((begin.status.as_u16(), begin.header("location")), (307, "/dashboard"));
     assert_eq!(get("/docs/swagger-ui-bundle.js").await.status, 200);
     assert_eq!(get("/openapi.json").await.json["openapi"], "3.1.0");
 }

@@ -22,7 +22,7 @@ use crate::{
 /// [`gatepost_kernel::Error::Unavailable`].
 pub async fn with_first_key(app: &App) -> Result<Option<Secret>> {
     let token = Token::generate(app.token_format(), Environment::Live, &mut random::rng());
-    Ok(with_this_key(app, token, |_| Ok(())).await?.map(|made| made.key))
+    Ok(with_this_key(app, token, false, |_| Ok(())).await?.map(|made| made.key))
 }
 
 /// What the first start makes, which is shown once.
@@ -30,18 +30,20 @@ pub async fn with_first_key(app: &App) -> Result<Option<Secret>> {
 pub struct FirstStart {
     /// A key with every scope.
     pub key: Secret,
-    /// The link to the dashboard for its first owner, where there is a dashboard.
+    /// The link to the dashboard for its first owner, if it was asked for.
     pub setup: Option<Link>,
 }
 
-/// The same with this token for the key. `keep` puts it where it is found again, before the key is committed:
-/// a key that nobody knows would be of no use to anybody.
+/// The same with this token for the key, and with a link to set up the dashboard, if that is asked for and there
+/// is one. `keep` puts both where they are found again, before the key is committed: a key that nobody knows
+/// would be of no use to anybody.
 ///
 /// # Errors
 /// [`gatepost_kernel::Error::Unavailable`], and those of `keep`; then there is no key.
 pub async fn with_this_key(
     app: &App,
     token: Token,
+    with_setup: bool,
     keep: impl FnOnce(&FirstStart) -> Result<()> + Send + 'static,
 ) -> Result<Option<FirstStart>> {
     let caller = Caller::command_line(WorkspaceId::ROOT);
@@ -59,7 +61,7 @@ pub async fn with_this_key(
             ..CreateApiKey::default()
         };
         let key = api_keys::create_with(unit, key, token).await?.secret;
-        let setup = match unit.app().settings().dashboard.enabled {
+        let setup = match with_setup && unit.app().settings().dashboard.enabled {
             true => {
                 let owner = Invite { email: None, role: Role::Owner, link: LinkKind::Setup };
                 Some(invitations::create(unit, owner).await?.link)

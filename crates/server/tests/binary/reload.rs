@@ -183,7 +183,9 @@ async fn operators_have_an_address_of_their_own() {
         ("/%61pi/v1/auth", 204, 404),
         ("/pixel.js", 200, 404),
         ("/mcp", 405, 404),
-        ("/", 404, 307),
+        ("/", 307, 307),
+        ("/dashboard", 303, 404),
+        ("/%64ashboard", 303, 404),
         ("/nothing", 404, 404),
     ] {
         let got = (status(&server.address, path).await, status(&admin, path).await);
