@@ -122,6 +122,20 @@ async function main() {
   assert.equal(await ada.getByRole("link", { name: "staging-cron" }).count(), 1);
   await look(ada, "keys");
 
+  // Look back.
+  await follow(ada, "Usage");
+  await arrive(ada, "Usage");
+  await look(ada, "usage");
+  await follow(ada, "Plan");
+  await arrive(ada, "Plan");
+  await look(ada, "plan");
+  await follow(ada, "Audit log");
+  await arrive(ada, "Audit log");
+  await look(ada, "audit-log");
+  await follow(ada, "Your account");
+  await arrive(ada, "Your account");
+  await look(ada, "account");
+
   // Invite a colleague, who joins. The one at the link cannot yet do anything but add a second factor.
   await follow(ada, "Team");
   await arrive(ada, "Team");

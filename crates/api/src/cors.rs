@@ -70,6 +70,19 @@ impl ForAnyPage {
     }
 }
 
+/// Takes back what lets pages of other origins read an answer.
+pub fn let_no_page_read(headers: &mut HeaderMap) {
+    for name in [
+        header::ACCESS_CONTROL_ALLOW_ORIGIN,
+        header::ACCESS_CONTROL_ALLOW_METHODS,
+        header::ACCESS_CONTROL_ALLOW_HEADERS,
+        header::ACCESS_CONTROL_EXPOSE_HEADERS,
+        header::ACCESS_CONTROL_MAX_AGE,
+    ] {
+        headers.remove(name);
+    }
+}
+
 /// Lets every page read the answer: nothing of it depends on who asks with which cookies.
 pub fn let_any_page_read(headers: &mut HeaderMap) {
     let exposed = "x-request-id, retry-after, x-ratelimit-limit, x-ratelimit-remaining, x-ratelimit-reset";

@@ -14,6 +14,7 @@ use actix_web::{
     },
     middleware::Next,
 };
+use gatepost_app::people::links::DASHBOARD;
 use gatepost_contract::{ApiError, ErrorFormat, REQUEST_ID};
 use gatepost_kernel::{Error as UseCaseError, RequestId, random};
 
@@ -191,6 +192,11 @@ fn render<B>(
     response.map_body(|_, ()| EitherBody::right(BoxBody::new(body)))
 }
 
+/// Whether a path is one of the pages for people.
+fn is_page(path: &str) -> bool {
+    path.strip_prefix(DASHBOARD).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
 fn add_headers<B>(response: &mut ServiceResponse<B>, state: &State, request_id: &RequestId) {
     let workspace = response.request().extensions().get::<Authenticated>().map(|a| a.0.workspace_id());
     let limited = response.request().extensions().get::<Limited>().copied();
@@ -211,6 +217,10 @@ fn add_headers<B>(response: &mut ServiceResponse<B>, state: &State, request_id: 
     }
     if state.for_any_page().has(request.path()) {
         cors::let_any_page_read(headers);
+    }
+    if is_page(request.path()) {
+        // Whoever may call the API from a page of theirs may not read the pages of ours.
+        cors::let_no_page_read(headers);
     }
     if is_private {
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));

@@ -1,7 +1,9 @@
 //! The audit log: reading it, and what its entries say of a change.
 
-use gatepost_kernel::{Page, Result};
-use gatepost_storage::AuditFilter;
+use std::collections::{BTreeSet, HashMap};
+
+use gatepost_kernel::{MemberId, Page, Result};
+use gatepost_storage::{Actor, AuditFilter};
 use serde_json::{Map, Value, json};
 
 use crate::{App, AuditEntry, Caller, lists::ListRequest};
@@ -38,6 +40,26 @@ pub async fn list(
     let page =
         app.read_snapshot(async move |mut tx| Ok(tx.audit_entry_list(&filter, &request).await?)).await?;
     Ok(if caller.is_root() { page } else { page.map(AuditEntry::for_tenant) })
+}
+
+/// What the members are called who did something in the log of the workspace. Those of the platform who acted on a
+/// tenant stay unnamed.
+///
+/// # Errors
+/// [`gatepost_kernel::Error::Unavailable`].
+pub async fn names_of_members(
+    app: &App,
+    caller: &Caller,
+    entries: &[AuditEntry],
+) -> Result<HashMap<MemberId, String>> {
+    let workspace = caller.workspace_id();
+    let acted = entries.iter().filter_map(|entry| match entry.actor {
+        Actor::Member(id, of) if of == workspace => Some(id),
+        _ => None,
+    });
+    let ids: Vec<MemberId> = acted.collect::<BTreeSet<_>>().into_iter().collect();
+    let members = app.read(async move |mut tx| Ok(tx.members_by_id(&ids).await?)).await?;
+    Ok(members.into_iter().map(|member| (member.id, member.name)).collect())
 }
 
 /// The names of the fields that a change touches, for the audit log.

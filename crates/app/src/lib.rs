@@ -44,7 +44,7 @@ pub use caller::{Acting, Authority, Caller, IfMatch, Requirement};
 pub use combined::Combinable;
 pub use gatepost_kernel::Workspace;
 pub use gatepost_storage::{
-    Actor, AuditEntry, CountedBy, DayUsage, Op, SeoIssue, SeoReport, StoredEvent, TierUse,
+    Actor, AuditEntry, CountedBy, DayUsage, Op, RequestCounts, SeoIssue, SeoReport, StoredEvent, TierUse,
 };
 pub use gatepost_webhooks::{WebhookAttempt, WebhookDelivery, WebhookEndpoint};
 pub(crate) use idempotency::IdempotencyRequest;

@@ -1,13 +1,16 @@
 //! One's own account.
 
 use askama::Template;
-use gatepost_app::people::{account, sign_in::SignInError};
-use gatepost_kernel::{Error, Secret, SessionId};
+use gatepost_app::{
+    UnitOfWork,
+    people::{account, sign_in::SignInError, team},
+};
+use gatepost_kernel::{Environment, Error, Secret, SessionId};
 
 use crate::{
     form::Errors,
     page::{self, Answer, Failure, Frame, shown},
-    places::ACCOUNT,
+    places::{ACCOUNT, OVERVIEW},
     sign_in::{retry, told},
     visit::Visit,
 };
@@ -98,6 +101,17 @@ pub async fn change_password(visit: &mut Visit) -> Answer {
             let (status, errors, after) = told(error)?;
             retry(page::page(status, &account_page(visit, errors).await?), after)
         }
+    }
+}
+
+/// `POST /dashboard/account/leave`
+pub async fn leave(visit: &mut Visit) -> Answer {
+    visit.require_recent().await?;
+    let caller = visit.member()?.caller(visit.app(), Environment::Live, &visit.browser)?;
+    let leave = async move |unit: &mut UnitOfWork<'_>| team::leave(unit).await;
+    match visit.app().transact(&caller, leave).await {
+        Ok(()) => page::see_other(&format!("{OVERVIEW}?done=left")),
+        left => conclude(visit, left, "left").await,
     }
 }
 

@@ -5,8 +5,11 @@ use std::time::Duration;
 use askama::Template;
 use gatepost_app::{
     App, UnitOfWork,
-    keys::api_keys::{self, CreateApiKey, ListApiKeys},
-    lists::{API_KEY_SORTS, Direction, ListRequest},
+    keys::{
+        api_keys::{self, CreateApiKey, ListApiKeys},
+        usage::{self, KeyUsage, day_of},
+    },
+    lists::ListRequest,
     people::forms::Submission,
 };
 use gatepost_kernel::{ApiKeyId, Environment, Error, PageRequest, Secret, Timestamp, Window, random, text};
@@ -16,6 +19,7 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Value, json};
 
 use crate::{
+    chart::Chart,
     form::Errors,
     page::{self, Answer, Failure, Frame, shown},
     places::{API_KEYS, API_KEYS_DELETE, API_KEYS_READ, API_KEYS_WRITE},
@@ -23,6 +27,8 @@ use crate::{
 };
 
 const PER_PAGE: u32 = 20;
+/// How many days the page of a key shows.
+const CHART_DAYS: u32 = 30;
 const DAY: Duration = Duration::from_hours(24);
 
 /// A key as a row of the list.
@@ -83,8 +89,7 @@ pub async fn list(visit: &mut Visit) -> Answer {
     let caller = visit.caller(&API_KEYS_READ)?;
     let (search, status, environment) =
         (visit.query.get("q").trim(), visit.query.get("status"), visit.query.get("environment"));
-    let number =
-        visit.query.get("page").parse::<u64>().ok().filter(|page| (1..=10_000).contains(page)).unwrap_or(1);
+    let number = visit.page_number();
     let query = ListApiKeys {
         status: KeyStatus::parse(status),
         environment: Environment::parse(environment),
@@ -93,7 +98,7 @@ pub async fn list(visit: &mut Visit) -> Answer {
     let window = PageRequest { offset: (number - 1) * u64::from(PER_PAGE), per_page: PER_PAGE };
     let request = ListRequest {
         search: words_of(search),
-        order: newest_first(),
+        order: api_keys::newest_first(),
         ..ListRequest::of(Window::Page(window))
     };
     let (found, _) = api_keys::list(visit.app(), &caller, query, request).await?;
@@ -125,11 +130,6 @@ fn words_of(search: &str) -> Option<Vec<String>> {
     const MOST_CHARS: usize = 200;
     let start: String = search.chars().take(MOST_CHARS).collect();
     Some(text::words(&start).collect()).filter(|words: &Vec<String>| !words.is_empty())
-}
-
-fn newest_first() -> Vec<(gatepost_app::lists::SortKey, Direction)> {
-    let by_id = API_KEY_SORTS.iter().find(|key| key.name == "id");
-    by_id.map(|key| (*key, Direction::Descending)).into_iter().collect()
 }
 
 /// `GET /dashboard/settings/api` and like paths that documents name.
@@ -385,12 +385,13 @@ struct KeyPage {
     can_rotate: bool,
     can_revoke: bool,
     used_today: bool,
+    chart: Chart,
     form_id: String,
 }
 
 async fn key_page(visit: &Visit, errors: Errors) -> Result<KeyPage, Failure> {
     let (id, caller) = (ApiKeyId(visit.id()?), visit.caller(&API_KEYS_READ)?);
-    let (key, _) = api_keys::get(visit.app(), &caller, id, false).await?;
+    let KeyUsage { key, days, .. } = usage::of_key(visit.app(), &caller, id, CHART_DAYS).await?;
     let now = visit.app().now();
     let is_active = key.status(now) == KeyStatus::Active;
     Ok(KeyPage {
@@ -404,6 +405,7 @@ async fn key_page(visit: &Visit, errors: Errors) -> Result<KeyPage, Failure> {
         replacement: key.rotated_to_id.map(|id| id.0),
         can_rotate: is_active && key.rotated_to_id.is_none() && visit.caller(&API_KEYS_WRITE).is_ok(),
         can_revoke: visit.caller(&API_KEYS_DELETE).is_ok(),
+        chart: Chart::new(&days, day_of(now), CHART_DAYS),
         used_today: key.last_used_at.is_some_and(|used| now.since(used) < DAY),
         form_id: OpaqueToken::generate(&mut random::rng()).expose().to_owned(),
     })

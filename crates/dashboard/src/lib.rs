@@ -1,21 +1,25 @@
 //! The dashboard: pages for people, made on the server.
 //!
 //! Every page works without JavaScript: what is changed is changed by a form. Handlers call the use-cases that
-//! the API calls, as a member; no rule of the business is decided here. [`ROUTES`] is the table of all pages and
+//! the API calls, as a member; no rule of the business is decided here. `ROUTES` is the table of all pages and
 //! forms, with the scope that each takes.
 
 mod account;
 mod api_keys;
 mod assets;
+mod audit_log;
+mod chart;
 mod cookie;
 mod form;
 mod guard;
 mod overview;
 mod page;
 mod places;
+mod plan;
 mod second_factor;
 mod sign_in;
 mod team;
+mod usage;
 mod visit;
 mod welcome;
 
@@ -35,7 +39,10 @@ use gatepost_keys::Scope;
 
 use crate::{
     page::{Answer, Failure},
-    places::{ACCOUNT, API_KEYS_DELETE, API_KEYS_READ, API_KEYS_WRITE, OVERVIEW, SIGN_IN, TEAM_ADMIN},
+    places::{
+        ACCOUNT, API_KEYS_DELETE, API_KEYS_READ, API_KEYS_WRITE, AUDIT_READ, BILLING_ADMIN, OVERVIEW,
+        SIGN_IN, TEAM_ADMIN,
+    },
     visit::Visit,
 };
 
@@ -78,7 +85,7 @@ macro_rules! routes {
 
 /// All pages and forms.
 #[rustfmt::skip]
-static ROUTES: LazyLock<[Route; 37]> = LazyLock::new(|| routes! {
+static ROUTES: LazyLock<[Route; 42]> = LazyLock::new(|| routes! {
     GET "/sign-in", Anyone, sign_in::show;
     POST "/sign-in", Anyone, sign_in::send;
     GET "/sign-in/code", Anyone, sign_in::show_code;
@@ -97,6 +104,7 @@ static ROUTES: LazyLock<[Route; 37]> = LazyLock::new(|| routes! {
     POST "/account/email", Member, account::change_email;
     POST "/account/password", Member, account::change_password;
     POST "/account/sessions/end", Member, account::end_sessions;
+    POST "/account/leave", Member, account::leave;
     GET "/account/two-factor", Unfinished, second_factor::show;
     POST "/account/two-factor", Unfinished, second_factor::add;
     POST "/account/two-factor/remove", Member, second_factor::remove;
@@ -104,9 +112,13 @@ static ROUTES: LazyLock<[Route; 37]> = LazyLock::new(|| routes! {
     GET "/settings/api-keys", Takes(&API_KEYS_READ), api_keys::list;
     GET "/settings/api-keys/new", Takes(&API_KEYS_WRITE), api_keys::show_new;
     POST "/settings/api-keys/new", Takes(&API_KEYS_WRITE), api_keys::create;
+    GET "/settings/api-keys/usage", Takes(&API_KEYS_READ), usage::show;
     GET "/settings/api-keys/{id}", Takes(&API_KEYS_READ), api_keys::show;
     POST "/settings/api-keys/{id}/rotate", Takes(&API_KEYS_WRITE), api_keys::rotate;
     POST "/settings/api-keys/{id}/revoke", Takes(&API_KEYS_DELETE), api_keys::revoke;
+    GET "/settings/plan", Takes(&BILLING_ADMIN), plan::show;
+    GET "/settings/audit-log", Takes(&AUDIT_READ), audit_log::show;
+    GET "/settings/audit-log.csv", Takes(&AUDIT_READ), audit_log::download;
     GET "/settings/team", Takes(&TEAM_ADMIN), team::show;
     POST "/settings/team/invite", Takes(&TEAM_ADMIN), team::invite;
     POST "/settings/team/invitations/{id}/revoke", Takes(&TEAM_ADMIN), team::revoke_invitation;

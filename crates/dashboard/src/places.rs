@@ -15,6 +15,8 @@ scopes! {
     API_KEYS_READ = "api-keys:read";
     API_KEYS_WRITE = "api-keys:write";
     API_KEYS_DELETE = "api-keys:delete";
+    AUDIT_READ = "audit:read";
+    BILLING_ADMIN = "billing:admin";
     TEAM_ADMIN = "team:admin";
 }
 
@@ -22,6 +24,12 @@ scopes! {
 pub const OVERVIEW: &str = "/dashboard";
 /// The list of keys.
 pub const API_KEYS: &str = "/dashboard/settings/api-keys";
+/// What keys are used for.
+pub const USAGE: &str = "/dashboard/settings/api-keys/usage";
+/// What the workspace pays for.
+pub const PLAN: &str = "/dashboard/settings/plan";
+/// Who changed what.
+pub const AUDIT_LOG: &str = "/dashboard/settings/audit-log";
 /// The people of the workspace.
 pub const TEAM: &str = "/dashboard/settings/team";
 /// One's own account.
@@ -30,10 +38,12 @@ pub const ACCOUNT: &str = "/dashboard/account";
 pub const SIGN_IN: &str = "/dashboard/sign-in";
 
 /// The menu: what a page is called, where it is, and the scope that it takes.
-pub const MENU: [(&str, &str, Option<&LazyLock<Scope>>); 4] = [
+pub const MENU: [(&str, &str, Option<&LazyLock<Scope>>); 6] = [
     ("Overview", OVERVIEW, None),
     ("API Keys", API_KEYS, Some(&API_KEYS_READ)),
+    ("Plan", PLAN, Some(&BILLING_ADMIN)),
     ("Team", TEAM, Some(&TEAM_ADMIN)),
+    ("Audit log", AUDIT_LOG, Some(&AUDIT_READ)),
     ("Your account", ACCOUNT, None),
 ];
 

@@ -1,6 +1,6 @@
 //! A request for a page: who sends it, what was filled in, and what their browser keeps from then on.
 
-use std::sync::LazyLock;
+use std::{sync::LazyLock, time::Duration};
 
 use actix_web::{
     FromRequest, HttpMessage, HttpRequest,
@@ -93,10 +93,7 @@ impl Visit {
             None => None,
         };
         let fields = match changes {
-            true => web::Form::<Vec<(String, String)>>::from_request(&req, payload)
-                .await
-                .map_err(|_| Failure::Unreadable)?
-                .into_inner(),
+            true => read_form(&req, payload).await?,
             false => Vec::new(),
         };
         let query = web::Query::<Vec<(String, String)>>::from_query(req.query_string());
@@ -155,12 +152,30 @@ impl Visit {
         complete.ok_or(Failure::SignIn)
     }
 
-    /// Whoever has signed in, as the caller of what takes a scope.
+    /// The page of a list that is asked for, from 1.
+    pub fn page_number(&self) -> u64 {
+        const LAST: u64 = 10_000;
+        self.query.get("page").parse().ok().filter(|page| (1..=LAST).contains(page)).unwrap_or(1)
+    }
+
+    /// Whoever has signed in, as the caller of what takes a scope, with live data.
     ///
     /// # Errors
     /// [`Failure::SignIn`] if nobody has; [`Error::MissingScope`].
     pub fn caller(&self, scope: &'static LazyLock<Scope>) -> Result<Caller, Failure> {
-        let caller = self.member()?.caller(self.app(), Environment::Live, &self.browser)?;
+        self.caller_in(scope, Environment::Live)
+    }
+
+    /// The same with the data of an environment.
+    ///
+    /// # Errors
+    /// As [`caller`](Self::caller).
+    pub fn caller_in(
+        &self,
+        scope: &'static LazyLock<Scope>,
+        environment: Environment,
+    ) -> Result<Caller, Failure> {
+        let caller = self.member()?.caller(self.app(), environment, &self.browser)?;
         Ok(caller.requiring(Requirement { scope: Some(scope), or_tools: false })?)
     }
 
@@ -262,6 +277,14 @@ impl Visit {
             ..Frame::new(self.brand(), title)
         })
     }
+}
+
+/// The fields of a form, of 16 KiB at most; a client that sends it slowly is not waited for.
+async fn read_form(req: &HttpRequest, payload: &mut Payload) -> Result<Vec<(String, String)>, Failure> {
+    const PATIENCE: Duration = Duration::from_secs(30);
+    let form = web::Form::<Vec<(String, String)>>::from_request(req, payload);
+    let form = actix_web::rt::time::timeout(PATIENCE, form).await.map_err(|_| Failure::Unreadable)?;
+    Ok(form.map_err(|_| Failure::Unreadable)?.into_inner())
 }
 
 /// A role as people read it.

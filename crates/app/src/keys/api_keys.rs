@@ -20,7 +20,10 @@ use gatepost_storage::{ApiKeyChanges, ApiKeyFilter, ChangeSubject, CountedKey, L
 use serde_json::{Map, Value, json};
 
 use crate::{
-    App, Caller, UnitOfWork, Workspace, audit_log::changed_fields, entitlements::grow, lists::ListRequest,
+    App, Caller, UnitOfWork, Workspace,
+    audit_log::changed_fields,
+    entitlements::grow,
+    lists::{API_KEY_SORTS, Direction, ListRequest, SortKey},
 };
 
 const TARGET: &str = "api_key";
@@ -108,6 +111,12 @@ pub struct ListApiKeys {
     pub environment: Option<Environment>,
     /// Whether to answer their workspace too.
     pub with_workspace: bool,
+}
+
+/// The order in which the newest keys come first.
+pub fn newest_first() -> Vec<(SortKey, Direction)> {
+    let by_id = API_KEY_SORTS.iter().find(|key| key.name == "id");
+    by_id.map(|key| (*key, Direction::Descending)).into_iter().collect()
 }
 
 /// One page of the keys that the caller manages, and their workspace if asked for.

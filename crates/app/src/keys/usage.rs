@@ -1,11 +1,17 @@
 //! What keys were used for.
 
-use gatepost_kernel::{ApiKeyId, Result, Timestamp};
-use gatepost_keys::ApiKey;
-use gatepost_limits::{day_end, day_of};
-use gatepost_storage::DayUsage;
+use std::collections::HashMap;
 
-use crate::{App, Caller, keys::api_keys};
+use gatepost_kernel::{ApiKeyId, Page, Result, Timestamp, Window};
+use gatepost_keys::ApiKey;
+use gatepost_limits::day_end;
+use gatepost_storage::{DayUsage, RequestCounts};
+
+use crate::{
+    App, Caller,
+    keys::api_keys::{self, ListApiKeys},
+    lists::ListRequest,
+};
 
 /// A key's use by day, and, if it replaced another, whether that one is still in use.
 #[derive(Debug, Clone)]
@@ -17,6 +23,8 @@ pub struct KeyUsage {
     /// The key that it replaced.
     pub replaced: Option<ApiKey>,
 }
+
+pub use gatepost_limits::day_of;
 
 /// The beginning of a UTC day.
 pub fn day_start(day: i64) -> Timestamp {
@@ -42,4 +50,32 @@ pub async fn of_key(app: &App, caller: &Caller, id: ApiKeyId, days: u32) -> Resu
         Ok(KeyUsage { key, days: tx.usage_list(id, first_day).await?, replaced })
     })
     .await
+}
+
+/// One page of the keys that the caller manages and that are not revoked, the newest first, with what they were
+/// used for in the last `days`, today included; keys that were not used have no counts.
+///
+/// # Errors
+/// [`gatepost_kernel::Error::Unavailable`].
+pub async fn list(
+    app: &App,
+    caller: &Caller,
+    days: u32,
+    window: Window,
+) -> Result<(Page<ApiKey>, HashMap<ApiKeyId, RequestCounts>)> {
+    app.gate().write_usage().await?;
+    let request = ListRequest { order: api_keys::newest_first(), ..ListRequest::of(window) };
+    let (page, _) = api_keys::list(app, caller, ListApiKeys::default(), request).await?;
+    let ids: Vec<ApiKeyId> = page.items.iter().map(|key| key.id).collect();
+    let first_day = day_of(app.now()) - i64::from(days) + 1;
+    let used = app.read(async move |mut tx| Ok(tx.usage_list_of(&ids, first_day).await?)).await?;
+    let mut totals = HashMap::<ApiKeyId, RequestCounts>::new();
+    for (key, day) in used {
+        let total = totals.entry(key).or_default();
+        total.successes += day.counts.successes;
+        total.redirects += day.counts.redirects;
+        total.refusals += day.counts.refusals;
+        total.failures += day.counts.failures;
+    }
+    Ok((page, totals))
 }

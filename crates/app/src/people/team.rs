@@ -128,6 +128,26 @@ pub async fn remove(unit: &mut UnitOfWork<'_>, id: MemberId) -> Result<()> {
     Ok(())
 }
 
+/// Leaves the workspace that is shown.
+///
+/// # Errors
+/// [`Error::Conflict`] if the workspace would be left without an owner.
+pub async fn leave(unit: &mut UnitOfWork<'_>) -> Result<()> {
+    let (workspace, id) = match unit.caller().acting() {
+        Some(acting) => (acting.workspace_id, acting.member_id),
+        None => return Err(Error::Unauthorized),
+    };
+    unit.tx.workspace_lock(workspace).await?.ok_or(Error::NotFound)?;
+    let membership = unit.tx.membership_get(workspace, id).await?.ok_or(Error::NotFound)?;
+    keep_an_owner(unit, membership).await?;
+    unit.tx.membership_delete(workspace, id).await?;
+    if unit.tx.memberships_of(id).await?.is_empty() {
+        unit.tx.session_delete_of(id, None).await?;
+    }
+    unit.audit(workspace, "member.left", (MEMBER, id.0), Map::new());
+    Ok(())
+}
+
 /// Disables an account in all its workspaces, and ends its sessions; or enables it again.
 ///
 /// # Errors

@@ -1,8 +1,10 @@
 //! Who reaches which page, by the table of all pages and forms: a new one is tried without a word here.
 
+use gatepost_api::{ApiSettings, ServerSettings};
+use gatepost_app::AppSettings;
 use gatepost_dashboard::{RouteSummary, routes};
 use gatepost_people::Role;
-use gatepost_test_support::{TestApp, both_engines};
+use gatepost_test_support::{Engine, TestApp, both_engines};
 use reqwest::{Method, StatusCode, header};
 use serde_json::Value;
 
@@ -14,6 +16,7 @@ both_engines! { TestApp:
     a_form_that_another_page_sends_changes_nothing,
     looking_changes_nothing,
     other_hosts_are_refused,
+    pages_of_others_cannot_read_these,
     every_answer_has_the_headers_that_protect_it,
     members_of_another_workspace_see_nothing,
 }
@@ -44,7 +47,10 @@ async fn every_role_reaches_what_its_scopes_allow(app: TestApp) {
         let mut browser = joined(&app, workspace, &email, role).await;
         let scopes = app.app.role_scopes(role);
         let menu = browser.get("/dashboard").await;
-        for route in routes().filter(|route| route.is_for_members) {
+        let mut all: Vec<RouteSummary> = routes().filter(|route| route.is_for_members).collect();
+        // Whoever has left the workspace reaches nothing.
+        all.sort_by_key(|route| route.path.ends_with("/leave"));
+        for route in all {
             let answer = match route.is_form {
                 false => browser.get(&path(&route)).await,
                 true => browser.post(&path(&route), &[]).await,
@@ -113,6 +119,26 @@ async fn other_hosts_are_refused(app: TestApp) {
     let localhost = format!("localhost:{}", app.address.port());
     let request = browser.request(Method::GET, "/dashboard").header(header::HOST, localhost);
     browser.answer(request).await.shows(200, "Overview");
+}
+
+async fn pages_of_others_cannot_read_these(_: TestApp) {
+    let server = ServerSettings { cors_origins: vec!["*".to_owned()], ..ServerSettings::default() };
+    let settings = ApiSettings { server, ..ApiSettings::default() };
+    let app = TestApp::start_with(Engine::Sqlite, settings, AppSettings::default()).await;
+    let browser = Browser::new(&app);
+    for (method, path) in [
+        (Method::GET, "/dashboard/sign-in"),
+        (Method::GET, "/dashboard"),
+        (Method::POST, "/dashboard/sign-in"),
+        (Method::OPTIONS, "/dashboard/sign-in"),
+    ] {
+        let request = browser.request(method, path).header(header::ORIGIN, "http://evil.test");
+        let answer = browser.answer(request.header("Access-Control-Request-Method", "POST")).await;
+        let told = answer.headers.keys().find(|name| name.as_str().starts_with("access-control-"));
+        assert_eq!(told, None, "{path}");
+    }
+    let api = browser.request(Method::GET, "/api/v1/me").header(header::ORIGIN, "http://evil.test");
+    assert!(browser.answer(api).await.headers.contains_key(header::ACCESS_CONTROL_ALLOW_ORIGIN));
 }
 
 #[track_caller]

@@ -5,4 +5,5 @@
 mod access;
 mod browser;
 mod keys;
+mod records;
 mod signing_in;

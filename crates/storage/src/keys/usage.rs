@@ -112,6 +112,21 @@ impl Tx<'_> {
         Ok(())
     }
 
+    /// The days of several keys from `first_day` on.
+    pub async fn usage_list_of(
+        &mut self,
+        api_keys: &[ApiKeyId],
+        first_day: i64,
+    ) -> Result<Vec<(ApiKeyId, DayUsage)>> {
+        let rows: Vec<(ApiKeyId, i64, RequestCounts)> = on_conn!(self, |c| api_key_usage::table
+            .filter(api_key_usage::api_key_id.eq_any(api_keys.iter().map(Bind)))
+            .filter(api_key_usage::day.ge(Bind(first_day)))
+            .select((api_key_usage::api_key_id, api_key_usage::day, RequestCounts::as_select()))
+            .load(c)
+            .await?);
+        Ok(rows.into_iter().map(|(key, day, counts)| (key, DayUsage { day, counts })).collect())
+    }
+
     /// A key's days from `first_day` on, the newest first.
     pub async fn usage_list(&mut self, api_key: ApiKeyId, first_day: i64) -> Result<Vec<DayUsage>> {
         let rows: Vec<(i64, RequestCounts)> = on_conn!(self, |c| api_key_usage::table
