@@ -31,6 +31,8 @@ struct AccountPage {
     errors: Errors,
     name: String,
     email: String,
+    /// The address that counts, whatever was typed.
+    username: String,
     has_second_factor: bool,
     sessions: Vec<SessionRow>,
 }
@@ -57,6 +59,7 @@ async fn account_page(visit: &Visit, errors: Errors) -> Result<AccountPage, Fail
     Ok(AccountPage {
         name: or_kept("name", &signed_in.member.name),
         email: or_kept("email", signed_in.member.email.as_str()),
+        username: signed_in.member.email.to_string(),
         has_second_factor: signed_in.member.second_factor_at.is_some(),
         sessions: rows.collect(),
         frame: visit.frame("Your account").await?,

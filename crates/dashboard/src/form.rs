@@ -7,8 +7,8 @@ use gatepost_people::OpaqueToken;
 #[derive(Debug, Clone, Default)]
 pub struct Form(Vec<(String, String)>);
 
-/// Fields that prove who somebody is. They are never shown again.
-const PROOFS: [&str; 2] = ["confirm_password", "form_id"];
+/// Fields that say who somebody is, for password managers, or prove it. They are never shown again.
+const PROOFS: [&str; 3] = ["confirm_password", "form_id", "username"];
 
 impl Form {
     /// These fields, in the order in which they were sent.

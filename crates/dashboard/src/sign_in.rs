@@ -46,6 +46,7 @@ struct ConfirmPage<'v> {
     frame: Frame,
     errors: Errors,
     target: &'v str,
+    username: String,
     fields: Vec<(&'v str, &'v str)>,
     form_id: &'v str,
 }
@@ -164,6 +165,7 @@ pub fn ask_to_confirm(visit: &Visit, error: &str) -> Answer {
         frame: Frame::new(visit.brand(), "Confirm who you are"),
         errors,
         target: &visit.target,
+        username: visit.member()?.member.email.to_string(),
         fields: visit.form.fields().collect(),
         form_id: visit.form.get("form_id"),
     };
