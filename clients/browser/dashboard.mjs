@@ -40,6 +40,7 @@ async function look(page, name) {
   const title = await page.title();
   assert.ok((titles.get(title) ?? name) === name, `${name} and ${titles.get(title)} have one title`);
   titles.set(title, name);
+  for (const hidden of await page.locator("[hidden]").all()) assert.ok(await hidden.isHidden(), `${name}: hidden`);
   if (!withScript) return;
   await page.evaluate(axe.source);
   for (const colorScheme of ["light", "dark"]) {
