@@ -59,11 +59,11 @@ pub struct Who {
 /// A page in the menu.
 #[derive(Debug, Clone)]
 pub struct MenuItem {
-    /// What it is called.
+    /// Name of the page, as the menu shows it.
     pub label: &'static str,
-    /// Its path.
+    /// Path of the page.
     pub path: &'static str,
-    /// Whether it is shown now.
+    /// Whether this is the page that is shown.
     pub is_current: bool,
 }
 

@@ -53,9 +53,9 @@ struct ConfirmPage<'v> {
 
 /// The page to sign in, which leads back to where the visit wanted to go.
 pub fn path_to_here(visit: &Visit) -> String {
-    // A form that nobody sent is not sent later: the page that it stands on is shown.
-    match visit.form.fields().next().is_some() || visit.target == DASHBOARD {
-        true => format!("{SIGN_IN}?lost={}", if visit.target == DASHBOARD { "" } else { "form" }),
+    // The address of a form shows nothing, so nobody is led back there.
+    match visit.is_form {
+        true => format!("{SIGN_IN}?lost=form"),
         false => format!("{SIGN_IN}?next={}", utf8_percent_encode(&visit.target, NON_ALPHANUMERIC)),
     }
 }

@@ -42,6 +42,8 @@ pub struct Visit {
     pub base_url: String,
     /// The path, with what stands behind the question mark.
     pub target: String,
+    /// Whether a form was sent.
+    pub is_form: bool,
     /// What was filled in.
     pub form: Form,
     /// What stands behind the question mark.
@@ -101,6 +103,7 @@ impl Visit {
             browser,
             base_url: Sender::base_url(&req, &state),
             target: req.uri().path_and_query().map_or("", |target| target.as_str()).to_owned(),
+            is_form: changes,
             form: Form::new(fields),
             query: Form::new(query.map(web::Query::into_inner).unwrap_or_default()),
             signed_in,

@@ -109,6 +109,9 @@ async fn a_form_after_the_end_of_a_session_does_nothing(app: TestApp) {
     app.clock.advance(Duration::from_secs(60 * 60));
     let lost = browser.post("/dashboard/account/name", &[("name", "Ada King")]).await;
     lost.leads_to("/dashboard/sign-in?lost=form");
+    // Nobody is led to the address of a form, which shows nothing, even where nothing was filled in.
+    let lost = browser.post("/dashboard/account/leave", &[]).await;
+    lost.leads_to("/dashboard/sign-in?lost=form");
     assert!(browser.get("/dashboard/sign-in?lost=form").await.html.contains("nothing was changed"));
     browser.sign_in("ada@example.com").await.leads_to("/dashboard");
     assert!(
